@@ -1,0 +1,55 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PY := $(BIN)/python
+READY := .venv/.ready
+BUILD := artifacts/build
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_ENABLE_ONEDNN_OPTS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help env export train bench reference test test-fast lint wheel-test clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(READY) ## set up the pinned environment in .venv
+
+$(READY): .ci/constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"edgecnn needs Python 3.11 to 3.13, got {v[0]}.{v[1]}: run make PYTHON=python3.12 …")'
+	@echo "Setting up .venv (TensorFlow is large: two to four minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --require-hashes --requirement .ci/constraints.txt
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+export: $(READY) ## export the trained reference to ONNX and TFLite, verify, print the table
+	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD)
+
+train: $(READY) ## train the network anew on full CIFAR-10 into artifacts/train
+	@$(PY) -m pipeline train --out artifacts/train
+
+bench: $(BUILD)/manifest.json ## compare latency across backends on the exported files
+	@$(PY) -m pipeline bench $(BUILD)
+
+$(BUILD)/manifest.json: | $(READY)
+	@$(MAKE) --no-print-directory export
+
+reference: $(READY) ## ship artifacts/train as the new reference (export, verify, bench, README table)
+	@$(PY) -m pipeline reference --train artifacts/train --out artifacts/reference
+
+test: $(READY) ## run all tests
+	@$(PY) -m pytest
+
+test-fast: $(READY) ## run the tests that take seconds
+	@$(PY) -m pytest -m "not slow"
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+wheel-test: ## build the wheel, install it alone in a new environment, run tests/runtime there
+	@PYTHON=$(PYTHON) sh .ci/wheel-test
+
+clean: ## delete the environment and everything built
+	rm -rf .venv $(BUILD) artifacts/train build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""From a Keras model to verified model files for an edge board. Start at ``pipeline.cli``."""

@@ -1,0 +1,65 @@
+"""Every file name under ``artifacts/``, and the one way files are written: whole or not at all."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MODEL_KERAS = "model.keras"
+HISTORY = "history.json"
+MANIFEST = "manifest.json"
+VERIFY = "verify.json"
+BENCHMARK = "benchmark.json"
+SAMPLES = "samples.json"
+CALIBRATION_SHEET = "calibration.webp"
+TEST_SHEET = "test.webp"
+
+FP32_ONNX = "model_fp32.onnx"
+INT8_ONNX = "model_int8.onnx"
+FP32_TFLITE = "model_fp32.tflite"
+INT8_TFLITE = "model_int8.tflite"
+MODEL_FILES = (FP32_ONNX, INT8_ONNX, FP32_TFLITE, INT8_TFLITE)
+
+REFERENCE_DIR = Path(__file__).parent.parent / "artifacts" / "reference"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it is synced and takes ``path``'s place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON to ``path`` atomically."""
+    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256(content: bytes | memoryview) -> str:
+    """Hex SHA-256 of ``content``."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,1 @@
+"""Data sets: images and labels as arrays."""

