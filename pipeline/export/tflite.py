@@ -1,0 +1,90 @@
+"""Keras -> TFLite: uint8 pixels in, probabilities out (int8 ones are dequantised by the caller), one image a call."""
+
+import contextlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from runtime.spec import SPEC_FILE, ModelSpec
+
+LABELS_FILE = "labels.txt"
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def convert(model: keras.Model) -> bytes:
+    """The fp32 flatbuffer, scaling included."""
+    return _convert(_converter(model, tf.uint8))
+
+
+def quantize(model: keras.Model, calibration_pixels: NDArray[np.uint8]) -> bytes:
+    """Full integer: built-in int8 operators only, activation ranges from ``calibration_pixels``.
+
+    The graph behind takes 0-1; with the input range pinned to it, the input's scale is 1/255 and its zero point 0,
+    so that uint8 pixels are the quantised input as they stand.
+    """
+    converter = _converter(model, tf.float32)
+    extremes = np.zeros_like(calibration_pixels[:1])
+    extremes[..., :1, :] = 255
+    images = np.concatenate([calibration_pixels, extremes]).astype(np.float32) / 255
+
+    def representative() -> Iterator[list[NDArray[np.float32]]]:
+        for image in images:
+            yield [image[np.newaxis]]
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.int8
+    return _convert(converter)
+
+
+def _converter(model: keras.Model, input_type: tf.DType) -> tf.lite.TFLiteConverter:
+    side = int(model.input_shape[1])
+
+    @tf.function(input_signature=[tf.TensorSpec((1, side, side, 3), input_type)])  # type: ignore[untyped-decorator]
+    def deployable(pixels: tf.Tensor) -> tf.Tensor:
+        image = tf.cast(pixels, tf.float32) * (1 / 255) if input_type == tf.uint8 else pixels
+        return model(image, training=False)
+
+    return tf.lite.TFLiteConverter.from_concrete_functions([deployable.get_concrete_function()], model)
+
+
+def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
+    with _native_output_hidden():
+        content: bytes = converter.convert()
+    return content
+
+
+@contextlib.contextmanager
+def _native_output_hidden() -> Iterator[None]:
+    """Keep the converter's C++ log off the screen; it is shown when the conversion fails."""
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            log.seek(0)
+            os.write(saved, log.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def with_spec(flatbuffer: bytes, spec: ModelSpec) -> bytes:
+    """The file's bytes, with spec and labels in a ZIP archive behind the flatbuffer."""
+    stream = io.BytesIO(flatbuffer)
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(SPEC_FILE, ZIP_EPOCH), spec.to_json())
+        archive.writestr(zipfile.ZipInfo(LABELS_FILE, ZIP_EPOCH), "\n".join(spec.class_names) + "\n")
+    return stream.getvalue()

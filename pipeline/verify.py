@@ -1,0 +1,155 @@
+"""Hold every exported file against Keras on the same test pixels, look at all of them, then judge."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import artifacts
+from pipeline.artifacts import sha256
+from pipeline.data import cifar10, samples
+from pipeline.data.dataset import Dataset
+from pipeline.errors import PipelineError
+from pipeline.export import load_model
+from pipeline.train import EVALUATION_BATCH, scale
+from runtime import Classifier, EdgecnnError
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The most an artifact may differ from Keras. Agreement is a share 0-1, the accuracy drop in points."""
+
+    max_difference: float
+    mean_difference: float
+    min_agreement: float
+    max_accuracy_drop: float
+
+
+FP32 = Tolerance(max_difference=1e-5, mean_difference=1e-5, min_agreement=1.0, max_accuracy_drop=0.0)
+INT8 = Tolerance(max_difference=1.0, mean_difference=0.02, min_agreement=0.97, max_accuracy_drop=0.5)
+
+TOLERANCES = {
+    artifacts.FP32_ONNX: FP32,
+    artifacts.INT8_ONNX: INT8,
+    artifacts.FP32_TFLITE: FP32,
+    artifacts.INT8_TFLITE: INT8,
+}
+
+
+def test_images(class_names: tuple[str, ...]) -> Dataset:
+    """All 10,000 test images of CIFAR-10 where they are cached, else the 1,000 shipped with the reference."""
+    test = cifar10.load()[1] if cifar10.is_cached() else samples.read_test(artifacts.REFERENCE_DIR)
+    if test.class_names != class_names:
+        raise PipelineError(
+            f"no test images for the classes {', '.join(class_names)}: pass a test set of the model's own classes"
+        )
+    return test
+
+
+def reference_probabilities(folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What Keras says, float32 (N, C)."""
+    model = load_model(folder / artifacts.MODEL_KERAS)
+    result: NDArray[np.float32] = model.predict(scale(pixels), batch_size=EVALUATION_BATCH, verbose=0)
+    return result
+
+
+def verify(folder: Path, test: Dataset | None = None) -> dict[str, Any]:
+    """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json``.
+
+    Returns:
+        What ``verify.json`` holds; ``passed`` is true when no artifact has a breach.
+
+    Raises:
+        PipelineError: the folder has no readable manifest, or no test images fit.
+    """
+    manifest = read_manifest(folder)
+    test = test or test_images(tuple(manifest["class_names"]))
+    expected = reference_probabilities(folder, test.pixels)
+    rows = {name: _examine(folder, name, manifest, test, expected) for name in TOLERANCES}
+    report = {
+        "images": len(test),
+        "test_digest": test.digest,
+        "keras_accuracy": _accuracy(expected, test),
+        "artifacts": rows,
+        "passed": not any(row["breaches"] for row in rows.values()),
+    }
+    artifacts.write_json(folder / artifacts.VERIFY, report)
+    return report
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an export folder.
+
+    Raises:
+        PipelineError: none there, or not one that export wrote.
+    """
+    path = folder / artifacts.MANIFEST
+    try:
+        manifest: dict[str, Any] = artifacts.read_json(path)
+        if not {"files", "class_names", "side"} <= set(manifest):
+            raise ValueError("entries are missing")
+    except (OSError, ValueError, TypeError) as error:
+        raise PipelineError(f"{path}: no readable manifest ({error}); run python -m pipeline export first") from error
+    return manifest
+
+
+def _accuracy(probabilities: NDArray[np.float32], test: Dataset) -> float:
+    return float(np.mean(probabilities.argmax(axis=1) == test.labels))
+
+
+def _examine(
+    folder: Path, name: str, manifest: dict[str, Any], test: Dataset, expected: NDArray[np.float32]
+) -> dict[str, Any]:
+    breaches = []
+    try:
+        if sha256((folder / name).read_bytes()) != manifest["files"].get(name, {}).get("sha256"):
+            breaches.append("changed since export: its SHA-256 is not the manifest's")
+        classifier = Classifier(folder / name)
+        if list(classifier.spec.class_names) != manifest["class_names"]:
+            breaches.append("its class names are not the manifest's")
+        got = classifier.predict(np.ascontiguousarray(test.pixels))
+        if got.shape != expected.shape:
+            return {"breaches": [*breaches, f"gives probabilities of shape {got.shape}, Keras {expected.shape}"]}
+    except (EdgecnnError, OSError) as error:
+        return {"breaches": [*breaches, str(error)]}
+    difference = np.abs(got - expected)
+    row = {
+        "bytes": (folder / name).stat().st_size,
+        "max_difference": float(difference.max()),
+        "mean_difference": float(difference.mean()),
+        "agreement": float(np.mean(got.argmax(axis=1) == expected.argmax(axis=1))),
+        "accuracy": _accuracy(got, test),
+    }
+    drop = 100 * (_accuracy(expected, test) - row["accuracy"])
+    limit = TOLERANCES[name]
+    # "not within" rather than "beyond": a NaN is a breach too.
+    if not row["max_difference"] <= limit.max_difference:
+        breaches.append(f"max difference {row['max_difference']:.2e} > {limit.max_difference:.0e}")
+    if not row["mean_difference"] <= limit.mean_difference:
+        breaches.append(f"mean difference {row['mean_difference']:.2e} > {limit.mean_difference:.0e}")
+    if not row["agreement"] >= limit.min_agreement:
+        breaches.append(f"agreement {row['agreement']:.2%} < {limit.min_agreement:.0%}")
+    if not drop <= limit.max_accuracy_drop + 1e-9:
+        breaches.append(f"accuracy drop {drop:.2f} points > {limit.max_accuracy_drop}")
+    return {**row, "accuracy_drop_points": drop, "breaches": breaches}
+
+
+def format_report(report: dict[str, Any]) -> str:
+    """The verdicts as a table."""
+    lines = [
+        f"Against Keras ({report['keras_accuracy']:.2%} accurate) on {report['images']:,} test images:",
+        f"{'artifact':<20}{'KiB':>8}{'max diff':>11}{'mean diff':>11}{'agreement':>11}{'accuracy':>10}  verdict",
+    ]
+    for name, row in report["artifacts"].items():
+        verdict = "PASS" if not row["breaches"] else "FAIL: " + "; ".join(row["breaches"])
+        if "accuracy" in row:
+            figures = (
+                f"{row['bytes'] / 1024:>8.0f}{row['max_difference']:>11.1e}{row['mean_difference']:>11.1e}"
+                f"{row['agreement']:>11.2%}{row['accuracy']:>10.2%}"
+            )
+        else:
+            figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>10}"
+        lines.append(f"{name:<20}{figures}  {verdict}")
+    return "\n".join(lines)
