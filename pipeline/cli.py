@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from pipeline.quiet import load_tensorflow
 from runtime.errors import EdgecnnError
 
 OK, FAILED, UNUSABLE = 0, 1, 2
@@ -14,39 +15,47 @@ OK, FAILED, UNUSABLE = 0, 1, 2
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline", description="From a Keras model to verified model files.")
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline", description="From a Keras model to verified model files."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     summary = commands.add_parser("summary", help="print the network: shapes, parameters, multiply-accumulates")
     summary.add_argument("--side", type=int, default=32, help="height and width of the images (default: 32)")
     summary.add_argument("--classes", type=int, default=10, help="number of classes (default: 10)")
-    summary.add_argument("--filters", type=int, nargs="+", default=[16, 32, 64], help="channels a block (default: 16 32 64)")
-    summary.set_defaults(run=run_summary)
+    summary.add_argument(
+        "--filters", type=int, nargs="+", default=[16, 32, 64], help="channels a block (default: 16 32 64)"
+    )
+    summary.set_defaults(tensorflow_threads=None, run=run_summary)
 
     train = commands.add_parser("train", help="train on CIFAR-10 and write model.keras and history.json")
-    train.add_argument("--out", type=Path, default=Path("artifacts/train"), help="folder to write (default: artifacts/train)")
+    train.add_argument(
+        "--out", type=Path, default=Path("artifacts/train"), help="folder to write (default: artifacts/train)"
+    )
     train.add_argument("--epochs", type=int, help="passes over the training images (default: the recipe's)")
     train.add_argument("--seed", type=int, default=0, help="seed of weights, shuffling and augmentation (default: 0)")
-    train.set_defaults(run=run_train)
+    train.set_defaults(tensorflow_threads=None, run=run_train)
 
     export = commands.add_parser("export", help="write the ONNX and TFLite files of a model and verify them")
     export.add_argument("--model", type=Path, required=True, help="a .keras file")
     export.add_argument("--out", type=Path, required=True, help="folder to write")
-    export.set_defaults(run=run_export)
+    export.set_defaults(tensorflow_threads=None, run=run_export)
 
     verify = commands.add_parser("verify", help="hold exported files against Keras; exit status 1 on any breach")
     verify.add_argument("dir", type=Path, help="a folder that export wrote")
-    verify.set_defaults(run=run_verify)
+    verify.set_defaults(tensorflow_threads=None, run=run_verify)
 
     bench = commands.add_parser("bench", help="compare latency across backends")
     bench.add_argument("dir", type=Path, help="a folder that export wrote")
     bench.add_argument("--rounds", type=int, default=20, help="interleaved rounds (default: 20)")
-    bench.set_defaults(run=run_bench)
+    bench.set_defaults(tensorflow_threads=1, run=run_bench)
 
-    reference = commands.add_parser("reference", help="ship a trained model as the reference, with exports and README table")
+    reference = commands.add_parser(
+        "reference", help="ship a trained model as the reference, with exports and README table"
+    )
     reference.add_argument("--train", type=Path, required=True, help="a folder that train wrote")
     reference.add_argument("--out", type=Path, required=True, help="the reference folder")
-    reference.set_defaults(run=run_reference)
+    reference.set_defaults(tensorflow_threads=1, run=run_reference)
     return parser.parse_args(arguments)
 
 
@@ -119,6 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; an error that the project knows is one line and exit status 2."""
     options = parse(arguments)
     try:
+        load_tensorflow(options.tensorflow_threads)
         status: int = options.run(options)
     except (EdgecnnError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -4,10 +4,7 @@ Every block is Conv2D (kernel 2, 'same', ReLU) and MaxPooling2D (2); then Flatte
 """
 
 import math
-import os
 from dataclasses import dataclass
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np

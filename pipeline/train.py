@@ -1,14 +1,11 @@
 """Dataset -> ``model.keras`` and ``history.json``: augmentation, cosine decay, best epoch on validation."""
 
 import math
-import os
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np

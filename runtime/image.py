@@ -58,7 +58,9 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
     try:
         with _open(image) as opened:
             if opened.width * opened.height > MAX_PIXELS:
-                raise ImageDecodeError(f"image has {opened.width}x{opened.height} pixels, at most {MAX_PIXELS} are read")
+                raise ImageDecodeError(
+                    f"image has {opened.width}x{opened.height} pixels, at most {MAX_PIXELS} are read"
+                )
             return _to_square(opened, spec)
     except ImageError:
         raise

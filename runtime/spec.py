@@ -44,7 +44,9 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         if self.version != VERSION:
-            raise ModelSpecError(f"model spec has version {self.version}, this runtime reads {VERSION}: update one of both")
+            raise ModelSpecError(
+                f"model spec has version {self.version}, this runtime reads {VERSION}: update one of both"
+            )
         if not isinstance(self.side, int) or self.side < 1:
             raise ModelSpecError(f"side must be a positive whole number, got {self.side!r}")
         if len(self.class_names) < 2 or not all(isinstance(name, str) and name for name in self.class_names):

@@ -31,7 +31,9 @@ class Dataset:
         if shape[0] != count or not count:
             raise DataError(f"need as many labels as images and at least one, got {count} labels for {shape[0]} images")
         if int(self.labels.max()) >= len(self.class_names):
-            raise DataError(f"label {int(self.labels.max())} has no name: only {len(self.class_names)} class names given")
+            raise DataError(
+                f"label {int(self.labels.max())} has no name: only {len(self.class_names)} class names given"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)

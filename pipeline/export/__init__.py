@@ -1,15 +1,12 @@
 """Keras model -> model files for the device, each carrying its spec, and a manifest beside them."""
 
 import json
-import os
 import platform
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
@@ -35,9 +32,17 @@ def load_model(path: Path) -> keras.Model:
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parsers raise
-        raise ExportError(f"{path}: not a Keras model that can be loaded safely ({str(error).splitlines()[0]})") from error
+        raise ExportError(
+            f"{path}: not a Keras model that can be loaded safely ({str(error).splitlines()[0]})"
+        ) from error
     inputs, outputs = model.input_shape, model.output_shape
-    if not isinstance(inputs, tuple) or len(inputs) != 4 or inputs[1] != inputs[2] or inputs[3] != 3 or inputs[1] is None:
+    if (
+        not isinstance(inputs, tuple)
+        or len(inputs) != 4
+        or inputs[1] != inputs[2]
+        or inputs[3] != 3
+        or inputs[1] is None
+    ):
         raise ExportError(f"{path}: expected one input (None, S, S, 3), got {inputs}")
     if not isinstance(outputs, tuple) or len(outputs) != 2:
         raise ExportError(f"{path}: expected one output (None, classes), got {outputs}")

@@ -1,18 +1,16 @@
 """Keras -> TFLite: uint8 pixels in, probabilities out (int8 ones are dequantised by the caller), one image a call."""
 
-import contextlib
 import io
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from pipeline.quiet import native_output_hidden
 from runtime.spec import SPEC_FILE, ModelSpec
 
 LABELS_FILE = "labels.txt"
@@ -55,30 +53,15 @@ def _converter(model: keras.Model, input_type: tf.DType) -> tf.lite.TFLiteConver
         image = tf.cast(pixels, tf.float32) * (1 / 255) if input_type == tf.uint8 else pixels
         return model(image, training=False)
 
-    return tf.lite.TFLiteConverter.from_concrete_functions([deployable.get_concrete_function()], model)
+    # The calibrator cannot read variables, so the weights become constants first.
+    frozen = convert_variables_to_constants_v2(deployable.get_concrete_function())
+    return tf.lite.TFLiteConverter.from_concrete_functions([frozen])
 
 
 def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
-    with _native_output_hidden():
+    with native_output_hidden():
         content: bytes = converter.convert()
     return content
-
-
-@contextlib.contextmanager
-def _native_output_hidden() -> Iterator[None]:
-    """Keep the converter's C++ log off the screen; it is shown when the conversion fails."""
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            log.seek(0)
-            os.write(saved, log.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
 
 
 def with_spec(flatbuffer: bytes, spec: ModelSpec) -> bytes:

@@ -37,7 +37,13 @@ class LitertBackend:
             raise ModelFormatError(f"{name}: LiteRT cannot load it ({str(error).splitlines()[0]})") from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         shape = list(inputs[0]["shape"])
-        if len(inputs) != 1 or len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or inputs[0]["dtype"] != np.uint8:
+        if (
+            len(inputs) != 1
+            or len(shape) != 4
+            or shape[1] != shape[2]
+            or shape[3] != 3
+            or inputs[0]["dtype"] != np.uint8
+        ):
             raise ModelFormatError(f"{name}: expected one input uint8 [1, S, S, 3], got {inputs[0]['dtype']} {shape}")
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
         self._scale, self._zero_point = outputs[0]["quantization"]

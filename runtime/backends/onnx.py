@@ -33,7 +33,9 @@ class OnnxBackend:
         self.side, self.class_count = int(shape[1]), int(outputs[0].shape[1])
         metadata = self._session.get_modelmeta().custom_metadata_map
         if SPEC_KEY not in metadata:
-            raise ModelSpecError(f"{name}: carries no model spec ({SPEC_KEY}): export it with python -m pipeline export")
+            raise ModelSpecError(
+                f"{name}: carries no model spec ({SPEC_KEY}): export it with python -m pipeline export"
+            )
         self.spec_json: str | bytes = metadata[SPEC_KEY]
 
     def __call__(self, pixels: Pixels) -> Probabilities:

@@ -1,0 +1,32 @@
+"""Ship a trained model as the reference: the few files in git that ``make export`` starts from."""
+
+import sys
+from pathlib import Path
+
+from pipeline import artifacts
+from pipeline.benchmark import benchmark, format_benchmark
+from pipeline.data import samples
+from pipeline.export import export
+from pipeline.report import update_readme
+from pipeline.verify import format_report, verify
+
+BENCHMARK_ROUNDS = 20
+
+
+def ship(train_folder: Path, out: Path) -> bool:
+    """Export, verify and time the trained model into ``out`` and print its table into ``README.md``.
+
+    Returns:
+        Whether every artifact passed; the README is left alone when one did not.
+    """
+    if not (out / artifacts.SAMPLES).exists():
+        samples.write(out)
+    export(train_folder / artifacts.MODEL_KERAS, out, samples.read_calibration(out))
+    report = verify(out)
+    print(format_report(report))
+    if not report["passed"]:
+        return False
+    print("Timing …", file=sys.stderr)
+    print(format_benchmark(benchmark(out, BENCHMARK_ROUNDS)))
+    update_readme(Path("README.md"), out)
+    return True
