@@ -75,9 +75,14 @@ def format_benchmark(report: dict[str, Any]) -> str:
     rows = report["contenders"]
     keras_p50 = rows[KERAS]["p50_us"]
     lines = [
-        f"One image, one thread, {report['machine']['cpu']} (load {report['load_average']:.1f}); "
-        f"{rows[KERAS]['runs']:,} runs each, interleaved:",
-        f"{'contender':<20}{'engine':<14}{'p50 us':>9}{'p90 us':>9}{'p99 us':>9}{'KiB':>7}{'accuracy':>10}{'x Keras':>9}",
+        (
+            f"One image, one thread, {report['machine']['cpu']} (load {report['load_average']:.1f}); "
+            f"{rows[KERAS]['runs']:,} runs each, interleaved:"
+        ),
+        (
+            f"{'contender':<20}{'engine':<14}{'p50 us':>9}{'p90 us':>9}{'p99 us':>9}"
+            f"{'KiB':>7}{'accuracy':>10}{'x Keras':>9}"
+        ),
     ]
     for name, row in sorted(rows.items(), key=lambda item: item[1]["p50_us"]):
         accuracy = "-" if row["accuracy"] is None else f"{row['accuracy']:.2%}"

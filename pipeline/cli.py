@@ -77,7 +77,8 @@ def run_train(options: argparse.Namespace) -> int:
     training, validation = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
     history = train(training, validation, options.out, settings)
     print(
-        f"Validation accuracy {history['validation_accuracy']:.2%} (epoch {history['best_epoch']} of {settings.epochs}).\n"
+        f"Validation accuracy {history['validation_accuracy']:.2%} "
+        f"(epoch {history['best_epoch']} of {settings.epochs}).\n"
         f"Written: {options.out}/model.keras, {options.out}/history.json\n"
         f"Next: python -m pipeline export --model {options.out}/model.keras --out artifacts/build"
     )

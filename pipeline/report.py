@@ -27,9 +27,11 @@ def markdown_table(folder: Path) -> str:
         [
             *lines,
             "",
-            f"Accuracy and parity on {verified['images']:,} test images; latency of one image on one thread of "
-            f"{machine['cpu']} ({machine['architecture']}), contenders interleaved, load average "
-            f"{measured['load_average']:.1f}. Differences are of probabilities (0-1).",
+            (
+                f"Accuracy and parity on {verified['images']:,} test images; latency of one image on one thread of "
+                f"{machine['cpu']} ({machine['architecture']}), contenders interleaved, load average "
+                f"{measured['load_average']:.1f}. Differences are of probabilities (0-1)."
+            ),
         ]
     )
 

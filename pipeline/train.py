@@ -54,7 +54,8 @@ def augment(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[n
     shifted = windows[np.arange(count), top, left].transpose(0, 2, 3, 1)
     flip = random.random(count) < 0.5
     shifted[flip] = shifted[flip, :, ::-1]
-    return shifted
+    result: NDArray[np.uint8] = shifted
+    return result
 
 
 class _AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]

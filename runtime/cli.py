@@ -4,6 +4,8 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from runtime.classifier import Classifier, Prediction
 from runtime.errors import EdgecnnError, ImageError
@@ -36,29 +38,44 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _format(file: str, prediction: Prediction, as_json: bool) -> str:
+def _format(file: str, prediction: Prediction, *, as_json: bool) -> str:
     if not as_json:
         return f"{file}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in prediction.top)
     top = [{"label": label, "probability": probability} for label, probability in prediction.top]
     return json.dumps({"file": file, "label": prediction.label, "probability": prediction.probability, "top": top})
 
 
-def _format_error(file: str, error: ImageError, as_json: bool) -> str:
+def _format_error(file: str, error: ImageError, *, as_json: bool) -> str:
     text = str(error)
     if as_json:
         return json.dumps({"file": file, "error": text})
     return text if text.startswith(file) else f"{file}: {text}"
 
 
+@contextmanager
+def _native_log_hidden() -> Iterator[None]:
+    """Keep the engines' start-up lines out of stderr; what goes wrong comes as an exception anyway."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
 def run(options: argparse.Namespace) -> int:
     """Classify every image; one that fails does not stop the rest."""
-    classifier = Classifier(options.model, options.threads)
+    with _native_log_hidden():
+        classifier = Classifier(options.model, options.threads)
     status = OK
     for file in options.images:
         try:
-            line = _format(file, classifier.classify(file, options.top), options.json)
+            line = _format(file, classifier.classify(file, options.top), as_json=options.json)
         except ImageError as error:
-            line, status = _format_error(file, error, options.json), SOME_FAILED
+            line, status = _format_error(file, error, as_json=options.json), SOME_FAILED
         print(line, flush=True)
     return status
 

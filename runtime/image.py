@@ -65,9 +65,9 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
     except ImageError:
         raise
     except FileNotFoundError as error:
-        raise ImageFileNotFoundError(f"{image}: no such image file") from error
+        raise ImageFileNotFoundError(f"{_describe(image)}: no such image file") from error
     except (IsADirectoryError, PermissionError) as error:
-        raise ImageFileNotFoundError(f"{image}: {error.strerror}; expected a readable image file") from error
+        raise ImageFileNotFoundError(f"{_describe(image)}: {error.strerror}; expected a readable image file") from error
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
         raise ImageDecodeError(f"{_describe(image)}: not an image that can be decoded whole ({error})") from error
 
@@ -78,7 +78,8 @@ def _open(image: str | os.PathLike[str] | bytes | BinaryIO) -> Image.Image:
     if isinstance(image, str | os.PathLike) or hasattr(image, "read"):
         return Image.open(image)
     raise ImageError(
-        f"cannot read an image from {type(image).__name__}: give a path, bytes, a binary file, a PIL image or a uint8 array"
+        f"cannot read an image from {type(image).__name__}: "
+        "give a path, bytes, a binary file, a PIL image or a uint8 array"
     )
 
 

