@@ -1,31 +1,22 @@
-"""Keeping native libraries' start-up chatter off the screen, without losing it when something fails."""
+"""Keeping TensorFlow's chatter off the screen."""
 
 import logging
 import os
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from runtime.quiet import native_stderr_hidden
+
 
 @contextmanager
-def native_output_hidden() -> Iterator[None]:
-    """Hide what C++ code and its Python wrappers log to stderr; show it all if the block raises."""
-    sys.stderr.flush()
-    saved = os.dup(2)
+def log_hidden() -> Iterator[None]:
+    """Discard warnings that libraries log, from C++ and from Python; errors still come as exceptions."""
     logging.disable(logging.WARNING)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
-        try:
+    try:
+        with native_stderr_hidden():
             yield
-        except BaseException:
-            log.seek(0)
-            os.write(saved, log.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            logging.disable(logging.NOTSET)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def load_tensorflow(threads: int | None = None) -> None:
@@ -35,7 +26,7 @@ def load_tensorflow(threads: int | None = None) -> None:
         threads: processor threads of its operations; ``None`` leaves the choice to TensorFlow.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with native_output_hidden():
+    with log_hidden():
         import tensorflow as tf
 
         if threads is not None:

@@ -4,8 +4,6 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from runtime.classifier import Classifier, Prediction
 from runtime.errors import EdgecnnError, ImageError
@@ -52,24 +50,9 @@ def _format_error(file: str, error: ImageError, *, as_json: bool) -> str:
     return text if text.startswith(file) else f"{file}: {text}"
 
 
-@contextmanager
-def _native_log_hidden() -> Iterator[None]:
-    """Keep the engines' start-up lines out of stderr; what goes wrong comes as an exception anyway."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
-
-
 def run(options: argparse.Namespace) -> int:
     """Classify every image; one that fails does not stop the rest."""
-    with _native_log_hidden():
-        classifier = Classifier(options.model, options.threads)
+    classifier = Classifier(options.model, options.threads)
     status = OK
     for file in options.images:
         try:

@@ -12,7 +12,7 @@ import tf2onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from pipeline.quiet import native_output_hidden
+from pipeline.quiet import log_hidden
 from runtime.spec import SPEC_KEY, ModelSpec
 
 OPSET = 17
@@ -48,7 +48,7 @@ class _PixelReader(CalibrationDataReader):  # type: ignore[misc]
 
 def quantize(graph: onnx.ModelProto, calibration_pixels: NDArray[np.uint8]) -> onnx.ModelProto:
     """Static int8, QDQ, weights per channel; activation ranges from ``calibration_pixels`` (min and max)."""
-    with tempfile.TemporaryDirectory() as folder, native_output_hidden():
+    with tempfile.TemporaryDirectory() as folder, log_hidden():
         quantized = Path(folder) / "int8.onnx"
         quantize_static(
             graph,

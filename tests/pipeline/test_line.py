@@ -1,0 +1,221 @@
+"""The whole line: train, export, verify, break, bench."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from pipeline import artifacts
+from pipeline.artifacts import sha256
+from pipeline.benchmark import benchmark, format_benchmark
+from pipeline.data import samples
+from pipeline.data.dataset import split
+from pipeline.errors import ExportError, PipelineError
+from pipeline.export import export
+from pipeline.report import markdown_table
+from pipeline.train import Settings, augment, train
+from pipeline.verify import TOLERANCES, format_report, verify
+from runtime import Classifier
+from runtime.spec import SPEC_FILE, SPEC_KEY
+
+README = Path(__file__).parent.parent.parent / "README.md"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, reference):
+    """A model trained on a few hundred images, exported."""
+    folder = tmp_path_factory.mktemp("line")
+    images = samples.read_calibration(reference)
+    training, validation = split(images, 100)
+    history = train(training, validation, folder / "train", Settings(epochs=8, batch_size=32))
+    assert len(history["epochs"]) == 8
+    assert history["validation_accuracy"] > 0.2  # chance is 0.1
+    export(folder / "train" / artifacts.MODEL_KERAS, folder / "build", images)
+    return folder / "build"
+
+
+@pytest.fixture
+def copied(exported, tmp_path):
+    return Path(shutil.copytree(exported, tmp_path / "copy"))
+
+
+def bless(folder, name, content):
+    """Write an artifact and its digest, as a careless hand would."""
+    (folder / name).write_bytes(content)
+    manifest = artifacts.read_json(folder / artifacts.MANIFEST)
+    manifest["files"][name]["sha256"] = sha256(content)
+    artifacts.write_json(folder / artifacts.MANIFEST, manifest)
+
+
+@pytest.fixture(scope="module")
+def test_images(reference):
+    return samples.read_test(reference)
+
+
+@pytest.mark.slow
+def test_fresh_model_passes(exported, test_images):
+    report = verify(exported, test_images)
+    assert report["passed"], format_report(report)
+    assert set(report["artifacts"]) == set(TOLERANCES)
+
+
+@pytest.mark.slow
+def test_files_take_uint8_and_carry_their_spec(exported):
+    graph = onnx.load(exported / artifacts.INT8_ONNX)
+    assert graph.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert SPEC_KEY in {entry.key for entry in graph.metadata_props}
+    assert max(entry.version for entry in graph.opset_import) <= 18
+    assert all(node.domain in ("", "ai.onnx") for node in graph.graph.node)
+    with zipfile.ZipFile(exported / artifacts.INT8_TFLITE) as archive:
+        assert json.loads(archive.read(SPEC_FILE))["precision"] == "int8"
+        assert archive.read("labels.txt").decode().split()[3] == "cat"
+
+
+@pytest.mark.slow
+def test_int8_tflite_is_integer_throughout(exported):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(exported / artifacts.INT8_TFLITE))
+    interpreter.allocate_tensors()
+    assert all(detail["dtype"] != np.float32 for detail in interpreter.get_tensor_details())
+    scale, zero_point = interpreter.get_input_details()[0]["quantization"]
+    assert (scale, zero_point) == (pytest.approx(1 / 255, rel=1e-6), 0)
+
+
+@pytest.mark.slow
+def test_altered_weight_is_caught(copied, test_images):
+    graph = onnx.load(copied / artifacts.FP32_ONNX)
+    weights = max(graph.graph.initializer, key=lambda entry: len(entry.raw_data))
+    values = onnx.numpy_helper.to_array(weights).copy()
+    values.flat[:2000] += 0.01
+    weights.CopyFrom(onnx.numpy_helper.from_array(values, weights.name))
+    bless(copied, artifacts.FP32_ONNX, graph.SerializeToString())
+    report = verify(copied, test_images)
+    assert not report["passed"]
+    breaches = report["artifacts"][artifacts.FP32_ONNX]["breaches"]
+    assert any("max difference" in breach for breach in breaches)
+    assert not report["artifacts"][artifacts.INT8_TFLITE]["breaches"]
+
+
+@pytest.mark.slow
+def test_shortened_label_list_changed_file_and_missing_file_are_all_reported(copied, test_images):
+    graph = onnx.load(copied / artifacts.INT8_ONNX)
+    (entry,) = (entry for entry in graph.metadata_props if entry.key == SPEC_KEY)
+    spec = json.loads(entry.value)
+    spec["class_names"].pop()
+    entry.value = json.dumps(spec)
+    bless(copied, artifacts.INT8_ONNX, graph.SerializeToString())
+    (copied / artifacts.FP32_TFLITE).unlink()
+    with (copied / artifacts.FP32_ONNX).open("ab") as file:
+        file.write(b"\0")
+    rows = verify(copied, test_images)["artifacts"]
+    assert "number of classes 9, the graph has 10" in rows[artifacts.INT8_ONNX]["breaches"][0]
+    assert rows[artifacts.FP32_TFLITE]["breaches"]
+    assert "changed since export" in rows[artifacts.FP32_ONNX]["breaches"][0]
+    assert "FAIL" in format_report({**artifacts.read_json(copied / artifacts.VERIFY)})
+
+
+@pytest.mark.slow
+def test_exporting_twice_gives_files_that_answer_alike(exported, tmp_path, reference, test_images):
+    again = export(exported / artifacts.MODEL_KERAS, tmp_path, samples.read_calibration(reference))
+    assert sorted(again["files"]) == sorted(artifacts.read_json(exported / artifacts.MANIFEST)["files"])
+    pixels = test_images.pixels[:50]
+    for name in artifacts.MODEL_FILES:
+        first, second = (Classifier(folder / name).predict(pixels) for folder in (exported, tmp_path))
+        assert (first == second).all(), name
+
+
+@pytest.mark.slow
+def test_batches_give_what_single_images_give(exported, test_images):
+    for name in artifacts.MODEL_FILES:
+        classifier = Classifier(exported / name)
+        single = np.concatenate([classifier.predict(test_images.pixels[index : index + 1]) for index in range(8)])
+        assert np.abs(classifier.predict(test_images.pixels[:8]) - single).max() <= 1e-6, name
+
+
+@pytest.mark.slow
+def test_benchmark_times_every_contender(exported):
+    report = benchmark(exported, rounds=1)
+    assert set(report["contenders"]) == {"Keras", *artifacts.MODEL_FILES}
+    assert all(row["p50_us"] > 0 for row in report["contenders"].values())
+    assert "model_int8.onnx" in format_benchmark(report)
+
+
+@pytest.mark.slow
+def test_shipped_reference_holds_its_parity_and_its_accuracy(reference, test_images, tmp_path):
+    folder = Path(shutil.copytree(reference, tmp_path / "reference"))
+    report = verify(folder, test_images)
+    assert report["passed"], format_report(report)
+    shipped = artifacts.read_json(reference / artifacts.VERIFY)
+    assert shipped["images"] == 10_000
+    assert shipped["passed"]
+    assert min(shipped["keras_accuracy"], *(row["accuracy"] for row in shipped["artifacts"].values())) > 0.81
+
+
+def test_readme_shows_the_shipped_figures(reference):
+    assert markdown_table(reference) in README.read_text(encoding="utf-8")
+
+
+def test_what_is_no_keras_model_is_refused(tmp_path):
+    with pytest.raises(ExportError, match="no such file"):
+        export(tmp_path / "none.keras", tmp_path / "out")
+    fake = tmp_path / "fake.keras"
+    fake.write_bytes(b"nothing")
+    with pytest.raises(ExportError, match="not a Keras model"):
+        export(fake, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_without_manifest_is_refused(tmp_path):
+    with pytest.raises(PipelineError, match="run python -m pipeline export first"):
+        verify(tmp_path)
+
+
+def test_augmentation_shifts_and_flips_without_inventing_values():
+    pixels = np.tile(np.arange(32, dtype=np.uint8)[None, None, :, None], (64, 32, 1, 3))
+    result = augment(pixels, np.random.default_rng(0))
+    assert result.shape == pixels.shape
+    assert set(np.unique(result)) <= set(range(32))
+    flipped = result[:, 0, 20, 0] < result[:, 0, 12, 0]
+    assert 16 < flipped.sum() < 48
+
+
+def test_interrupted_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    artifacts.write_bytes(path, b"old")
+
+    def interrupted():
+        with artifacts.atomic_path(path) as temporary:
+            temporary.write_bytes(b"ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208 - hidden files count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "status", "expected"),
+    [
+        (["summary"], 0, "528,054"),
+        (["summary", "--side", "20"], 2, "does not survive"),
+        (["verify", "nowhere"], 2, "no readable manifest"),
+        (["export", "--model", "none.keras", "--out", "out"], 2, "no such file"),
+        ([], 2, "COMMAND"),
+    ],
+)
+def test_command_line(arguments, status, expected):
+    command = [sys.executable, "-m", "pipeline", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert expected in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
