@@ -20,7 +20,7 @@ def test_network_is_the_one_of_the_notes():
         ("Dense", (10,), 5_010),
     ]
     assert build().count_params() == 528_054
-    assert sum(row.multiply_accumulates for row in rows) == 1_757_984
+    assert sum(row.multiply_accumulates for row in rows) == 1_762_184
     assert "528,054" in format_summary(rows)
 
 
