@@ -95,10 +95,10 @@ def export(model_path: Path, out: Path, calibration: Dataset | None = None) -> d
     def spec(precision: str) -> ModelSpec:
         return ModelSpec(side, class_names, precision, provenance=provenance)
 
-    graph = onnx.convert(model)
+    network = onnx.convert(model)
     recipes: dict[str, Callable[[], bytes]] = {
-        artifacts.FP32_ONNX: lambda: onnx.with_spec(graph, spec("fp32")),
-        artifacts.INT8_ONNX: lambda: onnx.with_spec(onnx.quantize(graph, calibration.pixels), spec("int8")),
+        artifacts.FP32_ONNX: lambda: onnx.with_spec(onnx.fp32(network), spec("fp32")),
+        artifacts.INT8_ONNX: lambda: onnx.with_spec(onnx.quantize(network, calibration.pixels), spec("int8")),
         artifacts.FP32_TFLITE: lambda: tflite.with_spec(tflite.convert(model), spec("fp32")),
         artifacts.INT8_TFLITE: lambda: tflite.with_spec(tflite.quantize(model, calibration.pixels), spec("int8")),
     }
