@@ -7,7 +7,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench reference test test-fast lint wheel-test clean
+.PHONY: help env export train bench bench-graph reference test test-fast lint wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ train: $(READY) ## train the network anew on full CIFAR-10 into artifacts/train
 
 bench: $(BUILD)/manifest.json ## compare latency across backends on the exported files
 	@$(PY) -m pipeline bench $(BUILD)
+
+bench-graph: $(BUILD)/manifest.json ## compare our graphs with the stock converters' and quantisers'
+	@$(PY) -m pipeline bench-graph $(BUILD)
 
 $(BUILD)/manifest.json: | $(READY)
 	@$(MAKE) --no-print-directory export

@@ -50,6 +50,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     bench.add_argument("--rounds", type=int, default=20, help="interleaved rounds (default: 20)")
     bench.set_defaults(tensorflow_threads=1, run=run_bench)
 
+    bench_graph = commands.add_parser("bench-graph", help="time our files against the stock recipes' files")
+    bench_graph.add_argument("dir", type=Path, help="a folder that export wrote")
+    bench_graph.add_argument("--rounds", type=int, default=20, help="interleaved rounds (default: 20)")
+    bench_graph.set_defaults(tensorflow_threads=1, run=run_bench_graph)
+
     reference = commands.add_parser(
         "reference", help="ship a trained model as the reference, with exports and README table"
     )
@@ -113,6 +118,15 @@ def run_bench(options: argparse.Namespace) -> int:
 
     print(format_benchmark(benchmark(options.dir, options.rounds)))
     print(f"Written: {options.dir}/benchmark.json")
+    return OK
+
+
+def run_bench_graph(options: argparse.Namespace) -> int:
+    """``python -m pipeline bench-graph``."""
+    from pipeline.benchmark_graph import benchmark_graph, format_graph_benchmark
+
+    print(format_graph_benchmark(benchmark_graph(options.dir, options.rounds)))
+    print(f"Written: {options.dir}/benchmark_graph.json")
     return OK
 
 

@@ -3,8 +3,10 @@
 import io
 import threading
 import zipfile
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.backends import Pixels, Probabilities
 from runtime.errors import BackendUnavailableError, ModelFormatError, ModelSpecError
@@ -47,22 +49,36 @@ class LitertBackend:
             or inputs[0]["dtype"] != np.uint8
         ):
             raise ModelFormatError(f"{name}: expected one input uint8 [1, S, S, 3], got {inputs[0]['dtype']} {shape}")
+        if len(outputs) != 1 or outputs[0]["dtype"] not in (np.float32, np.int8) or len(outputs[0]["shape"]) != 2:
+            got = ", ".join(f"{entry['dtype'].__name__} {list(entry['shape'])}" for entry in outputs)
+            raise ModelFormatError(f"{name}: expected one output float32 or int8 [1, C], got {got}")
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
-        self._scale, self._zero_point = outputs[0]["quantization"]
+        self._dequantized = _dequantization_table(outputs[0])
         self.side, self.class_count = int(shape[1]), int(outputs[0]["shape"][-1])
         self._lock = threading.Lock()
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, S, S, 3) to float32 (N, C), dequantised."""
-        raw = []
         with self._lock:
-            for image in pixels:
-                self._interpreter.set_tensor(self._input, image[np.newaxis])
-                self._interpreter.invoke()
-                raw.append(self._interpreter.get_tensor(self._output)[0])
-        if not raw:
-            return np.empty((0, self.class_count), np.float32)
-        result = np.stack(raw)
-        if result.dtype == np.float32:
-            return result
-        return (result.astype(np.float32) - np.float32(self._zero_point)) * np.float32(self._scale)
+            if len(pixels) == 1:
+                raw = self._run(pixels)
+            elif len(pixels):
+                raw = np.concatenate([self._run(image[np.newaxis]) for image in pixels])
+            else:
+                return np.empty((0, self.class_count), np.float32)
+        return raw if self._dequantized is None else self._dequantized[raw.view(np.uint8)]
+
+    def _run(self, pixels: Pixels) -> NDArray[Any]:
+        self._interpreter.set_tensor(self._input, pixels)
+        self._interpreter.invoke()
+        result: NDArray[Any] = self._interpreter.get_tensor(self._output)
+        return result
+
+
+def _dequantization_table(output: dict[str, Any]) -> Probabilities | None:
+    """float32 (256,): the value of every int8 output, indexed by its bits; ``None`` for a float output."""
+    if output["dtype"] == np.float32:
+        return None
+    scale, zero_point = output["quantization"]
+    steps = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.float32)
+    return (steps - np.float32(zero_point)) * np.float32(scale)
