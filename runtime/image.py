@@ -51,11 +51,11 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
         ImageDecodeError: the bytes are not a whole image of a format that Pillow reads.
         ImageError: an array of another shape or dtype, or an object of another kind.
     """
-    if isinstance(image, Image.Image):
-        return _to_square(image, spec)
-    if isinstance(image, np.ndarray):
-        return _to_square(_from_array(image), spec)
     try:
+        if isinstance(image, Image.Image):
+            return _to_square(image, spec)
+        if isinstance(image, np.ndarray):
+            return _to_square(_from_array(image), spec)
         with _open(image) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise ImageDecodeError(

@@ -81,6 +81,8 @@ def test_truncated_jpeg_is_refused(photo):
     content = encoded(photo, "JPEG")
     with pytest.raises(ImageDecodeError, match="decoded whole"):
         load_square(content[: len(content) // 2], SPEC)
+    with Image.open(io.BytesIO(content[: len(content) // 2])) as opened, pytest.raises(ImageDecodeError):
+        load_square(opened, SPEC)
 
 
 def test_what_is_no_image_is_refused(tmp_path):
