@@ -25,7 +25,7 @@ EVALUATION_BATCH = 1_000
 class Settings:
     """Everything that a training run depends on besides its data."""
 
-    epochs: int = 80
+    epochs: int = 200
     batch_size: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
