@@ -12,10 +12,10 @@ from runtime.errors import ModelSpecError
 
 SPEC_KEY = "edgecnn_spec"
 SPEC_FILE = "edgecnn_spec.json"
-VERSION = 1
-RESIZE_POLICIES = ("stretch",)
+VERSION = 2
+RESIZE_POLICIES = ("stretch", "crop", "pad")
 RESIZE_FILTERS = ("box", "bilinear", "bicubic", "lanczos")
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "fp16", "int8", "dynamic")
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,17 @@ class ModelSpec:
     Attributes:
         side: height and width of the input in pixels.
         class_names: one name a class, in output order.
-        precision: ``fp32`` or ``int8``.
-        resize: how a photo becomes a square; ``stretch`` ignores the aspect ratio.
+        precision: ``fp32``, ``fp16`` (weights), ``int8``, or ``dynamic`` (int8 weights, float activations).
+        resize: how a photo becomes a square: ``stretch`` ignores the aspect ratio, ``crop`` cuts the largest centred
+            square, ``pad`` letterboxes on ``fill``.
         resize_filter: Pillow's name of the filter.
-        scale: factor on each pixel value inside the graph; the caller always gives plain 0-255 pixels.
+        fill: RGB 0-255 of the letterbox and of what lies behind transparency.
+        scale, offset: one of each a channel; the graph itself computes ``pixel * scale + offset`` before its first
+            layer, the caller always gives plain 0-255 pixels.
+        temperature: what the logits are divided by inside the graph; 1 leaves them as trained.
+        abstain: probability (0-1) below which a prediction is not to be trusted; 0 trusts all.
+        accuracy: share (0-1) of ``accuracy_images`` test images that this file classifies rightly; ``None`` if unknown.
+        accuracy_images: how many that were.
         provenance: where the file comes from, e.g. the SHA-256 of the Keras file.
         version: version of this format.
     """
@@ -38,7 +45,13 @@ class ModelSpec:
     precision: str = "fp32"
     resize: str = "stretch"
     resize_filter: str = "bilinear"
-    scale: float = 1 / 255
+    fill: tuple[int, int, int] = (255, 255, 255)
+    scale: tuple[float, float, float] = (1 / 255, 1 / 255, 1 / 255)
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    temperature: float = 1.0
+    abstain: float = 0.0
+    accuracy: float | None = None
+    accuracy_images: int = 0
     provenance: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
 
@@ -58,6 +71,20 @@ class ModelSpec:
         ):
             if getattr(self, name) not in allowed:
                 raise ModelSpecError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        if len(self.fill) != 3 or not all(isinstance(value, int) and 0 <= value <= 255 for value in self.fill):
+            raise ModelSpecError(f"fill must be three whole numbers 0-255, got {self.fill!r}")
+        for name in ("scale", "offset"):
+            values = getattr(self, name)
+            if len(values) != 3 or not all(isinstance(value, int | float) for value in values):
+                raise ModelSpecError(f"{name} must be three numbers, one a channel, got {values!r}")
+        if not self.temperature > 0:
+            raise ModelSpecError(f"temperature must be above 0, got {self.temperature!r}")
+        for name, value in (("abstain", self.abstain), ("accuracy", self.accuracy or 0.0)):
+            if not 0 <= value <= 1:
+                raise ModelSpecError(f"{name} must lie in 0-1, got {value!r}")
 
     def to_json(self) -> str:
         """The spec as one line of JSON."""
@@ -72,7 +99,11 @@ class ModelSpec:
         """
         try:
             entries: Any = json.loads(text)
-            entries["class_names"] = tuple(entries["class_names"])
+            if entries.get("version") == 1:  # one scale for all channels
+                entries.update(version=VERSION, scale=[entries["scale"]] * 3)
+            for name in ("class_names", "fill", "scale", "offset"):
+                if name in entries:
+                    entries[name] = tuple(entries[name])
             unknown = set(entries) - {entry.name for entry in fields(cls)}
             if unknown:
                 raise ModelSpecError(f"model spec has unknown entries {sorted(unknown)}: update the runtime")

@@ -97,10 +97,10 @@ def export(model_path: Path, out: Path, calibration: Dataset | None = None) -> d
 
     network = onnx.convert(model)
     recipes: dict[str, Callable[[], bytes]] = {
-        artifacts.FP32_ONNX: lambda: onnx.with_spec(onnx.fp32(network), spec("fp32")),
-        artifacts.INT8_ONNX: lambda: onnx.with_spec(onnx.quantize(network, calibration.pixels), spec("int8")),
-        artifacts.FP32_TFLITE: lambda: tflite.with_spec(tflite.convert(model), spec("fp32")),
-        artifacts.INT8_TFLITE: lambda: tflite.with_spec(tflite.quantize(model, calibration.pixels), spec("int8")),
+        artifacts.FP32_ONNX: lambda: onnx.with_metadata(onnx.fp32(network), spec("fp32")),
+        artifacts.INT8_ONNX: lambda: onnx.with_metadata(onnx.quantize(network, calibration.pixels), spec("int8")),
+        artifacts.FP32_TFLITE: lambda: tflite.with_metadata(tflite.convert(model), spec("fp32")),
+        artifacts.INT8_TFLITE: lambda: tflite.with_metadata(tflite.quantize(model, calibration.pixels), spec("int8")),
     }
     contents = {artifacts.MODEL_KERAS: keras_content, artifacts.HISTORY: history}
     for number, (name, build) in enumerate(recipes.items(), start=1):

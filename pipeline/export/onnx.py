@@ -14,6 +14,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from pipeline.export import rewrites
 from pipeline.quiet import log_hidden
+from runtime.golden import GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY, ModelSpec
 
 OPSET = 17
@@ -91,10 +92,11 @@ def quantize(network: onnx.ModelProto, calibration_pixels: NDArray[np.uint8]) ->
     return quantized
 
 
-def with_spec(graph: onnx.ModelProto, spec: ModelSpec) -> bytes:
-    """The file's bytes, with the spec in its metadata."""
+def with_metadata(graph: onnx.ModelProto, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
+    """The file's bytes, with the spec and the golden set in its metadata."""
     carrying = _copy(graph)
-    onnx.helper.set_model_props(carrying, {SPEC_KEY: spec.to_json()})
+    entries = {SPEC_KEY: spec.to_json()} | ({GOLDEN_KEY: golden.to_json()} if golden else {})
+    onnx.helper.set_model_props(carrying, entries)
     content: bytes = carrying.SerializeToString(deterministic=True)
     return content
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.quiet import log_hidden
+from runtime.golden import GOLDEN_FILE, GoldenSet
 from runtime.spec import SPEC_FILE, ModelSpec
 
 LABELS_FILE = "labels.txt"
@@ -62,10 +63,12 @@ def _converter(model: keras.Model, input_type: tf.DType) -> tf.lite.TFLiteConver
     return tf.lite.TFLiteConverter.from_concrete_functions([frozen])
 
 
-def with_spec(flatbuffer: bytes, spec: ModelSpec) -> bytes:
-    """The file's bytes, with spec and labels in a ZIP archive behind the flatbuffer."""
+def with_metadata(flatbuffer: bytes, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
+    """The file's bytes, with spec, labels and golden set in a ZIP archive behind the flatbuffer."""
     stream = io.BytesIO(flatbuffer)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(SPEC_FILE, ZIP_EPOCH), spec.to_json())
         archive.writestr(zipfile.ZipInfo(LABELS_FILE, ZIP_EPOCH), "\n".join(spec.class_names) + "\n")
+        if golden:
+            archive.writestr(zipfile.ZipInfo(GOLDEN_FILE, ZIP_EPOCH), golden.to_json())
     return stream.getvalue()

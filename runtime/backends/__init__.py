@@ -19,6 +19,8 @@ class Backend(Protocol):
 
     spec_json: str | bytes
     """The spec as the model file carries it."""
+    golden_json: str | bytes | None
+    """The golden set as the model file carries it, if it does."""
     side: int
     """Height and width of the input that the graph itself declares."""
     class_count: int

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from runtime.backends import Pixels, Probabilities
 from runtime.errors import BackendUnavailableError, ModelFormatError, ModelSpecError
+from runtime.golden import GOLDEN_FILE
 from runtime.quiet import native_stderr_hidden
 from runtime.spec import SPEC_FILE
 
@@ -29,6 +30,8 @@ class LitertBackend:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 self.spec_json: str | bytes = archive.read(SPEC_FILE)
+                carried = GOLDEN_FILE in archive.namelist()
+                self.golden_json: str | bytes | None = archive.read(GOLDEN_FILE) if carried else None
         except (zipfile.BadZipFile, KeyError) as error:
             raise ModelSpecError(
                 f"{name}: carries no model spec ({SPEC_FILE}), or is cut off: export it with python -m pipeline export"

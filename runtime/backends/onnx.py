@@ -4,6 +4,7 @@ import onnxruntime
 
 from runtime.backends import Pixels, Probabilities
 from runtime.errors import ModelFormatError, ModelSpecError
+from runtime.golden import GOLDEN_KEY
 from runtime.spec import SPEC_KEY
 
 
@@ -37,6 +38,7 @@ class OnnxBackend:
                 f"{name}: carries no model spec ({SPEC_KEY}): export it with python -m pipeline export"
             )
         self.spec_json: str | bytes = metadata[SPEC_KEY]
+        self.golden_json: str | bytes | None = metadata.get(GOLDEN_KEY)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, S, S, 3) to float32 (N, C)."""

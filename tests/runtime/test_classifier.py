@@ -17,6 +17,7 @@ from runtime import (
     ModelSpecError,
     PixelsError,
 )
+from runtime.golden import GoldenSet
 
 HAS_LITERT = importlib.util.find_spec("ai_edge_litert") is not None
 needs_litert = pytest.mark.skipif(not HAS_LITERT, reason="LiteRT is not installed")
@@ -109,9 +110,26 @@ def test_spec_survives_its_json_and_refuses_nonsense():
         with pytest.raises(ModelSpecError):
             ModelSpec.from_json(text)
     with pytest.raises(ModelSpecError, match="version 9"):
-        ModelSpec.from_json(spec.to_json().replace('"version": 1', '"version": 9'))
+        ModelSpec.from_json(spec.to_json().replace('"version": 2', '"version": 9'))
     with pytest.raises(ModelSpecError, match="resize_filter"):
         ModelSpec(32, ("a", "b"), resize_filter="magic")
+
+
+def test_version_1_had_one_scale_for_all_channels():
+    spec = ModelSpec.from_json('{"side": 32, "class_names": ["a", "b"], "scale": 0.5, "version": 1}')
+    assert spec.scale == (0.5, 0.5, 0.5)
+
+
+def test_golden_set_survives_its_json():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    golden = GoldenSet(pixels, np.array([[0.1, 0.9]] * 3, np.float32), 0.01)
+    again = GoldenSet.from_json(golden.to_json())
+    assert (again.pixels == pixels).all()
+    assert (again.probabilities == golden.probabilities).all()
+    assert again.tolerance == 0.01
+    for text in ("", "{}", golden.to_json().replace("[[", "[[0.5, 0.5], [")):
+        with pytest.raises(ModelSpecError, match="golden set"):
+            GoldenSet.from_json(text)
 
 
 def test_public_names_are_these():

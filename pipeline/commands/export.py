@@ -1,0 +1,26 @@
+"""``python -m pipeline export``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands import FAILED, OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser("export", help="write the ONNX and TFLite files of a model and verify them")
+    parser.add_argument("--model", type=Path, required=True, help="a .keras file")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.set_defaults(tensorflow_threads=None, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from pipeline.export import export
+    from pipeline.verify import format_report, verify
+
+    export(options.model, options.out)
+    report = verify(options.out)
+    print(format_report(report))
+    print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")
+    return OK if report["passed"] else FAILED
