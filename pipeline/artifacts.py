@@ -17,6 +17,7 @@ BENCHMARK = "benchmark.json"
 BENCHMARK_GRAPH = "benchmark_graph.json"
 SAMPLES = "samples.json"
 CALIBRATION_SHEET = "calibration.webp"
+VALIDATION_SHEET = "validation.webp"
 TEST_SHEET = "test.webp"
 
 FP32_ONNX = "model_fp32.onnx"

@@ -1,6 +1,7 @@
-"""The few images that travel in git: calibration images and test images, each set as one lossless sheet."""
+"""The few images that travel in git: calibration, validation and test images, each set as one lossless sheet."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,38 +12,66 @@ from pipeline.data.dataset import Dataset, split, stratified_indices
 from pipeline.errors import DataError
 
 CALIBRATION_COUNT = 500
+VALIDATION_COUNT = 1_000
 TEST_COUNT = 1_000
+FULL_CALIBRATION_COUNT = 1_000
 COLUMNS = 25
 
 
 def write(folder: Path) -> None:
-    """Draw calibration images from CIFAR-10's training split and test images from its test set, by class."""
+    """Draw all three sets by class: calibration and validation out of CIFAR-10's training images, test out of its own.
+
+    Validation images come from the split that no training sees, calibration images from the rest.
+    """
     training, test = cifar10.load()
-    training, _ = split(training, cifar10.VALIDATION_COUNT)
-    calibration = training.take(stratified_indices(training.labels, CALIBRATION_COUNT, seed=0))
-    small_test = test.take(stratified_indices(test.labels, TEST_COUNT, seed=0))
-    _write_sheet(folder / artifacts.CALIBRATION_SHEET, calibration)
-    _write_sheet(folder / artifacts.TEST_SHEET, small_test)
-    index = {
-        "class_names": list(cifar10.CLASS_NAMES),
-        "calibration": {"digest": calibration.digest, "labels": calibration.labels.tolist()},
-        "test": {"digest": small_test.digest, "labels": small_test.labels.tolist()},
+    training, validation = split(training, cifar10.VALIDATION_COUNT)
+    sheets = {
+        artifacts.CALIBRATION_SHEET: _draw(training, CALIBRATION_COUNT),
+        artifacts.VALIDATION_SHEET: _draw(validation, VALIDATION_COUNT),
+        artifacts.TEST_SHEET: _draw(test, TEST_COUNT),
     }
+    index: dict[str, Any] = {"class_names": list(cifar10.CLASS_NAMES)}
+    for sheet, dataset in sheets.items():
+        _write_sheet(folder / sheet, dataset)
+        index[Path(sheet).stem] = {"digest": dataset.digest, "labels": dataset.labels.tolist()}
     artifacts.write_json(folder / artifacts.SAMPLES, index)
+
+
+def calibration_images() -> Dataset:
+    """1,000 training images where CIFAR-10 is cached, else the 500 shipped with the reference."""
+    if not cifar10.is_cached():
+        return read_calibration(artifacts.REFERENCE_DIR)
+    return _draw(split(cifar10.load()[0], cifar10.VALIDATION_COUNT)[0], FULL_CALIBRATION_COUNT)
+
+
+def validation_images() -> Dataset:
+    """The 5,000 images of the validation split where CIFAR-10 is cached, else the 1,000 shipped with the reference."""
+    if not cifar10.is_cached():
+        return read_validation(artifacts.REFERENCE_DIR)
+    return split(cifar10.load()[0], cifar10.VALIDATION_COUNT)[1]
 
 
 def read_calibration(folder: Path) -> Dataset:
     """The calibration images of ``write``."""
-    return _read(folder, "calibration", artifacts.CALIBRATION_SHEET)
+    return _read(folder, artifacts.CALIBRATION_SHEET)
+
+
+def read_validation(folder: Path) -> Dataset:
+    """The validation images of ``write``."""
+    return _read(folder, artifacts.VALIDATION_SHEET)
 
 
 def read_test(folder: Path) -> Dataset:
     """The test images of ``write``."""
-    return _read(folder, "test", artifacts.TEST_SHEET)
+    return _read(folder, artifacts.TEST_SHEET)
 
 
-def _read(folder: Path, name: str, sheet: str) -> Dataset:
-    index = artifacts.read_json(folder / artifacts.SAMPLES)
+def _draw(dataset: Dataset, count: int) -> Dataset:
+    return dataset.take(stratified_indices(dataset.labels, count, seed=0))
+
+
+def _read(folder: Path, sheet: str) -> Dataset:
+    index, name = artifacts.read_json(folder / artifacts.SAMPLES), Path(sheet).stem
     labels = np.asarray(index[name]["labels"], np.uint8)
     with Image.open(folder / sheet) as image:
         grid = np.asarray(image.convert("RGB"))

@@ -100,6 +100,7 @@ def test_split_is_stratified_and_disjoint():
 def test_shipped_images_are_whole_and_balanced(reference):
     calibration, test = samples.read_calibration(reference), samples.read_test(reference)
     assert len(calibration) == 500
+    assert np.bincount(samples.read_validation(reference).labels).tolist() == [100] * 10
     assert np.bincount(test.labels).tolist() == [100] * 10
 
 
@@ -111,7 +112,15 @@ def test_shipped_images_come_from_where_they_should(reference):
     calibration = {image.tobytes() for image in samples.read_calibration(reference).pixels}
     assert calibration <= sets[0]
     assert not calibration & (sets[1] | sets[2])
+    assert {image.tobytes() for image in samples.read_validation(reference).pixels} <= sets[1]
     assert {image.tobytes() for image in samples.read_test(reference).pixels} <= sets[2]
+
+
+def test_without_the_full_set_the_shipped_images_stand_in(data_dir, reference):
+    assert not cifar10.is_cached()
+    assert samples.calibration_images().digest == samples.read_calibration(reference).digest
+    assert samples.validation_images().digest == samples.read_validation(reference).digest
+    assert not list(data_dir.iterdir())
 
 
 def test_nonsense_is_no_dataset():
