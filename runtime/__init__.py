@@ -6,13 +6,15 @@
 Needs numpy, Pillow and onnxruntime (or ai-edge-litert for ``.tflite`` files); nothing else.
 """
 
-from runtime.classifier import Classifier, Prediction
+from typing import TYPE_CHECKING, Any
+
 from runtime.errors import (
     BackendUnavailableError,
     EdgecnnError,
     ImageDecodeError,
     ImageError,
     ImageFileNotFoundError,
+    ModelDigestError,
     ModelError,
     ModelFileNotFoundError,
     ModelFormatError,
@@ -21,6 +23,11 @@ from runtime.errors import (
 )
 from runtime.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from runtime.classifier import Classifier, Prediction
+
+__version__ = "0.1.0"
+
 __all__ = [
     "BackendUnavailableError",
     "Classifier",
@@ -28,6 +35,7 @@ __all__ = [
     "ImageDecodeError",
     "ImageError",
     "ImageFileNotFoundError",
+    "ModelDigestError",
     "ModelError",
     "ModelFileNotFoundError",
     "ModelFormatError",
@@ -36,3 +44,12 @@ __all__ = [
     "PixelsError",
     "Prediction",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Brought in at first use, so that `doctor` still speaks where numpy or Pillow cannot be imported.
+    if name not in ("Classifier", "Prediction"):
+        raise AttributeError(f"module 'runtime' has no attribute {name!r}")
+    from runtime import classifier
+
+    return getattr(classifier, name)

@@ -1,18 +1,23 @@
 """``Classifier``: what a person imports."""
 
 import os
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal, NoReturn, Self, overload
 
 import numpy as np
 
 from runtime.backends import Pixels, Probabilities, load_backend
-from runtime.errors import ModelSpecError, PixelsError
+from runtime.backends.fit import carried_spec, fit
+from runtime.errors import ImageError, ModelSpecError, PixelsError
+from runtime.golden import GoldenSet
 from runtime.image import ImageSource, load_square
 from runtime.spec import ModelSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The answer for one image.
 
@@ -20,37 +25,45 @@ class Prediction:
         label: name of the most probable class.
         probability: its probability, 0-1.
         top: the most probable classes as (label, probability), best first.
+        is_confident: whether the probability reaches the threshold of the model's spec (``abstain``).
     """
 
     label: str
     probability: float
     top: tuple[tuple[str, float], ...]
+    is_confident: bool = True
 
 
 class Classifier:
-    """A model file, loaded and ready.
+    """A model file, loaded and ready; may be used from several threads, pickled (by path) and in a ``with`` statement.
 
     Args:
-        model_path: an ``.onnx`` or ``.tflite`` file that ``python -m pipeline export`` wrote.
+        model_path: an ``.onnx`` or ``.tflite`` file.
         threads: processor threads of the engine, 1 or more.
+        spec: for files of other exporters, which carry none: how to feed them. ``scale`` and ``offset`` are applied
+            to the pixels here where the graph takes floats; NHWC and NCHW are told apart by the graph's own shape;
+            answers that do not sum to 1 are taken for logits. Takes the place of a spec that the file carries.
+
+    Attributes:
+        spec: what the file says of itself, or what the caller said.
+        backend: the package that runs it, ``onnxruntime`` or ``ai-edge-litert``.
+        inputs, outputs: the tensors that the graph declares.
 
     Raises:
-        ModelError: the file is missing, damaged, or contradicts its spec.
+        ModelError: the file is missing, damaged, changed since export, or contradicts its spec.
         BackendUnavailableError: its engine is not installed.
     """
 
-    def __init__(self, model_path: str | os.PathLike[str], threads: int = 1) -> None:
+    def __init__(self, model_path: str | os.PathLike[str], threads: int = 1, spec: ModelSpec | None = None) -> None:
         if threads < 1:
             raise ValueError(f"threads must be 1 or more, got {threads}")
-        path = Path(model_path)
-        self._backend = load_backend(path, threads)
-        self.spec = ModelSpec.from_json(self._backend.spec_json)
-        for what, says, has in (
-            ("side", self.spec.side, self._backend.side),
-            ("number of classes", len(self.spec.class_names), self._backend.class_count),
-        ):
-            if says != has:
-                raise ModelSpecError(f"{path.name}: the spec gives {what} {says}, the graph has {has}: export it again")
+        self.path, self.threads, self._given_spec = Path(model_path), threads, spec
+        model = load_backend(self.path, threads)
+        self.backend, self.inputs, self.outputs = model.engine, model.inputs, model.outputs
+        self.spec = spec or carried_spec(model, self.path.name)
+        self._run = fit(model, self.spec, self.path.name, foreign=spec is not None)
+        self._golden_json = model.golden_json
+        self._square = (self.spec.side, self.spec.side, 3)
 
     def classify(self, image: ImageSource, top: int = 5) -> Prediction:
         """Name what one image shows.
@@ -62,12 +75,76 @@ class Classifier:
         Raises:
             ImageError: the image cannot be read; its subclasses say why.
         """
-        if top < 1:
-            raise ValueError(f"top must be 1 or more, got {top}")
-        probabilities = self._backend(load_square(image, self.spec)[np.newaxis])[0]
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        ranking = tuple((self.spec.class_names[index], float(probabilities[index])) for index in best)
-        return Prediction(*ranking[0], ranking)
+        _require_positive(top=top)
+        return self._prediction(self._run(load_square(image, self.spec)[np.newaxis])[0], top)
+
+    @overload
+    def classify_many(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        top: int = ...,
+        batch_size: int = ...,
+        workers: int | None = ...,
+        yield_errors: Literal[False] = ...,
+    ) -> Iterator[Prediction]: ...
+    @overload
+    def classify_many(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        top: int = ...,
+        batch_size: int = ...,
+        workers: int | None = ...,
+        yield_errors: bool,
+    ) -> Iterator[Prediction | ImageError]: ...
+    def classify_many(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        top: int = 5,
+        batch_size: int = 8,
+        workers: int | None = None,
+        yield_errors: bool = False,
+    ) -> Iterator[Prediction | ImageError]:
+        """Name what each image shows, in their order; images are taken as they are needed, so there may be any number.
+
+        Args:
+            images: anything that ``classify`` takes.
+            top: how many classes to list.
+            batch_size: images that the engine gets at once.
+            workers: threads that decode ahead while the engine runs; 1 decodes in the caller's own thread,
+                ``None`` takes one a processor.
+            yield_errors: give an image's ``ImageError`` in its place instead of raising it.
+        """
+        workers = processors() if workers is None else workers
+        _require_positive(top=top, batch_size=batch_size, workers=workers)
+        return self._classify_many(images, top, batch_size, workers, yield_errors)
+
+    def _classify_many(
+        self,
+        images: Iterable[ImageSource],
+        top: int,
+        batch_size: int,
+        workers: int,
+        yield_errors: bool,  # noqa: FBT001
+    ) -> Iterator[Prediction | ImageError]:
+        batch: list[Pixels | ImageError] = []
+        for square in _decoded(images, self.spec, workers, ahead=batch_size + 2 * workers):
+            if isinstance(square, ImageError) and not yield_errors:
+                yield from self._answers(batch, top)
+                raise square
+            batch.append(square)
+            if len(batch) == batch_size:
+                yield from self._answers(batch, top)
+                batch = []
+        yield from self._answers(batch, top)
+
+    def _answers(self, batch: list[Pixels | ImageError], top: int) -> Iterator[Prediction | ImageError]:
+        squares = [square for square in batch if isinstance(square, np.ndarray)]
+        rows = iter(self._run(np.stack(squares)) if squares else ())
+        for square in batch:
+            yield square if isinstance(square, ImageError) else self._prediction(next(rows), top)
 
     def predict(self, pixels: Pixels) -> Probabilities:
         """Probabilities of ready pixels.
@@ -81,8 +158,87 @@ class Classifier:
         Raises:
             PixelsError: another shape or dtype.
         """
-        expected = (self.spec.side, self.spec.side, 3)
-        if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != expected:
+        if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != self._square:
             got = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-            raise PixelsError(f"pixels must be uint8 (N, {', '.join(map(str, expected))}), got {got}")
-        return self._backend(pixels)
+            raise PixelsError(f"pixels must be uint8 (N, {', '.join(map(str, self._square))}), got {got}")
+        return self._run(pixels)
+
+    def golden(self) -> GoldenSet | None:
+        """The golden set that the file carries, if it does.
+
+        Raises:
+            ModelSpecError: it is damaged, or is not of this model's side and classes.
+        """
+        if self._golden_json is None:
+            return None
+        golden = GoldenSet.from_json(self._golden_json)
+        if golden.pixels.shape[1:] != self._square or golden.probabilities.shape[1] != len(self.spec.class_names):
+            raise ModelSpecError(
+                f"{self.path.name}: golden set of {golden.pixels.shape} pixels and {golden.probabilities.shape} "
+                "probabilities is of another model: export it again"
+            )
+        return golden
+
+    def close(self) -> None:
+        """Let go of the engine and its memory; using the classifier afterwards is a ``ValueError``."""
+        self._run = _closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path.absolute(), self.threads, self._given_spec)
+
+    def _prediction(self, probabilities: Probabilities, top: int) -> Prediction:
+        names = self.spec.class_names
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        ranking = tuple(
+            (names[index], probability)
+            for index, probability in zip(best.tolist(), probabilities[best].tolist(), strict=True)
+        )
+        return Prediction(*ranking[0], ranking, ranking[0][1] >= self.spec.abstain)
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _require_positive(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"{name} must be 1 or more, got {value}")
+
+
+def _closed(_: Pixels) -> NoReturn:
+    raise ValueError("this classifier is closed: make a new one")
+
+
+def _decoded(images: Iterable[ImageSource], spec: ModelSpec, workers: int, ahead: int) -> Iterator[Pixels | ImageError]:
+    """The pixels of each image in order; at most ``ahead`` of them are held at a time."""
+
+    def decode(image: ImageSource) -> Pixels | ImageError:
+        try:
+            return load_square(image, spec)
+        except ImageError as error:
+            return error
+
+    if workers == 1:
+        yield from map(decode, images)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    pending: deque[Future[Pixels | ImageError]] = deque()
+    pool = ThreadPoolExecutor(workers, "edgecnn-decode")
+    try:
+        for image in images:
+            pending.append(pool.submit(decode, image))
+            if len(pending) >= ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -7,7 +7,8 @@
     ├── ModelError
     │   ├── ModelFileNotFoundError (FileNotFoundError)
     │   ├── ModelFormatError (ValueError)
-    │   └── ModelSpecError (ValueError)
+    │   ├── ModelSpecError (ValueError)
+    │   └── ModelDigestError (ValueError)
     ├── BackendUnavailableError (ImportError)
     └── PixelsError (ValueError)
 
@@ -45,6 +46,10 @@ class ModelFormatError(ModelError, ValueError):
 
 class ModelSpecError(ModelError, ValueError):
     """The model file carries no spec, a broken one, or one that contradicts the model."""
+
+
+class ModelDigestError(ModelError, ValueError):
+    """The model file is not the one that the manifest beside it lists, or that manifest cannot be read."""
 
 
 class BackendUnavailableError(EdgecnnError, ImportError):

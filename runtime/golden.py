@@ -7,6 +7,7 @@ entry named ``GOLDEN_KEY``; in TFLite a file of the appended ZIP archive, as the
 import base64
 import io
 import json
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from runtime.errors import ModelSpecError
 
 GOLDEN_KEY = "edgecnn_golden"
 GOLDEN_FILE = "edgecnn_golden.json"
+MAX_PIXELS = 1 << 24
+"""Of all its images together; larger sets are refused."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +51,26 @@ class GoldenSet:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "GoldenSet":
-        """Read ``to_json``'s output.
+        """Read ``to_json``'s output, which may be hostile: sizes are judged before memory is taken.
 
         Raises:
-            ModelSpecError: not JSON, entries missing, or images and answers that do not fit each other.
+            ModelSpecError: not JSON, entries missing or out of range, or images and answers that do not fit each other.
         """
         try:
             entries = json.loads(text)
+            png, tolerance = base64.b64decode(entries["png"]), entries["tolerance"]
+            width, height = struct.unpack(">II", png[16:24])  # of the IHDR chunk, which is the first
+            if not 0 < width * height <= MAX_PIXELS or height % width:
+                raise ValueError(f"images of {width}x{height} pixels in all")
+            with Image.open(io.BytesIO(png), formats=["PNG"]) as sheet:
+                pixels = np.asarray(sheet.convert("RGB")).reshape(-1, width, width, 3)
             probabilities = np.array(entries["probabilities"], np.float32)
-            with Image.open(io.BytesIO(base64.b64decode(entries["png"]))) as sheet:
-                strip = np.asarray(sheet.convert("RGB"))
-            side = strip.shape[1]
-            pixels = strip.reshape(-1, side, side, 3)
             if probabilities.ndim != 2 or len(probabilities) != len(pixels):
                 raise ValueError(f"{len(pixels)} images, but probabilities of shape {probabilities.shape}")
-            return cls(pixels, probabilities, float(entries["tolerance"]))
-        except (ValueError, TypeError, KeyError, OSError, Image.DecompressionBombError) as error:
-            raise ModelSpecError(f"golden set is not readable ({error}): export the model again") from error
+            if not ((probabilities >= 0) & (probabilities <= 1)).all():
+                raise ValueError("probabilities outside 0-1")
+            if not isinstance(tolerance, int | float) or not 0 <= tolerance <= 1:
+                raise ValueError(f"tolerance {tolerance!r:.50}")
+        except Exception as error:  # JSON, base64 and Pillow's decoder raise a dozen types on damaged data
+            raise ModelSpecError(f"golden set is not readable ({error!s:.200}): export the model again") from error
+        return cls(pixels, probabilities, float(tolerance))

@@ -5,6 +5,7 @@ flatbuffer, as the TFLite metadata convention has it (https://ai.google.dev/edge
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -15,6 +16,7 @@ SPEC_FILE = "edgecnn_spec.json"
 VERSION = 2
 RESIZE_POLICIES = ("stretch", "crop", "pad")
 RESIZE_FILTERS = ("box", "bilinear", "bicubic", "lanczos")
+MAX_SIDE = 4096
 PRECISIONS = ("fp32", "fp16", "int8", "dynamic")
 
 
@@ -58,33 +60,34 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.version != VERSION:
             raise ModelSpecError(
-                f"model spec has version {self.version}, this runtime reads {VERSION}: update one of both"
+                f"model spec has version {self.version!r}, this runtime reads {VERSION}: update one of both"
             )
-        if not isinstance(self.side, int) or self.side < 1:
-            raise ModelSpecError(f"side must be a positive whole number, got {self.side!r}")
-        if len(self.class_names) < 2 or not all(isinstance(name, str) and name for name in self.class_names):
-            raise ModelSpecError(f"need at least two non-empty class names, got {self.class_names!r}")
+        names, fill, provenance = self.class_names, self.fill, self.provenance
+        self._require("side", f"a whole number 1-{MAX_SIDE}", _is_whole(self.side, 1, MAX_SIDE))
+        named = isinstance(names, tuple) and len(names) >= 2 and all(_is_name(name) for name in names)
+        self._require("class_names", "two or more non-empty names without control characters", named)
         for name, allowed in (
             ("precision", PRECISIONS),
             ("resize", RESIZE_POLICIES),
             ("resize_filter", RESIZE_FILTERS),
         ):
-            if getattr(self, name) not in allowed:
-                raise ModelSpecError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        self._check_numbers()
-
-    def _check_numbers(self) -> None:
-        if len(self.fill) != 3 or not all(isinstance(value, int) and 0 <= value <= 255 for value in self.fill):
-            raise ModelSpecError(f"fill must be three whole numbers 0-255, got {self.fill!r}")
+            self._require(name, f"one of {', '.join(allowed)}", getattr(self, name) in allowed)
+        filled = isinstance(fill, tuple) and len(fill) == 3 and all(_is_whole(value, 0, 255) for value in fill)
+        self._require("fill", "three whole numbers 0-255", filled)
         for name in ("scale", "offset"):
             values = getattr(self, name)
-            if len(values) != 3 or not all(isinstance(value, int | float) for value in values):
-                raise ModelSpecError(f"{name} must be three numbers, one a channel, got {values!r}")
-        if not self.temperature > 0:
-            raise ModelSpecError(f"temperature must be above 0, got {self.temperature!r}")
-        for name, value in (("abstain", self.abstain), ("accuracy", self.accuracy or 0.0)):
-            if not 0 <= value <= 1:
-                raise ModelSpecError(f"{name} must lie in 0-1, got {value!r}")
+            good = isinstance(values, tuple) and len(values) == 3 and all(_is_number(value) for value in values)
+            self._require(name, "three finite numbers, one a channel", good)
+        self._require("temperature", "a number above 0", _is_number(self.temperature) and self.temperature > 0)
+        self._require("abstain", "a number 0-1", _is_number(self.abstain, 0, 1))
+        self._require("accuracy", "a number 0-1 or None", self.accuracy is None or _is_number(self.accuracy, 0, 1))
+        self._require("accuracy_images", "a whole number of 0 or more", _is_whole(self.accuracy_images, 0, 10**12))
+        told = isinstance(provenance, dict) and all(_is_name(text) for pair in provenance.items() for text in pair)
+        self._require("provenance", "texts by name", told)
+
+    def _require(self, name: str, expected: str, good: bool) -> None:  # noqa: FBT001 - the verdict itself
+        if not good:
+            raise ModelSpecError(f"{name} must be {expected}, got {getattr(self, name)!r:.200}")
 
     def to_json(self) -> str:
         """The spec as one line of JSON."""
@@ -99,16 +102,30 @@ class ModelSpec:
         """
         try:
             entries: Any = json.loads(text)
+            if not isinstance(entries, dict):
+                raise ModelSpecError(f"model spec must be a JSON object, got {text[:40]!r}: export the model again")
             if entries.get("version") == 1:  # one scale for all channels
                 entries.update(version=VERSION, scale=[entries["scale"]] * 3)
-            for name in ("class_names", "fill", "scale", "offset"):
-                if name in entries:
-                    entries[name] = tuple(entries[name])
+            for name, value in entries.items():
+                entries[name] = tuple(value) if isinstance(value, list) else value
             unknown = set(entries) - {entry.name for entry in fields(cls)}
             if unknown:
                 raise ModelSpecError(f"model spec has unknown entries {sorted(unknown)}: update the runtime")
             return cls(**entries)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             if isinstance(error, ModelSpecError):
                 raise
             raise ModelSpecError(f"model spec is not readable ({error}): export the model again") from error
+
+
+def _is_whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_number(value: object, low: float = -1e9, high: float = 1e9) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_name(value: object) -> bool:
+    """Non-empty, and nothing in it that would move a terminal's cursor or cannot be encoded."""
+    return isinstance(value, str) and value != "" and not re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", value)

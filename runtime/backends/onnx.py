@@ -1,46 +1,87 @@
 """ONNX Runtime on the CPU."""
 
-import onnxruntime
+from typing import Any
 
-from runtime.backends import Pixels, Probabilities
-from runtime.errors import ModelFormatError, ModelSpecError
+from numpy.typing import NDArray
+
+from runtime.backends import Probabilities, Tensor
+from runtime.errors import BackendUnavailableError, ModelFormatError
 from runtime.golden import GOLDEN_KEY
+from runtime.quiet import native_stderr_hidden
 from runtime.spec import SPEC_KEY
+
+DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
 class OnnxBackend:
     """Runs the bytes of an ``.onnx`` file."""
 
+    engine = "onnxruntime"
+
     def __init__(self, content: bytes, name: str, threads: int) -> None:
+        if _has_external_data(content):
+            raise ModelFormatError(
+                f"{name}: keeps weights in another file (external data), and one file is what is run: "
+                "save it with save_as_external_data=False"
+            )
+        self._name = name
+        try:
+            with native_stderr_hidden():  # it looks for graphics cards at import and complains of finding none
+                import onnxruntime
+        except ImportError as error:
+            raise BackendUnavailableError(
+                f"{name}: running .onnx files needs ONNX Runtime, which cannot be imported ({error}): "
+                "pip install onnxruntime"
+            ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            metadata = session.get_modelmeta().custom_metadata_map
+            self.inputs = tuple(_tensor(entry) for entry in session.get_inputs())
+            self.outputs = tuple(_tensor(entry) for entry in session.get_outputs())
         except Exception as error:  # its errors share no public base
-            reason = str(error).strip().splitlines()[0]
-            raise ModelFormatError(f"{name}: ONNX Runtime cannot load it ({reason})") from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        shape = inputs[0].shape if len(inputs) == 1 else []
-        if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or inputs[0].type != "tensor(uint8)":
-            got = ", ".join(f"{entry.type} {entry.shape}" for entry in inputs)
-            raise ModelFormatError(f"{name}: expected one input tensor(uint8) [N, S, S, 3], got {got}")
-        if len(outputs) != 1 or outputs[0].type != "tensor(float)" or len(outputs[0].shape) != 2:
-            got = ", ".join(f"{entry.type} {entry.shape}" for entry in outputs)
-            raise ModelFormatError(f"{name}: expected one output tensor(float) [N, C], got {got}")
-        self._input_name, self._output_names = inputs[0].name, [outputs[0].name]
-        self.side, self.class_count = int(shape[1]), int(outputs[0].shape[1])
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        if SPEC_KEY not in metadata:
-            raise ModelSpecError(
-                f"{name}: carries no model spec ({SPEC_KEY}): export it with python -m pipeline export"
-            )
-        self.spec_json: str | bytes = metadata[SPEC_KEY]
+            raise ModelFormatError(
+                f"{name}: ONNX Runtime cannot load it ({_reason(error)}): export it again"
+            ) from error
+        self._run = session.run
+        self._input_name = self.inputs[0].name if self.inputs else ""
+        self._output_names = [entry.name for entry in self.outputs]
+        self.spec_json: str | bytes | None = metadata.get(SPEC_KEY)
         self.golden_json: str | bytes | None = metadata.get(GOLDEN_KEY)
 
-    def __call__(self, pixels: Pixels) -> Probabilities:
-        """uint8 (N, S, S, 3) to float32 (N, C)."""
-        result: Probabilities = self._session.run(self._output_names, {self._input_name: pixels})[0]
+    def __call__(self, values: NDArray[Any]) -> Probabilities:
+        """A batch as the input declares it to float32 (N, C)."""
+        try:
+            result: Probabilities = self._run(self._output_names, {self._input_name: values})[0]
+        except Exception as error:
+            raise ModelFormatError(f"{self._name}: ONNX Runtime cannot run it ({_reason(error)})") from error
         return result
+
+
+def _tensor(entry: Any) -> Tensor:
+    shape = tuple(axis if isinstance(axis, int) and axis >= 0 else None for axis in entry.shape)
+    return Tensor(entry.name, DTYPES.get(entry.type, entry.type), shape)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def _has_external_data(content: bytes) -> bool:
+    """Whether a TensorProto has an ``external_data`` entry (field 13, a key-value message) named ``location``.
+
+    The engine would look for such a file in whatever folder the process happens to run.
+    """
+    entry = b"\n\x08location\x12"
+    position = content.find(entry)
+    while position >= 0:
+        # Tag 0x6a stands before a length of one or two bytes; in metadata a key of that name has another tag.
+        before = content[max(0, position - 3) : position]
+        if before[-2:-1] == b"j" or (before[:1] == b"j" and before[-2] >= 0x80):
+            return True
+        position = content.find(entry, position + 1)
+    return False

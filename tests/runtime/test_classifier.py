@@ -140,6 +140,7 @@ def test_public_names_are_these():
         "ImageDecodeError",
         "ImageError",
         "ImageFileNotFoundError",
+        "ModelDigestError",
         "ModelError",
         "ModelFileNotFoundError",
         "ModelFormatError",
