@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
-from pipeline.model import Architecture, build_trainable, fold
+from pipeline.models import build_trainable, fold
 
 CROP_MARGIN = 4
 EVALUATION_BATCH = 1_000
@@ -117,8 +117,8 @@ def train(training: Dataset, validation: Dataset, out: Path, settings: Settings 
         What ``history.json`` holds: settings, the best epoch, one record an epoch.
     """
     keras.utils.set_random_seed(settings.seed)
-    architecture = Architecture(len(training.class_names), training.side)
-    model = build_trainable(architecture, settings.dropout)
+    class_count = len(training.class_names)
+    model = build_trainable("notes", class_count, training.side, dropout=settings.dropout)
     batches = _AugmentedBatches(training, settings.batch_size, settings.seed)
     steps = settings.epochs * len(batches)
     warmup = min(settings.warmup_epochs * len(batches), steps // 2)
@@ -127,12 +127,12 @@ def train(training: Dataset, validation: Dataset, out: Path, settings: Settings 
     )
     model.compile(
         optimizer=keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
         metrics=["accuracy"],
         jit_compile=False,
     )
     progress = _Progress(steps)
-    validation_targets = keras.utils.to_categorical(validation.labels, architecture.class_count)
+    validation_targets = keras.utils.to_categorical(validation.labels, class_count)
     with tempfile.TemporaryDirectory() as folder:
         best_weights = Path(folder) / "best.weights.h5"
         checkpoint = keras.callbacks.ModelCheckpoint(
@@ -147,7 +147,7 @@ def train(training: Dataset, validation: Dataset, out: Path, settings: Settings 
             verbose=0,
         )
         model.load_weights(best_weights)
-    deployed = fold(model, architecture)
+    deployed = fold(model)
     with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
         deployed.save(temporary)
     best = max(progress.epochs, key=lambda record: record["val_accuracy"])

@@ -1,0 +1,69 @@
+"""The topologies, each a function from image to class scores, and the presets that name them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from keras import layers
+
+from pipeline.models.units import Convolution, Tensor, Units
+
+HIDDEN_UNITS = 500
+
+
+def notes(units: Units, image: Tensor, class_count: int) -> Tensor:
+    """The CNN of the course notes: three 2x2 convolutions, each pooled by 2, then 500 hidden units."""
+    x = image
+    for index, filters in enumerate((16, 32, 64), start=1):
+        x = layers.MaxPooling2D(2, name=f"pool{index}")(units.conv(x, f"conv{index}", Convolution(filters, 2)))
+    x = units.dropout(layers.Flatten(name="flatten")(x))
+    x = units.dropout(units.dense(x, "hidden", HIDDEN_UNITS))
+    return units.classify(x, "classes", class_count)
+
+
+def resnet(units: Units, image: Tensor, class_count: int, *, width: int, blocks: int) -> Tensor:
+    """Three stacks of residual blocks of ``width``, 2x and 4x channels (He et al., 2016, section 4.2).
+
+    Each block is two 3x3 convolutions. A stack halves the image with the stride of its first block, except the
+    first stack; a 1x1 convolution fits the shortcut there. One block a stack and width 16 is the image
+    classification model of MLPerf Tiny (Banbury et al., 2021).
+    """
+    x = units.conv(image, "stem", Convolution(width, 3))
+    for stack in range(3):
+        filters = width << stack
+        for block in range(blocks):
+            name = f"stack{stack + 1}_block{block + 1}"
+            strides = 2 if stack and not block else 1
+            y = units.conv(x, f"{name}_conv1", Convolution(filters, 3, strides))
+            y = units.conv(y, f"{name}_conv2", Convolution(filters, 3, relu=False))
+            shortcut = x
+            if strides > 1:
+                shortcut = units.conv(x, f"{name}_shortcut", Convolution(filters, 1, strides, relu=False))
+            x = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([shortcut, y]))
+    x = units.dropout(layers.GlobalAveragePooling2D(name="pool")(x))
+    return units.classify(x, "classes", class_count)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named network.
+
+    Attributes:
+        topology: units, image (N, S, S, 3) and number of classes to class scores (N, C).
+        reduction: the image's side must be a multiple of this.
+        purpose: what it is for, in a few words.
+    """
+
+    topology: Callable[[Units, Tensor, int], Tensor]
+    reduction: int
+    purpose: str
+
+
+PRESETS = {
+    "notes": Preset(notes, 8, "the network of the course notes"),
+    "resnet8": Preset(partial(resnet, width=16, blocks=1), 4, "MLPerf Tiny image classification"),
+    "resnet20": Preset(
+        partial(resnet, width=16, blocks=3), 4, "more accurate: three blocks a stack where resnet8 has one"
+    ),
+    "teacher": Preset(partial(resnet, width=32, blocks=2), 4, "teaches the others; too large for small boards"),
+}

@@ -1,0 +1,114 @@
+"""The units that networks are made of, each in its deployed and in its training form.
+
+A topology (``presets.py``) is written once, in terms of units. ``Deployed`` builds each unit as one layer;
+``Trainable`` builds it from several linear layers that ``fold.py`` turns back into that one, exactly. The layers of
+a trainable unit are named after the deployed layer: ``NAME_branch0``, ``NAME_norm0``, ``NAME_branch1`` …
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from keras import layers
+
+Tensor = Any
+NORM_MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Shape of a 'same'-padded convolution with bias: output channels, square kernel, strides, ReLU behind it."""
+
+    filters: int
+    kernel_size: int
+    strides: int = 1
+    relu: bool = True
+
+
+class Units(Protocol):
+    """What a topology may ask for; every unit takes and returns one tensor."""
+
+    def conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
+        """A convolution."""
+
+    def dense(self, x: Tensor, name: str, units: int) -> Tensor:
+        """A dense layer with bias, then ReLU."""
+
+    def dropout(self, x: Tensor) -> Tensor:
+        """A place for dropout."""
+
+    def classify(self, x: Tensor, name: str, class_count: int) -> Tensor:
+        """The last layer."""
+
+
+class Deployed:
+    """One layer a unit; the last one gives probabilities."""
+
+    def conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
+        """See ``Units``."""
+        activation = "relu" if shape.relu else None
+        return layers.Conv2D(
+            shape.filters, shape.kernel_size, shape.strides, padding="same", activation=activation, name=name
+        )(x)
+
+    def dense(self, x: Tensor, name: str, units: int) -> Tensor:
+        """See ``Units``."""
+        return layers.Dense(units, activation="relu", name=name)(x)
+
+    def dropout(self, x: Tensor) -> Tensor:
+        """Nothing: dropout is the identity at inference."""
+        return x
+
+    def classify(self, x: Tensor, name: str, class_count: int) -> Tensor:
+        """See ``Units``."""
+        return layers.Dense(class_count, activation="softmax", name=name)(x)
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """Bias-free linear layers with batch normalisation; the last layer gives logits.
+
+    Attributes:
+        dropout_rate: share of activations dropped where the topology has a place for it.
+        branches: give every spatial convolution parallel linear branches: a 1x1 convolution and, where shapes
+            allow, the identity, each with its own normalisation (RepVGG; Ding et al., 2021).
+    """
+
+    dropout_rate: float = 0.0
+    branches: bool = False
+
+    def conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
+        """See ``Units``."""
+        spatial = self.branches and shape.kernel_size > 1
+        outputs = []
+        for index, size in enumerate((shape.kernel_size, 1) if spatial else (shape.kernel_size,)):
+            linear = layers.Conv2D(
+                shape.filters,
+                size,
+                shape.strides,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                name=f"{name}_branch{index}",
+            )
+            outputs.append(self._normalised(linear(x), name, index))
+        if spatial and shape.strides == 1 and x.shape[-1] == shape.filters:
+            outputs.append(self._normalised(x, name, len(outputs)))
+        summed = layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
+        return layers.ReLU(name=f"{name}_relu")(summed) if shape.relu else summed
+
+    def dense(self, x: Tensor, name: str, units: int) -> Tensor:
+        """See ``Units``."""
+        linear = layers.Dense(units, use_bias=False, name=f"{name}_branch0")(x)
+        return layers.ReLU(name=f"{name}_relu")(self._normalised(linear, name, 0))
+
+    def dropout(self, x: Tensor) -> Tensor:
+        """See ``Units``."""
+        return layers.Dropout(self.dropout_rate)(x)
+
+    def classify(self, x: Tensor, name: str, class_count: int) -> Tensor:
+        """See ``Units``; float32 logits under any precision."""
+        return layers.Dense(class_count, dtype="float32", name=name)(x)
+
+    @staticmethod
+    def _normalised(x: Tensor, name: str, index: int) -> Tensor:
+        return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm{index}")(x)

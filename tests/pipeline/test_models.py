@@ -1,0 +1,77 @@
+import keras
+import numpy as np
+import pytest
+
+from pipeline.errors import ArchitectureError
+from pipeline.models import PRESETS, build, build_trainable, fold, format_summary, summarize
+
+
+def shaken(model):
+    """The model with every batch normalisation far from the identity."""
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+    return model
+
+
+def test_network_is_the_one_of_the_notes():
+    model = build()
+    assert [(row.name, row.output_shape, row.parameters) for row in summarize(model)] == [
+        ("Conv2D", (32, 32, 16), 208),
+        ("MaxPooling2D", (16, 16, 16), 0),
+        ("Conv2D", (16, 16, 32), 2_080),
+        ("MaxPooling2D", (8, 8, 32), 0),
+        ("Conv2D", (8, 8, 64), 8_256),
+        ("MaxPooling2D", (4, 4, 64), 0),
+        ("Flatten", (1024,), 0),
+        ("Dense", (500,), 512_500),
+        ("Dense", (10,), 5_010),
+    ]
+    assert len(model.layers) == 9
+    assert model.count_params() == 528_054
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters", "multiply_accumulates"),
+    [("notes", 528_054, 1_762_184), ("resnet8", 77_706, 12_501_632), ("resnet20", 271_690, 40_813_184)],
+)
+def test_presets_have_their_sizes(preset, parameters, multiply_accumulates):
+    rows = summarize(build(preset))
+    assert sum(row.parameters for row in rows) == parameters
+    assert sum(row.multiply_accumulates for row in rows) == multiply_accumulates
+    assert f"{parameters:,}" in format_summary(rows)
+    assert f"{multiply_accumulates:,}" in format_summary(rows)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_other_shapes_are_built(preset):
+    model = build(preset, class_count=3, side=48)
+    assert model.input_shape == (None, 48, 48, 3)
+    assert model.output_shape == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"side": 20}, "side 20 does not survive being divided by 8 in notes"),
+        ({"side": 0}, "side 0 does not survive"),
+        ({"class_count": 1}, "at least 2 classes"),
+        ({"preset": "resnet9"}, "no model 'resnet9': choose one of notes, resnet8"),
+    ],
+)
+def test_impossible_shapes_are_refused(options, message):
+    with pytest.raises(ArchitectureError, match=message):
+        build(**options)
+
+
+@pytest.mark.parametrize("branches", [False, True])
+@pytest.mark.parametrize(("preset", "side"), [("notes", 32), ("resnet8", 32), ("resnet8", 12)])
+def test_folding_changes_nothing(preset, side, branches):
+    keras.utils.set_random_seed(0)
+    trained = shaken(build_trainable(preset, side=side, dropout=0.2, branches=branches))
+    images = np.random.default_rng(1).random((16, side, side, 3), np.float32)
+    expected = keras.ops.softmax(trained(images, training=False)).numpy()
+    folded = fold(trained)
+    assert folded.count_params() == build(preset, side=side).count_params()
+    assert np.abs(folded(images, training=False).numpy() - expected).max() <= 1e-5
