@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from pipeline import artifacts
-from pipeline.export import load_model
-from pipeline.train import scale
-from pipeline.verify import read_manifest, test_images, verify
+from pipeline.export.load import load_exported, read_manifest
+from pipeline.verify import test_images, verify
 from runtime import Classifier
 from runtime.timing import measure
 
@@ -34,8 +33,10 @@ def benchmark(folder: Path, rounds: int) -> dict[str, Any]:
     manifest = read_manifest(folder)
     verified = verify(folder)
     pixels = np.ascontiguousarray(test_images(tuple(manifest["class_names"])).pixels[:IMAGES])
-    model = load_model(folder / artifacts.MODEL_KERAS)
-    contenders: dict[str, Callable[[Any], Any]] = {KERAS: lambda image: model.predict_on_batch(scale(image))}
+    reference = load_exported(folder)
+    contenders: dict[str, Callable[[Any], Any]] = {
+        KERAS: lambda image: reference.model.predict_on_batch(reference.scaling(image))
+    }
     for name in artifacts.MODEL_FILES:
         contenders[name] = Classifier(folder / name, threads=1).predict
     latencies = measure(contenders, pixels, rounds)

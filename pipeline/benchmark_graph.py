@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import onnxruntime
 import tensorflow as tf
@@ -25,10 +24,9 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantiz
 
 from pipeline import artifacts
 from pipeline.data import samples
-from pipeline.export import load_model
+from pipeline.export.deployable import Deployable
+from pipeline.export.load import load_exported
 from pipeline.quiet import log_hidden
-from pipeline.train import scale
-from pipeline.verify import read_manifest
 from runtime.timing import measure
 
 STOCK_ONNX, STOCK_TFLITE = "stock int8 ONNX", "stock int8 TFLite"
@@ -61,8 +59,7 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
     Returns:
         What the file holds: the median latency of each contender in microseconds an image, and each bar with its ratio.
     """
-    read_manifest(folder)
-    model = load_model(folder / artifacts.MODEL_KERAS)
+    reference = load_exported(folder)
     calibration = samples.read_calibration(artifacts.REFERENCE_DIR).pixels
     pixels = samples.read_test(artifacts.REFERENCE_DIR).pixels
     image, batch = pixels[:1], pixels[:BATCH]
@@ -71,8 +68,8 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
         content = (folder / name).read_bytes()
         contenders[name] = _onnx_run(content, image) if name.endswith(".onnx") else _tflite_run(content, image)
     contenders[BATCHED] = _onnx_run((folder / artifacts.INT8_ONNX).read_bytes(), batch)
-    contenders[STOCK_ONNX] = _onnx_run(_stock_onnx(model, calibration), scale(image))
-    contenders[STOCK_TFLITE] = _tflite_run(_stock_tflite(model, calibration), scale(image))
+    contenders[STOCK_ONNX] = _onnx_run(_stock_onnx(reference, calibration), reference.scaling(image))
+    contenders[STOCK_TFLITE] = _tflite_run(_stock_tflite(reference, calibration), reference.scaling(image))
     latencies = measure(contenders, pixels, rounds)
     per_image = {name: latency.p50_us / (BATCH if name == BATCHED else 1) for name, latency in latencies.items()}
     ratios = [{**asdict(bar), "ratio": per_image[bar.ours] / per_image[bar.theirs]} for bar in BARS]
@@ -116,24 +113,24 @@ def _tflite_run(content: bytes, image: NDArray[Any]) -> Callable[[Any], Any]:
     return run
 
 
-def _stock_onnx(model: keras.Model, calibration: NDArray[np.uint8]) -> bytes:
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name=INPUT)]
-    network = tf.function(lambda image: model(image, training=False), input_signature=signature)
+def _stock_onnx(reference: Deployable, calibration: NDArray[np.uint8]) -> bytes:
+    signature = [tf.TensorSpec((None, *reference.model.input_shape[1:]), tf.float32, name=INPUT)]
+    network = tf.function(lambda image: reference.model(image, training=False), input_signature=signature)
     with tempfile.TemporaryDirectory() as scratch, log_hidden():
         float_path, path = Path(scratch) / "float.onnx", Path(scratch) / "int8.onnx"
         tf2onnx.convert.from_function(network, input_signature=signature, opset=17, output_path=str(float_path))
-        reader = _ImageReader(scale(calibration))
+        reader = _ImageReader(reference.scaling(calibration))
         quantize_static(float_path, path, reader, quant_format=QuantFormat.QDQ, per_channel=True)
         return path.read_bytes()
 
 
-def _stock_tflite(model: keras.Model, calibration: NDArray[np.uint8]) -> bytes:
+def _stock_tflite(reference: Deployable, calibration: NDArray[np.uint8]) -> bytes:
     def representative() -> Iterator[list[NDArray[np.float32]]]:
-        for image in scale(calibration):
+        for image in reference.scaling(calibration):
             yield [image[np.newaxis]]
 
     with log_hidden(), contextlib.redirect_stdout(io.StringIO()):
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter = tf.lite.TFLiteConverter.from_keras_model(reference.model)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
         content: bytes = converter.convert()

@@ -7,6 +7,7 @@ from pipeline import artifacts
 from pipeline.benchmark import benchmark, format_benchmark
 from pipeline.data import samples
 from pipeline.export import export
+from pipeline.export.load import Source
 from pipeline.report import update_readme
 from pipeline.verify import format_report, verify
 
@@ -21,7 +22,7 @@ def ship(train_folder: Path, out: Path) -> bool:
     """
     if not (out / artifacts.SAMPLES).exists():
         samples.write(out)
-    export(train_folder / artifacts.MODEL_KERAS, out, samples.read_calibration(out))
+    export(Source(train_folder / artifacts.MODEL_KERAS), out, samples.read_calibration(out))
     report = verify(out)
     print(format_report(report))
     if not report["passed"]:

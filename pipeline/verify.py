@@ -12,8 +12,7 @@ from pipeline.artifacts import sha256
 from pipeline.data import cifar10, samples
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
-from pipeline.export import load_model
-from pipeline.train import EVALUATION_BATCH, scale
+from pipeline.export.load import load_exported, read_manifest
 from runtime import Classifier, EdgecnnError
 
 
@@ -48,13 +47,6 @@ def test_images(class_names: tuple[str, ...]) -> Dataset:
     return test
 
 
-def reference_probabilities(folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What Keras says, float32 (N, C)."""
-    model = load_model(folder / artifacts.MODEL_KERAS)
-    result: NDArray[np.float32] = model.predict(scale(pixels), batch_size=EVALUATION_BATCH, verbose=0)
-    return result
-
-
 def verify(folder: Path, test: Dataset | None = None) -> dict[str, Any]:
     """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json``.
 
@@ -66,7 +58,7 @@ def verify(folder: Path, test: Dataset | None = None) -> dict[str, Any]:
     """
     manifest = read_manifest(folder)
     test = test or test_images(tuple(manifest["class_names"]))
-    expected = reference_probabilities(folder, test.pixels)
+    expected = load_exported(folder).probabilities(test.pixels)
     rows = {name: _examine(folder, name, manifest, test, expected) for name in TOLERANCES}
     report = {
         "images": len(test),
@@ -77,22 +69,6 @@ def verify(folder: Path, test: Dataset | None = None) -> dict[str, Any]:
     }
     artifacts.write_json(folder / artifacts.VERIFY, report)
     return report
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an export folder.
-
-    Raises:
-        PipelineError: none there, or not one that export wrote.
-    """
-    path = folder / artifacts.MANIFEST
-    try:
-        manifest: dict[str, Any] = artifacts.read_json(path)
-        if not {"files", "class_names", "side"} <= set(manifest):
-            raise ValueError("entries are missing")
-    except (OSError, ValueError, TypeError) as error:
-        raise PipelineError(f"{path}: no readable manifest ({error}); run python -m pipeline export first") from error
-    return manifest
 
 
 def _accuracy(probabilities: NDArray[np.float32], test: Dataset) -> float:

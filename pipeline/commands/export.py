@@ -17,9 +17,10 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.export import export
+    from pipeline.export.load import Source
     from pipeline.verify import format_report, verify
 
-    export(options.model, options.out)
+    export(Source(options.model), options.out)
     report = verify(options.out)
     print(format_report(report))
     print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")

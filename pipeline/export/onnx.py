@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import numpy as np
 import onnx
 import tensorflow as tf
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from pipeline.export import rewrites
+from pipeline.export.deployable import Deployable, PixelScaling
 from pipeline.quiet import log_hidden
 from runtime.golden import GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY, ModelSpec
@@ -26,14 +26,14 @@ QUANTIZED_OPERATORS = ["Conv", "Relu", "MaxPool", "Transpose", "Reshape", "MatMu
 """All but softmax: its output in 8 bits would cost probabilities below 1/255 and saves no time."""
 
 
-def convert(model: keras.Model) -> onnx.ModelProto:
-    """The network as a clean graph: ``image`` float32 (N, S, S, 3) in 0-1 to probabilities float32 (N, C)."""
-    side = int(model.input_shape[1])
+def convert(deployable: Deployable) -> onnx.ModelProto:
+    """The network as a clean graph: ``image`` float32 (N, S, S, 3), scaled, to probabilities float32 (N, C)."""
+    side = deployable.side
 
     # A batch of one while tracing makes all shape arithmetic constant; free_batch opens it again.
     @tf.function(input_signature=[tf.TensorSpec((1, side, side, 3), tf.float32, name=rewrites.IMAGE)])  # type: ignore[untyped-decorator]
     def network(image: tf.Tensor) -> tf.Tensor:
-        return tf.identity(model(image, training=False), name=OUTPUT_NAME)
+        return tf.identity(deployable.trace(image), name=OUTPUT_NAME)
 
     with log_hidden():
         # tf2onnx.convert.from_keras does not know Keras 3; the traced function it does know.
@@ -43,39 +43,41 @@ def convert(model: keras.Model) -> onnx.ModelProto:
     return graph
 
 
-def fp32(network: onnx.ModelProto) -> onnx.ModelProto:
+def fp32(network: onnx.ModelProto, scaling: PixelScaling) -> onnx.ModelProto:
     """The deployable fp32 graph, scaling included."""
     graph = _copy(network)
-    rewrites.scale_pixels(graph)
+    rewrites.scale_pixels(graph, scaling)
     onnx.checker.check_model(graph, full_check=True)
     return graph
 
 
 class _ImageReader(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, pixels: NDArray[np.uint8]) -> None:
-        self._images: Iterator[NDArray[np.float32]] = iter(pixels.astype(np.float32) / 255)
+    def __init__(self, pixels: NDArray[np.uint8], scaling: PixelScaling) -> None:
+        self._images: Iterator[NDArray[np.float32]] = (scaling(image[np.newaxis]) for image in pixels)
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         image = next(self._images, None)
-        return None if image is None else {rewrites.IMAGE: image[np.newaxis]}
+        return None if image is None else {rewrites.IMAGE: image}
 
 
-def quantize(network: onnx.ModelProto, calibration_pixels: NDArray[np.uint8]) -> onnx.ModelProto:
+def quantize(network: onnx.ModelProto, scaling: PixelScaling, calibration_pixels: NDArray[np.uint8]) -> onnx.ModelProto:
     """The deployable int8 graph: static, QDQ, weights per channel.
 
     Args:
         network: what ``convert`` returned.
-        calibration_pixels: uint8 (N, S, S, 3); their activations' minima and maxima become the ranges. The input's
-            own range is pinned to 0-1, so that its scale is 1/255 and its zero point 0.
+        scaling: from pixels to the network's input. The input's range is pinned to what it makes of 0 and 255, so
+            that the pixels are the quantised input wherever their zero point is a whole number.
+        calibration_pixels: uint8 (N, S, S, 3); their activations' minima and maxima become the ranges.
     """
     graph = _copy(network)
     rewrites.group_pixels(graph, GROUP)
+    extremes = scaling(np.array([[0] * 3, [255] * 3], np.uint8))
     with tempfile.TemporaryDirectory() as folder, log_hidden():
         path = Path(folder) / "int8.onnx"
         quantize_static(
             graph,
             path,
-            _ImageReader(calibration_pixels),
+            _ImageReader(calibration_pixels, scaling),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=QUANTIZED_OPERATORS,
             per_channel=True,
@@ -83,11 +85,14 @@ def quantize(network: onnx.ModelProto, calibration_pixels: NDArray[np.uint8]) ->
             weight_type=QuantType.QInt8,
             extra_options={
                 "ForceQuantizeNoInputCheck": True,
-                "TensorQuantOverrides": {rewrites.IMAGE: [{"rmin": np.float32(0), "rmax": np.float32(1)}]},
+                "TensorQuantOverrides": {rewrites.IMAGE: [{"rmin": extremes.min(), "rmax": extremes.max()}]},
             },
         )
         quantized = onnx.load(path)
-    rewrites.take_pixels_as_quantized(quantized)
+    if rewrites.pixel_zero_point(scaling) is None:
+        rewrites.scale_pixels(quantized, scaling)
+    else:
+        rewrites.take_pixels_as_quantized(quantized, scaling)
     onnx.checker.check_model(quantized, full_check=True)
     return quantized
 

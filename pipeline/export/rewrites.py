@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from pipeline.errors import ExportError
+from pipeline.export.deployable import PixelScaling
 
 IMAGE = "image"
 PIXELS = "pixels"
@@ -35,16 +36,46 @@ def free_batch(model: onnx.ModelProto) -> None:
     _forget_shapes(model)
 
 
-def scale_pixels(model: onnx.ModelProto) -> None:
-    """Take uint8 pixels 0-255 and scale them to the 0-1 that the network expects."""
+def scale_pixels(model: onnx.ModelProto, scaling: PixelScaling) -> None:
+    """Take uint8 pixels 0-255 and scale them to what the network expects: one node where the zero point is whole."""
     graph = model.graph
-    inputs = [PIXELS, *_pixel_quantization(graph)]
-    graph.node.insert(0, helper.make_node("DequantizeLinear", inputs, [IMAGE], name="scale_pixels"))
+    zero_points = _zero_points(scaling)
+    whole = zero_points is not None
+    scales, zeros = np.array(scaling.scale, np.float32), np.array(zero_points if whole else (0, 0, 0), np.uint8)
+    if len(set(scaling.scale)) == len(set(zeros.tolist())) == 1:
+        scales, zeros = scales[0], zeros[0]
+    inputs = [
+        PIXELS,
+        _add_constant(graph, "pixel_scale", scales),
+        _add_constant(graph, "pixel_zero_point", zeros),
+    ]
+    scaled = IMAGE if whole else "scaled_pixels"
+    nodes = [helper.make_node("DequantizeLinear", inputs, [scaled], name="scale_pixels", axis=3)]
+    if not whole:
+        offset = _add_constant(graph, "pixel_offset", np.array(scaling.offset, np.float32))
+        nodes.append(helper.make_node("Add", [scaled, offset], [IMAGE], name="offset_pixels"))
+    for node in reversed(nodes):
+        graph.node.insert(0, node)
     _set_pixel_input(graph)
 
 
-def take_pixels_as_quantized(model: onnx.ModelProto) -> None:
-    """Drop the first ``QuantizeLinear``: with scale 1/255 and zero point 0, uint8 pixels are its result already.
+def _zero_points(scaling: PixelScaling) -> list[int] | None:
+    """The pixel value 0-255 of each channel that means 0; ``None`` where one of them is no whole number."""
+    points = [-offset / scale for scale, offset in zip(scaling.scale, scaling.offset, strict=True)]
+    if all(-0.5 < point < 255.5 and math.isclose(point, round(point), abs_tol=1e-5) for point in points):
+        return [round(point) for point in points]
+    return None
+
+
+def pixel_zero_point(scaling: PixelScaling) -> int | None:
+    """The zero point with which pixels are a quantised tensor as they stand: one whole number, one scale for all."""
+    zero_points = _zero_points(scaling)
+    one = zero_points is not None and len(set(zero_points)) == len(set(scaling.scale)) == 1 and scaling.scale[0] > 0
+    return zero_points[0] if one and zero_points is not None else None
+
+
+def take_pixels_as_quantized(model: onnx.ModelProto, scaling: PixelScaling) -> None:
+    """Drop the first ``QuantizeLinear``: with the pixels' own scale and zero point, pixels are its result already.
 
     Raises:
         ExportError: the input is quantised in another way, so that pixels would mean something else.
@@ -57,8 +88,16 @@ def take_pixels_as_quantized(model: onnx.ModelProto) -> None:
         )
     first = consumers[0]
     scale, zero_point = (_constant(graph, name) for name in first.input[1:3])
-    if scale is None or zero_point is None or zero_point or not math.isclose(float(scale), 1 / 255, rel_tol=1e-6):
-        raise ExportError(f"the input has scale {scale} and zero point {zero_point}, expected 1/255 and 0")
+    expected = pixel_zero_point(scaling)
+    if (
+        scale is None
+        or zero_point is None
+        or zero_point != expected
+        or not math.isclose(float(scale), scaling.scale[0], rel_tol=1e-6)
+    ):
+        raise ExportError(
+            f"the input has scale {scale} and zero point {zero_point}, expected {scaling.scale[0]} and {expected}"
+        )
     for node in graph.node:
         for position, name in enumerate(node.input):
             if name == first.output[0]:
@@ -155,11 +194,6 @@ def _group_kernel(weights: NDArray[np.float32], group: int) -> NDArray[np.float3
             reached = position + step
             grouped[position, :, reached % group, :, :, reached // group] = weights[:, :, :, step]
     return grouped.reshape(group * filters, group * channels, height, span)
-
-
-def _pixel_quantization(graph: onnx.GraphProto) -> list[str]:
-    scale = _add_constant(graph, "pixel_scale", np.array(1 / 255, np.float32))
-    return [scale, _add_constant(graph, "pixel_zero_point", np.array(0, np.uint8))]
 
 
 def _set_pixel_input(graph: onnx.GraphProto) -> None:

@@ -4,12 +4,12 @@ import io
 import zipfile
 from collections.abc import Iterator
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from pipeline.export.deployable import Deployable
 from pipeline.quiet import log_hidden
 from runtime.golden import GOLDEN_FILE, GoldenSet
 from runtime.spec import SPEC_FILE, ModelSpec
@@ -18,18 +18,18 @@ LABELS_FILE = "labels.txt"
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def convert(model: keras.Model) -> bytes:
+def convert(deployable: Deployable) -> bytes:
     """The fp32 flatbuffer, scaling included."""
     with log_hidden():
-        content: bytes = _converter(model, tf.uint8).convert()
+        content: bytes = _converter(deployable, tf.uint8).convert()
     return content
 
 
-def quantize(model: keras.Model, calibration_pixels: NDArray[np.uint8]) -> bytes:
+def quantize(deployable: Deployable, calibration_pixels: NDArray[np.uint8]) -> bytes:
     """Full integer: built-in int8 operators only, activation ranges from ``calibration_pixels``.
 
     The graph behind takes 0-1; with the input range pinned to it, the input's scale is 1/255 and its zero point 0,
-    so that uint8 pixels are the quantised input as they stand.
+    so that uint8 pixels are the quantised input as they stand. What else the scaling does, the graph computes.
     """
     extremes = np.zeros_like(calibration_pixels[:1])
     extremes[..., :1, :] = 255
@@ -40,7 +40,7 @@ def quantize(model: keras.Model, calibration_pixels: NDArray[np.uint8]) -> bytes
             yield [image[np.newaxis]]
 
     with log_hidden():
-        converter = _converter(model, tf.float32)
+        converter = _converter(deployable, tf.float32)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -50,16 +50,22 @@ def quantize(model: keras.Model, calibration_pixels: NDArray[np.uint8]) -> bytes
     return content
 
 
-def _converter(model: keras.Model, input_type: tf.DType) -> tf.lite.TFLiteConverter:
-    side = int(model.input_shape[1])
+def _converter(deployable: Deployable, input_type: tf.DType) -> tf.lite.TFLiteConverter:
+    """The converter of a graph that takes uint8 pixels, or float32 pixels divided by 255."""
+    side = deployable.side
+    unit = 1.0 if input_type == tf.uint8 else 255.0
+    scale = np.array(deployable.scaling.scale, np.float32) * np.float32(unit)
+    offset = np.array(deployable.scaling.offset, np.float32)
 
     @tf.function(input_signature=[tf.TensorSpec((1, side, side, 3), input_type)])  # type: ignore[untyped-decorator]
-    def deployable(pixels: tf.Tensor) -> tf.Tensor:
-        image = tf.cast(pixels, tf.float32) * (1 / 255) if input_type == tf.uint8 else pixels
-        return model(image, training=False)
+    def network(pixels: tf.Tensor) -> tf.Tensor:
+        image = tf.cast(pixels, tf.float32)
+        image = image if (scale == 1).all() else image * scale
+        image = image if (offset == 0).all() else image + offset
+        return deployable.trace(image)
 
     # The calibrator cannot read variables, so the weights become constants first.
-    frozen = convert_variables_to_constants_v2(deployable.get_concrete_function())
+    frozen = convert_variables_to_constants_v2(network.get_concrete_function())
     return tf.lite.TFLiteConverter.from_concrete_functions([frozen])
 
 

@@ -20,6 +20,7 @@ from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export import export
+from pipeline.export.load import Source
 from pipeline.report import markdown_table
 from pipeline.train import Settings, augment, train
 from pipeline.verify import TOLERANCES, format_report, verify
@@ -38,7 +39,7 @@ def exported(tmp_path_factory, reference):
     history = train(training, validation, folder / "train", Settings(epochs=40, batch_size=32, label_smoothing=0.0))
     assert len(history["epochs"]) == 40
     assert history["validation_accuracy"] > 0.2  # chance is 0.1
-    export(folder / "train" / artifacts.MODEL_KERAS, folder / "build", images)
+    export(Source(folder / "train" / artifacts.MODEL_KERAS), folder / "build", images)
     return folder / "build"
 
 
@@ -117,7 +118,7 @@ def test_shortened_label_list_changed_file_and_missing_file_are_all_reported(cop
     with (copied / artifacts.FP32_ONNX).open("ab") as file:
         file.write(b"\0")
     rows = verify(copied, test_images)["artifacts"]
-    assert "number of classes 9, the graph has 10" in rows[artifacts.INT8_ONNX]["breaches"][0]
+    assert "the spec names 9 classes" in rows[artifacts.INT8_ONNX]["breaches"][0]
     assert rows[artifacts.FP32_TFLITE]["breaches"]
     assert "changed since export" in rows[artifacts.FP32_ONNX]["breaches"][0]
     assert "FAIL" in format_report({**artifacts.read_json(copied / artifacts.VERIFY)})
@@ -125,7 +126,7 @@ def test_shortened_label_list_changed_file_and_missing_file_are_all_reported(cop
 
 @pytest.mark.slow
 def test_exporting_twice_gives_files_that_answer_alike(exported, tmp_path, reference, test_images):
-    again = export(exported / artifacts.MODEL_KERAS, tmp_path, samples.read_calibration(reference))
+    again = export(Source(exported / artifacts.MODEL_KERAS), tmp_path, samples.read_calibration(reference))
     assert sorted(again["files"]) == sorted(artifacts.read_json(exported / artifacts.MANIFEST)["files"])
     pixels = test_images.pixels[:50]
     for name in artifacts.MODEL_FILES:
@@ -166,11 +167,11 @@ def test_readme_shows_the_shipped_figures(reference):
 
 def test_what_is_no_keras_model_is_refused(tmp_path):
     with pytest.raises(ExportError, match="no such file"):
-        export(tmp_path / "none.keras", tmp_path / "out")
+        export(Source(tmp_path / "none.keras"), tmp_path / "out")
     fake = tmp_path / "fake.keras"
     fake.write_bytes(b"nothing")
     with pytest.raises(ExportError, match="not a Keras model"):
-        export(fake, tmp_path / "out")
+        export(Source(fake), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

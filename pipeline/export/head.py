@@ -1,0 +1,74 @@
+"""The end of a classifier: does it give softmax probabilities or logits, and the same network without its softmax."""
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from pipeline.errors import ExportError
+
+RESHAPING = (layers.Flatten, layers.Reshape, layers.Dropout, layers.Identity)
+"""Layers behind which a softmax is still the last thing computed."""
+
+
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether the model's output is a softmax; if not, it is logits.
+
+    Raises:
+        ExportError: it ends in another activation, such as a sigmoid, whose outputs are neither.
+    """
+    operation, sources = _origin(model.outputs[0])
+    while _passes_on(operation) and sources:
+        operation, sources = _origin(sources[0])
+    if isinstance(operation, keras.Model):
+        return ends_in_softmax(operation)
+    activation = _activation(operation)
+    if activation not in ("linear", "softmax"):
+        raise ExportError(
+            f"the model ends in the activation {activation} (layer {operation.name}); "
+            "expected softmax over the classes, or logits"
+        )
+    return activation == "softmax"
+
+
+def logits_model(model: keras.Model) -> keras.Model:
+    """The same network up to its logits; all layers are shared, so that no weight is held twice.
+
+    The last layer alone is built anew, with a linear activation and the same weights.
+    """
+    return keras.Model(model.inputs, _logits(model.outputs[0])) if ends_in_softmax(model) else model
+
+
+def _logits(output: Any) -> Any:
+    operation, sources = _origin(output)
+    if _passes_on(operation):
+        return operation(_logits(sources[0]))
+    if isinstance(operation, keras.Model):
+        return logits_model(operation)(sources[0])
+    if isinstance(operation, layers.Softmax | layers.Activation) or type(operation).__name__ == "Softmax":
+        return sources[0]
+    linear = type(operation).from_config({**operation.get_config(), "activation": "linear"})
+    result = linear(sources[0])
+    linear.set_weights(operation.get_weights())
+    return result
+
+
+def _origin(tensor: Any) -> tuple[Any, list[Any]]:
+    """The layer that computes a symbolic tensor, and what that layer reads."""
+    history = tensor._keras_history  # noqa: SLF001 - Keras offers no public way from a tensor to its layer
+    return history.operation, history.operation._inbound_nodes[history.node_index].input_tensors  # noqa: SLF001
+
+
+def _passes_on(operation: Any) -> bool:
+    linear = isinstance(operation, layers.Activation) and _activation(operation) == "linear"
+    return linear or isinstance(operation, RESHAPING)
+
+
+def _activation(operation: Any) -> str:
+    """The name of what a layer applies last; ``linear`` where it has no activation."""
+    if type(operation).__name__ == "Softmax":  # the layer, or keras.ops.softmax
+        return "softmax"
+    if isinstance(operation, layers.ReLU | layers.LeakyReLU | layers.ELU | layers.PReLU):
+        return type(operation).__name__
+    function = getattr(operation, "activation", None)
+    return "linear" if function is None else str(getattr(function, "__name__", type(function).__name__))
