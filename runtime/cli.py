@@ -1,79 +1,77 @@
-"""The command line of the device: ``python -m runtime classify MODEL IMAGE…``."""
+"""The command line of the device: ``python -m runtime COMMAND …``."""
 
 import argparse
-import json
 import os
 import sys
+from importlib import import_module
 
-from runtime.classifier import Classifier, Prediction
-from runtime.errors import EdgecnnError, ImageError
+from runtime.commands import INTERRUPTED, OK, UNUSABLE
+from runtime.errors import EdgecnnError
 
-OK, SOME_FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+COMMANDS = {
+    "classify": "name what each image shows",
+    "stream": "name what each frame of a JPEG stream on stdin shows",
+    "inspect": "show what a model file says of itself",
+    "verify": "replay the images that a model file carries: does it compute the same here?",
+    "bench": "measure the latency of model files",
+    "doctor": "look at this machine: processor, memory, heat, and whether each engine runs",
+}
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
-    return int(text)
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m runtime", description="Classify photos with a model file.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    classify = commands.add_parser(
-        "classify",
-        help="name what each image shows, a line an image",
-        description="Name what each image shows, a line an image. Exit status: 0 all classified, "
-        "1 some image failed (its line says why), 2 the model or the arguments are unusable.",
-        epilog="example: python -m runtime classify model_int8.onnx photo.jpg --top 3",
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line; only the module of the command that was asked for is imported."""
+    program = "edgecnn" if os.path.basename(sys.argv[0]) == "edgecnn" else "python -m runtime"  # noqa: PTH119 - cheap
+    name = arguments[0] if arguments else ""
+    if name not in COMMANDS:
+        return _parse_top(program, arguments)
+    command = import_module(f"runtime.commands.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"{program} {name}",
+        description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
+        epilog=command.EPILOG.replace("PROGRAM", program),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    classify.add_argument("model", metavar="MODEL", help="an .onnx or .tflite file")
-    classify.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
-    classify.add_argument("--top", type=_positive, default=5, help="how many classes to list (default: 5)")
-    classify.add_argument("--json", action="store_true", help="one JSON object a line")
-    classify.add_argument("--threads", type=_positive, default=1, help="processor threads (default: 1)")
+    command.add(parser)
+    parser.set_defaults(run=command.run)
+    return parser.parse_args(arguments[1:])
+
+
+def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
+    from runtime import __version__
+
+    listing = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Classify photos with a model file that explains itself.",
+        epilog=f"commands:\n{listing}\n\nexample:\n  {program} classify model_int8.onnx photo.jpg --top 3\n\n"
+        f"{program} COMMAND --help tells more. Exit status: 0 done, 1 some image or check failed,\n"
+        "2 the model or the arguments are unusable, 130 interrupted.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edgecnn {__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do; see below")
     return parser.parse_args(arguments)
-
-
-def _format(file: str, prediction: Prediction, *, as_json: bool) -> str:
-    if not as_json:
-        return f"{file}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in prediction.top)
-    top = [{"label": label, "probability": probability} for label, probability in prediction.top]
-    return json.dumps({"file": file, "label": prediction.label, "probability": prediction.probability, "top": top})
-
-
-def _format_error(file: str, error: ImageError, *, as_json: bool) -> str:
-    text = str(error)
-    if as_json:
-        return json.dumps({"file": file, "error": text})
-    return text if text.startswith(file) else f"{file}: {text}"
-
-
-def run(options: argparse.Namespace) -> int:
-    """Classify every image; one that fails does not stop the rest."""
-    classifier = Classifier(options.model, options.threads)
-    status = OK
-    for file in options.images:
-        try:
-            line = _format(file, classifier.classify(file, options.top), as_json=options.json)
-        except ImageError as error:
-            line, status = _format_error(file, error, as_json=options.json), SOME_FAILED
-        print(line, flush=True)
-    return status
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; never shows a traceback for what a user can cause."""
-    options = parse(arguments)
     try:
-        return run(options)
-    except EdgecnnError as error:
+        if sys.stdout is not None:
+            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names can be any bytes
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        status: int = options.run(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone; keep the interpreter from flushing into the closed pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return OK
+    except (EdgecnnError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return UNUSABLE
+    except MemoryError:
+        print("error: not enough memory: use a smaller model, smaller images or fewer --workers", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone; keep the interpreter from flushing into the closed pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+    return status

@@ -1,11 +1,11 @@
 import importlib.util
-import json
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import runtime
 from runtime import (
@@ -27,16 +27,6 @@ MODELS = [
     pytest.param("model_fp32.tflite", marks=needs_litert),
     pytest.param("model_int8.tflite", marks=needs_litert),
 ]
-
-
-@pytest.fixture(scope="session")
-def images(reference):
-    """The first 25 of the shipped test images and the names of their classes."""
-    index = json.loads((reference / "samples.json").read_text())
-    with Image.open(reference / "test.webp") as sheet:
-        row = np.asarray(sheet)[:32]
-    pixels = np.ascontiguousarray(row.reshape(32, 25, 32, 3).swapaxes(0, 1))
-    return pixels, [index["class_names"][label] for label in index["test"]["labels"][:25]]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -101,6 +91,65 @@ def test_unusable_tflite_files_are_refused(reference, tmp_path):
 def test_tflite_without_litert_names_the_extra(reference):
     with pytest.raises(BackendUnavailableError, match=r"edgecnn\[litert\]"):
         Classifier(reference / "model_int8.tflite")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_many_threads_at_once_get_the_answers_of_one(name, reference, images):
+    classifier = Classifier(reference / name)
+    alone = [classifier.classify(image) for image in images[0]]
+    with ThreadPoolExecutor(8) as pool:
+        for answers in pool.map(lambda _: [classifier.classify(image) for image in images[0]], range(16)):
+            assert answers == alone
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_travels_to_another_process_by_its_path(name, reference, images):
+    classifier = Classifier(reference / name, threads=2)
+    content = pickle.dumps(classifier)
+    assert len(content) < 1000
+    again = pickle.loads(content)  # noqa: S301 - our own
+    assert again.threads == 2
+    assert (again.predict(images[0]) == classifier.predict(images[0])).all()
+
+
+def test_closed_is_closed(reference, images):
+    with Classifier(reference / "model_int8.onnx") as classifier:
+        classifier.classify(images[0][0])
+    with pytest.raises(ValueError, match="closed"):
+        classifier.classify(images[0][0])
+    with pytest.raises(ValueError, match="closed"):
+        classifier.predict(images[0])
+
+
+def test_backend_and_tensors_are_named(reference):
+    classifier = Classifier(reference / "model_int8.onnx")
+    assert classifier.backend == "onnxruntime"
+    assert [str(tensor).partition(": ")[2] for tensor in (*classifier.inputs, *classifier.outputs)] == [
+        "uint8 [N, 32, 32, 3]",
+        "float32 [N, 10]",
+    ]
+
+
+def test_confidence_is_the_specs_threshold(reference, images):
+    base = Classifier(reference / "model_int8.onnx").spec
+    answers = {}
+    for abstain in (0.0, 0.6, 1.0):
+        spec = ModelSpec(32, base.class_names, abstain=abstain)
+        classifier = Classifier(reference / "model_int8.onnx", spec=spec)
+        answers[abstain] = [classifier.classify(image) for image in images[0]]
+    assert all(answer.is_confident for answer in answers[0.0])
+    assert [answer.is_confident for answer in answers[0.6]] == [answer.probability >= 0.6 for answer in answers[0.6]]
+    assert {True, False} == {answer.is_confident for answer in answers[0.6]}
+
+
+def test_the_engine_does_not_spin(reference):
+    code = (
+        "import sys, time, numpy as np; from runtime import Classifier\n"
+        "c = Classifier(sys.argv[1], threads=2); c.predict(np.zeros((64, 32, 32, 3), np.uint8))\n"
+        "before = time.process_time(); time.sleep(0.5); sys.exit(time.process_time() - before > 0.1)"
+    )
+    command = [sys.executable, "-c", code, str(reference / "model_fp32.onnx")]
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_spec_survives_its_json_and_refuses_nonsense():

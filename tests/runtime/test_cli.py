@@ -1,14 +1,23 @@
+import csv
+import io
 import json
+import os
+import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import runtime
+from runtime.cli import COMMANDS
+from runtime.commands.bench import ROUNDS
 
-def classify(*arguments):
-    command = [sys.executable, "-m", "runtime", "classify", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+def call(*arguments, **options):
+    command = [sys.executable, "-m", "runtime", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, **({"text": True} | options))
 
 
 @pytest.fixture
@@ -18,8 +27,19 @@ def photo(tmp_path):
     return path
 
 
+@pytest.fixture
+def folder(tmp_path, images):
+    """Six images at two depths, a text and a broken image."""
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    for index, image in enumerate(images[0][:6]):
+        Image.fromarray(image).save(tmp_path / "photos" / ("deep" if index % 2 else "") / f"{index}.png")
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    (tmp_path / "photos" / "broken.JPG").write_text("no image")
+    return tmp_path / "photos"
+
+
 def test_a_line_an_image(reference, photo):
-    done = classify(reference / "model_int8.onnx", photo, "--top", 2)
+    done = call("classify", reference / "model_int8.onnx", photo, "--top", 2)
     assert done.returncode == 0
     assert done.stderr == ""
     (line,) = done.stdout.splitlines()
@@ -30,23 +50,165 @@ def test_a_line_an_image(reference, photo):
 def test_bad_image_does_not_stop_the_rest(reference, photo, tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"nothing")
-    done = classify(reference / "model_fp32.onnx", bad, tmp_path / "none.jpg", photo, "--json")
+    done = call("classify", reference / "model_fp32.onnx", bad, tmp_path / "none.jpg", photo, "--json")
     assert done.returncode == 1
     assert done.stderr == ""
     first, second, third = map(json.loads, done.stdout.splitlines())
     assert set(first) == {"file", "error"} == set(second)
     assert third["file"] == str(photo)
+    assert third["confident"] is True
     assert third["top"][0] == {"label": third["label"], "probability": third["probability"]}
     assert len(third["top"]) == 5
 
 
+def test_folders_and_globs_are_searched(reference, folder):
+    model = reference / "model_int8.onnx"
+    whole = [line.partition(": ")[0] for line in call("classify", model, folder).stdout.splitlines()]
+    names = ["0.png", "2.png", "4.png", "broken.JPG", "deep/1.png", "deep/3.png", "deep/5.png"]
+    assert whole == [str(folder / name) for name in names]
+    done = call("classify", model, f"{folder}/**/[13].png", "--workers", 1)
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == whole[4:6]
+    assert done.returncode == 0
+
+
+def test_a_folder_or_glob_without_images_fails_in_a_line(reference, tmp_path):
+    done = call("classify", reference / "model_int8.onnx", tmp_path, f"{tmp_path}/*.jpg")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0] == f"{tmp_path}: no image files in this folder"
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_csv_is_a_row_an_image(reference, folder):
+    done = call("classify", reference / "model_int8.onnx", folder, "--csv", "--top", 2)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert list(rows[0]) == ["file", "error", "confident", "label_1", "probability_1", "label_2", "probability_2"]
+    assert [bool(row["error"]) for row in rows] == [False] * 3 + [True] + [False] * 3
+    assert float(rows[0]["probability_1"]) >= float(rows[0]["probability_2"])
+
+
+def test_stdin_is_an_image(reference, photo):
+    model = reference / "model_int8.onnx"
+    done = call("classify", model, "-", input=photo.read_bytes(), text=False)
+    named = call("classify", model, photo)
+    assert done.stdout.decode().partition(": ")[2] == named.stdout.partition(": ")[2]
+    empty = call("classify", model, "-", input="")
+    assert empty.returncode == 1
+    assert empty.stdout.startswith("-: ")
+
+
+def test_file_names_of_any_bytes_can_be_printed(reference, photo):
+    path = os.fsencode(photo.parent) + b"/\xff\xe9.png"
+    Path(os.fsdecode(path)).write_bytes(photo.read_bytes())
+    command = [sys.executable, "-m", "runtime", "classify", str(reference / "model_int8.onnx"), path]
+    for switches in ([], ["--csv"], ["--json"]):
+        done = subprocess.run([*command, *switches], capture_output=True, check=False)
+        assert done.returncode == 0
+        assert done.stderr == b""
+
+
+def test_a_closed_pipe_ends_quietly(reference, photo):
+    command = [sys.executable, "-m", "runtime", "classify", str(reference / "model_int8.onnx"), *[str(photo)] * 500]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+def test_the_bar_is_drawn_on_a_terminals_stderr_alone(reference, photo):
+    code = "import runtime.cli, runtime.commands.classify as c; c.BAR_AFTER_S = c.BAR_EVERY_S = 0; runtime.cli.main()"
+    command = [sys.executable, "-c", code, "classify", str(reference / "model_int8.onnx"), str(photo), str(photo)]
+    ours, theirs = pty.openpty()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=False)
+    os.close(theirs)
+    drawn = os.read(ours, 10_000)
+    os.close(ours)
+    assert b"] 1/2," in drawn
+    assert drawn.endswith(b"\r\x1b[K")
+    assert len(done.stdout.splitlines()) == 2
+    assert subprocess.run(command, capture_output=True, check=False).stderr == b""
+
+
 def test_bad_model_is_one_line_and_status_2(photo, tmp_path):
-    done = classify(tmp_path / "none.onnx", photo)
+    for command in (["classify", tmp_path / "none.onnx", photo], ["inspect", tmp_path / "none.onnx"]):
+        done = call(*command)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1
+        assert "none.onnx" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["classify"], ["classify", "m.onnx", "a.png", "--top", "0"]])
+def test_usage_error_is_status_2(arguments):
+    done = call(*arguments)
     assert done.returncode == 2
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1
-    assert "none.onnx" in done.stderr
+    assert done.stderr.startswith("usage: ")
 
 
-def test_usage_error_is_status_2(reference, photo):
-    assert classify(reference / "model_int8.onnx", photo, "--top", 0).returncode == 2
+def test_every_command_has_help_with_an_example():
+    listing = call("--help").stdout
+    for command in COMMANDS:
+        assert f"\n  {command} " in listing
+        shown = call(command, "--help")
+        assert shown.returncode == 0
+        assert "exit status:" in shown.stdout
+        assert f"python -m runtime {command}" in shown.stdout.partition("example")[2]
+
+
+def test_the_version_is_the_packages():
+    assert call("--version").stdout == f"edgecnn {runtime.__version__}\n"
+
+
+def test_inspect_shows_the_card(carrying):
+    path = carrying("model_int8.onnx")
+    card = json.loads(call("inspect", path, "--json").stdout)
+    assert card["bytes"] == path.stat().st_size
+    assert card["golden_images"] == 8
+    assert card["class_names"][0] == "airplane"
+    assert card["inputs"][0].endswith("uint8 [N, 32, 32, 3]")
+    text = call("inspect", path).stdout
+    assert card["sha256"] in text
+    assert "airplane" in text
+
+
+@pytest.mark.parametrize("name", ["model_int8.onnx", "model_fp32.onnx"])
+def test_verify_passes_what_is_the_same_and_fails_what_is_not(carrying, name):
+    done = call("verify", carrying(name))
+    assert done.returncode == 0
+    assert done.stdout.startswith("PASS ")
+    assert "same class on 8" in done.stdout
+    done = call("verify", carrying(name, shift=0.01), "--json")
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert result["passed"] is False
+    assert result["max_difference"] == pytest.approx(0.01, abs=1e-4)
+
+
+def test_verify_without_a_golden_set_is_status_2(respecified):
+    done = call("verify", respecified())
+    assert done.returncode == 2
+    assert "carries no golden set" in done.stderr
+
+
+def test_bench_measures_every_file(reference, carrying):
+    files = [carrying("model_int8.onnx"), reference / "model_fp32.onnx"]
+    report = json.loads(call("bench", *files, "--seconds", 1, "--json").stdout)
+    assert report["images"] == "8 carried images"
+    assert {row["file"] for row in report["files"]} == set(map(str, files))
+    for row in report["files"]:
+        assert 0 < row["p50_us"] <= row["p90_us"] <= row["p99_us"]
+        assert row["runs"] >= ROUNDS
+    table = call("bench", files[1], "--seconds", 1).stdout
+    assert "noise" in table
+    assert len(table.splitlines()) == 3
+
+
+def test_only_one_engine_and_one_command_are_loaded(reference, photo):
+    loaded = ("runtime.commands.", "ai_edge_litert", "concurrent.f")
+    code = (
+        "import sys; from runtime.cli import main; main(sys.argv[1:])\n"
+        f"print([name for name in sys.modules if name.startswith({loaded})])"
+    )
+    command = [sys.executable, "-c", code, "classify", str(reference / "model_int8.onnx"), str(photo)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "['runtime.commands.classify']"

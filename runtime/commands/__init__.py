@@ -1,0 +1,23 @@
+"""One small file a command: ``EPILOG`` (exit status and example), ``add`` (its arguments) and ``run``."""
+
+import argparse
+
+OK, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+
+
+def positive(text: str) -> int:
+    """An argument that counts something."""
+    if not text.isdecimal() or not 1 <= int(text[:9]) == int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text[:40]!r}")
+    return int(text)
+
+
+def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """The argument that most commands begin with, and the engine's threads."""
+    parser.add_argument("model", metavar="MODEL", nargs="+" if several else None, help="an .onnx or .tflite file")
+    parser.add_argument("--threads", type=positive, default=1, help="processor threads of the engine (default: 1)")
+
+
+def add_json(parser: argparse.ArgumentParser, text: str = "print JSON") -> None:
+    """The switch for machines."""
+    parser.add_argument("--json", action="store_true", help=text)

@@ -1,0 +1,73 @@
+"""``inspect``: the model card that a file carries."""
+
+import argparse
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from runtime.classifier import Classifier
+from runtime.commands import OK, add_json
+
+EPILOG = """\
+exit status:
+  0 shown, 2 the file is unusable
+
+example:
+  PROGRAM inspect model_int8.onnx --json"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.add_argument("model", metavar="MODEL", help="an .onnx or .tflite file")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the card."""
+    card = describe(Classifier(options.model))
+    print(json.dumps(card, indent=2) if options.json else _text(card))
+    return OK
+
+
+def describe(classifier: Classifier) -> dict[str, Any]:
+    """What the file is and says of itself; loading it has checked it against the manifest beside it, if any."""
+    content, golden = classifier.path.read_bytes(), classifier.golden()
+    return {
+        "file": str(classifier.path),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "engine": classifier.backend,
+        "inputs": [str(tensor) for tensor in classifier.inputs],
+        "outputs": [str(tensor) for tensor in classifier.outputs],
+        "golden_images": 0 if golden is None else len(golden.pixels),
+        **asdict(classifier.spec),
+    }
+
+
+def _text(card: dict[str, Any]) -> str:
+    known = card["accuracy"] is not None
+    accuracy = f"{card['accuracy']:.2%} on {card['accuracy_images']:,} test images" if known else "not recorded"
+    rows = {
+        "file": card["file"],
+        "size": f"{card['bytes'] / 1024:,.0f} KiB",
+        "SHA-256": card["sha256"],
+        "engine": card["engine"],
+        "input": "; ".join(card["inputs"]),
+        "output": "; ".join(card["outputs"]),
+        "precision": card["precision"],
+        "accuracy": accuracy,
+        "classes": f"{len(card['class_names'])}: {', '.join(card['class_names'][:20])}"
+        + (", …" if len(card["class_names"]) > 20 else ""),
+        "photo to square": f"{card['resize']}, {card['resize_filter']}, side {card['side']}, fill {card['fill']}",
+        "scaling": f"pixel * {_numbers(card['scale'])} + {_numbers(card['offset'])}",
+        "temperature": f"{card['temperature']:g}",
+        "confident from": f"{card['abstain']:.0%}",
+        "golden images": str(card["golden_images"]),
+        **{f"from {name}": text for name, text in card["provenance"].items()},
+    }
+    return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return f"{values[0]:.6g}" if len(set(values)) == 1 else f"({', '.join(f'{value:.6g}' for value in values)})"

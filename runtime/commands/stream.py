@@ -1,0 +1,131 @@
+"""``stream``: JPEG frames on standard input to a JSON line a frame."""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from runtime.classifier import Classifier
+from runtime.commands import FAILED, OK, UNUSABLE, add_model
+from runtime.errors import ImageError
+from runtime.mjpeg import split
+
+EPILOG = """\
+Frames that come faster than they can be classified are dropped, the oldest first; each line says how many so far.
+A broken frame is skipped. A summary goes to stderr at the end.
+
+exit status:
+  0 done, 1 no frame could be classified, 2 the model or the arguments are unusable
+
+examples:
+  rpicam-vid -t 0 --codec mjpeg -o - | PROGRAM stream model_int8.onnx
+  ffmpeg -v error -i film.mp4 -f image2pipe -c:v mjpeg - | PROGRAM stream model_int8.onnx --every-frame
+  curl -s http://camera.local/mjpeg | PROGRAM stream model_int8.onnx"""
+
+QUEUE = 2
+"""Frames that may wait; more would only make the answers older."""
+READ_BYTES = 1 << 18
+
+
+class Frame(NamedTuple):
+    """A frame as it came: its number from 1, the seconds since the start, its bytes."""
+
+    number: int
+    time_s: float
+    content: bytes
+
+
+class Inbox:
+    """What the reading thread leaves for the classifying one."""
+
+    def __init__(self, *, every_frame: bool) -> None:
+        self.seen = self.broken = self.dropped = 0
+        self.error: OSError | None = None
+        self._every_frame = every_frame
+        self._frames: deque[Frame] = deque()
+        self._ended = False
+        self._changed = threading.Condition()
+
+    def read(self, descriptor: int, start: float) -> None:
+        """Fill it until the stream ends."""
+        try:
+            for content in split(iter(lambda: os.read(descriptor, READ_BYTES), b"")):
+                self._put(content, time.monotonic() - start)
+        except OSError as error:
+            self.error = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _put(self, content: bytes | None, time_s: float) -> None:
+        with self._changed:
+            self.seen += 1
+            if content is None:
+                self.broken += 1
+                return
+            if self._every_frame:
+                self._changed.wait_for(lambda: len(self._frames) < QUEUE)
+            elif len(self._frames) == QUEUE:
+                self._frames.popleft()
+                self.dropped += 1
+            self._frames.append(Frame(self.seen, time_s, content))
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Frame]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._frames or self._ended)
+                if not self._frames:
+                    return
+                frame = self._frames.popleft()
+                self._changed.notify_all()
+            yield frame
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    add_model(parser)
+    parser.add_argument("--every-frame", action="store_true", help="let the sender wait instead of dropping frames")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Classify frames until the stream ends."""
+    if sys.stdin is None or sys.stdin.isatty():
+        print("error: stream reads JPEG frames from stdin: pipe a camera into it (see --help)", file=sys.stderr)
+        return UNUSABLE
+    classifier = Classifier(options.model, options.threads)
+    inbox, start, classified = Inbox(every_frame=options.every_frame), time.monotonic(), 0
+    # A daemon, because a thread that waits for a camera cannot be asked to stop.
+    threading.Thread(target=inbox.read, args=(sys.stdin.fileno(), start), daemon=True).start()
+    try:
+        for frame in inbox:
+            try:
+                answer = classifier.classify(frame.content, top=1)
+            except ImageError:
+                inbox.broken += 1
+                continue
+            classified += 1
+            line = {
+                "frame": frame.number,
+                "time": round(frame.time_s, 3),
+                "label": answer.label,
+                "probability": answer.probability,
+                "confident": answer.is_confident,
+                "dropped": inbox.dropped,
+            }
+            print(json.dumps(line), flush=True)
+    finally:
+        seconds = time.monotonic() - start
+        print(
+            f"{inbox.seen} frames in {seconds:.1f} s: {classified} classified ({classified / seconds:.1f}/s), "
+            f"{inbox.dropped} dropped, {inbox.broken} broken",
+            file=sys.stderr,
+        )
+    if inbox.error:
+        raise inbox.error
+    return OK if classified else FAILED

@@ -1,0 +1,114 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from runtime.commands.doctor import death, examine_machine, probe, throttling
+
+PI4_CPU = """\
+processor\t: 0
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm crc32 cpuid
+CPU part\t: 0xd08
+
+Model\t\t: Raspberry Pi 4 Model B Rev 1.4
+"""
+FILES = {
+    "proc/cpuinfo": PI4_CPU,
+    "proc/meminfo": "MemTotal:        3884372 kB\nMemFree:          100 kB\nMemAvailable:    3145728 kB\n",
+    "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
+    "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
+    "sys/class/thermal/thermal_zone0/temp": "48686\n",
+    "sys/class/thermal/thermal_zone1/temp": "none\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
+    "sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n",
+}
+
+
+@pytest.fixture
+def pi(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_what_a_raspberry_pi_tells(pi):
+    machine = examine_machine(pi)
+    assert machine["board"] == "Raspberry Pi 4 Model B Rev 1.4"
+    assert machine["features"] == ["asimd"]
+    assert machine["memory_mib"] == 3793
+    assert machine["memory_available_mib"] == 3072
+    assert machine["celsius"] == {"cpu-thermal": 48.686}
+    assert machine["governor"] == "ondemand"
+    assert machine["throttling"] == [
+        "under-voltage now",
+        "throttled now",
+        "under-voltage since boot",
+        "throttled since boot",
+    ]
+
+
+def test_a_kernel_that_tells_nothing_is_no_trouble(tmp_path):
+    assert {"architecture", "python", "features"} <= set(examine_machine(tmp_path))
+
+
+def test_throttling_words():
+    assert throttling("0") == []
+    assert throttling("0x80000") == ["soft temperature limit since boot"]
+    assert throttling("what") == ["unknown ('what')"]
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (signal.SIGILL, "illegal instruction.*install another version: pip install --force-reinstall 'onnxruntime"),
+        (signal.SIGKILL, "memory"),
+        (signal.SIGSEGV, "SIGSEGV"),
+    ],
+)
+def test_the_death_of_a_probe_is_a_sentence(number, sentence):
+    result = probe([sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(number)})"], "'onnxruntime!=1.21.0'")
+    assert result["works"] is False
+    assert re.search(sentence, result["says"])
+
+
+def test_a_missing_package_is_named_with_its_remedy():
+    result = probe([sys.executable, "-c", "import no_such_engine"], "no-such-engine")
+    assert result == {"works": False, "says": "not installed: pip install no-such-engine"}
+
+
+def doctor(*arguments, **environment):
+    command = [sys.executable, "-m", "runtime", "doctor", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+
+
+def test_this_machine_is_well_and_replays_models(carrying):
+    path = carrying("model_int8.onnx")
+    report = json.loads(doctor(path, "--json").stdout)
+    assert report["well"] is True
+    assert report["packages"]["onnxruntime"]["works"] is True
+    assert report["models"][str(path)]["says"].startswith("PASS ")
+    path = carrying("model_int8.onnx", shift=0.1)
+    done = doctor(path)
+    assert done.returncode == 1
+    assert "FAILS: FAIL " in done.stdout
+
+
+@pytest.mark.parametrize("package", ["numpy", "PIL", "onnxruntime"])
+def test_it_speaks_where_a_package_dies_at_import(tmp_path, package):
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("import os; os.kill(os.getpid(), 4)")
+    done = doctor(PYTHONPATH=str(tmp_path))
+    assert done.stderr == ""
+    assert "dies of an illegal instruction: it was built for a newer processor" in done.stdout
+    assert done.returncode == (0 if package == "onnxruntime" and "ai-edge-litert  works" in done.stdout else 1)
+
+
+def test_unknown_signals_are_numbers():
+    assert "signal 99" in death(99, "")

@@ -1,0 +1,134 @@
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runtime import Classifier
+from runtime.commands.stream import Inbox
+from runtime.mjpeg import split
+
+FFMPEG = shutil.which("ffmpeg")
+
+
+def jpeg(image, **options):
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", **options)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def frames(images):
+    """Twelve frames: baseline, progressive, with restart markers, with a thumbnail in the header."""
+    large = [np.kron(image, np.ones((4, 4, 1), np.uint8)) for image in images[0][:12]]
+    options = [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"exif": b"Exif\0\0" + jpeg(images[0][0])}]
+    return [jpeg(image, quality=90, **options[index % 4]) for index, image in enumerate(large)]
+
+
+# A false start before a frame is itself a frame that was cut off after two bytes.
+BETWEEN = [
+    b"",
+    b"\r\n--boundary\r\nContent-Type: image/jpeg\r\nContent-Length: 1234\r\n\r\n",
+    b"\xff\xd8",
+    b"\xff\xff\x00\xd8",
+]
+
+
+@pytest.mark.parametrize("between", BETWEEN, ids=["nothing", "multipart", "a false start", "noise"])
+@pytest.mark.parametrize("size", [1, 2, 3, 700, 1 << 20])
+def test_frames_are_found_whatever_stands_between_and_however_it_comes(frames, between, size):
+    stream = between + between.join(frames) + between
+    chunks = (stream[start : start + size] for start in range(0, len(stream), size))
+    assert [frame for frame in split(chunks) if frame is not None] == frames
+
+
+def test_a_cut_frame_costs_itself_alone(frames):
+    for length in range(2, len(frames[3]), 7):
+        found = list(split([frames[0] + frames[3][:length] + frames[1] + frames[2]]))
+        whole = [frame for frame in found if frame is not None]
+        assert whole[0] == frames[0]
+        assert whole[-2:] == frames[1:3]
+        assert found.count(None) in (1, 2)  # a thumbnail that was cut with it counts too
+
+
+def test_a_stream_that_ends_within_a_frame_says_so(frames):
+    assert list(split([frames[0] + frames[1][:-1]])) == [frames[0], None]
+    assert list(split([frames[0][:20]])) == [None]
+    assert list(split([b"", b"\xff", b"\xd8"])) == []
+
+
+def test_a_frame_without_end_does_not_fill_the_memory(frames, monkeypatch):
+    monkeypatch.setattr("runtime.mjpeg.MAX_FRAME_BYTES", 100_000)
+    endless = frames[0][:-2] + b"x" * 1_000_000
+    chunks = [endless[start : start + 1000] for start in range(0, len(endless), 1000)]
+    assert list(split([*chunks, frames[1]])) == [None, frames[1]]
+
+
+def test_the_oldest_frames_are_dropped_and_counted(frames):
+    inbox = Inbox(every_frame=False)
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as file:
+        threading.Thread(target=lambda: (file.write(b"".join(frames)), file.close())).start()
+        inbox.read(reader, time.monotonic())  # nobody takes any meanwhile
+    os.close(reader)
+    assert [frame.number for frame in inbox] == [11, 12]
+    assert (inbox.seen, inbox.dropped, inbox.broken) == (12, 10, 0)
+
+
+def stream(model, content, *switches):
+    command = [sys.executable, "-m", "runtime", "stream", str(model), *switches]
+    done = subprocess.run(command, input=content, capture_output=True, check=False)
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
+
+
+def test_every_frame_gets_a_line(reference, frames):
+    model = reference / "model_int8.onnx"
+    broken = bytearray(frames[4])
+    broken[broken.index(b"\xff\xc0") + 9] = 77  # a number of components that no decoder takes
+    status, lines, summary = stream(model, b"".join([*frames[:4], bytes(broken), *frames[5:]]), "--every-frame")
+    assert status == 0
+    assert [line["frame"] for line in lines] == [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12]
+    classifier = Classifier(model)
+    for line in lines:
+        assert line["label"] == classifier.classify(frames[line["frame"] - 1]).label
+        assert set(line) == {"frame", "time", "label", "probability", "confident", "dropped"}
+    assert summary.startswith("12 frames in ")
+    assert "11 classified" in summary
+    assert "0 dropped, 1 broken" in summary
+
+
+def test_no_frame_at_all_is_status_1(reference):
+    status, lines, summary = stream(reference / "model_int8.onnx", b"no frames here")
+    assert (status, lines) == (1, [])
+    assert summary.startswith("0 frames")
+
+
+def test_ctrl_c_ends_with_the_summary(reference, frames):
+    command = [sys.executable, "-m", "runtime", "stream", str(reference / "model_int8.onnx")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        process.stdin.write(frames[0])
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["frame"] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert process.stderr.read().startswith(b"1 frames")
+
+
+@pytest.mark.skipif(FFMPEG is None, reason="ffmpeg is not installed")
+def test_frames_of_ffmpeg(reference):
+    source = [FFMPEG, "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=10:duration=3"]
+    for output in (["-f", "image2pipe", "-c:v", "mjpeg"], ["-f", "mpjpeg"]):
+        film = subprocess.run([*source, *output, "-"], capture_output=True, check=True).stdout
+        status, lines, summary = stream(reference / "model_int8.onnx", film, "--every-frame")
+        assert status == 0
+        assert [line["frame"] for line in lines] == list(range(1, 31))
+        assert "0 dropped, 0 broken" in summary
