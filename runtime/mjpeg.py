@@ -1,7 +1,8 @@
 """JPEG frames out of a stream in which they stand one after the other, with anything between them.
 
 Markers as in ITU-T T.81, annex B: segments are stepped over by their lengths, so a thumbnail inside a header is not
-taken for a frame; the entropy-coded data after a scan's header is searched for the next marker.
+taken for a frame; the entropy-coded data after a scan's header is searched for the next marker. A frame cut off in its
+header can, rarely, take the next one with it; one cut off later costs itself alone.
 """
 
 import re
@@ -12,8 +13,8 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 _START = b"\xff\xd8\xff"
 _IMAGE_START, _IMAGE_END, _SCAN, _FILL = 0xD8, 0xD9, 0xDA, 0xFF
-_MAY_HOLD_IMAGES = {*range(0xE0, 0xF0), 0xFE}
-"""Application segments and comments; in others a start means that the frame was cut off there."""
+_MAY_HOLD_IMAGES = {*range(0xE1, 0xF0), 0xFE}
+"""Application segments from Exif on, and comments; in others a start means that the frame was cut off there."""
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """Inside a scan 0xff is followed by 0 (stuffing) or a restart marker."""
 
