@@ -3,7 +3,9 @@
 Natural images have a power spectrum that falls as 1/f² (D. J. Field, "Relations between the statistics of natural
 images and the response properties of cortical cells", 1987), and edges where one thing stands before another. Both are
 made here: occluding discs and polygons with power-law sizes (the dead leaves model, A. B. Lee, D. Mumford, J. Huang,
-"Occlusion models for natural images", 2001), under light and texture with that spectrum, and a sensor's noise.
+"Occlusion models for natural images", 2001), under light and texture with that spectrum, and a sensor's noise. Texture
+comes and goes across the picture, as sky, defocus and foliage do (M. J. Wainwright, E. P. Simoncelli, "Scale mixtures
+of Gaussians and the statistics of natural images", 2000).
 """
 
 import math
@@ -32,7 +34,7 @@ _COARSE_SIDE = 512
 _TILE_SIDE = 1024
 _LEAVES = 900
 _OCTAVE_CONTRAST = 6.0  # grey levels that an octave of light and texture deviates by
-_NOISE = 2.0
+_NOISE = 1.5
 # Brightness varies most, then blue against yellow, then red against green: columns give each to R, G and B.
 _COLOUR_AXES = np.array([[1, 1, 1], [0.3, 0.05, -0.4], [0.15, -0.12, 0.0]], np.float32)
 
@@ -54,15 +56,20 @@ def photograph(width: int, height: int, seed: int) -> Pixels:
     coarse_height, coarse_width = math.ceil(height / shrink), math.ceil(width / shrink)
     fields = [_spectral_field(coarse_height, coarse_width, generator) for _ in _COLOUR_AXES]
     light = np.stack(fields, axis=2) @ _COLOUR_AXES * (_OCTAVE_CONTRAST * math.sqrt(math.log2(_COARSE_SIDE)))
-    texture = _texture(shrink, generator)
+    roughness = _enlarged(
+        np.clip(0.6 + 0.8 * _spectral_field(coarse_height, coarse_width, generator), 0, 2), width, height
+    )
+    detail, noise = _tiles(shrink, generator)
     columns = np.arange(width) % _TILE_SIDE
     for channel in range(3):
-        smooth = Image.fromarray(light[:, :, channel]).resize((width, height), Image.Resampling.BICUBIC)
-        light_channel = np.asarray(smooth)
-        for top in range(0, height, _TILE_SIDE):  # in bands, so that the floats of 20 megapixels never lie side by side
+        light_channel = _enlarged(light[:, :, channel], width, height)
+        for top in range(0, height, _TILE_SIDE):  # in bands, so that few floats of 20 megapixels lie side by side
             band = pixels[top : top + _TILE_SIDE, :, channel]
-            painted = band + light_channel[top : top + _TILE_SIDE]
-            painted += np.take(texture[: len(band), :, channel], columns, axis=1)
+            painted = np.take(detail[: len(band)], columns, axis=1)
+            painted *= roughness[top : top + _TILE_SIDE]
+            painted += np.take(noise[: len(band), :, channel], columns, axis=1)
+            painted += light_channel[top : top + _TILE_SIDE]
+            painted += band
             band[:] = np.clip(painted, 0, 255)
     return pixels
 
@@ -126,10 +133,13 @@ def _spectral_field(height: int, width: int, generator: np.random.Generator, low
     return np.asarray(field / max(float(field.std()), 1e-6), np.float32)
 
 
-def _texture(shrink: float, generator: np.random.Generator) -> Field:
-    """A tile that joins itself without a seam: the octaves finer than the coarse light, and the sensor's noise."""
+def _enlarged(field: Field, width: int, height: int) -> Field:
+    return np.asarray(Image.fromarray(field).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _tiles(shrink: float, generator: np.random.Generator) -> tuple[Field, Field]:
+    """Tiles that join themselves without a seam: octaves finer than the coarse light, and the noise of the sensor."""
     detail = _spectral_field(_TILE_SIDE, _TILE_SIDE, generator, lowest=0.5 / shrink)
     # A lens passes ever less of the finest octaves.
-    contrast = _OCTAVE_CONTRAST * 0.5 * math.sqrt(math.log2(shrink))
-    noise = generator.standard_normal((_TILE_SIDE, _TILE_SIDE, 3), np.float32) * _NOISE
-    return np.asarray(detail[:, :, None] * contrast + noise, np.float32)
+    detail *= _OCTAVE_CONTRAST * 0.5 * math.sqrt(math.log2(shrink))
+    return detail, generator.standard_normal((_TILE_SIDE, _TILE_SIDE, 3), np.float32) * _NOISE
