@@ -51,7 +51,7 @@ def test_frames_are_found_whatever_stands_between_and_however_it_comes(frames, b
 
 
 def test_a_frame_cut_in_its_picture_costs_itself_alone(frames):
-    for cut in frames[:3]:
+    for cut in (frames[0], frames[2]):
         for length in range(cut.index(b"\xff\xda") + 1, len(cut), 7):
             assert list(split([frames[3] + cut[:length] + frames[1] + frames[2]])) == [frames[3], None, *frames[1:3]]
 
