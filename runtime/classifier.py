@@ -58,7 +58,7 @@ class Classifier:
         if threads < 1:
             raise ValueError(f"threads must be 1 or more, got {threads}")
         self.path, self.threads, self._given_spec = Path(model_path), threads, spec
-        model = load_backend(self.path, threads)
+        model = load_backend(self.path, threads, spec_given=spec is not None)
         self.backend, self.inputs, self.outputs = model.engine, model.inputs, model.outputs
         self.spec = spec or carried_spec(model, self.path.name)
         self._run = fit(model, self.spec, self.path.name, foreign=spec is not None)

@@ -49,7 +49,7 @@ class ModelSpecError(ModelError, ValueError):
 
 
 class ModelDigestError(ModelError, ValueError):
-    """The model file is not the one that the manifest beside it lists, or that manifest cannot be read."""
+    """The model file is damaged, is not the one that the manifest beside it lists, or that manifest cannot be read."""
 
 
 class BackendUnavailableError(EdgecnnError, ImportError):

@@ -14,6 +14,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from pipeline.export import rewrites
 from pipeline.export.deployable import Deployable, PixelScaling
 from pipeline.quiet import log_hidden
+from runtime.backends.seal import seal
 from runtime.golden import GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY, ModelSpec
 
@@ -98,12 +99,11 @@ def quantize(network: onnx.ModelProto, scaling: PixelScaling, calibration_pixels
 
 
 def with_metadata(graph: onnx.ModelProto, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The file's bytes, with the spec and the golden set in its metadata."""
+    """The file's bytes, sealed, with the spec and the golden set in its metadata."""
     carrying = _copy(graph)
     entries = {SPEC_KEY: spec.to_json()} | ({GOLDEN_KEY: golden.to_json()} if golden else {})
     onnx.helper.set_model_props(carrying, entries)
-    content: bytes = carrying.SerializeToString(deterministic=True)
-    return content
+    return seal(carrying.SerializeToString(deterministic=True))
 
 
 def _copy(graph: onnx.ModelProto) -> onnx.ModelProto:

@@ -11,6 +11,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from pipeline.export.deployable import Deployable
 from pipeline.quiet import log_hidden
+from runtime.backends.seal import seal
 from runtime.golden import GOLDEN_FILE, GoldenSet
 from runtime.spec import SPEC_FILE, ModelSpec
 
@@ -70,11 +71,11 @@ def _converter(deployable: Deployable, input_type: tf.DType) -> tf.lite.TFLiteCo
 
 
 def with_metadata(flatbuffer: bytes, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The file's bytes, with spec, labels and golden set in a ZIP archive behind the flatbuffer."""
+    """The file's bytes, sealed, with spec, labels and golden set in a ZIP archive behind the flatbuffer."""
     stream = io.BytesIO(flatbuffer)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(SPEC_FILE, ZIP_EPOCH), spec.to_json())
         archive.writestr(zipfile.ZipInfo(LABELS_FILE, ZIP_EPOCH), "\n".join(spec.class_names) + "\n")
         if golden:
             archive.writestr(zipfile.ZipInfo(GOLDEN_FILE, ZIP_EPOCH), golden.to_json())
-    return stream.getvalue()
+    return seal(stream.getvalue())

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.backends.seal import check_seal
 from runtime.errors import ModelDigestError, ModelFileNotFoundError, ModelFormatError
 
 Pixels = NDArray[np.uint8]
@@ -52,13 +53,19 @@ class Backend(Protocol):
         ...
 
 
-def load_backend(path: Path, threads: int) -> Backend:
+def load_backend(path: Path, threads: int, *, spec_given: bool) -> Backend:
     """Read a model file once, check it and hand its bytes to its engine.
+
+    Args:
+        path: the file.
+        threads: processor threads of the engine.
+        spec_given: the caller says how to feed it, so it need not carry a spec.
 
     Raises:
         ModelFileNotFoundError: no readable file.
         ModelFormatError: not a model file of its suffix.
-        ModelDigestError: a manifest beside it lists another content.
+        ModelSpecError: it carries no spec, and none is given.
+        ModelDigestError: it is damaged, or a manifest beside it lists another content.
         BackendUnavailableError: the engine is not installed.
     """
     suffix = path.suffix.lower()
@@ -66,6 +73,7 @@ def load_backend(path: Path, threads: int) -> Backend:
         raise ModelFormatError(f"{path}: expected a .onnx or .tflite file")
     content = _read(path)
     _check_digest(path, content)
+    check_seal(content, path.name, spec_given=spec_given)
     if suffix == ".onnx":
         from runtime.backends.onnx import OnnxBackend
 

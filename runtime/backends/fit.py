@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from runtime.backends import Backend, Pixels, Probabilities
+from runtime.backends.seal import no_spec
 from runtime.errors import ModelFormatError, ModelSpecError
 from runtime.spec import ModelSpec
 
@@ -16,10 +17,7 @@ def carried_spec(backend: Backend, name: str) -> ModelSpec:
         ModelSpecError: it carries none, or a broken one.
     """
     if backend.spec_json is None:
-        raise ModelSpecError(
-            f"{name}: carries no model spec: export it with python -m pipeline export, or say how to feed it with "
-            "Classifier(path, spec=ModelSpec(side, class_names, …))"
-        )
+        raise no_spec(name)
     try:
         return ModelSpec.from_json(backend.spec_json)
     except ModelSpecError as error:

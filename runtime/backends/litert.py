@@ -21,8 +21,6 @@ class LitertBackend:
     engine = "ai-edge-litert"
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
-        if content[4:8] != b"TFL3":
-            raise ModelFormatError(f"{name}: not a TFLite file (no TFL3 identifier): copy or export it again")
         try:
             with native_stderr_hidden():
                 from ai_edge_litert.interpreter import Interpreter

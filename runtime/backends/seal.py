@@ -1,0 +1,75 @@
+"""The seal: a model file ends in the CRC-32 of everything before it, so that no engine is given a damaged graph.
+
+Engines trust what they load: a flipped bit in a flatbuffer can kill the process. In ONNX the seal is the last
+``metadata_props`` entry (protobuf lets fields be appended to a serialised message); in TFLite the comment of the
+appended ZIP archive. Both end in the marker, two bytes, and eight hexadecimal digits. A checksum, and not a digest,
+because it guards against accidents, and because hashlib would cost a small process 4 ms and 4 MB; where a file comes
+from is what the manifest's SHA-256 is for.
+"""
+
+import io
+import zlib
+
+from runtime.errors import ModelDigestError, ModelFormatError, ModelSpecError
+from runtime.spec import SPEC_KEY
+
+MARKER = b"edgecnn_crc32"
+_DIGITS = 8
+_TAIL = len(MARKER) + 2 + _DIGITS
+_ONNX_ENTRY = b"\x72\x19" + b"\x0a\x0d" + MARKER + b"\x12\x08"
+"""Field 14, 25 bytes: field 1 (key), 13 bytes; field 2 (value), 8 bytes (onnx.proto: ModelProto.metadata_props)."""
+_UNSEALED_SPEC = b'"version": 1}'
+"""Files with specs of version 1 were not sealed yet."""
+
+
+def seal(content: bytes) -> bytes:
+    """The bytes of a finished ``.onnx`` or ``.tflite`` file, sealed; nothing may be added afterwards."""
+    if content[4:8] == b"TFL3":
+        import zipfile
+
+        stream = io.BytesIO(content)
+        with zipfile.ZipFile(stream, "a") as archive:
+            archive.comment = MARKER + b": " + b"0" * _DIGITS
+        body = stream.getvalue()[:-_DIGITS]
+    else:
+        body = content + _ONNX_ENTRY
+    return body + _checksum(body)
+
+
+def check_seal(content: bytes, name: str, *, spec_given: bool) -> None:
+    """Look a file over before an engine sees it.
+
+    Args:
+        content: the whole file.
+        name: what messages call it.
+        spec_given: the caller says how to feed it, so it need not be one of ours.
+
+    Raises:
+        ModelFormatError: not a file of its suffix.
+        ModelSpecError: it carries no spec, and none is given.
+        ModelDigestError: it was damaged or changed since it was sealed.
+    """
+    if name.lower().endswith(".tflite") and content[4:8] != b"TFL3":
+        raise ModelFormatError(f"{name}: not a TFLite file (no TFL3 identifier): copy or export it again")
+    sealed = MARKER in content
+    if not sealed and SPEC_KEY.encode() not in content:
+        if spec_given:
+            return
+        raise no_spec(name)
+    if not sealed and _UNSEALED_SPEC in content:
+        return
+    if content[-_TAIL:].startswith(MARKER) and _checksum(memoryview(content)[:-_DIGITS]) == content[-_DIGITS:]:
+        return
+    raise ModelDigestError(f"{name}: damaged or changed since export (its checksum does not match): copy it again")
+
+
+def no_spec(name: str) -> ModelSpecError:
+    """The error for a file of another exporter."""
+    return ModelSpecError(
+        f"{name}: carries no model spec, or is cut off: export or copy it again, or say how to feed it with "
+        "Classifier(path, spec=ModelSpec(side, class_names, …))"
+    )
+
+
+def _checksum(body: bytes | memoryview) -> bytes:
+    return b"%08x" % zlib.crc32(body)
