@@ -4,7 +4,9 @@ EdgecnnError
 └── PipelineError
     ├── ArchitectureError (ValueError)
     ├── DataError
-    │   └── DataUnavailableError
+    │   ├── DataUnavailableError
+    │   ├── ClassesError
+    │   └── UnusablePhotosError
     └── ExportError
 """
 
@@ -25,6 +27,14 @@ class DataError(PipelineError):
 
 class DataUnavailableError(DataError):
     """No source of a data set answered."""
+
+
+class ClassesError(DataError):
+    """The folders of photos do not make a classification: too few classes, or too few pictures in one."""
+
+
+class UnusablePhotosError(DataError):
+    """Files among the photos are no image, or contradict each other."""
 
 
 class ExportError(PipelineError):

@@ -1,0 +1,319 @@
+import os
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data import folder, photo_cache
+from pipeline.data.folder import Settings, class_weights, load
+from pipeline.data.scan import printable, scan
+from pipeline.errors import ClassesError, DataError, UnusablePhotosError
+from runtime.image import load_square
+
+SKIP = Settings(skip_bad=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("EDGECNN_DATA", str(tmp_path_factory.mktemp("cache")))
+
+
+def paint(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 40, 3), np.uint8)).save(path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Twenty cats, some of them nested, and ten dogs."""
+    root = tmp_path / "photos"
+    for number in range(20):
+        paint(root / "cat" / ("indoors/night" if number % 2 else ".") / f"{number}.png", number)
+    for number in range(10):
+        paint(root / "dog" / f"{number}.png", 100 + number)
+    return root
+
+
+def squares(dataset):
+    return {square.tobytes() for square in dataset.pixels}
+
+
+def test_a_folder_a_class_is_divided_by_class(photos):
+    loaded = load(photos, Settings(side=16, validation_share=0.2))
+    assert loaded.training.class_names == ("cat", "dog")
+    assert np.bincount(loaded.training.labels).tolist() == [16, 8]
+    assert np.bincount(loaded.validation.labels).tolist() == [4, 2]
+    assert loaded.test is None
+    assert loaded.left_out == ()
+    assert not squares(loaded.training) & squares(loaded.validation)
+
+
+def test_squares_are_what_the_device_sees(photos):
+    settings = Settings(side=16, resize="pad", fill=(1, 2, 3))
+    loaded = load(photos, settings)
+    expected = {
+        load_square(path, settings.spec(("cat", "dog"))).tobytes() for path in photos.rglob("*.png") if path.is_file()
+    }
+    assert squares(loaded.training) | squares(loaded.validation) == expected
+
+
+def test_a_test_share_is_a_third_part(photos):
+    loaded = load(photos, Settings(validation_share=0.2, test_share=0.3))
+    assert [len(part) for part in (loaded.training, loaded.validation, loaded.test)] == [15, 6, 9]
+    assert not squares(loaded.test) & (squares(loaded.training) | squares(loaded.validation))
+
+
+def test_every_part_gets_each_class_whatever_the_shares(tmp_path):
+    for name in ("a", "b"):
+        for number in range(5):
+            paint(tmp_path / name / f"{number}.png", hash((name, number)) % 1000)
+    loaded = load(tmp_path, Settings(validation_share=0.9, test_share=0.05))
+    for part in (loaded.training, loaded.validation, loaded.test):
+        assert set(part.labels) == {0, 1}
+
+
+def test_the_seed_fixes_the_division(photos):
+    first, again, other = (load(photos, Settings(seed=seed)) for seed in (1, 1, 2))
+    assert first.validation.digest == again.validation.digest != other.validation.digest
+
+
+def test_new_photos_leave_the_old_ones_where_they_are(photos):
+    before = load(photos)
+    paint(photos / "dog" / "new.png", 999)
+    after = load(photos)
+    assert squares(before.validation) <= squares(after.validation) | squares(after.training)
+    assert len(squares(before.validation) & squares(after.validation)) >= len(before.validation) - 1
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "Validation"])
+def test_a_divided_folder_stays_divided(photos, validation):
+    (photos / "train").mkdir()
+    for name in ("cat", "dog"):
+        (photos / name).rename(photos / "train" / name)
+        paint(photos / validation / name / "v.png", 200 + ord(name[0]))
+        paint(photos / "test" / name / "t.png", 300 + ord(name[0]))
+    loaded = load(photos)
+    assert [len(part) for part in (loaded.training, loaded.validation, loaded.test)] == [30, 2, 2]
+
+
+def test_train_and_test_alone_leave_validation_to_draw(photos):
+    (photos / "train").mkdir()
+    for name in ("cat", "dog"):
+        (photos / name).rename(photos / "train" / name)
+        paint(photos / "test" / name / "t.png", 300 + ord(name[0]))
+    loaded = load(photos, Settings(validation_share=0.2))
+    assert [len(part) for part in (loaded.training, loaded.validation, loaded.test)] == [24, 6, 2]
+
+
+def test_copies_stay_on_one_side(photos):
+    for original in list((photos / "dog").glob("*.png")):
+        Image.open(original).save(original.with_name(f"copy_{original.stem}.png"), compress_level=1)
+    loaded = load(photos, Settings(validation_share=0.4))
+    assert len(loaded.training) + len(loaded.validation) == 40
+    assert not squares(loaded.training) & squares(loaded.validation)
+
+
+def test_copies_across_given_parts_leave_training(photos):
+    (photos / "train").mkdir()
+    for name in ("cat", "dog"):
+        (photos / name).rename(photos / "train" / name)
+        paint(photos / "val" / name / "v.png", 200 + ord(name[0]))
+    paint(photos / "val" / "dog" / "copied.png", 103)
+    loaded = load(photos)
+    assert [str(left) for left in loaded.left_out] == ["train/dog/3.png: the same picture as val/dog/copied.png"]
+    assert len(loaded.training) == 29
+    assert len(loaded.validation) == 3
+
+
+def test_one_picture_in_two_classes_is_refused(photos):
+    paint(photos / "dog" / "really.png", 4)
+    with pytest.raises(UnusablePhotosError, match=r"the same picture as dog/really\.png, of another class"):
+        load(photos)
+    loaded = load(photos, SKIP)
+    assert {left.path for left in loaded.left_out} == {"cat/4.png", "dog/really.png"}
+    assert len(loaded.training) + len(loaded.validation) == 29
+
+
+def test_files_that_are_no_image_are_named(photos):
+    (photos / "cat" / "notes.txt").write_text("no image")
+    (photos / "dog" / "empty.jpg").touch()
+    (photos / "labels.csv").touch()
+    (photos / "cat" / ".DS_Store").touch()
+    (photos / "cat" / "Thumbs.db").touch()
+    os.mkfifo(photos / "cat" / "pipe")
+    (photos / "cat" / "broken.png").symlink_to(photos / "nowhere.png")
+    (photos / "cat" / "loop").symlink_to(photos / "cat", target_is_directory=True)
+    with pytest.raises(UnusablePhotosError, match="6 of 36 files cannot be used") as error:
+        load(photos)
+    assert "--skip-bad" in str(error.value)
+    for _ in range(2):  # decoded, and out of the cache
+        loaded = load(photos, SKIP)
+        assert len(loaded.training) + len(loaded.validation) == 30
+        reasons = {left.path: left.reason for left in loaded.left_out}
+        assert set(reasons) == {
+            "cat/notes.txt", "dog/empty.jpg", "labels.csv", "cat/pipe", "cat/broken.png", "cat/loop"
+        }  # fmt: skip
+        assert "decoded" in reasons["cat/notes.txt"]
+        assert str(photos) not in reasons["cat/notes.txt"]
+        assert reasons["cat/loop"] == "a link back to a folder above it"
+
+
+def test_links_to_folders_elsewhere_are_followed(photos, tmp_path):
+    for number in range(5):
+        paint(tmp_path / "elsewhere" / f"{number}.png", 500 + number)
+    (photos / "bird").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert load(photos).training.class_names == ("bird", "cat", "dog")
+
+
+def test_too_few_classes_or_pictures_are_refused(photos, tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        load(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ClassesError, match="found no folder"):
+        load(tmp_path / "empty")
+    paint(tmp_path / "one" / "cat" / "0.png", 0)
+    with pytest.raises(ClassesError, match="the one class 'cat'"):
+        load(tmp_path / "one")
+    (photos / "bird").mkdir()
+    for number in range(6):
+        paint(photos / "bird" / f"{number}.png", 7_000)
+    with pytest.raises(ClassesError, match="at least 5 different pictures; bird has 1"):
+        load(photos)
+
+
+def test_an_empty_validation_folder_is_refused(photos):
+    (photos / "train").mkdir()
+    for name in ("cat", "dog"):
+        (photos / name).rename(photos / "train" / name)
+        (photos / "val" / name).mkdir(parents=True)
+    with pytest.raises(ClassesError, match="no picture for val in the class cat, dog"):
+        load(photos)
+
+
+def test_names_that_collide_are_refused(photos):
+    (photos / "Cat").mkdir()
+    with pytest.raises(ClassesError, match="differ in case alone"):
+        load(photos)
+
+
+@pytest.mark.parametrize("name", ["caf\ne", " cat"])
+def test_names_that_no_label_file_can_carry_are_refused(photos, name):
+    (photos / name).mkdir()
+    with pytest.raises(ClassesError, match="cannot be named so"):
+        load(photos)
+
+
+def test_equal_names_in_different_bytes_are_refused(photos):
+    (photos / "caf\u00e9").mkdir()
+    (photos / "cafe\u0301").mkdir()
+    with pytest.raises(ClassesError, match="in different bytes"):
+        load(photos)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there file names are any bytes")
+def test_file_names_are_any_bytes(photos):
+    paint(photos / "cat" / "plain.png", 900)
+    (photos / "cat" / "plain.png").rename(photos / "cat" / os.fsdecode(b"caf\xe9.png"))
+    assert len(scan(photos).files) == 31
+    for _ in range(2):
+        loaded = load(photos)
+        assert len(loaded.training) + len(loaded.validation) == 31
+    assert printable(os.fsdecode(b"caf\xe9.png")) == "caf\ufffd.png"
+
+
+def count_decodes(monkeypatch):
+    decoded = []
+    monkeypatch.setattr(photo_cache, "load_square", lambda path, spec: decoded.append(path) or load_square(path, spec))
+    return decoded
+
+
+def test_every_photo_is_decoded_once(photos, monkeypatch):
+    decoded = count_decodes(monkeypatch)
+    first = load(photos)
+    assert len(decoded) == 30
+    again = load(photos)
+    assert len(decoded) == 30
+    assert first.training.digest == again.training.digest
+    load(photos, Settings(side=64))
+    assert len(decoded) == 60
+
+
+def test_only_what_changed_is_decoded_again(photos, monkeypatch):
+    load(photos)
+    decoded = count_decodes(monkeypatch)
+    paint(photos / "dog" / "3.png", 3_000)
+    os.utime(photos / "dog" / "3.png", ns=(1, 1))
+    paint(photos / "dog" / "more.png", 3_001)
+    (photos / "dog" / "4.png").unlink()
+    loaded = load(photos)
+    assert {path.name for path in decoded} == {"3.png", "more.png"}
+    expected = {load_square(path, Settings().spec(("a", "b"))).tobytes() for path in photos.rglob("*.png")}
+    assert squares(loaded.training) | squares(loaded.validation) == expected
+    assert len(list((photo_cache.cache_dir() / "photos").rglob("*.u8"))) == 1
+
+
+def test_an_interrupted_run_keeps_what_it_decoded(photos, monkeypatch):
+    calls = []
+
+    def interrupted(path, spec):
+        calls.append(path)
+        if len(calls) == 12:
+            raise KeyboardInterrupt
+        return load_square(path, spec)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(photo_cache.os, "cpu_count", lambda: 1)
+        patched.setattr(photo_cache, "load_square", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            load(photos)
+    decoded = count_decodes(monkeypatch)
+    load(photos)
+    assert len(decoded) == 30 - 11
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove", "garble"])
+def test_a_damaged_cache_is_filled_anew(photos, monkeypatch, damage):
+    before = load(photos)
+    place = photo_cache.cache_dir() / "photos"
+    squares_path, index = next(place.rglob("*.u8")), next(place.rglob("index.json"))
+    if damage == "truncate":
+        os.truncate(squares_path, 1_000)
+    elif damage == "remove":
+        squares_path.unlink()
+    else:
+        index.write_text("{")
+    decoded = count_decodes(monkeypatch)
+    assert load(photos).training.digest == before.training.digest
+    assert len(decoded) == 30
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"side": 8}, "between 16 and 256"),
+        ({"side": 512}, "between 16 and 256"),
+        ({"side": 48}, "no power of two"),
+        ({"validation_share": 0.0}, "validation share"),
+        ({"validation_share": 0.5, "test_share": 0.5}, "left to train on"),
+    ],
+)
+def test_impossible_settings_are_refused(options, message):
+    with pytest.raises(DataError, match=message):
+        Settings(**options)
+
+
+def test_any_side_on_request(photos):
+    assert load(photos, Settings(side=48, any_side=True)).training.side == 48
+
+
+def test_class_weights_let_every_class_count_the_same():
+    labels = np.array([0] * 30 + [1] * 10)
+    weights = class_weights(labels, 2)
+    assert weights[0] * 30 == pytest.approx(weights[1] * 10)
+    assert np.mean([weights[label] for label in labels]) == pytest.approx(1)
+
+
+def test_a_long_list_is_cut():
+    left_out = [folder.LeftOut(str(number), "bad") for number in range(50)]
+    assert folder.format_left_out(left_out).endswith("… and 30 more")
