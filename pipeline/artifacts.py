@@ -11,6 +11,10 @@ from typing import Any
 
 MODEL_KERAS = "model.keras"
 HISTORY = "history.json"
+HISTORY_CSV = "history.csv"
+CURVES = "curves.png"
+PROGRESS = "unfinished.npz"
+TENSORBOARD = "tensorboard"
 MANIFEST = "manifest.json"
 VERIFY = "verify.json"
 BENCHMARK = "benchmark.json"

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; an error that the project knows is one line and exit status 2."""
     options = parse(arguments)
     try:
-        load_tensorflow(options.tensorflow_threads)
+        load_tensorflow(options.tensorflow_threads, start_devices=getattr(options, "distribute", None) != "multiworker")
         status: int = options.run(options)
     except (EdgecnnError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -19,11 +19,12 @@ def log_hidden() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def load_tensorflow(threads: int | None = None) -> None:
+def load_tensorflow(threads: int | None = None, *, start_devices: bool = True) -> None:
     """Import TensorFlow and start its devices without their messages.
 
     Args:
         threads: processor threads of its operations; ``None`` leaves the choice to TensorFlow.
+        start_devices: false for what must be configured before they start, as several machines are.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with log_hidden():
@@ -32,4 +33,5 @@ def load_tensorflow(threads: int | None = None) -> None:
         if threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
-        tf.config.list_logical_devices()
+        if start_devices:
+            tf.config.list_logical_devices()

@@ -1,19 +1,36 @@
 """``python -m pipeline train``."""
 
 import argparse
+import sys
+from dataclasses import fields
 from pathlib import Path
 
 from pipeline.commands import OK, Commands
+from pipeline.training.settings import Settings, options_of_settings
 
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("train", help="train on CIFAR-10 and write model.keras and history.json")
+    parser = commands.add_parser(
+        "train",
+        help="train a network and write model.keras, its history and curves",
+        description="Train on CIFAR-10. Stopped or killed, the same command goes on after the last finished epoch.",
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("artifacts/train"), help="folder to write (default: artifacts/train)"
     )
-    parser.add_argument("--epochs", type=int, help="passes over the training images (default: the recipe's)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of weights, shuffling and augmentation (default: 0)")
+    parser.add_argument("--restart", action="store_true", help="discard an unfinished run in the folder")
+    parser.add_argument("--teacher", type=Path, metavar="FILE", help="model.keras to learn from besides the labels")
+    parser.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard into the folder")
+    parser.add_argument(
+        "--distribute",
+        choices=("none", "mirrored", "multiworker"),
+        default="none",
+        help="none; mirrored: all accelerators of this machine; multiworker: the machines that TF_CONFIG names",
+    )
+    recipe = parser.add_argument_group("recipe")
+    for flag, arguments in options_of_settings():
+        recipe.add_argument(flag, **arguments)
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
@@ -21,15 +38,20 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.data import cifar10
     from pipeline.data.dataset import split
-    from pipeline.train import Settings, train
+    from pipeline.train import Conduct, train
 
-    settings = Settings(seed=options.seed) if options.epochs is None else Settings(options.epochs, seed=options.seed)
+    settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
+    conduct = Conduct(options.teacher, options.distribute, options.tensorboard, options.restart)
     training, validation = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
-    history = train(training, validation, options.out, settings)
+    try:
+        history = train(training, validation, options.out, settings, conduct)
+    except KeyboardInterrupt:
+        print("\nInterrupted; the same command goes on after the last finished epoch.", file=sys.stderr)
+        raise
     print(
         f"Validation accuracy {history['validation_accuracy']:.2%} "
-        f"(epoch {history['best_epoch']} of {settings.epochs}).\n"
-        f"Written: {options.out}/model.keras, {options.out}/history.json\n"
+        f"(epoch {history['best_epoch']} of {len(history['epochs'])}).\n"
+        f"Written: model.keras, history.json, history.csv and curves.png in {options.out}\n"
         f"Next: python -m pipeline export --model {options.out}/model.keras --out artifacts/build"
     )
     return OK

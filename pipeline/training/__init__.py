@@ -1,0 +1,1 @@
+"""The parts of training: settings, augmentation, batches, steps, teacher, distribution, kept state, record."""

@@ -1,0 +1,148 @@
+"""Augmentation: what happens to every image in one pass is drawn beforehand, then applied batch by batch.
+
+Because a pass is fixed by its seed alone, a run that was killed goes on with the very same images, and what a teacher
+says of them can be kept.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.training.settings import Settings
+
+GREY = 128
+MIXUP_ALPHA = 0.2
+ERASED_AREA = (0.02, 0.25)
+
+Pixels = NDArray[np.uint8]
+Indices = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The augmentation of all N images of a set in one pass.
+
+    Attributes:
+        margin: the largest shift in pixels.
+        shift: int (N, 2), rows and columns that the window moves; beyond its edges the image is reflected.
+        flip: bool (N,), left to right.
+        gain: float32 (N, 2), factors of brightness and of contrast.
+        erased: int (N, 4), box of grey (top, bottom, left, right); empty for none.
+        partner: int (N,), the image that is mixed in.
+        cut: int (N, 4), box that comes from the partner; empty for none.
+        share: float32 (N,), the image's own share of the result.
+        cut_mixed: bool (N,), whether the share comes from a box (CutMix) or else from blending (MixUp).
+    """
+
+    margin: int
+    shift: NDArray[np.int64]
+    flip: NDArray[np.bool_]
+    gain: NDArray[np.float32]
+    erased: NDArray[np.int64]
+    partner: NDArray[np.int64]
+    cut: NDArray[np.int64]
+    share: NDArray[np.float32]
+    cut_mixed: NDArray[np.bool_]
+
+
+def draw(count: int, side: int, settings: Settings, seed: tuple[int, ...]) -> Pass:
+    """Draw the augmentation of ``count`` images of ``side`` pixels; the same seed gives the same."""
+    random = np.random.default_rng(seed)
+    margin = min(round(settings.shift * side), side - 1)
+    kind = random.random(count)
+    cut_mixed, mixed_up = kind < settings.cutmix, kind >= 1 - settings.mixup
+    cut = _boxes(random, 1 - random.random(count), side) * cut_mixed[:, None]
+    share = 1 - ((cut[:, 1] - cut[:, 0]) * (cut[:, 3] - cut[:, 2]) / side**2).astype(np.float32)
+    blend = random.beta(MIXUP_ALPHA, MIXUP_ALPHA, count).astype(np.float32)
+    erased = _boxes(random, random.uniform(*ERASED_AREA, count), side)
+    return Pass(
+        margin=margin,
+        shift=random.integers(-margin, margin + 1, (count, 2)),
+        flip=random.random(count) < settings.flip,
+        gain=random.uniform(1 - settings.colour, 1 + settings.colour, (count, 2)).astype(np.float32),
+        erased=erased * (random.random(count) < settings.erasing)[:, None],
+        partner=random.permutation(count),
+        cut=cut,
+        share=np.where(mixed_up, np.maximum(blend, 1 - blend), share),
+        cut_mixed=cut_mixed,
+    )
+
+
+def _boxes(random: np.random.Generator, area: NDArray[np.float64], side: int) -> NDArray[np.int64]:
+    """Square boxes of about ``area`` (share of the image), clipped at its edges: int (N, 4)."""
+    half = np.round(np.sqrt(area) * side / 2).astype(np.int64)
+    row, column = random.integers(0, side, (2, len(area)))
+    edges = [row - half, row + half, column - half, column + half]
+    return np.stack([np.clip(edge, 0, side) for edge in edges], axis=1)
+
+
+def apply(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
+    """The images at ``indices`` as ``planned``.
+
+    Args:
+        pixels: uint8 (N, S, S, 3), the whole set; may be memory-mapped.
+        planned: the pass.
+        indices: int (B,).
+
+    Returns:
+        uint8 (B, S, S, 3).
+    """
+    result = _alone(pixels, planned, indices)
+    mixed = np.flatnonzero(planned.share[indices] < 1)
+    if mixed.size:
+        chosen = indices[mixed]
+        partners = _alone(pixels, planned, planned.partner[chosen])
+        weight = np.where(
+            planned.cut_mixed[chosen, None, None],
+            ~_inside(planned.cut[chosen], result.shape[1]),
+            planned.share[chosen, None, None],
+        ).astype(np.float32)[..., None]
+        result[mixed] = np.rint(weight * result[mixed] + (1 - weight) * partners)
+    return result
+
+
+def targets(labels: NDArray[np.integer], class_count: int, planned: Pass, indices: Indices) -> NDArray[np.float32]:
+    """Shares of the classes in the images at ``indices``: float32 (B, C), rows sum to 1."""
+    classes = np.eye(class_count, dtype=np.float32)
+    share = planned.share[indices, None]
+    result: NDArray[np.float32] = (
+        share * classes[labels[indices]] + (1 - share) * classes[labels[planned.partner[indices]]]
+    )
+    return result
+
+
+def _alone(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
+    """Shift, flip, colour and erasing of single images."""
+    side = pixels.shape[1]
+    margin = planned.margin
+    padded = np.pad(pixels[indices], ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
+    top, left = (planned.shift[indices] + margin).T
+    result: Pixels = windows[np.arange(len(indices)), top, left].transpose(0, 2, 3, 1)
+    flip = planned.flip[indices]
+    result[flip] = result[flip, :, ::-1]
+    gain = planned.gain[indices]
+    if np.any(gain != 1):
+        result = _coloured(result, gain)
+    erased = planned.erased[indices]
+    if erased.any():
+        result[_inside(erased, side)] = GREY
+    return result
+
+
+def _coloured(images: Pixels, gain: NDArray[np.float32]) -> Pixels:
+    brightness, contrast = (gain[:, index, None, None, None] for index in range(2))
+    mean = images.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float32)
+    changed = brightness * (mean + contrast * (images - mean))
+    result: Pixels = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+    return result
+
+
+def _inside(boxes: NDArray[np.int64], side: int) -> NDArray[np.bool_]:
+    """Which pixels lie in each box: bool (B, S, S)."""
+    position = np.arange(side)
+    rows = (position >= boxes[:, :1]) & (position < boxes[:, 1:2])
+    columns = (position >= boxes[:, 2:3]) & (position < boxes[:, 3:])
+    result: NDArray[np.bool_] = rows[:, :, None] & columns[:, None, :]
+    return result

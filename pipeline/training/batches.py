@@ -1,0 +1,108 @@
+"""Training images -> batches of one epoch, in an order and with an augmentation that seed and epoch alone decide."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pipeline.data.dataset import Dataset
+from pipeline.errors import PipelineError
+from pipeline.training import augmentation
+from pipeline.training.augmentation import Pass
+from pipeline.training.settings import Settings
+
+ORDER, AUGMENTATION = 0, 1  # what a random stream is for, so that no two share a seed
+PREFETCHED = 4
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of training images.
+
+    Attributes:
+        images: the training set.
+        order: int (steps * batch_size,), indices of images.
+        batch_size: images a step, all replicas together.
+        planned: the augmentation.
+        class_weights: float32 (C,), weight of an image of each class.
+        taught: float32 (N, C), logits of the teacher on the augmented images, or None without one.
+    """
+
+    images: Dataset
+    order: NDArray[np.int64]
+    batch_size: int
+    planned: Pass
+    class_weights: NDArray[np.float32]
+    taught: NDArray[np.float32] | None = None
+
+
+def steps_an_epoch(images: Dataset, settings: Settings) -> int:
+    """Full batches an epoch; the few images left over have their turn in another epoch.
+
+    Raises:
+        PipelineError: not even one batch.
+    """
+    if len(images) < settings.batch_size:
+        raise PipelineError(
+            f"{len(images)} training images are fewer than one batch of {settings.batch_size}: lower the batch size"
+        )
+    return len(images) // settings.batch_size
+
+
+def plan_pass(images: Dataset, settings: Settings, pass_number: int) -> Pass:
+    """The augmentation of one pass."""
+    return augmentation.draw(len(images), images.side, settings, (settings.seed, AUGMENTATION, pass_number))
+
+
+def order_of(images: Dataset, settings: Settings, epoch: int) -> NDArray[np.int64]:
+    """A new order of the images for ``epoch`` (from 0), cut to full batches."""
+    random = np.random.default_rng((settings.seed, ORDER, epoch))
+    return random.permutation(len(images))[: steps_an_epoch(images, settings) * settings.batch_size]
+
+
+def class_weights(images: Dataset, *, balance: bool) -> NDArray[np.float32]:
+    """Weight of an image by its class: all 1, or so that every class counts alike."""
+    class_count = len(images.class_names)
+    if not balance:
+        return np.ones(class_count, np.float32)
+    sizes = np.bincount(images.labels, minlength=class_count)
+    return (len(images) / (class_count * np.maximum(sizes, 1))).astype(np.float32)
+
+
+def distribute(epoch: Epoch, strategy: tf.distribute.Strategy) -> tf.data.Dataset:
+    """The batches as ``(pixels, targets, weights, taught)``, one element a replica and step.
+
+    Replica r of R takes rows r, r + R, r + 2R … of each batch, so that no two machines read the same image.
+    ``taught`` has 0 columns without a teacher.
+    """
+    replicas = strategy.num_replicas_in_sync
+    side, class_count = epoch.images.side, len(epoch.images.class_names)
+    signature = (
+        tf.TensorSpec((epoch.batch_size // replicas, side, side, 3), tf.uint8),
+        tf.TensorSpec((epoch.batch_size // replicas, class_count), tf.float32),
+        tf.TensorSpec((epoch.batch_size // replicas,), tf.float32),
+        tf.TensorSpec((epoch.batch_size // replicas, 0 if epoch.taught is None else class_count), tf.float32),
+    )
+
+    def make(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        local = replicas // context.num_input_pipelines
+        mine = range(context.input_pipeline_id * local, (context.input_pipeline_id + 1) * local)
+        batches = tf.data.Dataset.from_generator(lambda: rows_of(epoch, mine, replicas), output_signature=signature)
+        return batches.prefetch(PREFETCHED)
+
+    return strategy.distribute_datasets_from_function(make)
+
+
+def rows_of(epoch: Epoch, mine: range, replicas: int) -> Iterator[tuple[NDArray[np.generic], ...]]:
+    """The batches of ``epoch`` for the replicas in ``mine`` out of ``replicas``, in ``distribute``'s form."""
+    images, class_count = epoch.images, len(epoch.images.class_names)
+    for start in range(0, len(epoch.order), epoch.batch_size):
+        batch = epoch.order[start : start + epoch.batch_size]
+        for replica in mine:
+            rows = batch[replica::replicas]
+            targets = augmentation.targets(images.labels, class_count, epoch.planned, rows)
+            taught = np.zeros((len(rows), 0), np.float32) if epoch.taught is None else epoch.taught[rows]
+            pixels = augmentation.apply(images.pixels, epoch.planned, rows)
+            yield pixels, targets, targets @ epoch.class_weights, taught

@@ -1,0 +1,52 @@
+"""One processor, all local accelerators (mirrored), or several machines (multiworker), through ``tf.distribute``.
+
+Machines find each other by ``TF_CONFIG`` as TensorFlow documents it, for example on the second of two:
+``{"cluster": {"worker": ["a:9000", "b:9000"]}, "task": {"type": "worker", "index": 1}}``.
+"""
+
+import json
+import os
+
+import tensorflow as tf
+
+from pipeline.errors import PipelineError
+
+NONE, MIRRORED, MULTIWORKER = "none", "mirrored", "multiworker"
+KINDS = (NONE, MIRRORED, MULTIWORKER)
+
+
+def strategy(kind: str) -> tf.distribute.Strategy:
+    """The strategy of that kind; ``multiworker`` must be asked for before TensorFlow has started its devices.
+
+    Raises:
+        PipelineError: no such kind, or ``TF_CONFIG`` names no cluster.
+    """
+    if kind == NONE:
+        return tf.distribute.get_strategy()
+    if kind == MIRRORED:
+        return tf.distribute.MirroredStrategy(tf.config.list_logical_devices("GPU") or ["CPU:0"])
+    if kind != MULTIWORKER:
+        raise PipelineError(f"no distribution {kind!r}: choose one of {', '.join(KINDS)}")
+    _check_cluster()
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _check_cluster() -> None:
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        config = json.loads(text)
+        workers, task = config["cluster"]["worker"], config["task"]
+        fine = task["type"] == "worker" and 0 <= int(task["index"]) < len(workers)
+    except (ValueError, KeyError, TypeError):
+        fine = False
+    if not fine:
+        raise PipelineError(
+            f"TF_CONFIG must name the workers and which of them this is, got {text!r}; expected for example "
+            '{"cluster": {"worker": ["a:9000", "b:9000"]}, "task": {"type": "worker", "index": 0}}'
+        )
+
+
+def is_chief(used: tf.distribute.Strategy) -> bool:
+    """Whether this process writes files: the only one there is, or worker 0."""
+    resolver = used.cluster_resolver
+    return resolver is None or not resolver.task_type or resolver.task_id == 0

@@ -1,0 +1,176 @@
+"""The network while it learns: its weights, optimizer and averages, and one step of training."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pipeline.data.dataset import Dataset
+from pipeline.errors import PipelineError
+from pipeline.models import build_trainable
+from pipeline.training.settings import Settings
+
+Arrays = list[NDArray[Any]]
+EVALUATION_BATCH = 1_000
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+class Learner:
+    """A trainable network under a distribution strategy.
+
+    Attributes:
+        model: the network being trained; its outputs are logits.
+        optimizer: AdamW under warm-up and cosine decay.
+    """
+
+    def __init__(self, settings: Settings, data: Dataset, steps: int, strategy: tf.distribute.Strategy) -> None:
+        self.settings, self.strategy, self.steps = settings, strategy, steps
+        self.replicas = int(strategy.num_replicas_in_sync)
+        if settings.batch_size % self.replicas:
+            raise PipelineError(f"batch size {settings.batch_size} cannot be shared evenly by {self.replicas} replicas")
+        if settings.sharpness and self.replicas > 1:
+            raise PipelineError("sharpness-aware steps run on one replica only: train without --distribute")
+        build = partial(
+            build_trainable,
+            settings.model,
+            len(data.class_names),
+            data.side,
+            dropout=settings.dropout,
+            branches=settings.branches,
+        )
+        keras.utils.set_random_seed(settings.seed)
+        with strategy.scope(), _precision("mixed_bfloat16" if settings.mixed_precision else "float32"):
+            self.model = build()
+            self.optimizer = keras.optimizers.AdamW(self._schedule(), weight_decay=settings.weight_decay)
+            self.optimizer.build(self.model.trainable_variables)
+            self.averages = [tf.Variable(variable.value) for variable in self._averaged()]
+        self._judge = build()
+        self._step = tf.function(self._distributed_step)
+        self._logits = tf.function(lambda pixels: self._judge(_scaled(pixels), training=False))
+
+    def _schedule(self) -> keras.optimizers.schedules.LearningRateSchedule:
+        total = self.settings.epochs * self.steps
+        warmup = min(self.settings.warmup_epochs * self.steps, total // 2)
+        rate = self.settings.learning_rate
+        if not warmup:
+            return keras.optimizers.schedules.CosineDecay(rate, total)
+        return keras.optimizers.schedules.CosineDecay(0.0, total - warmup, warmup_target=rate, warmup_steps=warmup)
+
+    def _averaged(self) -> list[keras.Variable]:
+        """The variables that are averaged: all but the states of random generators, or none."""
+        return [v for v in self.model.variables if v.dtype == "float32"] if self.settings.averaging else []
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next step."""
+        return float(self.optimizer.learning_rate)
+
+    def step(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Learn from one batch of ``batches.distribute``; mean loss and accuracy (0-1) over it."""
+        result: tuple[tf.Tensor, tf.Tensor] = self._step(batch)
+        return result
+
+    def _distributed_step(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+        loss, hits = self.strategy.run(self._replica_step, args=batch)
+        decay = tf.minimum(self.settings.averaging, (1.0 + self._done()) / (10.0 + self._done()))
+        for average, variable in zip(self.averages, self._averaged(), strict=True):
+            average.assign(average * decay + variable.value * (1 - decay))
+        total = tf.distribute.ReduceOp.SUM
+        return self.strategy.reduce(total, loss, axis=None), self.strategy.reduce(total, hits, axis=None)
+
+    def _done(self) -> tf.Tensor:
+        return tf.cast(self.optimizer.iterations.value, tf.float32)
+
+    def _replica_step(
+        self, pixels: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, taught: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        images, variables = _scaled(pixels), self.model.trainable_variables
+
+        def gradients() -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+            with tf.GradientTape() as tape:
+                logits = self.model(images, training=True)
+                loss = tf.reduce_mean(weights * self._losses(logits, targets, taught)) / self.replicas
+            return loss, logits, tape.gradient(loss, [variable.value for variable in variables])
+
+        loss, logits, steepest = gradients()
+        if self.settings.sharpness:  # Foret et al., 2021: the gradient at the worst point nearby
+            scale = self.settings.sharpness / (tf.linalg.global_norm(steepest) + 1e-12)
+            for variable, gradient in zip(variables, steepest, strict=True):
+                variable.assign_add(gradient * scale)
+            _, _, at_worst = gradients()
+            for variable, gradient in zip(variables, steepest, strict=True):
+                variable.assign_sub(gradient * scale)
+            steepest = at_worst
+        self.optimizer.apply(steepest, variables)
+        hits = tf.cast(tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1), tf.float32)
+        return loss, tf.reduce_mean(hits) / self.replicas
+
+    def _losses(self, logits: tf.Tensor, targets: tf.Tensor, taught: tf.Tensor) -> tf.Tensor:
+        """Cross-entropy with labels and, where there is one, with the teacher (Hinton et al., 2015): float32 (B,)."""
+        smoothing = self.settings.label_smoothing
+        smoothed = targets * (1 - smoothing) + smoothing / targets.shape[1]
+        losses = tf.nn.softmax_cross_entropy_with_logits(smoothed, logits)
+        if not taught.shape[1]:
+            return losses
+        weight, temperature = self.settings.teacher_weight, self.settings.teacher_temperature
+        softened = tf.nn.softmax(taught / temperature)
+        imitation = tf.nn.softmax_cross_entropy_with_logits(softened, logits / temperature)
+        return (1 - weight) * losses + weight * temperature**2 * imitation
+
+    def weights(self) -> Arrays:
+        """The weights to keep: averaged ones where averaging is on, else the model's own."""
+        averages = iter(self.averages)
+        averaged = {id(variable) for variable in self._averaged()}
+        return [next(averages).numpy() if id(v) in averaged else v.numpy() for v in self.model.variables]
+
+    def evaluate(self, weights: Arrays, data: Dataset) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy (0-1) of ``weights`` on images as they are."""
+        self.trained(weights)
+        chunks = np.array_split(np.arange(len(data)), math.ceil(len(data) / EVALUATION_BATCH))
+        logits = np.concatenate([self._logits(data.pixels[chunk]).numpy() for chunk in chunks])
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(data.labels.astype(np.int64), logits)
+        return float(np.mean(losses)), float(np.mean(logits.argmax(axis=1) == data.labels))
+
+    def trained(self, weights: Arrays) -> keras.Model:
+        """The trainable network with ``weights``, in float32 and on this machine alone."""
+        for variable, value in zip(self._judge.variables, weights, strict=True):
+            variable.assign(value)
+        return self._judge
+
+    def state(self) -> dict[str, Arrays]:
+        """Everything that the next step depends on, in memory of its own."""
+        return {
+            "model": [variable.numpy() for variable in self.model.variables],
+            "optimizer": [variable.numpy() for variable in self.optimizer.variables],
+            "averages": [variable.numpy() for variable in self.averages],
+        }
+
+    def restore(self, state: dict[str, Arrays]) -> None:
+        """Take up a ``state`` of the same settings."""
+        with self.strategy.scope():
+            for variables, name in (
+                (self.model.variables, "model"),
+                (self.optimizer.variables, "optimizer"),
+                (self.averages, "averages"),
+            ):
+                for variable, value in zip(variables, state[name], strict=True):
+                    variable.assign(value)
+
+
+def _scaled(pixels: tf.Tensor) -> tf.Tensor:
+    return tf.cast(pixels, tf.float32) / 255

@@ -1,0 +1,89 @@
+"""What a running training leaves in its folder, so that the same command goes on after a kill."""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import artifacts
+from pipeline.errors import PipelineError
+from pipeline.training.learner import Arrays
+
+RUN, RECORDS = "run", "records"
+
+
+@dataclass
+class Progress:
+    """A run up to the end of an epoch.
+
+    Attributes:
+        run: what the run depends on: settings and digests of the data. Another run does not take this one up.
+        records: one a finished epoch, as in ``history.json``.
+        best: weights of the epoch with the best validation accuracy.
+        state: of the learner after the last finished epoch.
+    """
+
+    run: dict[str, Any]
+    records: list[dict[str, float]] = field(default_factory=list)
+    best: Arrays = field(default_factory=list)
+    state: dict[str, Arrays] = field(default_factory=dict)
+
+    @property
+    def best_record(self) -> dict[str, float]:
+        """The record of the epoch with the best validation accuracy, the first of equals."""
+        return max(self.records, key=lambda record: record["val_accuracy"])
+
+
+def save(folder: Path, progress: Progress) -> None:
+    """Write ``progress`` as one file, whole or not at all."""
+    text = json.dumps({RUN: progress.run, RECORDS: progress.records})
+    arrays: dict[str, Any] = {"about": np.asarray(text)}
+    arrays |= {
+        f"{name}/{index:04}": array
+        for name, group in {"best": progress.best, **progress.state}.items()
+        for index, array in enumerate(group)
+    }
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    artifacts.write_bytes(folder / artifacts.PROGRESS, content.getvalue())
+
+
+def load(folder: Path, run: dict[str, Any]) -> Progress:
+    """The unfinished run in ``folder``, or the beginning of ``run`` where there is none.
+
+    Raises:
+        PipelineError: the unfinished run is another one, or cannot be read.
+    """
+    path = folder / artifacts.PROGRESS
+    if not path.exists():
+        return Progress(run)
+    remedy = "add --restart to discard it"
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            about = json.loads(archive["about"].item())
+            groups: dict[str, Arrays] = {"best": [], "model": [], "optimizer": [], "averages": []}
+            for name in sorted(set(archive.files) - {"about"}):
+                groups[name.partition("/")[0]].append(archive[name])
+        kept = Progress(about[RUN], about[RECORDS], groups.pop("best"), groups)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise PipelineError(f"{path} is no unfinished run that can be read ({error}): {remedy}") from error
+    changes = [
+        f"{name.replace('_', ' ')} was {kept.run.get(name)}, is now {run.get(name)}"
+        for name in sorted({*kept.run, *run})
+        if kept.run.get(name) != run.get(name)
+    ]
+    if changes:
+        raise PipelineError(
+            f"{folder} holds an unfinished run ({len(kept.records)} epochs done) that differs: "
+            f"{'; '.join(changes)}. Give the options and data of before to go on, or {remedy}"
+        )
+    return kept
+
+
+def discard(folder: Path) -> None:
+    """Forget the unfinished run in ``folder``, if any."""
+    (folder / artifacts.PROGRESS).unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""What a training shows of itself: a bar with the time left, a table and a drawing of all epochs, TensorBoard logs."""
+
+import csv
+import io
+import sys
+import time
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipeline import artifacts
+
+Record = dict[str, float]
+DOTS_AN_INCH = 120
+
+
+class Bar:
+    """A progress bar over all steps with the time left; in a log file instead, one line an epoch."""
+
+    def __init__(self, epochs: int, steps: int, done: int, *, shown: bool) -> None:
+        self.epochs, self.done, self.started = epochs, done, time.monotonic()
+        self.live, self.logged = shown and sys.stderr.isatty(), shown and not sys.stderr.isatty()
+        self._bar = tqdm(
+            total=epochs * steps, initial=done * steps, unit="step", desc="train", mininterval=1, disable=not self.live
+        )
+
+    def step(self) -> None:
+        """One more step."""
+        self._bar.update()
+
+    def epoch(self, record: Record) -> None:
+        """One more epoch."""
+        number = int(record["epoch"])
+        self._bar.set_postfix(epoch=f"{number}/{self.epochs}", val_accuracy=f"{record['val_accuracy']:.4f}")
+        if self.logged:
+            pace = (time.monotonic() - self.started) / (number - self.done)
+            left = time.strftime("%H:%M:%S", time.gmtime(pace * (self.epochs - number)))
+            print(
+                f"epoch {number}/{self.epochs}  {record['seconds']:.1f} s  loss {record['loss']:.4f}  "
+                f"accuracy {record['accuracy']:.4f}  val_accuracy {record['val_accuracy']:.4f}  left {left}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._bar.close()
+
+
+def bar(epochs: int, steps: int, done: int, *, shown: bool) -> AbstractContextManager[Bar]:
+    """A ``Bar`` that closes by itself, at ``done`` of ``epochs`` of ``steps`` each."""
+    return closing(Bar(epochs, steps, done, shown=shown))
+
+
+def write_csv(folder: Path, records: list[Record]) -> None:
+    """One row an epoch, for spreadsheets."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(records[0]))
+    writer.writeheader()
+    writer.writerows(records)
+    artifacts.write_bytes(folder / artifacts.HISTORY_CSV, text.getvalue().encode())
+
+
+def draw_curves(folder: Path, records: list[Record], title: str) -> None:
+    """Loss, accuracy and learning rate by epoch as one PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    epochs = [record["epoch"] for record in records]
+    loss, accuracy, rate = figure.subplots(1, 3)
+    for axes, name, factor, label in ((loss, "loss", 1, "loss"), (accuracy, "accuracy", 100, "accuracy (%)")):
+        for prefix, who in (("", "training, augmented"), ("val_", "validation")):
+            axes.plot(epochs, [factor * record[prefix + name] for record in records], label=who)
+        axes.set_ylabel(label)
+        axes.legend()
+    best = max(records, key=lambda record: record["val_accuracy"])
+    accuracy.plot(best["epoch"], 100 * best["val_accuracy"], "o", color="C1")
+    accuracy.annotate(
+        f"{best['val_accuracy']:.2%}",
+        (best["epoch"], 100 * best["val_accuracy"]),
+        (0, 6),
+        textcoords="offset points",
+        ha="right",
+    )
+    accuracy.margins(y=0.1)
+    rate.plot(epochs, [record["learning_rate"] for record in records], color="C2")
+    rate.set_ylabel("learning rate")
+    for axes in (loss, accuracy, rate):
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+    figure.suptitle(title)
+    with artifacts.atomic_path(folder / artifacts.CURVES) as temporary:
+        figure.savefig(temporary, dpi=DOTS_AN_INCH)
+
+
+def write_tensorboard(folder: Path, record: Record) -> None:
+    """Add one epoch to the TensorBoard logs."""
+    import tensorflow as tf
+
+    with tf.summary.create_file_writer(str(folder / artifacts.TENSORBOARD)).as_default(step=int(record["epoch"])):
+        for name, value in record.items():
+            if name != "epoch":
+                tf.summary.scalar(name, value)

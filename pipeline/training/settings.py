@@ -1,0 +1,75 @@
+"""Everything that a training run depends on besides its data; each setting is an option of the command line."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pipeline.errors import PipelineError
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The recipe. ``help`` in the metadata of each field says what it is.
+
+    Raises:
+        PipelineError: a value out of its range.
+    """
+
+    epochs: int = _setting(200, "passes over the training images")
+    model: str = _setting("notes", "notes, resnet8, resnet20 or teacher")
+    seed: int = _setting(0, "seed of weights, order and augmentation")
+    batch_size: int = _setting(128, "images a step, all replicas together")
+    learning_rate: float = _setting(2e-3, "highest learning rate; warm-up before it, cosine decay to 0 after it")
+    warmup_epochs: int = _setting(2, "epochs of warm-up")
+    weight_decay: float = _setting(0.01, "decoupled weight decay of AdamW")
+    dropout: float = _setting(0.25, "share of activations dropped before dense layers")
+    label_smoothing: float = _setting(0.1, "share of each target spread over all classes")
+    averaging: float = _setting(0.0, "decay a step of the averaged weights that are kept; 0: the last weights")
+    branches: bool = _setting(default=False, text="parallel linear branches beside every spatial convolution")
+    sharpness: float = _setting(0.0, "radius of sharpness-aware steps, each twice the work; 0: plain steps")
+    shift: float = _setting(0.125, "largest shift of an image, as a share of its side")
+    flip: float = _setting(0.5, "chance that an image is flipped left to right")
+    colour: float = _setting(0.0, "largest change of brightness and of contrast, as a share")
+    erasing: float = _setting(0.0, "chance that a box of an image is replaced by grey")
+    cutmix: float = _setting(0.0, "chance that a box of an image comes from another image")
+    mixup: float = _setting(0.0, "chance that an image is blended with another")
+    teacher_weight: float = _setting(0.7, "weight of the teacher's outputs against the labels")
+    teacher_temperature: float = _setting(2.0, "temperature that softens the teacher's outputs")
+    teacher_passes: int = _setting(10, "differently augmented passes that the teacher sees, repeated in turn")
+    balance_classes: bool = _setting(default=False, text="weigh images so that all classes count alike")
+    early_stopping: int = _setting(0, "stop after this many epochs without a better one; 0: never")
+    mixed_precision: bool = _setting(default=False, text="compute in bfloat16, keep weights in float32")
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "teacher_passes"):
+            self._check(name, getattr(self, name) >= 1, "1 or more")
+        for name in ("flip", "erasing", "cutmix", "mixup", "teacher_weight"):
+            self._check(name, 0 <= getattr(self, name) <= 1, "0 to 1")
+        for name in ("dropout", "label_smoothing", "averaging", "shift", "colour"):
+            self._check(name, 0 <= getattr(self, name) < 1, "0 up to but not including 1")
+        for name in ("learning_rate", "teacher_temperature"):
+            self._check(name, getattr(self, name) > 0, "more than 0")
+        for name in ("warmup_epochs", "weight_decay", "sharpness", "early_stopping", "seed"):
+            self._check(name, getattr(self, name) >= 0, "0 or more")
+        self._check("cutmix", self.cutmix + self.mixup <= 1, "at most 1 together with mixup")
+
+    def _check(self, name: str, fine: bool, expected: str) -> None:  # noqa: FBT001 - a check of a check
+        if not fine:
+            raise PipelineError(f"{name.replace('_', ' ')} must be {expected}, got {getattr(self, name)}")
+
+
+def options_of_settings() -> list[tuple[str, dict[str, Any]]]:
+    """Name and ``argparse`` arguments of one option a setting."""
+    options: list[tuple[str, dict[str, Any]]] = []
+    for setting in fields(Settings):
+        flag, text = f"--{setting.name.replace('_', '-')}", setting.metadata["help"]
+        if isinstance(setting.default, bool):
+            options.append((flag, {"action": "store_true", "help": text}))
+        else:
+            kind = type(setting.default)
+            text = f"{text} (default: %(default)s)"
+            options.append((flag, {"type": kind, "default": setting.default, "metavar": "X", "help": text}))
+    return options

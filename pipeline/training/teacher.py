@@ -1,0 +1,73 @@
+"""A trained model as the teacher of a smaller one: its outputs on augmented images, worked out once and kept."""
+
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import artifacts
+from pipeline.data.cifar10 import cache_dir
+from pipeline.data.dataset import Dataset
+from pipeline.errors import PipelineError
+from pipeline.training import augmentation
+from pipeline.training.batches import plan_pass
+from pipeline.training.settings import Settings
+
+CHUNK = 1_000
+SMALLEST_PROBABILITY = 1e-7
+AUGMENTING = ("seed", "shift", "flip", "colour", "erasing", "cutmix", "mixup")
+
+
+class Teacher:
+    """A Keras classifier of the same classes and side.
+
+    A pass over the images is fixed by its number, and the passes repeat after ``teacher_passes``: each is shown to
+    the teacher once. Outputs are kept beside the data sets, so that other students of the same images find them.
+    """
+
+    def __init__(self, path: Path, images: Dataset, settings: Settings) -> None:
+        from pipeline.export import load_model
+
+        self.model: keras.Model = load_model(path)
+        expected = ((None, images.side, images.side, 3), (None, len(images.class_names)))
+        got = (self.model.input_shape, self.model.output_shape)
+        if got != expected:
+            raise PipelineError(f"{path} cannot teach here: it maps {got[0]} to {got[1]}, needed {expected}")
+        self.images, self.settings = images, settings
+        self.digest = artifacts.sha256(path.read_bytes())
+        drawn = [f"{name}={getattr(settings, name)}" for name in AUGMENTING]
+        self.key = artifacts.sha256(" ".join([self.digest, images.digest, *drawn]).encode())[:16]
+
+    def outputs(self, number: int, *, keep: bool) -> NDArray[np.float32]:
+        """Logits on the images as augmented in pass ``number``, up to a constant a row: float32 (N, C).
+
+        Args:
+            number: of the pass.
+            keep: whether to write what had to be worked out.
+        """
+        path = cache_dir() / "teacher" / f"{self.key}_{number}.npy"
+        if path.is_file():
+            kept: NDArray[np.float16] = np.load(path)
+            return kept.astype(np.float32)
+        planned = plan_pass(self.images, self.settings, number)
+        chunks = np.array_split(np.arange(len(self.images)), math.ceil(len(self.images) / CHUNK))
+        # Half precision in memory too, so that a first and a later run learn from the same numbers.
+        result = np.concatenate(
+            [self._look(augmentation.apply(self.images.pixels, planned, chunk)) for chunk in chunks]
+        ).astype(np.float16)
+        if keep:
+            with artifacts.atomic_path(path) as temporary, temporary.open("wb") as file:
+                np.save(file, result)
+        return result.astype(np.float32)
+
+    def _look(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        probabilities = self.model.predict_on_batch(pixels.astype(np.float32) / np.float32(255))
+        logarithms: NDArray[np.float32] = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
+        return logarithms
+
+
+def pass_number(epoch: int, settings: Settings, *, taught: bool) -> int:
+    """Which augmentation ``epoch`` (from 0) sees: with a teacher they repeat."""
+    return epoch % settings.teacher_passes if taught else epoch

@@ -1,0 +1,124 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import artifacts
+from pipeline.data import samples
+from pipeline.data.dataset import split
+from pipeline.errors import PipelineError
+from pipeline.train import Conduct, Settings, train
+from pipeline.training import batches, distribution
+
+SCRIPT = Path(__file__).parent / "training_run.py"
+SETTINGS = {"epochs": 16, "batch_size": 50, "dropout": 0.0, "averaging": 0.9}
+PATIENCE_SECONDS = 180
+
+
+@pytest.fixture(scope="module")
+def sets(reference):
+    return split(samples.read_calibration(reference), 100)
+
+
+def free_addresses(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return addresses
+
+
+def start_workers(folder, log):
+    """Two workers on loopback, each a process with its own TF_CONFIG and log."""
+    addresses = free_addresses(2)
+    workers = []
+    for index in range(2):
+        config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        environment = {**os.environ, "TF_CONFIG": json.dumps(config), "CUDA_VISIBLE_DEVICES": "-1"}
+        command = [sys.executable, SCRIPT, folder, json.dumps(SETTINGS), distribution.MULTIWORKER]
+        with (log / f"worker{index}.log").open("wb") as file:
+            workers.append(subprocess.Popen(command, env=environment, stderr=file, stdout=file))
+    return workers
+
+
+def wait_for(condition, workers, log):
+    started = time.monotonic()
+    while not condition():
+        if time.monotonic() - started > PATIENCE_SECONDS or any(worker.poll() for worker in workers):
+            texts = [(log / f"worker{index}.log").read_text(errors="replace")[-2000:] for index in range(2)]
+            pytest.fail("\n".join(texts))
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_two_workers_survive_the_loss_of_one(sets, tmp_path):
+    folder = tmp_path / "out"
+    workers = start_workers(folder, tmp_path)
+    try:
+        wait_for((folder / artifacts.PROGRESS).exists, workers, tmp_path)
+        workers[1].kill()
+    finally:
+        for worker in workers:  # without its peer the other one can only wait
+            worker.kill()
+            worker.wait()
+    kept = len((folder / artifacts.HISTORY_CSV).read_text().splitlines()) - 1
+    assert 1 <= kept < SETTINGS["epochs"]
+
+    workers = start_workers(folder, tmp_path)
+    try:
+        wait_for(lambda: all(worker.poll() == 0 for worker in workers), workers, tmp_path)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    history = artifacts.read_json(folder / artifacts.HISTORY)
+    assert [record["epoch"] for record in history["epochs"]] == list(range(1, 17))
+    assert {path.name for path in folder.iterdir()} == {
+        artifacts.MODEL_KERAS,
+        artifacts.HISTORY,
+        artifacts.HISTORY_CSV,
+        artifacts.CURVES,
+    }
+    alone = train(*sets, tmp_path / "alone", Settings(**SETTINGS))
+    assert history["validation_accuracy"] == pytest.approx(alone["validation_accuracy"], abs=0.06)
+    losses = [np.asarray([record["loss"] for record in run["epochs"]]) for run in (history, alone)]
+    assert np.abs(losses[0] - losses[1]).max() < 0.15
+
+
+def test_replicas_share_every_batch_without_overlap(sets):
+    images, settings = sets[0], Settings(batch_size=50)
+    epoch = batches.Epoch(
+        images,
+        batches.order_of(images, settings, 0),
+        50,
+        batches.plan_pass(images, settings, 0),
+        batches.class_weights(images, balance=False),
+    )
+    one, two = (list(batches.rows_of(epoch, range(index, index + 1), 2)) for index in range(2))
+    (whole, *_) = batches.rows_of(epoch, range(1), 1)
+    assert len(one) == len(two) == 8
+    assert (one[0][0] == whole[0][0::2]).all()
+    assert (two[0][0] == whole[0][1::2]).all()
+
+
+@pytest.mark.slow
+def test_mirrored_on_one_device_is_the_same_run(sets, tmp_path):
+    settings = Settings(2, batch_size=50)
+    plain, mirrored = (
+        train(*sets, tmp_path, settings, Conduct(distribute=kind))["epochs"]
+        for kind in (distribution.NONE, distribution.MIRRORED)
+    )
+    assert [record["loss"] for record in mirrored] == pytest.approx([record["loss"] for record in plain], abs=1e-4)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'])
+def test_cluster_that_is_none_is_refused(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(PipelineError, match="TF_CONFIG must name the workers"):
+        distribution.strategy(distribution.MULTIWORKER)

@@ -1,0 +1,74 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import artifacts
+from pipeline.data import samples
+from pipeline.data.dataset import split
+from pipeline.errors import PipelineError
+from pipeline.train import Conduct, Settings, train
+
+SETTINGS = {"epochs": 12, "batch_size": 50, "averaging": 0.9, "cutmix": 0.3}
+SCRIPT = Path(__file__).parent / "training_run.py"
+PATIENCE_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def sets(reference):
+    return split(samples.read_calibration(reference), 100)
+
+
+def kill_when_begun(folder):
+    """Start the run in another process and kill it (SIGKILL) some epochs on."""
+    process = subprocess.Popen([sys.executable, SCRIPT, folder, json.dumps(SETTINGS)], stderr=subprocess.PIPE)
+    started = time.monotonic()
+    for line in process.stderr:
+        if line.startswith(b"epoch 3/"):
+            break
+        assert time.monotonic() - started < PATIENCE_SECONDS
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_killed_run_goes_on_as_if_nothing_had_been(sets, tmp_path):
+    whole = train(*sets, tmp_path / "whole", Settings(**SETTINGS))
+    kill_when_begun(tmp_path / "killed")
+    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
+        artifacts.HISTORY_CSV,
+        artifacts.PROGRESS,
+    ]
+    resumed = train(*sets, tmp_path / "killed", Settings(**SETTINGS))
+    assert len(resumed["epochs"]) == 12
+    assert resumed["best_epoch"] == whole["best_epoch"]
+    for name in ("loss", "val_loss", "val_accuracy", "learning_rate"):
+        values = [[record[name] for record in history["epochs"]] for history in (whole, resumed)]
+        assert np.abs(np.subtract(*values)).max() <= 1e-6, name
+    first, second = ((tmp_path / name / artifacts.MODEL_KERAS).read_bytes() for name in ("whole", "killed"))
+    assert len(first) == len(second)
+    assert not (tmp_path / "killed" / artifacts.PROGRESS).exists()
+
+
+@pytest.mark.slow
+def test_other_settings_or_data_do_not_take_up_an_unfinished_run(sets, tmp_path):
+    kill_when_begun(tmp_path)
+    training, validation = sets
+    with pytest.raises(PipelineError, match=r"epochs was 12, is now 13\. .*--restart"):
+        train(training, validation, tmp_path, Settings(**{**SETTINGS, "epochs": 13}))
+    with pytest.raises(PipelineError, match=r"training images was .* is now .*--restart"):
+        train(training.take(np.arange(399)), validation, tmp_path, Settings(**SETTINGS))
+    fresh = train(training, validation, tmp_path, Settings(2, batch_size=50), Conduct(restart=True))
+    assert [record["epoch"] for record in fresh["epochs"]] == [1, 2]
+
+
+def test_damaged_unfinished_run_is_an_error_with_a_remedy(sets, tmp_path):
+    (tmp_path / artifacts.PROGRESS).write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(PipelineError, match=r"can be read .*--restart"):
+        train(*sets, tmp_path, Settings(**SETTINGS))

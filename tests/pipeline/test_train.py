@@ -1,0 +1,117 @@
+import csv
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import artifacts
+from pipeline.cli import parse
+from pipeline.data import samples
+from pipeline.data.dataset import split
+from pipeline.errors import PipelineError
+from pipeline.train import Conduct, Settings, accuracy, train
+
+SMALL = {"epochs": 2, "batch_size": 50, "warmup_epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def sets(reference):
+    return split(samples.read_calibration(reference), 100)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be 1 or more, got 0"),
+        ({"dropout": 1.0}, "dropout must be 0 up to but not including 1"),
+        ({"cutmix": 0.6, "mixup": 0.6}, "at most 1 together with mixup"),
+        ({"learning_rate": 0.0}, "learning rate must be more than 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(options, message):
+    with pytest.raises(PipelineError, match=message):
+        Settings(**options)
+
+
+def test_more_than_there_is_in_a_batch_is_refused(sets, tmp_path):
+    with pytest.raises(PipelineError, match="400 training images are fewer than one batch of 500"):
+        train(*sets, tmp_path, Settings(batch_size=500))
+
+
+def test_every_setting_is_an_option():
+    options = parse(["train", "--model", "resnet8", "--learning-rate", "0.1", "--branches", "--cutmix", "0.5"])
+    assert (options.model, options.learning_rate, options.branches, options.cutmix) == ("resnet8", 0.1, True, 0.5)
+    assert options.epochs == Settings().epochs
+
+
+@pytest.mark.slow
+def test_history_table_and_curves_are_left(sets, tmp_path):
+    history = train(*sets, tmp_path, Settings(**SMALL, averaging=0.9), Conduct(tensorboard=True))
+    assert artifacts.read_json(tmp_path / artifacts.HISTORY) == history
+    with (tmp_path / artifacts.HISTORY_CSV).open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == [record["loss"] for record in history["epochs"]]
+    with Image.open(tmp_path / artifacts.CURVES) as image:
+        assert image.width > 1000
+    assert list((tmp_path / artifacts.TENSORBOARD).iterdir())
+    assert not (tmp_path / artifacts.PROGRESS).exists()
+    model = keras.models.load_model(tmp_path / artifacts.MODEL_KERAS)
+    assert accuracy(model, sets[1]) == history["validation_accuracy"]
+    assert history["validation_accuracy"] == max(record["val_accuracy"] for record in history["epochs"])
+
+
+@pytest.mark.slow
+def test_two_runs_of_a_seed_agree_and_of_two_seeds_do_not(sets, tmp_path):
+    first, again, other = (
+        train(*sets, tmp_path, Settings(**SMALL, seed=seed, averaging=0.9, cutmix=0.5))["epochs"] for seed in (0, 0, 1)
+    )
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+        values = [[record[name] for record in records] for records in (first, again)]
+        assert np.abs(np.subtract(*values)).max() <= 1e-6, name
+    assert first[0]["loss"] != other[0]["loss"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"branches": True, "sharpness": 0.05},
+        {"cutmix": 0.3, "mixup": 0.3, "erasing": 0.3, "colour": 0.2, "balance_classes": True},
+        {"mixed_precision": True},
+    ],
+)
+def test_each_part_of_the_recipe_learns(sets, tmp_path, recipe):
+    records = train(*sets, tmp_path, Settings(8, batch_size=25, dropout=0.0, **recipe))["epochs"]
+    assert records[-1]["loss"] < records[0]["loss"] - 0.1
+    assert max(record["val_accuracy"] for record in records) > 0.15
+
+
+@pytest.mark.slow
+def test_early_stopping_ends_a_run_that_no_longer_gains(sets, tmp_path):
+    history = train(*sets, tmp_path, Settings(50, batch_size=50, learning_rate=1e-9, early_stopping=2))
+    assert len(history["epochs"]) == history["best_epoch"] + 2 < 50
+
+
+@pytest.mark.slow
+def test_teacher_is_asked_once_a_pass_and_its_pupil_takes_after_it(sets, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGECNN_DATA", str(tmp_path / "cache"))
+    teacher = artifacts.REFERENCE_DIR / artifacts.MODEL_KERAS
+    recipe = {"batch_size": 25, "teacher_passes": 2, "teacher_weight": 1.0, "dropout": 0.0}
+    taught = train(*sets, tmp_path / "taught", Settings(6, **recipe), Conduct(teacher=teacher))
+    kept = sorted((tmp_path / "cache" / "teacher").iterdir())
+    assert len(kept) == 2
+    times = [path.stat().st_mtime_ns for path in kept]
+    again = train(*sets, tmp_path / "again", Settings(6, **recipe), Conduct(teacher=teacher))
+    assert [path.stat().st_mtime_ns for path in kept] == times
+    assert taught["epochs"][0]["loss"] == pytest.approx(again["epochs"][0]["loss"], abs=1e-6)
+    assert taught["epochs"][-1]["loss"] < taught["epochs"][0]["loss"]
+
+
+@pytest.mark.slow
+def test_teacher_of_other_images_is_refused(sets, tmp_path):
+    from pipeline.models import build
+
+    build(class_count=3).save(tmp_path / "teacher.keras")
+    with pytest.raises(PipelineError, match="cannot teach here"):
+        train(*sets, tmp_path / "out", Settings(), Conduct(teacher=tmp_path / "teacher.keras"))
