@@ -28,7 +28,7 @@ class Teacher:
     """
 
     def __init__(self, path: Path, images: Dataset, settings: Settings) -> None:
-        from pipeline.export import load_model
+        from pipeline.export.load import load_model
 
         self.model: keras.Model = load_model(path)
         expected = ((None, images.side, images.side, 3), (None, len(images.class_names)))
