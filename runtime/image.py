@@ -1,30 +1,30 @@
 """The one preprocessing: an image in any form becomes square pixels as the spec says."""
 
-import io
 import os
-from pathlib import Path
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from runtime.colour import resizable, to_rgb
+from runtime.decode import MAX_DECODED_PIXELS, MAX_PIXELS, exif_orientation, open_image, refuse_beyond
 from runtime.errors import ImageDecodeError, ImageError, ImageFileNotFoundError
+from runtime.quiet import warnings_hidden
 from runtime.spec import ModelSpec
+
+__all__ = ["MAX_DECODED_PIXELS", "MAX_PIXELS", "ImageSource", "Pixels", "load_square"]
 
 Pixels = NDArray[np.uint8]
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels
 
-BACKGROUND = (255, 255, 255)
-"""What transparent parts are shown on."""
+# How many times larger than its target a picture is left by the cheap reductions (a JPEG decoder's, then whole blocks
+# of pixels) before the exact filter: what keeps the result within half a grey level of doing without them.
+# The box filter takes or leaves whole pixels at its edges, so its pixels must be fine.
+_DRAFT_GAP = {"box": 24.0, "bilinear": 3.0, "bicubic": 3.0, "lanczos": 3.0}
+_REDUCING_GAP = {"box": 24.0, "bilinear": 4.0, "bicubic": 4.0, "lanczos": 4.0}
 
-REDUCING_GAP = 3.0
-"""How many times larger than the square a photo is left by the cheap reduction before the exact filter."""
-
-MAX_PIXELS = 2 * 89_478_485
-"""Larger images are refused before their memory is taken (Pillow's own bound)."""
-
-_ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -37,31 +37,43 @@ _UPRIGHT = {
 
 
 def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
-    """Decode, turn upright, convert to RGB and resize one image.
+    """Decode, resize, convert to RGB and turn upright one image; may be called from several threads at once.
+
+    Transparent parts show ``spec.fill``; 16-bit grey levels are scaled to 8 bits; colours with an ICC profile other
+    than sRGB are converted to sRGB; of an animation the first frame is taken. A JPEG is decoded at the smallest of
+    the scales 1, 1/2, 1/4 and 1/8 that the filter allows, so neither its time nor its memory is that of all its pixels.
 
     Args:
-        image: path, encoded bytes, binary file, PIL image, or uint8 array (H, W, 3) in RGB.
-        spec: side, resize policy and filter.
+        image: path, encoded bytes, binary file (read from its start where it can seek, left open), PIL image (left as
+            it is), or uint8 array (H, W, 3) in RGB. Files are JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM.
+        spec: side, resize policy, filter and fill colour.
 
     Returns:
         uint8 (S, S, 3), RGB, 0-255.
 
     Raises:
         ImageFileNotFoundError: the path does not name a readable file.
-        ImageDecodeError: the bytes are not a whole image of a format that Pillow reads.
+        ImageDecodeError: the bytes are not a whole image of a format that is read, or have too many pixels.
         ImageError: an array of another shape or dtype, or an object of another kind.
     """
     try:
-        if isinstance(image, Image.Image):
-            return _to_square(image, spec)
-        if isinstance(image, np.ndarray):
-            return _to_square(_from_array(image), spec)
-        with _open(image) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise ImageDecodeError(
-                    f"image has {opened.width}x{opened.height} pixels, at most {MAX_PIXELS} are read"
-                )
-            return _to_square(opened, spec)
+        with warnings_hidden():
+            if isinstance(image, Image.Image):
+                return _to_square(image, _Plan.of(image, spec), spec)
+            if isinstance(image, np.ndarray):
+                array = _from_array(image)
+                return _to_square(array, _Plan.of(array, spec), spec)
+            if isinstance(image, str | os.PathLike):
+                with open(image, "rb") as file:  # noqa: PTH123 - strings too
+                    return _decode(file, spec)
+            if isinstance(image, bytes) or hasattr(image, "read"):
+                return _decode(image, spec)
+        raise ImageError(
+            f"cannot read an image from {type(image).__name__}: "
+            "give a path, bytes, a binary file, a PIL image or a uint8 array"
+        )
+    except ImageDecodeError as error:
+        raise ImageDecodeError(f"{_describe(image)}: {error}") from error
     except ImageError:
         raise
     except FileNotFoundError as error:
@@ -72,20 +84,78 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
         raise ImageDecodeError(f"{_describe(image)}: not an image that can be decoded whole ({error})") from error
 
 
-def _open(image: str | os.PathLike[str] | bytes | BinaryIO) -> Image.Image:
-    if isinstance(image, bytes):
-        return Image.open(io.BytesIO(image))
-    if isinstance(image, str | os.PathLike) or hasattr(image, "read"):
-        return Image.open(image)
-    raise ImageError(
-        f"cannot read an image from {type(image).__name__}: "
-        "give a path, bytes, a binary file, a PIL image or a uint8 array"
-    )
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which part of an image, as stored, goes where.
+
+    Attributes:
+        box: left, top, right and bottom of that part in pixels.
+        width, height: what it becomes, as stored, before it is turned upright.
+    """
+
+    box: tuple[float, float, float, float]
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, image: Image.Image, spec: ModelSpec) -> "_Plan":
+        """All three policies are symmetric, so they hold for the image as stored as for the upright one."""
+        width, height = image.size
+        if spec.resize == "crop":
+            side = min(width, height)
+            left, top = (width - side) / 2, (height - side) / 2
+            return cls((left, top, left + side, top + side), spec.side, spec.side)
+        if spec.resize == "pad":
+            scale = spec.side / max(width, height)
+            return cls((0, 0, width, height), max(1, round(width * scale)), max(1, round(height * scale)))
+        return cls((0, 0, width, height), spec.side, spec.side)
+
+    def scale(self, gap: float) -> int:
+        """By how much a JPEG decoder may reduce: each side stays ``gap`` times its target."""
+        left, top, right, bottom = self.box
+        most = min((right - left) / self.width, (bottom - top) / self.height) / gap
+        return next((scale for scale in (8, 4, 2) if scale <= most), 1)
+
+    def reduced(self, scale: int) -> "_Plan":
+        left, top, right, bottom = self.box
+        return _Plan((left / scale, top / scale, right / scale, bottom / scale), self.width, self.height)
+
+
+def _decode(source: bytes | BinaryIO, spec: ModelSpec) -> Pixels:
+    image = open_image(source)
+    plan = _Plan.of(image, spec)
+    if image.format == "JPEG":
+        scale = plan.scale(_DRAFT_GAP[spec.resize_filter])
+        if scale > 1:
+            plan = plan.reduced(scale)
+            image.draft(None, (image.width // scale, image.height // scale))
+    refuse_beyond(image, image.width * image.height, MAX_DECODED_PIXELS)
+    return _to_square(image, plan, spec)
+
+
+def _to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
+    image.load()  # what lies behind a file's pixels may still change how they are meant
+    info = image.info
+    picture = resizable(image)
+    size = (plan.width, plan.height)
+    if picture.size != size or plan.box != (0, 0, *size):
+        resample = Image.Resampling[spec.resize_filter.upper()]
+        picture = picture.resize(size, resample, plan.box, _REDUCING_GAP[spec.resize_filter])
+    picture = to_rgb(picture, info.get("icc_profile"), spec.fill)
+    # A small picture turns as well as a large one, and a thousand times cheaper.
+    orientation = exif_orientation(info.get("exif"))
+    if orientation in _UPRIGHT:
+        picture = picture.transpose(_UPRIGHT[orientation])
+    if picture.size != (spec.side, spec.side):
+        square = Image.new("RGB", (spec.side, spec.side), spec.fill)
+        square.paste(picture, ((spec.side - picture.width) // 2, (spec.side - picture.height) // 2))
+        picture = square
+    return np.array(picture)
 
 
 def _describe(image: object) -> str:
-    if isinstance(image, str | Path):
-        return str(image)
+    if isinstance(image, str | os.PathLike):
+        return os.fspath(image)
     return f"{len(image)} bytes" if isinstance(image, bytes) else f"a {type(image).__name__}"
 
 
@@ -93,33 +163,3 @@ def _from_array(array: Pixels) -> Image.Image:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise ImageError(f"an image array must be uint8 (H, W, 3) in RGB, got {array.dtype} {array.shape}")
     return Image.fromarray(array)
-
-
-def _to_square(image: Image.Image, spec: ModelSpec) -> Pixels:
-    orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    gap_side = int(spec.side * REDUCING_GAP)
-    # A JPEG decoder can leave out what the reduction would average away anyway.
-    drafted = image.draft(None, (gap_side, gap_side))
-    box = drafted[1] if drafted else (0, 0, image.width, image.height)
-    rgb = _to_rgb(image)
-    if rgb.size != (spec.side, spec.side):
-        resample = Image.Resampling[spec.resize_filter.upper()]
-        rgb = rgb.resize((spec.side, spec.side), resample, box=box, reducing_gap=REDUCING_GAP)
-    # A square turns as well after the reduction as before it, and a thousand times cheaper.
-    if orientation in _UPRIGHT:
-        rgb = rgb.transpose(_UPRIGHT[orientation])
-    return np.array(rgb)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode == "F":
-        raise ImageDecodeError("floating-point images have no fixed range: convert to 8 or 16 bits first")
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        grey = np.clip(np.asarray(image.convert("I")), 0, 65_535) // 257
-        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, (*BACKGROUND, 255)), layer).convert("RGB")
-    return image.convert("RGB")

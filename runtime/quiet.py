@@ -1,9 +1,12 @@
-"""Keeping native libraries' start-up chatter off the screen."""
+"""Keeping other libraries' chatter off the screen: what C++ code prints at start-up, what Pillow says of odd files."""
 
 import os
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -18,3 +21,29 @@ def native_stderr_hidden() -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(nowhere)
+
+
+class _ThisThread(threading.local):
+    """Stands where a warning filter has the pattern of a module's name; matches while this thread wants silence."""
+
+    silent = False
+
+    def match(self, _module: str) -> bool:
+        return self.silent
+
+
+_this_thread = _ThisThread()
+_FILTER: Any = ("ignore", None, Warning, _this_thread, 0)
+
+
+@contextmanager
+def warnings_hidden() -> Iterator[None]:
+    """Ignore this thread's warnings. ``warnings.catch_warnings`` would swap the filters of every thread at once."""
+    filters: Any = warnings.filters
+    if _FILTER not in filters:
+        filters.insert(0, _FILTER)
+    _this_thread.silent = True
+    try:
+        yield
+    finally:
+        _this_thread.silent = False

@@ -1,0 +1,110 @@
+"""From bytes to a lazily decoded Pillow image: formats told by their first bytes, size bounded, EXIF orientation.
+
+``PIL.Image.open`` is passed by: it imports and tries every format, hands EPS files to Ghostscript, and warns. Here the
+first bytes choose one decoder, which alone is imported.
+"""
+
+import io
+from importlib import import_module
+from typing import BinaryIO, Literal
+
+from PIL import Image, ImageFile
+
+from runtime.errors import ImageDecodeError
+
+MAX_PIXELS = 2**28
+"""Larger images are refused before their memory is taken; the largest phone sensors have 200 million pixels."""
+
+MAX_DECODED_PIXELS = 89_478_485
+"""The same for what a decoder writes, which is all of an image unless it is a JPEG (Pillow's own bound)."""
+
+MAX_PIPE_BYTES = 2**28
+"""At most this much is read from what cannot seek."""
+
+_FORMATS = (
+    (b"\xff\xd8\xff", "JpegImagePlugin", "JpegImageFile"),
+    (b"\x89PNG\r\n\x1a\n", "PngImagePlugin", "PngImageFile"),
+    (b"GIF8", "GifImagePlugin", "GifImageFile"),
+    (b"II*\0", "TiffImagePlugin", "TiffImageFile"),
+    (b"MM\0*", "TiffImagePlugin", "TiffImageFile"),
+    (b"II+\0", "TiffImagePlugin", "TiffImageFile"),
+    (b"MM\0+", "TiffImagePlugin", "TiffImageFile"),
+    (b"BM", "BmpImagePlugin", "BmpImageFile"),
+    *((b"P" + digit, "PpmImagePlugin", "PpmImageFile") for digit in (b"1", b"2", b"3", b"4", b"5", b"6")),
+)
+_AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
+_ORIENTATION_TAG = 0x0112
+
+
+def open_image(source: bytes | BinaryIO) -> ImageFile.ImageFile:
+    """Read an image's header; its pixels are decoded when they are asked for.
+
+    Args:
+        source: encoded bytes, or a binary file, which must stay open until the pixels are there and is never closed.
+
+    Raises:
+        ImageDecodeError: not a format that is read here, or too many pixels.
+        Exception: whatever Pillow raises on a damaged header.
+    """
+    stream = io.BytesIO(source) if isinstance(source, bytes) else _seekable(source)
+    stream.seek(0)
+    head = stream.read(16)
+    stream.seek(0)
+    module, name = _decoder(head)
+    image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), name)(stream)
+    refuse_beyond(image, image.width * image.height, MAX_PIXELS)
+    return image
+
+
+def refuse_beyond(image: Image.Image, pixels: int, most: int) -> None:
+    """Raise ``ImageDecodeError`` when an image has more ``pixels`` than ``most``."""
+    if pixels > most:
+        raise ImageDecodeError(f"image has {image.width}x{image.height} pixels, at most {most:,} are decoded")
+
+
+def exif_orientation(exif: object) -> int:
+    """The orientation 1-8 in an EXIF block, 1 where there is none or the block is damaged.
+
+    Read here and not by ``Image.getexif``, which imports the TIFF decoder and takes as long as decoding a small image.
+
+    Args:
+        exif: the block as Pillow keeps it in ``image.info["exif"]`` (CIPA DC-008: a TIFF header and directories,
+            perhaps after a marker), or ``None``.
+    """
+    if not isinstance(exif, bytes):
+        return 1
+    tiff = exif.removeprefix(b"Exif\0\0")
+    if tiff[:2] not in {b"II", b"MM"}:
+        return 1
+    order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(tiff[start : start + size], order)
+
+    directory = number(4, 4)
+    for entry in range(directory + 2, min(directory + 2 + 12 * number(directory, 2), len(tiff)), 12):
+        if number(entry, 2) == _ORIENTATION_TAG:
+            orientation = number(entry + 8, 2)
+            return orientation if 1 <= orientation <= 8 else 1
+    return 1
+
+
+def _seekable(stream: BinaryIO) -> BinaryIO:
+    if hasattr(stream, "seekable") and stream.seekable():
+        return stream
+    content = stream.read(MAX_PIPE_BYTES + 1)
+    if len(content) > MAX_PIPE_BYTES:
+        raise ImageDecodeError(f"more than {MAX_PIPE_BYTES:,} bytes without an end: give one image file")
+    return io.BytesIO(content)
+
+
+def _decoder(head: bytes) -> tuple[str, str]:
+    for magic, module, name in _FORMATS:
+        if head.startswith(magic):
+            return module, name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebPImagePlugin", "WebPImageFile"
+    if head[4:8] == b"ftyp" and head[8:12] in _AVIF_BRANDS:
+        return "AvifImagePlugin", "AvifImageFile"
+    got = "an empty file" if not head else f"one that begins with {head[:8]!r}"
+    raise ImageDecodeError(f"not a JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM file but {got}")
