@@ -5,19 +5,21 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
 import numpy as np
 
 from runtime.backends import Pixels, Probabilities, load_backend
 from runtime.backends.fit import carried_spec, fit
 from runtime.errors import ImageError, ModelSpecError, PixelsError
-from runtime.golden import GoldenSet
 from runtime.image import ImageSource, load_square
 from runtime.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from runtime.golden import GoldenSet
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Prediction:
     """The answer for one image.
 
@@ -163,7 +165,7 @@ class Classifier:
             raise PixelsError(f"pixels must be uint8 (N, {', '.join(map(str, self._square))}), got {got}")
         return self._run(pixels)
 
-    def golden(self) -> GoldenSet | None:
+    def golden(self) -> "GoldenSet | None":
         """The golden set that the file carries, if it does.
 
         Raises:
@@ -171,6 +173,8 @@ class Classifier:
         """
         if self._golden_json is None:
             return None
+        from runtime.golden import GoldenSet
+
         golden = GoldenSet.from_json(self._golden_json)
         if golden.pixels.shape[1:] != self._square or golden.probabilities.shape[1] != len(self.spec.class_names):
             raise ModelSpecError(

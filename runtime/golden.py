@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runtime.errors import ModelSpecError
+from runtime.spec import GOLDEN_FILE, GOLDEN_KEY
 
-GOLDEN_KEY = "edgecnn_golden"
-GOLDEN_FILE = "edgecnn_golden.json"
+__all__ = ["GOLDEN_FILE", "GOLDEN_KEY", "GoldenSet"]
+
 MAX_PIXELS = 1 << 24
 """Of all its images together; larger sets are refused."""
 

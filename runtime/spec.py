@@ -13,6 +13,8 @@ from runtime.errors import ModelSpecError
 
 SPEC_KEY = "edgecnn_spec"
 SPEC_FILE = "edgecnn_spec.json"
+GOLDEN_KEY = "edgecnn_golden"
+GOLDEN_FILE = "edgecnn_golden.json"
 VERSION = 2
 RESIZE_POLICIES = ("stretch", "crop", "pad")
 RESIZE_FILTERS = ("box", "bilinear", "bicubic", "lanczos")

@@ -3,11 +3,10 @@
 import json
 import os
 import stat
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,7 @@ MAX_JSON_BYTES = 16 * 1024 * 1024
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """An input or output as the graph declares it; ``None`` stands for an axis that it leaves open."""
 
     name: str

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from runtime.backends import MAX_JSON_BYTES, Probabilities, Tensor
 from runtime.errors import BackendUnavailableError, ModelFormatError
-from runtime.golden import GOLDEN_FILE
 from runtime.quiet import native_stderr_hidden
-from runtime.spec import SPEC_FILE
+from runtime.spec import GOLDEN_FILE, SPEC_FILE
 
 
 class LitertBackend:

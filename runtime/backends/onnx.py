@@ -6,9 +6,8 @@ from numpy.typing import NDArray
 
 from runtime.backends import Probabilities, Tensor
 from runtime.errors import BackendUnavailableError, ModelFormatError
-from runtime.golden import GOLDEN_KEY
 from runtime.quiet import native_stderr_hidden
-from runtime.spec import SPEC_KEY
+from runtime.spec import GOLDEN_KEY, SPEC_KEY
 
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
