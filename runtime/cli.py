@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from functools import partial
 from importlib import import_module
 
 from runtime.commands import INTERRUPTED, OK, UNUSABLE
@@ -17,6 +18,9 @@ COMMANDS = {
     "doctor": "look at this machine: processor, memory, heat, and whether each engine runs",
 }
 
+# A width that is given spares the import of shutil, which brings in three compressors.
+_FORMATTER = partial(argparse.RawDescriptionHelpFormatter, width=100)
+
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line; only the module of the command that was asked for is imported."""
@@ -29,7 +33,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog=f"{program} {name}",
         description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
         epilog=command.EPILOG.replace("PROGRAM", program),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_FORMATTER,
     )
     command.add(parser)
     parser.set_defaults(run=command.run)
@@ -46,7 +50,7 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
         epilog=f"commands:\n{listing}\n\nexample:\n  {program} classify model_int8.onnx photo.jpg --top 3\n\n"
         f"{program} COMMAND --help tells more. Exit status: 0 done, 1 some image or check failed,\n"
         "2 the model or the arguments are unusable, 130 interrupted.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_FORMATTER,
     )
     parser.add_argument("--version", action="version", version=f"edgecnn {__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do; see below")

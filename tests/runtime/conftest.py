@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from runtime import Classifier
+from runtime.backends.seal import seal
 from runtime.golden import GOLDEN_FILE, GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY
 
@@ -91,7 +92,7 @@ def respecified(reference, tmp_path):
     def write(text=None, extra=b""):
         path = tmp_path / "model.onnx"
         content = (reference / "model_int8.onnx").read_bytes()
-        path.write_bytes(content + (b"" if text is None else metadata(SPEC_KEY, text)) + extra)
+        path.write_bytes(seal(content + (b"" if text is None else metadata(SPEC_KEY, text)) + extra))
         return path
 
     return write
@@ -114,6 +115,7 @@ def carrying(reference, images, tmp_path):
         else:
             with zipfile.ZipFile(path, "a") as archive:
                 archive.writestr(GOLDEN_FILE, golden)
+        path.write_bytes(seal(path.read_bytes()))
         return path
 
     return carry
