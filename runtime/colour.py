@@ -58,7 +58,7 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
             )
         values = values.astype(np.uint16)
     # v / 257 to the nearest, in 16 bits
-    return Image.fromarray(((values - (values >> 8) + 128) >> 8).astype(np.uint8))
+    return Image.fromarray(((values - (((values >> 1) + 64) >> 7) + 128) >> 8).astype(np.uint8))
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
