@@ -3,11 +3,22 @@
 import argparse
 import sys
 
-from pipeline.commands import INTERRUPTED, UNUSABLE, bench, bench_graph, export, reference, summary, train, verify
+from pipeline.commands import (
+    INTERRUPTED,
+    UNUSABLE,
+    bench,
+    bench_graph,
+    export,
+    reference,
+    summary,
+    train,
+    tries,
+    verify,
+)
 from pipeline.quiet import load_tensorflow
 from runtime.errors import EdgecnnError
 
-COMMANDS = (summary, train, export, verify, bench, bench_graph, reference)
+COMMANDS = (summary, train, tries, export, verify, bench, bench_graph, reference)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -58,9 +58,17 @@ def update_readme(readme: Path, folder: Path) -> None:
     Raises:
         PipelineError: the markers are missing.
     """
-    text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise PipelineError(f"{readme}: expected the markers {BEGIN} and {END}; put them where the table belongs")
-    artifacts.write_bytes(readme, f"{before}{BEGIN}\n{markdown_table(folder)}\n{END}{after}".encode())
+    replace_between(readme, BEGIN, END, markdown_table(folder))
+
+
+def replace_between(document: Path, begin: str, end: str, text: str) -> None:
+    """Replace what stands between two marker lines of a document.
+
+    Raises:
+        PipelineError: the markers are missing.
+    """
+    before, found, rest = document.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise PipelineError(f"{document}: expected the markers {begin} and {end}; put them where the table belongs")
+    artifacts.write_bytes(document, f"{before}{begin}\n{text}\n{end}{after}".encode())

@@ -90,7 +90,7 @@ def train(
                 batches.order_of(training, settings, epoch),
                 settings.batch_size,
                 batches.plan_pass(training, settings, number),
-                batches.class_weights(training, balance=settings.balance_classes),
+                batches.weights_of_classes(training, balance=settings.balance_classes),
                 teacher.outputs(number, keep=chief) if teacher else None,
             )
             started = time.monotonic()

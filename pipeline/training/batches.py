@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
+from pipeline.data.folder import class_weights
 from pipeline.errors import PipelineError
 from pipeline.training import augmentation
 from pipeline.training.augmentation import Pass
@@ -62,13 +63,11 @@ def order_of(images: Dataset, settings: Settings, epoch: int) -> NDArray[np.int6
     return random.permutation(len(images))[: steps_an_epoch(images, settings) * settings.batch_size]
 
 
-def class_weights(images: Dataset, *, balance: bool) -> NDArray[np.float32]:
-    """Weight of an image by its class: all 1, or so that every class counts alike."""
+def weights_of_classes(images: Dataset, *, balance: bool) -> NDArray[np.float32]:
+    """Weight of an image by its class: all 1, or so that every class counts alike; float32 (C,)."""
     class_count = len(images.class_names)
-    if not balance:
-        return np.ones(class_count, np.float32)
-    sizes = np.bincount(images.labels, minlength=class_count)
-    return (len(images) / (class_count * np.maximum(sizes, 1))).astype(np.float32)
+    weights = class_weights(images.labels, class_count) if balance else {}
+    return np.asarray([weights.get(label, 1.0) for label in range(class_count)], np.float32)
 
 
 def distribute(epoch: Epoch, strategy: tf.distribute.Strategy) -> tf.data.Dataset:

@@ -5,6 +5,8 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 
+METAVARS = {int: "N", float: "X", str: "NAME"}
+
 
 def _setting(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
@@ -70,6 +72,6 @@ def options_of_settings() -> list[tuple[str, dict[str, Any]]]:
             options.append((flag, {"action": "store_true", "help": text}))
         else:
             kind = type(setting.default)
-            text = f"{text} (default: %(default)s)"
-            options.append((flag, {"type": kind, "default": setting.default, "metavar": "X", "help": text}))
+            text, metavar = f"{text} (default: %(default)s)", METAVARS[kind]
+            options.append((flag, {"type": kind, "default": setting.default, "metavar": metavar, "help": text}))
     return options

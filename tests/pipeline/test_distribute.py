@@ -98,7 +98,7 @@ def test_replicas_share_every_batch_without_overlap(sets):
         batches.order_of(images, settings, 0),
         50,
         batches.plan_pass(images, settings, 0),
-        batches.class_weights(images, balance=False),
+        batches.weights_of_classes(images, balance=False),
     )
     one, two = (list(batches.rows_of(epoch, range(index, index + 1), 2)) for index in range(2))
     (whole, *_) = batches.rows_of(epoch, range(1), 1)

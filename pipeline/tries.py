@@ -1,0 +1,104 @@
+"""The tables of ``docs/training.md``: the networks, and the kept record of training tries, one row a run."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline import artifacts
+from pipeline.errors import PipelineError
+from pipeline.models import PRESETS, build, summarize
+from pipeline.report import replace_between
+from pipeline.training.settings import Settings
+
+TRIES = Path("docs/tries.json")
+DOCUMENT = Path("docs/training.md")
+BEGIN, END = "<!-- tries: begin -->", "<!-- tries: end -->"
+NETWORKS_BEGIN, NETWORKS_END = "<!-- networks: begin -->", "<!-- networks: end -->"
+SHOWN_ELSEWHERE = ("model", "epochs")
+
+Row = dict[str, Any]
+
+
+def row_of(train_folder: Path, note: str) -> Row:
+    """What is kept of a finished run, out of its ``history.json``.
+
+    Raises:
+        PipelineError: no finished run there.
+    """
+    path = train_folder / artifacts.HISTORY
+    try:
+        history = artifacts.read_json(path)
+        return {
+            "note": note,
+            "settings": {**asdict(Settings()), **history["settings"]},
+            "teacher_sha256": history.get("teacher_sha256"),
+            "epochs_done": len(history["epochs"]),
+            "best_epoch": history["best_epoch"],
+            "validation_accuracy": history["validation_accuracy"],
+            "validation_images": history["images"]["validation"],
+            "minutes": round(sum(record["seconds"] for record in history["epochs"]) / 60, 1),
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PipelineError(
+            f"{path}: no history of a finished run ({error}); give a folder that train wrote"
+        ) from error
+
+
+def read(path: Path = TRIES) -> list[Row]:
+    """All rows so far."""
+    rows: list[Row] = artifacts.read_json(path) if path.exists() else []
+    return rows
+
+
+def markdown_table(rows: list[Row]) -> str:
+    """The rows by model, the best first."""
+    lines = [
+        "| model | validation accuracy | epochs | minutes | settings that differ from the defaults | note |",
+        "| --- | ---: | ---: | ---: | --- | --- |",
+    ]
+    for row in sorted(rows, key=lambda row: (row["settings"]["model"], -row["validation_accuracy"])):
+        cells = (
+            row["settings"]["model"],
+            f"{row['validation_accuracy']:.2%}",
+            str(row["epochs_done"]),
+            f"{row['minutes']:.0f}",
+            _differences(row),
+            row["note"],
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _differences(row: Row) -> str:
+    defaults = asdict(Settings())
+    parts = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in row["settings"].items()
+        if name not in SHOWN_ELSEWHERE and value != defaults.get(name)
+    ]
+    if row["teacher_sha256"]:
+        parts.append(f"teacher {row['teacher_sha256'][:8]}")
+    return ", ".join(parts) or "none"
+
+
+def networks_table() -> str:
+    """The presets in figures, for ten classes of 32x32 images."""
+    lines = [
+        "| `--model` | parameters | multiply-accumulates | int8 weight bytes | what it is |",
+        "| --- | ---: | ---: | ---: | --- |",
+    ]
+    for name, preset in PRESETS.items():
+        rows = summarize(build(name))
+        totals = (
+            f"{sum(getattr(row, figure) for row in rows):,}"
+            for figure in ("parameters", "multiply_accumulates", "int8_bytes")
+        )
+        lines.append("| " + " | ".join([f"`{name}`", *totals, preset.purpose]) + " |")
+    return "\n".join(lines)
+
+
+def publish(rows: list[Row], path: Path = TRIES, document: Path = DOCUMENT) -> None:
+    """Keep the rows in ``path`` and draw both tables between their markers in ``document``."""
+    artifacts.write_json(path, rows)
+    replace_between(document, NETWORKS_BEGIN, NETWORKS_END, networks_table())
+    replace_between(document, BEGIN, END, markdown_table(rows))
