@@ -8,6 +8,7 @@ from pipeline.commands import (
     UNUSABLE,
     bench,
     bench_graph,
+    evaluate,
     export,
     reference,
     summary,
@@ -18,7 +19,7 @@ from pipeline.commands import (
 from pipeline.quiet import load_tensorflow
 from runtime.errors import EdgecnnError
 
-COMMANDS = (summary, train, tries, export, verify, bench, bench_graph, reference)
+COMMANDS = (summary, train, tries, evaluate, export, verify, bench, bench_graph, reference)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

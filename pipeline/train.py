@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import artifacts
+from pipeline.calibration import temperature_of
 from pipeline.data.dataset import Dataset
+from pipeline.data.folder import Settings as PhotoSettings
+from pipeline.export.deployable import Deployable
 from pipeline.models import fold
 from pipeline.training import batches, distribution, progress, record
 from pipeline.training.batches import Epoch
@@ -32,12 +35,14 @@ class Conduct:
         distribute: one of ``distribution.KINDS``.
         tensorboard: whether to write TensorBoard logs.
         restart: whether to discard an unfinished run in the folder.
+        photos: how own photos were read; goes into the history, for export and evaluation to read them the same way.
     """
 
     teacher: Path | None = None
     distribute: str = distribution.NONE
     tensorboard: bool = False
     restart: bool = False
+    photos: PhotoSettings | None = None
 
 
 def scale(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -110,6 +115,8 @@ def train(
         "images": {"training": len(training), "validation": len(validation)},
         "best_epoch": int(done.best_record["epoch"]),
         "validation_accuracy": accuracy(deployed, validation),
+        "temperature": temperature_of(Deployable(deployed, training.class_names), validation),
+        **({"photos": asdict(conduct.photos)} if conduct.photos else {}),
         "epochs": done.records,
     }
     if chief:

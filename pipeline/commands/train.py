@@ -5,7 +5,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from pipeline.commands import OK, Commands
+from pipeline.commands import OK, Commands, photo_options
 from pipeline.training.settings import Settings, options_of_settings
 
 
@@ -14,7 +14,8 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "train",
         help="train a network and write model.keras, its history and curves",
-        description="Train on CIFAR-10. Stopped or killed, the same command goes on after the last finished epoch.",
+        description="Train on CIFAR-10, or with --data on own photos. "
+        "Stopped or killed, the same command goes on after the last finished epoch.",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("artifacts/train"), help="folder to write (default: artifacts/train)"
@@ -28,6 +29,7 @@ def add(commands: Commands) -> None:
         default="none",
         help="none; mirrored: all accelerators of this machine; multiworker: the machines that TF_CONFIG names",
     )
+    photo_options.add(parser)
     recipe = parser.add_argument_group("recipe")
     for flag, arguments in options_of_settings():
         recipe.add_argument(flag, **arguments)
@@ -38,11 +40,19 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.data import cifar10
     from pipeline.data.dataset import split
+    from pipeline.models import check_side
     from pipeline.train import Conduct, train
 
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
-    conduct = Conduct(options.teacher, options.distribute, options.tensorboard, options.restart)
-    training, validation = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
+    photo_settings = photo_options.settings(options) if options.data else None
+    conduct = Conduct(options.teacher, options.distribute, options.tensorboard, options.restart, photo_settings)
+    if photo_settings:
+        check_side(settings.model, photo_settings.side)
+        photos = photo_options.read(options.data, photo_settings)
+        training, validation = photos.training, photos.validation
+    else:
+        photos = None
+        training, validation = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
     try:
         history = train(training, validation, options.out, settings, conduct)
     except KeyboardInterrupt:
@@ -54,4 +64,6 @@ def run(options: argparse.Namespace) -> int:
         f"Written: model.keras, history.json, history.csv and curves.png in {options.out}\n"
         f"Next: python -m pipeline export --model {options.out}/model.keras --out artifacts/build"
     )
+    if photos:
+        photo_options.report_left_out(photos)
     return OK

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.data.photo_cache import Decoded, decode
 from pipeline.data.scan import TEST, TRAINING, VALIDATION, LeftOut, Listing, PhotoFile, printable, scan
@@ -126,6 +127,23 @@ def class_weights(labels: NDArray[np.integer], class_count: int) -> dict[int, fl
     """Weights that let every class count the same: mean 1 over the images (King and Zeng, 2001)."""
     counts = np.bincount(labels, minlength=class_count)
     return {label: len(labels) / (class_count * int(count)) for label, count in enumerate(counts) if count}
+
+
+def recorded(model_path: Path) -> Settings:
+    """The settings that training left in the ``history.json`` beside a model, so that a folder is divided the same way.
+
+    Raises:
+        DataError: no such file, or the model was not trained on a folder of photos.
+    """
+    path = model_path.parent / artifacts.HISTORY
+    try:
+        entries = artifacts.read_json(path)["photos"]
+        return Settings(**{**entries, "fill": tuple(entries["fill"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: does not say how photos were read in training ({error!r}); "
+            "expected the history of python -m pipeline train --data"
+        ) from error
 
 
 def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOut]:

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from PIL import features
 from tqdm import tqdm
 
+import runtime.colour
+import runtime.decode
 import runtime.image
 from pipeline import artifacts
 from pipeline.artifacts import sha256
@@ -77,7 +79,7 @@ def decode(root: Path, files: Sequence[PhotoFile], spec: ModelSpec) -> Decoded:
 
 def _key(root: Path, spec: ModelSpec) -> str:
     """Everything that decides about the squares besides the files: folder, preprocessing, decoder."""
-    code = inspect.getsource(runtime.image)
+    code = "".join(inspect.getsource(module) for module in (runtime.image, runtime.decode, runtime.colour))
     decoder = (PIL.__version__, features.version("jpg"), features.version("libjpeg_turbo"))
     way = (spec.side, spec.resize, spec.resize_filter, spec.fill, decoder, sha256(code.encode()))
     return sha256(os.fsencode(root.resolve()) + repr(way).encode())[:32]

@@ -51,7 +51,7 @@ def export(source: Source, out: Path, calibration: Dataset | None = None) -> dic
             precision,
             scale=scaling.scale,
             offset=scaling.offset,
-            temperature=source.temperature,
+            temperature=deployable.temperature,
             provenance=provenance,
         )
 
@@ -81,7 +81,7 @@ def export(source: Source, out: Path, calibration: Dataset | None = None) -> dic
         "side": side,
         "scale": scaling.scale,
         "offset": scaling.offset,
-        "temperature": source.temperature,
+        "temperature": deployable.temperature,
         "calibration": {"images": len(calibration), "digest": calibration.digest},
         "versions": {"python": platform.python_version(), **{tool: version(tool) for tool in TOOLS}},
     }

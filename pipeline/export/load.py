@@ -20,13 +20,14 @@ class Source:
         path: the Keras file.
         class_names: one an output; ``None`` takes those in the ``history.json`` beside the model.
         scaling: from pixels 0-255 to what the model expects.
-        temperature: what its logits are divided by.
+        temperature: what its logits are divided by; ``None`` takes what training fitted on its validation images and
+            left in the ``history.json`` beside the model, or 1 without one.
     """
 
     path: Path
     class_names: tuple[str, ...] | None = None
     scaling: PixelScaling = UNIT_SCALING
-    temperature: float = 1.0
+    temperature: float | None = None
 
 
 def load_model(path: Path) -> keras.Model:
@@ -73,6 +74,21 @@ def read_class_names(model_path: Path, class_count: int) -> tuple[str, ...]:
     return names
 
 
+def read_temperature(model_path: Path) -> float:
+    """The temperature in the ``history.json`` that training leaves beside the model; 1 where there is none.
+
+    Raises:
+        ExportError: the entry is no number.
+    """
+    path = model_path.parent / artifacts.HISTORY
+    if not path.is_file():
+        return 1.0
+    try:
+        return float(artifacts.read_json(path).get("temperature", 1.0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ExportError(f"{path}: no readable temperature there ({error}); restore the history") from error
+
+
 def load(source: Source) -> Deployable:
     """The classifier in a model file, ready to convert.
 
@@ -81,7 +97,8 @@ def load(source: Source) -> Deployable:
     """
     model = load_model(source.path)
     names = source.class_names or read_class_names(source.path, int(model.output_shape[-1]))
-    return Deployable(model, names, source.scaling, source.temperature)
+    temperature = read_temperature(source.path) if source.temperature is None else source.temperature
+    return Deployable(model, names, source.scaling, temperature)
 
 
 def load_exported(folder: Path) -> Deployable:

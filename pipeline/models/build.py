@@ -42,15 +42,24 @@ def build_trainable(
     return _assemble(preset, class_count, side, Trainable(dropout, branches))
 
 
-def _assemble(preset: str, class_count: int, side: int, units: Units) -> keras.Model:
+def check_side(preset: str, side: int) -> None:
+    """Refuse a side that a preset cannot have, before any photo is read.
+
+    Raises:
+        ArchitectureError: no such preset, or a side that its reductions do not divide.
+    """
     if preset not in PRESETS:
         raise ArchitectureError(f"no model {preset!r}: choose one of {', '.join(PRESETS)}")
-    if class_count < 2:
-        raise ArchitectureError(f"a classifier needs at least 2 classes, got {class_count}")
     reduction = PRESETS[preset].reduction
     if side < reduction or side % reduction:
         raise ArchitectureError(
             f"side {side} does not survive being divided by {reduction} in {preset}: choose a multiple of {reduction}"
         )
+
+
+def _assemble(preset: str, class_count: int, side: int, units: Units) -> keras.Model:
+    check_side(preset, side)
+    if class_count < 2:
+        raise ArchitectureError(f"a classifier needs at least 2 classes, got {class_count}")
     image = keras.Input((side, side, 3), name="image")
     return keras.Model(image, PRESETS[preset].topology(units, image, class_count), name=preset)

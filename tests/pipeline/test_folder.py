@@ -1,12 +1,14 @@
 import os
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import artifacts
 from pipeline.data import folder, photo_cache
-from pipeline.data.folder import Settings, class_weights, load
+from pipeline.data.folder import Settings, class_weights, load, recorded
 from pipeline.data.scan import printable, scan
 from pipeline.errors import ClassesError, DataError, UnusablePhotosError
 from runtime.image import load_square
@@ -154,7 +156,7 @@ def test_files_that_are_no_image_are_named(photos):
         assert set(reasons) == {
             "cat/notes.txt", "dog/empty.jpg", "labels.csv", "cat/pipe", "cat/broken.png", "cat/loop"
         }  # fmt: skip
-        assert "decoded" in reasons["cat/notes.txt"]
+        assert "JPEG" in reasons["cat/notes.txt"]
         assert str(photos) not in reasons["cat/notes.txt"]
         assert reasons["cat/loop"] == "a link back to a folder above it"
 
@@ -317,3 +319,12 @@ def test_class_weights_let_every_class_count_the_same():
 def test_a_long_list_is_cut():
     left_out = [folder.LeftOut(str(number), "bad") for number in range(50)]
     assert folder.format_left_out(left_out).endswith("… and 30 more")
+
+
+def test_a_history_says_how_its_photos_were_read(tmp_path):
+    settings = Settings(side=64, resize="crop", seed=3)
+    artifacts.write_json(tmp_path / artifacts.HISTORY, {"photos": asdict(settings)})
+    assert recorded(tmp_path / artifacts.MODEL_KERAS) == settings
+    artifacts.write_json(tmp_path / artifacts.HISTORY, {"class_names": ["a", "b"]})
+    with pytest.raises(DataError, match="does not say how photos were read"):
+        recorded(tmp_path / artifacts.MODEL_KERAS)

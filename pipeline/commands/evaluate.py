@@ -1,0 +1,52 @@
+"""``python -m pipeline evaluate``."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.commands import OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="tell which classes a model confuses and what its probabilities are worth",
+        description="Judge a trained model on test images; the temperature is fitted on validation images.",
+    )
+    parser.add_argument("model", type=Path, help="a .keras file with its history.json beside it")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the photos it was trained on (default: CIFAR-10)")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out photos that are no image")
+    parser.add_argument(
+        "--on", choices=("test", "validation"), default="test", help="images to judge on; validation while choosing"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: the model's)")
+    parser.set_defaults(tensorflow_threads=None, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from pipeline import artifacts
+    from pipeline.commands import photo_options
+    from pipeline.data import folder, samples
+    from pipeline.errors import DataError
+    from pipeline.evaluate import evaluate, format_evaluation
+    from pipeline.export.load import Source, load
+    from pipeline.verify import test_images
+
+    deployable = load(Source(options.model))
+    if options.data:
+        settings = replace(folder.recorded(options.model), skip_bad=options.skip_bad)
+        photos = photo_options.read(options.data, settings)
+        validation, test = photos.validation, photos.test
+    else:
+        validation = samples.validation_images()
+        test = test_images(deployable.class_names) if options.on == "test" else None
+    judged = validation if options.on == "validation" else test
+    if judged is None:
+        raise DataError(f"{options.data} has no test photos: judge with --on validation, or add a test/ folder")
+    out = options.out or options.model.parent
+    print(f"{options.model} on {len(judged):,} {options.on} images\n")
+    print(format_evaluation(evaluate(deployable, validation, judged, out)))
+    print(f"Written: {artifacts.EVALUATION}, {artifacts.CONFUSION_FIGURE} and {artifacts.CALIBRATION_FIGURE} in {out}")
+    return OK

@@ -1,0 +1,69 @@
+"""The options that say how a folder of own photos is read."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipeline.data.folder import Photos, Settings, format_left_out, load
+from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Register them."""
+    default = Settings()
+    group = parser.add_argument_group("own photos")
+    group.add_argument(
+        "--data", type=Path, metavar="DIR", help="a folder of photos a class, or train/ and val/ (and test/) above them"
+    )
+    group.add_argument(
+        "--side", type=int, default=default.side, help="height and width in pixels, 16 to 256 (default: %(default)s)"
+    )
+    group.add_argument("--any-side", action="store_true", help="take a side that is no power of two")
+    group.add_argument(
+        "--resize",
+        choices=RESIZE_POLICIES,
+        default=default.resize,
+        help="how a photo becomes square (default: stretch)",
+    )
+    group.add_argument(
+        "--filter", choices=RESIZE_FILTERS, default=default.resize_filter, help="of the resize (default: bilinear)"
+    )
+    group.add_argument(
+        "--validation-share", type=float, default=default.validation_share, metavar="X",
+        help="part of each class that is validated on, without a val/ folder (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--test-share", type=float, default=default.test_share, metavar="X",
+        help="part of each class kept for the final report, without a test/ folder (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument("--split-seed", type=int, default=default.seed, help="of the division (default: %(default)s)")
+    group.add_argument("--skip-bad", action="store_true", help="leave out files that are no image, and list them")
+
+
+def settings(options: argparse.Namespace) -> Settings:
+    """What the options say."""
+    return Settings(
+        side=options.side,
+        any_side=options.any_side,
+        resize=options.resize,
+        resize_filter=options.filter,
+        validation_share=options.validation_share,
+        test_share=options.test_share,
+        seed=options.split_seed,
+        skip_bad=options.skip_bad,
+    )
+
+
+def read(folder: Path, photo_settings: Settings) -> Photos:
+    """Load a folder and say what was found in it."""
+    photos = load(folder, photo_settings)
+    parts = {"training": photos.training, "validation": photos.validation, "test": photos.test}
+    counts = ", ".join(f"{len(images):,} for {name}" for name, images in parts.items() if images is not None)
+    print(f"{folder}: {len(photos.training.class_names)} classes; {counts}", file=sys.stderr)
+    return photos
+
+
+def report_left_out(photos: Photos) -> None:
+    """List the files that are in no part, where there are any."""
+    if photos.left_out:
+        print(f"Left out ({len(photos.left_out)}):\n{format_left_out(photos.left_out)}")

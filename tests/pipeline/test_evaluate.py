@@ -1,0 +1,129 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import artifacts
+from pipeline.calibration import fit_temperature, logits_of, negative_log_likelihood, reliability, temperature_of
+from pipeline.data import samples
+from pipeline.data.dataset import Dataset, split
+from pipeline.errors import ExportError, PipelineError
+from pipeline.evaluate import confusion_matrix, confusions, evaluate, format_evaluation
+from pipeline.export import export
+from pipeline.export.deployable import Deployable, softmax
+from pipeline.export.load import Source, load
+from pipeline.train import Settings, train
+from runtime import Classifier
+
+RANDOM = np.random.default_rng(0)
+
+
+def sampled(temperature, count=20_000, class_count=5):
+    """Logits, and labels drawn from what they say at a temperature."""
+    logits = RANDOM.normal(0, 3, (count, class_count))
+    noise = RANDOM.gumbel(size=logits.shape)
+    return logits.astype(np.float32), (logits / temperature + noise).argmax(axis=1)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_temperature_is_found_again(temperature):
+    logits, labels = sampled(temperature)
+    assert fit_temperature(logits, labels) == pytest.approx(temperature, rel=0.05)
+
+
+def test_temperature_of_log_probabilities_is_that_of_logits():
+    logits, labels = sampled(1.7)
+    assert fit_temperature(np.log(softmax(logits)), labels) == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
+
+
+def test_a_faultless_classifier_keeps_a_finite_temperature():
+    labels = np.arange(5).repeat(10)
+    assert 0.05 <= fit_temperature(np.eye(5)[labels] * 10, labels) < 1
+
+
+def test_likelihood_loss_of_even_odds_is_that_of_a_coin():
+    assert negative_log_likelihood(np.zeros((4, 2)), np.array([0, 1, 1, 0])) == pytest.approx(np.log(2))
+
+
+def test_calibration_error_counts_the_distance_to_the_truth():
+    sure = np.tile([0.9, 0.1], (100, 1))
+    labels = np.array([0] * 60 + [1] * 40)
+    judged = reliability(sure, labels, bins=10)
+    assert judged.expected_error == pytest.approx(0.3)
+    assert judged.counts == (0,) * 8 + (100, 0)
+    assert reliability(sure, np.array([0] * 90 + [1] * 10)).expected_error == pytest.approx(0)
+
+
+def test_calibration_error_weighs_bins_by_their_images():
+    probabilities = np.array([[0.95, 0.05]] * 3 + [[0.55, 0.45]])
+    assert reliability(probabilities, np.array([0, 0, 0, 1])).expected_error == pytest.approx((3 * 0.05 + 0.55) / 4)
+
+
+def test_confusion_has_true_classes_in_rows():
+    confusion = confusion_matrix(np.array([0, 1, 1, 2]), np.array([0, 0, 1, 1]), 3)
+    assert confusion.tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
+    assert confusions(confusion, ("a", "b", "c")) == [(1, 0.5, "a", "b"), (1, 0.5, "b", "c")]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, reference):
+    """A model of an epoch, with the images that it was validated on."""
+    folder = tmp_path_factory.mktemp("trained")
+    training, validation = split(samples.read_calibration(reference), 100)
+    train(training, validation, folder, Settings(epochs=2, batch_size=32))
+    return folder, validation
+
+
+def test_report_adds_up(trained, tmp_path, reference):
+    folder, validation = trained
+    deployable = load(Source(folder / artifacts.MODEL_KERAS))
+    test = samples.read_test(reference)
+    report = evaluate(deployable, validation, test, tmp_path)
+    assert artifacts.read_json(tmp_path / artifacts.EVALUATION) == json.loads(json.dumps(report))
+    predicted = deployable.probabilities(test.pixels).argmax(axis=1)
+    assert report["accuracy"] == pytest.approx(np.mean(predicted == test.labels))
+    assert np.sum(report["confusion"]) == len(test) == report["images"]
+    cats = report["classes"]["cat"]
+    assert cats["accuracy"] == pytest.approx(np.mean(predicted[test.labels == 3] == 3))
+    assert sum(report["calibration"]["before"]["counts"]) == len(test)
+    assert report["calibration"]["temperature"] == pytest.approx(temperature_of(deployable, validation))
+    assert "cat" in format_evaluation(report)
+    for name in (artifacts.CONFUSION_FIGURE, artifacts.CALIBRATION_FIGURE):
+        with Image.open(tmp_path / name) as figure:
+            assert min(figure.size) > 600
+
+
+def test_images_of_other_classes_are_refused(trained, tmp_path):
+    folder, validation = trained
+    other = Dataset(validation.pixels, validation.labels, tuple("abcdefghij"))
+    with pytest.raises(PipelineError, match="pass --data"):
+        evaluate(load(Source(folder / artifacts.MODEL_KERAS)), validation, other, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_temperature_of_training_is_in_the_exported_graph(trained, tmp_path, reference):
+    folder, validation = trained
+    path = folder / artifacts.MODEL_KERAS
+    temperature = artifacts.read_json(folder / artifacts.HISTORY)["temperature"]
+    untempered = Deployable(keras.models.load_model(path), validation.class_names)
+    logits = logits_of(untempered, validation.pixels)
+    assert temperature == pytest.approx(fit_temperature(logits, validation.labels), rel=1e-3)
+    assert abs(temperature - 1) > 0.02  # else the rest would show nothing
+    export(Source(path), tmp_path, samples.read_calibration(reference))
+    classifier = Classifier(tmp_path / artifacts.FP32_ONNX)
+    assert classifier.spec.temperature == temperature
+    assert np.abs(classifier.predict(validation.pixels) - softmax(logits / temperature)).max() <= 1e-5
+
+
+def test_a_history_without_a_number_for_temperature_is_refused(trained, tmp_path):
+    folder, validation = trained
+    path = tmp_path / artifacts.MODEL_KERAS
+    path.write_bytes((folder / artifacts.MODEL_KERAS).read_bytes())
+    names = list(validation.class_names)
+    artifacts.write_json(tmp_path / artifacts.HISTORY, {"class_names": names, "temperature": "warm"})
+    with pytest.raises(ExportError, match="no readable temperature"):
+        load(Source(path))
+    artifacts.write_json(tmp_path / artifacts.HISTORY, {"class_names": names})
+    assert load(Source(path)).temperature == 1
