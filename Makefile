@@ -7,7 +7,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench bench-graph reference test test-fast lint wheel-test clean
+.PHONY: help env export train bench bench-graph reference test test-fast docs lint wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test: $(READY) ## run all tests
 
 test-fast: $(READY) ## run the tests that take seconds
 	@$(PY) -m pytest -m "not slow"
+
+docs: $(READY) ## write the outputs in docs/runtime.md anew
+	@UPDATE_DOCS=1 $(PY) -m pytest --quiet tests/runtime/test_docs.py
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

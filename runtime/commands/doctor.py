@@ -83,13 +83,14 @@ def examine_machine(root: Path) -> dict[str, Any]:
     flags = f"{fields.get('flags', '')} {fields.get('features', '')}".split()
     memory = dict(line.split(":", 1) for line in _read(root / "proc/meminfo").splitlines() if ":" in line)
     mebibytes = {name: int(memory[name].split()[0]) // 1024 for name in ("MemTotal", "MemAvailable") if name in memory}
+    release = dict(line.split("=", 1) for line in _read(root / "etc/os-release").splitlines() if "=" in line)
     board = _read(root / "proc/device-tree/model").strip("\0\n")
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
     celsius = {_read(zone / "type").strip() or zone.name: _read(zone / "temp").strip() for zone in zones}
     governor = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip()
     throttled = _read(root / "sys/devices/platform/soc/soc:firmware/get_throttled").strip()
     told = {
-        "system": f"{platform.system()} {platform.release()}",
+        "system": release.get("PRETTY_NAME", platform.system()).strip('"'),
         "architecture": platform.machine(),
         "python": f"{platform.python_version()}, {'64' if sys.maxsize > 2**32 else '32'}-bit",
         "board": board,

@@ -18,6 +18,7 @@ CPU part\t: 0xd08
 Model\t\t: Raspberry Pi 4 Model B Rev 1.4
 """
 FILES = {
+    "etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n',
     "proc/cpuinfo": PI4_CPU,
     "proc/meminfo": "MemTotal:        3884372 kB\nMemFree:          100 kB\nMemAvailable:    3145728 kB\n",
     "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
@@ -40,6 +41,7 @@ def pi(tmp_path):
 
 def test_what_a_raspberry_pi_tells(pi):
     machine = examine_machine(pi)
+    assert machine["system"] == "Debian GNU/Linux 12 (bookworm)"
     assert machine["board"] == "Raspberry Pi 4 Model B Rev 1.4"
     assert machine["features"] == ["asimd"]
     assert machine["memory_mib"] == 3793

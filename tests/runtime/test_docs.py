@@ -1,0 +1,91 @@
+"""Every block of docs/runtime.md is run; its outputs are those of the commands, figures apart.
+
+``UPDATE_DOCS=1`` writes the outputs into the document instead.
+"""
+
+import contextlib
+import doctest
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import runtime
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "runtime.md"
+BLOCK = re.compile(r"^```(python|console|console varies)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def desk(carrying, reference, foreign, images, tmp_path, monkeypatch):  # noqa: PLR0913, PLR0917 - fixtures
+    """A folder with the files that the page speaks of."""
+    carrying("model_int8.onnx")
+    shutil.copy(reference / "model_fp32.onnx", tmp_path)
+    foreign([1, 3, 8, 8], np.array([[1.0, -1.0]] * 3))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff what was left of a photo")
+    pixels, labels = images
+    for label in ("horse", "ship"):
+        Image.fromarray(pixels[labels.index(label)]).save(tmp_path / "photos" / f"{label}.png")
+    photo = Image.fromarray(pixels[labels.index("ship")]).resize((640, 480))
+    photo.save(tmp_path / "photo.jpg", quality=95)
+    photo = (tmp_path / "photo.jpg").read_bytes()
+    (tmp_path / "film.mjpeg").write_bytes(photo + b"--boundary\r\n\r\n" + photo + photo[:5000])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def python(text, names):
+    """The statements of a block, each with what it prints now."""
+    lines = []
+    for statement in doctest.DocTestParser().get_examples(text):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(compile(statement.source, "page", "single"), names)  # noqa: S102 - our own page
+        first, *rest = statement.source.splitlines()
+        lines += [f">>> {first}", *(f"... {line}" for line in rest), *output.getvalue().splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def console(text):
+    """The commands of a block, each with what it prints now."""
+    environment = os.environ | {"PYTHONPATH": str(Path(runtime.__file__).parent.parent), "COLUMNS": "100"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    parts = []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            done = subprocess.run(  # noqa: S602 - our own page, and it pipes
+                line[2:], shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=environment
+            )
+            assert b"Traceback" not in done.stdout
+            parts.append(f"{line}\n{done.stdout.decode()}")
+    return "".join(parts)
+
+
+def without_figures(page):
+    """The page as it is compared: no numbers, digests or widths of columns, nothing that varies between machines."""
+    page = re.sub(r"```console varies\n.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
+    page = re.sub(r"\b[0-9a-f]{64}\b", "#", page)
+    return re.sub(r" +", " ", re.sub(r"\d+(\.\d+)?(e[-+]\d+)?", "#", page))
+
+
+@pytest.mark.usefixtures("desk")
+def test_the_page_shows_what_the_commands_print():
+    page, names = PAGE.read_text(encoding="utf-8"), {}
+
+    def block(match):
+        kind, text = match.groups()
+        return f"```{kind}\n{python(text, names) if kind == 'python' else console(text)}```"
+
+    now = BLOCK.sub(block, page)
+    if os.environ.get("UPDATE_DOCS"):
+        PAGE.write_text(now, encoding="utf-8")
+    else:
+        assert without_figures(now) == without_figures(page)
