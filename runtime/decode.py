@@ -8,7 +8,7 @@ import io
 from importlib import import_module
 from typing import BinaryIO, Literal
 
-from PIL import Image, ImageFile
+from PIL import ImageFile
 
 from runtime.errors import ImageDecodeError
 
@@ -52,14 +52,28 @@ def open_image(source: bytes | BinaryIO) -> ImageFile.ImageFile:
     stream.seek(0)
     module, name = _decoder(head)
     image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), name)(stream)
-    refuse_beyond(image, image.width * image.height, MAX_PIXELS)
+    _refuse_beyond(MAX_PIXELS, *image.size)
     return image
 
 
-def refuse_beyond(image: Image.Image, pixels: int, most: int) -> None:
-    """Raise ``ImageDecodeError`` when an image has more ``pixels`` than ``most``."""
-    if pixels > most:
-        raise ImageDecodeError(f"image has {image.width}x{image.height} pixels, at most {most:,} are decoded")
+def decode(image: ImageFile.ImageFile, scale: int) -> None:
+    """Decode the pixels, of a JPEG at 1/``scale`` (1, 2, 4 or 8) of its width and height.
+
+    Raises:
+        ImageDecodeError: that would take too much memory.
+        Exception: whatever Pillow raises on damaged data.
+    """
+    width, height = image.size
+    if scale > 1:
+        image.draft(None, (width // scale, height // scale))
+    # The decoder of progressive files gathers the coefficients of all pixels first.
+    _refuse_beyond(MAX_DECODED_PIXELS, *((width, height) if "progressive" in image.info else image.size))
+    image.load()
+
+
+def _refuse_beyond(most: int, width: int, height: int) -> None:
+    if width * height > most:
+        raise ImageDecodeError(f"image of {width}x{height} pixels is too large: make it smaller elsewhere")
 
 
 def exif_orientation(exif: object) -> int:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runtime.colour import resizable, to_rgb
-from runtime.decode import MAX_DECODED_PIXELS, MAX_PIXELS, exif_orientation, open_image, refuse_beyond
+from runtime.decode import MAX_DECODED_PIXELS, MAX_PIXELS, decode, exif_orientation, open_image
 from runtime.errors import ImageDecodeError, ImageError, ImageFileNotFoundError
 from runtime.quiet import warnings_hidden
 from runtime.spec import ModelSpec
@@ -124,17 +124,13 @@ class _Plan:
 def _decode(source: bytes | BinaryIO, spec: ModelSpec) -> Pixels:
     image = open_image(source)
     plan = _Plan.of(image, spec)
-    if image.format == "JPEG":
-        scale = plan.scale(_DRAFT_GAP[spec.resize_filter])
-        if scale > 1:
-            plan = plan.reduced(scale)
-            image.draft(None, (image.width // scale, image.height // scale))
-    refuse_beyond(image, image.width * image.height, MAX_DECODED_PIXELS)
-    return _to_square(image, plan, spec)
+    scale = plan.scale(_DRAFT_GAP[spec.resize_filter]) if image.format == "JPEG" else 1
+    decode(image, scale)
+    return _to_square(image, plan.reduced(scale), spec)
 
 
 def _to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
-    image.load()  # what lies behind a file's pixels may still change how they are meant
+    image.load()  # what lies behind the pixels of a caller's file may still change how they are meant
     info = image.info
     picture = resizable(image)
     size = (plan.width, plan.height)

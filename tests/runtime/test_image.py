@@ -1,14 +1,30 @@
+"""Where each pixel goes: sources, policies, filters, orientation, scale of decoding, memory, threads."""
+
 import io
+import os
+import struct
+import subprocess
+import sys
+import threading
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+from pipeline.data.photos import ENCODINGS, photograph
 from runtime import ImageDecodeError, ImageError, ImageFileNotFoundError, ModelSpec
 from runtime.image import load_square
+from runtime.quiet import warnings_hidden
 
+FILL = (255, 0, 255)
+FILTERS = ("box", "bilinear", "bicubic", "lanczos")
+POLICIES = ("stretch", "crop", "pad")
 SPEC = ModelSpec(32, ("a", "b"))
-RED, BLUE = (255, 0, 0), (0, 0, 255)
+TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the Transpose that undoes each orientation
 
 
 def encoded(image, image_format, **options):
@@ -17,12 +33,45 @@ def encoded(image, image_format, **options):
     return stream.getvalue()
 
 
-@pytest.fixture
-def photo():
-    """A smooth 640x480 picture: red grows to the right, green downwards."""
-    red = np.tile(np.linspace(0, 255, 640), (480, 1))
-    green = np.tile(np.linspace(0, 255, 480)[:, None], (1, 640))
-    return Image.fromarray(np.dstack([red, green, np.full_like(red, 64)]).astype(np.uint8))
+@cache
+def photo(width, height):
+    return Image.fromarray(photograph(width, height, seed=width + height))
+
+
+@cache
+def photo_file(width, height, encoding):
+    return encoded(photo(width, height), **{"image_format" if k == "format" else k: v for k, v in _options(encoding)})
+
+
+def _options(encoding):
+    return ENCODINGS[encoding][1].items()
+
+
+@cache
+def all_pixels(content):
+    with Image.open(io.BytesIO(content)) as opened:
+        return ImageOps.exif_transpose(opened).convert("RGB")
+
+
+def full_decode(content, spec):
+    """The same policy and filter from all of the pixels, the long way."""
+    upright = all_pixels(content)
+    resample, square = Image.Resampling[spec.resize_filter.upper()], (spec.side, spec.side)
+    if spec.resize == "stretch":
+        return np.asarray(upright.resize(square, resample))
+    if spec.resize == "crop":
+        side = min(upright.size)
+        left, top = (upright.width - side) / 2, (upright.height - side) / 2
+        return np.asarray(upright.resize(square, resample, (left, top, left + side, top + side)))
+    scale = spec.side / max(upright.size)
+    small = upright.resize((round(upright.width * scale), round(upright.height * scale)), resample)
+    canvas = Image.new("RGB", square, spec.fill)
+    canvas.paste(small, ((spec.side - small.width) // 2, (spec.side - small.height) // 2))
+    return np.asarray(canvas)
+
+
+def distance(pixels, expected):
+    return np.abs(pixels.astype(int) - expected).mean()
 
 
 def test_square_of_the_right_size_keeps_its_pixels():
@@ -30,64 +79,216 @@ def test_square_of_the_right_size_keeps_its_pixels():
     assert (load_square(encoded(Image.fromarray(pixels), "PNG"), SPEC) == pixels).all()
 
 
-def test_every_kind_of_source_gives_the_same_pixels(photo, tmp_path):
-    content = encoded(photo, "PNG")
+def test_every_kind_of_source_gives_the_same_pixels(tmp_path):
+    picture, content = photo(640, 480), photo_file(640, 480, "png")
     path = tmp_path / "photo.png"
     path.write_bytes(content)
     expected = load_square(content, SPEC)
-    for source in (path, str(path), io.BytesIO(content), photo, np.asarray(photo)):
-        assert (load_square(source, SPEC) == expected).all()
+    with path.open("rb") as file:
+        for source in (path, str(path), io.BytesIO(content), file, picture, np.asarray(picture)):
+            assert (load_square(source, SPEC) == expected).all()
     assert expected.shape == (32, 32, 3)
     assert expected.dtype == np.uint8
+    assert expected.flags.writeable
 
 
-def test_reduced_jpeg_decode_is_near_the_full_decode(photo):
-    content = encoded(photo.resize((2048, 1536)), "JPEG", quality=95)
-    with Image.open(io.BytesIO(content)) as opened:
-        full = np.asarray(opened.convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
-    assert np.abs(load_square(content, SPEC) - full).mean() <= 0.5
+def test_a_pipe_is_read_to_its_end():
+    content = photo_file(640, 480, "jpeg")
+    reading, writing = os.pipe()
+    writer = threading.Thread(target=lambda: (os.write(writing, content), os.close(writing)))
+    with os.fdopen(reading, "rb") as pipe:
+        writer.start()
+        pixels = load_square(pipe, SPEC)
+        writer.join()
+    assert (pixels == load_square(content, SPEC)).all()
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(
+    ("encoding", "size"),
+    [
+        ("jpeg", (1632, 1224)),
+        ("jpeg", (640, 481)),
+        ("jpeg", (1000, 130)),
+        ("jpeg", (250, 400)),
+        ("progressive", (640, 481)),
+        ("png", (640, 481)),
+        ("webp", (250, 400)),
+    ],
+)
+def test_reductions_stay_within_half_a_grey_level(encoding, size, policy):
+    content = photo_file(*size, encoding)
+    for side in (32, 96):
+        for filter_name in FILTERS:
+            spec = ModelSpec(side, ("a", "b"), resize=policy, resize_filter=filter_name, fill=FILL)
+            assert distance(load_square(content, spec), full_decode(content, spec)) <= 0.5, (filter_name, side)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_jpeg_is_decoded_at_reduced_scale(policy, monkeypatch):
+    loaded = []
+    load = Image.Image.load
+    monkeypatch.setattr(Image.Image, "load", lambda image: (loaded.append(image.size), load(image))[1])
+    load_square(photo_file(1632, 1224, "jpeg"), ModelSpec(32, ("a", "b"), resize=policy))
+    assert max(loaded) == (204, 153)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(orientation):
-    upright = Image.new("RGB", (64, 64), BLUE)
-    upright.paste(RED, (0, 0, 32, 16))
-    inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the Transpose that undoes each orientation
-    stored = upright.transpose(inverse[orientation]) if orientation > 1 else upright
+@pytest.mark.parametrize("size", [(301, 200), (200, 301)])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_orientation_and_policy_commute(policy, orientation, size, image_format):
+    upright = photo(*size)
+    stored = upright.transpose(TURNS[orientation]) if orientation > 1 else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
-    assert (load_square(encoded(stored, "PNG", exif=exif), SPEC) == load_square(upright, SPEC)).all()
+    content = encoded(stored, image_format, exif=exif, quality=95, subsampling="4:4:4")
+    spec = ModelSpec(32, ("a", "b"), resize=policy, fill=FILL)
+    pixels = load_square(content, spec)
+    assert distance(pixels, full_decode(encoded(upright, "PNG"), spec)) <= 1  # a wrong turn is 30
+    if policy == "pad":
+        outside = (load_square(upright, spec) == FILL).all(axis=2)
+        assert outside.sum() in {32 * 11, 32 * 10}
+        assert ((pixels == FILL).all(axis=2) == outside).all()
+
+
+def test_pad_shows_the_fill_colour_beside_and_behind():
+    layer = Image.new("RGBA", (64, 16), (0, 0, 0, 0))
+    layer.paste((0, 0, 0, 255), (0, 0, 32, 16))
+    pixels = load_square(layer, ModelSpec(32, ("a", "b"), resize="pad", resize_filter="box", fill=FILL))
+    expected = np.full((32, 32, 3), FILL, np.uint8)
+    expected[12:20, :16] = 0
+    assert (pixels == expected).all()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (4000, 1), (2, 3), (33, 31)])
+def test_extreme_shapes(policy, size):
+    spec = ModelSpec(32, ("a", "b"), resize=policy, fill=(9, 9, 9))
+    for image_format in ("PNG", "JPEG"):
+        pixels = load_square(encoded(Image.new("RGB", size, (9, 9, 9)), image_format), spec)
+        assert (pixels == 9).all()
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM"])
+def test_what_the_caller_owns_is_left_alone(image_format):
+    content = encoded(photo(640, 480), image_format)
+    stream = io.BytesIO(content)
+    expected = load_square(stream, SPEC)
+    assert not stream.closed
+    assert (load_square(stream, SPEC) == expected).all()
+    with Image.open(stream) as opened:
+        mode = opened.mode
+        load_square(opened, SPEC)
+        assert (opened.size, opened.mode) == ((640, 480), mode)
+        with Image.open(io.BytesIO(content)) as untouched:
+            assert opened.tobytes() == untouched.tobytes()
+
+
+def test_many_threads_get_the_same_pixels():
+    contents = [photo_file(640, 481, encoding) for encoding in ENCODINGS] * 8
+    expected = [load_square(content, SPEC) for content in contents]
+    with ThreadPoolExecutor(8) as pool:
+        for pixels, alone in zip(pool.map(lambda content: load_square(content, SPEC), contents), expected, strict=True):
+            assert (pixels == alone).all()
+
+
+def test_warnings_are_hidden_in_this_thread_alone():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with warnings_hidden():
+            warnings.warn("hidden", stacklevel=1)
+            other = threading.Thread(target=lambda: warnings.warn("of another thread", stacklevel=1))
+            other.start()
+            other.join()
+        warnings.warn("afterwards", stacklevel=1)
+    assert [str(warning.message) for warning in caught] == ["of another thread", "afterwards"]
+
+
+def test_a_tiff_with_damaged_tags_makes_no_noise():
+    content = bytearray(encoded(Image.new("RGB", (40, 40), (1, 2, 3)), "TIFF", dpi=(72, 72)))
+    unit = content.index(struct.pack("<HHI", 296, 3, 1))  # one ResolutionUnit, in a directory's entry
+    content[unit + 4] = 2
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with Image.open(io.BytesIO(content)) as opened:
+            opened.load()
+        assert caught  # Pillow does complain
+        caught.clear()
+        assert (load_square(bytes(content), SPEC) == (1, 2, 3)).all()
+    assert not caught
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
+def test_a_20_megapixel_jpeg_costs_a_fraction_of_its_pixels(tmp_path):
+    path = tmp_path / "large.jpg"
+    Image.fromarray(np.tile(np.asarray(photo(1368, 912)), (4, 4, 1))).save(path, quality=90)
+    script = f"""
+import re
+from runtime import ModelSpec
+from runtime.image import load_square
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+spec = ModelSpec(32, ("a", "b"))
+load_square({photo_file(640, 480, "jpeg")!r}, spec)
+before = peak()
+load_square({str(path)!r}, spec)
+print(peak() - before)
+"""
+    grown = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True, check=True)
+    assert float(grown.stdout) < 20  # MiB; all of its pixels are 76
+
+
+def png_of_size(width, height):
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(bytes(1000))
+    chunks = (
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in (header, data)
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def jpeg_of_size(width, height, **options):
+    """A file whose header claims more than its few bytes hold."""
+    content = encoded(Image.new("L", (8, 8)), "JPEG", **options)
+    at = content.index(b"\xff\xc2" if options else b"\xff\xc0") + 5
+    return content[:at] + struct.pack(">HH", height, width) + content[at + 4 : -2]
 
 
 @pytest.mark.parametrize(
-    ("image", "expected"),
+    ("source", "message"),
     [
-        (Image.new("L", (40, 40), 200), (200, 200, 200)),
-        (Image.new("1", (40, 40), 1), (255, 255, 255)),
-        (Image.new("LA", (40, 40), (10, 255)), (10, 10, 10)),
-        (Image.new("RGBA", (40, 40), (*RED, 255)), RED),
-        (Image.new("RGBA", (40, 40), (*RED, 0)), (255, 255, 255)),
-        (Image.new("CMYK", (40, 40), (0, 255, 255, 0)), RED),
-        (Image.new("RGB", (40, 40), BLUE).quantize(), BLUE),
-        (Image.new("I;16", (40, 40), 0x8080), (128, 128, 128)),
+        (png_of_size(12_000, 9_000), "image of 12000x9000 pixels is too large"),
+        (png_of_size(10**9, 10**9), "image of 1000000000x1000000000 pixels is too large"),
+        (jpeg_of_size(65_535, 65_535), "image of 65535x65535 pixels is too large"),
+        (jpeg_of_size(12_000, 9_000, progressive=True), "image of 12000x9000 pixels is too large"),
+        (jpeg_of_size(12_000, 9_000), "decoded whole"),
     ],
-    ids=["L", "1", "LA", "RGBA", "transparent", "CMYK", "P", "I;16"],
+    ids=["png", "huge-png", "jpeg", "progressive", "jpeg-that-ends-early"],
 )
-def test_every_mode_becomes_rgb(image, expected):
-    assert (load_square(image, SPEC) == expected).all()
+def test_too_many_pixels_are_refused(source, message):
+    with pytest.raises(ImageDecodeError, match=message):
+        load_square(source, SPEC)
 
 
-def test_truncated_jpeg_is_refused(photo):
-    content = encoded(photo, "JPEG")
-    with pytest.raises(ImageDecodeError, match="decoded whole"):
-        load_square(content[: len(content) // 2], SPEC)
-    with Image.open(io.BytesIO(content[: len(content) // 2])) as opened, pytest.raises(ImageDecodeError):
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_truncated_files_are_refused(encoding):
+    content = photo_file(640, 480, encoding)
+    for share in (0.1, 0.5, 0.99):
+        with pytest.raises(ImageDecodeError, match="bytes: not an image that can be decoded whole"):
+            load_square(content[: int(len(content) * share)], SPEC)
+    with Image.open(io.BytesIO(photo_file(640, 480, "jpeg")[:20_000])) as opened, pytest.raises(ImageDecodeError):
         load_square(opened, SPEC)
 
 
 def test_what_is_no_image_is_refused(tmp_path):
-    with pytest.raises(ImageDecodeError):
-        load_square(b"no image", SPEC)
+    for content, message in (
+        (b"", "an empty file"),
+        (b"no image", "not a JPEG, PNG, .* b'no image'"),
+        (b"\xff", "xff"),
+    ):
+        with pytest.raises(ImageDecodeError, match=message):
+            load_square(content, SPEC)
     with pytest.raises(ImageFileNotFoundError, match="nowhere"):
         load_square(tmp_path / "nowhere.jpg", SPEC)
     with pytest.raises(ImageFileNotFoundError):
@@ -98,3 +299,9 @@ def test_what_is_no_image_is_refused(tmp_path):
         load_square(None, SPEC)
     with pytest.raises(ImageDecodeError, match="floating-point"):
         load_square(Image.new("F", (8, 8)), SPEC)
+
+
+def test_no_postscript_interpreter_is_started():
+    """Pillow would hand this to Ghostscript."""
+    with pytest.raises(ImageDecodeError, match="not a JPEG"):
+        load_square(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", SPEC)
