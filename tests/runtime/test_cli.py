@@ -3,6 +3,7 @@ import io
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -212,3 +213,13 @@ def test_only_one_engine_and_one_command_are_loaded(reference, photo):
     command = [sys.executable, "-c", code, "classify", str(reference / "model_int8.onnx"), str(photo)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "['runtime.commands.classify']"
+
+
+def test_the_folder_works_where_it_is_copied_to(reference, photo, tmp_path):
+    project = tmp_path / "project"
+    shutil.copytree(Path(runtime.__file__).parent, project / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
+    done = call("classify", reference / "model_int8.onnx", photo, cwd=project)
+    assert done.returncode == 0
+    code = "import runtime, runtime.classifier, sys; print(runtime.__file__, 'pipeline' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(project / "runtime" / "__init__.py"), "False"]
