@@ -57,9 +57,9 @@ def export(source: Source, out: Path, calibration: Dataset | None = None) -> dic
 
     network = onnx.convert(deployable)
     recipes: dict[str, Callable[[], bytes]] = {
-        artifacts.FP32_ONNX: lambda: onnx.with_metadata(onnx.fp32(network, scaling), spec("fp32")),
+        artifacts.FP32_ONNX: lambda: onnx.with_metadata(onnx.fp32(network, deployable.network_scaling), spec("fp32")),
         artifacts.INT8_ONNX: lambda: onnx.with_metadata(
-            onnx.quantize(network, scaling, calibration.pixels), spec("int8")
+            onnx.quantize(network, deployable.network_scaling, calibration.pixels), spec("int8")
         ),
         artifacts.FP32_TFLITE: lambda: tflite.with_metadata(tflite.convert(deployable), spec("fp32")),
         artifacts.INT8_TFLITE: lambda: tflite.with_metadata(

@@ -16,65 +16,12 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ExportError
 from pipeline.export.head import ends_in_softmax, logits_model
+from pipeline.export.scaling import UNIT_SCALING, PixelScaling, leading_scaling
 from pipeline.quiet import log_hidden
 
 PREDICT_BATCH = 250
 CHUNK = 1_000
 """Images scaled to float at a time: 10,000 of 224 pixels a side would need 6 GB."""
-
-Triple = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class PixelScaling:
-    """How pixels 0-255 become what the model expects: ``pixel * scale + offset``, one of each a channel."""
-
-    scale: Triple = (1 / 255, 1 / 255, 1 / 255)
-    offset: Triple = (0.0, 0.0, 0.0)
-
-    def __post_init__(self) -> None:
-        for name in ("scale", "offset"):
-            values = getattr(self, name)
-            if len(values) != 3 or not all(math.isfinite(value) for value in values):
-                raise ExportError(f"{name} must be three finite numbers, one a channel, got {values!r}")
-        if 0 in self.scale:
-            raise ExportError(f"scale must not be 0: the model would see no pixels, got {self.scale!r}")
-
-    @classmethod
-    def of(
-        cls,
-        scale: tuple[float, ...] = (1 / 255,),
-        offset: tuple[float, ...] = (0.0,),
-        mean: tuple[float, ...] = (0.0,),
-        std: tuple[float, ...] = (1.0,),
-    ) -> "PixelScaling":
-        """``((pixel * scale + offset) - mean) / std``; each is one number for all channels or three.
-
-        Raises:
-            ExportError: another count of numbers, a number that is not finite, or a standard deviation not above 0.
-        """
-        given = {"scale": scale, "offset": offset, "mean": mean, "std": std}
-        for name, values in given.items():
-            if len(values) not in (1, 3) or not all(math.isfinite(value) for value in values):
-                raise ExportError(f"{name} must be one finite number or three, one a channel, got {values!r}")
-        if min(std) <= 0:
-            raise ExportError(f"std must be above 0, got {std!r}")
-        scales, offsets, means, stds = (np.broadcast_to(np.array(values, np.float64), 3) for values in given.values())
-        return cls(_triple(scales / stds), _triple((offsets - means) / stds))
-
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, S, S, 3) to float32 of the same shape."""
-        scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)
-        return pixels.astype(np.float32) * scale + offset
-
-
-UNIT_SCALING = PixelScaling()
-"""0-255 to 0-1."""
-
-
-def _triple(values: NDArray[np.float64]) -> Triple:
-    first, second, third = (float(value) for value in values)
-    return first, second, third
 
 
 @dataclass(frozen=True)
@@ -98,7 +45,7 @@ class Deployable:
             raise ExportError(f"{len(self.class_names)} class names for a model of {self.class_count} classes")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ExportError(f"temperature must be a finite number above 0, got {self.temperature}")
-        _ = self.logits  # refuses a head that is neither softmax nor logits; a trace cannot copy weights
+        _ = self.network  # refuses a head that is neither softmax nor logits; a trace cannot copy weights
 
     @property
     def side(self) -> int:
@@ -116,26 +63,30 @@ class Deployable:
         return ends_in_softmax(self.model)
 
     @cached_property
-    def logits(self) -> keras.Model:
-        """The model up to its logits, weights shared: float32 (N, S, S, 3), scaled, to float32 (N, C)."""
-        return logits_model(self.model)
+    def network(self) -> keras.Model:
+        """What the converters see: the model without its leading scaling layers and without its softmax.
+
+        float32 (N, S, S, 3), as ``network_scaling`` makes it of pixels, to logits float32 (N, C); weights are shared.
+        """
+        return keras.Model(leading_scaling(self.model).network_input, logits_model(self.model).outputs[0])
+
+    @cached_property
+    def network_scaling(self) -> PixelScaling:
+        """``scaling`` and what the model's own leading layers do to every pixel alike, in one."""
+        return self.scaling.then(leading_scaling(self.model).scaling)
 
     def trace(self, image: tf.Tensor) -> tf.Tensor:
         """The network for the converters, called inside a ``tf.function``.
 
         Args:
-            image: float32 (N, S, S, 3), scaled as the model expects.
+            image: float32 (N, S, S, 3), pixels through ``network_scaling``.
 
         Returns:
             Probabilities, float32 (N, C), tempered.
         """
-        logits = self.logits(image, training=False)
+        logits = self.network(image, training=False)
         tempered = logits if self.temperature == 1 else logits * (1 / self.temperature)
         return tf.nn.softmax(tempered)
-
-    def scale_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, S, S, 3) to what the model expects, float32."""
-        return self.scaling(pixels)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The reference: what Keras says of uint8 (N, S, S, 3), float32 (N, C).

@@ -9,7 +9,8 @@ import keras
 
 from pipeline import artifacts
 from pipeline.errors import ExportError, PipelineError
-from pipeline.export.deployable import UNIT_SCALING, Deployable, PixelScaling
+from pipeline.export.deployable import Deployable
+from pipeline.export.scaling import UNIT_SCALING, PixelScaling
 
 
 @dataclass(frozen=True)

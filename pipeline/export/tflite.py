@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.export.deployable import Deployable
+from pipeline.export.freeze import freeze
 from pipeline.quiet import log_hidden
 from runtime.backends.seal import seal
 from runtime.golden import GOLDEN_FILE, GoldenSet
@@ -53,21 +53,17 @@ def quantize(deployable: Deployable, calibration_pixels: NDArray[np.uint8]) -> b
 
 def _converter(deployable: Deployable, input_type: tf.DType) -> tf.lite.TFLiteConverter:
     """The converter of a graph that takes uint8 pixels, or float32 pixels divided by 255."""
-    side = deployable.side
     unit = 1.0 if input_type == tf.uint8 else 255.0
-    scale = np.array(deployable.scaling.scale, np.float32) * np.float32(unit)
-    offset = np.array(deployable.scaling.offset, np.float32)
+    scale = np.array(deployable.network_scaling.scale, np.float32) * np.float32(unit)
+    offset = np.array(deployable.network_scaling.offset, np.float32)
 
-    @tf.function(input_signature=[tf.TensorSpec((1, side, side, 3), input_type)])  # type: ignore[untyped-decorator]
     def network(pixels: tf.Tensor) -> tf.Tensor:
         image = tf.cast(pixels, tf.float32)
         image = image if (scale == 1).all() else image * scale
         image = image if (offset == 0).all() else image + offset
         return deployable.trace(image)
 
-    # The calibrator cannot read variables, so the weights become constants first.
-    frozen = convert_variables_to_constants_v2(network.get_concrete_function())
-    return tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    return tf.lite.TFLiteConverter.from_concrete_functions([freeze(network, deployable.side, input_type, batch=1)])
 
 
 def with_metadata(flatbuffer: bytes, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:

@@ -10,7 +10,8 @@ from keras import layers
 from pipeline.errors import ExportError
 from pipeline.export import onnx as export_onnx
 from pipeline.export import rewrites
-from pipeline.export.deployable import UNIT_SCALING, Deployable
+from pipeline.export.deployable import Deployable
+from pipeline.export.scaling import UNIT_SCALING
 
 RANDOM = np.random.default_rng(0)
 

@@ -1,0 +1,37 @@
+"""A Deployable as a TensorFlow graph whose every value but the image is a constant: what both converters read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+IMAGE, OUTPUT = "image", "probabilities"
+
+
+def freeze(function: Callable[[tf.Tensor], tf.Tensor], side: int, dtype: tf.DType, batch: int) -> Any:
+    """Trace ``function`` for images (batch, S, S, 3) and turn its variables and captured tensors into constants.
+
+    A fixed batch makes all shape arithmetic constant.
+
+    Returns:
+        A concrete function from ``image`` to ``probabilities``, without captures.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec((batch, side, side, 3), dtype, name=IMAGE)])  # type: ignore[untyped-decorator]
+    def network(image: tf.Tensor) -> tf.Tensor:
+        return tf.identity(function(image), name=OUTPUT)
+
+    concrete = network.get_concrete_function()
+    definition = convert_variables_to_constants_v2(concrete).graph.as_graph_def()
+    # Tensors that layers made eagerly, such as the mean of a Normalization layer, are inputs still.
+    captured = {inner.op.name: outer for outer, inner in concrete.graph.captures if outer.dtype != tf.resource}
+    for node in definition.node:
+        if node.name in captured:
+            value = captured[node.name]
+            node.op = "Const"
+            node.attr.clear()
+            node.attr["dtype"].type = value.dtype.as_datatype_enum
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.numpy()))
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
+    return wrapped.prune(f"{IMAGE}:0", f"{OUTPUT}:0")

@@ -1,0 +1,36 @@
+"""Small exact changes to an ONNX graph, each of them in place: the same numbers come out, sooner.
+
+Each is a function of its own with a test that its numbers are the same: ``batch`` opens the traced batch,
+``layout`` takes out what only moves values about, ``fuse`` puts one operator where several stand, ``pixels`` and
+``grouping`` shape the input.
+"""
+
+from pipeline.export.freeze import IMAGE
+from pipeline.export.rewrites.batch import TRACED_BATCH, free_batch
+from pipeline.export.rewrites.fuse import (
+    fold_constants_and_normalisation,
+    fuse_hard_sigmoids,
+    fuse_hard_swishes,
+    pad_inside_pools,
+    pool_spatial_reductions,
+)
+from pipeline.export.rewrites.grouping import group_pixels
+from pipeline.export.rewrites.layout import merge_reshapes
+from pipeline.export.rewrites.pixels import PIXELS, pixel_zero_point, scale_pixels, take_pixels_as_quantized
+
+__all__ = [
+    "IMAGE",
+    "PIXELS",
+    "TRACED_BATCH",
+    "fold_constants_and_normalisation",
+    "free_batch",
+    "fuse_hard_sigmoids",
+    "fuse_hard_swishes",
+    "group_pixels",
+    "merge_reshapes",
+    "pad_inside_pools",
+    "pixel_zero_point",
+    "pool_spatial_reductions",
+    "scale_pixels",
+    "take_pixels_as_quantized",
+]

@@ -1,0 +1,56 @@
+"""Take out what only moves values about."""
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from pipeline.export.rewrites.editing import add_constant, attributes_of, drop_dead, redirect
+
+VIEWS = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"}
+"""Operators that leave the order of values in memory as it is."""
+
+
+def merge_reshapes(model: onnx.ModelProto) -> None:
+    """Put one reshape, or none, where several follow one another or one changes nothing.
+
+    A transpose that moves only axes of extent 1 counts as a reshape. Shapes must be static, so this comes while the
+    batch is still fixed.
+    """
+    graph = model.graph
+    shapes = static_shapes(model)
+    origin: dict[str, str] = {}
+    outputs = {output.name for output in graph.output}
+    for node in list(graph.node):
+        source, result = node.input[0] if node.input else "", node.output[0]
+        if result not in shapes or not _is_view(node, shapes):
+            continue
+        first = origin.get(source, source)
+        if shapes.get(first) == shapes[result] and result not in outputs:
+            redirect(graph, result, first)
+            origin[result] = first
+            continue
+        shape = add_constant(graph, f"{result}_static_shape", np.array(shapes[result], np.int64))
+        node.CopyFrom(helper.make_node("Reshape", [first, shape], [result], name=node.name))
+        origin[result] = first
+    drop_dead(model)
+
+
+def static_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """The shape of each value that has a fully known one."""
+    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
+    shapes = {}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        extents = [extent.dim_value for extent in value.type.tensor_type.shape.dim]
+        if value.type.tensor_type.HasField("shape") and all(extents):
+            shapes[value.name] = tuple(extents)
+    return shapes
+
+
+def _is_view(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> bool:
+    if node.op_type in VIEWS:
+        return True
+    shape = shapes.get(node.input[0]) if node.op_type == "Transpose" else None
+    if shape is None:
+        return False
+    moved = [axis for axis in attributes_of(node)["perm"] if shape[axis] != 1]
+    return moved == sorted(moved)

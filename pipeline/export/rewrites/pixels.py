@@ -1,0 +1,90 @@
+"""uint8 pixels as the graph's input: scaled by its first nodes, or taken as the quantised tensor that they are."""
+
+import math
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from pipeline.errors import ExportError
+from pipeline.export.freeze import IMAGE
+from pipeline.export.rewrites.editing import add_constant, drop_stale, find_constant
+from pipeline.export.scaling import PixelScaling
+
+PIXELS = "pixels"
+
+
+def scale_pixels(model: onnx.ModelProto, scaling: PixelScaling) -> None:
+    """Take uint8 pixels 0-255 and scale them to what the network expects: one node where the zero point is whole."""
+    graph = model.graph
+    zero_points = _zero_points(scaling)
+    whole = zero_points is not None
+    scales, zeros = np.array(scaling.scale, np.float32), np.array(zero_points if whole else (0, 0, 0), np.uint8)
+    if len(set(scaling.scale)) == len(set(zeros.tolist())) == 1:
+        scales, zeros = scales[0], zeros[0]
+    inputs = [
+        PIXELS,
+        add_constant(graph, "pixel_scale", scales),
+        add_constant(graph, "pixel_zero_point", zeros),
+    ]
+    scaled = IMAGE if whole else "scaled_pixels"
+    nodes = [helper.make_node("DequantizeLinear", inputs, [scaled], name="scale_pixels", axis=3)]
+    if not whole:
+        offset = add_constant(graph, "pixel_offset", np.array(scaling.offset, np.float32))
+        nodes.append(helper.make_node("Add", [scaled, offset], [IMAGE], name="offset_pixels"))
+    for node in reversed(nodes):
+        graph.node.insert(0, node)
+    _set_pixel_input(graph)
+
+
+def _zero_points(scaling: PixelScaling) -> list[int] | None:
+    """The pixel value 0-255 of each channel that means 0; ``None`` where one of them is no whole number."""
+    points = [-offset / scale for scale, offset in zip(scaling.scale, scaling.offset, strict=True)]
+    if all(-0.5 < point < 255.5 and math.isclose(point, round(point), abs_tol=1e-5) for point in points):
+        return [round(point) for point in points]
+    return None
+
+
+def pixel_zero_point(scaling: PixelScaling) -> int | None:
+    """The zero point with which pixels are a quantised tensor as they stand: one whole number, one scale for all."""
+    zero_points = _zero_points(scaling)
+    one = zero_points is not None and len(set(zero_points)) == len(set(scaling.scale)) == 1 and scaling.scale[0] > 0
+    return zero_points[0] if one and zero_points is not None else None
+
+
+def take_pixels_as_quantized(model: onnx.ModelProto, scaling: PixelScaling) -> None:
+    """Drop the first ``QuantizeLinear``: with the pixels' own scale and zero point, pixels are its result already.
+
+    Raises:
+        ExportError: the input is quantised in another way, so that pixels would mean something else.
+    """
+    graph = model.graph
+    consumers = [node for node in graph.node if IMAGE in node.input]
+    if len(consumers) != 1 or consumers[0].op_type != "QuantizeLinear":
+        raise ExportError(
+            f"the graph's input goes to {[node.op_type for node in consumers]}, expected one QuantizeLinear"
+        )
+    first = consumers[0]
+    scale, zero_point = (find_constant(graph, name) for name in first.input[1:3])
+    expected = pixel_zero_point(scaling)
+    if (
+        scale is None
+        or zero_point is None
+        or zero_point != expected
+        or not math.isclose(float(scale), scaling.scale[0], rel_tol=1e-6)
+    ):
+        raise ExportError(
+            f"the input has scale {scale} and zero point {zero_point}, expected {scaling.scale[0]} and {expected}"
+        )
+    for node in graph.node:
+        for position, name in enumerate(node.input):
+            if name == first.output[0]:
+                node.input[position] = PIXELS
+    graph.node.remove(first)
+    _set_pixel_input(graph)
+    drop_stale(model)
+
+
+def _set_pixel_input(graph: onnx.GraphProto) -> None:
+    graph.input[0].name = PIXELS
+    graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
