@@ -19,8 +19,8 @@ Floats = NDArray[np.floating[Any]]
 def logits_of(deployable: Deployable, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What a model says before its softmax, untempered: uint8 (N, S, S, 3) to float32 (N, C)."""
     parts = [
-        deployable.logits.predict(
-            deployable.scale_pixels(pixels[start : start + CHUNK]), batch_size=PREDICT_BATCH, verbose=0
+        deployable.network.predict(
+            deployable.network_scaling(pixels[start : start + CHUNK]), batch_size=PREDICT_BATCH, verbose=0
         )
         for start in range(0, len(pixels), CHUNK)
     ]
