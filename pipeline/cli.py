@@ -9,6 +9,7 @@ from pipeline.commands import (
     bench,
     bench_graph,
     evaluate,
+    explain,
     export,
     reference,
     summary,
@@ -19,7 +20,7 @@ from pipeline.commands import (
 from pipeline.quiet import load_tensorflow
 from runtime.errors import EdgecnnError
 
-COMMANDS = (summary, train, tries, evaluate, export, verify, bench, bench_graph, reference)
+COMMANDS = (summary, train, tries, evaluate, explain, export, verify, bench, bench_graph, reference)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -7,6 +7,7 @@ EdgecnnError
     │   ├── DataUnavailableError
     │   ├── ClassesError
     │   └── UnusablePhotosError
+    ├── ExplainError
     └── ExportError
 """
 
@@ -35,6 +36,10 @@ class ClassesError(DataError):
 
 class UnusablePhotosError(DataError):
     """Files among the photos are no image, or contradict each other."""
+
+
+class ExplainError(PipelineError):
+    """A network has nothing to show."""
 
 
 class ExportError(PipelineError):

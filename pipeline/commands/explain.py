@@ -1,0 +1,27 @@
+"""``python -m pipeline explain``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands import OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser("explain", help="draw what a network makes of one image, layer by layer, for a slide")
+    parser.add_argument("model", type=Path, help="a .keras file with its history.json beside it")
+    parser.add_argument("image", type=Path, help="any photo")
+    parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="file to write, 1920x1080")
+    parser.set_defaults(tensorflow_threads=None, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from pipeline.explain import explain
+    from pipeline.export.load import Source, load
+
+    deployable = load(Source(options.model))
+    probabilities = explain(deployable, options.image, options.out)
+    best = int(probabilities.argmax())
+    print(f"{options.image}: {deployable.class_names[best]}, {probabilities[best]:.1%}\nWritten: {options.out}")
+    return OK

@@ -1,0 +1,236 @@
+"""The picture of the course notes, live: one image on its way through a network, drawn for a slide of 1920x1080."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+from numpy.typing import NDArray
+
+from pipeline import artifacts
+from pipeline.export.deployable import Deployable
+from pipeline.stages import TIMES, Stage, stages
+from runtime.image import ImageSource, load_square
+from runtime.spec import ModelSpec
+
+WIDTH, HEIGHT = 1920, 1080
+PAPER, INK, FAINT, ACCENT, BAR = "#ffffff", "#16202a", "#66727f", "#d9482b", "#9db4c9"
+COLOURS = "inferno"
+
+MARGIN, GAP, COLUMN, BARS_WIDTH = 70, 76, 36, 440
+"""Left and right of all, between stages, a vector's width, and what the class probabilities take."""
+
+MIDDLE, LABEL_TOP, TILES_TOP = 405, 650, 790
+"""From the top: the line on which the stages are centred, their labels, the maps shown singly."""
+
+INPUT_SIZE, MAX_GROWTH = 300, 1.15
+SIZE_POWER = 0.6
+"""Drawn size goes with side ** this: at 1 the 4x4 maps of a 32x32 image would be specks."""
+
+RISE = 0.7
+"""How much a stack rises while it goes back to the right."""
+
+SHOWN_MAPS, TILE_GAP, TILES_WIDTH = 9, 6, 235
+BARS, BAR_STEP, BAR_LENGTH = 10, 48, 150
+NAME_WIDTH, NAME_LETTERS = 205, 16
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Where a stack of maps stands: left edge, size of a map, shift of the hindmost map to the right and up."""
+
+    left: float
+    size: float
+    depth: float
+
+    @property
+    def right(self) -> float:
+        return self.left + self.size + self.depth
+
+
+def explain(deployable: Deployable, image: ImageSource, out: Path) -> NDArray[np.float32]:
+    """Draw what a network makes of one image, as PNG.
+
+    Args:
+        deployable: the network; its stages must lie open, see ``stages``.
+        image: anything that ``load_square`` takes.
+        out: the PNG to write.
+
+    Returns:
+        The class probabilities, float32 (C,).
+
+    Raises:
+        ImageError: the image cannot be read.
+        ExplainError: the network has no feature maps to show.
+    """
+    pixels = load_square(image, ModelSpec(deployable.side, deployable.class_names))
+    shown = stages(deployable, pixels)
+    probabilities: NDArray[np.float32] = deployable.probabilities(pixels[np.newaxis])[0]
+    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor=PAPER)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0))
+    axes.axis("off")
+    _draw(axes, deployable, pixels, shown, probabilities)
+    with artifacts.atomic_path(out) as temporary:
+        figure.savefig(temporary, format="png", dpi=100, facecolor=PAPER)
+    return probabilities
+
+
+def _draw(
+    axes: Any, deployable: Deployable, pixels: NDArray[np.uint8], shown: list[Stage], probabilities: NDArray[np.float32]
+) -> None:
+    _title(axes, deployable, probabilities)
+    maps = [stage for stage in shown if stage.values.ndim == 3]
+    vectors = [stage for stage in shown if stage.values.ndim == 1]
+    image, *stacks = _arrange(deployable.side, maps, len(vectors))
+    _put(axes, pixels, _Square(image.left, MIDDLE - image.size / 2, image.size))
+    _label(axes, image, TIMES.join(map(str, pixels.shape)), ("image",))
+    note = f"the {SHOWN_MAPS} strongest\nmaps, bright\nwhere they\nanswer"
+    axes.text(image.left, TILES_TOP, note, fontsize=15, color=FAINT, va="top", linespacing=1.4)
+    left = image.right
+    for stack, stage in zip(stacks, maps, strict=True):
+        _draw_stack(axes, stack, stage)
+        _arrow(axes, left, stack.left)
+        _label(axes, stack, stage.shape, stage.steps)
+        _draw_tiles(axes, stack, stage)
+        left = stack.right
+    for stage in vectors:
+        column = _Stack(left + GAP, COLUMN, 0)
+        _draw_vector(axes, column, stage)
+        _arrow(axes, left, column.left)
+        _label(axes, column, stage.shape, stage.steps)
+        left = column.right
+    _arrow(axes, left, left + GAP)
+    _draw_bars(axes, left + GAP, deployable.class_names, probabilities)
+
+
+def _title(axes: Any, deployable: Deployable, probabilities: NDArray[np.float32]) -> None:
+    best = int(probabilities.argmax())
+    answer = f"{deployable.class_names[best]}, {probabilities[best]:.0%}"
+    axes.text(MARGIN, 66, answer, fontsize=34, fontweight="bold", color=ACCENT, va="center")
+    size = f"{deployable.model.count_params():,} parameters"
+    axes.text(WIDTH - MARGIN, 66, size, fontsize=19, color=FAINT, va="center", ha="right")
+
+
+def _arrange(side: int, maps: list[Stage], vector_count: int) -> list[_Stack]:
+    """The input and every stack of maps from left to right, in the width that vectors and bars leave."""
+    sizes = [INPUT_SIZE, *(INPUT_SIZE * (stage.values.shape[0] / side) ** SIZE_POWER for stage in maps)]
+    depths = [0.0, *(24 * stage.values.shape[2] ** 0.5 for stage in maps)]
+    room = WIDTH - 2 * MARGIN - BARS_WIDTH - (GAP + COLUMN) * vector_count - GAP
+    scale = min(MAX_GROWTH, (room - GAP * len(maps)) / (sum(sizes) + sum(depths)))
+    left, stacks = float(MARGIN), []
+    for size, depth in zip(sizes, depths, strict=True):
+        stacks.append(_Stack(left, size * scale, depth * scale))
+        left = stacks[-1].right + GAP
+    return stacks
+
+
+def _brightness(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Activations as 0-1; the same for all maps of a stage, so that strong maps look strong."""
+    low, high = min(float(values.min()), 0.0), float(np.percentile(values, 99.5))
+    return np.asarray(np.clip((values - low) / max(high - low, 1e-6), 0, 1), np.float32)
+
+
+def _by_strength(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Channels, the strongest first."""
+    return np.argsort(-np.abs(values).mean(axis=(0, 1)), kind="stable")
+
+
+@dataclass(frozen=True)
+class _Square:
+    """Where one picture stands; ``edge`` is the width of its border, ``order`` says what it covers."""
+
+    left: float
+    top: float
+    size: float
+    edge: float = 1.0
+    order: float = 2.0
+
+
+def _put(axes: Any, picture: NDArray[Any], place: _Square) -> None:
+    left, top, size = place.left, place.top, place.size
+    axes.imshow(
+        picture, extent=(left, left + size, top + size, top), cmap=COLOURS, vmin=0, vmax=1,
+        interpolation="nearest", zorder=place.order, aspect="auto",
+    )  # fmt: skip
+    frame = Rectangle((left, top), size, size, fill=False, edgecolor=PAPER, linewidth=place.edge)
+    frame.set_zorder(place.order + 0.001)
+    axes.add_patch(frame)
+
+
+def _draw_stack(axes: Any, stack: _Stack, stage: Stage) -> None:
+    """All maps one behind the other, the strongest in front."""
+    brightness = _brightness(stage.values)
+    order = _by_strength(stage.values)
+    steps = max(len(order) - 1, 1)
+    edge = min(1.0, 0.16 * stack.depth / steps)
+    top = MIDDLE - stack.size / 2 + stack.depth * RISE / 2
+    for position, channel in enumerate(order):
+        shift = stack.depth * position / steps
+        place = _Square(stack.left + shift, top - RISE * shift, stack.size, edge, 3 - 0.9 * position / steps)
+        _put(axes, brightness[:, :, channel], place)
+
+
+def _draw_tiles(axes: Any, stack: _Stack, stage: Stage) -> None:
+    """The strongest maps once more, side by side, below their stack."""
+    brightness = _brightness(stage.values)
+    columns = int(np.ceil(SHOWN_MAPS**0.5))
+    width = min(stack.right - stack.left, TILES_WIDTH)
+    size = (width - TILE_GAP * (columns - 1)) / columns
+    for position, channel in enumerate(_by_strength(stage.values)[:SHOWN_MAPS]):
+        row, column = divmod(position, columns)
+        left = stack.left + column * (size + TILE_GAP)
+        _put(axes, brightness[:, :, channel], _Square(left, TILES_TOP + row * (size + TILE_GAP), size))
+
+
+def _draw_vector(axes: Any, column: _Stack, stage: Stage) -> None:
+    """A vector as a tall column of cells."""
+    cells = _brightness(stage.values)
+    across = max(1, round((len(cells) * column.size / 420) ** 0.5))
+    rows = int(np.ceil(len(cells) / across))
+    grid = np.zeros(rows * across, np.float32)
+    grid[: len(cells)] = cells
+    axes.imshow(
+        grid.reshape(rows, across), extent=(column.left, column.right, MIDDLE + 210, MIDDLE - 210), cmap=COLOURS,
+        vmin=0, vmax=1, interpolation="nearest", aspect="auto", zorder=2,
+    )  # fmt: skip
+
+
+def _label(axes: Any, stack: _Stack, shape: str, steps: tuple[str, ...]) -> None:
+    centre = (stack.left + stack.right) / 2
+    axes.text(centre, LABEL_TOP, shape, fontsize=21, fontweight="bold", color=INK, ha="center", va="top")
+    axes.text(
+        centre, LABEL_TOP + 38, "\n".join(steps), fontsize=14, color=FAINT, ha="center", va="top", linespacing=1.3
+    )
+
+
+def _arrow(axes: Any, start: float, end: float) -> None:
+    ends = ((start + 12, MIDDLE), (end - 12, MIDDLE))
+    axes.add_patch(FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=22, color=FAINT, linewidth=2))
+
+
+def _draw_bars(axes: Any, left: float, class_names: tuple[str, ...], probabilities: NDArray[np.float32]) -> None:
+    """The most probable classes, best first."""
+    order = np.argsort(-probabilities, kind="stable")[:BARS]
+    top = MIDDLE - BAR_STEP * len(order) / 2
+    for position, label in enumerate(order):
+        y = top + BAR_STEP * (position + 0.5)
+        first = position == 0
+        colour, weight = (INK, "bold") if first else (FAINT, "normal")
+        axes.text(
+            left + NAME_WIDTH, y, _shortened(class_names[label]), fontsize=19, fontweight=weight, color=colour,
+            ha="right", va="center",
+        )  # fmt: skip
+        length = max(BAR_LENGTH * float(probabilities[label]), 2)
+        axes.add_patch(
+            Rectangle((left + NAME_WIDTH + 13, y - 14), length, 28, color=ACCENT if first else BAR, linewidth=0)
+        )
+        axes.text(
+            left + NAME_WIDTH + 21 + length, y, f"{probabilities[label]:.1%}", fontsize=16, va="center", color=INK
+        )
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= NAME_LETTERS else f"{name[: NAME_LETTERS - 1]}…"

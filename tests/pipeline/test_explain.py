@@ -1,0 +1,80 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+
+from pipeline.errors import ExplainError
+from pipeline.explain import explain
+from pipeline.export.deployable import Deployable
+from pipeline.models import build
+from pipeline.stages import stages
+
+TEN = tuple("abcdefghij")
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def notes():
+    keras.utils.set_random_seed(0)
+    return Deployable(build("notes"), TEN)
+
+
+def test_stages_of_the_notes_are_those_of_the_notes(notes, pixels):
+    shown = stages(notes, pixels)
+    assert [stage.values.shape for stage in shown] == [(16, 16, 16), (8, 8, 32), (4, 4, 64), (500,)]
+    assert shown[0].shape == "16\N{MULTIPLICATION SIGN}16\N{MULTIPLICATION SIGN}16"
+    assert [len(stage.steps) for stage in shown] == [2, 2, 2, 1]
+    assert shown[-1].steps == ("dense",)
+
+
+def test_stages_hold_what_the_layers_compute(notes, pixels):
+    shown = stages(notes, pixels)
+    x = notes.scaling(pixels[np.newaxis])
+    for layer in notes.model.layers:
+        x = layer(x)
+        for stage in shown:
+            if stage.name == layer.name:
+                assert np.abs(np.asarray(x)[0] - stage.values).max() <= 1e-5
+    assert {stage.name for stage in shown} <= {layer.name for layer in notes.model.layers}
+
+
+def test_a_network_without_pooling_is_shown_by_size(pixels):
+    shown = stages(Deployable(build("resnet8"), TEN), pixels)
+    assert [stage.values.shape for stage in shown] == [(32, 32, 16), (16, 16, 32), (8, 8, 64), (64,)]
+    assert shown[0].steps[0].startswith("3 ")  # three convolutions in the stem and the first stack
+
+
+def test_of_many_poolings_a_few_are_shown(pixels):
+    stack = [keras.Input((32, 32, 3))]
+    for _ in range(5):
+        stack += [layers.Conv2D(4, 3, padding="same"), layers.MaxPooling2D(2)]
+    model = keras.Sequential([*stack, layers.Flatten(), layers.Dense(10, activation="softmax")])
+    assert [stage.values.shape[0] for stage in stages(Deployable(model, TEN), pixels)] == [16, 8, 2, 1]
+
+
+def test_a_network_without_maps_is_refused(pixels):
+    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(10, activation="softmax")])
+    with pytest.raises(ExplainError, match="no layer with feature maps"):
+        stages(Deployable(model, TEN), pixels)
+
+
+def test_the_picture_fills_a_slide_and_shows_the_image(notes, pixels, tmp_path):
+    picture = np.full_like(pixels, (0, 200, 0))
+    out = tmp_path / "new" / "explained.png"
+    probabilities = explain(notes, picture, out)
+    assert np.abs(probabilities - notes.probabilities(picture[np.newaxis])[0]).max() <= 1e-6
+    with Image.open(out) as drawn:
+        assert drawn.size == (1920, 1080)
+        assert drawn.convert("RGB").getpixel((150, 405)) == (0, 200, 0)
+
+
+def test_the_picture_depends_on_the_image(notes, pixels, tmp_path):
+    for name, picture in (("a", pixels), ("b", pixels[::-1]), ("c", pixels)):
+        explain(notes, np.ascontiguousarray(picture), tmp_path / f"{name}.png")
+    first, other, again = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert first == again != other
