@@ -8,6 +8,7 @@ from importlib import import_module
 
 from runtime.commands import INTERRUPTED, OK, UNUSABLE
 from runtime.errors import EdgecnnError
+from runtime.quiet import native_stderr_hidden_throughout
 
 COMMANDS = {
     "classify": "name what each image shows",
@@ -63,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names can be any bytes
         options = parse(sys.argv[1:] if arguments is None else arguments)
-        status: int = options.run(options)
+        with native_stderr_hidden_throughout():
+            status: int = options.run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:

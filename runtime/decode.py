@@ -5,18 +5,23 @@ first bytes choose one decoder, which alone is imported.
 """
 
 import io
+import os
+import stat
 from importlib import import_module
 from typing import BinaryIO, Literal
 
 from PIL import ImageFile
 
-from runtime.errors import ImageDecodeError
+from runtime.errors import ImageDecodeError, ImageFileNotFoundError
 
 MAX_PIXELS = 2**28
 """Larger images are refused before their memory is taken; the largest phone sensors have 200 million pixels."""
 
 MAX_DECODED_PIXELS = 89_478_485
 """The same for what a decoder writes, which is all of an image unless it is a JPEG (Pillow's own bound)."""
+
+MAX_SCANS = 100
+"""A progressive JPEG may repeat its scans without end, and each costs time for all pixels; encoders write about ten."""
 
 MAX_PIPE_BYTES = 2**28
 """At most this much is read from what cannot seek."""
@@ -34,6 +39,21 @@ _FORMATS = (
 )
 _AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
 _ORIENTATION_TAG = 0x0112
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file that has an end: no device, whose bytes never stop, and no pipe, whose first may never come.
+
+    Raises:
+        ImageFileNotFoundError: something else.
+        OSError, ValueError: it cannot be opened.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise ImageFileNotFoundError(f"{os.fspath(path)}: a device or pipe; expected an image file, or give its bytes")
 
 
 def open_image(source: bytes | BinaryIO) -> ImageFile.ImageFile:
@@ -64,11 +84,23 @@ def decode(image: ImageFile.ImageFile, scale: int) -> None:
         Exception: whatever Pillow raises on damaged data.
     """
     width, height = image.size
+    _refuse_endless_scans(image)
     if scale > 1:
         image.draft(None, (width // scale, height // scale))
     # The decoder of progressive files gathers the coefficients of all pixels first.
     _refuse_beyond(MAX_DECODED_PIXELS, *((width, height) if "progressive" in image.info else image.size))
     image.load()
+
+
+def _refuse_endless_scans(image: ImageFile.ImageFile) -> None:
+    if "progressive" not in image.info or image.fp is None:
+        return
+    position = image.fp.tell()
+    image.fp.seek(0)
+    scans = image.fp.read(MAX_PIPE_BYTES).count(b"\xff\xda")
+    image.fp.seek(position)
+    if scans > MAX_SCANS:
+        raise ImageDecodeError(f"a progressive JPEG of {scans} scans, at most {MAX_SCANS} are decoded: save it anew")
 
 
 def _refuse_beyond(most: int, width: int, height: int) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runtime.colour import resizable, to_rgb
-from runtime.decode import MAX_DECODED_PIXELS, MAX_PIXELS, decode, exif_orientation, open_image
+from runtime.decode import MAX_DECODED_PIXELS, MAX_PIXELS, decode, exif_orientation, open_image, open_regular
 from runtime.errors import ImageDecodeError, ImageError, ImageFileNotFoundError
 from runtime.quiet import warnings_hidden
 from runtime.spec import ModelSpec
@@ -64,7 +64,7 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
                 array = _from_array(image)
                 return _to_square(array, _Plan.of(array, spec), spec)
             if isinstance(image, str | os.PathLike):
-                with open(image, "rb") as file:  # noqa: PTH123 - strings too
+                with open_regular(image) as file:
                     return _decode(file, spec)
             if isinstance(image, bytes) or hasattr(image, "read"):
                 return _decode(image, spec)

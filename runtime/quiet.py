@@ -47,3 +47,21 @@ def warnings_hidden() -> Iterator[None]:
         yield
     finally:
         _this_thread.silent = False
+
+
+@contextmanager
+def native_stderr_hidden_throughout() -> Iterator[None]:
+    """Discard what C code (libtiff …) prints during a whole command, while ``sys.stderr`` still shows.
+
+    Moves the process's file descriptors, so it is for command lines alone.
+    """
+    if sys.stderr is None or sys.stderr is not sys.__stderr__:  # redirected within Python: not ours to move
+        yield
+        return
+    shown = os.dup(2)
+    with native_stderr_hidden(), os.fdopen(shown, "w", buffering=1, errors="backslashreplace") as stream:
+        sys.stderr = stream
+        try:
+            yield
+        finally:
+            sys.stderr = sys.__stderr__

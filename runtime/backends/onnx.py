@@ -38,7 +38,12 @@ class OnnxBackend:
         options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(
+                content,
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # it would print and try a damaged file a second time
+            )
             metadata = session.get_modelmeta().custom_metadata_map
             self.inputs = tuple(_tensor(entry) for entry in session.get_inputs())
             self.outputs = tuple(_tensor(entry) for entry in session.get_outputs())

@@ -1,0 +1,64 @@
+"""``python -m fuzz``: damage image and model files by the thousand; exit status 1 when one is not dealt with."""
+
+import argparse
+import importlib.util
+import sys
+import time
+from pathlib import Path
+
+from fuzz.bombs import BOMBS, thin_pictures
+from fuzz.campaign import Findings, mutated_images, mutated_models, run, truncated_images
+from fuzz.sandbox import ROOT, Sandbox
+
+REFERENCE = ROOT / "artifacts" / "reference"
+
+
+def main() -> int:
+    """Run all campaigns and print what became of the files."""
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
+    parser.add_argument("--images", type=int, default=20_000, help="mutated image files (default: 20000)")
+    parser.add_argument("--models", type=int, default=1_000, help="mutants of each model file (default: 1000)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, other mutants (default: 0)")
+    parser.add_argument("--keep", type=Path, default=ROOT / "artifacts" / "build" / "fuzz", help="folder for faults")
+    options = parser.parse_args()
+    engines = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
+    models = [
+        path
+        for path in sorted(REFERENCE.glob("model_*.*"))
+        if path.suffix in engines and importlib.util.find_spec(engines[path.suffix])
+    ]
+    campaigns = {
+        "bombs and thin pictures": [
+            *((name, build(), ".img") for name, build in BOMBS.items()),
+            *((name, content, ".img") for name, content in thin_pictures().items()),
+        ],
+        "image files cut off at every byte": truncated_images(longest=1500),
+        "mutated image files": mutated_images(options.images, options.seed),
+        "mutated model files": mutated_models(models, options.models, options.seed),
+    }
+    faults = 0
+    with Sandbox(REFERENCE / "model_int8.onnx") as sandbox:
+        for name, files in campaigns.items():
+            start = time.monotonic()
+            findings = run(sandbox, files, _progress)
+            total = sum(findings.outcomes.values())
+            print(f"\r{total:,} {name} in {time.monotonic() - start:.0f} s: {findings}", flush=True)
+            faults += len(findings.faults)
+            _keep(findings, options.keep)
+    print(f"{faults} faults" + (f", kept in {options.keep}" if faults else ""))
+    return 1 if faults else 0
+
+
+def _progress(done: int) -> None:
+    if done % 500 == 0 and sys.stderr.isatty():
+        print(f"\r{done:,}", end="", file=sys.stderr, flush=True)
+
+
+def _keep(findings: Findings, folder: Path) -> None:
+    for name, _, content in findings.faults:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name.replace(" ", "_").replace(",", "")).write_bytes(content)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Mutated files by the thousand through the sandbox, and what became of them."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fuzz.mutate import mutate
+from fuzz.sandbox import Sandbox, Verdict
+from fuzz.seeds import image_seeds
+from runtime.backends.seal import MARKER, seal
+
+MEMORY_MIB = 512
+"""What one picture may take at its peak."""
+SECONDS = 5.0
+
+
+@dataclass
+class Findings:
+    """Outcomes with their counts, the files that went wrong, and the most that any took."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    faults: list[tuple[str, Verdict, bytes]] = field(default_factory=list)
+    mebibytes: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        lines = [", ".join(f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common())]
+        lines += [f"most for one file: {self.mebibytes} MiB, {self.seconds:.2f} s"]
+        lines += [f"FAULT {name}: {verdict.outcome}, {verdict.fault}" for name, verdict, _ in self.faults[:20]]
+        return "\n".join(lines)
+
+
+def mutated_images(count: int, seed: int) -> Iterator[tuple[str, bytes, str]]:
+    """Name, content and suffix of each."""
+    seeds, random_ = image_seeds(), random.Random(seed)  # noqa: S311
+    names, pool = list(seeds), list(seeds.values())
+    for number in range(count):
+        name = names[number % len(names)]
+        yield f"{name}_{number}", mutate(seeds[name], pool, random_), ".img"
+
+
+def truncated_images(longest: int) -> Iterator[tuple[str, bytes, str]]:
+    """Every beginning of every seed of at most ``longest`` bytes."""
+    for name, content in image_seeds().items():
+        if len(content) <= longest:
+            yield from ((f"{name}_{length}", content[:length], ".img") for length in range(len(content)))
+
+
+def mutated_models(paths: Iterable[Path], count: int, seed: int) -> Iterator[tuple[str, bytes, str]]:
+    """``count`` of each file."""
+    random_ = random.Random(seed)  # noqa: S311 - mutants, no secrets
+    for path in paths:
+        content = sealed(path)
+        for number in range(count):
+            yield f"{path.stem}_{number}", mutate(content, [content], random_), path.suffix
+
+
+def sealed(path: Path) -> bytes:
+    """A model file's content, sealed if it was not yet."""
+    content = path.read_bytes()
+    return content if MARKER in content else seal(content)
+
+
+def run(
+    sandbox: Sandbox,
+    files: Iterable[tuple[str, bytes, str]],
+    progress: Callable[[int], None] = lambda _: None,
+) -> Findings:
+    """Open every file and collect."""
+    findings = Findings()
+    for number, (name, content, suffix) in enumerate(files):
+        verdict = sandbox.open(content, suffix)
+        fault = verdict.fault
+        if fault is None and verdict.mebibytes > MEMORY_MIB:
+            fault = f"took {verdict.mebibytes} MiB"
+        if fault is None and number and verdict.seconds > SECONDS:  # the first waits for the child's start
+            fault = f"took {verdict.seconds:.1f} s"
+        if fault:
+            findings.faults.append((name, Verdict(verdict.outcome, fault, verdict.mebibytes, verdict.seconds), content))
+        findings.outcomes[verdict.outcome if verdict.outcome[0].isupper() or verdict.fault else "answered"] += 1
+        findings.mebibytes = max(findings.mebibytes, verdict.mebibytes)
+        if number:
+            findings.seconds = max(findings.seconds, verdict.seconds)
+        progress(number + 1)
+    return findings

@@ -1,0 +1,96 @@
+"""The process that opens hostile files: ``python child.py MODEL ADDRESS_SPACE_BYTES``.
+
+Reads files from stdin, each as one line of JSON (``suffix``, ``size``) and its bytes; answers each with one line of
+JSON: ``outcome`` (a class name, or the name of a typed error), ``fault`` (why that will not do, or ``null``) and
+``mebibytes`` (what the process grew by at its peak). Linux only.
+"""
+
+import json
+import os
+import re
+import resource
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from runtime import Classifier, EdgecnnError
+from runtime.quiet import native_stderr_hidden_throughout
+
+MODEL_SUFFIXES = (".onnx", ".tflite")
+REPLIES = os.fdopen(os.dup(1), "w", buffering=1)
+BLACK = np.zeros((1, 32, 32, 3), np.uint8)
+
+
+def main() -> None:
+    model, address_space = sys.argv[1], int(sys.argv[2])
+    classifier = Classifier(model)
+    _warm_up(classifier)
+    used = _kibibytes("VmSize") * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (used + address_space,) * 2)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+        with native_stderr_hidden_throughout():  # as in the command line
+            _serve(classifier, Path(folder), said)
+
+
+def _serve(classifier: Classifier, folder: Path, said: IO[bytes]) -> None:
+    while header := sys.stdin.buffer.readline():
+        entry = json.loads(header)
+        path = folder / f"file{entry['suffix']}"
+        path.write_bytes(sys.stdin.buffer.read(entry["size"]))
+        REPLIES.write(json.dumps(_judge(classifier, path, said)) + "\n")
+
+
+def _warm_up(classifier: Classifier) -> None:
+    """Let everything that is loaded at first use be loaded before the limit."""
+    from PIL import Image
+
+    Image.init()
+    classifier.classify(Image.new("RGB", (40, 40)))
+
+
+def _kibibytes(name: str) -> int:
+    found = re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1])
+
+
+def _judge(classifier: Classifier, path: Path, said: IO[bytes]) -> dict[str, str | int | None]:
+    said.seek(0)
+    said.truncate()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _kibibytes("VmRSS")
+    fault = None
+    with warnings.catch_warnings(record=True) as warned:
+        try:
+            if path.suffix in MODEL_SUFFIXES:
+                Classifier(path).predict(BLACK)
+                outcome = "classifies"
+            else:
+                outcome = classifier.classify(path).label
+        except EdgecnnError as error:
+            outcome = type(error).__name__
+            if isinstance(error.__cause__, MemoryError):
+                fault = "took memory beyond the limit"
+            elif not str(error):
+                fault = "an error that says nothing"
+        except BaseException as error:  # noqa: BLE001 - that is what is looked for
+            outcome = type(error).__name__
+            fault = f"not one of ours: {error}"
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if warned:
+        fault = f"warned: {warned[0].message}"
+    said.seek(0)
+    if text := said.read(300):
+        fault = f"printed: {text!r}"
+    return {"outcome": outcome, "fault": fault, "mebibytes": (_kibibytes("VmHWM") - before) // 1024}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""Bad input in bulk: a result or a typed error, in bounded time and memory. ``make fuzz`` tries ten times more."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fuzz.bombs import BOMBS, thin_pictures
+from fuzz.campaign import mutated_images, mutated_models, run, truncated_images
+from fuzz.sandbox import ROOT, Sandbox
+from fuzz.seeds import image_seeds
+from runtime import Classifier, EdgecnnError, ImageError, ModelError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox reads /proc")
+HAS_LITERT = importlib.util.find_spec("ai_edge_litert") is not None
+SLOW = 20.0
+
+
+@pytest.fixture(scope="module")
+def sandbox(reference):
+    with Sandbox(reference / "model_int8.onnx") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def classifier(reference):
+    return Classifier(reference / "model_int8.onnx")
+
+
+def call(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "runtime", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SLOW,
+        cwd=ROOT,
+        **options,
+    )
+
+
+def assert_no_faults(findings):
+    assert not findings.faults, str(findings)
+
+
+def test_every_seed_is_dealt_with(sandbox):
+    findings = run(sandbox, ((name, content, ".img") for name, content in image_seeds().items()))
+    assert_no_faults(findings)
+    assert findings.outcomes["answered"] > 40
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_before_their_memory_and_time_are_taken(sandbox, name):
+    sandbox.open(b"")  # the child has started
+    verdict = sandbox.open(BOMBS[name]())
+    assert verdict.fault is None, verdict
+    assert verdict.mebibytes <= 64, verdict
+    assert verdict.seconds < 2, verdict
+    if "frames" not in name and "profile" not in name and "text" not in name and "data" not in name:
+        assert verdict.outcome == "ImageDecodeError", verdict
+
+
+@pytest.mark.parametrize("name", thin_pictures())
+def test_pictures_one_pixel_wide_or_high_are_answered(sandbox, name):
+    verdict = sandbox.open(thin_pictures()[name])
+    assert verdict.fault is None, verdict
+    assert not verdict.outcome.endswith("Error"), verdict
+    assert verdict.mebibytes <= 64, verdict
+
+
+@pytest.mark.slow
+def test_mutated_images(sandbox):
+    findings = run(sandbox, mutated_images(2_000, seed=1))
+    assert_no_faults(findings)
+    assert findings.outcomes["answered"] > 300  # mutants that all break in the header would try nothing
+    assert findings.outcomes["ImageDecodeError"] > 300
+
+
+@pytest.mark.slow
+def test_images_cut_off_at_every_byte(sandbox):
+    assert_no_faults(run(sandbox, truncated_images(longest=600)))
+
+
+@pytest.mark.parametrize("name", ["model_int8.onnx", "model_int8.tflite"])
+def test_mutated_models(sandbox, reference, name):
+    if name.endswith(".tflite") and not HAS_LITERT:
+        pytest.skip("LiteRT is not installed")
+    findings = run(sandbox, mutated_models([reference / name], 150, seed=2))
+    assert_no_faults(findings)
+    assert findings.outcomes["ModelDigestError"] > 50
+
+
+@pytest.fixture
+def oddities(tmp_path):
+    """What is no regular file, and regular files that are no image."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty").touch()
+    (tmp_path / "text").write_text("no image\n" * 50)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    devices = [Path(name) for name in ("/dev/zero", "/dev/full", "/dev/null", "/dev/random", "/dev/tty")]
+    return [
+        *sorted(tmp_path.iterdir()),
+        *(path for path in devices if path.exists()),
+        tmp_path / "a\0b",
+        tmp_path / ("x" * 300),
+    ]
+
+
+def test_what_is_no_image_file_is_a_typed_error_at_once(oddities, reference, classifier):
+    for path in oddities:
+        with pytest.raises(ImageError):
+            classifier.classify(path)
+    paths = [path for path in oddities if "\0" not in str(path)]
+    done = call("classify", reference / "model_int8.onnx", *paths)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == len(paths)
+
+
+def test_what_is_no_model_file_is_a_typed_error_at_once(oddities, tmp_path):
+    for suffix in (".onnx", ".tflite"):
+        for path in oddities:
+            link = tmp_path / f"link{suffix}"
+            link.unlink(missing_ok=True)
+            if "\0" not in str(path):
+                link.symlink_to(path)
+            with pytest.raises(ModelError):
+                Classifier(link)
+        done = call("classify", link, "photo.jpg")
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1
+
+
+def test_the_command_line_prints_a_line_a_file_and_nothing_else(reference, tmp_path):
+    for name, content, _ in mutated_images(300, seed=3):
+        (tmp_path / f"{name}.jpg").write_bytes(content)
+    done = call("classify", reference / "model_int8.onnx", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 300
+    assert "Traceback" not in done.stdout
+
+
+def test_a_full_disk_ends_quietly(reference, tmp_path):
+    (tmp_path / "photo.png").write_bytes(image_seeds()["png"])
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "runtime", "classify", reference / "model_int8.onnx", tmp_path / "photo.png"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=SLOW,
+            cwd=ROOT,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_random_bytes_as_everything(classifier):
+    for length in (0, 1, 2, 4, 8, 100, 10_000):
+        with pytest.raises(EdgecnnError):
+            classifier.classify(os.urandom(length))
