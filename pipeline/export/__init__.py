@@ -13,7 +13,7 @@ from pipeline.data import samples
 from pipeline.data.dataset import Dataset
 from pipeline.errors import ExportError
 from pipeline.export import onnx, tflite
-from pipeline.export.load import Source, load
+from pipeline.export.load import Source, keras_bytes, load
 from runtime.spec import ModelSpec
 
 TOOLS = ("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert", "numpy", "pillow")
@@ -41,7 +41,7 @@ def export(source: Source, out: Path, calibration: Dataset | None = None) -> dic
             f"{source.path} takes {side}x{side} images of {', '.join(class_names)}; the calibration images are "
             f"{calibration.side}x{calibration.side} of {', '.join(calibration.class_names)}"
         )
-    keras_content = source.path.read_bytes()
+    keras_content = keras_bytes(source.path, deployable.model)
     provenance = {"keras_sha256": sha256(keras_content), "calibration_sha256": calibration.digest}
 
     def spec(precision: str) -> ModelSpec:

@@ -1,16 +1,22 @@
 """Reading what a person calls "my model": every way it can be unfit is one clear line, and no code of it runs."""
 
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from pipeline import artifacts
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export.deployable import Deployable
+from pipeline.export.foreign_code import refuse_foreign_code
 from pipeline.export.scaling import UNIT_SCALING, PixelScaling
+from pipeline.quiet import log_hidden
+
+MIN_SIDE, MAX_SIDE = 16, 256
 
 
 @dataclass(frozen=True)
@@ -35,28 +41,67 @@ def load_model(path: Path) -> keras.Model:
     """Read a Keras image classifier without running any code of its own.
 
     Raises:
-        ExportError: not a Keras file, custom code inside, or not one square image in and one class vector out.
+        ExportError: not a Keras file, custom code inside, weights that are no numbers, or not one square RGB image in
+            and one class vector out.
     """
-    if not path.is_file():
-        raise ExportError(f"{path}: no such file; expected a .keras file as python -m pipeline train writes it")
+    refuse_foreign_code(path)
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        with log_hidden():
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parsers raise
-        raise ExportError(
-            f"{path}: not a Keras model that can be loaded safely ({str(error).splitlines()[0]})"
-        ) from error
-    inputs, outputs = model.input_shape, model.output_shape
-    if (
-        not isinstance(inputs, tuple)
-        or len(inputs) != 4
-        or inputs[1] != inputs[2]
-        or inputs[3] != 3
-        or inputs[1] is None
-    ):
-        raise ExportError(f"{path}: expected one input (None, S, S, 3), got {inputs}")
-    if not isinstance(outputs, tuple) or len(outputs) != 2:
-        raise ExportError(f"{path}: expected one output (None, classes), got {outputs}")
+        raise ExportError(f"{path}: not a Keras model that can be loaded safely ({_first_line(error)})") from error
+    _check_shapes(path, model)
+    for variable in model.weights:
+        if not np.isfinite(np.asarray(variable)).all():
+            raise ExportError(f"{path}: the weights {variable.path} are not all finite numbers; train the model again")
     return model
+
+
+def _check_shapes(path: Path, model: keras.Model) -> None:
+    if not getattr(model, "inputs", None):
+        raise ExportError(f"{path}: the model does not say which images it takes; begin it with keras.Input((S, S, 3))")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ExportError(
+            f"{path}: expected one input and one output, got {len(model.inputs)} and {len(model.outputs)}"
+        )
+    shape, answer = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
+    if len(shape) != 4 or shape[3] != 3:
+        raise ExportError(f"{path}: expected RGB images (None, S, S, 3), the model takes {shape}")
+    if None in shape[1:3]:
+        raise ExportError(
+            f"{path}: the model takes images of any size {shape}; fix its side with keras.Input((S, S, 3))"
+        )
+    if shape[1] != shape[2]:
+        raise ExportError(f"{path}: expected square images, the model takes {shape[1]} x {shape[2]} pixels")
+    if not MIN_SIDE <= shape[1] <= MAX_SIDE:
+        raise ExportError(f"{path}: images of {MIN_SIDE} to {MAX_SIDE} pixels a side are exported, not of {shape[1]}")
+    if len(answer) != 2 or answer[1] is None or answer[1] < 2:
+        raise ExportError(f"{path}: expected one vector of two classes or more (None, C), the model gives {answer}")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def read_class_list(path: Path) -> tuple[str, ...]:
+    """Class names out of a text file, one a line, in the order of the model's outputs.
+
+    Raises:
+        ExportError: not readable, an empty line between names, or a name that stands twice.
+    """
+    try:
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(
+            f"{path}: no readable list of classes ({error}); expected UTF-8 text, a name a line"
+        ) from error
+    if not all(names):
+        raise ExportError(f"{path}: line {names.index('') + 1} is empty; expected a class name a line")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ExportError(f"{path}: names {twice!r} twice; every class needs a name of its own")
+    return names
 
 
 def read_class_names(model_path: Path, class_count: int) -> tuple[str, ...]:
@@ -69,7 +114,9 @@ def read_class_names(model_path: Path, class_count: int) -> tuple[str, ...]:
     try:
         names = tuple(json.loads(path.read_text(encoding="utf-8"))["class_names"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"{path}: no class names there ({error}); keep history.json beside the model") from error
+        raise ExportError(
+            f"{path}: no class names there ({error}); keep history.json beside the model, or give --classes"
+        ) from error
     if len(names) != class_count:
         raise ExportError(f"{path} names {len(names)} classes, {model_path} has {class_count}")
     return names
@@ -97,9 +144,22 @@ def load(source: Source) -> Deployable:
         ExportError: the model or its class names are unusable.
     """
     model = load_model(source.path)
-    names = source.class_names or read_class_names(source.path, int(model.output_shape[-1]))
+    class_count = int(model.output_shape[-1])
+    names = source.class_names or read_class_names(source.path, class_count)
+    if len(names) != class_count:
+        raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
     temperature = read_temperature(source.path) if source.temperature is None else source.temperature
     return Deployable(model, names, source.scaling, temperature)
+
+
+def keras_bytes(path: Path, model: keras.Model) -> bytes:
+    """The model as a ``.keras`` file: as it stands, or saved anew from the legacy format."""
+    if path.suffix == ".keras":
+        return path.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        modern = Path(folder) / artifacts.MODEL_KERAS
+        model.save(modern)
+        return modern.read_bytes()
 
 
 def load_exported(folder: Path) -> Deployable:

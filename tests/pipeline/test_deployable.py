@@ -1,0 +1,106 @@
+"""The reference: scaling, softmax and temperature as the device computes them."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipeline.errors import ExportError
+from pipeline.export.deployable import Deployable
+from pipeline.export.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+
+RANDOM = np.random.default_rng(0)
+PIXELS = RANDOM.integers(0, 256, (4, 16, 16, 3), np.uint8)
+NAMES = ("a", "b", "c")
+
+
+def with_head(*head, stem=()):
+    keras.utils.set_random_seed(3)
+    return keras.Sequential(
+        [keras.Input((16, 16, 3)), *stem, layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), *head]
+    )
+
+
+def nested_head():
+    image = keras.Input((16, 16, 3))
+    head = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+    return keras.Model(image, head(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))))
+
+
+@pytest.mark.parametrize(
+    ("model", "softmax"),
+    [
+        (lambda: with_head(layers.Dense(3)), False),
+        (lambda: with_head(layers.Dense(3), layers.Dropout(0.5), layers.Activation("linear")), False),
+        (lambda: with_head(layers.Dense(3, "softmax")), True),
+        (lambda: with_head(layers.Dense(3), layers.Softmax()), True),
+        (lambda: with_head(layers.Dense(3), layers.Activation("softmax"), layers.Reshape((3,))), True),
+        (nested_head, True),
+    ],
+    ids=["logits", "logits behind dropout", "dense softmax", "softmax layer", "softmax behind reshape", "nested"],
+)
+def test_softmax_is_computed_once_and_tempered(model, softmax):
+    deployable = Deployable(model(), NAMES, temperature=2.0)
+    assert deployable.ends_in_softmax == softmax
+    answers = deployable.model.predict(UNIT_SCALING(PIXELS), verbose=0).astype(np.float64)
+    powers = np.exp(answers / 2) if not softmax else answers**0.5
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    assert np.abs(deployable.probabilities(PIXELS) - expected).max() <= 1e-6
+    assert np.abs(np.asarray(deployable.trace(deployable.network_scaling(PIXELS))) - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_other_heads_are_refused(activation):
+    with pytest.raises(ExportError, match=f"ends in the activation {activation}"):
+        Deployable(with_head(layers.Dense(3, activation)), NAMES)
+
+
+def test_scaling_options_make_one_scale_and_offset():
+    scaling = PixelScaling.of(scale=(1 / 255,), mean=(0.5, 0.25, 0.0), std=(0.5, 1.0, 2.0))
+    expected = (PIXELS / 255 - [0.5, 0.25, 0.0]) / [0.5, 1.0, 2.0]
+    assert np.abs(scaling(PIXELS) - expected).max() <= 1e-6
+    assert (PixelScaling.of()(PIXELS) == UNIT_SCALING(PIXELS)).all()
+
+
+@pytest.mark.parametrize(
+    "options", [{"mean": (1, 2)}, {"std": (0,)}, {"std": (1, 1, -1)}, {"scale": (float("nan"),)}, {"scale": (0,)}]
+)
+def test_scalings_that_are_none_are_refused(options):
+    with pytest.raises(ExportError):
+        PixelScaling.of(**options)
+
+
+def test_leading_scaling_layers_join_the_pixel_scaling():
+    normalisation = layers.Normalization(mean=[0.4, 0.5, 0.6], variance=[0.04, 0.09, 0.01])
+    model = with_head(layers.Dense(3), stem=(layers.Rescaling(1 / 255), normalisation))
+    deployable = Deployable(model, NAMES, PixelScaling.of(scale=(1,)))
+    expected = (PIXELS / 255 - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.1]
+    assert np.abs(deployable.network_scaling(PIXELS) - expected).max() <= 1e-5
+    assert not any(isinstance(layer, layers.Rescaling | layers.Normalization) for layer in deployable.network.layers)
+    traced = np.asarray(deployable.trace(deployable.network_scaling(PIXELS)))
+    assert np.abs(traced - deployable.probabilities(PIXELS)).max() <= 1e-6
+
+
+def test_a_mean_for_each_place_is_no_scaling():
+    image = keras.Input((16, 16, 3))
+    normalisation = layers.Normalization(axis=(1, 2, 3), mean=RANDOM.random((16, 16, 3)), variance=np.ones((16, 16, 3)))
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(normalisation(image))))
+    assert leading_scaling(model).scaling == PixelScaling((1.0, 1.0, 1.0))
+
+
+def test_a_scaling_layer_that_two_layers_read_is_left_alone():
+    image = keras.Input((16, 16, 3))
+    scaled = layers.Rescaling(1 / 255)(image)
+    both = layers.Concatenate()([scaled, image])
+    deployable = Deployable(keras.Model(image, layers.Dense(3)(layers.Flatten()(both))), NAMES, PixelScaling.of((1,)))
+    assert deployable.network_scaling == deployable.scaling
+
+
+@pytest.mark.parametrize(("names", "temperature"), [(("a", "b"), 1.0), (NAMES, 0.0), (NAMES, float("inf"))])
+def test_impossible_descriptions_are_refused(names, temperature):
+    with pytest.raises(ExportError):
+        Deployable(with_head(layers.Dense(3)), names, temperature=temperature)
+
+
+def test_no_images_give_no_answers():
+    assert Deployable(with_head(layers.Dense(3)), NAMES).probabilities(PIXELS[:0]).shape == (0, 3)

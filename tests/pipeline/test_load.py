@@ -1,0 +1,195 @@
+"""What is no classifier of square images is refused in one line, and none of its code runs."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipeline.errors import ExportError
+from pipeline.export.load import Source, keras_bytes, load, load_model, read_class_list
+
+
+def classifier(shape=(16, 16, 3), classes=3):
+    return keras.Sequential([keras.Input(shape), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(classes)])
+
+
+def saved(model, folder, name="model.keras"):
+    model.save(folder / name)
+    return folder / name
+
+
+def refusal(path):
+    with pytest.raises(ExportError) as caught:
+        load_model(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_both_formats_load_and_answer_as_before(tmp_path, name):
+    model = classifier()
+    images = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
+    path = saved(model, tmp_path, name)
+    assert (load_model(path).predict(images, verbose=0) == model.predict(images, verbose=0)).all()
+    modern = tmp_path / "copy.keras"
+    modern.write_bytes(keras_bytes(path, load_model(path)))
+    assert (load_model(modern).predict(images, verbose=0) == model.predict(images, verbose=0)).all()
+
+
+def two_inputs():
+    first, second = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
+    return keras.Model([first, second], layers.Dense(3)(layers.Flatten()(layers.Add()([first, second]))))
+
+
+def two_outputs():
+    image = keras.Input((16, 16, 3))
+    flat = layers.Flatten()(image)
+    return keras.Model(image, [layers.Dense(3)(flat), layers.Dense(3)(flat)])
+
+
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (two_inputs, "expected one input and one output, got 2 and 1"),
+        (two_outputs, "expected one input and one output, got 1 and 2"),
+        (lambda: classifier((16, 16, 1)), "expected RGB images (None, S, S, 3), the model takes (None, 16, 16, 1)"),
+        (lambda: keras.Sequential([keras.Input((16,)), layers.Dense(3)]), "expected RGB images"),
+        (lambda: classifier((16, 32, 3)), "expected square images, the model takes 16 x 32 pixels"),
+        (
+            lambda: keras.Sequential(
+                [keras.Input((None, None, 3)), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3)]
+            ),
+            "images of any size",
+        ),
+        (lambda: classifier((8, 8, 3)), "16 to 256 pixels a side are exported, not of 8"),
+        (
+            lambda: keras.Sequential([keras.Input((260, 260, 3)), layers.GlobalAveragePooling2D(), layers.Dense(3)]),
+            "not of 260",
+        ),
+        (lambda: keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(4, 3)]), "expected one vector"),
+        (lambda: classifier(classes=1), "two classes or more"),
+        (lambda: keras.Sequential([layers.Flatten(), layers.Dense(3)]), "begin it with keras.Input"),
+    ],
+    ids=["inputs", "outputs", "grey", "vector", "oblong", "any side", "small", "large", "map", "one class", "unbuilt"],
+)
+def test_other_shapes_are_refused(tmp_path, build, reason):
+    assert reason in refusal(saved(build(), tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_lambda_layers_are_refused_unrun(tmp_path, name):
+    mark = tmp_path / "ran"
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Lambda(lambda image, mark=str(mark): (open(mark, "w").close(), image)[1], name="trap"),  # noqa: PTH123
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+    path = saved(model, tmp_path, name)
+    mark.unlink(missing_ok=True)
+    assert "has a Lambda layer (trap)" in refusal(path)
+    assert not mark.exists()
+
+
+def test_a_lambda_inside_a_nested_model_is_seen(tmp_path):
+    inner = keras.Sequential([keras.Input((16, 16, 3)), layers.Lambda(lambda image: image, name="deep")])
+    model = keras.Sequential([keras.Input((16, 16, 3)), inner, layers.Flatten(), layers.Dense(3)])
+    assert "has a Lambda layer (deep)" in refusal(saved(model, tmp_path))
+
+
+def test_custom_layers_are_refused_and_their_modules_not_imported(tmp_path):
+    """The class is registered only where the model is saved, as in another person's program."""
+    program = (
+        "import keras\n"
+        "class Shift(keras.layers.Layer):\n"
+        "    def call(self, image): return image + 1\n"
+        "keras.Sequential([keras.Input((16, 16, 3)), Shift(name='own'), keras.layers.Flatten(), keras.layers.Dense(3)])"
+        f".save({str(tmp_path / 'model.keras')!r})"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert "has a custom layer Shift (own) that is not registered" in refusal(tmp_path / "model.keras")
+
+
+def test_a_module_that_a_file_names_is_not_imported(tmp_path, monkeypatch):
+    (tmp_path / "trap.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = saved(classifier(), tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(contents["config.json"])
+    config["config"]["layers"][1].update(module="trap", class_name="Conv2D", registered_name="Conv2D")
+    contents["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    assert "custom layer Conv2D" in refusal(path)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    model = classifier()
+    model.layers[0].set_weights([np.full((3, 3, 3, 4), np.nan), np.zeros(4)])
+    assert "are not all finite" in refusal(saved(model, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.keras", b"nothing"),
+        ("model.h5", b"nothing"),
+        ("model.onnx", b"nothing"),
+        ("model.keras", b""),
+    ],
+)
+def test_other_files_are_refused(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert "not a Keras model file" in refusal(tmp_path / name)
+    assert "no such file" in refusal(tmp_path / "none.keras")
+    assert "no such file" in refusal(tmp_path)
+
+
+def test_a_cut_off_file_is_refused(tmp_path):
+    path = saved(classifier(), tmp_path)
+    path.write_bytes(path.read_bytes()[:-200])
+    assert "not a" in refusal(path)
+
+
+def test_weights_alone_are_refused(tmp_path):
+    classifier().save_weights(tmp_path / "model.weights.h5")
+    assert "weights alone do not do" in refusal(tmp_path / "model.weights.h5")
+
+
+def test_class_names_come_from_a_list_or_from_training(tmp_path):
+    path = saved(classifier(), tmp_path)
+    listed = tmp_path / "classes.txt"
+    listed.write_text("ant\nbee \ncat\n\n")
+    assert read_class_list(listed) == ("ant", "bee", "cat")
+    with pytest.raises(ExportError, match="or give --classes"):
+        load(Source(path))
+    Path(tmp_path / "history.json").write_text('{"class_names": ["x", "y", "z"]}')
+    assert load(Source(path)).class_names == ("x", "y", "z")
+    assert load(Source(path, ("a", "b", "c"))).class_names == ("a", "b", "c")
+    with pytest.raises(ExportError, match=r"2 class names given, .* has 3 classes"):
+        load(Source(path, ("a", "b")))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("a\n\nb\n", "line 2 is empty"), ("a\nb\na\n", "names 'a' twice"), ("\xff", "no readable list of classes")],
+)
+def test_unusable_class_lists_are_refused(tmp_path, text, reason):
+    (tmp_path / "classes.txt").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ExportError, match=reason):
+        read_class_list(tmp_path / "classes.txt")
