@@ -10,9 +10,11 @@ from runtime.errors import ImageDecodeError
 
 Fill = tuple[int, int, int]
 
+_MAX_PROFILE_BYTES = 2**22  # printers' largest; each is kept with its transform
+
 
 def resizable(image: Image.Image) -> Image.Image:
-    """The image in a mode that a filter may average: L, LA, RGB, RGBA, or CMYK with a colour profile.
+    """The image in a mode that a filter may average: L, RGB, RGBA, or CMYK with a colour profile.
 
     Raises:
         ImageDecodeError: floats or 32-bit integers, which have no fixed range.
@@ -23,7 +25,7 @@ def resizable(image: Image.Image) -> Image.Image:
         raise ImageDecodeError("floating-point images have no fixed range: convert to 8 or 16 bits first")
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _from_16_bits(image)
-    if image.mode == "LA" or (image.mode == "CMYK" and "icc_profile" in image.info):
+    if image.mode == "CMYK" and "icc_profile" in image.info:
         return image
     if image.has_transparency_data:
         return image.convert("RGBA")
@@ -34,14 +36,12 @@ def to_rgb(image: Image.Image, profile: object, fill: Fill) -> Image.Image:
     """RGB of what ``resizable`` gave, once it is small.
 
     Args:
-        image: L, LA, RGB, RGBA or CMYK.
+        image: L, RGB, RGBA or CMYK.
         profile: its ICC profile (``image.info["icc_profile"]``), by which colours are converted to sRGB with
             LittleCMS's perceptual intent; those of sRGB itself, damaged ones and ones for other modes change nothing.
         fill: what transparent parts are shown on, sRGB.
     """
-    if image.mode == "LA":
-        image = image.convert("RGBA")
-    if isinstance(profile, bytes) and profile:
+    if isinstance(profile, bytes) and len(profile) <= _MAX_PROFILE_BYTES:
         image = _to_srgb(image, profile)
     if image.mode == "RGBA":
         return Image.alpha_composite(Image.new("RGBA", image.size, (*fill, 255)), image).convert("RGB")
@@ -69,7 +69,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     return converted
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=4)
 def _transform(profile: bytes, mode: str) -> Any:
     """LittleCMS's transform from ``profile`` to sRGB, or ``None`` where there is nothing to do or no way to do it."""
     if b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile:

@@ -4,6 +4,7 @@ import io
 import struct
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -237,6 +238,16 @@ def test_icc_profiles_leave_transparency_and_fill_alone():
     assert levels(encoded(layer, "PNG", icc_profile=swapped_profile())) == FILL
     layer.putalpha(255)
     assert near(levels(encoded(layer, "PNG", icc_profile=swapped_profile())), ORANGE[::-1], 2)
+
+
+def test_a_profile_may_be_used_from_many_threads():
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    content = encoded(Image.fromarray(pixels), "PNG", icc_profile=swapped_profile())
+    spec = ModelSpec(64, ("a", "b"))
+    expected = load_square(content, spec)
+    assert (expected != pixels).any()
+    with ThreadPoolExecutor(8) as pool:
+        assert all((result == expected).all() for result in pool.map(lambda _: load_square(content, spec), range(200)))
 
 
 @pytest.mark.parametrize(
