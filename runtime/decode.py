@@ -153,4 +153,6 @@ def _decoder(head: bytes) -> tuple[str, str]:
     if head[4:8] == b"ftyp" and head[8:12] in _AVIF_BRANDS:
         return "AvifImagePlugin", "AvifImageFile"
     got = "an empty file" if not head else f"one that begins with {head[:8]!r}"
+    if head[4:10] == b"ftyphe":
+        got = "a HEIC file: save it as JPEG"
     raise ImageDecodeError(f"not a JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM file but {got}")
