@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ExportError
 from pipeline.export.head import ends_in_softmax, logits_model
 from pipeline.export.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.export.stem import fold_scaling
 from pipeline.quiet import log_hidden
 
 PREDICT_BATCH = 250
@@ -63,17 +64,23 @@ class Deployable:
         return ends_in_softmax(self.model)
 
     @cached_property
+    def _folded(self) -> tuple[keras.Model, PixelScaling]:
+        leading = leading_scaling(self.model)
+        network = keras.Model(leading.network_input, logits_model(self.model).outputs[0])
+        return fold_scaling(network, self.scaling.then(leading.scaling))
+
+    @property
     def network(self) -> keras.Model:
-        """What the converters see: the model without its leading scaling layers and without its softmax.
+        """What the converters see: no softmax, no scaling layers at its beginning, no scaling that weights can hold.
 
-        float32 (N, S, S, 3), as ``network_scaling`` makes it of pixels, to logits float32 (N, C); weights are shared.
+        float32 (N, S, S, 3), as ``network_scaling`` makes it of pixels, to logits float32 (N, C).
         """
-        return keras.Model(leading_scaling(self.model).network_input, logits_model(self.model).outputs[0])
+        return self._folded[0]
 
-    @cached_property
+    @property
     def network_scaling(self) -> PixelScaling:
-        """``scaling`` and what the model's own leading layers do to every pixel alike, in one."""
-        return self.scaling.then(leading_scaling(self.model).scaling)
+        """What the graph does to pixels before ``network``."""
+        return self._folded[1]
 
     def trace(self, image: tf.Tensor) -> tf.Tensor:
         """The network for the converters, called inside a ``tf.function``.

@@ -55,6 +55,22 @@ class PixelScaling:
         scales, offsets, means, stds = (np.broadcast_to(np.array(values, np.float64), 3) for values in given.values())
         return cls(_triple(scales / stds), _triple((offsets - means) / stds))
 
+    @property
+    def zero_points(self) -> tuple[int, int, int] | None:
+        """The pixel value 0-255 of each channel that means 0; ``None`` where one of them is no whole number."""
+        points = [-offset / scale for scale, offset in zip(self.scale, self.offset, strict=True)]
+        if not all(-0.5 < point < 255.5 and math.isclose(point, round(point), abs_tol=1e-5) for point in points):
+            return None
+        red, green, blue = (round(point) for point in points)
+        return red, green, blue
+
+    @property
+    def zero_point(self) -> int | None:
+        """The zero point with which pixels are a quantised tensor as they stand: a whole number, one scale for all."""
+        points = self.zero_points
+        one = points is not None and len(set(points)) == len(set(self.scale)) == 1 and self.scale[0] > 0
+        return points[0] if one and points is not None else None
+
     def then(self, other: "PixelScaling") -> "PixelScaling":
         """This scaling, and ``other`` on its result."""
         scale, offset, factor, shift = (
@@ -102,10 +118,15 @@ def leading_scaling(model: keras.Model) -> LeadingScaling:
     return LeadingScaling(scaling, tensor)
 
 
-def _scaling_step(model: keras.Model, tensor: Any) -> tuple[Any, PixelScaling] | None:
+def readers(model: keras.Model, tensor: Any) -> list[Any]:
+    """The nodes of a model's graph that read a symbolic tensor."""
     graph = model._functional if isinstance(model, keras.Sequential) else model  # noqa: SLF001 - its only holder
     nodes = [node for depth in graph._nodes_by_depth.values() for node in depth]  # noqa: SLF001 - no public way
-    reading = [node for node in nodes if any(source is tensor for source in node.input_tensors)]
+    return [node for node in nodes if any(source is tensor for source in node.input_tensors)]
+
+
+def _scaling_step(model: keras.Model, tensor: Any) -> tuple[Any, PixelScaling] | None:
+    reading = readers(model, tensor)
     if len(reading) != 1 or not isinstance(reading[0].operation, SCALING_LAYERS):
         return None
     low, high = (

@@ -74,8 +74,9 @@ def test_leading_scaling_layers_join_the_pixel_scaling():
     normalisation = layers.Normalization(mean=[0.4, 0.5, 0.6], variance=[0.04, 0.09, 0.01])
     model = with_head(layers.Dense(3), stem=(layers.Rescaling(1 / 255), normalisation))
     deployable = Deployable(model, NAMES, PixelScaling.of(scale=(1,)))
+    own = leading_scaling(model).scaling
     expected = (PIXELS / 255 - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.1]
-    assert np.abs(deployable.network_scaling(PIXELS) - expected).max() <= 1e-5
+    assert np.abs(own(PIXELS) - expected).max() <= 1e-5
     assert not any(isinstance(layer, layers.Rescaling | layers.Normalization) for layer in deployable.network.layers)
     traced = np.asarray(deployable.trace(deployable.network_scaling(PIXELS)))
     assert np.abs(traced - deployable.probabilities(PIXELS)).max() <= 1e-6
@@ -94,6 +95,46 @@ def test_a_scaling_layer_that_two_layers_read_is_left_alone():
     both = layers.Concatenate()([scaled, image])
     deployable = Deployable(keras.Model(image, layers.Dense(3)(layers.Flatten()(both))), NAMES, PixelScaling.of((1,)))
     assert deployable.network_scaling == deployable.scaling
+
+
+CAFFE = PixelScaling.of(scale=(1,), mean=(123.7, 116.8, 103.9))
+
+
+@pytest.mark.parametrize(
+    ("stem", "channels"),
+    [
+        ((layers.Conv2D(4, 3, padding="same", activation="relu"),), 4),
+        ((layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False),), 4),
+        ((layers.Conv2D(4, 3),), 3),
+        ((layers.ZeroPadding2D(((0, 1), (2, 1))), layers.Conv2D(4, 3)), 4),
+    ],
+    ids=["padded", "strided", "unpadded", "padding layer"],
+)
+def test_scaling_folds_exactly_into_the_first_convolution(stem, channels):
+    deployable = Deployable(with_head(layers.Dense(3), stem=stem), NAMES, CAFFE)
+    assert deployable.network_scaling == UNIT_SCALING
+    assert deployable.network.count_params() >= deployable.model.count_params()
+    assert deployable.network.weights[0].shape[2] == channels
+    logits = deployable.model.predict(deployable.scaling(PIXELS), verbose=0)
+    folded = deployable.network.predict(deployable.network_scaling(PIXELS), verbose=0)
+    assert np.abs(folded - logits).max() <= 1e-5 * np.abs(logits).max()
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [layers.DepthwiseConv2D(3), layers.MaxPooling2D(2), layers.Conv2D(6, 3, groups=3)],
+    ids=lambda layer: layer.name,
+)
+def test_scaling_that_no_kernel_can_hold_stays_in_front(stem):
+    deployable = Deployable(with_head(layers.Dense(3), stem=(stem,)), NAMES, CAFFE)
+    assert deployable.network_scaling == CAFFE
+
+
+def test_pixels_with_a_whole_zero_point_need_no_folding():
+    scaling = PixelScaling.of(scale=(1 / 128,), offset=(-1,))
+    deployable = Deployable(with_head(layers.Dense(3)), NAMES, scaling)
+    assert deployable.network_scaling == scaling
+    assert scaling.zero_point == 128
 
 
 @pytest.mark.parametrize(("names", "temperature"), [(("a", "b"), 1.0), (NAMES, 0.0), (NAMES, float("inf"))])

@@ -17,7 +17,7 @@ PIXELS = "pixels"
 def scale_pixels(model: onnx.ModelProto, scaling: PixelScaling) -> None:
     """Take uint8 pixels 0-255 and scale them to what the network expects: one node where the zero point is whole."""
     graph = model.graph
-    zero_points = _zero_points(scaling)
+    zero_points = scaling.zero_points
     whole = zero_points is not None
     scales, zeros = np.array(scaling.scale, np.float32), np.array(zero_points if whole else (0, 0, 0), np.uint8)
     if len(set(scaling.scale)) == len(set(zeros.tolist())) == 1:
@@ -37,19 +37,9 @@ def scale_pixels(model: onnx.ModelProto, scaling: PixelScaling) -> None:
     _set_pixel_input(graph)
 
 
-def _zero_points(scaling: PixelScaling) -> list[int] | None:
-    """The pixel value 0-255 of each channel that means 0; ``None`` where one of them is no whole number."""
-    points = [-offset / scale for scale, offset in zip(scaling.scale, scaling.offset, strict=True)]
-    if all(-0.5 < point < 255.5 and math.isclose(point, round(point), abs_tol=1e-5) for point in points):
-        return [round(point) for point in points]
-    return None
-
-
 def pixel_zero_point(scaling: PixelScaling) -> int | None:
-    """The zero point with which pixels are a quantised tensor as they stand: one whole number, one scale for all."""
-    zero_points = _zero_points(scaling)
-    one = zero_points is not None and len(set(zero_points)) == len(set(scaling.scale)) == 1 and scaling.scale[0] > 0
-    return zero_points[0] if one and zero_points is not None else None
+    """``scaling.zero_point``."""
+    return scaling.zero_point
 
 
 def take_pixels_as_quantized(model: onnx.ModelProto, scaling: PixelScaling) -> None:
