@@ -7,7 +7,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench bench-graph reference fuzz test test-fast docs lint wheel-test clean
+.PHONY: help env export train bench bench-graph bench-runtime reference fuzz test test-fast docs lint wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench-graph: $(BUILD)/manifest.json ## compare our graphs with the stock convert
 
 $(BUILD)/manifest.json: | $(READY)
 	@$(MAKE) --no-print-directory export
+
+bench-runtime: $(BUILD)/manifest.json ## hold the runtime against hand-written code; PHOTOS=DIR adds real photos
+	@$(PY) -m pipeline bench-runtime $(BUILD) $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 fuzz: $(READY) ## open 20,000 mutated image files and thousands of mutated model files
 	@PYTHONPATH=tests $(PY) -m fuzz

@@ -1,7 +1,6 @@
 """The same pixels through Keras and every exported file, one thread, one image at a time."""
 
 import os
-import platform
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from pipeline import artifacts
 from pipeline.export.load import load_exported, read_manifest
+from pipeline.machine import describe_machine
 from pipeline.verify import test_images, verify
 from runtime import Classifier
 from runtime.timing import measure
@@ -51,7 +51,7 @@ def benchmark(folder: Path, rounds: int) -> dict[str, Any]:
             **asdict(latency),
         }
     report = {
-        "machine": {"cpu": _cpu_model(), "architecture": platform.machine(), "cores": os.cpu_count()},
+        "machine": describe_machine(),
         "load_average": os.getloadavg()[0],
         "threads": 1,
         "images": len(pixels),
@@ -62,13 +62,6 @@ def benchmark(folder: Path, rounds: int) -> dict[str, Any]:
     }
     artifacts.write_json(folder / artifacts.BENCHMARK, report)
     return report
-
-
-def _cpu_model() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
 
 
 def format_benchmark(report: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pipeline.commands import (
     UNUSABLE,
     bench,
     bench_graph,
+    bench_runtime,
     evaluate,
     explain,
     export,
@@ -20,7 +21,7 @@ from pipeline.commands import (
 from pipeline.quiet import load_tensorflow
 from runtime.errors import EdgecnnError
 
-COMMANDS = (summary, train, tries, evaluate, explain, export, verify, bench, bench_graph, reference)
+COMMANDS = (summary, train, tries, evaluate, explain, export, verify, bench, bench_graph, bench_runtime, reference)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -38,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; an error that the project knows is one line and exit status 2."""
     options = parse(arguments)
     try:
-        load_tensorflow(options.tensorflow_threads, start_devices=getattr(options, "distribute", None) != "multiworker")
+        if getattr(options, "tensorflow", True):
+            start_devices = getattr(options, "distribute", None) != "multiworker"
+            load_tensorflow(options.tensorflow_threads, start_devices=start_devices)
         status: int = options.run(options)
     except (EdgecnnError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
