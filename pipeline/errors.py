@@ -8,7 +8,8 @@ EdgecnnError
     │   ├── ClassesError
     │   └── UnusablePhotosError
     ├── ExplainError
-    └── ExportError
+    ├── ExportError
+    └── WorkerLostError
 """
 
 from runtime.errors import EdgecnnError
@@ -44,3 +45,7 @@ class ExplainError(PipelineError):
 
 class ExportError(PipelineError):
     """A model cannot be exported."""
+
+
+class WorkerLostError(PipelineError):
+    """One of several machines that train together is gone."""

@@ -74,7 +74,7 @@ def train(
     chief = distribution.is_chief(strategy)
     steps = batches.steps_an_epoch(training, settings)
     teacher = Teacher(conduct.teacher, training, settings) if conduct.teacher else None
-    run = {
+    identity = {
         **asdict(settings),
         "teacher": teacher.digest if teacher else None,
         "training_images": training.digest,
@@ -82,35 +82,26 @@ def train(
     }
     if conduct.restart and chief:
         progress.discard(out)
-    done = Progress(run) if conduct.restart else progress.load(out, run)
+    done = Progress(identity) if conduct.restart else progress.load(out, identity)
     learner = Learner(settings, training, steps, strategy)
     if done.state:
         learner.restore(done.state)
-    with record.bar(settings.epochs, steps, len(done.records), shown=chief) as bar:
+    with (
+        distribution.loss_of_workers_explained(),
+        record.bar(settings.epochs, steps, len(done.records), shown=chief) as bar,
+    ):
         while not _finished(done, settings):
-            epoch = len(done.records)
-            number = pass_number(epoch, settings, taught=teacher is not None)
-            images = Epoch(
-                training,
-                batches.order_of(training, settings, epoch),
-                settings.batch_size,
-                batches.plan_pass(training, settings, number),
-                batches.weights_of_classes(training, balance=settings.balance_classes),
-                teacher.outputs(number, keep=chief) if teacher else None,
-            )
             started = time.monotonic()
-            loss, hits = _learn(learner, images, bar)
-            _judge(learner, validation, done, {"accuracy": hits, "loss": loss}, started)
+            images = _images(training, settings, len(done.records), teacher, keep=chief)
+            learned = _learn(learner, images, bar)
+            _judge(learner, validation, done, learned, started)
             bar.epoch(done.records[-1])
             if chief:
-                progress.save(out, done)
-                record.write_csv(out, done.records)
-                if conduct.tensorboard:
-                    record.write_tensorboard(out, done.records[-1])
+                _save(out, done, tensorboard=conduct.tensorboard)
     deployed = fold(learner.trained(done.best))
     history = {
         "settings": asdict(settings),
-        "teacher_sha256": run["teacher"],
+        "teacher_sha256": identity["teacher"],
         "class_names": list(training.class_names),
         "images": {"training": len(training), "validation": len(validation)},
         "best_epoch": int(done.best_record["epoch"]),
@@ -132,14 +123,27 @@ def _finished(done: Progress, settings: Settings) -> bool:
     return bool(settings.early_stopping and count and count - done.best_record["epoch"] >= settings.early_stopping)
 
 
-def _learn(learner: Learner, images: Epoch, bar: record.Bar) -> tuple[float, float]:
-    """One epoch of steps; mean loss and accuracy (0-1) on the augmented images."""
+def _images(training: Dataset, settings: Settings, epoch: int, teacher: Teacher | None, *, keep: bool) -> Epoch:
+    """What ``epoch`` (from 0) sees."""
+    number = pass_number(epoch, settings, taught=teacher is not None)
+    return Epoch(
+        training,
+        batches.order_of(training, settings, epoch),
+        settings.batch_size,
+        batches.plan_pass(training, settings, number),
+        batches.weights_of_classes(training, balance=settings.balance_classes),
+        teacher.outputs(number, keep=keep) if teacher else None,
+    )
+
+
+def _learn(learner: Learner, images: Epoch, bar: record.Bar) -> Record:
+    """One epoch of steps; mean accuracy (0-1) and loss on the augmented images."""
     results = []
     for batch in batches.distribute(images, learner.strategy):
         results.append(learner.step(batch))
         bar.step()
     losses, hits = np.asarray(results, np.float64).T
-    return float(losses.mean()), float(hits.mean())
+    return {"accuracy": float(hits.mean()), "loss": float(losses.mean())}
 
 
 def _judge(learner: Learner, validation: Dataset, done: Progress, learned: Record, started: float) -> None:
@@ -159,6 +163,13 @@ def _judge(learner: Learner, validation: Dataset, done: Progress, learned: Recor
     done.state = learner.state()
     if done.best_record is done.records[-1]:
         done.best = weights
+
+
+def _save(out: Path, done: Progress, *, tensorboard: bool) -> None:
+    progress.save(out, done)
+    record.write_csv(out, done.records)
+    if tensorboard:
+        record.write_tensorboard(out, done.records[-1])
 
 
 def _write(out: Path, deployed: keras.Model, history: dict[str, Any]) -> None:

@@ -6,10 +6,12 @@ Machines find each other by ``TF_CONFIG`` as TensorFlow documents it, for exampl
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import tensorflow as tf
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, WorkerLostError
 
 NONE, MIRRORED, MULTIWORKER = "none", "mirrored", "multiworker"
 KINDS = (NONE, MIRRORED, MULTIWORKER)
@@ -24,7 +26,8 @@ def strategy(kind: str) -> tf.distribute.Strategy:
     if kind == NONE:
         return tf.distribute.get_strategy()
     if kind == MIRRORED:
-        return tf.distribute.MirroredStrategy(tf.config.list_logical_devices("GPU") or ["CPU:0"])
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
     if kind != MULTIWORKER:
         raise PipelineError(f"no distribution {kind!r}: choose one of {', '.join(KINDS)}")
     _check_cluster()
@@ -50,3 +53,19 @@ def is_chief(used: tf.distribute.Strategy) -> bool:
     """Whether this process writes files: the only one there is, or worker 0."""
     resolver = used.cluster_resolver
     return resolver is None or not resolver.task_type or resolver.task_id == 0
+
+
+@contextmanager
+def loss_of_workers_explained() -> Iterator[None]:
+    """Turn what TensorFlow raises when another machine is gone into an error that says what to do.
+
+    Raises:
+        WorkerLostError: another worker is gone.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise WorkerLostError(
+            f"another worker was lost ({str(error).splitlines()[0][:200]}): end all workers and start each again with "
+            "the same command; they go on after the last finished epoch"
+        ) from error

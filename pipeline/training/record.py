@@ -13,6 +13,7 @@ from pipeline import artifacts
 
 Record = dict[str, float]
 DOTS_AN_INCH = 120
+FEW_EPOCHS = 20
 
 
 class Bar:
@@ -65,13 +66,15 @@ def write_csv(folder: Path, records: list[Record]) -> None:
 def draw_curves(folder: Path, records: list[Record], title: str) -> None:
     """Loss, accuracy and learning rate by epoch as one PNG."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     epochs = [record["epoch"] for record in records]
+    marker = "." if len(records) <= FEW_EPOCHS else ""  # a line of few points is hard to see, of one invisible
     loss, accuracy, rate = figure.subplots(1, 3)
     for axes, name, factor, label in ((loss, "loss", 1, "loss"), (accuracy, "accuracy", 100, "accuracy (%)")):
         for prefix, who in (("", "training, augmented"), ("val_", "validation")):
-            axes.plot(epochs, [factor * record[prefix + name] for record in records], label=who)
+            axes.plot(epochs, [factor * record[prefix + name] for record in records], marker=marker, label=who)
         axes.set_ylabel(label)
         axes.legend()
     best = max(records, key=lambda record: record["val_accuracy"])
@@ -84,10 +87,11 @@ def draw_curves(folder: Path, records: list[Record], title: str) -> None:
         ha="right",
     )
     accuracy.margins(y=0.1)
-    rate.plot(epochs, [record["learning_rate"] for record in records], color="C2")
+    rate.plot(epochs, [record["learning_rate"] for record in records], marker=marker, color="C2")
     rate.set_ylabel("learning rate")
     for axes in (loss, accuracy, rate):
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     figure.suptitle(title)
     with artifacts.atomic_path(folder / artifacts.CURVES) as temporary:

@@ -17,7 +17,7 @@ from pipeline.train import Conduct, Settings, train
 from pipeline.training import batches, distribution
 
 SCRIPT = Path(__file__).parent / "training_run.py"
-SETTINGS = {"epochs": 16, "batch_size": 50, "dropout": 0.0, "averaging": 0.9}
+SETTINGS = {"epochs": 10, "batch_size": 50, "dropout": 0.0, "averaging": 0.9}
 PATIENCE_SECONDS = 180
 
 
@@ -63,8 +63,10 @@ def test_two_workers_survive_the_loss_of_one(sets, tmp_path):
     try:
         wait_for((folder / artifacts.PROGRESS).exists, workers, tmp_path)
         workers[1].kill()
+        assert workers[0].wait(PATIENCE_SECONDS) != 0
+        assert "another worker was lost" in (tmp_path / "worker0.log").read_text(errors="replace")
     finally:
-        for worker in workers:  # without its peer the other one can only wait
+        for worker in workers:
             worker.kill()
             worker.wait()
     kept = len((folder / artifacts.HISTORY_CSV).read_text().splitlines()) - 1
@@ -78,7 +80,7 @@ def test_two_workers_survive_the_loss_of_one(sets, tmp_path):
             worker.kill()
             worker.wait()
     history = artifacts.read_json(folder / artifacts.HISTORY)
-    assert [record["epoch"] for record in history["epochs"]] == list(range(1, 17))
+    assert [record["epoch"] for record in history["epochs"]] == list(range(1, 11))
     assert {path.name for path in folder.iterdir()} == {
         artifacts.MODEL_KERAS,
         artifacts.HISTORY,
@@ -108,13 +110,14 @@ def test_replicas_share_every_batch_without_overlap(sets):
 
 
 @pytest.mark.slow
-def test_mirrored_on_one_device_is_the_same_run(sets, tmp_path):
-    settings = Settings(2, batch_size=50)
-    plain, mirrored = (
-        train(*sets, tmp_path, settings, Conduct(distribute=kind))["epochs"]
-        for kind in (distribution.NONE, distribution.MIRRORED)
-    )
-    assert [record["loss"] for record in mirrored] == pytest.approx([record["loss"] for record in plain], abs=1e-4)
+def test_mirrored_on_two_devices_learns_as_on_one(sets, tmp_path):
+    settings = {**SETTINGS, "epochs": 3}
+    command = [sys.executable, SCRIPT, tmp_path / "two", json.dumps(settings), distribution.MIRRORED]
+    subprocess.run(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}, capture_output=True, check=True)
+    two = artifacts.read_json(tmp_path / "two" / artifacts.HISTORY)["epochs"]
+    one = train(*sets, tmp_path / "one", Settings(**settings), Conduct(distribute=distribution.MIRRORED))["epochs"]
+    # Batch normalisation sees half a batch a device, so the runs differ a little.
+    assert max(abs(first["loss"] - second["loss"]) for first, second in zip(one, two, strict=True)) < 0.15
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'])

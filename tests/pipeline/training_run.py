@@ -1,4 +1,4 @@
-"""A small training run in a process of its own: FOLDER and settings as JSON; run by the tests, not collected."""
+"""A small training run in a process of its own: folder, settings as JSON, distribution; run by tests, not collected."""
 
 import json
 import sys
@@ -8,7 +8,12 @@ from pipeline.quiet import load_tensorflow
 
 
 def main(folder, settings, distribute="none"):
-    load_tensorflow(start_devices=distribute != "multiworker")
+    load_tensorflow(start_devices=distribute == "none")
+    if distribute == "mirrored":
+        import tensorflow as tf
+
+        (processor,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
     from pipeline import artifacts
     from pipeline.data import samples
     from pipeline.data.dataset import split

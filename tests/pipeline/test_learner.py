@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.data import samples
+from pipeline.training import batches
+from pipeline.training.learner import Learner
+from pipeline.training.settings import Settings
+
+SMALL = {"batch_size": 25, "warmup_epochs": 0, "weight_decay": 0.0, "dropout": 0.0}
+STILL = 1e-12  # a learning rate that moves nothing
+
+
+@pytest.fixture(scope="module")
+def images(reference):
+    return samples.read_calibration(reference)
+
+
+def first_batch(images, settings, taught=None):
+    epoch = batches.Epoch(
+        images,
+        batches.order_of(images, settings, 0),
+        settings.batch_size,
+        batches.plan_pass(images, settings, 0),
+        batches.weights_of_classes(images, balance=False),
+        taught,
+    )
+    return next(iter(batches.distribute(epoch, tf.distribute.get_strategy())))
+
+
+def step(images, settings, taught=None):
+    """The learner after one step, its trainable weights before it, and the step's loss."""
+    learner = Learner(settings, images, 4, tf.distribute.get_strategy())
+    before = [variable.numpy() for variable in learner.model.trainable_variables]
+    loss, _ = learner.step(first_batch(images, settings, taught))
+    return learner, before, float(loss)
+
+
+@pytest.mark.slow
+def test_sharpness_aware_step_comes_back_from_the_worst_point(images):
+    learner, before, _ = step(images, Settings(**SMALL, learning_rate=STILL, sharpness=0.5))
+    for old, new in zip(before, learner.model.trainable_variables, strict=True):
+        assert np.abs(old - new.numpy()).max() < 1e-6
+    plain, sharp = (step(images, Settings(**SMALL, sharpness=radius))[0] for radius in (0.0, 0.5))
+    assert any(
+        np.abs(one.numpy() - two.numpy()).max() > 1e-4
+        for one, two in zip(plain.model.trainable_variables, sharp.model.trainable_variables, strict=True)
+    )
+
+
+@pytest.mark.slow
+def test_averages_lie_between_old_and_new_weights(images):
+    learner, before, _ = step(images, Settings(**SMALL, averaging=0.9))
+    kept = {variable.path: weight for variable, weight in zip(learner.model.variables, learner.weights(), strict=True)}
+    decay = min(0.9, (1 + 1) / (10 + 1))
+    for old, new in zip(before, learner.model.trainable_variables, strict=True):
+        assert np.allclose(kept[new.path], decay * old + (1 - decay) * new.numpy(), atol=1e-6)
+        assert np.abs(new.numpy() - old).max() > 1e-4
+
+
+@pytest.mark.slow
+def test_loss_is_cross_entropy_with_the_teacher_at_its_temperature(images):
+    taught = np.random.default_rng(0).normal(0, 3, (len(images), 10)).astype(np.float32)
+    settings = Settings(**SMALL, learning_rate=STILL, teacher_weight=0.75, teacher_temperature=2.0, label_smoothing=0.1)
+    learner, _, loss = step(images, settings, taught)
+    pixels, targets, _, logits = first_batch(images, settings, taught)
+    answers = learner.model(tf.cast(pixels, tf.float32) / 255, training=True).numpy().astype(np.float64)
+
+    def softmax(values):
+        shares = np.exp(values - values.max(axis=1, keepdims=True))
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    labels = -((0.9 * targets.numpy() + 0.01) * np.log(softmax(answers))).sum(axis=1).mean()
+    teacher = -(softmax(logits.numpy() / 2.0) * np.log(softmax(answers / 2.0))).sum(axis=1).mean()
+    assert loss == pytest.approx(0.25 * labels + 0.75 * 4 * teacher, rel=1e-4)
