@@ -7,6 +7,7 @@ from pipeline.commands import (
     INTERRUPTED,
     UNUSABLE,
     bench,
+    bench_data,
     bench_graph,
     bench_runtime,
     evaluate,
@@ -21,7 +22,20 @@ from pipeline.commands import (
 from pipeline.quiet import load_tensorflow
 from runtime.errors import EdgecnnError
 
-COMMANDS = (summary, train, tries, evaluate, explain, export, verify, bench, bench_graph, bench_runtime, reference)
+COMMANDS = (
+    summary,
+    train,
+    tries,
+    evaluate,
+    explain,
+    export,
+    verify,
+    bench,
+    bench_graph,
+    bench_runtime,
+    bench_data,
+    reference,
+)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
