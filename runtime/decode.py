@@ -5,6 +5,7 @@ first bytes choose one decoder, which alone is imported.
 """
 
 import io
+import logging
 import os
 import stat
 from importlib import import_module
@@ -37,6 +38,9 @@ _FORMATS = (
     (b"BM", "BmpImagePlugin", "BmpImageFile"),
     *((b"P" + digit, "PpmImagePlugin", "PpmImageFile") for digit in (b"1", b"2", b"3", b"4", b"5", b"6")),
 )
+# Without a handler, what Pillow logs of odd TIFF files would go to stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
 _AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
 _ORIENTATION_TAG = 0x0112
 
@@ -71,6 +75,8 @@ def open_image(source: bytes | BinaryIO) -> ImageFile.ImageFile:
     head = stream.read(16)
     stream.seek(0)
     module, name = _decoder(head)
+    if module == "PngImagePlugin" and not isinstance(stream, io.BytesIO):
+        stream = io.BytesIO(stream.read(MAX_PIPE_BYTES))  # a file would make room for whatever length a chunk claims
     image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), name)(stream)
     _refuse_beyond(MAX_PIXELS, *image.size)
     return image

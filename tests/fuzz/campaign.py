@@ -13,7 +13,7 @@ from runtime.backends.seal import MARKER, seal
 
 MEMORY_MIB = 512
 """What one picture may take at its peak."""
-SECONDS = 5.0
+SECONDS = 10.0
 
 
 @dataclass

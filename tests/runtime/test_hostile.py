@@ -168,3 +168,18 @@ def test_random_bytes_as_everything(classifier):
     for length in (0, 1, 2, 4, 8, 100, 10_000):
         with pytest.raises(EdgecnnError):
             classifier.classify(os.urandom(length))
+
+
+def test_a_chunk_that_claims_two_gigabytes_gets_none(sandbox):
+    content = image_seeds()["png_grey"]
+    place = content.index(b"IDAT") - 4
+    verdict = sandbox.open(content[:place] + b"\x7f\xff\xff\xff" + content[place + 4 :])
+    assert verdict.fault is None, verdict
+
+
+def test_what_pillow_logs_stays_out_of_sight(sandbox):
+    content = image_seeds()["tiff"]
+    samples = content.index(b"\x15\x01\x03\x00\x01\x00\x00\x00")  # tag 277, a short
+    verdict = sandbox.open(content[: samples + 8] + b"\x99\x00" + content[samples + 10 :])
+    assert verdict.outcome == "ImageDecodeError"
+    assert verdict.fault is None, verdict

@@ -1,0 +1,47 @@
+"""What a device has to carry stays small."""
+
+import ast
+import io
+import subprocess
+import sys
+import tokenize
+import zipfile
+from pathlib import Path
+
+import runtime
+
+PACKAGE = Path(runtime.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+MAX_LOGICAL_LINES = 1_500
+MAX_ZIPPED_BYTES = 60 * 1024
+
+
+def logical_lines(path):
+    """Statements, whatever number of lines each is written on; docstrings and comments are not counted."""
+    text = path.read_text(encoding="utf-8")
+    docstrings = sum(
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for node in ast.walk(ast.parse(text))
+    )
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return sum(token.type == tokenize.NEWLINE for token in tokens) - docstrings
+
+
+def test_the_package_is_small():
+    assert len(SOURCES) > 10
+    assert sum(map(logical_lines, SOURCES)) < MAX_LOGICAL_LINES
+
+
+def test_the_package_is_small_in_the_wheel():
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in SOURCES:
+            archive.write(path, path.relative_to(PACKAGE.parent))
+    assert len(stream.getvalue()) < MAX_ZIPPED_BYTES
+
+
+def test_import_is_quick_because_it_brings_nothing_heavy():
+    heavy = "{'numpy', 'PIL', 'onnxruntime', 'ai_edge_litert', 'argparse'}"
+    code = f"import runtime, sys; sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
