@@ -11,7 +11,7 @@ from pipeline.errors import ExportError
 from pipeline.export import onnx as export_onnx
 from pipeline.export import rewrites
 from pipeline.export.deployable import Deployable
-from pipeline.export.scaling import UNIT_SCALING
+from pipeline.export.scaling import UNIT_SCALING, PixelScaling
 
 RANDOM = np.random.default_rng(0)
 
@@ -103,3 +103,158 @@ def test_pixels_are_the_quantised_input(model):
 def test_an_input_quantised_otherwise_is_refused(model):
     with pytest.raises(ExportError, match="expected one QuantizeLinear"):
         rewrites.take_pixels_as_quantized(export_onnx.convert(deployable(model)), UNIT_SCALING)
+
+
+def graph_of(nodes, shape, result, constants=None):
+    """A graph from ``x`` to ``y`` with a few nodes, each (operator, inputs, outputs, attributes)."""
+    made = [
+        onnx.helper.make_node(kind, inputs, outputs, name=outputs[0], **more) for kind, inputs, outputs, more in nodes
+    ]
+    initializers = [onnx.numpy_helper.from_array(np.array(value), name) for name, value in (constants or {}).items()]
+    graph = onnx.helper.make_graph(
+        made,
+        "test",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, result)],
+        initializers,
+    )
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+
+
+def check_exact(graph, rewrite, shape, expected):
+    """A rewrite leaves the answers as they are and these operators behind."""
+    images = RANDOM.normal(size=shape).astype(np.float32) * 4
+    before = run(graph, images)
+    rewrite(graph)
+    onnx.checker.check_model(graph, full_check=True)
+    assert operators(graph) == expected
+    assert np.abs(run(graph, images) - before).max() <= 1e-5
+
+
+SHAPE = [2, 6, 6, 4]
+GATE = {"three": np.float32(3), "zero": np.float32(0), "six": np.float32(6), "sixth": np.float32(1 / 6)}
+
+
+@pytest.mark.parametrize("kind", ["ReduceMean", "ReduceMax"])
+@pytest.mark.parametrize(("keepdims", "result"), [(0, [2, 4]), (1, [2, 1, 1, 4])])
+def test_spatial_reductions_become_poolings(kind, keepdims, result):
+    graph = graph_of([(kind, ["x"], ["y"], {"axes": [1, 2], "keepdims": keepdims})], SHAPE, result)
+    pooling = {"ReduceMean": "GlobalAveragePool", "ReduceMax": "MaxPool"}[kind]
+    check_exact(graph, rewrites.pool_spatial_reductions, SHAPE, ["Transpose", pooling, "Reshape"])
+
+
+@pytest.mark.parametrize("axes", [[1], [2, 3], [3]])
+def test_other_reductions_stay(axes):
+    result = [extent for axis, extent in enumerate(SHAPE) if axis not in axes]
+    graph = graph_of([("ReduceMean", ["x"], ["y"], {"axes": axes, "keepdims": 0})], SHAPE, result)
+    check_exact(graph, rewrites.pool_spatial_reductions, SHAPE, ["ReduceMean"])
+
+
+@pytest.mark.parametrize(("last", "constant"), [("Mul", "sixth"), ("Div", "six")])
+@pytest.mark.parametrize("swish", [False, True])
+def test_hard_activations_become_one_operator(last, constant, swish):
+    nodes = [
+        ("Add", ["x", "three"], ["a"], {}),
+        ("Clip", ["a", "zero", "six"], ["b"], {}),
+        (last, ["b", constant], ["c" if swish else "y"], {}),
+        *([("Mul", ["x", "c"], ["y"], {})] if swish else []),
+    ]
+    graph = graph_of(nodes, SHAPE, SHAPE, GATE)
+    check_exact(graph, rewrites.fuse_hard_sigmoids, SHAPE, ["HardSigmoid", *(["Mul"] if swish else [])])
+    check_exact(graph, rewrites.fuse_hard_swishes, SHAPE, ["HardSwish" if swish else "HardSigmoid"])
+
+
+def test_what_only_looks_like_a_hard_sigmoid_stays():
+    constants = {**GATE, "three": np.float32(2)}
+    nodes = [
+        ("Add", ["x", "three"], ["a"], {}),
+        ("Clip", ["a", "zero", "six"], ["b"], {}),
+        ("Div", ["b", "six"], ["y"], {}),
+    ]
+    check_exact(graph_of(nodes, SHAPE, SHAPE, constants), rewrites.fuse_hard_sigmoids, SHAPE, ["Add", "Clip", "Div"])
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "expected"),
+    [
+        ("Relu", 0.0, ["Relu", "MaxPool"]),
+        ("Neg", 0.0, ["Neg", "Pad", "MaxPool"]),
+        ("Relu", 1.0, ["Relu", "Pad", "MaxPool"]),
+    ],
+    ids=["after relu", "negative values", "padded with ones"],
+)
+def test_padding_moves_into_a_pooling_where_zero_is_the_least(before, value, expected):
+    nodes = [
+        (before, ["x"], ["a"], {}),
+        ("Pad", ["a", "pads", "value"], ["b"], {}),
+        ("MaxPool", ["b"], ["y"], {"kernel_shape": [3, 3], "strides": [2, 2]}),
+    ]
+    constants = {"pads": np.array([0, 0, 1, 0, 0, 0, 1, 2]), "value": np.float32(value)}
+    graph = graph_of(nodes, [2, 4, 6, 6], [2, 4, 3, 3], constants)
+    check_exact(graph, rewrites.pad_inside_pools, [2, 4, 6, 6], expected)
+
+
+def test_chains_of_reshapes_merge_and_idle_ones_go():
+    nodes = [
+        ("GlobalAveragePool", ["x"], ["a"], {}),
+        ("Squeeze", ["a", "axes"], ["b"], {}),
+        ("Reshape", ["b", "square"], ["c"], {}),
+        ("Transpose", ["c"], ["d"], {"perm": [0, 3, 1, 2]}),
+        ("Relu", ["d"], ["e"], {}),
+        ("Flatten", ["e"], ["y"], {}),
+    ]
+    constants = {"axes": np.array([2, 3]), "square": np.array([2, 1, 1, 4])}
+    graph = graph_of(nodes, [2, 4, 5, 5], [2, 4], constants)
+    check_exact(graph, rewrites.merge_reshapes, [2, 4, 5, 5], ["GlobalAveragePool", "Relu", "Reshape"])
+
+
+def test_a_transpose_that_moves_values_stays():
+    graph = graph_of([("Transpose", ["x"], ["y"], {"perm": [0, 3, 1, 2]})], SHAPE, [2, 4, 6, 6])
+    check_exact(graph, rewrites.merge_reshapes, SHAPE, ["Transpose"])
+
+
+def test_normalisation_and_padding_fold_into_the_convolution():
+    image = keras.Input((16, 16, 3))
+    x = layers.Conv2D(6, 3, strides=2, use_bias=False)(layers.ZeroPadding2D(((0, 1), (0, 1)))(image))
+    x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
+    x = layers.BatchNormalization()(layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x))
+    network = keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
+    for layer in network.layers:
+        layer.set_weights([RANDOM.uniform(0.1, 1, weight.shape) for weight in layer.get_weights()])
+    graph = export_onnx.convert(deployable(network))
+    expected = ["Transpose", "Conv", "Clip", "Conv", "GlobalAveragePool", "Reshape", "Gemm", "Softmax"]
+    assert operators(graph) == expected
+    images = RANDOM.random((3, 16, 16, 3), np.float32)
+    logits = network.predict(images, verbose=0)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    assert np.abs(run(graph, images) - powers / powers.sum(axis=1, keepdims=True)).max() <= 1e-5
+
+
+def test_images_mixed_into_one_another_are_refused():
+    graph = graph_of([("Reshape", ["x", "shape"], ["y"], {})], SHAPE, [4, 72], {"shape": np.array([4, 72])})
+    with pytest.raises(ExportError, match="expected the batch as the first axis"):
+        rewrites.free_batch(graph)
+
+
+@pytest.mark.parametrize("zero_point", [0, 7])
+def test_padding_of_quantised_pixels_works_on_bytes(zero_point):
+    scale = np.float32(1 / 255)
+    nodes = [
+        ("QuantizeLinear", ["image", "scale", "zero"], ["q"], {}),
+        ("DequantizeLinear", ["q", "scale", "zero"], ["d"], {}),
+        ("Pad", ["d", "pads", "one"], ["p"], {}),
+        ("QuantizeLinear", ["p", "scale", "zero"], ["q2"], {}),
+        ("DequantizeLinear", ["q2", "scale", "zero"], ["y"], {}),
+    ]
+    one = np.float32((255 - zero_point) / 255)
+    constants = {"scale": scale, "zero": np.uint8(zero_point), "one": one, "pads": np.array([0] * 7 + [1])}
+    graph = graph_of(nodes, SHAPE, [2, 6, 6, 5], constants)
+    graph.graph.input[0].name = "image"
+    offset = -zero_point / 255
+    rewrites.take_pixels_as_quantized(graph, PixelScaling((1 / 255,) * 3, (offset,) * 3))
+    onnx.checker.check_model(graph, full_check=True)
+    assert operators(graph) == ["Pad", "DequantizeLinear"]
+    pixels = RANDOM.integers(0, 256, SHAPE, np.uint8)
+    result = run(graph, pixels)
+    assert np.abs(result[..., :4] - (pixels / 255 + offset)).max() <= 1e-6
+    assert np.abs(result[..., 4] - one).max() <= 1e-6

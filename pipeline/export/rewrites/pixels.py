@@ -8,7 +8,15 @@ from onnx import helper
 
 from pipeline.errors import ExportError
 from pipeline.export.freeze import IMAGE
-from pipeline.export.rewrites.editing import add_constant, drop_stale, find_constant
+from pipeline.export.rewrites.editing import (
+    add_constant,
+    drop_dead,
+    find_constant,
+    only_reader,
+    readers,
+    replace_nodes,
+    writers,
+)
 from pipeline.export.scaling import PixelScaling
 
 PIXELS = "pixels"
@@ -72,9 +80,41 @@ def take_pixels_as_quantized(model: onnx.ModelProto, scaling: PixelScaling) -> N
                 node.input[position] = PIXELS
     graph.node.remove(first)
     _set_pixel_input(graph)
-    drop_stale(model)
+    _pad_quantized_pixels(graph)
+    drop_dead(model)
 
 
 def _set_pixel_input(graph: onnx.GraphProto) -> None:
     graph.input[0].name = PIXELS
     graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+
+
+def _pad_quantized_pixels(graph: onnx.GraphProto) -> None:
+    """Let a padding of the image work on its bytes: the engine would dequantise, pad and quantise again."""
+    made_by = writers(graph)
+    for pad in [node for node in graph.node if node.op_type == "Pad" and len(node.input) > 2]:
+        dequantize, quantize = made_by.get(pad.input[0]), only_reader(graph, pad.output[0])
+        if dequantize is None or dequantize.input[0] != PIXELS:
+            continue
+        if quantize is None or quantize.op_type != "QuantizeLinear":
+            continue
+        value = _number(graph, pad.input[2], made_by)
+        scale, zero_point = (_number(graph, name, made_by) for name in dequantize.input[1:3])
+        if value is None or scale is None or zero_point is None:
+            continue
+        byte = round(value / scale + zero_point)
+        constant = add_constant(graph, f"{pad.output[0]}_byte", np.array(byte, np.uint8))
+        for reader in readers(graph, quantize.output[0]):
+            reader.input[1], reader.input[2] = dequantize.input[1:3]
+        inputs, outputs = [PIXELS, pad.input[1], constant], list(quantize.output)
+        replace_nodes(graph, [pad, quantize], [helper.make_node("Pad", inputs, outputs, name=pad.name)])
+
+
+def _number(graph: onnx.GraphProto, name: str, made_by: dict[str, onnx.NodeProto]) -> float | None:
+    """The value of a scalar constant, quantised or not."""
+    node = made_by.get(name)
+    if node is not None and node.op_type == "DequantizeLinear":
+        step, scale, zero_point = (_number(graph, part, made_by) for part in node.input)
+        return None if step is None or scale is None or zero_point is None else (step - zero_point) * scale
+    value = find_constant(graph, name)
+    return float(value) if value is not None and value.size == 1 else None
