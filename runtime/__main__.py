@@ -1,7 +1,5 @@
 """``python -m runtime``."""
 
-import sys
+from runtime.cli import entry
 
-from runtime.cli import main
-
-sys.exit(main())
+entry()

@@ -18,7 +18,8 @@ from runtime.commands.bench import ROUNDS
 
 def call(*arguments, **options):
     command = [sys.executable, "-m", "runtime", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, check=False, **({"text": True} | options))
+    pipes = {} if "stdout" in options else {"capture_output": True}
+    return subprocess.run(command, check=False, **({"text": True} | pipes | options))
 
 
 @pytest.fixture
@@ -114,6 +115,23 @@ def test_a_closed_pipe_ends_quietly(reference, photo):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_one_line(reference, photo):
+    with Path("/dev/full").open("w") as full:
+        done = call("classify", reference / "model_int8.onnx", photo, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_into_a_closed_pipe_is_quiet():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = call("--help", stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert done.stderr == ""
 
 
 def test_the_bar_is_drawn_on_a_terminals_stderr_alone(reference, photo):
