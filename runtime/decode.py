@@ -9,7 +9,7 @@ import logging
 import os
 import stat
 from importlib import import_module
-from typing import BinaryIO, Literal
+from typing import IO, BinaryIO, Literal
 
 from PIL import ImageFile
 
@@ -90,23 +90,27 @@ def decode(image: ImageFile.ImageFile, scale: int) -> None:
         Exception: whatever Pillow raises on damaged data.
     """
     width, height = image.size
-    _refuse_endless_scans(image)
+    progressive = "progressive" in image.info
     if scale > 1:
         image.draft(None, (width // scale, height // scale))
     # The decoder of progressive files gathers the coefficients of all pixels first.
-    _refuse_beyond(MAX_DECODED_PIXELS, *((width, height) if "progressive" in image.info else image.size))
+    _refuse_beyond(MAX_DECODED_PIXELS, *((width, height) if progressive else image.size))
+    if progressive and image.fp:
+        image.fp = io.BytesIO(_needed_scans(image.fp, scale))
     image.load()
 
 
-def _refuse_endless_scans(image: ImageFile.ImageFile) -> None:
-    if "progressive" not in image.info or image.fp is None:
-        return
-    position = image.fp.tell()
-    image.fp.seek(0)
-    scans = image.fp.read(MAX_PIPE_BYTES).count(b"\xff\xda")
-    image.fp.seek(position)
+def _needed_scans(file: IO[bytes], scale: int) -> bytes:
+    file.seek(0)
+    content = file.read(MAX_PIPE_BYTES)
+    scans = content.count(b"\xff\xda")
     if scans > MAX_SCANS:
         raise ImageDecodeError(f"a progressive JPEG of {scans} scans, at most {MAX_SCANS} are decoded: save it anew")
+    if scale < 8:
+        return content
+    from runtime.progressive import without_unused_scans
+
+    return without_unused_scans(content)
 
 
 def _refuse_beyond(most: int, width: int, height: int) -> None:

@@ -1,0 +1,64 @@
+"""Progressive JPEGs at 1/8 scale: three quarters of the file hold what is not used, and need not be decoded.
+
+At that scale a block of 8x8 pixels becomes one, its mean, which the DC scans hold (ITU-T T.81, annex G). The AC scans
+of the components of full resolution can go; those of subsampled colour, whose blocks become four pixels, stay. The
+decoder's answer is the same to the bit, in a third of the time.
+"""
+
+import re
+
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # one that ends a scan: no stuffed byte, fill or restart
+_SOF2, _DHT, _EOI, _SOS, _DRI = 0xC2, 0xC4, 0xD9, 0xDA, 0xDD
+_LONGEST_RUN = 2**15 - 1  # blocks that one end-of-band symbol speaks for
+
+
+def without_unused_scans(content: bytes) -> bytes:
+    """Leave out of a progressive JPEG what decoding at 1/8 scale does not use.
+
+    Args:
+        content: the whole file.
+
+    Returns:
+        A shorter file of the same picture at 1/8, or ``content`` itself where its structure is not as expected: the
+        decoder shall judge it.
+    """
+    kept, dropped, sharpest, blocks, position = [b"\xff\xd8"], set[int](), set[int](), 0, 2
+    while (marker := content[position + 1 : position + 2]) != bytes([_EOI]):
+        end = position + 2 + int.from_bytes(content[position + 2 : position + 4])
+        segment = content[position + 4 : end]
+        if content[position : position + 1] != b"\xff" or len(segment) < 2 or end > len(content):
+            return content
+        if marker[0] == _SOF2:
+            sampling = {segment[at]: segment[at + 1] for at in range(6, len(segment) - 2, 3)}
+            sharpest = {
+                component for component, factors in sampling.items() if factors == max(sampling.values(), default=0)
+            }
+            blocks = -(-int.from_bytes(segment[1:3]) // 8) * -(-int.from_bytes(segment[3:5]) // 8)
+        if marker[0] == _SOS:
+            next_marker = _MARKER.search(content, end)
+            if not next_marker or not blocks:
+                return content
+            end = next_marker.start()
+            component, is_ac = segment[1], len(segment) == 6 and segment[3] > 0
+            if is_ac and component in sharpest:
+                dropped.add(component)
+                position = end
+                continue
+        kept.append(content[position:end])
+        position = end
+    return b"".join([*kept, *_empty_scans(dropped, blocks), b"\xff\xd9"])
+
+
+def _empty_scans(components: set[int], blocks: int) -> list[bytes]:
+    """AC scans that say "nothing here" of every block; where there is none, the decoder guesses and smooths."""
+    # One Huffman code, a single 0, for the symbol EOB14, whose 14 further bits say how long the run is.
+    table = _segment(_DHT, bytes([0x10, 1, *[0] * 15, 0xE0]))
+    bits = ("0" + "1" * 14) * -(-blocks // _LONGEST_RUN)
+    bits += "1" * (-len(bits) % 8)
+    runs = int(bits, 2).to_bytes(len(bits) // 8).replace(b"\xff", b"\xff\0")
+    scans = [_segment(_SOS, bytes([1, component, 0, 1, 63, 0])) + runs for component in sorted(components)]
+    return [_segment(_DRI, b"\0\0"), table, *scans]
+
+
+def _segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2) + content
