@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
 
 import numpy as np
 
@@ -82,13 +82,7 @@ class Classifier:
 
     @overload
     def classify_many(
-        self,
-        images: Iterable[ImageSource],
-        *,
-        top: int = ...,
-        batch_size: int = ...,
-        workers: int | None = ...,
-        yield_errors: Literal[False] = ...,
+        self, images: Iterable[ImageSource], *, top: int = ..., batch_size: int = ..., workers: int | None = ...
     ) -> Iterator[Prediction]: ...
     @overload
     def classify_many(

@@ -205,6 +205,13 @@ def test_a_hostile_golden_set_is_refused(changes):
         GoldenSet.from_json(json.dumps(json.loads(golden.to_json()) | changes))
 
 
+@pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (0, 0), (8, 9)])
+def test_a_golden_set_is_judged_by_its_size_before_it_is_decoded(width, height):
+    text = json.dumps({"png": png(width, height), "probabilities": [[0.5, 0.5]], "tolerance": 0.1})
+    with pytest.raises(ModelSpecError, match=f"{width}x{height} pixels in all"):
+        GoldenSet.from_json(text)
+
+
 @pytest.mark.parametrize("name", ["model_int8.onnx", "model_fp32.onnx"])
 def test_a_file_cut_anywhere_is_refused_or_whole(reference, tmp_path, name):
     content = (reference / name).read_bytes()
