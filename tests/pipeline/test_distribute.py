@@ -14,7 +14,7 @@ from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import PipelineError
 from pipeline.train import Conduct, Settings, train
-from pipeline.training import batches, distribution
+from pipeline.training import distribution
 
 SCRIPT = Path(__file__).parent / "training_run.py"
 SETTINGS = {"epochs": 10, "batch_size": 50, "dropout": 0.0, "averaging": 0.9}
@@ -91,22 +91,6 @@ def test_two_workers_survive_the_loss_of_one(sets, tmp_path):
     assert history["validation_accuracy"] == pytest.approx(alone["validation_accuracy"], abs=0.06)
     losses = [np.asarray([record["loss"] for record in run["epochs"]]) for run in (history, alone)]
     assert np.abs(losses[0] - losses[1]).max() < 0.15
-
-
-def test_replicas_share_every_batch_without_overlap(sets):
-    images, settings = sets[0], Settings(batch_size=50)
-    epoch = batches.Epoch(
-        images,
-        batches.order_of(images, settings, 0),
-        50,
-        batches.plan_pass(images, settings, 0),
-        batches.weights_of_classes(images, balance=False),
-    )
-    one, two = (list(batches.rows_of(epoch, range(index, index + 1), 2)) for index in range(2))
-    (whole, *_) = batches.rows_of(epoch, range(1), 1)
-    assert len(one) == len(two) == 8
-    assert (one[0][0] == whole[0][0::2]).all()
-    assert (two[0][0] == whole[0][1::2]).all()
 
 
 @pytest.mark.slow
