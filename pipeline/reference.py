@@ -22,7 +22,7 @@ def ship(train_folder: Path, out: Path) -> bool:
     """
     if not (out / artifacts.SAMPLES).exists():
         samples.write(out)
-    export(Source(train_folder / artifacts.MODEL_KERAS), out, samples.read_calibration(out))
+    export(Source(train_folder / artifacts.MODEL_KERAS), out)
     report = verify(out)
     print(format_report(report))
     if not report["passed"]:

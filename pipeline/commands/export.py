@@ -11,16 +11,19 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("export", help="write the ONNX and TFLite files of a model and verify them")
     source_options.add(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--quick", action="store_true", help="take the default int8 recipe rather than search")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline.export import export
+    from pipeline.export import Settings, export
+    from pipeline.export.decisions import LEGEND, format_decisions
     from pipeline.verify import format_report, verify
 
-    export(source_options.source(options), options.out)
+    manifest = export(source_options.source(options), options.out, settings=Settings(quick=options.quick))
+    print(f"{format_decisions(manifest)}\n{LEGEND}\n")
     report = verify(options.out)
     print(format_report(report))
     print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")
-    return OK if report["passed"] else FAILED
+    return OK if report["passed"] and manifest["passed"] else FAILED

@@ -2,90 +2,148 @@
 
 import platform
 import sys
-from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, split
 from pipeline.errors import ExportError
-from pipeline.export import onnx, tflite
+from pipeline.export.gate import Gate
 from pipeline.export.load import Source, keras_bytes, load
+from pipeline.export.products import RECIPES, Material, Product, load_bytes
+from pipeline.export.quantize import predict_all
+from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
 
 TOOLS = ("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert", "numpy", "pillow")
+GOLDEN_IMAGES, GOLDEN_BYTES = 8, 100_000
 
 
-def export(source: Source, out: Path, calibration: Dataset | None = None) -> dict[str, Any]:
-    """Write the four model files, a copy of the Keras file, and ``manifest.json`` into ``out``.
+@dataclass(frozen=True)
+class Settings:
+    """How to export.
+
+    Attributes:
+        quick: take the default int8 recipe rather than search for the best.
+        gate: what int8 may cost on the validation set.
+        files: which model files to write, by name.
+    """
+
+    quick: bool = False
+    gate: Gate = field(default_factory=Gate)
+    files: tuple[str, ...] = artifacts.MODEL_FILES
+
+
+def export(
+    source: Source,
+    out: Path,
+    calibration: Dataset | None = None,
+    validation: Dataset | None = None,
+    settings: Settings = Settings(),
+) -> dict[str, Any]:
+    """Write the model files, a copy of the Keras file, and ``manifest.json`` into ``out``.
 
     Args:
         source: the model file and what it expects; its scaling and temperature become part of the exported graphs.
         out: folder to write; each file is replaced whole.
-        calibration: images that fix the int8 ranges; by default those shipped with the reference.
+        calibration: images that fix the int8 ranges; by default CIFAR-10's.
+        validation: labelled images that every choice is made on, none of which calibrate. By default CIFAR-10's, or
+            a fifth of ``calibration``, held out of it, where that is given alone.
+        settings: what else may be chosen.
 
     Returns:
-        What ``manifest.json`` holds.
+        What ``manifest.json`` holds. ``passed`` is whether every int8 file passes its gate; all are written either way.
 
     Raises:
-        ExportError: the model or its class names are unusable.
+        ExportError: the model, its class names or the images are unusable.
     """
+    keras.utils.clear_session()  # restarts the counters of layer names, which end up in the files
     deployable = load(source)
-    scaling, class_names, side = deployable.scaling, deployable.class_names, deployable.side
-    calibration = calibration or samples.read_calibration(artifacts.REFERENCE_DIR)
-    if calibration.side != side or calibration.class_names != class_names:
-        raise ExportError(
-            f"{source.path} takes {side}x{side} images of {', '.join(class_names)}; the calibration images are "
-            f"{calibration.side}x{calibration.side} of {', '.join(calibration.class_names)}"
-        )
+    calibration, validation = _images(calibration, validation)
+    for name, images in (("calibration", calibration), ("validation", validation)):
+        if images.side != deployable.side or images.class_names != deployable.class_names:
+            raise ExportError(
+                f"{source.path} takes {deployable.side}x{deployable.side} images of "
+                f"{', '.join(deployable.class_names)}; the {name} images are "
+                f"{images.side}x{images.side} of {', '.join(images.class_names)}"
+            )
+    material = Material(deployable, calibration, validation, settings.gate, settings.quick)
     keras_content = keras_bytes(source.path, deployable.model)
-    provenance = {"keras_sha256": sha256(keras_content), "calibration_sha256": calibration.digest}
-
-    def spec(precision: str) -> ModelSpec:
-        return ModelSpec(
-            side,
-            deployable.class_names,
-            precision,
-            scale=scaling.scale,
-            offset=scaling.offset,
-            temperature=deployable.temperature,
-            provenance=provenance,
-        )
-
-    network = onnx.convert(deployable)
-    recipes: dict[str, Callable[[], bytes]] = {
-        artifacts.FP32_ONNX: lambda: onnx.with_metadata(onnx.fp32(network, deployable.network_scaling), spec("fp32")),
-        artifacts.INT8_ONNX: lambda: onnx.with_metadata(
-            onnx.quantize(network, deployable.network_scaling, calibration.pixels), spec("int8")
-        ),
-        artifacts.FP32_TFLITE: lambda: tflite.with_metadata(tflite.convert(deployable), spec("fp32")),
-        artifacts.INT8_TFLITE: lambda: tflite.with_metadata(
-            tflite.quantize(deployable, calibration.pixels), spec("int8")
-        ),
-    }
     contents = {artifacts.MODEL_KERAS: keras_content}
     history = source.path.parent / artifacts.HISTORY
     if history.is_file():
         contents[artifacts.HISTORY] = history.read_bytes()
-    for number, (name, build) in enumerate(recipes.items(), start=1):
-        print(f"[{number}/{len(recipes)}] {name}", file=sys.stderr, flush=True)
-        contents[name] = build()
+    provenance = {
+        "keras_sha256": sha256(keras_content),
+        "calibration_sha256": calibration.digest,
+        "validation_sha256": validation.digest,
+    }
+    decisions = {}
+    for number, name in enumerate(settings.files, start=1):
+        print(f"[{number}/{len(settings.files)}] {name}", file=sys.stderr, flush=True)
+        product = RECIPES[name](material)
+        contents[name] = _finish(product, material, provenance)
+        if product.decisions is not None:
+            decisions[name] = product.decisions
     manifest = {
         "files": {
             name: {"bytes": len(content), "sha256": sha256(content)} for name, content in sorted(contents.items())
         },
-        "class_names": list(class_names),
-        "side": side,
-        "scale": scaling.scale,
-        "offset": scaling.offset,
+        "class_names": list(deployable.class_names),
+        "side": deployable.side,
+        "scale": deployable.scaling.scale,
+        "offset": deployable.scaling.offset,
         "temperature": deployable.temperature,
         "calibration": {"images": len(calibration), "digest": calibration.digest},
+        "validation": {
+            "images": len(validation),
+            "digest": validation.digest,
+            "keras_accuracy": float(np.mean(material.scored.expected.argmax(axis=1) == validation.labels)),
+        },
+        "gate": asdict(settings.gate),
+        "decisions": decisions,
+        "passed": all(entry["passed"] for entry in decisions.values()),
         "versions": {"python": platform.python_version(), **{tool: version(tool) for tool in TOOLS}},
     }
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
     artifacts.write_json(out / artifacts.MANIFEST, manifest)
     return manifest
+
+
+def _images(calibration: Dataset | None, validation: Dataset | None) -> tuple[Dataset, Dataset]:
+    if calibration is not None and validation is None:
+        return split(calibration, max(len(calibration) // 5, len(np.unique(calibration.labels))))
+    return calibration or samples.calibration_images(), validation or samples.validation_images()
+
+
+def _finish(product: Product, material: Material, provenance: dict[str, str]) -> bytes:
+    """The file's bytes, carrying the accuracy that the file itself has and the answers that it itself gives."""
+    spec = replace(material.spec(product.precision), provenance=provenance)
+    if product.outcome is not None:
+        spec = replace(spec, provenance={**provenance, "recipe": str(product.outcome.winner.recipe)})
+    run = load_bytes(product.pack(product.graph, spec, None))
+    images = material.validation
+    answers = predict_all(run, images.pixels)
+    spec = _with_accuracy(spec, answers, images)
+    pixels = golden_pixels(images)
+    golden = GoldenSet(pixels, predict_all(run, pixels), product.golden_tolerance)
+    return product.pack(product.graph, spec, golden)
+
+
+def _with_accuracy(spec: ModelSpec, answers: NDArray[np.float32], images: Dataset) -> ModelSpec:
+    return replace(spec, accuracy=float(np.mean(answers.argmax(axis=1) == images.labels)), accuracy_images=len(images))
+
+
+def golden_pixels(images: Dataset) -> NDArray[np.uint8]:
+    """Up to eight images, evenly out of the set, fewer where they are large: uint8 (n, S, S, 3)."""
+    count = min(max(GOLDEN_BYTES // images.pixels[0].size, 1), GOLDEN_IMAGES, len(images))
+    return images.take(np.arange(count) * len(images) // count).pixels

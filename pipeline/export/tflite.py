@@ -2,11 +2,9 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from pipeline.export.deployable import Deployable
 from pipeline.export.freeze import freeze
@@ -22,36 +20,11 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 def convert(deployable: Deployable) -> bytes:
     """The fp32 flatbuffer, scaling included."""
     with log_hidden():
-        content: bytes = _converter(deployable, tf.uint8).convert()
+        content: bytes = converter(deployable, tf.uint8).convert()
     return content
 
 
-def quantize(deployable: Deployable, calibration_pixels: NDArray[np.uint8]) -> bytes:
-    """Full integer: built-in int8 operators only, activation ranges from ``calibration_pixels``.
-
-    The graph behind takes 0-1; with the input range pinned to it, the input's scale is 1/255 and its zero point 0,
-    so that uint8 pixels are the quantised input as they stand. What else the scaling does, the graph computes.
-    """
-    extremes = np.zeros_like(calibration_pixels[:1])
-    extremes[..., :1, :] = 255
-    images = np.concatenate([calibration_pixels, extremes]).astype(np.float32) / 255
-
-    def representative() -> Iterator[list[NDArray[np.float32]]]:
-        for image in images:
-            yield [image[np.newaxis]]
-
-    with log_hidden():
-        converter = _converter(deployable, tf.float32)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = representative
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.uint8
-        converter.inference_output_type = tf.int8
-        content: bytes = converter.convert()
-    return content
-
-
-def _converter(deployable: Deployable, input_type: tf.DType) -> tf.lite.TFLiteConverter:
+def converter(deployable: Deployable, input_type: tf.DType) -> tf.lite.TFLiteConverter:
     """The converter of a graph that takes uint8 pixels, or float32 pixels divided by 255."""
     unit = 1.0 if input_type == tf.uint8 else 255.0
     scale = np.array(deployable.network_scaling.scale, np.float32) * np.float32(unit)

@@ -20,7 +20,9 @@ from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export import export
+from pipeline.export.decisions import format_decisions
 from pipeline.export.load import Source
+from pipeline.export.recipe import METHODS
 from pipeline.report import markdown_table
 from pipeline.train import Settings, train
 from pipeline.verify import TOLERANCES, format_report, verify
@@ -40,7 +42,9 @@ def exported(tmp_path_factory, reference):
     history = train(training, validation, folder / "train", Settings(epochs=40, batch_size=32, label_smoothing=0.0))
     assert len(history["epochs"]) == 40
     assert history["validation_accuracy"] > 0.2  # chance is 0.1
-    export(Source(folder / "train" / artifacts.MODEL_KERAS), folder / "build", images)
+    export(
+        Source(folder / "train" / artifacts.MODEL_KERAS), folder / "build", images, samples.read_validation(reference)
+    )
     return folder / "build"
 
 
@@ -83,14 +87,47 @@ def test_files_take_uint8_and_carry_their_spec(exported):
 
 
 @pytest.mark.slow
-def test_int8_tflite_is_integer_throughout(exported):
+def test_int8_tflite_is_integer_throughout_but_for_its_softmax(exported):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(exported / artifacts.INT8_TFLITE))
     interpreter.allocate_tensors()
-    assert all(detail["dtype"] != np.float32 for detail in interpreter.get_tensor_details())
-    scale, zero_point = interpreter.get_input_details()[0]["quantization"]
-    assert (scale, zero_point) == (pytest.approx(1 / 255, rel=1e-6), 0)
+    floats = [detail for detail in interpreter.get_tensor_details() if detail["dtype"] == np.float32]
+    assert all(detail["shape"].tolist() == [1, 10] for detail in floats)
+    detail = interpreter.get_input_details()[0]
+    assert detail["dtype"] == np.uint8
+    assert detail["quantization"] == (pytest.approx(1 / 255, rel=1e-6), 0)
+
+
+@pytest.mark.slow
+def test_every_file_carries_its_accuracy_and_its_own_answers(exported, reference):
+    validation = samples.read_validation(reference)
+    for name in artifacts.MODEL_FILES:
+        classifier = Classifier(exported / name)
+        assert classifier.spec.accuracy_images == len(validation)
+        right = classifier.predict(validation.pixels).argmax(axis=1) == validation.labels
+        assert classifier.spec.accuracy == pytest.approx(right.mean())
+        assert classifier.spec.provenance["validation_sha256"] == validation.digest
+        golden = classifier.golden()
+        assert golden.pixels.shape == (8, 32, 32, 3)
+        assert np.abs(classifier.predict(golden.pixels) - golden.probabilities).max() <= golden.tolerance / 10
+        assert golden.tolerance == (1e-5 if "fp32" in name else 0.05)
+
+
+@pytest.mark.slow
+def test_manifest_tells_what_was_decided_and_on_what(exported, reference):
+    manifest = artifacts.read_json(exported / artifacts.MANIFEST)
+    assert manifest["calibration"] == {"images": 500, "digest": samples.read_calibration(reference).digest}
+    assert manifest["validation"]["digest"] == samples.read_validation(reference).digest
+    assert set(manifest["decisions"]) == {artifacts.INT8_ONNX, artifacts.INT8_TFLITE}
+    for decision in manifest["decisions"].values():
+        tried = [candidate["recipe"] for candidate in decision["candidates"]]
+        assert decision["recipe"] in tried
+        assert {recipe["method"] for recipe in tried} == set(METHODS)
+        assert sum(candidate["latency_ratio"] is not None for candidate in decision["candidates"]) >= 4
+    table = format_decisions(manifest)
+    assert table.count(" * ") == 2
+    assert max(map(len, table.splitlines())) <= 140
 
 
 @pytest.mark.slow
@@ -127,13 +164,11 @@ def test_shortened_label_list_changed_file_and_missing_file_are_all_reported(cop
 
 
 @pytest.mark.slow
-def test_exporting_twice_gives_files_that_answer_alike(exported, tmp_path, reference, test_images):
-    again = export(Source(exported / artifacts.MODEL_KERAS), tmp_path, samples.read_calibration(reference))
-    assert sorted(again["files"]) == sorted(artifacts.read_json(exported / artifacts.MANIFEST)["files"])
-    pixels = test_images.pixels[:50]
-    for name in artifacts.MODEL_FILES:
-        first, second = (Classifier(folder / name).predict(pixels) for folder in (exported, tmp_path))
-        assert (first == second).all(), name
+def test_exporting_twice_gives_the_same_bytes(exported, tmp_path, reference):
+    source = Source(exported / artifacts.MODEL_KERAS)
+    images = samples.read_calibration(reference), samples.read_validation(reference)
+    again = export(source, tmp_path, *images)
+    assert again["files"] == artifacts.read_json(exported / artifacts.MANIFEST)["files"]
 
 
 @pytest.mark.slow

@@ -11,6 +11,8 @@ from pipeline.errors import ExportError
 from pipeline.export import onnx as export_onnx
 from pipeline.export import rewrites
 from pipeline.export.deployable import Deployable
+from pipeline.export.onnx_int8 import OnnxQuantizer
+from pipeline.export.recipe import Recipe
 from pipeline.export.scaling import UNIT_SCALING, PixelScaling
 
 RANDOM = np.random.default_rng(0)
@@ -84,6 +86,31 @@ def test_grouping_needs_a_side_that_divides(model):
     assert not rewrites.group_pixels(export_onnx.convert(deployable(model)), 3)
 
 
+def test_a_relu_goes_before_the_transpose_it_follows():
+    source = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 2, 3])
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [3, 1, 2])
+    nodes = [
+        onnx.helper.make_node("Transpose", ["x"], ["between"], perm=[2, 0, 1]),
+        onnx.helper.make_node("Relu", ["between"], ["y"]),
+    ]
+    opset = onnx.helper.make_opsetid("", 17)
+    graph = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "", [source], [result]), opset_imports=[opset], ir_version=8
+    )
+    images = RANDOM.normal(size=(1, 2, 3)).astype(np.float32)
+    expected = run(graph, images)
+    rewrites.activate_before_transposing(graph)
+    assert operators(graph) == ["Relu", "Transpose"]
+    assert (run(graph, images) == expected).all()
+
+
+def test_names_are_counted_from_one_whatever_was_converted_before(model):
+    same = deployable(model)
+    first, second = (export_onnx.convert(same) for _ in range(2))
+    assert [name for name in first.graph.node[0].output if name.rpartition("__")[2].startswith("1")]
+    assert first == second
+
+
 def test_scaling_pixels_is_what_keras_was_trained_on(model):
     graph = export_onnx.fp32(export_onnx.convert(deployable(model)), UNIT_SCALING)
     pixels = RANDOM.integers(0, 256, (3, 16, 16, 3), np.uint8)
@@ -92,9 +119,9 @@ def test_scaling_pixels_is_what_keras_was_trained_on(model):
 
 
 def test_pixels_are_the_quantised_input(model):
-    quantized = export_onnx.quantize(
-        export_onnx.convert(deployable(model)), UNIT_SCALING, RANDOM.integers(0, 200, (20, 16, 16, 3), np.uint8)
-    )
+    pixels = RANDOM.integers(0, 200, (20, 16, 16, 3), np.uint8)
+    quantizer = OnnxQuantizer(export_onnx.convert(deployable(model)), UNIT_SCALING, pixels, (20,))
+    quantized = quantizer.build(Recipe(images=20))
     consumers = [node.op_type for node in quantized.graph.node if rewrites.PIXELS in node.input]
     assert set(consumers) <= {"DequantizeLinear", "Reshape"}
     assert {node.domain for node in quantized.graph.node} == {""}

@@ -2,7 +2,7 @@
 
 Each is a function of its own with a test that its numbers are the same: ``batch`` opens the traced batch,
 ``layout`` takes out what only moves values about, ``fuse`` puts one operator where several stand, ``pixels`` and
-``grouping`` shape the input.
+``grouping`` shape the input, ``names`` makes them the same in every run.
 """
 
 from pipeline.export.freeze import IMAGE
@@ -15,19 +15,22 @@ from pipeline.export.rewrites.fuse import (
     pool_spatial_reductions,
 )
 from pipeline.export.rewrites.grouping import group_pixels
-from pipeline.export.rewrites.layout import merge_reshapes
+from pipeline.export.rewrites.layout import activate_before_transposing, merge_reshapes
+from pipeline.export.rewrites.names import number_names
 from pipeline.export.rewrites.pixels import PIXELS, pixel_zero_point, scale_pixels, take_pixels_as_quantized
 
 __all__ = [
     "IMAGE",
     "PIXELS",
     "TRACED_BATCH",
+    "activate_before_transposing",
     "fold_constants_and_normalisation",
     "free_batch",
     "fuse_hard_sigmoids",
     "fuse_hard_swishes",
     "group_pixels",
     "merge_reshapes",
+    "number_names",
     "pad_inside_pools",
     "pixel_zero_point",
     "pool_spatial_reductions",

@@ -1,0 +1,143 @@
+"""What export makes: one row a file, from the network to a graph and a way to pack it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import onnx as onnx_format
+
+from pipeline import artifacts
+from pipeline.data.dataset import Dataset
+from pipeline.export import onnx, tflite
+from pipeline.export.deployable import Deployable
+from pipeline.export.gate import Gate
+from pipeline.export.onnx_int8 import OnnxQuantizer
+from pipeline.export.quantize import Outcome, Predict, Quantizer, Search, Validation, image_counts
+from pipeline.export.tflite_int8 import TfliteQuantizer
+from runtime.backends.litert import LitertBackend
+from runtime.backends.onnx import OnnxBackend
+from runtime.golden import GoldenSet
+from runtime.spec import ModelSpec
+
+Pack = Callable[[Any, ModelSpec, GoldenSet | None], bytes]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every file is made from.
+
+    Attributes:
+        deployable: the network.
+        calibration: images that fix the int8 ranges.
+        validation: images that every choice is made on.
+        gate: what quantisation may cost.
+        quick: take the default candidate rather than search.
+    """
+
+    deployable: Deployable
+    calibration: Dataset
+    validation: Dataset
+    gate: Gate = field(default_factory=Gate)
+    quick: bool = False
+
+    @cached_property
+    def network(self) -> onnx_format.ModelProto:
+        """The float ONNX graph that both ONNX files start from."""
+        return onnx.convert(self.deployable)
+
+    @cached_property
+    def scored(self) -> Validation:
+        """The validation images with Keras's answers."""
+        return Validation(self.validation, self.deployable.probabilities(self.validation.pixels), self.gate)
+
+    def spec(self, precision: str) -> ModelSpec:
+        """The spec of a file, but for its accuracy and provenance."""
+        scaling, network = self.deployable.scaling, self.deployable
+        return ModelSpec(
+            network.side,
+            network.class_names,
+            precision,
+            scale=scaling.scale,
+            offset=scaling.offset,
+            temperature=network.temperature,
+        )
+
+
+@dataclass(frozen=True)
+class Product:
+    """A graph, how to pack it into a file, and how it was chosen.
+
+    Attributes:
+        graph: as the converter built it.
+        pack: graph, spec and golden set to the file's bytes.
+        precision: the spec's word.
+        golden_tolerance: the most that a probability may differ from its golden answer on another processor.
+        outcome: the search behind it, for those that have one.
+    """
+
+    graph: Any
+    pack: Pack
+    precision: str
+    golden_tolerance: float
+    outcome: Outcome | None = None
+
+    @property
+    def decisions(self) -> dict[str, Any] | None:
+        """The search as the manifest holds it."""
+        if self.outcome is None:
+            return None
+        winner = self.outcome.winner
+        return {
+            "recipe": asdict(winner.recipe),
+            "summary": str(winner.recipe),
+            "passed": winner.judgement.passed,
+            "candidates": [candidate.to_dict() for candidate in self.outcome.candidates],
+        }
+
+
+FP32_GOLDEN, INT8_GOLDEN = 1e-5, 0.05
+"""Processors round the rescaled sums of int8 differently: a step of 1/256 here and there, which a softmax spreads."""
+
+
+def load_bytes(content: bytes) -> Predict:
+    """The engine that runs a file's bytes, on one thread."""
+    if content[4:8] == b"TFL3":
+        return LitertBackend(content, "candidate.tflite", 1)
+    return OnnxBackend(content, "candidate.onnx", 1)
+
+
+def _fp32_onnx(material: Material) -> Product:
+    graph = onnx.fp32(material.network, material.deployable.network_scaling)
+    return Product(graph, onnx.with_metadata, "fp32", FP32_GOLDEN)
+
+
+def _fp32_tflite(material: Material) -> Product:
+    return Product(tflite.convert(material.deployable), tflite.with_metadata, "fp32", FP32_GOLDEN)
+
+
+def _int8_onnx(material: Material) -> Product:
+    counts, pixels = image_counts(len(material.calibration)), material.calibration.pixels
+    quantizer = OnnxQuantizer(material.network, material.deployable.network_scaling, pixels, counts)
+    return _searched(material, quantizer, onnx.with_metadata)
+
+
+def _int8_tflite(material: Material) -> Product:
+    counts, pixels = image_counts(len(material.calibration)), material.calibration.pixels
+    return _searched(material, TfliteQuantizer(material.deployable, pixels, counts), tflite.with_metadata)
+
+
+def _searched(material: Material, quantizer: Quantizer, pack: Pack) -> Product:
+    spec = material.spec("int8")
+    search = Search(quantizer, material.scored, lambda graph: load_bytes(pack(graph, spec, None)))
+    outcome = search.run(len(material.calibration), quick=material.quick)
+    return Product(outcome.graph, pack, "int8", INT8_GOLDEN, outcome)
+
+
+RECIPES: dict[str, Callable[[Material], Product]] = {
+    artifacts.FP32_ONNX: _fp32_onnx,
+    artifacts.INT8_ONNX: _int8_onnx,
+    artifacts.FP32_TFLITE: _fp32_tflite,
+    artifacts.INT8_TFLITE: _int8_tflite,
+}
+"""Every file that export can write, by its name."""

@@ -1,0 +1,174 @@
+"""The int8 TFLite flatbuffer: calibrated once, its ranges then rewritten for any number of recipes.
+
+TFLite's converter calibrates by minimum and maximum alone, but it does so into a float flatbuffer that carries a range
+a tensor, and quantises from there. Both halves are called here, with our ranges written in between, so that every
+calibration method of ONNX works for TFLite too. What it does not allow: operator form and 7-bit weights have no
+counterpart, and 16-bit activations ("16x8") take no uint8 pixels and run on unoptimised reference kernels.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from numpy.typing import NDArray
+from tensorflow.lite.python.convert import mlir_quantize
+from tensorflow.lite.tools import flatbuffer_utils
+
+from pipeline.export import tflite
+from pipeline.export.deployable import Deployable
+from pipeline.export.fallback import Layer
+from pipeline.export.ranges import Activations, Statistics
+from pipeline.export.recipe import Recipe
+from pipeline.quiet import log_hidden
+
+COMPUTING = (
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "ADD",
+    "MUL",
+    "AVERAGE_POOL_2D",
+    "MEAN",
+    "CONCATENATION",
+    "LOGISTIC",
+    "HARD_SWISH",
+    "LEAKY_RELU",
+)
+SOFTMAX = "SOFTMAX"
+
+
+class TfliteQuantizer:
+    """Quantises one network by any recipe.
+
+    Args:
+        deployable: the network, its scaling part of the graph.
+        pixels: uint8 (N, S, S, 3), the calibration images.
+        counts: numbers of calibration images that recipes may ask for.
+    """
+
+    changes: tuple[str, ...] = ("per_channel", "float_softmax", "symmetric")
+
+    def __init__(self, deployable: Deployable, pixels: NDArray[np.uint8], counts: tuple[int, ...]) -> None:
+        self._calibrated = _calibrate(deployable, pixels[:1])
+        self._interpreter = _interpreter(self._calibrated)
+        self._statistics = Statistics(lambda: self._float_activations(pixels), counts)
+        self.layers = _layers(self._interpreter)
+
+    def build(self, recipe: Recipe) -> bytes:
+        """The deployable flatbuffer: built-in operators, uint8 pixels in, scale 1/255 and zero point 0."""
+        with log_hidden():
+            content = mlir_quantize(
+                self._with_ranges(recipe),
+                disable_per_channel=not recipe.per_channel,
+                denylisted_ops={SOFTMAX} if recipe.float_softmax else None,
+                denylisted_nodes=self._denied(recipe) or None,
+                input_data_type=tf.uint8,
+                output_data_type=tf.float32 if recipe.float_softmax else tf.int8,
+            )
+        return bytes(content)
+
+    def activations(self, recipe: Recipe, pixels: NDArray[np.uint8]) -> tuple[Activations, Activations]:
+        """What every layer puts out in float and by the recipe, dequantised, on the same pixels."""
+        twin = _interpreter(self.build(recipe))
+        names = {layer.output for layer in self.layers}
+        images = pixels.astype(np.float32) / 255
+        return _collect(self._interpreter, images, names), _collect(twin, pixels, names)
+
+    def _denied(self, recipe: Recipe) -> set[str]:
+        return {name for layer in self.layers if layer.output in recipe.float_layers for name in layer.nodes}
+
+    def _with_ranges(self, recipe: Recipe) -> bytes:
+        ranges = self._statistics.ranges(recipe)
+        flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(self._calibrated))
+        for tensor in flatbuffer.subgraphs[0].tensors:
+            name = tensor.name.decode()
+            if name in ranges and tensor.quantization is not None and tensor.quantization.min is not None:
+                low, high = ranges[name]
+                tensor.quantization.min = np.array([low], np.float32)
+                tensor.quantization.max = np.array([high], np.float32)
+        return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
+
+    def _float_activations(self, pixels: NDArray[np.uint8]) -> Iterator[Activations]:
+        inputs = {detail["name"] for detail in self._interpreter.get_input_details()}
+        for image in pixels:
+            batch = _collect(self._interpreter, image[np.newaxis].astype(np.float32) / 255, None)
+            yield {name: values for name, values in batch.items() if name not in inputs}
+
+
+def _calibrate(deployable: Deployable, pixels: NDArray[np.uint8]) -> bytes:
+    """The float flatbuffer in the shape that the quantiser reads; only the input's range, 0 to 1, is final."""
+    images = np.concatenate([np.zeros_like(pixels), np.full_like(pixels, 255), pixels]).astype(np.float32) / 255
+
+    def representative() -> Iterator[list[NDArray[np.float32]]]:
+        for image in images:
+            yield [image[np.newaxis]]
+
+    with log_hidden():
+        converter = tflite.converter(deployable, tf.float32)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = representative
+        converter._experimental_calibrate_only = True  # noqa: SLF001 - what TensorFlow's own debugger of quantisation does
+        content: bytes = converter.convert()
+    return content
+
+
+def _interpreter(content: bytes) -> Interpreter:
+    with log_hidden():
+        # Without the delegate, which would swallow the tensors between its operators.
+        interpreter = Interpreter(
+            model_content=content,
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def _operators(interpreter: Interpreter) -> list[dict[str, Any]]:
+    operators: list[dict[str, Any]] = interpreter._get_ops_details()  # noqa: SLF001 - there is no public list
+    return [operator for operator in operators if operator["op_name"] != "DELEGATE"]
+
+
+def _collect(interpreter: Interpreter, images: NDArray[Any], names: set[str] | None) -> Activations:
+    """Outputs of all operators, or of those in ``names``, dequantised; the last of equal names, which is float."""
+    source = interpreter.get_input_details()[0]["index"]
+    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    produced = [details[int(index)] for operator in _operators(interpreter) for index in operator["outputs"]]
+    wanted = [detail for detail in produced if names is None or detail["name"] in names]
+    found: dict[str, list[NDArray[np.float32]]] = {}
+    for image in images:
+        interpreter.set_tensor(source, image[np.newaxis])
+        interpreter.invoke()
+        values = {detail["name"]: _dequantized(interpreter, detail) for detail in wanted}
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _dequantized(interpreter: Interpreter, detail: dict[str, Any]) -> NDArray[np.float32]:
+    values: NDArray[Any] = interpreter.get_tensor(detail["index"])
+    if values.dtype != np.int8:
+        return values.astype(np.float32)
+    scale, zero_point = detail["quantization"]
+    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
+    """Every computing operator with the operators after it that only pass its values on."""
+    names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
+    owner: dict[int, int] = {}
+    nodes: list[list[str]] = []
+    producers: list[tuple[int, ...]] = []
+    for operator in _operators(interpreter):
+        inputs, output = [int(index) for index in operator["inputs"]], int(operator["outputs"][0])
+        feeding = sorted({owner[index] for index in inputs if index in owner})
+        if operator["op_name"] in COMPUTING:
+            owner[output] = len(nodes)
+            nodes.append([names[output]])
+            producers.append(tuple(feeding))
+        elif operator["op_name"] != SOFTMAX and feeding:
+            owner[output] = feeding[0]
+            nodes[feeding[0]].append(names[output])
+    return tuple(Layer(own[0], tuple(own), fed) for own, fed in zip(nodes, producers, strict=True))

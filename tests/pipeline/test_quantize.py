@@ -1,0 +1,248 @@
+"""Ranges, the search, and the way back to float."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipeline.data.dataset import Dataset
+from pipeline.export import onnx, tflite
+from pipeline.export.deployable import Deployable
+from pipeline.export.fallback import Layer, next_float_layer
+from pipeline.export.gate import Gate, Judgement
+from pipeline.export.onnx_int8 import OnnxQuantizer
+from pipeline.export.products import load_bytes
+from pipeline.export.quantize import Candidate, Search, Validation, choose, image_counts, most_accurate
+from pipeline.export.ranges import Statistics, entropy_threshold, percentile_range
+from pipeline.export.recipe import METHODS, Recipe
+from pipeline.export.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.tflite_int8 import TfliteQuantizer
+from runtime.spec import ModelSpec
+
+SIDE, NAMES = 16, ("a", "b", "c", "d")
+DEFAULT_GATE = Gate()
+
+
+def pixels(count, seed=0):
+    """Coarse patches of colour, so that the network's answers differ."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3), np.uint8)
+    return coarse.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def network(spread=0):
+    """A small classifier; channels of its first convolution lie 2^-spread to 2^spread apart, undone by the second."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 3)),
+            layers.Conv2D(8, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.Flatten(),
+            layers.Dense(4, activation="softmax", kernel_initializer=keras.initializers.RandomNormal(stddev=0.5)),
+        ]
+    )
+    factors = 2.0 ** np.linspace(-spread, spread, 8)
+    first, second = model.layers[0], model.layers[2]
+    first.set_weights([first.get_weights()[0] * factors, first.get_weights()[1] * factors])
+    second.set_weights([second.get_weights()[0] / factors[:, None], second.get_weights()[1]])
+    return model
+
+
+def validation_of(deployable, gate=DEFAULT_GATE):
+    """Images of which the network is sure, labelled with its own answers."""
+    images = pixels(1_500, seed=1)
+    expected = deployable.probabilities(images)
+    sure = np.sort(expected, axis=1)[:, -1] > 0.8
+    assert sure.sum() > 300
+    dataset = Dataset(images[sure], expected[sure].argmax(axis=1), NAMES)
+    return Validation(dataset, expected[sure], gate)
+
+
+def quantizer_of(kind, deployable, counts=(100,)):
+    calibration = pixels(100)
+    if kind == "onnx":
+        return OnnxQuantizer(
+            onnx.convert(deployable), deployable.network_scaling, calibration, counts
+        ), onnx.with_metadata
+    return TfliteQuantizer(deployable, calibration, counts), tflite.with_metadata
+
+
+def search_of(kind, deployable, gate=DEFAULT_GATE, timer=None):
+    quantizer, pack = quantizer_of(kind, deployable)
+    spec = ModelSpec(SIDE, NAMES, "int8")
+    return Search(quantizer, validation_of(deployable, gate), lambda graph: load_bytes(pack(graph, spec, None)), timer)
+
+
+def same_speed(engines, _):
+    return dict.fromkeys(engines, [10.0] * 9)
+
+
+def test_ranges_follow_their_methods():
+    values = np.zeros((200, 1_000), np.float32)
+    values[:, :-1] = np.linspace(0, 1, 999)
+    values[150:155, -1] = 50.0
+    values[10, 0] = -3.0
+    statistics = Statistics(lambda: iter([{"x": values[:120]}, {"x": values[120:]}]), (100, 200))
+    ranges = {
+        (method, images): statistics.ranges(Recipe(method, images))["x"] for method in METHODS for images in (100, 200)
+    }
+    assert ranges["min-max", 100] == (-3.0, 1.0)
+    assert ranges["min-max", 200] == (-3.0, 50.0)
+    low, high = ranges["moving average", 200]
+    assert -0.1 < low < 0
+    assert 1 < high < 4
+    low, high = ranges["percentile 99.9", 200]
+    assert (low, high) == (pytest.approx(0, abs=0.06), pytest.approx(1, abs=0.06))
+    assert ranges["percentile 99.999", 200][1] == pytest.approx(50, rel=0.01)
+    assert ranges["entropy", 200][1] < 10
+    assert statistics.ranges(Recipe(images=200, symmetric=True))["x"] == (-50.0, 50.0)
+
+
+def test_percentiles_are_numpys_to_a_bin():
+    values = np.random.default_rng(0).normal(size=100_000)
+    histogram, edges = np.histogram(values, 2_048)
+    low, high = percentile_range(histogram, edges, 99.9)
+    width = edges[1] - edges[0]
+    assert low == pytest.approx(np.percentile(values, 0.1), abs=2 * width)
+    assert high == pytest.approx(np.percentile(values, 99.9), abs=2 * width)
+
+
+def test_entropy_clips_a_lone_outlier_and_spares_a_full_range():
+    edges = np.linspace(0, 1, 2_049)
+    assert entropy_threshold(np.full(2_048, 100), edges) == pytest.approx(1)
+    bell = (1e6 * np.exp(-np.square(np.linspace(0, 20, 2_048)) / 2)).astype(np.int64)
+    bell[-1] = 1
+    assert 2.5 / 20 < entropy_threshold(bell, edges) < 6 / 20  # in twentieths: standard deviations
+
+
+def test_image_counts_are_those_there_are():
+    assert image_counts(60) == (60,)
+    assert image_counts(500) == (100, 500)
+    assert image_counts(5_000) == (100, 500, 1_000)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_every_recipe_builds_and_stays_close_to_keras(kind):
+    deployable = Deployable(network(), NAMES)
+    quantizer, pack = quantizer_of(kind, deployable, (50, 100))
+    images = pixels(50, seed=2)
+    expected = deployable.probabilities(images)
+    recipes = [Recipe(method, images=50) for method in METHODS]
+    recipes += [Recipe(images=100).flipped(name) for name in quantizer.changes]
+    recipes.append(Recipe(images=100, float_layers=(quantizer.layers[0].output,)))
+    for recipe in recipes:
+        predict = load_bytes(pack(quantizer.build(recipe), ModelSpec(SIDE, NAMES, "int8"), None))
+        assert np.abs(predict(images) - expected).mean() < 0.1, recipe
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_other_scalings_quantise_too(kind):
+    scaling = PixelScaling.of(scale=(1 / 255,), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
+    deployable = Deployable(network(), NAMES, scaling)
+    quantizer, pack = quantizer_of(kind, deployable)
+    predict = load_bytes(pack(quantizer.build(Recipe(images=100)), ModelSpec(SIDE, NAMES, "int8"), None))
+    images = pixels(50, seed=2)
+    assert np.abs(predict(images) - deployable.probabilities(images)).mean() < 0.05
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_channels_scaled_apart_are_caught_and_rescued(kind):
+    deployable = Deployable(network(spread=7), NAMES)
+    outcome = search_of(kind, deployable, timer=same_speed).run(100)
+    first = next(candidate for candidate in outcome.candidates if candidate.stage == "calibration")
+    assert not first.judgement.passed
+    assert first.judgement.lost_points > 3
+    assert outcome.winner.judgement.passed
+    steps = [candidate for candidate in outcome.candidates if candidate.stage.startswith("back to float")]
+    assert 1 <= len(steps) <= 2
+    assert outcome.winner is steps[-1]
+    assert len(outcome.winner.recipe.float_layers) == len(steps)
+
+
+def test_where_even_floats_do_not_help_the_outcome_says_so():
+    impossible = Gate(max_mean_difference=0.0)
+    outcome = search_of("onnx", Deployable(network(), NAMES), impossible, same_speed).run(100, quick=True)
+    assert not outcome.winner.judgement.passed
+    assert len(outcome.winner.recipe.float_layers) == 2  # of three: an int8 file keeps an int8 layer
+
+
+def test_quick_takes_the_default():
+    outcome = search_of("onnx", Deployable(network(), NAMES)).run(100, quick=True)
+    assert [candidate.recipe for candidate in outcome.candidates] == [Recipe(images=100)]
+
+
+def test_noise_in_the_clock_does_not_change_the_choice():
+    """Seven percent faster by nature, up to a quarter more or less by chance: no two exports may differ."""
+    deployable, winners = Deployable(network(), NAMES), set()
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+
+        def timer(engines, _, random=random):
+            return {
+                name: [(9.3 if "per tensor" in name else 10) * random.uniform(0.8, 1.25) for _ in range(9)]
+                for name in engines
+            }
+
+        winners.add(search_of("onnx", deployable, timer=timer).run(100).winner.recipe)
+    assert len(winners) == 1
+
+
+def test_what_is_really_faster_wins_and_gains_add_up():
+    deployable = Deployable(network(), NAMES)
+
+    def timer(engines, _):
+        return {name: [10.0 - 3 * ("per tensor" in name) - 2 * ("symmetric" in name)] * 9 for name in engines}
+
+    lax = Gate(max_points=100, max_class_points=100, min_agreement=0, max_mean_difference=1)
+    outcome = search_of("onnx", deployable, lax, timer).run(100)
+    assert not outcome.winner.recipe.per_channel
+    assert outcome.winner.recipe.symmetric
+    assert outcome.winner.stage == "combined"
+    assert outcome.winner.latency_ratio == pytest.approx(0.5)
+
+
+def candidate(right, mean_difference, latency_ratio=1.0, breaches=(), **changes):
+    """Of 1,000 images the first ``right`` are right."""
+    judgement = Judgement(right / 1_000, 0.0, 1.0, mean_difference, 0, 0, 1.0, "a", 0.0, breaches)
+    return Candidate("x", Recipe(**changes), judgement, np.arange(1_000) < right, latency_ratio, latency_ratio)
+
+
+def test_of_equally_fast_the_more_accurate_wins():
+    good, bad = candidate(900, 0.002), candidate(860, 0.002, 0.95, per_channel=False)
+    assert choose([bad, good]) is good
+    faster = replace(bad, sure_ratio=0.85)
+    assert choose([faster, good]) is faster
+    failing = replace(faster, judgement=replace(faster.judgement, breaches=("over all",)))
+    assert choose([failing, good]) is good
+    with pytest.raises(ValueError, match="not timed"):
+        choose([replace(good, sure_ratio=None)])
+
+
+def test_accuracies_that_no_test_tells_apart_are_decided_by_closeness_to_keras():
+    lucky, close, closer = candidate(903, 0.008), candidate(901, 0.0021), candidate(900, 0.002)
+    assert most_accurate([lucky, close, closer]) is close  # 0.0021 and 0.0020 are a tie
+    assert most_accurate([lucky, candidate(850, 0.001)]) is lucky
+    assert most_accurate([candidate(999, 0.001, breaches=("x",)), lucky]) is lucky
+
+
+def test_the_layer_that_adds_most_noise_goes_back_first_and_then_what_feeds_it():
+    chain = (Layer("a", ("a",), ()), Layer("b", ("b",), (0,)), Layer("c", ("c",), (1,)))
+    ones = np.ones((1, 4), np.float32)
+    exact = dict.fromkeys("abc", ones)
+    rounded = {"a": ones + 0.01, "b": ones + 0.5, "c": ones + 0.51}
+    assert next_float_layer(chain, exact, rounded, ())[0] == "b"
+    assert next_float_layer(chain, exact, rounded, ("b",))[0] == "a"
+    assert next_float_layer(chain, exact, rounded, ("a", "b", "c")) is None
+
+
+def test_recipes_read_as_one_line():
+    assert str(Recipe()) == "min-max, 500 images, per channel, float softmax"
+    assert str(Recipe(float_layers=("x",)).flipped("symmetric")).endswith("symmetric, 1 layer in float")
+    with pytest.raises(ValueError, match="method must be one of"):
+        Recipe("magic")
+    with pytest.raises(ValueError, match="at least one"):
+        Recipe(images=0)
+    assert UNIT_SCALING.scale[0] == pytest.approx(1 / 255)
