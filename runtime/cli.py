@@ -15,7 +15,7 @@ COMMANDS = {
     "classify": "name what each image shows",
     "stream": "name what each frame of a JPEG stream on stdin shows",
     "inspect": "show what a model file says of itself",
-    "verify": "replay the images that a model file carries: does it compute the same here?",
+    "verify": "replay the images that a model file carries, to see that it computes the same here",
     "bench": "measure the latency of model files",
     "doctor": "look at this machine: processor, memory, heat, and whether each engine runs",
 }
