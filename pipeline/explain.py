@@ -50,13 +50,16 @@ class _Stack:
         return self.left + self.size + self.depth
 
 
-def explain(deployable: Deployable, image: ImageSource, out: Path) -> NDArray[np.float32]:
+def explain(
+    deployable: Deployable, image: ImageSource, out: Path, spec: ModelSpec | None = None
+) -> NDArray[np.float32]:
     """Draw what a network makes of one image, as PNG.
 
     Args:
         deployable: the network; its stages must lie open, see ``stages``.
         image: anything that ``load_square`` takes.
         out: the PNG to write.
+        spec: how the image becomes a square; by default it is stretched.
 
     Returns:
         The class probabilities, float32 (C,).
@@ -65,7 +68,7 @@ def explain(deployable: Deployable, image: ImageSource, out: Path) -> NDArray[np
         ImageError: the image cannot be read.
         ExplainError: the network has no feature maps to show.
     """
-    pixels = load_square(image, ModelSpec(deployable.side, deployable.class_names))
+    pixels = load_square(image, spec or ModelSpec(deployable.side, deployable.class_names))
     shown = stages(deployable, pixels)
     probabilities: NDArray[np.float32] = deployable.probabilities(pixels[np.newaxis])[0]
     figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor=PAPER)

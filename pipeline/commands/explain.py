@@ -17,11 +17,13 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
+    from pipeline.data.folder import spec_beside
     from pipeline.explain import explain
     from pipeline.export.load import Source, load
 
     deployable = load(Source(options.model))
-    probabilities = explain(deployable, options.image, options.out)
+    spec = spec_beside(options.model, deployable.side, deployable.class_names)
+    probabilities = explain(deployable, options.image, options.out, spec)
     best = int(probabilities.argmax())
     print(f"{options.image}: {deployable.class_names[best]}, {probabilities[best]:.1%}\nWritten: {options.out}")
     return OK

@@ -146,6 +146,18 @@ def recorded(model_path: Path) -> Settings:
         ) from error
 
 
+def spec_beside(model_path: Path, side: int, class_names: tuple[str, ...]) -> ModelSpec:
+    """The preprocessing that a model was trained with, out of its history; stretched where that names no photos.
+
+    Raises:
+        DataError: the history says how photos were read, but not in a way that can be understood.
+    """
+    path = model_path.parent / artifacts.HISTORY
+    if not path.is_file() or "photos" not in artifacts.read_json(path):
+        return ModelSpec(side, class_names)
+    return recorded(model_path).spec(class_names)
+
+
 def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOut]:
     """All files of a picture that lies in more than one class: nobody knows which is right."""
     first: dict[str, PhotoFile] = {}

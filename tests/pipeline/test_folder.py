@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline import artifacts
 from pipeline.data import folder, photo_cache
-from pipeline.data.folder import Settings, class_weights, load, recorded
+from pipeline.data.folder import Settings, class_weights, load, recorded, spec_beside
 from pipeline.data.scan import printable, scan
 from pipeline.errors import ClassesError, DataError, UnusablePhotosError
 from runtime.image import load_square
@@ -325,6 +325,8 @@ def test_a_history_says_how_its_photos_were_read(tmp_path):
     settings = Settings(side=64, resize="crop", seed=3)
     artifacts.write_json(tmp_path / artifacts.HISTORY, {"photos": asdict(settings)})
     assert recorded(tmp_path / artifacts.MODEL_KERAS) == settings
+    assert spec_beside(tmp_path / artifacts.MODEL_KERAS, 64, ("a", "b")) == settings.spec(("a", "b"))
     artifacts.write_json(tmp_path / artifacts.HISTORY, {"class_names": ["a", "b"]})
     with pytest.raises(DataError, match="does not say how photos were read"):
         recorded(tmp_path / artifacts.MODEL_KERAS)
+    assert spec_beside(tmp_path / artifacts.MODEL_KERAS, 64, ("a", "b")).resize == "stretch"
