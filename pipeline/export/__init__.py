@@ -15,6 +15,7 @@ from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
+from pipeline.data.folder import spec_beside
 from pipeline.errors import ExportError
 from pipeline.export.gate import Gate
 from pipeline.export.load import Source, keras_bytes, load
@@ -75,7 +76,8 @@ def export(
                 f"{', '.join(deployable.class_names)}; the {name} images are "
                 f"{images.side}x{images.side} of {', '.join(images.class_names)}"
             )
-    material = Material(deployable, calibration, validation, settings.gate, settings.quick)
+    preprocessing = spec_beside(source.path, deployable.side, deployable.class_names)
+    material = Material(deployable, calibration, validation, settings.gate, settings.quick, preprocessing)
     keras_content = keras_bytes(source.path, deployable.model)
     contents = {artifacts.MODEL_KERAS: keras_content}
     history = source.path.parent / artifacts.HISTORY

@@ -1,7 +1,7 @@
 """What export makes: one row a file, from the network to a graph and a way to pack it."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,7 @@ class Material:
         validation: images that every choice is made on.
         gate: what quantisation may cost.
         quick: take the default candidate rather than search.
+        preprocessing: how photos become squares; stretched by default.
     """
 
     deployable: Deployable
@@ -40,6 +41,7 @@ class Material:
     validation: Dataset
     gate: Gate = field(default_factory=Gate)
     quick: bool = False
+    preprocessing: ModelSpec | None = None
 
     @cached_property
     def network(self) -> onnx_format.ModelProto:
@@ -54,10 +56,9 @@ class Material:
     def spec(self, precision: str) -> ModelSpec:
         """The spec of a file, but for its accuracy and provenance."""
         scaling, network = self.deployable.scaling, self.deployable
-        return ModelSpec(
-            network.side,
-            network.class_names,
-            precision,
+        return replace(
+            self.preprocessing or ModelSpec(network.side, network.class_names),
+            precision=precision,
             scale=scaling.scale,
             offset=scaling.offset,
             temperature=network.temperature,

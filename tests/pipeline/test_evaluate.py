@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from pipeline import artifacts
 from pipeline.calibration import fit_temperature, logits_of, negative_log_likelihood, reliability, temperature_of
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
+from pipeline.data.folder import Settings as PhotoSettings
 from pipeline.errors import ExportError, PipelineError
 from pipeline.evaluate import confusion_matrix, confusions, evaluate, format_evaluation
 from pipeline.export import export
@@ -115,6 +117,20 @@ def test_the_temperature_of_training_is_in_the_exported_graph(trained, tmp_path,
     classifier = Classifier(tmp_path / artifacts.FP32_ONNX)
     assert classifier.spec.temperature == temperature
     assert np.abs(classifier.predict(validation.pixels) - softmax(logits / temperature)).max() <= 1e-5
+
+
+@pytest.mark.slow
+def test_an_exported_model_reads_photos_as_its_training_did(trained, tmp_path, reference):
+    folder, validation = trained
+    photos = PhotoSettings(resize="pad", resize_filter="lanczos", fill=(1, 2, 3))
+    for name in (artifacts.MODEL_KERAS, artifacts.HISTORY):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    history = artifacts.read_json(tmp_path / artifacts.HISTORY)
+    artifacts.write_json(tmp_path / artifacts.HISTORY, {**history, "photos": asdict(photos)})
+    export(Source(tmp_path / artifacts.MODEL_KERAS), tmp_path / "build", samples.read_calibration(reference))
+    spec = Classifier(tmp_path / "build" / artifacts.INT8_TFLITE).spec
+    assert (spec.resize, spec.resize_filter, spec.fill) == ("pad", "lanczos", (1, 2, 3))
+    assert spec.class_names == validation.class_names
 
 
 def test_a_history_without_a_number_for_temperature_is_refused(trained, tmp_path):
