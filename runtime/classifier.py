@@ -191,13 +191,11 @@ class Classifier:
         return type(self), (self.path.absolute(), self.threads, self._given_spec)
 
     def _prediction(self, probabilities: Probabilities, top: int) -> Prediction:
-        names = self.spec.class_names
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        ranking = tuple(
-            (names[index], probability)
-            for index, probability in zip(best.tolist(), probabilities[best].tolist(), strict=True)
-        )
-        return Prediction(*ranking[0], ranking, ranking[0][1] >= self.spec.abstain)
+        best = (-probabilities).argsort(kind="stable")[:top]
+        names = map(self.spec.class_names.__getitem__, best.tolist())
+        ranking = tuple(zip(names, probabilities[best].tolist(), strict=True))
+        label, probability = ranking[0]
+        return Prediction(label, probability, ranking, probability >= self.spec.abstain)
 
 
 def processors() -> int:

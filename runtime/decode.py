@@ -4,12 +4,13 @@
 first bytes choose one decoder, which alone is imported.
 """
 
+import functools
 import io
 import logging
 import os
 import stat
 from importlib import import_module
-from typing import IO, BinaryIO, Literal
+from typing import IO, Any, BinaryIO, Literal
 
 from PIL import ImageFile
 
@@ -42,6 +43,7 @@ _FORMATS = (
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
+_BLOCK = 2**16
 _ORIENTATION_TAG = 0x0112
 
 
@@ -76,8 +78,8 @@ def open_image(source: bytes | BinaryIO) -> ImageFile.ImageFile:
     stream.seek(0)
     module, name = _decoder(head)
     if module == "PngImagePlugin" and not isinstance(stream, io.BytesIO):
-        stream = io.BytesIO(stream.read(MAX_PIPE_BYTES))  # a file would make room for whatever length a chunk claims
-    image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), name)(stream)
+        stream = _in_memory(stream)  # a file would make room for whatever length a chunk claims
+    image: ImageFile.ImageFile = _decoder_class(module, name)(stream)
     _refuse_beyond(MAX_PIXELS, *image.size)
     return image
 
@@ -152,6 +154,16 @@ def _seekable(stream: BinaryIO) -> BinaryIO:
     if len(content) > MAX_PIPE_BYTES:
         raise ImageDecodeError(f"more than {MAX_PIPE_BYTES:,} bytes without an end: give one image file")
     return io.BytesIO(content)
+
+
+def _in_memory(stream: BinaryIO) -> BinaryIO:
+    content = stream.read(_BLOCK)  # room for MAX_PIPE_BYTES takes longer to make than a small file to read
+    return io.BytesIO(content if len(content) < _BLOCK else content + stream.read(MAX_PIPE_BYTES))
+
+
+@functools.cache
+def _decoder_class(module: str, name: str) -> Any:
+    return getattr(import_module(f"PIL.{module}"), name)
 
 
 def _decoder(head: bytes) -> tuple[str, str]:

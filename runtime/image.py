@@ -1,8 +1,7 @@
 """The one preprocessing: an image in any form becomes square pixels as the spec says."""
 
 import os
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +83,7 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
         raise ImageDecodeError(f"{_describe(image)}: not an image that can be decoded whole ({error})") from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(NamedTuple):
     """Which part of an image, as stored, goes where.
 
     Attributes:
@@ -126,7 +124,7 @@ def _decode(source: bytes | BinaryIO, spec: ModelSpec) -> Pixels:
     plan = _Plan.of(image, spec)
     scale = plan.scale(_DRAFT_GAP[spec.resize_filter]) if image.format == "JPEG" else 1
     decode(image, scale)
-    return _to_square(image, plan.reduced(scale), spec)
+    return _to_square(image, plan.reduced(scale) if scale > 1 else plan, spec)
 
 
 def _to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
