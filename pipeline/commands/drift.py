@@ -1,0 +1,51 @@
+"""``python -m pipeline drift``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands import OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser(
+        "drift",
+        help="show layer by layer where model files leave Keras, and which images change their class",
+        description="Hold every layer of every exported file against Keras on validation images.",
+    )
+    parser.add_argument("dir", type=Path, help="a folder that export wrote")
+    parser.add_argument(
+        "--threshold", type=float, metavar="DB",
+        help="signal-to-noise ratio below which a layer counts as drifted (default: 80 in fp32, 40 in fp16, "
+        "20 with dynamic ranges, 15 in int8)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--images", type=int, default=64, metavar="N", help="images to compare layers on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--flips", type=int, default=10, metavar="N", help="changed images to print a file (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="the photos that the model was trained on (default: CIFAR-10)"
+    )
+    parser.set_defaults(tensorflow_threads=None, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from pipeline import artifacts
+    from pipeline.commands import photo_options
+    from pipeline.data import folder
+    from pipeline.drift import drift
+    from pipeline.drift.tables import format_drift
+    from pipeline.errors import PipelineError
+
+    if options.images < 1:
+        raise PipelineError(f"--images takes 1 or more, got {options.images}")
+    images = None
+    if options.data:
+        images = photo_options.read(options.data, folder.recorded(options.dir / artifacts.MODEL_KERAS)).validation
+    report = drift(options.dir, images, layer_images=options.images, threshold_db=options.threshold)
+    print(format_drift(report, options.flips))
+    print(f"\nWritten: {options.dir}/{artifacts.DRIFT}")
+    return OK
