@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import artifacts
 from pipeline.export.load import load_exported, read_manifest
 from pipeline.machine import describe_machine
-from pipeline.verify import test_images, verify
+from pipeline.verify import model_files, test_images, verify
 from runtime import Classifier
 from runtime.timing import measure
 
@@ -37,7 +37,7 @@ def benchmark(folder: Path, rounds: int) -> dict[str, Any]:
     contenders: dict[str, Callable[[Any], Any]] = {
         KERAS: lambda image: reference.model.predict_on_batch(reference.scaling(image))
     }
-    for name in artifacts.MODEL_FILES:
+    for name in model_files(manifest):
         contenders[name] = Classifier(folder / name, threads=1).predict
     latencies = measure(contenders, pixels, rounds)
     rows = {}

@@ -27,6 +27,8 @@ class Tolerance:
 
 
 FP32 = Tolerance(max_difference=1e-5, mean_difference=1e-5, min_agreement=1.0, max_accuracy_drop=0.0)
+FP16 = Tolerance(max_difference=0.05, mean_difference=1e-3, min_agreement=0.99, max_accuracy_drop=0.2)
+DYNAMIC = Tolerance(max_difference=0.5, mean_difference=0.01, min_agreement=0.98, max_accuracy_drop=0.5)
 INT8 = Tolerance(max_difference=1.0, mean_difference=0.02, min_agreement=0.97, max_accuracy_drop=0.5)
 
 TOLERANCES = {
@@ -34,6 +36,9 @@ TOLERANCES = {
     artifacts.INT8_ONNX: INT8,
     artifacts.FP32_TFLITE: FP32,
     artifacts.INT8_TFLITE: INT8,
+    artifacts.FP16_TFLITE: FP16,
+    artifacts.DYNAMIC_ONNX: DYNAMIC,
+    artifacts.DYNAMIC_TFLITE: DYNAMIC,
 }
 
 
@@ -59,7 +64,7 @@ def verify(folder: Path, test: Dataset | None = None) -> dict[str, Any]:
     manifest = read_manifest(folder)
     test = test or test_images(tuple(manifest["class_names"]))
     expected = load_exported(folder).probabilities(test.pixels)
-    rows = {name: _examine(folder, name, manifest, test, expected) for name in TOLERANCES}
+    rows = {name: _examine(folder, name, manifest, test, expected) for name in model_files(manifest)}
     report = {
         "images": len(test),
         "test_digest": test.digest,
@@ -69,6 +74,18 @@ def verify(folder: Path, test: Dataset | None = None) -> dict[str, Any]:
     }
     artifacts.write_json(folder / artifacts.VERIFY, report)
     return report
+
+
+def model_files(manifest: dict[str, Any]) -> list[str]:
+    """The model files that a manifest lists, in the order of ``TOLERANCES``.
+
+    Raises:
+        PipelineError: it lists none.
+    """
+    names = [name for name in TOLERANCES if name in manifest["files"]]
+    if not names:
+        raise PipelineError(f"the {artifacts.MANIFEST} lists no model files; run python -m pipeline export first")
+    return names
 
 
 def _accuracy(probabilities: NDArray[np.float32], test: Dataset) -> float:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipeline import artifacts
 from pipeline.commands import FAILED, OK, Commands, source_options
 
 
@@ -12,6 +13,11 @@ def add(commands: Commands) -> None:
     source_options.add(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--quick", action="store_true", help="take the default int8 recipe rather than search")
+    parser.add_argument(
+        "--recipes", nargs="+", default=[], choices=list(artifacts.ON_REQUEST), metavar="NAME",
+        help="write further files: fp16 (TFLite: weights in half precision), dynamic (ONNX and TFLite: int8 weights, "
+        "float activations)",
+    )  # fmt: skip
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
@@ -21,7 +27,9 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.export.decisions import LEGEND, format_decisions
     from pipeline.verify import format_report, verify
 
-    manifest = export(source_options.source(options), options.out, settings=Settings(quick=options.quick))
+    further = tuple(name for recipe in dict.fromkeys(options.recipes) for name in artifacts.ON_REQUEST[recipe])
+    settings = Settings(quick=options.quick, files=artifacts.MODEL_FILES + further)
+    manifest = export(source_options.source(options), options.out, settings=settings)
     print(f"{format_decisions(manifest)}\n{LEGEND}\n")
     report = verify(options.out)
     print(format_report(report))

@@ -14,6 +14,7 @@ from pipeline.drift.taps import Tap
 from pipeline.drift.tflite_tap import TfliteTap
 from pipeline.errors import PipelineError
 from pipeline.export.load import load_exported, read_manifest
+from pipeline.verify import model_files
 from runtime import Classifier
 
 THRESHOLDS_DB = {"fp32": 80.0, "fp16": 40.0, "dynamic": 20.0, "int8": 15.0}
@@ -46,7 +47,7 @@ def drift(
             f"got {images.side}x{images.side} of {', '.join(images.class_names)}: pass photos of the model's classes"
         )
     deployable = load_exported(folder)
-    names = [name for name in manifest["files"] if Path(name).suffix in (".onnx", ".tflite")]
+    names = model_files(manifest)
     classifiers = {name: Classifier(folder / name) for name in names}  # checks seal and digest before anything is read
     reference = KerasTap(deployable)
     count = min(layer_images, len(images))

@@ -9,7 +9,7 @@ import onnx as onnx_format
 
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
-from pipeline.export import onnx, tflite
+from pipeline.export import lighter, onnx, tflite
 from pipeline.export.deployable import Deployable
 from pipeline.export.gate import Gate
 from pipeline.export.onnx_int8 import OnnxQuantizer
@@ -97,7 +97,7 @@ class Product:
         }
 
 
-FP32_GOLDEN, INT8_GOLDEN = 1e-5, 0.05
+FP32_GOLDEN, FP16_GOLDEN, INT8_GOLDEN = 1e-5, 1e-3, 0.05
 """Processors round the rescaled sums of int8 differently: a step of 1/256 here and there, which a softmax spreads."""
 
 
@@ -115,6 +115,19 @@ def _fp32_onnx(material: Material) -> Product:
 
 def _fp32_tflite(material: Material) -> Product:
     return Product(tflite.convert(material.deployable), tflite.with_metadata, "fp32", FP32_GOLDEN)
+
+
+def _fp16_tflite(material: Material) -> Product:
+    return Product(lighter.fp16_tflite(material.deployable), tflite.with_metadata, "fp16", FP16_GOLDEN)
+
+
+def _dynamic_onnx(material: Material) -> Product:
+    graph = lighter.dynamic_onnx(material.network, material.deployable.network_scaling)
+    return Product(graph, onnx.with_metadata, "dynamic", INT8_GOLDEN)
+
+
+def _dynamic_tflite(material: Material) -> Product:
+    return Product(lighter.dynamic_tflite(material.deployable), tflite.with_metadata, "dynamic", INT8_GOLDEN)
 
 
 def _int8_onnx(material: Material) -> Product:
@@ -140,5 +153,8 @@ RECIPES: dict[str, Callable[[Material], Product]] = {
     artifacts.INT8_ONNX: _int8_onnx,
     artifacts.FP32_TFLITE: _fp32_tflite,
     artifacts.INT8_TFLITE: _int8_tflite,
+    artifacts.FP16_TFLITE: _fp16_tflite,
+    artifacts.DYNAMIC_ONNX: _dynamic_onnx,
+    artifacts.DYNAMIC_TFLITE: _dynamic_tflite,
 }
 """Every file that export can write, by its name."""

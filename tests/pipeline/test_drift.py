@@ -24,8 +24,11 @@ from pipeline.drift.onnx_tap import OnnxTap
 from pipeline.drift.tables import first_label, format_drift
 from pipeline.drift.tflite_tap import TfliteTap
 from pipeline.errors import PipelineError
-from pipeline.export import onnx, tflite
+from pipeline.export import lighter, onnx, tflite
 from pipeline.export.deployable import Deployable
+from pipeline.export.onnx_int8 import OnnxQuantizer
+from pipeline.export.recipe import Recipe
+from pipeline.export.tflite_int8 import TfliteQuantizer
 from runtime.backends.seal import seal
 
 RANDOM = np.random.default_rng(0)
@@ -33,10 +36,24 @@ PIXELS = RANDOM.integers(0, 256, (20, 4, 4, 3), np.uint8).repeat(4, 1).repeat(4,
 FORMATS = {
     "fp32 ONNX": lambda deployable: OnnxTap(_fp32_onnx(deployable).SerializeToString()),
     "int8 ONNX": lambda deployable: OnnxTap(
-        onnx.quantize(onnx.convert(deployable), deployable.network_scaling, PIXELS).SerializeToString()
+        OnnxQuantizer(onnx.convert(deployable), deployable.network_scaling, PIXELS, (len(PIXELS),))
+        .build(Recipe(images=len(PIXELS)))
+        .SerializeToString()
     ),
+    "int8 operators": lambda deployable: OnnxTap(
+        OnnxQuantizer(onnx.convert(deployable), deployable.network_scaling, PIXELS, (len(PIXELS),))
+        .build(Recipe(images=len(PIXELS), operator_form=True))
+        .SerializeToString()
+    ),
+    "dynamic ONNX": lambda deployable: OnnxTap(
+        lighter.dynamic_onnx(onnx.convert(deployable), deployable.network_scaling).SerializeToString()
+    ),
+    "fp16 TFLite": lambda deployable: TfliteTap(lighter.fp16_tflite(deployable)),
+    "dynamic TFLite": lambda deployable: TfliteTap(lighter.dynamic_tflite(deployable)),
     "fp32 TFLite": lambda deployable: TfliteTap(tflite.convert(deployable)),
-    "int8 TFLite": lambda deployable: TfliteTap(tflite.quantize(deployable, PIXELS)),
+    "int8 TFLite": lambda deployable: TfliteTap(
+        TfliteQuantizer(deployable, PIXELS, (len(PIXELS),)).build(Recipe(images=len(PIXELS)))
+    ),
 }
 
 

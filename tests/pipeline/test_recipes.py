@@ -1,0 +1,92 @@
+"""The files that are written on request: half-precision weights, and int8 weights with float activations."""
+
+import json
+import zipfile
+
+import numpy as np
+import onnx
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from pipeline import artifacts
+from pipeline.benchmark import benchmark
+from pipeline.cli import parse
+from pipeline.data import samples
+from pipeline.errors import PipelineError
+from pipeline.export import Settings, export
+from pipeline.export.lighter import quantize_by_channel
+from pipeline.export.load import Source
+from pipeline.verify import model_files, verify
+from runtime import Classifier
+from runtime.spec import SPEC_FILE
+
+FILES = tuple(name for names in artifacts.ON_REQUEST.values() for name in names)
+
+
+@pytest.fixture(scope="module")
+def exported(reference, tmp_path_factory):
+    out = tmp_path_factory.mktemp("exported")
+    images = samples.read_calibration(reference), samples.read_validation(reference)
+    export(Source(reference / artifacts.MODEL_KERAS), out, *images, Settings(quick=True, files=FILES))
+    return out
+
+
+@pytest.mark.slow
+def test_each_is_verified_and_timed_like_the_rest(exported, reference):
+    report = verify(exported, samples.read_test(reference))
+    assert tuple(report["artifacts"]) == FILES
+    assert report["passed"], report
+    full = (exported / artifacts.MODEL_KERAS).stat().st_size
+    sizes = {name: (exported / name).stat().st_size / full for name in FILES}
+    assert sizes[artifacts.FP16_TFLITE] < 0.55
+    assert max(sizes[artifacts.DYNAMIC_ONNX], sizes[artifacts.DYNAMIC_TFLITE]) < 0.30
+    assert set(benchmark(exported, rounds=1)["contenders"]) == {"Keras", *FILES}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+def test_each_carries_its_spec_and_its_golden_set(exported, name):
+    classifier = Classifier(exported / name)
+    assert classifier.spec.precision == name.removeprefix("model_").split(".")[0]
+    assert classifier.spec.accuracy > 0.8
+    golden = classifier.golden()
+    assert golden is not None
+    assert np.abs(classifier.predict(golden.pixels) - golden.probabilities).max() <= golden.tolerance
+
+
+@pytest.mark.slow
+def test_weights_are_stored_as_the_names_say(exported):
+    graph = onnx.load(exported / artifacts.DYNAMIC_ONNX).graph
+    large = [tensor.data_type for tensor in graph.initializer if np.prod(tensor.dims) >= 1_000]
+    assert set(large) == {onnx.TensorProto.INT8}
+    assert len(large) == 4  # the first kernel has 192 weights
+    for name, dtype in ((artifacts.FP16_TFLITE, np.float16), (artifacts.DYNAMIC_TFLITE, np.int8)):
+        tensors = Interpreter(str(exported / name)).get_tensor_details()
+        stored = {
+            entry["dtype"] for entry in tensors if np.prod(entry["shape"]) >= 5_000 and entry["dtype"] != np.float32
+        }
+        assert stored == {dtype}
+    with zipfile.ZipFile(exported / artifacts.FP16_TFLITE) as archive:
+        assert json.loads(archive.read(SPEC_FILE))["precision"] == "fp16"
+
+
+def test_steps_are_within_half_a_scale_of_the_weights():
+    weights = np.random.default_rng(0).normal(size=(3, 4, 2, 2)).astype(np.float32) * np.array([1, 100, 0.01]).reshape(
+        3, 1, 1, 1
+    ).astype(np.float32)
+    weights[2] = 0
+    steps, scales = quantize_by_channel(weights)
+    assert steps.dtype == np.int8
+    assert (np.abs(steps * scales.reshape(3, 1, 1, 1) - weights) <= scales.reshape(3, 1, 1, 1) * 0.5001).all()
+    assert (np.abs(steps[:2]).reshape(2, -1).max(axis=1) == 127).all()
+
+
+def test_manifest_without_model_files_is_refused():
+    with pytest.raises(PipelineError, match="lists no model files"):
+        model_files({"files": {artifacts.MODEL_KERAS: {}}})
+
+
+def test_unknown_recipe_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        parse(["export", "--model", "model.keras", "--out", "out", "--recipes", "int4"])
+    assert "invalid choice: 'int4'" in capsys.readouterr().err
