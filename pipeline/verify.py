@@ -12,6 +12,7 @@ from pipeline.artifacts import sha256
 from pipeline.data import cifar10, samples
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
+from pipeline.export.gate import mcnemar
 from pipeline.export.load import load_exported, read_manifest
 from runtime import Classifier, EdgecnnError
 
@@ -31,6 +32,7 @@ FP16 = Tolerance(max_difference=0.05, mean_difference=1e-3, min_agreement=0.99, 
 DYNAMIC = Tolerance(max_difference=0.5, mean_difference=0.01, min_agreement=0.98, max_accuracy_drop=0.5)
 INT8 = Tolerance(max_difference=1.0, mean_difference=0.02, min_agreement=0.97, max_accuracy_drop=0.5)
 
+COLUMNS = ("max diff", "mean diff", "agreement", "accuracy")
 TOLERANCES = {
     artifacts.FP32_ONNX: FP32,
     artifacts.INT8_ONNX: INT8,
@@ -92,6 +94,22 @@ def _accuracy(probabilities: NDArray[np.float32], test: Dataset) -> float:
     return float(np.mean(probabilities.argmax(axis=1) == test.labels))
 
 
+def _chance(expected: NDArray[np.float32], got: NDArray[np.float32], test: Dataset) -> float:
+    """P-value of the McNemar test of whether the two are right equally often."""
+    keras_right, right = (answers.argmax(axis=1) == test.labels for answers in (expected, got))
+    return mcnemar(int((keras_right & ~right).sum()), int((right & ~keras_right).sum()))
+
+
+def _golden_breaches(classifier: Classifier) -> list[str]:
+    golden = classifier.golden()
+    if golden is None:
+        return []
+    change = float(np.abs(classifier.predict(golden.pixels) - golden.probabilities).max())
+    if change <= golden.tolerance:
+        return []
+    return [f"answers its golden set otherwise than when built: {change:.1e} > {golden.tolerance}"]
+
+
 def _examine(
     folder: Path, name: str, manifest: dict[str, Any], test: Dataset, expected: NDArray[np.float32]
 ) -> dict[str, Any]:
@@ -102,6 +120,7 @@ def _examine(
         classifier = Classifier(folder / name)
         if list(classifier.spec.class_names) != manifest["class_names"]:
             breaches.append("its class names are not the manifest's")
+        breaches += _golden_breaches(classifier)
         got = classifier.predict(np.ascontiguousarray(test.pixels))
         if got.shape != expected.shape:
             return {"breaches": [*breaches, f"gives probabilities of shape {got.shape}, Keras {expected.shape}"]}
@@ -114,6 +133,7 @@ def _examine(
         "mean_difference": float(difference.mean()),
         "agreement": float(np.mean(got.argmax(axis=1) == expected.argmax(axis=1))),
         "accuracy": _accuracy(got, test),
+        "p_value": _chance(expected, got, test),
     }
     drop = 100 * (_accuracy(expected, test) - row["accuracy"])
     limit = TOLERANCES[name]
@@ -133,16 +153,16 @@ def format_report(report: dict[str, Any]) -> str:
     """The verdicts as a table."""
     lines = [
         f"Against Keras ({report['keras_accuracy']:.2%} accurate) on {report['images']:,} test images:",
-        f"{'artifact':<20}{'KiB':>8}{'max diff':>11}{'mean diff':>11}{'agreement':>11}{'accuracy':>10}  verdict",
+        f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'p':>7}  verdict",
     ]
     for name, row in report["artifacts"].items():
         verdict = "PASS" if not row["breaches"] else "FAIL: " + "; ".join(row["breaches"])
         if "accuracy" in row:
             figures = (
                 f"{row['bytes'] / 1024:>8.0f}{row['max_difference']:>11.1e}{row['mean_difference']:>11.1e}"
-                f"{row['agreement']:>11.2%}{row['accuracy']:>10.2%}"
+                f"{row['agreement']:>11.2%}{row['accuracy']:>11.2%}{row['p_value']:>7.2g}"
             )
         else:
-            figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>10}"
+            figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
         lines.append(f"{name:<20}{figures}  {verdict}")
     return "\n".join(lines)

@@ -38,7 +38,8 @@ class ModelSpec:
             layer, the caller always gives plain 0-255 pixels.
         temperature: what the logits are divided by inside the graph; 1 leaves them as trained.
         abstain: probability (0-1) below which a prediction is not to be trusted; 0 trusts all.
-        accuracy: share (0-1) of ``accuracy_images`` test images that this file classifies rightly; ``None`` if unknown.
+        accuracy: share (0-1) of ``accuracy_images`` validation images that this file itself classifies rightly, images
+            that neither trained nor calibrated it; ``None`` if unknown.
         accuracy_images: how many that were.
         provenance: where the file comes from, e.g. the SHA-256 of the Keras file.
         version: version of this format.

@@ -142,6 +142,7 @@ def test_altered_weight_is_caught(copied, test_images):
     assert not report["passed"]
     breaches = report["artifacts"][artifacts.FP32_ONNX]["breaches"]
     assert any("max difference" in breach for breach in breaches)
+    assert any("golden set" in breach for breach in breaches)
     assert not report["artifacts"][artifacts.INT8_TFLITE]["breaches"]
 
 
