@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-COUNTABLE = 5
+COUNTABLE = 10
 """A bound of fewer images than this is widened by one standard error: it would fail on noise alone."""
 
 
@@ -17,9 +17,9 @@ class Gate:
     """Bounds on the loss against Keras on the validation set.
 
     A bound of ``p`` points on ``n`` images allows ``n * p / 100`` lost images, net of those won. Where that is fewer
-    than five, one standard error of the net loss is added: the square root of the number of images on which exactly one
-    of the two is right. So 0.5 points hold as they stand from 1,000 validation images on, and 3 points of a class from
-    167 images of it on.
+    than ten, one standard error of the net loss is added: the square root of the number of images on which exactly one
+    of the two is right. So 0.5 points hold as they stand from 2,000 validation images on, and 3 points of a class from
+    334 images of it on.
 
     Attributes:
         max_points: accuracy lost over all, in points.
@@ -80,6 +80,18 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
 
 
+def allowed_loss(points: float, images: int, discordant: int) -> float:
+    """How many images may be lost, net, under a bound of so many points; ``Gate`` says how.
+
+    Args:
+        points: the bound; 0 allows none.
+        images: how many there are.
+        discordant: on how many of them exactly one of the two is right.
+    """
+    allowed = points * images / 100
+    return allowed + math.sqrt(discordant) if 0 < allowed < COUNTABLE else allowed
+
+
 def judge(
     expected: NDArray[np.float32],
     got: NDArray[np.float32],
@@ -119,9 +131,7 @@ def judge(
 
 
 def _loss_breach(where: str, lost: NDArray[np.bool_], won: NDArray[np.bool_], points: float) -> list[str]:
-    net, allowed = int(lost.sum()) - int(won.sum()), points * len(lost) / 100
-    if allowed < COUNTABLE:
-        allowed += math.sqrt(int(lost.sum()) + int(won.sum()))
+    net, allowed = int(lost.sum()) - int(won.sum()), allowed_loss(points, len(lost), int(lost.sum() + won.sum()))
     if net <= allowed + 1e-9:
         return []
     return [f"{where}: {100 * net / len(lost):.1f} points lost ({net} of {len(lost):,} images, {allowed:.1f} allowed)"]
