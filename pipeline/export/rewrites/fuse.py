@@ -39,8 +39,9 @@ def fold_constants_and_normalisation(model: onnx.ModelProto) -> None:
         options.log_severity_level = 4
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         optimised = onnx.load(path)
+    used = {node.domain for node in optimised.graph.node}
     del optimised.opset_import[:]  # it names every domain that it knows, used or not
-    optimised.opset_import.extend(model.opset_import)
+    optimised.opset_import.extend(entry for entry in model.opset_import if entry.domain in used)
     optimised.ir_version = model.ir_version
     model.CopyFrom(optimised)
     drop_dead(model)
