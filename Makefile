@@ -58,6 +58,13 @@ test-fast: $(READY) ## run the tests that take seconds
 docs: $(READY) ## write the outputs in docs/runtime.md anew
 	@UPDATE_DOCS=1 $(PY) -m pytest --quiet tests/runtime/test_docs.py
 
+quantisation: $(READY) ## export with all recipes into artifacts/build, measure, print docs/quantisation.md's figures
+	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD) --recipes fp16 dynamic
+	@$(PY) -m pipeline bench $(BUILD)
+	@$(PY) -m pipeline bench-graph $(BUILD)
+	@$(PY) -m pipeline drift $(BUILD)
+	@$(PY) -m pipeline quantisation $(BUILD)
+
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

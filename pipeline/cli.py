@@ -14,6 +14,7 @@ from pipeline.commands import (
     evaluate,
     explain,
     export,
+    quantisation,
     reference,
     summary,
     train,
@@ -36,6 +37,7 @@ COMMANDS = (
     bench_graph,
     bench_runtime,
     bench_data,
+    quantisation,
     reference,
 )
 

@@ -1,0 +1,180 @@
+"""The figures of ``docs/quantisation.md``: gathered from an export folder into one JSON, printed between markers."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline import artifacts
+from pipeline.errors import PipelineError
+from pipeline.export.load import read_manifest
+from pipeline.node_profile import node_profile
+from pipeline.report import replace_between
+
+FIGURES = Path("docs/quantisation.json")
+DOCUMENT = Path("docs/quantisation.md")
+NODES_SHOWN = 8
+FLIPS_SHOWN = 3
+SEARCHED = ("summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "latency_ratio", "breaches")
+NEEDED = {
+    artifacts.VERIFY: "verify",
+    artifacts.BENCHMARK: "bench",
+    artifacts.BENCHMARK_GRAPH: "bench-graph",
+    artifacts.DRIFT: "drift",
+}
+
+
+def gather(folder: Path) -> dict[str, Any]:
+    """The figures out of what export, verify, bench, bench-graph and drift wrote, and a profile by node.
+
+    Raises:
+        PipelineError: one of them was not run.
+    """
+    manifest = read_manifest(folder)
+    for name, command in NEEDED.items():
+        if not (folder / name).is_file():
+            raise PipelineError(f"{folder / name}: not there; run python -m pipeline {command} {folder} first")
+    verified, timed, graphs, drifted = (artifacts.read_json(folder / name) for name in NEEDED)
+    files = {
+        name: {
+            **{key: row[key] for key in ("bytes", "accuracy", "agreement", "mean_difference")},
+            "p50_us": timed["contenders"][name]["p50_us"],
+        }
+        for name, row in verified["artifacts"].items()
+    }
+    return {
+        "machine": timed["machine"],
+        "test_images": verified["images"],
+        "keras_accuracy": verified["keras_accuracy"],
+        "files": files,
+        "validation_images": manifest["validation"]["images"],
+        "gate": manifest["gate"],
+        "search": {
+            name: {
+                "winner": decision["summary"],
+                "tried": len(decision["candidates"]),
+                "candidates": [
+                    {key: candidate[key] for key in SEARCHED}
+                    for candidate in decision["candidates"]
+                    if candidate["stage"] != "calibration" or candidate["summary"] == decision["summary"]
+                ],
+            }
+            for name, decision in manifest["decisions"].items()
+        },
+        "bars": graphs["bars"],
+        "drift": {
+            "layer_images": drifted["layer_images"],
+            "images": drifted["images"],
+            "layers": drifted["layers"],
+            "artifacts": {
+                name: {
+                    "first_past": row["first_past"],
+                    "threshold_db": row["threshold_db"],
+                    "steepest": row["steepest"],
+                    "snr_db": {layer: found["snr_db"] for layer, found in row["layers"].items()},
+                    "flipped": len(row["flips"]),
+                    "flips": row["flips"][:FLIPS_SHOWN],
+                }
+                for name, row in drifted["artifacts"].items()
+            },
+        },
+        "profile": node_profile(folder / artifacts.INT8_ONNX, manifest["side"]),
+    }
+
+
+def sections(figures: dict[str, Any]) -> dict[str, str]:
+    """The tables by the names of their markers."""
+    return {
+        "files": _files(figures),
+        "drift": _drift(figures["drift"]),
+        "search": "\n\n".join(_search(name, search) for name, search in figures["search"].items()),
+        "bars": _bars(figures),
+        "profile": _profile(figures["profile"]),
+    }
+
+
+def markers(section: str) -> tuple[str, str]:
+    """The lines between which a section stands."""
+    return f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
+
+
+def publish(figures: dict[str, Any], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
+    """Keep the figures in ``path`` and print them between the markers of ``document``."""
+    artifacts.write_json(path, figures)
+    for name, text in sections(figures).items():
+        replace_between(document, *markers(name), text)
+
+
+def _table(header: list[str], rows: list[list[str]], left: int = 1) -> str:
+    rule = ["---"] * left + ["---:"] * (len(header) - left)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows))
+
+
+def _files(figures: dict[str, Any]) -> str:
+    rows = []
+    for name, row in figures["files"].items():
+        base = figures["files"].get(f"model_fp32.{name.rpartition('.')[2]}")
+        ratio = "-" if base is None else f"{row['p50_us'] / base['p50_us']:.2f}"
+        cells = [f"`{name}`", f"{row['bytes'] / 1024:.0f}", f"{row['accuracy']:.2%}", f"{row['agreement']:.2%}"]
+        rows.append([*cells, f"{row['mean_difference']:.1e}", f"{row['p50_us']:.0f}", ratio])
+    header = ["file", "KiB", "accuracy", "same class as Keras", "mean difference", "p50 (µs)", "of the engine's fp32"]
+    return (
+        f"{_table(header, rows)}\n\nKeras itself: {figures['keras_accuracy']:.2%} on {figures['test_images']:,} test "
+        f"images. One image, one thread of {figures['machine']['cpu']}."
+    )
+
+
+def _drift(drift: dict[str, Any]) -> str:
+    files = drift["artifacts"]
+    rows = []
+    for layer in drift["layers"]:
+        levels = [row["snr_db"].get(layer["name"]) for row in files.values()]
+        rows.append([layer["name"], *("not found" if level is None else f"{level:.1f}" for level in levels)])
+    lines = [_table(["layer", *(f"`{name}`" for name in files)], rows), ""]
+    for name, row in files.items():
+        step = row["steepest"]
+        most = f"; most is lost in {step['layer']} ({step['lost_db']:.1f} dB)" if step and step["lost_db"] > 0 else ""
+        lines.append(
+            f"- `{name}`: first layer below {row['threshold_db']:g} dB: {row['first_past'] or 'none'}{most}; "
+            f"{row['flipped']:,} of {drift['images']:,} validation images change their class"
+            + "".join(
+                f"; the surest: image {flip['image']}, {flip['keras_class']} {flip['keras_probability']:.2f} to "
+                f"{flip['class']} {flip['probability']:.2f}"
+                for flip in row["flips"][:1]
+            )
+            + "."
+        )
+    return "\n".join([*lines, "", f"Signal-to-noise ratio in dB over {drift['layer_images']} validation images."])
+
+
+def _search(name: str, search: dict[str, Any]) -> str:
+    rows = []
+    for candidate in search["candidates"]:
+        latency = "-" if candidate["latency_ratio"] is None else f"{candidate['latency_ratio']:.2f}"
+        verdict = "; ".join(candidate["breaches"]) or (
+            "**chosen**" if candidate["summary"] == search["winner"] else "passes"
+        )
+        figures = [f"{candidate['accuracy']:.2%}", f"{candidate['lost_points']:.2f}", f"{candidate['p_value']:.2g}"]
+        rows.append([candidate["summary"], *figures, f"{candidate['agreement']:.2%}", latency, verdict])
+    header = ["recipe", "accuracy", "points lost", "p", "agreement", "latency", "gate"]
+    return f"`{name}`, {search['tried']} recipes tried:\n\n{_table(header, rows)}"
+
+
+def _bars(figures: dict[str, Any]) -> str:
+    rows = [
+        [
+            row["ours"],
+            row["theirs"],
+            f"{row['ratio']:.2f}",
+            f"{row['limit']:.2f}",
+            "met" if row["met"] else "**missed**",
+        ]
+        for row in figures["bars"]
+    ]
+    return _table(["file", "against", "ratio", "bar", ""], rows, left=2)
+
+
+def _profile(profile: list[dict[str, Any]]) -> str:
+    rows = [
+        [row["operator"], f"`{row['node']}`", f"{row['mean_us']:.1f}", f"{row['share']:.0%}"]
+        for row in profile[:NODES_SHOWN]
+    ]
+    return _table(["operator", "node", "mean (µs)", "share"], rows, left=2)

@@ -1,0 +1,48 @@
+"""docs/quantisation.md shows what docs/quantisation.json holds."""
+
+import copy
+
+import pytest
+
+from pipeline import artifacts, quantisation
+from pipeline.errors import PipelineError
+from pipeline.node_profile import node_profile
+
+ROOT = artifacts.REFERENCE_DIR.parent.parent
+
+
+@pytest.fixture
+def figures():
+    return artifacts.read_json(ROOT / quantisation.FIGURES)
+
+
+def test_document_shows_the_kept_figures(figures):
+    text = (ROOT / quantisation.DOCUMENT).read_text(encoding="utf-8")
+    for name, section in quantisation.sections(figures).items():
+        begin, end = quantisation.markers(name)
+        assert f"{begin}\n{section}\n{end}" in text, name
+
+
+def test_publishing_replaces_every_table(figures, tmp_path):
+    document = tmp_path / "page.md"
+    pieces = ["\n".join(quantisation.markers(name)) for name in quantisation.sections(figures)]
+    document.write_text("\n\n".join(pieces), encoding="utf-8")
+    other = copy.deepcopy(figures)
+    other["bars"] = [{"ours": "a", "theirs": "b", "ratio": 0.9, "limit": 0.5, "met": False}]
+    quantisation.publish(other, tmp_path / "page.json", document)
+    assert "| a | b | 0.90 | 0.50 | **missed** |" in document.read_text(encoding="utf-8")
+    assert artifacts.read_json(tmp_path / "page.json") == other
+
+
+def test_what_was_not_run_is_asked_for(reference, tmp_path):
+    (tmp_path / artifacts.MANIFEST).write_bytes((reference / artifacts.MANIFEST).read_bytes())
+    with pytest.raises(PipelineError, match="run python -m pipeline verify"):
+        quantisation.gather(tmp_path)
+
+
+@pytest.mark.slow
+def test_profile_names_the_nodes_that_take_time(reference):
+    rows = node_profile(reference / artifacts.INT8_ONNX, side=32)
+    assert sum(row["share"] for row in rows) == pytest.approx(1, abs=0.01)
+    assert rows == sorted(rows, key=lambda row: -row["mean_us"])
+    assert any("Conv" in row["operator"] for row in rows)
