@@ -7,7 +7,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench bench-graph bench-runtime bench-data reference fuzz test test-fast docs lint wheel-test clean
+.PHONY: help env export train bench bench-graph bench-runtime bench-data quantisation reference fuzz test test-fast docs lint wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
