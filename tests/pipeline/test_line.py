@@ -25,7 +25,7 @@ from pipeline.export.load import Source
 from pipeline.export.recipe import METHODS
 from pipeline.report import markdown_table
 from pipeline.train import Settings, train
-from pipeline.verify import TOLERANCES, format_report, verify
+from pipeline.verify import format_report, verify
 from runtime import Classifier
 from runtime.backends.seal import seal
 from runtime.spec import SPEC_FILE, SPEC_KEY
@@ -71,7 +71,7 @@ def test_images(reference):
 def test_fresh_model_passes(exported, test_images):
     report = verify(exported, test_images)
     assert report["passed"], format_report(report)
-    assert set(report["artifacts"]) == set(TOLERANCES)
+    assert set(report["artifacts"]) == set(artifacts.MODEL_FILES)
 
 
 @pytest.mark.slow
