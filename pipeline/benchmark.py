@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import artifacts
+from pipeline.data.dataset import Dataset
 from pipeline.export.load import load_exported, read_manifest
 from pipeline.machine import describe_machine
 from pipeline.verify import model_files, test_images, verify
@@ -20,7 +21,7 @@ IMAGES = 1_000
 ENGINES = {".onnx": "ONNX Runtime", ".tflite": "LiteRT"}
 
 
-def benchmark(folder: Path, rounds: int) -> dict[str, Any]:
+def benchmark(folder: Path, rounds: int, test: Dataset | None = None) -> dict[str, Any]:
     """Time all contenders interleaved and write ``benchmark.json``.
 
     Returns:
@@ -31,8 +32,9 @@ def benchmark(folder: Path, rounds: int) -> dict[str, Any]:
         ModelError: one of its files is damaged.
     """
     manifest = read_manifest(folder)
-    verified = verify(folder)
-    pixels = np.ascontiguousarray(test_images(tuple(manifest["class_names"])).pixels[:IMAGES])
+    test = test or test_images(tuple(manifest["class_names"]))
+    verified = verify(folder, test)
+    pixels = np.ascontiguousarray(test.pixels[:IMAGES])
     reference = load_exported(folder)
     contenders: dict[str, Callable[[Any], Any]] = {
         KERAS: lambda image: reference.model.predict_on_batch(reference.scaling(image))

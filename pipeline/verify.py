@@ -52,7 +52,7 @@ def test_images(class_names: tuple[str, ...]) -> Dataset:
     test = cifar10.load()[1] if cifar10.is_cached() else samples.read_test(artifacts.REFERENCE_DIR)
     if test.class_names != class_names:
         raise PipelineError(
-            f"no test images for the classes {', '.join(class_names)}: pass a test set of the model's own classes"
+            f"no test images for the classes {', '.join(class_names)}: give photos of its classes with --data DIR"
         )
     return test
 

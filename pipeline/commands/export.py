@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline import artifacts
-from pipeline.commands import FAILED, OK, Commands, source_options
+from pipeline.commands import FAILED, OK, Commands, photo_options, source_options
 
 
 def add(commands: Commands) -> None:
@@ -12,6 +12,9 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("export", help="write the ONNX and TFLite files of a model and verify them")
     source_options.add(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    photo_options.add_data(
+        parser, "photos of the model's classes: calibrate, choose and verify on them (default: CIFAR-10)"
+    )
     parser.add_argument("--quick", action="store_true", help="take the default int8 recipe rather than search")
     parser.add_argument(
         "--recipes", nargs="+", default=[], choices=list(artifacts.ON_REQUEST), metavar="NAME",
@@ -23,15 +26,23 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
+    from pipeline.data import samples
     from pipeline.export import Settings, export
     from pipeline.export.decisions import LEGEND, format_decisions
+    from pipeline.export.load import load
     from pipeline.verify import format_report, verify
 
     further = tuple(name for recipe in dict.fromkeys(options.recipes) for name in artifacts.ON_REQUEST[recipe])
     settings = Settings(quick=options.quick, files=artifacts.MODEL_FILES + further)
-    manifest = export(source_options.source(options), options.out, settings=settings)
+    source = source_options.source(options)
+    calibration = validation = test = None
+    if options.data:
+        photos = photo_options.of_model(options, load(source), source.path)
+        calibration, validation = samples.draw_calibration(photos.training), photos.validation
+        test = photos.test or validation
+    manifest = export(source, options.out, calibration, validation, settings)
     print(f"{format_decisions(manifest)}\n{LEGEND}\n")
-    report = verify(options.out)
+    report = verify(options.out, test)
     print(format_report(report))
     print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")
     return OK if report["passed"] and manifest["passed"] else FAILED

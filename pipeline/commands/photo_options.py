@@ -3,9 +3,15 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.data.folder import Photos, Settings, format_left_out, load
+from pipeline import artifacts
+from pipeline.data.folder import Photos, Settings, format_left_out, load, settings_for
 from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES
+
+if TYPE_CHECKING:
+    from pipeline.data.dataset import Dataset
+    from pipeline.export.deployable import Deployable
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +67,35 @@ def read(folder: Path, photo_settings: Settings) -> Photos:
     counts = ", ".join(f"{len(images):,} for {name}" for name, images in parts.items() if images is not None)
     print(f"{folder}: {len(photos.training.class_names)} classes; {counts}", file=sys.stderr)
     return photos
+
+
+def add_data(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Register the options of a command that takes a model and photos of its classes."""
+    parser.add_argument("--data", type=Path, metavar="DIR", help=help_text)
+    parser.add_argument("--skip-bad", action="store_true", help="leave out photos that are no image, and list them")
+
+
+def of_model(options: argparse.Namespace, deployable: "Deployable", model_path: Path) -> Photos:
+    """The photos of ``--data``, read as the model's own were, labelled in the order of its classes."""
+    photos = read(options.data, settings_for(model_path, deployable.side, skip_bad=options.skip_bad))
+    report_left_out(photos)
+    names = deployable.class_names
+    return Photos(
+        photos.training.in_order_of(names),
+        photos.validation.in_order_of(names),
+        photos.test.in_order_of(names) if photos.test else None,
+        photos.left_out,
+    )
+
+
+def test_images(options: argparse.Namespace, exported: Path) -> "Dataset | None":
+    """The test photos of ``--data``, or its validation photos where it has none; ``None`` without ``--data``."""
+    if not options.data:
+        return None
+    from pipeline.export.load import load_exported
+
+    photos = of_model(options, load_exported(exported), exported / artifacts.MODEL_KERAS)
+    return photos.test or photos.validation
 
 
 def report_left_out(photos: Photos) -> None:

@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from pipeline.commands import FAILED, OK, Commands
+from pipeline.commands import FAILED, OK, Commands, photo_options
 
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser("verify", help="hold exported files against Keras; exit status 1 on any breach")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
+    photo_options.add_data(parser, "photos of the model's classes to judge on (default: CIFAR-10's test images)")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
@@ -17,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.verify import format_report, verify
 
-    report = verify(options.dir)
+    report = verify(options.dir, photo_options.test_images(options, options.dir))
     print(format_report(report))
     print(f"Written: {options.dir}/verify.json")
     return OK if report["passed"] else FAILED

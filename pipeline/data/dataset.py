@@ -53,6 +53,19 @@ class Dataset:
         """The images at ``indices``, copied into memory."""
         return Dataset(self.pixels[indices], self.labels[indices], self.class_names)
 
+    def in_order_of(self, class_names: tuple[str, ...]) -> "Dataset":
+        """The same images, labelled by the order of a model's classes.
+
+        Raises:
+            DataError: they are not the same classes.
+        """
+        if sorted(class_names) != sorted(self.class_names):
+            raise DataError(
+                f"the images are of the classes {', '.join(self.class_names)}; the model's are {', '.join(class_names)}"
+            )
+        order = np.array([class_names.index(name) for name in self.class_names])
+        return Dataset(self.pixels, order[self.labels], class_names)
+
 
 def stratified_indices(labels: NDArray[np.integer], count: int, seed: int) -> NDArray[np.int64]:
     """Draw ``count`` indices, every class by its share of ``labels``, in ascending order.

@@ -7,7 +7,7 @@ files that differ in their metadata alone) stay on one side.
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -146,16 +146,25 @@ def recorded(model_path: Path) -> Settings:
         ) from error
 
 
-def spec_beside(model_path: Path, side: int, class_names: tuple[str, ...]) -> ModelSpec:
-    """The preprocessing that a model was trained with, out of its history; stretched where that names no photos.
+def settings_for(model_path: Path, side: int, *, skip_bad: bool) -> Settings:
+    """How a model's photos are read: as its history says, or, where that names no photos, stretched to its side.
 
     Raises:
         DataError: the history says how photos were read, but not in a way that can be understood.
     """
     path = model_path.parent / artifacts.HISTORY
     if not path.is_file() or "photos" not in artifacts.read_json(path):
-        return ModelSpec(side, class_names)
-    return recorded(model_path).spec(class_names)
+        return Settings(side=side, any_side=True, skip_bad=skip_bad)
+    return replace(recorded(model_path), skip_bad=skip_bad)
+
+
+def spec_beside(model_path: Path, side: int, class_names: tuple[str, ...]) -> ModelSpec:
+    """The preprocessing that a model was trained with, out of its history; stretched where that names no photos.
+
+    Raises:
+        DataError: the history says how photos were read, but not in a way that can be understood.
+    """
+    return settings_for(model_path, side, skip_bad=False).spec(class_names)
 
 
 def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOut]:

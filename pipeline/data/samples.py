@@ -41,7 +41,12 @@ def calibration_images() -> Dataset:
     """1,000 training images where CIFAR-10 is cached, else the 500 shipped with the reference."""
     if not cifar10.is_cached():
         return read_calibration(artifacts.REFERENCE_DIR)
-    return _draw(split(cifar10.load()[0], cifar10.VALIDATION_COUNT)[0], FULL_CALIBRATION_COUNT)
+    return draw_calibration(split(cifar10.load()[0], cifar10.VALIDATION_COUNT)[0])
+
+
+def draw_calibration(training: Dataset) -> Dataset:
+    """Up to 1,000 training images, every class by its share."""
+    return _draw(training, min(FULL_CALIBRATION_COUNT, len(training)))
 
 
 def validation_images() -> Dataset:

@@ -74,7 +74,8 @@ def export(
             raise ExportError(
                 f"{source.path} takes {deployable.side}x{deployable.side} images of "
                 f"{', '.join(deployable.class_names)}; the {name} images are "
-                f"{images.side}x{images.side} of {', '.join(images.class_names)}"
+                f"{images.side}x{images.side} of {', '.join(images.class_names)}; "
+                "give photos of its classes with --data DIR"
             )
     preprocessing = spec_beside(source.path, deployable.side, deployable.class_names)
     material = Material(deployable, calibration, validation, settings.gate, settings.quick, preprocessing)

@@ -1,0 +1,75 @@
+"""A model and photos that are not the reference's, from the command line as a person types it."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+
+COLOURS = {"sky": (60, 120, 220), "leaf": (40, 160, 60), "brick": (190, 70, 50)}
+
+
+def pipeline(*arguments, cwd):
+    command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Twenty photos a class; a class is a colour."""
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir()
+        for number in range(20):
+            noisy = np.clip(random.normal(colour, 40, (48, 64, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(noisy).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A network of another maker, which knows the colours by their distance, with its list of classes."""
+    folder = tmp_path_factory.mktemp("model")
+    network = keras.Sequential([keras.Input((24, 24, 3)), layers.GlobalAveragePooling2D(), layers.Dense(3)])
+    means = np.array(list(COLOURS.values()), np.float32).T / 255
+    network.layers[-1].set_weights([40 * means, -20 * (means**2).sum(axis=0)])
+    network.save(folder / "colours.keras")
+    (folder / "classes.txt").write_text("\n".join(COLOURS))
+    return folder
+
+
+@pytest.mark.slow
+def test_export_and_verify_on_own_photos(model, photos, repository, tmp_path):
+    out = tmp_path / "build"
+    arguments = ("--model", model / "colours.keras", "--classes", model / "classes.txt", "--out", out)
+    done = pipeline("export", *arguments, "--data", photos, cwd=repository)
+    assert done.returncode == 0, done.stdout + done.stderr
+    manifest = json.loads((out / "manifest.json").read_text())
+    # The folder lists its classes by the alphabet, the model does not: labels follow the model.
+    assert manifest["class_names"] == list(COLOURS)
+    assert manifest["validation"]["keras_accuracy"] == 1
+    again = pipeline("verify", out, "--data", photos, cwd=repository)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "100.00% accurate" in again.stdout
+    (photos / "sky" / "broken.png").write_bytes(b"nothing")
+    refused = pipeline("verify", out, "--data", photos, cwd=repository)
+    (photos / "sky" / "broken.png").unlink()
+    assert refused.returncode == 2
+    assert "--skip-bad" in refused.stderr
+
+
+@pytest.mark.slow
+def test_other_classes_than_the_models_are_refused(model, photos, repository, tmp_path):
+    (tmp_path / "classes.txt").write_text("sky\nleaf\nroof")
+    arguments = ("--model", model / "colours.keras", "--classes", tmp_path / "classes.txt", "--out", tmp_path / "build")
+    done = pipeline("export", *arguments, "--data", photos, cwd=repository)
+    assert done.returncode == 2
+    assert "the model's are sky, leaf, roof" in done.stderr
+    without = pipeline("export", *arguments, cwd=repository)
+    assert without.returncode == 2
+    assert "--data" in without.stderr
+    assert not (tmp_path / "build").exists()
