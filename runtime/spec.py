@@ -107,8 +107,6 @@ class ModelSpec:
             entries: Any = json.loads(text)
             if not isinstance(entries, dict):
                 raise ModelSpecError(f"model spec must be a JSON object, got {text[:40]!r}: export the model again")
-            if entries.get("version") == 1:  # one scale for all channels
-                entries.update(version=VERSION, scale=[entries["scale"]] * 3)
             for name, value in entries.items():
                 entries[name] = tuple(value) if isinstance(value, list) else value
             unknown = set(entries) - {entry.name for entry in fields(cls)}

@@ -18,8 +18,6 @@ _DIGITS = 8
 _TAIL = len(MARKER) + 2 + _DIGITS
 _ONNX_ENTRY = b"\x72\x19" + b"\x0a\x0d" + MARKER + b"\x12\x08"
 """Field 14, 25 bytes: field 1 (key), 13 bytes; field 2 (value), 8 bytes (onnx.proto: ModelProto.metadata_props)."""
-_UNSEALED_SPEC = b'"version": 1}'
-"""Files with specs of version 1 were not sealed yet."""
 
 
 def seal(content: bytes) -> bytes:
@@ -56,8 +54,6 @@ def check_seal(content: bytes, name: str, *, spec_given: bool) -> None:
         if spec_given:
             return
         raise no_spec(name)
-    if not sealed and _UNSEALED_SPEC in content:
-        return
     if content[-_TAIL:].startswith(MARKER) and _checksum(memoryview(content)[:-_DIGITS]) == content[-_DIGITS:]:
         return
     raise ModelDigestError(f"{name}: damaged or changed since export (its checksum does not match): copy it again")

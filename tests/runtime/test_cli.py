@@ -203,13 +203,13 @@ def test_verify_passes_what_is_the_same_and_fails_what_is_not(carrying, name):
     assert result["max_difference"] == pytest.approx(0.01, abs=1e-4)
 
 
-def test_verify_without_a_golden_set_is_status_2(respecified):
-    done = call("verify", respecified())
+def test_verify_without_a_golden_set_is_status_2(without_golden):
+    done = call("verify", without_golden)
     assert done.returncode == 2
     assert "carries no golden set" in done.stderr
 
 
-def test_bench_measures_every_file(reference, carrying):
+def test_bench_measures_every_file(reference, carrying, without_golden):
     files = [carrying("model_int8.onnx"), reference / "model_fp32.onnx"]
     report = json.loads(call("bench", *files, "--seconds", 1, "--json").stdout)
     assert report["images"] == "8 carried images"
@@ -217,7 +217,7 @@ def test_bench_measures_every_file(reference, carrying):
     for row in report["files"]:
         assert 0 < row["p50_us"] <= row["p90_us"] <= row["p99_us"]
         assert row["runs"] >= ROUNDS
-    table = call("bench", files[1], "--seconds", 1).stdout
+    table = call("bench", without_golden, "--seconds", 1).stdout
     assert "noise" in table
     assert len(table.splitlines()) == 3
 

@@ -163,10 +163,10 @@ def test_a_model_of_another_exporter_is_held_against_the_spec(foreign):
         Classifier(path, spec=ModelSpec(8, ("a", "b")))
 
 
-def test_a_golden_set_of_another_model_is_refused(carrying, respecified):
+def test_a_golden_set_of_another_model_is_refused(carrying, without_golden):
     golden = Classifier(carrying("model_int8.onnx")).golden()
     assert golden.pixels.shape == (8, 32, 32, 3)
-    classifier = Classifier(respecified())
+    classifier = Classifier(without_golden)
     assert classifier.golden() is None
     classifier._golden_json = GoldenSet(golden.pixels, golden.probabilities[:, :5], 0.1).to_json()  # noqa: SLF001 - a file could say so
     with pytest.raises(ModelSpecError, match="of another model"):

@@ -39,9 +39,9 @@ def test_every_flipped_bit_and_every_cut_is_seen(sealed):
     for place in places:
         flipped = bytearray(sealed)
         flipped[place] ^= 1 << int(generator.integers(8))
-        assert _is_seen(bytes(flipped)) or b'"version": 1}' in sealed, place
+        assert _is_seen(bytes(flipped)), place
     for length in places - {len(sealed)}:
-        assert _is_seen(sealed[:length]) or b'"version": 1}' in sealed, length
+        assert _is_seen(sealed[:length]), length
 
 
 def test_a_damaged_file_is_refused_by_name_with_a_remedy(sealed, tmp_path):
