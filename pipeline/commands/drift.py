@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.commands import OK, Commands
+from pipeline.commands import OK, Commands, photo_options
 
 
 def add(commands: Commands) -> None:
@@ -25,26 +25,21 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--flips", type=int, default=10, metavar="N", help="changed images to print a file (default: %(default)s)"
     )
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="the photos that the model was trained on (default: CIFAR-10)"
-    )
+    photo_options.add_data(parser, "photos of the model's classes (default: CIFAR-10)")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline import artifacts
-    from pipeline.commands import photo_options
-    from pipeline.data import folder
     from pipeline.drift import drift
     from pipeline.drift.tables import format_drift
     from pipeline.errors import PipelineError
 
     if options.images < 1:
         raise PipelineError(f"--images takes 1 or more, got {options.images}")
-    images = None
-    if options.data:
-        images = photo_options.read(options.data, folder.recorded(options.dir / artifacts.MODEL_KERAS)).validation
+    photos = photo_options.of_export(options, options.dir)
+    images = None if photos is None else photos.validation
     report = drift(options.dir, images, layer_images=options.images, threshold_db=options.threshold)
     print(format_drift(report, options.flips))
     print(f"\nWritten: {options.dir}/{artifacts.DRIFT}")

@@ -1,10 +1,9 @@
 """``python -m pipeline evaluate``."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-from pipeline.commands import OK, Commands
+from pipeline.commands import OK, Commands, photo_options
 
 
 def add(commands: Commands) -> None:
@@ -15,8 +14,7 @@ def add(commands: Commands) -> None:
         description="Judge a trained model on test images; the temperature is fitted on validation images.",
     )
     parser.add_argument("model", type=Path, help="a .keras file with its history.json beside it")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the photos it was trained on (default: CIFAR-10)")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out photos that are no image")
+    photo_options.add_data(parser, "the photos it was trained on (default: CIFAR-10)")
     parser.add_argument(
         "--on", choices=("test", "validation"), default="test", help="images to judge on; validation while choosing"
     )
@@ -27,8 +25,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline import artifacts
-    from pipeline.commands import photo_options
-    from pipeline.data import folder, samples
+    from pipeline.data import samples
     from pipeline.errors import DataError
     from pipeline.evaluate import evaluate, format_evaluation
     from pipeline.export.load import Source, load
@@ -36,8 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
     deployable = load(Source(options.model))
     if options.data:
-        settings = replace(folder.recorded(options.model), skip_bad=options.skip_bad)
-        photos = photo_options.read(options.data, settings)
+        photos = photo_options.of_model(options, deployable, options.model)
         validation, test = photos.validation, photos.test
     else:
         validation = samples.validation_images()

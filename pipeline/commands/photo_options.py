@@ -88,14 +88,19 @@ def of_model(options: argparse.Namespace, deployable: "Deployable", model_path: 
     )
 
 
-def test_images(options: argparse.Namespace, exported: Path) -> "Dataset | None":
-    """The test photos of ``--data``, or its validation photos where it has none; ``None`` without ``--data``."""
+def of_export(options: argparse.Namespace, folder: Path) -> Photos | None:
+    """The photos of ``--data`` for the model in a folder that export wrote; ``None`` without ``--data``."""
     if not options.data:
         return None
     from pipeline.export.load import load_exported
 
-    photos = of_model(options, load_exported(exported), exported / artifacts.MODEL_KERAS)
-    return photos.test or photos.validation
+    return of_model(options, load_exported(folder), folder / artifacts.MODEL_KERAS)
+
+
+def test_images(options: argparse.Namespace, folder: Path) -> "Dataset | None":
+    """Its test photos, or its validation photos where it has none; ``None`` without ``--data``."""
+    photos = of_export(options, folder)
+    return None if photos is None else photos.test or photos.validation
 
 
 def report_left_out(photos: Photos) -> None:

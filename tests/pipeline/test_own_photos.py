@@ -46,7 +46,7 @@ def model(tmp_path_factory):
 def test_export_and_verify_on_own_photos(model, photos, repository, tmp_path):
     out = tmp_path / "build"
     arguments = ("--model", model / "colours.keras", "--classes", model / "classes.txt", "--out", out)
-    done = pipeline("export", *arguments, "--data", photos, cwd=repository)
+    done = pipeline("export", *arguments, "--data", photos, "--quick", cwd=repository)
     assert done.returncode == 0, done.stdout + done.stderr
     manifest = json.loads((out / "manifest.json").read_text())
     # The folder lists its classes by the alphabet, the model does not: labels follow the model.
@@ -55,6 +55,8 @@ def test_export_and_verify_on_own_photos(model, photos, repository, tmp_path):
     again = pipeline("verify", out, "--data", photos, cwd=repository)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "100.00% accurate" in again.stdout
+    drift = pipeline("drift", out, "--data", photos, cwd=repository)
+    assert drift.returncode == 0, drift.stdout + drift.stderr
     (photos / "sky" / "broken.png").write_bytes(b"nothing")
     refused = pipeline("verify", out, "--data", photos, cwd=repository)
     (photos / "sky" / "broken.png").unlink()
@@ -66,7 +68,7 @@ def test_export_and_verify_on_own_photos(model, photos, repository, tmp_path):
 def test_other_classes_than_the_models_are_refused(model, photos, repository, tmp_path):
     (tmp_path / "classes.txt").write_text("sky\nleaf\nroof")
     arguments = ("--model", model / "colours.keras", "--classes", tmp_path / "classes.txt", "--out", tmp_path / "build")
-    done = pipeline("export", *arguments, "--data", photos, cwd=repository)
+    done = pipeline("export", *arguments, "--data", photos, "--quick", cwd=repository)
     assert done.returncode == 2
     assert "the model's are sky, leaf, roof" in done.stderr
     without = pipeline("export", *arguments, cwd=repository)
