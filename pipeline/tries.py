@@ -14,6 +14,9 @@ TRIES = Path("docs/tries.json")
 DOCUMENT = Path("docs/training.md")
 BEGIN, END = "<!-- tries: begin -->", "<!-- tries: end -->"
 NETWORKS_BEGIN, NETWORKS_END = "<!-- networks: begin -->", "<!-- networks: end -->"
+SHIPPED_BEGIN, SHIPPED_END = "<!-- shipped: begin -->", "<!-- shipped: end -->"
+SHIPPED = {"notes": artifacts.REFERENCE_DIR, "resnet8": artifacts.REFERENCE_DIR / "resnet8"}
+"""Networks whose trained weights are in the repository, and their folders."""
 SHOWN_ELSEWHERE = ("model", "epochs")
 
 Row = dict[str, Any]
@@ -97,8 +100,24 @@ def networks_table() -> str:
     return "\n".join(lines)
 
 
+def shipped_table() -> str:
+    """What the shipped networks reach on the test set, out of the ``verify.json`` beside each."""
+    lines = [
+        "| `--model` | test images | Keras | int8 ONNX | int8 TFLite | KiB of each |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, folder in SHIPPED.items():
+        verified = artifacts.read_json(folder / artifacts.VERIFY)
+        files = [verified["artifacts"][file] for file in (artifacts.INT8_ONNX, artifacts.INT8_TFLITE)]
+        accuracies = (f"{share:.2%}" for share in (verified["keras_accuracy"], *(file["accuracy"] for file in files)))
+        sizes = ", ".join(f"{file['bytes'] / 1024:.0f}" for file in files)
+        lines.append("| " + " | ".join([f"`{name}`", f"{verified['images']:,}", *accuracies, sizes]) + " |")
+    return "\n".join(lines)
+
+
 def publish(rows: list[Row], path: Path = TRIES, document: Path = DOCUMENT) -> None:
-    """Keep the rows in ``path`` and draw both tables between their markers in ``document``."""
+    """Keep the rows in ``path`` and draw the tables between their markers in ``document``."""
     artifacts.write_json(path, rows)
     replace_between(document, NETWORKS_BEGIN, NETWORKS_END, networks_table())
+    replace_between(document, SHIPPED_BEGIN, SHIPPED_END, shipped_table())
     replace_between(document, BEGIN, END, markdown_table(rows))

@@ -12,6 +12,7 @@ def test_document_shows_the_kept_tries():
     text = DOCUMENT.read_text(encoding="utf-8")
     assert tries.markdown_table(rows) in text
     assert tries.networks_table() in text
+    assert tries.shipped_table() in text
 
 
 def test_row_says_what_differs_from_the_defaults(reference, tmp_path):
@@ -20,7 +21,9 @@ def test_row_says_what_differs_from_the_defaults(reference, tmp_path):
     other = {**row, "settings": {**row["settings"], "cutmix": 0.5}, "validation_accuracy": 0.5}
     document = tmp_path / "training.md"
     document.write_text(
-        f"{tries.NETWORKS_BEGIN}{tries.NETWORKS_END}\n{tries.BEGIN}\nold\n{tries.END}\n", encoding="utf-8"
+        f"{tries.NETWORKS_BEGIN}{tries.NETWORKS_END}\n{tries.SHIPPED_BEGIN}{tries.SHIPPED_END}\n"
+        f"{tries.BEGIN}\nold\n{tries.END}\n",
+        encoding="utf-8",
     )
     tries.publish([other, row], tmp_path / "tries.json", document)
     text = document.read_text(encoding="utf-8")
