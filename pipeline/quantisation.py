@@ -6,12 +6,10 @@ from typing import Any
 from pipeline import artifacts
 from pipeline.errors import PipelineError
 from pipeline.export.load import read_manifest
-from pipeline.node_profile import node_profile
 from pipeline.report import replace_between
 
 FIGURES = Path("docs/quantisation.json")
 DOCUMENT = Path("docs/quantisation.md")
-NODES_SHOWN = 8
 FLIPS_SHOWN = 3
 SEARCHED = ("summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "latency_ratio", "breaches")
 NEEDED = {
@@ -23,7 +21,7 @@ NEEDED = {
 
 
 def gather(folder: Path) -> dict[str, Any]:
-    """The figures out of what export, verify, bench, bench-graph and drift wrote, and a profile by node.
+    """The figures out of what export, verify, bench, bench-graph and drift wrote.
 
     Raises:
         PipelineError: one of them was not run.
@@ -76,7 +74,7 @@ def gather(folder: Path) -> dict[str, Any]:
                 for name, row in drifted["artifacts"].items()
             },
         },
-        "profile": node_profile(folder / artifacts.INT8_ONNX, manifest["side"]),
+        "profile": graphs["profile"],
     }
 
 
@@ -173,8 +171,14 @@ def _bars(figures: dict[str, Any]) -> str:
 
 
 def _profile(profile: list[dict[str, Any]]) -> str:
+    total = sum(row["us"] for row in profile)
     rows = [
-        [row["operator"], f"`{row['node']}`", f"{row['mean_us']:.1f}", f"{row['share']:.0%}"]
-        for row in profile[:NODES_SHOWN]
+        [
+            row["operator"] or "-",
+            f"`{row['node']}`" if row["operator"] else row["node"],
+            f"{row['us']:.1f}",
+            f"{row['us'] / total:.0%}",
+        ]
+        for row in profile
     ]
-    return _table(["operator", "node", "mean (µs)", "share"], rows, left=2)
+    return _table(["operator", "node", "µs", "share"], rows, left=2)

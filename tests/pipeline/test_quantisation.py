@@ -6,7 +6,6 @@ import pytest
 
 from pipeline import artifacts, quantisation
 from pipeline.errors import PipelineError
-from pipeline.node_profile import node_profile
 
 ROOT = artifacts.REFERENCE_DIR.parent.parent
 
@@ -38,11 +37,3 @@ def test_what_was_not_run_is_asked_for(reference, tmp_path):
     (tmp_path / artifacts.MANIFEST).write_bytes((reference / artifacts.MANIFEST).read_bytes())
     with pytest.raises(PipelineError, match="run python -m pipeline verify"):
         quantisation.gather(tmp_path)
-
-
-@pytest.mark.slow
-def test_profile_names_the_nodes_that_take_time(reference):
-    rows = node_profile(reference / artifacts.INT8_ONNX, side=32)
-    assert sum(row["share"] for row in rows) == pytest.approx(1, abs=0.01)
-    assert rows == sorted(rows, key=lambda row: -row["mean_us"])
-    assert any("Conv" in row["operator"] for row in rows)
