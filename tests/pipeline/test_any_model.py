@@ -1,32 +1,22 @@
-"""Every operator that export promises, in all four files against Keras; whole families of networks in fp32 ONNX.
+"""Every operator that export promises, in all four files against Keras.
 
 The weights are random, so that probabilities say little: files are compared by the cosine of their centred logits.
 """
 
 import keras
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 from keras import layers
 
-from pipeline import artifacts
-from pipeline.export import onnx as export_onnx
-from pipeline.export import tflite
+from four_files import centred_logits, check_graph, cosine, files
 from pipeline.export.deployable import Deployable
-from pipeline.export.onnx_int8 import OnnxQuantizer
 from pipeline.export.products import load_bytes
-from pipeline.export.recipe import Recipe
 from pipeline.export.scaling import UNIT_SCALING, PixelScaling
-from pipeline.export.tflite_int8 import TfliteQuantizer
-from runtime.spec import ModelSpec
 
 IMAGES = 12
 CLASSES = tuple("abcdefghij")
 FP32_DIFFERENCE = 1e-5
 INT8_COSINE = 0.98
-ORDINARY_DOMAINS = {"", "ai.onnx", "com.microsoft"}
-"""What an ordinary onnxruntime wheel runs, on aarch64 as on x86-64."""
 
 
 def pixels(side):
@@ -46,48 +36,6 @@ def settle(model, images):
             norm.momentum = 0.0
         model(images, training=True)
     return model
-
-
-def files(deployable, images):
-    """The four files' bytes by name."""
-    spec = ModelSpec(deployable.side, deployable.class_names)
-    network, scaling = export_onnx.convert(deployable), deployable.network_scaling
-    recipe = Recipe(images=len(images))
-    quantized = OnnxQuantizer(network, scaling, images, (len(images),)).build(recipe)
-    flatbuffer = TfliteQuantizer(deployable, images, (len(images),)).build(recipe)
-    return {
-        artifacts.FP32_ONNX: export_onnx.with_metadata(export_onnx.fp32(network, scaling), spec),
-        artifacts.INT8_ONNX: export_onnx.with_metadata(quantized, spec),
-        artifacts.FP32_TFLITE: tflite.with_metadata(tflite.convert(deployable), spec),
-        artifacts.INT8_TFLITE: tflite.with_metadata(flatbuffer, spec),
-    }
-
-
-def centred_logits(probabilities):
-    logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-4))
-    return logits - logits.mean(axis=1, keepdims=True)
-
-
-def cosine(first, second):
-    first, second = centred_logits(first).ravel(), centred_logits(second).ravel()
-    return first @ second / np.sqrt((first @ first) * (second @ second))
-
-
-def check_graph(content):
-    """Clean: opset and domains of ordinary wheels, shapes known throughout, nothing outside the file."""
-    model = onnx.load_from_string(content)
-    onnx.checker.check_model(model, full_check=True)
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
-    known = {value.name for value in (*inferred.graph.value_info, *inferred.graph.output)}
-    assert {name for node in model.graph.node for name in node.output} <= known
-    assert not model.functions
-    assert {entry.domain for entry in model.opset_import} <= ORDINARY_DOMAINS
-    assert max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")) <= 18
-    assert not any(constant.external_data for constant in model.graph.initializer)
-    kinds = [node.op_type for node in model.graph.node]
-    assert not {"Shape", "Gather", "Slice", "Cast", "BatchNormalization", "Identity", "Squeeze"} & set(kinds)
-    assert kinds.count("Transpose") <= 4
-    return kinds
 
 
 def check(model, scaling=UNIT_SCALING, cosine_at_least=INT8_COSINE):
@@ -185,43 +133,3 @@ def test_nested_models_and_scaling_layers():
     y = layers.ReLU()(inner(image))
     pooled = [layers.GlobalAveragePooling2D()(part) for part in (x, y)]
     check(keras.Model(image, layers.Dense(4)(layers.Concatenate()(pooled))), PixelScaling.of(scale=(1,)))
-
-
-APPLICATIONS = {
-    "MobileNetV2": (
-        lambda: keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=10),
-        PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)),
-    ),
-    "MobileNetV3Small": (
-        lambda: keras.applications.MobileNetV3Small((32, 32, 3), alpha=0.75, weights=None, classes=10),
-        PixelScaling.of(scale=(1,)),
-    ),
-    "EfficientNetB0": (
-        lambda: keras.applications.EfficientNetB0(input_shape=(32, 32, 3), weights=None, classes=10),
-        PixelScaling.of(scale=(1,)),
-    ),
-    "ResNet50": (
-        lambda: keras.applications.ResNet50(input_shape=(32, 32, 3), weights=None, classes=10),
-        PixelScaling.of(scale=(1,), mean=(103.939, 116.779, 123.68)),
-    ),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", APPLICATIONS)
-def test_families(name):
-    build, scaling = APPLICATIONS[name]
-    keras.utils.set_random_seed(1)
-    model = build()
-    random = np.random.default_rng(1)
-    for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            bounds = ((0.5, 1.5), (-0.1, 0.1), (-0.1, 0.1), (0.5, 1.5))  # gamma, beta, mean, variance
-            shape = layer.gamma.shape
-            layer.set_weights([random.uniform(*bound, shape) for bound in bounds])
-    images, deployable = pixels(32), Deployable(model, CLASSES, scaling)
-    content = export_onnx.fp32(export_onnx.convert(deployable), deployable.network_scaling).SerializeToString()
-    check_graph(content)
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    (got,) = session.run(None, {"pixels": images})
-    assert np.abs(got - deployable.probabilities(images)).max() <= FP32_DIFFERENCE
