@@ -21,11 +21,11 @@ from pipeline.export.scaling import PixelScaling
 
 SIDE = 64
 PHOTOS, IMAGES = 160, 32
-LEAN_OVER_SPACE, LEAN_OVER_CHANNELS = 0.5, 0.1
-"""What is added to kernels wider than a pixel and to those of one pixel, in standard deviations of the kernel."""
+LEAN_OVER_SPACE = 0.5
+"""What is added to kernels wider than a pixel, in standard deviations of the kernel."""
 
 FP32_DIFFERENCE, FP32_COSINE = 1e-5, 0.9999
-FAMILIES = {  # how it is built, its scaling, the least int8 cosine, the spread of its logits
+FAMILIES = {  # how it is built, scaling, least int8 cosine, spread of logits, lean of one-pixel kernels
     "MobileNetV2": (
         lambda: keras.applications.MobileNetV2(
             (SIDE, SIDE, 3), alpha=0.35, weights=None, classes=10, classifier_activation=None
@@ -33,6 +33,7 @@ FAMILIES = {  # how it is built, its scaling, the least int8 cosine, the spread 
         PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)),
         0.95,
         1.0,
+        0.1,
     ),
     "MobileNetV3Small": (
         lambda: keras.applications.MobileNetV3Small(
@@ -41,6 +42,7 @@ FAMILIES = {  # how it is built, its scaling, the least int8 cosine, the spread 
         PixelScaling.of(scale=(1,)),
         0.93,
         1.0,
+        0.1,
     ),
     "EfficientNetB0": (
         lambda: keras.applications.EfficientNetB0(
@@ -48,15 +50,17 @@ FAMILIES = {  # how it is built, its scaling, the least int8 cosine, the spread 
         ),
         PixelScaling.of(scale=(1,)),
         0.90,
-        0.15,
+        0.1,
+        0.1,
     ),
     "ResNet50": (
         lambda: keras.applications.ResNet50(
             input_shape=(SIDE, SIDE, 3), weights=None, classes=10, classifier_activation=None
         ),
         PixelScaling.of(scale=(1,), mean=(103.939, 116.779, 123.68)),
-        0.95,
+        0.75,
         1.0,
+        0.05,
     ),
 }
 FILES = (artifacts.FP32_ONNX, artifacts.INT8_ONNX, artifacts.FP32_TFLITE, artifacts.INT8_TFLITE)
@@ -70,7 +74,7 @@ def photos():
     return small.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def settle(model, images, spread):
+def settle(model, images, spread, channel_lean):
     """Draw and fit the parameters; ``images`` are scaled, ``spread`` is the standard deviation of an image's logits.
 
     A network with outliers among its answers has a small one, lest float32's rounding show in their probabilities.
@@ -83,7 +87,7 @@ def settle(model, images, spread):
             layer.beta.assign(random.uniform(-0.1, 0.1, layer.beta.shape))
         elif isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) and layer.input.shape[1] != 1:
             kernel, *bias = layer.get_weights()
-            lean = LEAN_OVER_CHANNELS if layer.kernel_size == (1, 1) else LEAN_OVER_SPACE
+            lean = channel_lean if layer.kernel_size == (1, 1) else LEAN_OVER_SPACE
             layer.set_weights([kernel + lean * kernel.std(), *bias])
     model(images, training=True)
     head = [layer for layer in model.layers if layer.weights][-1]
@@ -95,10 +99,10 @@ def settle(model, images, spread):
 @cache
 def family(name):
     """The network, Keras's answers and the four files'."""
-    build, scaling, _, spread = FAMILIES[name]
+    build, scaling, _, spread, channel_lean = FAMILIES[name]
     keras.utils.set_random_seed(1)
     model = build()
-    settle(model, scaling(photos()), spread)
+    settle(model, scaling(photos()), spread, channel_lean)
     deployable = Deployable(model, tuple("abcdefghij"), scaling)
     images = photos()[-IMAGES:]
     made = files(deployable, images)  # ranges of the very images: what is left is rounding
