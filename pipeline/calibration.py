@@ -27,9 +27,20 @@ def logits_of(deployable: Deployable, pixels: NDArray[np.uint8]) -> NDArray[np.f
     return np.concatenate(parts)
 
 
+FEWEST_IMAGES, FEWEST_ERRORS = 200, 10
+
+
 def temperature_of(deployable: Deployable, validation: Dataset) -> float:
-    """The temperature that validation images ask for; see ``fit_temperature``."""
-    return fit_temperature(logits_of(deployable, validation.pixels), validation.labels)
+    """The temperature that validation images ask for; see ``fit_temperature``.
+
+    1, so none at all, below ``FEWEST_IMAGES`` images or ``FEWEST_ERRORS`` errors among them: a few lucky images would
+    make the classifier sure of everything.
+    """
+    logits = logits_of(deployable, validation.pixels)
+    errors = int(np.sum(logits.argmax(axis=1) != validation.labels))
+    if len(validation) < FEWEST_IMAGES or errors < FEWEST_ERRORS:
+        return 1.0
+    return fit_temperature(logits, validation.labels)
 
 
 def fit_temperature(logits: Floats, labels: NDArray[np.integer]) -> float:

@@ -1,5 +1,6 @@
 """Hold every exported file against Keras on the same test pixels, look at all of them, then judge."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def verify(folder: Path, test: Dataset | None = None) -> dict[str, Any]:
     rows = {name: _examine(folder, name, manifest, test, expected) for name in model_files(manifest)}
     report = {
         "images": len(test),
+        "classes": len(test.class_names),
         "test_digest": test.digest,
         "keras_accuracy": _accuracy(expected, test),
         "artifacts": rows,
@@ -169,4 +171,15 @@ def format_report(report: dict[str, Any]) -> str:
         else:
             figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
         lines.append(f"{name:<20}{figures}  {verdict}")
+    if not _beats_chance(report):
+        lines.append(
+            "Keras itself does no better here than chance: are the class names in the model's order, and is what it "
+            "expects of its pixels (--scale) right? Equal to Keras is all that PASS says."
+        )
     return "\n".join(lines)
+
+
+def _beats_chance(report: dict[str, Any]) -> bool:
+    """Whether Keras is right more often than guessing explains, by three standard errors."""
+    chance = 1 / report["classes"]
+    return bool(report["keras_accuracy"] > chance + 3 * math.sqrt(chance * (1 - chance) / report["images"]))

@@ -113,6 +113,8 @@ class Classifier:
                 ``None`` takes one a processor.
             yield_errors: give an image's ``ImageError`` in its place instead of raising it.
         """
+        if isinstance(images, str | bytes):
+            raise TypeError(f"expected images, one after the other, got one {type(images).__name__}: put it in a list")
         workers = processors() if workers is None else workers
         _require_positive(top=top, batch_size=batch_size, workers=workers)
         return self._classify_many(images, top, batch_size, workers, yield_errors)

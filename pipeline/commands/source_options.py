@@ -14,15 +14,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "what the model expects",
         "Of pixels 0 to 255 it gets ((pixel * scale + offset) - mean) / std; one number for all channels, or three. "
-        "A model that scales by itself, as EfficientNet of keras.applications does, takes --scale 1.",
+        "Without any of these it gets 0 to 1, or, where it begins with scaling layers of its own, 0 to 255.",
     )
     group.add_argument(
         "--classes", type=Path, metavar="FILE", help="class names, one a line (default: history.json beside the model)"
     )
-    group.add_argument("--scale", type=float, nargs="+", metavar="X", default=[1 / 255], help="default: 1/255")
-    group.add_argument("--offset", type=float, nargs="+", metavar="X", default=[0.0], help="default: 0")
-    group.add_argument("--mean", type=float, nargs="+", metavar="X", default=[0.0], help="default: 0")
-    group.add_argument("--std", type=float, nargs="+", metavar="X", default=[1.0], help="default: 1")
+    group.add_argument("--scale", type=float, nargs="+", metavar="X", help="default: 1/255")
+    group.add_argument("--offset", type=float, nargs="+", metavar="X", help="default: 0")
+    group.add_argument("--mean", type=float, nargs="+", metavar="X", help="default: 0")
+    group.add_argument("--std", type=float, nargs="+", metavar="X", help="default: 1")
 
 
 def source(options: argparse.Namespace) -> "Source":
@@ -34,6 +34,6 @@ def source(options: argparse.Namespace) -> "Source":
     from pipeline.export.load import Source, read_class_list
     from pipeline.export.scaling import PixelScaling
 
-    numbers = (tuple(values) for values in (options.scale, options.offset, options.mean, options.std))
     names = read_class_list(options.classes) if options.classes else None
-    return Source(options.model, names, PixelScaling.of(*numbers))
+    given = {name: tuple(values) for name in ("scale", "offset", "mean", "std") if (values := getattr(options, name))}
+    return Source(options.model, names, PixelScaling.of(**given) if given else None)

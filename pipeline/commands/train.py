@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
         f"Validation accuracy {history['validation_accuracy']:.2%} "
         f"(epoch {history['best_epoch']} of {len(history['epochs'])}).\n"
         f"Written: model.keras, history.json, history.csv and curves.png in {options.out}\n"
-        f"Next: python -m pipeline export --model {options.out}/model.keras --out artifacts/build"
-        + (f" --data {options.data}" if options.data else "")
+        f"Next: python -m pipeline export --model {options.out}/model.keras "
+        + (f"--out {options.out} --data {options.data}" if options.data else "--out artifacts/build")
     )
     if photos:
         photo_options.report_left_out(photos)

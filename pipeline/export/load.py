@@ -13,7 +13,7 @@ from pipeline import artifacts
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export.deployable import Deployable
 from pipeline.export.foreign_code import refuse_foreign_code
-from pipeline.export.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.scaling import UNIT_SCALING, PixelScaling, leading_scaling
 from pipeline.quiet import log_hidden
 
 MIN_SIDE, MAX_SIDE = 16, 256
@@ -26,14 +26,15 @@ class Source:
     Attributes:
         path: the Keras file.
         class_names: one an output; ``None`` takes those in the ``history.json`` beside the model.
-        scaling: from pixels 0-255 to what the model expects.
+        scaling: from pixels 0-255 to what the model expects; ``None`` is 1/255, or 1 where the model begins with
+            scaling or normalisation layers of its own.
         temperature: what its logits are divided by; ``None`` takes what training fitted on its validation images and
             left in the ``history.json`` beside the model, or 1 without one.
     """
 
     path: Path
     class_names: tuple[str, ...] | None = None
-    scaling: PixelScaling = UNIT_SCALING
+    scaling: PixelScaling | None = None
     temperature: float | None = None
 
 
@@ -149,7 +150,12 @@ def load(source: Source) -> Deployable:
     if len(names) != class_count:
         raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
     temperature = read_temperature(source.path) if source.temperature is None else source.temperature
-    return Deployable(model, names, source.scaling, temperature)
+    return Deployable(model, names, source.scaling or _usual_scaling(model), temperature)
+
+
+def _usual_scaling(model: keras.Model) -> PixelScaling:
+    scales_itself = leading_scaling(model).network_input is not model.inputs[0]
+    return PixelScaling((1.0, 1.0, 1.0)) if scales_itself else UNIT_SCALING
 
 
 def keras_bytes(path: Path, model: keras.Model) -> bytes:

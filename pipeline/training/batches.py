@@ -47,7 +47,7 @@ def steps_an_epoch(images: Dataset, settings: Settings) -> int:
     """
     if len(images) < settings.batch_size:
         raise PipelineError(
-            f"{len(images)} training images are fewer than one batch of {settings.batch_size}: lower the batch size"
+            f"{len(images)} training images are fewer than one batch of {settings.batch_size}: lower --batch-size"
         )
     return len(images) // settings.batch_size
 

@@ -26,7 +26,7 @@ class LitertBackend:
         except ImportError as error:
             raise BackendUnavailableError(
                 f"{name}: running .tflite files needs LiteRT, which cannot be imported ({error}): "
-                "pip install 'edgecnn[litert]'"
+                "pip install ai-edge-litert"
             ) from error
         self._name = name
         carried = _carried(content, name)

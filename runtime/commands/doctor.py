@@ -177,6 +177,6 @@ def _text(report: dict[str, Any]) -> str:
         machine["throttling"] = ", ".join(machine["throttling"]) or "never"
     lines = [f"{name:<16}{value}" for name, value in {"edgecnn": report["edgecnn"], **machine}.items()]
     for name, result in {**report["packages"], **report["models"]}.items():
-        lines.append(f"{name:<16}{'works' if result['works'] else 'FAILS'}: {result['says']}")
+        lines.append(f"{Path(name).name:<15} {'works' if result['works'] else 'FAILS'}: {result['says']}")
     verdict = "photos can be classified here" if report["well"] else "not ready: see the lines that say FAILS"
     return "\n".join([*lines, f"{'verdict':<16}{verdict}"])

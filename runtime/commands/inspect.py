@@ -47,7 +47,7 @@ def describe(classifier: Classifier) -> dict[str, Any]:
 
 def _text(card: dict[str, Any]) -> str:
     known = card["accuracy"] is not None
-    accuracy = f"{card['accuracy']:.2%} on {card['accuracy_images']:,} test images" if known else "not recorded"
+    accuracy = f"{card['accuracy']:.2%} on {card['accuracy_images']:,} validation images" if known else "not recorded"
     rows = {
         "file": card["file"],
         "size": f"{card['bytes'] / 1024:,.0f} KiB",

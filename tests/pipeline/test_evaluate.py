@@ -73,9 +73,18 @@ def test_confusion_has_true_classes_in_rows():
 def trained(tmp_path_factory, reference):
     """A model of an epoch, with the images that it was validated on."""
     folder = tmp_path_factory.mktemp("trained")
-    training, validation = split(samples.read_calibration(reference), 100)
+    training, validation = split(samples.read_calibration(reference), 200)
     train(training, validation, folder, Settings(epochs=2, batch_size=32))
     return folder, validation
+
+
+def test_few_images_or_errors_fit_no_temperature(trained):
+    folder, validation = trained
+    deployable = load(Source(folder / artifacts.MODEL_KERAS, temperature=1.0))
+    right = np.flatnonzero(deployable.probabilities(validation.pixels).argmax(axis=1) == validation.labels)
+    assert temperature_of(deployable, validation) != 1
+    assert temperature_of(deployable, validation.take(np.arange(199))) == 1
+    assert temperature_of(deployable, validation.take(np.resize(right, 400))) == 1
 
 
 def test_report_adds_up(trained, tmp_path, reference):

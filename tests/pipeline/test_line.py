@@ -213,6 +213,12 @@ def test_what_is_no_keras_model_is_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("accuracy", "doubted"), [(0.35, True), (0.6, False)])
+def test_an_accuracy_of_chance_is_doubted(accuracy, doubted):
+    report = {"keras_accuracy": accuracy, "images": 60, "classes": 3, "artifacts": {}}
+    assert ("class names in the model's order" in format_report(report)) == doubted
+
+
 def test_folder_without_manifest_is_refused(tmp_path):
     with pytest.raises(PipelineError, match="run python -m pipeline export first"):
         verify(tmp_path)

@@ -13,6 +13,7 @@ from keras import layers
 
 from pipeline.errors import ExportError
 from pipeline.export.load import Source, keras_bytes, load, load_model, read_class_list
+from pipeline.export.scaling import UNIT_SCALING, PixelScaling
 
 
 def classifier(shape=(16, 16, 3), classes=3):
@@ -183,6 +184,15 @@ def test_class_names_come_from_a_list_or_from_training(tmp_path):
     assert load(Source(path, ("a", "b", "c"))).class_names == ("a", "b", "c")
     with pytest.raises(ExportError, match=r"2 class names given, .* has 3 classes"):
         load(Source(path, ("a", "b")))
+
+
+def test_a_model_that_scales_by_itself_gets_pixels_as_they_are(tmp_path):
+    layered = keras.Sequential([keras.Input((16, 16, 3)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(3)])
+    names = ("a", "b", "c")
+    assert load(Source(saved(layered, tmp_path), names)).scaling.scale == (1, 1, 1)
+    assert load(Source(saved(classifier(), tmp_path, "plain.keras"), names)).scaling == UNIT_SCALING
+    given = PixelScaling.of(scale=(0.5,))
+    assert load(Source(tmp_path / "model.keras", names, given)).scaling == given
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,12 @@ def test_an_endless_stream_of_images_is_taken_only_as_needed(classifier, images,
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("one", ["photo.jpg", b"bytes"])
+def test_one_image_is_no_list_of_images(classifier, one):
+    with pytest.raises(TypeError, match="put it in a list"):
+        classifier.classify_many(one)
+
+
 def test_nothing_in_nothing_out(classifier):
     assert list(classifier.classify_many([])) == []
 
