@@ -74,11 +74,13 @@ def open_image(source: bytes | BinaryIO) -> ImageFile.ImageFile:
     """
     stream = io.BytesIO(source) if isinstance(source, bytes) else _seekable(source)
     stream.seek(0)
-    head = stream.read(16)
+    head = stream.read(30)
     stream.seek(0)
     module, name = _decoder(head)
     if module == "PngImagePlugin" and not isinstance(stream, io.BytesIO):
         stream = _in_memory(stream)  # a file would make room for whatever length a chunk claims
+    if module == "WebPImagePlugin":
+        _refuse_beyond(MAX_DECODED_PIXELS, *_webp_size(head))  # its decoder takes memory for all pixels as it opens
     image: ImageFile.ImageFile = _decoder_class(module, name)(stream)
     _refuse_beyond(MAX_PIXELS, *image.size)
     return image
@@ -118,6 +120,20 @@ def _needed_scans(file: IO[bytes], scale: int) -> bytes:
 def _refuse_beyond(most: int, width: int, height: int) -> None:
     if width * height > most:
         raise ImageDecodeError(f"image of {width}x{height} pixels is too large: make it smaller elsewhere")
+
+
+def _webp_size(head: bytes) -> tuple[int, int]:
+    """Width and height out of the first 30 bytes of a WebP file, 0 where they are damaged (RFC 9649)."""
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(head[start : start + size], "little")
+
+    chunk = head[12:16]
+    if chunk == b"VP8X":
+        return number(24, 3) + 1, number(27, 3) + 1
+    if chunk == b"VP8L":
+        return number(21, 2) % 2**14 + 1, number(22, 3) // 2**6 % 2**14 + 1
+    return (number(26, 2) % 2**14, number(28, 2) % 2**14) if chunk == b"VP8 " else (0, 0)
 
 
 def exif_orientation(exif: object) -> int:

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from pipeline.data.photos import ENCODINGS, photograph
 from runtime import ImageDecodeError, ImageError, ImageFileNotFoundError, ModelSpec
+from runtime.decode import _webp_size
 from runtime.image import load_square
 from runtime.quiet import warnings_hidden
 
@@ -239,6 +240,13 @@ print(peak() - before)
     assert float(grown.stdout) < 20  # MiB; all of its pixels are 76
 
 
+def webp_of_size(width, height):
+    header = (
+        b"VP8X" + struct.pack("<II", 10, 0) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    )
+    return b"RIFF" + struct.pack("<I", 4 + len(header)) + b"WEBP" + header
+
+
 def png_of_size(width, height):
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     data = b"IDAT" + zlib.compress(bytes(1000))
@@ -261,10 +269,11 @@ def jpeg_of_size(width, height, **options):
         (png_of_size(12_000, 9_000), "image of 12000x9000 pixels is too large"),
         (png_of_size(10**9, 10**9), "image of 1000000000x1000000000 pixels is too large"),
         (jpeg_of_size(65_535, 65_535), "image of 65535x65535 pixels is too large"),
+        (webp_of_size(13_521, 12_147), "image of 13521x12147 pixels is too large"),
         (jpeg_of_size(12_000, 9_000, progressive=True), "image of 12000x9000 pixels is too large"),
         (jpeg_of_size(12_000, 9_000), "decoded whole"),
     ],
-    ids=["png", "huge-png", "jpeg", "progressive", "jpeg-that-ends-early"],
+    ids=["png", "huge-png", "jpeg", "webp", "progressive", "jpeg-that-ends-early"],
 )
 def test_too_many_pixels_are_refused(source, message):
     with pytest.raises(ImageDecodeError, match=message):
@@ -307,3 +316,12 @@ def test_no_postscript_interpreter_is_started():
     """Pillow would hand this to Ghostscript."""
     with pytest.raises(ImageDecodeError, match="not a JPEG"):
         load_square(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", SPEC)
+
+
+@pytest.mark.parametrize("size", [(13, 7), (300, 511), (4001, 33)])
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_the_size_of_a_webp_is_read_from_its_first_bytes(mode, options, size):
+    stream = io.BytesIO()
+    Image.new(mode, size).save(stream, "WEBP", **options)
+    assert _webp_size(stream.getvalue()[:30]) == size
