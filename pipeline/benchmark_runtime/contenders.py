@@ -1,6 +1,5 @@
 """What the runtime is held against: the shortest code that a good engineer would write for the same task."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -96,6 +95,3 @@ class HandWritten:
 def script(spec: ModelSpec) -> str:
     """``SCRIPT`` for a model."""
     return SCRIPT.format(class_names=spec.class_names, side=spec.side, filter=spec.resize_filter.upper())
-
-
-PYTHON = sys.executable

@@ -181,16 +181,15 @@ def load_exported(folder: Path) -> Deployable:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an export folder; ``scale``, ``offset`` and ``temperature`` are filled in where it is older.
+    """The manifest of an export folder.
 
     Raises:
         PipelineError: none there, or not one that export wrote.
     """
     path = folder / artifacts.MANIFEST
-    defaults = {"scale": UNIT_SCALING.scale, "offset": UNIT_SCALING.offset, "temperature": 1.0}
     try:
-        manifest: dict[str, Any] = defaults | artifacts.read_json(path)
-        if not {"files", "class_names", "side"} <= set(manifest):
+        manifest: dict[str, Any] = artifacts.read_json(path)
+        if not {"files", "class_names", "side", "scale", "offset", "temperature"} <= set(manifest):
             raise ValueError("entries are missing")
     except (OSError, ValueError, TypeError) as error:
         raise PipelineError(f"{path}: no readable manifest ({error}); run python -m pipeline export first") from error
