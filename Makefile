@@ -18,7 +18,7 @@ $(READY): .ci/constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"edgecnn needs Python 3.11 to 3.13, got {v[0]}.{v[1]}: run make PYTHON=python3.12 …")'
 	@echo "Setting up .venv (TensorFlow is large: two to four minutes the first time)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --require-hashes --requirement .ci/constraints.txt
+	@$(BIN)/pip install --quiet --no-deps --require-hashes --requirement .ci/constraints.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
