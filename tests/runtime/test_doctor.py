@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from runtime.commands.doctor import death, examine_machine, probe, throttling
+from runtime.child import death
+from runtime.commands.doctor import probe
+from runtime.machine import examine_machine, throttling
 
 PI4_CPU = """\
 processor\t: 0
@@ -43,6 +45,7 @@ def test_what_a_raspberry_pi_tells(pi):
     machine = examine_machine(pi)
     assert machine["system"] == "Debian GNU/Linux 12 (bookworm)"
     assert machine["board"] == "Raspberry Pi 4 Model B Rev 1.4"
+    assert machine["processor"] == "Cortex-A72"
     assert machine["features"] == ["asimd"]
     assert machine["memory_mib"] == 3793
     assert machine["memory_available_mib"] == 3072

@@ -1,0 +1,21 @@
+"""Child processes: where they find this package, and how they end."""
+
+import os
+import signal
+import sys
+
+
+def environment() -> dict[str, str]:
+    """This process's, with its search path: a folder copied into a project is found from wherever the child runs."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def death(number: int, install: str) -> str:
+    """A sentence for the signal that killed a child, with a remedy."""
+    another = f"install another version: pip install --force-reinstall {install}" if install else "run doctor alone"
+    if number == signal.SIGILL:
+        return f"dies of an illegal instruction: it was built for a newer processor; {another}"
+    if number == signal.SIGKILL:
+        return "was killed, most likely for want of memory: close other programs or add swap"
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    return f"dies of {name}: its files may be damaged; {another}"

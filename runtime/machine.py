@@ -1,0 +1,80 @@
+"""What this machine is, and how it fares: processor, memory, heat, as the kernel tells them."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+CPU_FEATURES = {
+    "avx2": "256-bit integers",
+    "avx512_vnni": "int8 dot products, 512 bits",
+    "avx_vnni": "int8 dot products, 256 bits",
+    "asimd": "Neon",
+    "asimddp": "int8 dot products",
+    "i8mm": "int8 matrix products",
+}
+"""What the int8 kernels look for, by the kernel's name in /proc/cpuinfo."""
+
+CORES = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76"}
+"""The cores of the Raspberry Pi 3, 4 and 5, which name themselves by a number alone."""
+
+THROTTLED = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
+"""Bits of the Raspberry Pi firmware's word; 16 higher: has happened since boot (vcgencmd get_throttled)."""
+
+
+def examine_machine(root: Path) -> dict[str, Any]:
+    """Processor, memory and heat as the kernel tells them under ``root``; what it does not tell is left out."""
+    cpuinfo = _read(root / "proc/cpuinfo")
+    fields = dict(line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line)
+    fields = {name.strip().lower(): value.strip() for name, value in fields.items()}
+    flags = f"{fields.get('flags', '')} {fields.get('features', '')}".split()
+    memory = dict(line.split(":", 1) for line in _read(root / "proc/meminfo").splitlines() if ":" in line)
+    mebibytes = {name: int(memory[name].split()[0]) // 1024 for name in ("MemTotal", "MemAvailable") if name in memory}
+    release = dict(line.split("=", 1) for line in _read(root / "etc/os-release").splitlines() if "=" in line)
+    board = _read(root / "proc/device-tree/model").strip("\0\n")
+    zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
+    celsius = {_read(zone / "type").strip() or zone.name: _read(zone / "temp").strip() for zone in zones}
+    governor = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip()
+    throttled = _read(root / "sys/devices/platform/soc/soc:firmware/get_throttled").strip()
+    told = {
+        "system": release.get("PRETTY_NAME", platform.system()).strip('"'),
+        "architecture": platform.machine(),
+        "python": f"{platform.python_version()}, {'64' if sys.maxsize > 2**32 else '32'}-bit",
+        "board": board,
+        "processor": fields.get("model name", CORES.get(fields.get("cpu part", ""), "")),
+        "processors": os.cpu_count(),
+        "features": [name for name in CPU_FEATURES if name in flags],
+        "memory_mib": mebibytes.get("MemTotal"),
+        "memory_available_mib": mebibytes.get("MemAvailable"),
+        "celsius": {name: int(value) / 1000 for name, value in celsius.items() if value.lstrip("-").isdecimal()},
+        "governor": governor,
+        "throttling": throttling(throttled) if throttled else None,
+        "emulated": "qemu" in _own_program() or None,
+    }
+    return {name: value for name, value in told.items() if value not in (None, "", {})}
+
+
+def throttling(word: str) -> list[str]:
+    """The Raspberry Pi firmware's hexadecimal word in sentences."""
+    try:
+        bits = int(word, 16)
+    except ValueError:
+        return [f"unknown ({word[:20]!r})"]
+    now = [f"{text} now" for bit, text in THROTTLED.items() if bits >> bit & 1]
+    return now + [f"{text} since boot" for bit, text in THROTTLED.items() if bits >> (bit + 16) & 1]
+
+
+def _own_program() -> str:
+    # QEMU answers for /proc/self/exe with the program that it emulates, but not for this longer path to the same link.
+    try:
+        return str(Path(f"/proc/self/task/{os.getpid()}/exe").readlink())
+    except OSError:
+        return ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
