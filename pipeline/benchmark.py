@@ -10,8 +10,9 @@ import numpy as np
 
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
-from pipeline.export.load import load_exported, read_manifest
+from pipeline.export.load import load_exported
 from pipeline.machine import describe_machine
+from pipeline.manifest import read_manifest
 from pipeline.verify import model_files, test_images, verify
 from runtime import Classifier
 from runtime.timing import measure

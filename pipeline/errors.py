@@ -9,6 +9,7 @@ EdgecnnError
     │   └── UnusablePhotosError
     ├── ExplainError
     ├── ExportError
+    ├── ReportError (ValueError)
     └── WorkerLostError
 """
 
@@ -45,6 +46,10 @@ class ExplainError(PipelineError):
 
 class ExportError(PipelineError):
     """A model cannot be exported."""
+
+
+class ReportError(PipelineError, ValueError):
+    """A JSON file is not one that a report can be made from."""
 
 
 class WorkerLostError(PipelineError):

@@ -1,6 +1,5 @@
 """The truth about a trained model: which classes it confuses, and what its probabilities are worth."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import artifacts, evaluation_figures
-from pipeline.calibration import Reliability, logits_of, negative_log_likelihood, reliability, temperature_of
+from pipeline.calibration import logits_of, negative_log_likelihood, reliability, temperature_of
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
 from pipeline.export.deployable import Deployable, softmax
+from pipeline.scores import calibration, confusion_matrix
 
 CONFUSIONS_LISTED = 10
 
@@ -43,22 +43,14 @@ def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Pa
         "confusion": confusion.tolist(),
         "calibration": {
             "temperature": temperature,
-            "before": _calibration(before, negative_log_likelihood(logits, test.labels)),
-            "after": _calibration(after, negative_log_likelihood(logits, test.labels, temperature)),
+            "before": {**calibration(before), "nll": negative_log_likelihood(logits, test.labels)},
+            "after": {**calibration(after), "nll": negative_log_likelihood(logits, test.labels, temperature)},
         },
     }
     artifacts.write_json(out / artifacts.EVALUATION, report)
     evaluation_figures.draw_confusion(out / artifacts.CONFUSION_FIGURE, confusion, test.class_names)
     evaluation_figures.draw_reliability(out / artifacts.CALIBRATION_FIGURE, before, after, temperature)
     return report
-
-
-def confusion_matrix(
-    predicted: NDArray[np.integer], labels: NDArray[np.integer], class_count: int
-) -> NDArray[np.int64]:
-    """How many images of each class (row) were taken for each class (column): int64 (C, C)."""
-    cells = labels.astype(np.int64) * class_count + predicted
-    return np.bincount(cells, minlength=class_count**2).reshape(class_count, class_count).astype(np.int64)
 
 
 def format_evaluation(report: dict[str, Any]) -> str:
@@ -74,12 +66,12 @@ def format_evaluation(report: dict[str, Any]) -> str:
     lines += ["", "Most confused:"]
     for count, share, true, taken_for in confusions(np.array(report["confusion"]), tuple(classes)):
         lines.append(f"  {true} taken for {taken_for}: {count} ({share:.1%})")
-    calibration = report["calibration"]
-    before, after = calibration["before"], calibration["after"]
+    tempered = report["calibration"]
+    before, after = tempered["before"], tempered["after"]
     lines += [
         "",
         f"{'calibration':<22}{'as trained':>12}{'tempered':>12}",
-        f"{'temperature':<22}{1:>12.3f}{calibration['temperature']:>12.3f}",
+        f"{'temperature':<22}{1:>12.3f}{tempered['temperature']:>12.3f}",
         f"{'calibration error':<22}{before['expected_error']:>12.2%}{after['expected_error']:>12.2%}",
         f"{'log-likelihood loss':<22}{before['nll']:>12.4f}{after['nll']:>12.4f}",
     ]
@@ -122,7 +114,3 @@ def _classes(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> dict
             "precision": float(right / named) if named else None,
         }
     return rows
-
-
-def _calibration(judged: Reliability, nll: float) -> dict[str, Any]:
-    return {"expected_error": judged.expected_error, "nll": nll, **asdict(judged)}

@@ -5,8 +5,8 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.errors import PipelineError
-from pipeline.export.load import read_manifest
-from pipeline.report import replace_between
+from pipeline.manifest import read_manifest
+from pipeline.readme import replace_between
 
 FIGURES = Path("docs/quantisation.json")
 DOCUMENT = Path("docs/quantisation.md")

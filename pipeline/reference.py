@@ -8,7 +8,7 @@ from pipeline.benchmark import benchmark, format_benchmark
 from pipeline.data import samples
 from pipeline.export import export
 from pipeline.export.load import Source
-from pipeline.report import update_readme
+from pipeline.readme import update_readme
 from pipeline.verify import format_report, verify
 
 BENCHMARK_ROUNDS = 20

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline import artifacts
 from pipeline.errors import PipelineError
 from pipeline.models import PRESETS, build, summarize
-from pipeline.report import replace_between
+from pipeline.readme import replace_between
 from pipeline.training.settings import Settings
 
 TRIES = Path("docs/tries.json")

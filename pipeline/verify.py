@@ -1,7 +1,7 @@
 """Hold every exported file against Keras on the same test pixels, look at all of them, then judge."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from pipeline.data import cifar10, samples
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
 from pipeline.export.gate import allowed_loss, mcnemar
-from pipeline.export.load import load_exported, read_manifest
+from pipeline.export.load import load_exported
+from pipeline.manifest import read_manifest
+from pipeline.scores import scores
 from runtime import Classifier, EdgecnnError
 
 
@@ -74,8 +76,10 @@ def verify(folder: Path, test: Dataset | None = None) -> dict[str, Any]:
     report = {
         "images": len(test),
         "classes": len(test.class_names),
+        "class_names": list(test.class_names),
         "test_digest": test.digest,
         "keras_accuracy": _accuracy(expected, test),
+        "keras": scores(expected, test),
         "artifacts": rows,
         "passed": not any(row["breaches"] for row in rows.values()),
     }
@@ -120,7 +124,8 @@ def _examine(
 ) -> dict[str, Any]:
     breaches = []
     try:
-        if sha256((folder / name).read_bytes()) != manifest["files"].get(name, {}).get("sha256"):
+        digest = sha256((folder / name).read_bytes())
+        if digest != manifest["files"].get(name, {}).get("sha256"):
             breaches.append("changed since export: its SHA-256 is not the manifest's")
         classifier = Classifier(folder / name)
         if list(classifier.spec.class_names) != manifest["class_names"]:
@@ -134,10 +139,11 @@ def _examine(
     difference = np.abs(got - expected)
     row = {
         "bytes": (folder / name).stat().st_size,
+        "sha256": digest,
         "max_difference": float(difference.max()),
         "mean_difference": float(difference.mean()),
         "agreement": float(np.mean(got.argmax(axis=1) == expected.argmax(axis=1))),
-        "accuracy": _accuracy(got, test),
+        **scores(got, test),
         "p_value": mcnemar(*_discordant(expected, got, test)),
     }
     drop = 100 * (_accuracy(expected, test) - row["accuracy"])
@@ -152,7 +158,7 @@ def _examine(
     allowed = 100 * allowed_loss(limit.max_accuracy_drop, len(test), sum(_discordant(expected, got, test))) / len(test)
     if not drop <= allowed + 1e-9:
         breaches.append(f"accuracy drop {drop:.2f} points > {allowed:.2f}")
-    return {**row, "accuracy_drop_points": drop, "breaches": breaches}
+    return {**row, "accuracy_drop_points": drop, "limits": asdict(limit), "breaches": breaches}
 
 
 def format_report(report: dict[str, Any]) -> str:

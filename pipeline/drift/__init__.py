@@ -6,14 +6,15 @@ from typing import Any
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset
-from pipeline.drift.flips import flips
+from pipeline.drift.flips import PICTURED, flips, pictures
 from pipeline.drift.keras_tap import KerasTap
 from pipeline.drift.measure import first_past, measure, steepest
 from pipeline.drift.onnx_tap import OnnxTap
 from pipeline.drift.taps import Tap
 from pipeline.drift.tflite_tap import TfliteTap
 from pipeline.errors import PipelineError
-from pipeline.export.load import load_exported, read_manifest
+from pipeline.export.load import load_exported
+from pipeline.manifest import read_manifest
 from pipeline.verify import model_files
 from runtime import Classifier
 
@@ -54,7 +55,7 @@ def drift(
     chosen = images.pixels[[index * len(images) // count for index in range(count)]]
     drifts = measure(reference, {name: _tap(folder / name) for name in names}, chosen)
     expected = deployable.probabilities(images.pixels)
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, classifier in classifiers.items():
         threshold = THRESHOLDS_DB[classifier.spec.precision] if threshold_db is None else threshold_db
         step = steepest(drifts[name], reference.layers)
@@ -81,6 +82,7 @@ def drift(
             {"name": layer.name, "kind": layer.kind, "absorbable": layer.absorbable} for layer in reference.layers
         ],
         "artifacts": rows,
+        "pictures": pictures((flip["image"] for row in rows.values() for flip in row["flips"][:PICTURED]), images),
     }
     artifacts.write_json(folder / artifacts.DRIFT, report)
     return report

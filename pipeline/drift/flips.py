@@ -1,11 +1,18 @@
 """The images whose class is another in a model file than in Keras."""
 
+import base64
+import io
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pipeline.data.dataset import Dataset
+
+PICTURED, PICTURE_SIDE = 12, 96
+"""How many flips of a file are kept as pictures, and the most pixels a side of one."""
 
 
 def flips(expected: NDArray[np.float32], got: NDArray[np.float32], images: Dataset) -> list[dict[str, Any]]:
@@ -30,3 +37,15 @@ def flips(expected: NDArray[np.float32], got: NDArray[np.float32], images: Datas
         }
         for index in changed[np.argsort(-expected[changed, before[changed]], kind="stable")]
     ]
+
+
+def pictures(indices: Iterable[int], images: Dataset) -> dict[str, str]:
+    """Images for the eye: PNG in base64 by the image's index, larger ones made smaller."""
+    found = {}
+    for index in dict.fromkeys(indices):
+        picture = Image.fromarray(np.ascontiguousarray(images.pixels[index]))
+        picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+        stream = io.BytesIO()
+        picture.save(stream, "PNG")
+        found[str(index)] = base64.b64encode(stream.getvalue()).decode()
+    return found

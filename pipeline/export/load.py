@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from pipeline import artifacts
-from pipeline.errors import ExportError, PipelineError
+from pipeline.errors import ExportError
 from pipeline.export.deployable import Deployable
 from pipeline.export.foreign_code import refuse_foreign_code
 from pipeline.export.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.manifest import read_manifest
 from pipeline.quiet import log_hidden
 
 MIN_SIDE, MAX_SIDE = 16, 256
@@ -178,19 +179,3 @@ def load_exported(folder: Path) -> Deployable:
     scaling = PixelScaling(tuple(manifest["scale"]), tuple(manifest["offset"]))
     names = tuple(manifest["class_names"])
     return load(Source(folder / artifacts.MODEL_KERAS, names, scaling, manifest["temperature"]))
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an export folder.
-
-    Raises:
-        PipelineError: none there, or not one that export wrote.
-    """
-    path = folder / artifacts.MANIFEST
-    try:
-        manifest: dict[str, Any] = artifacts.read_json(path)
-        if not {"files", "class_names", "side", "scale", "offset", "temperature"} <= set(manifest):
-            raise ValueError("entries are missing")
-    except (OSError, ValueError, TypeError) as error:
-        raise PipelineError(f"{path}: no readable manifest ({error}); run python -m pipeline export first") from error
-    return manifest

@@ -23,7 +23,7 @@ from pipeline.export import export
 from pipeline.export.decisions import format_decisions
 from pipeline.export.load import Source
 from pipeline.export.recipe import METHODS
-from pipeline.report import markdown_table
+from pipeline.readme import markdown_table
 from pipeline.train import Settings, train
 from pipeline.verify import format_report, verify
 from runtime import Classifier
