@@ -11,8 +11,9 @@ def environment() -> dict[str, str]:
 
 
 def death(number: int, install: str) -> str:
-    """A sentence for the signal that killed a child, with a remedy."""
-    another = f"install another version: pip install --force-reinstall {install}" if install else "run doctor alone"
+    """A sentence for the signal that killed a child, with a remedy; ``install`` is a command of pip's, if any."""
+    reinstall = install.replace("install", "install --force-reinstall", 1)
+    another = f"install another version: {reinstall}" if install else "run doctor alone"
     if number == signal.SIGILL:
         return f"dies of an illegal instruction: it was built for a newer processor; {another}"
     if number == signal.SIGKILL:

@@ -45,22 +45,29 @@ class Classifier:
         spec: for files of other exporters, which carry none: how to feed them. ``scale`` and ``offset`` are applied
             to the pixels here where the graph takes floats; NHWC and NCHW are told apart by the graph's own shape;
             answers that do not sum to 1 are taken for logits. Takes the place of a spec that the file carries.
+        engine: what is to run it, e.g. ``onnxruntime``, ``openvino`` or ``litert``; by the file's suffix if not given.
 
     Attributes:
         spec: what the file says of itself, or what the caller said.
-        backend: the package that runs it, ``onnxruntime`` or ``ai-edge-litert``.
+        backend: name of the engine that runs it.
         inputs, outputs: the tensors that the graph declares.
 
     Raises:
         ModelError: the file is missing, damaged, changed since export, or contradicts its spec.
-        BackendUnavailableError: its engine is not installed.
+        BackendUnavailableError: its engine is unknown or not installed.
     """
 
-    def __init__(self, model_path: str | os.PathLike[str], threads: int = 1, spec: ModelSpec | None = None) -> None:
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str],
+        threads: int = 1,
+        spec: ModelSpec | None = None,
+        engine: str | None = None,
+    ) -> None:
         if threads < 1:
             raise ValueError(f"threads must be 1 or more, got {threads}")
         self.path, self.threads, self._given_spec = Path(model_path), threads, spec
-        model = load_backend(self.path, threads, spec_given=spec is not None)
+        model = load_backend(self.path, threads, spec_given=spec is not None, engine=engine)
         self.backend, self.inputs, self.outputs = model.engine, model.inputs, model.outputs
         self.spec = spec or carried_spec(model, self.path.name)
         self._run = fit(model, self.spec, self.path.name, foreign=spec is not None)
@@ -190,7 +197,7 @@ class Classifier:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path.absolute(), self.threads, self._given_spec)
+        return type(self), (self.path.absolute(), self.threads, self._given_spec, self.backend)
 
     def _prediction(self, probabilities: Probabilities, top: int) -> Prediction:
         best = (-probabilities).argsort(kind="stable")[:top]

@@ -56,6 +56,9 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"edgecnn {__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do; see below")
+    if not arguments:
+        parser.print_help(sys.stderr)
+        parser.exit(UNUSABLE)
     return parser.parse_args(arguments)
 
 

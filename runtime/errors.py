@@ -53,7 +53,7 @@ class ModelDigestError(ModelError, ValueError):
 
 
 class BackendUnavailableError(EdgecnnError, ImportError):
-    """The engine that runs this kind of file is not installed."""
+    """The engine that is to run a file is unknown or not installed."""
 
 
 class PixelsError(EdgecnnError, ValueError):

@@ -1,4 +1,4 @@
-"""Engines that run a model file, chosen by its suffix."""
+"""Engines that run a model file, chosen by its suffix or by name."""
 
 import json
 import os
@@ -6,13 +6,15 @@ import stat
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import engines
 from runtime.backends.seal import check_seal
-from runtime.errors import ModelDigestError, ModelFileNotFoundError, ModelFormatError
+from runtime.errors import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError
 
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
@@ -35,10 +37,18 @@ class Tensor(NamedTuple):
 
 
 class Backend(Protocol):
-    """A loaded model; safe to call from several threads."""
+    """A loaded model; safe to call from several threads. The class is what the registry knows, and imports nothing."""
 
-    engine: str
-    """Name of the package that runs it."""
+    engine: ClassVar[str]
+    """Its name, as ``--engine`` takes it."""
+    title: ClassVar[str]
+    """What its makers call it."""
+    suffixes: ClassVar[tuple[str, ...]]
+    """Of the files that it reads, in lower case."""
+    package: ClassVar[str]
+    """What ``import_engine`` imports; looked for, but not imported, to say whether it is installed."""
+    install: ClassVar[str]
+    """The command that installs that."""
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     spec_json: str | bytes | None
@@ -46,39 +56,56 @@ class Backend(Protocol):
     golden_json: str | bytes | None
     """The golden set as the model file carries it, if it does."""
 
+    @staticmethod
+    def import_engine() -> ModuleType:
+        """The engine's package, imported quietly; an ``ImportError`` if it cannot be."""
+        ...
+
+    def __init__(self, content: bytes, name: str, threads: int) -> None:
+        """Load the bytes of a file, which messages call ``name``; any ``EdgecnnError`` may be raised."""
+
     def __call__(self, values: NDArray[Any]) -> Probabilities:
         """A batch as the input declares it, usually uint8 (N, S, S, 3), to float32 (N, C)."""
         ...
 
 
-def load_backend(path: Path, threads: int, *, spec_given: bool) -> Backend:
+def load_backend(path: Path, threads: int, *, spec_given: bool, engine: str | None = None) -> Backend:
     """Read a model file once, check it and hand its bytes to its engine.
 
     Args:
         path: the file.
         threads: processor threads of the engine.
         spec_given: the caller says how to feed it, so it need not carry a spec.
+        engine: name of the engine that is to run it; by its suffix if not given.
 
     Raises:
         ModelFileNotFoundError: no readable file.
-        ModelFormatError: not a model file of its suffix.
+        ModelFormatError: not a model file of its suffix, or not one that the engine reads.
         ModelSpecError: it carries no spec, and none is given.
         ModelDigestError: it is damaged, or a manifest beside it lists another content.
-        BackendUnavailableError: the engine is not installed.
+        BackendUnavailableError: the engine is unknown or not installed.
     """
     suffix = path.suffix.lower()
-    if suffix not in (".onnx", ".tflite"):
-        raise ModelFormatError(f"{path}: expected a .onnx or .tflite file")
+    name = engine or engines.DEFAULTS.get(suffix) or next(iter(engines.engines_for(path)), None)
+    if name is None:
+        raise ModelFormatError(f"{path}: expected a file that ends in {' or '.join(engines.DEFAULTS)}")
+    backend = engines.find(name)
+    if suffix not in backend.suffixes:
+        able = " or ".join(engines.engines_for(path)) or "no engine"
+        raise ModelFormatError(
+            f"{path}: {backend.title} reads files that end in {' or '.join(backend.suffixes)}; {able} reads this one"
+        )
     content = _read(path)
     _check_digest(path, content)
-    check_seal(content, path.name, spec_given=spec_given)
-    if suffix == ".onnx":
-        from runtime.backends.onnx import OnnxBackend
-
-        return OnnxBackend(content, path.name, threads)
-    from runtime.backends.litert import LitertBackend
-
-    return LitertBackend(content, path.name, threads)
+    if suffix in engines.DEFAULTS:
+        check_seal(content, path.name, spec_given=spec_given)
+    try:
+        backend.import_engine()
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"{path.name}: running it needs {backend.title}, which cannot be imported ({error}): {backend.install}"
+        ) from error
+    return backend(content, path.name, threads)
 
 
 def _read(path: Path) -> bytes:

@@ -3,13 +3,14 @@
 import io
 import threading
 import zipfile
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.backends import MAX_JSON_BYTES, Probabilities, Tensor
-from runtime.errors import BackendUnavailableError, ModelFormatError
+from runtime.errors import ModelFormatError
 from runtime.quiet import native_stderr_hidden
 from runtime.spec import GOLDEN_FILE, SPEC_FILE
 
@@ -17,24 +18,26 @@ from runtime.spec import GOLDEN_FILE, SPEC_FILE
 class LitertBackend:
     """Runs the bytes of a ``.tflite`` file; the graph's batch is one image, so a batch is a loop."""
 
-    engine = "ai-edge-litert"
+    engine, title, suffixes = "litert", "LiteRT", (".tflite",)
+    package, install = "ai_edge_litert", "pip install ai-edge-litert"
+
+    @staticmethod
+    def import_engine() -> ModuleType:
+        """LiteRT."""
+        with native_stderr_hidden():
+            import ai_edge_litert.interpreter
+        module: ModuleType = ai_edge_litert
+        return module
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
-        try:
-            with native_stderr_hidden():
-                from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise BackendUnavailableError(
-                f"{name}: running .tflite files needs LiteRT, which cannot be imported ({error}): "
-                "pip install ai-edge-litert"
-            ) from error
+        interpreter = self.import_engine().interpreter.Interpreter
         self._name = name
         carried = _carried(content, name)
         self.spec_json: str | bytes | None = carried.get(SPEC_FILE)
         self.golden_json: str | bytes | None = carried.get(GOLDEN_FILE)
         try:
             with native_stderr_hidden():
-                self._interpreter = Interpreter(model_content=content, num_threads=threads)
+                self._interpreter = interpreter(model_content=content, num_threads=threads)
                 self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
             self._dequantized = _dequantization_table(outputs[0])

@@ -1,11 +1,12 @@
 """ONNX Runtime on the CPU."""
 
+from types import ModuleType
 from typing import Any
 
 from numpy.typing import NDArray
 
 from runtime.backends import Probabilities, Tensor
-from runtime.errors import BackendUnavailableError, ModelFormatError
+from runtime.errors import ModelFormatError
 from runtime.quiet import native_stderr_hidden
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
 
@@ -15,7 +16,16 @@ DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 class OnnxBackend:
     """Runs the bytes of an ``.onnx`` file."""
 
-    engine = "onnxruntime"
+    engine, title, suffixes = "onnxruntime", "ONNX Runtime", (".onnx",)
+    package, install = "onnxruntime", "pip install 'onnxruntime>=1.20,!=1.21.0'"
+
+    @staticmethod
+    def import_engine() -> ModuleType:
+        """ONNX Runtime."""
+        with native_stderr_hidden():  # it looks for graphics cards at import and complains of finding none
+            import onnxruntime
+        module: ModuleType = onnxruntime
+        return module
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
         if _has_external_data(content):
@@ -24,14 +34,7 @@ class OnnxBackend:
                 "save it with save_as_external_data=False"
             )
         self._name = name
-        try:
-            with native_stderr_hidden():  # it looks for graphics cards at import and complains of finding none
-                import onnxruntime
-        except ImportError as error:
-            raise BackendUnavailableError(
-                f"{name}: running .onnx files needs ONNX Runtime, which cannot be imported ({error}): "
-                "pip install onnxruntime"
-            ) from error
+        onnxruntime = self.import_engine()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print, the fastest first."""
-    classifiers = {path: Classifier(path, options.threads) for path in options.model}
+    classifiers = {path: Classifier(path, options.threads, engine=options.engine) for path in options.model}
     sides = {classifier.spec.side for classifier in classifiers.values()}
     if len(sides) > 1:
         raise ModelSpecError(

@@ -42,7 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Classify every image; one that fails does not stop the rest."""
-    classifier = Classifier(options.model, options.threads)
+    classifier = Classifier(options.model, options.threads, engine=options.engine)
     top = min(options.top, len(classifier.spec.class_names))
     files = [file for name in options.images for file in _expand(name)]
     show = _json_line if options.json else _Csv(top).line if options.csv else _text_line

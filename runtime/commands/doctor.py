@@ -25,18 +25,11 @@ examples:
   PROGRAM doctor
   PROGRAM doctor model_int8.onnx"""
 
-PROBES = {
-    "numpy": ("import numpy as m; m.ones((8, 8), 'f4') @ m.ones((8, 8), 'f4')", "numpy"),
-    "pillow": ("import PIL.Image as i, PIL as m; i.new('RGB', (64, 64)).resize((8, 8), 2)", "pillow"),
-    "onnxruntime": ("import onnxruntime as m; m.SessionOptions()", "'onnxruntime>=1.20,!=1.21.0'"),
-    "ai-edge-litert": (
-        "import ai_edge_litert as m; from ai_edge_litert.interpreter import Interpreter",
-        "ai-edge-litert",
-    ),
+NEEDED = {
+    "numpy": ("import numpy as m; m.ones((8, 8), 'f4') @ m.ones((8, 8), 'f4')", "pip install numpy"),
+    "pillow": ("import PIL.Image as i, PIL as m; i.new('RGB', (64, 64)).resize((8, 8), 2)", "pip install pillow"),
 }
-"""A package: what to run, and what to tell pip."""
-NEEDED = ("numpy", "pillow")
-ENGINES = ("onnxruntime", "ai-edge-litert")
+"""A package: what to run, and how to install it."""
 PROBE_LIMIT_S = 120
 
 
@@ -51,18 +44,44 @@ def run(options: argparse.Namespace) -> int:
     machine = examine_machine(Path("/"))
     packages = {
         name: probe([sys.executable, "-c", f"{code}; print(m.__version__)"], install)
-        for name, (code, install) in PROBES.items()
+        for name, (code, install) in NEEDED.items()
     }
+    engines = probe_engines()
     models = {path: probe([sys.executable, "-m", "runtime", "verify", path]) for path in options.models}
-    well = all(packages[name]["works"] for name in NEEDED) and any(packages[name]["works"] for name in ENGINES)
-    well = well and all(result["works"] for result in models.values())
-    report = {"edgecnn": __version__, "machine": machine, "packages": packages, "models": models, "well": well}
+    well = all(result["works"] for result in (*packages.values(), *models.values()))
+    well = well and any(result["works"] for result in engines.values())
+    report = {
+        "edgecnn": __version__,
+        "machine": machine,
+        "packages": packages,
+        "engines": engines,
+        "models": models,
+        "well": well,
+    }
     print(json.dumps(report, indent=2) if options.json else _text(report))
     return OK if well else FAILED
 
 
+def probe_engines() -> dict[str, dict[str, Any]]:
+    """Import each engine that is installed in a child of its own; say of the others how to install them."""
+    code = "import json; from runtime.engines import engines; print(json.dumps([each._asdict() for each in engines()]))"
+    listing = probe([sys.executable, "-c", code])
+    if not listing["works"]:
+        return {"engines": listing}
+    results = {}
+    for engine in json.loads(listing["says"]):
+        if engine["missing"]:
+            says = f"{engine['missing']}: {engine['install']}{_word_size()}"
+            results[engine["name"]] = {"works": False, "absent": True, "says": says}
+        else:
+            code = f"from runtime.engines import find; m = find({engine['name']!r}).import_engine()"
+            code += "; print(getattr(m, '__version__', 'of no version'))"
+            results[engine["name"]] = probe([sys.executable, "-c", code], engine["install"])
+    return results
+
+
 def probe(command: list[str], install: str = "") -> dict[str, Any]:
-    """Run a child; say how it went and what to do about it."""
+    """Run a child; say how it went and what to do about it, with the command that installs what it tried."""
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter on our own code
             command,
@@ -81,14 +100,14 @@ def probe(command: list[str], install: str = "") -> dict[str, Any]:
     if done.returncode < 0:
         return {"works": False, "says": death(-done.returncode, install)}
     if "ModuleNotFoundError" in last and install:
-        return {"works": False, "says": f"not installed: pip install {install}{_word_size()}"}
+        return {"works": False, "says": f"not installed: {install}{_word_size()}"}
     return {"works": False, "says": last.removeprefix("error: ")}
 
 
 def _word_size() -> str:
     if sys.maxsize > 2**32:
         return ""
-    return "; this Python is 32-bit, for which onnxruntime has no wheels: use a 64-bit Raspberry Pi OS"
+    return "; this Python is 32-bit, for which no engine has wheels: use a 64-bit Raspberry Pi OS"
 
 
 def _text(report: dict[str, Any]) -> str:
@@ -101,7 +120,8 @@ def _text(report: dict[str, Any]) -> str:
     if "throttling" in machine:
         machine["throttling"] = ", ".join(machine["throttling"]) or "never"
     lines = [f"{name:<16}{value}" for name, value in {"edgecnn": report["edgecnn"], **machine}.items()]
-    for name, result in {**report["packages"], **report["models"]}.items():
-        lines.append(f"{Path(name).name:<15} {'works' if result['works'] else 'FAILS'}: {result['says']}")
+    for name, result in {**report["packages"], **report["engines"], **report["models"]}.items():
+        word = "works" if result["works"] else "absent" if "absent" in result else "FAILS"
+        lines.append(f"{Path(name).name:<15} {word}: {result['says']}")
     verdict = "photos can be classified here" if report["well"] else "not ready: see the lines that say FAILS"
     return "\n".join([*lines, f"{'verdict':<16}{verdict}"])

@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     if sys.stdin is None or sys.stdin.isatty():
         print("error: stream reads JPEG frames from stdin: pipe a camera into it (see --help)", file=sys.stderr)
         return UNUSABLE
-    classifier = Classifier(options.model, options.threads)
+    classifier = Classifier(options.model, options.threads, engine=options.engine)
     inbox, start, classified = Inbox(every_frame=options.every_frame), time.monotonic(), 0
     # A daemon, because a thread that waits for a camera cannot be asked to stop.
     threading.Thread(target=inbox.read, args=(sys.stdin.fileno(), start), daemon=True).start()

@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Replay every file; status 1 when any fails."""
-    results = [replay(Classifier(path, options.threads)) for path in options.model]
+    results = [replay(Classifier(path, options.threads, engine=options.engine)) for path in options.model]
     for result in results:
         print(json.dumps(result) if options.json else _line(result))
     return OK if all(result["passed"] for result in results) else FAILED

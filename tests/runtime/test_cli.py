@@ -40,6 +40,13 @@ def folder(tmp_path, images):
     return tmp_path / "photos"
 
 
+def test_without_a_command_the_help_is_shown():
+    done = call()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == call("--help").stdout
+
+
 def test_a_line_an_image(reference, photo):
     done = call("classify", reference / "model_int8.onnx", photo, "--top", 2)
     assert done.returncode == 0

@@ -72,19 +72,19 @@ def test_throttling_words():
 @pytest.mark.parametrize(
     ("number", "sentence"),
     [
-        (signal.SIGILL, "illegal instruction.*install another version: pip install --force-reinstall 'onnxruntime"),
+        (signal.SIGILL, "illegal instruction.*install another version: pip install --force-reinstall x!=1"),
         (signal.SIGKILL, "memory"),
         (signal.SIGSEGV, "SIGSEGV"),
     ],
 )
 def test_the_death_of_a_probe_is_a_sentence(number, sentence):
-    result = probe([sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(number)})"], "'onnxruntime!=1.21.0'")
+    result = probe([sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(number)})"], "pip install x!=1")
     assert result["works"] is False
     assert re.search(sentence, result["says"])
 
 
 def test_a_missing_package_is_named_with_its_remedy():
-    result = probe([sys.executable, "-c", "import no_such_engine"], "no-such-engine")
+    result = probe([sys.executable, "-c", "import no_such_engine"], "pip install no-such-engine")
     assert result == {"works": False, "says": "not installed: pip install no-such-engine"}
 
 
@@ -97,7 +97,7 @@ def test_this_machine_is_well_and_replays_models(carrying):
     path = carrying("model_int8.onnx")
     report = json.loads(doctor(path, "--json").stdout)
     assert report["well"] is True
-    assert report["packages"]["onnxruntime"]["works"] is True
+    assert report["engines"]["onnxruntime"]["works"] is True
     assert report["models"][str(path)]["says"].startswith("PASS ")
     path = carrying("model_int8.onnx", shift=0.1)
     done = doctor(path)
@@ -112,7 +112,8 @@ def test_it_speaks_where_a_package_dies_at_import(tmp_path, package):
     done = doctor(PYTHONPATH=str(tmp_path))
     assert done.stderr == ""
     assert "dies of an illegal instruction: it was built for a newer processor" in done.stdout
-    assert done.returncode == (0 if package == "onnxruntime" and "ai-edge-litert  works" in done.stdout else 1)
+    another = package == "onnxruntime" and re.search("^(litert|openvino|ncnn) +works", done.stdout, re.MULTILINE)
+    assert done.returncode == (0 if another else 1)
 
 
 def test_unknown_signals_are_numbers():
