@@ -27,9 +27,13 @@ def logical_lines(path):
     return sum(token.type == tokenize.NEWLINE for token in tokens) - docstrings
 
 
-def test_the_package_is_small():
-    assert len(SOURCES) > 10
-    assert sum(map(logical_lines, SOURCES)) < MAX_LOGICAL_LINES
+def test_what_names_a_photo_is_small():
+    """All but what looks at files and machines: the other commands and the benchmark."""
+    aside = {"benchmark", "commands"}
+    sources = [path for path in SOURCES if not aside & set(path.relative_to(PACKAGE).parts)]
+    sources.append(PACKAGE / "commands" / "classify.py")
+    assert len(sources) > 10
+    assert sum(map(logical_lines, sources)) < MAX_LOGICAL_LINES
 
 
 def test_the_package_is_small_in_the_wheel():
