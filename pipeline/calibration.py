@@ -24,7 +24,7 @@ def logits_of(deployable: Deployable, pixels: NDArray[np.uint8]) -> NDArray[np.f
         )
         for start in range(0, len(pixels), CHUNK)
     ]
-    return np.concatenate(parts)
+    return np.concatenate(parts) * np.float32(deployable.temperature)
 
 
 FEWEST_IMAGES, FEWEST_ERRORS = 200, 10

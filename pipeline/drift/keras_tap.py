@@ -85,7 +85,7 @@ class KerasTap:
         for model, names, source in self._parts:
             results = model.predict_on_batch(values[source])
             values.update(zip(names, results if len(names) > 1 else [results], strict=True))
-        values[PROBABILITIES] = softmax(values[self._output] / self._deployable.temperature)
+        values[PROBABILITIES] = softmax(values[self._output])
         return values
 
     def _open(self, model: keras.Model, prefix: str, source: str) -> str:
@@ -134,8 +134,7 @@ class KerasTap:
             for source in layer.inputs:
                 readers.setdefault(source, []).append(self._operations.get(layer.name))
         for name, layer in self._layers.items():
-            tempered = name == self._output and self._deployable.temperature != 1
-            if tempered or _absorbs(readers.get(name, [])):
+            if _absorbs(readers.get(name, [])):
                 self._layers[name] = replace(layer, absorbable=True)
 
 

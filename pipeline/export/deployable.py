@@ -66,14 +66,14 @@ class Deployable:
     @cached_property
     def _folded(self) -> tuple[keras.Model, PixelScaling]:
         leading = leading_scaling(self.model)
-        network = keras.Model(leading.network_input, logits_model(self.model).outputs[0])
+        network = keras.Model(leading.network_input, logits_model(self.model, self.temperature).outputs[0])
         return fold_scaling(network, self.scaling.then(leading.scaling))
 
     @property
     def network(self) -> keras.Model:
         """What the converters see: no softmax, no scaling layers at its beginning, no scaling that weights can hold.
 
-        float32 (N, S, S, 3), as ``network_scaling`` makes it of pixels, to logits float32 (N, C).
+        float32 (N, S, S, 3), as ``network_scaling`` makes it of pixels, to tempered logits float32 (N, C).
         """
         return self._folded[0]
 
@@ -91,9 +91,7 @@ class Deployable:
         Returns:
             Probabilities, float32 (N, C), tempered.
         """
-        logits = self.network(image, training=False)
-        tempered = logits if self.temperature == 1 else logits * (1 / self.temperature)
-        return tf.nn.softmax(tempered)
+        return tf.nn.softmax(self.network(image, training=False))
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The reference: what Keras says of uint8 (N, S, S, 3), float32 (N, C).

@@ -1,14 +1,17 @@
-"""The end of a classifier: does it give softmax probabilities or logits, and the same network without its softmax."""
+"""The end of a classifier: does it give softmax probabilities or logits, and the same network up to tempered logits."""
 
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 from pipeline.errors import ExportError
 
 RESHAPING = (layers.Flatten, layers.Reshape, layers.Dropout, layers.Identity)
 """Layers behind which a softmax is still the last thing computed."""
+WEIGHTED = (layers.Dense, layers.Conv2D)
+"""Layers whose weights can hold a factor of their result."""
 
 
 def ends_in_softmax(model: keras.Model) -> bool:
@@ -31,25 +34,46 @@ def ends_in_softmax(model: keras.Model) -> bool:
     return activation == "softmax"
 
 
-def logits_model(model: keras.Model) -> keras.Model:
-    """The same network up to its logits; all layers are shared, so that no weight is held twice.
+def logits_model(model: keras.Model, temperature: float = 1.0) -> keras.Model:
+    """The same network up to its logits, divided by ``temperature``; all layers are shared, no weight is held twice.
 
-    The last layer alone is built anew, with a linear activation and the same weights.
+    The last layer alone is built anew, with a linear activation and weights that hold the division. Where it has no
+    weights that could, the division is a multiplication at the end.
     """
-    return keras.Model(model.inputs, _logits(model.outputs[0])) if ends_in_softmax(model) else model
+    if ends_in_softmax(model):
+        return keras.Model(model.inputs, _logits(model.outputs[0], temperature))
+    return model if temperature == 1 else keras.Model(model.inputs, _divided(model.outputs[0], temperature))
 
 
-def _logits(output: Any) -> Any:
-    operation, sources = _origin(output)
+def _logits(probabilities: Any, temperature: float) -> Any:
+    operation, sources = _origin(probabilities)
     if _passes_on(operation):
-        return operation(_logits(sources[0]))
+        return operation(_logits(sources[0], temperature))
     if isinstance(operation, keras.Model):
-        return logits_model(operation)(sources[0])
+        return logits_model(operation, temperature)(sources[0])
     if isinstance(operation, layers.Softmax | layers.Activation) or type(operation).__name__ == "Softmax":
-        return sources[0]
-    linear = type(operation).from_config({**operation.get_config(), "activation": "linear"})
-    result = linear(sources[0])
-    linear.set_weights(operation.get_weights())
+        return _divided(sources[0], temperature)
+    if type(operation) in WEIGHTED:
+        return _linear(operation, sources[0], temperature)
+    return _divided(_linear(operation, sources[0], 1.0), temperature)
+
+
+def _divided(tensor: Any, temperature: float) -> Any:
+    operation, sources = _origin(tensor)
+    if _passes_on(operation) or isinstance(operation, layers.GlobalAveragePooling2D):
+        return operation(_divided(sources[0], temperature))
+    if isinstance(operation, keras.Model):
+        return keras.Model(operation.inputs, _divided(operation.outputs[0], temperature))(sources[0])
+    if type(operation) in WEIGHTED and _activation(operation) == "linear":
+        return _linear(operation, sources[0], temperature)
+    return tensor if temperature == 1 else tensor * (1 / temperature)
+
+
+def _linear(layer: Any, source: Any, divisor: float) -> Any:
+    """What a layer makes of ``source`` without its activation, divided."""
+    linear = type(layer).from_config({**layer.get_config(), "activation": "linear"})
+    result = linear(source)
+    linear.set_weights([weight if divisor == 1 else weight / np.float64(divisor) for weight in layer.get_weights()])
     return result
 
 

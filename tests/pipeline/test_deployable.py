@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from pipeline.errors import ExportError
 from pipeline.export.deployable import Deployable
+from pipeline.export.freeze import freeze
 from pipeline.export.scaling import UNIT_SCALING, PixelScaling, leading_scaling
 
 RANDOM = np.random.default_rng(0)
@@ -21,10 +23,23 @@ def with_head(*head, stem=()):
     )
 
 
-def nested_head():
+def nested_head(activation="softmax"):
     image = keras.Input((16, 16, 3))
-    head = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+    head = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation)])
     return keras.Model(image, head(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))))
+
+
+def convolution_head(*end):
+    keras.utils.set_random_seed(3)
+    pooled = [layers.Conv2D(3, 1), layers.GlobalAveragePooling2D()]
+    return keras.Sequential([keras.Input((16, 16, 3)), *pooled, *end])
+
+
+def summing_head():
+    keras.utils.set_random_seed(3)
+    image = keras.Input((16, 16, 3))
+    features = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))
+    return keras.Model(image, layers.Add()([layers.Dense(3)(features), layers.Dense(3)(features)]))
 
 
 @pytest.mark.parametrize(
@@ -36,17 +51,52 @@ def nested_head():
         (lambda: with_head(layers.Dense(3), layers.Softmax()), True),
         (lambda: with_head(layers.Dense(3), layers.Activation("softmax"), layers.Reshape((3,))), True),
         (nested_head, True),
+        (lambda: nested_head(None), False),
+        (convolution_head, False),
+        (lambda: convolution_head(layers.Softmax()), True),
+        (summing_head, False),
     ],
-    ids=["logits", "logits behind dropout", "dense softmax", "softmax layer", "softmax behind reshape", "nested"],
+    ids=[
+        "logits",
+        "logits behind dropout",
+        "dense softmax",
+        "softmax layer",
+        "softmax behind reshape",
+        "nested",
+        "nested logits",
+        "averaged convolution",
+        "softmax of averages",
+        "sum",
+    ],
 )
 def test_softmax_is_computed_once_and_tempered(model, softmax):
-    deployable = Deployable(model(), NAMES, temperature=2.0)
+    deployable = Deployable(model(), NAMES, temperature=1.7)
     assert deployable.ends_in_softmax == softmax
     answers = deployable.model.predict(UNIT_SCALING(PIXELS), verbose=0).astype(np.float64)
-    powers = np.exp(answers / 2) if not softmax else answers**0.5
+    powers = np.exp(answers / 1.7) if not softmax else answers ** (1 / 1.7)
     expected = powers / powers.sum(axis=1, keepdims=True)
     assert np.abs(deployable.probabilities(PIXELS) - expected).max() <= 1e-6
     assert np.abs(np.asarray(deployable.trace(deployable.network_scaling(PIXELS))) - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("model", "folded"),
+    [
+        (lambda: with_head(layers.Dense(3, "softmax")), True),
+        (lambda: with_head(layers.Dense(3), layers.Dropout(0.5)), True),
+        (nested_head, True),
+        (convolution_head, True),
+        (summing_head, False),
+        (lambda: with_head(layers.Dense(3), layers.BatchNormalization()), False),
+    ],
+    ids=["dense softmax", "logits", "nested", "averaged convolution", "sum", "normalised"],
+)
+def test_temperature_is_in_the_last_weights_where_they_can_hold_it(model, folded):
+    plain, tempered = (
+        sorted(node.op for node in freeze(deployable.trace, 16, tf.float32, 1).graph.as_graph_def().node)
+        for deployable in (Deployable(model(), NAMES), Deployable(model(), NAMES, temperature=1.7))
+    )
+    assert (tempered == plain) == folded
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
