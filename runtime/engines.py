@@ -22,6 +22,7 @@ GROUP = "edgecnn.backends"
 OWN = {
     "onnxruntime": "runtime.backends.onnx:OnnxBackend",
     "litert": "runtime.backends.litert:LitertBackend",
+    "openvino": "runtime.backends.openvino:OpenvinoBackend",
 }
 DEFAULTS = {".onnx": "onnxruntime", ".tflite": "litert"}
 """The engine that runs a file when none is asked for."""

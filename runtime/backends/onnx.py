@@ -28,11 +28,7 @@ class OnnxBackend:
         return module
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
-        if _has_external_data(content):
-            raise ModelFormatError(
-                f"{name}: keeps weights in another file (external data), and one file is what is run: "
-                "save it with save_as_external_data=False"
-            )
+        refuse_external_data(content, name)
         self._name = name
         onnxruntime = self.import_engine()
         options = onnxruntime.SessionOptions()
@@ -78,10 +74,12 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
-def _has_external_data(content: bytes) -> bool:
-    """Whether a TensorProto has an ``external_data`` entry (field 13, a key-value message) named ``location``.
+def refuse_external_data(content: bytes, name: str) -> None:
+    """An engine would look for further files in whatever folder the process happens to run.
 
-    The engine would look for such a file in whatever folder the process happens to run.
+    Raises:
+        ModelFormatError: a TensorProto has an ``external_data`` entry (field 13, a key-value message) named
+            ``location``.
     """
     entry = b"\n\x08location\x12"
     position = content.find(entry)
@@ -89,6 +87,8 @@ def _has_external_data(content: bytes) -> bool:
         # Tag 0x6a stands before a length of one or two bytes; in metadata a key of that name has another tag.
         before = content[max(0, position - 3) : position]
         if before[-2:-1] == b"j" or (before[:1] == b"j" and before[-2] >= 0x80):
-            return True
+            raise ModelFormatError(
+                f"{name}: keeps weights in another file (external data), and one file is what is run: "
+                "save it with save_as_external_data=False"
+            )
         position = content.find(entry, position + 1)
-    return False
