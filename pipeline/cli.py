@@ -10,6 +10,7 @@ from pipeline.commands import (
     bench_data,
     bench_graph,
     bench_runtime,
+    bundle,
     drift,
     evaluate,
     explain,
@@ -38,6 +39,7 @@ COMMANDS = (
     bench_runtime,
     bench_data,
     quantisation,
+    bundle,
     reference,
 )
 

@@ -3,6 +3,7 @@
 EdgecnnError
 └── PipelineError
     ├── ArchitectureError (ValueError)
+    ├── BundleBuildError
     ├── DataError
     │   ├── DataUnavailableError
     │   ├── ClassesError
@@ -22,6 +23,10 @@ class PipelineError(EdgecnnError):
 
 class ArchitectureError(PipelineError, ValueError):
     """The asked-for network cannot be built."""
+
+
+class BundleBuildError(PipelineError):
+    """A bundle for the device cannot be built."""
 
 
 class DataError(PipelineError):

@@ -16,6 +16,7 @@ COMMANDS = {
     "stream": "name what each frame of a JPEG stream on stdin shows",
     "inspect": "show what a model file says of itself",
     "verify": "replay the images that a model file carries, to see that it computes the same here",
+    "verify-bundle": "check an unpacked bundle: no file changed, missing or added, and who signed it",
     "bench": "measure the latency of model files",
     "doctor": "look at this machine: processor, memory, heat, and whether each engine runs",
 }
@@ -30,7 +31,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         return _parse_top(program, arguments)
-    command = import_module(f"runtime.commands.{name}")
+    command = import_module(f"runtime.commands.{name.replace('-', '_')}")
     parser = argparse.ArgumentParser(
         prog=f"{program} {name}",
         description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
@@ -45,7 +46,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
     from runtime import __version__
 
-    listing = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    listing = "\n".join(f"  {name:<15}{text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog=program,
         description="Classify photos with a model file that explains itself.",

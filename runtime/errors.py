@@ -10,6 +10,7 @@
     │   ├── ModelSpecError (ValueError)
     │   └── ModelDigestError (ValueError)
     ├── BackendUnavailableError (ImportError)
+    ├── BundleError (ValueError)
     └── PixelsError (ValueError)
 
 Each message says what was got, what was expected and what to do.
@@ -54,6 +55,10 @@ class ModelDigestError(ModelError, ValueError):
 
 class BackendUnavailableError(EdgecnnError, ImportError):
     """The engine that is to run a file is unknown or not installed."""
+
+
+class BundleError(EdgecnnError, ValueError):
+    """A bundle is not as it was built, or not signed as it must be."""
 
 
 class PixelsError(EdgecnnError, ValueError):

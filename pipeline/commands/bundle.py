@@ -1,0 +1,60 @@
+"""``python -m pipeline bundle``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline import artifacts
+from pipeline.commands import OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser(
+        "bundle",
+        help="pack model files, this project and its wheels for a board that has no network",
+        description="Write edgecnn-NAME-VERSION-MACHINE.tar.gz, whose install.sh installs it without network or root.",
+    )
+    parser.add_argument("dir", type=Path, help="a folder that export wrote")
+    parser.add_argument("--out", type=Path, default=Path("dist"), help="folder to write (default: dist)")
+    parser.add_argument("--name", help="what to call it (default: the folder's name)")
+    parser.add_argument(
+        "--artifacts", nargs="+", default=[artifacts.INT8_ONNX], metavar="FILE",
+        help=f"model files of the folder to bring (default: {artifacts.INT8_ONNX}, the smallest that needs no "
+        "further engine)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--python", default="3.11", choices=("3.11", "3.12", "3.13"),
+        help="the board's Python: 3.11 in Raspberry Pi OS Bookworm (default), 3.13 in Trixie",
+    )  # fmt: skip
+    parser.add_argument(
+        "--machine", default="aarch64", choices=("aarch64", "x86_64"), help="its processor (default: aarch64)"
+    )
+    parser.add_argument(
+        "--engines", nargs="+", default=[], choices=("litert", "openvino", "ncnn"), metavar="NAME",
+        help="engines to bring besides those that the model files need: litert, openvino, ncnn",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-wheels", action="store_true",
+        help="leave out what others publish: the board has it from the version before, or fetches it",
+    )  # fmt: skip
+    parser.add_argument("--sign-key", type=Path, metavar="KEY", help="sign with this private key (PEM, curve P-256)")
+    parser.set_defaults(tensorflow=False, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from pipeline.bundle import Settings, bundle
+    from pipeline.bundle.wheels import Target
+
+    settings = Settings(
+        name=options.name or options.dir.resolve().name,
+        target=Target(options.python, options.machine),
+        artifacts=tuple(options.artifacts),
+        engines=tuple(options.engines),
+        wheels=not options.no_wheels,
+        sign_key=options.sign_key,
+    )
+    archive = bundle(options.dir, options.out, settings)
+    content = archive.read_bytes()
+    print(f"Written: {archive} ({len(content) / 1e6:.1f} MB)\nSHA-256: {artifacts.sha256(content)}")
+    return OK
