@@ -47,7 +47,9 @@ def verify_bundle(folder: Path, key: Path | None = None) -> int:
     if key is not None:
         signed = _signed_digests(folder, key)
         troubles = {
-            "changed since it was signed": {name for name in digests if signed.get(name, digests[name]) != digests[name]},
+            "changed since it was signed": {
+                name for name in digests if signed.get(name, digests[name]) != digests[name]
+            },
             "not signed": digests.keys() - signed.keys(),
             "signed but missing": signed.keys() - digests.keys(),
         }
@@ -57,7 +59,8 @@ def verify_bundle(folder: Path, key: Path | None = None) -> int:
 
 def _check_files(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file but the signature, by name; all are as ``SHA256SUMS`` lists them."""
-    found, strange = set(), set()
+    found: set[str] = set()
+    strange: set[str] = set()
     for name, entry in _walk(folder):
         (found if entry.is_file(follow_symlinks=False) else strange).add(name)
     listed = _listed(folder)
@@ -90,7 +93,9 @@ def _listed(folder: Path) -> dict[str, str]:
     matches = [_LINE.fullmatch(line) for line in lines]
     digests = {match[2]: match[1] for match in matches if match and not {".", ".."} & set(match[2].split("/"))}
     if not lines or len(digests) < len(lines) or {SUMS, SIGNATURE} & digests.keys():
-        bad = next((line for line, match in zip(lines, matches, strict=True) if not match or match[2] not in digests), "")
+        bad = next(
+            (line for line, match in zip(lines, matches, strict=True) if not match or match[2] not in digests), ""
+        )
         raise BundleError(
             f"{folder / SUMS}: expected a SHA-256 and a plain relative path a line, each once, got {bad[:120]!r}: "
             "build the bundle anew"

@@ -1,13 +1,13 @@
 """What travels to the device: model files, this project and the wheels it needs, in an archive that installs itself.
 
-    edgecnn-NAME-VERSION-MACHINE/
-        install.sh             installs what lies beside it; see there
-        bundle.json            what it is for: machine, Python, artifacts
-        requirements.txt       every package, pinned and with hashes
-        models/                the artifacts and their manifest
-        wheels/                this project, what it needs, and the pip that installs it
-        SHA256SUMS             of all the files above, as sha256sum checks them
-        model.sig              OpenSSF model-signing's signature of all the files above, where there is a key
+edgecnn-NAME-VERSION-MACHINE/
+    install.sh             installs what lies beside it; see there
+    bundle.json            what it is for: machine, Python, artifacts
+    requirements.txt       every package, pinned and with hashes
+    models/                the artifacts and their manifest
+    wheels/                this project, what it needs, and the pip that installs it
+    SHA256SUMS             of all the files above, as sha256sum checks them
+    model.sig              OpenSSF model-signing's signature of all the files above, where there is a key
 """
 
 import shutil
@@ -103,7 +103,9 @@ def _require_fit(folder: Path, name: str) -> None:
     if Path(name).suffix not in EXTRAS or Path(name).name != name:
         raise BundleBuildError(f"{name}: expected the name of an .onnx or .tflite file in {folder}")
     if not (folder / artifacts.MANIFEST).exists():
-        raise BundleBuildError(f"{folder}: no {artifacts.MANIFEST}: expected a folder that python -m pipeline export wrote")
+        raise BundleBuildError(
+            f"{folder}: no {artifacts.MANIFEST}: expected a folder that python -m pipeline export wrote"
+        )
     if not replay(Classifier(folder / name))["passed"]:
         raise BundleBuildError(f"{folder / name}: does not answer as it did when exported: export it again")
     verified = folder / artifacts.VERIFY

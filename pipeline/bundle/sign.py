@@ -27,7 +27,9 @@ def sign(folder: Path, key: Path) -> None:
     except (OSError, TypeError, ValueError) as error:
         raise BundleBuildError(f"{key}: {error}; expected a private key in PEM without password") from error
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
-        raise BundleBuildError(f"{key}: expected an elliptic curve key, P-256: openssl ecparam -name prime256v1 -genkey")
+        raise BundleBuildError(
+            f"{key}: expected an elliptic curve key, P-256: openssl ecparam -name prime256v1 -genkey"
+        )
     files = hashing.Config().set_ignored_paths(paths=[folder / SIGNATURE], ignore_git_paths=False)
     signer = signing.Config().use_elliptic_key_signer(private_key=key).set_hashing_config(files)
     signer.sign(folder, folder / SIGNATURE)

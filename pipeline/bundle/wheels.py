@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from packaging.markers import Marker, default_environment
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -58,7 +58,7 @@ class Target:
             "os_name": "posix",
             "extra": extra,
         }
-        return marker is None or marker.evaluate(default_environment() | there)
+        return marker is None or marker.evaluate(there)
 
 
 def build_project_wheel(folder: Path) -> Path:
@@ -122,7 +122,7 @@ def _pip(*arguments: str) -> None:
 def _pins(target: Target) -> dict[str, str]:
     """What the lock file says of each package that it has for the target, as lines for pip."""
     text = LOCK.read_text(encoding="utf-8").replace("\\\n", " ")
-    pins = {}
+    pins: dict[str, str] = {}
     for line in text.splitlines():
         stated, *hashes = re.split(r"\s+--hash=", line.strip())
         requirement = Requirement(stated)
