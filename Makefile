@@ -8,7 +8,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench bench-graph bench-runtime bench-data quantisation reference bundle fuzz test test-fast docs lint wheel-test clean
+.PHONY: help env export train bench bench-graph bench-runtime bench-data quantisation reference bundle web fuzz test test-fast docs lint wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-runtime: $(BUILD)/manifest.json ## hold the runtime against hand-written c
 
 bundle: $(BUILD)/manifest.json ## pack the exported files for a board into dist/; SIGN_KEY=KEY signs, FLAGS="--python 3.13 …"
 	@$(PY) -m pipeline bundle $(BUILD) --name $(NAME) $(if $(SIGN_KEY),--sign-key "$(SIGN_KEY)") $(FLAGS)
+
+web: $(BUILD)/manifest.json ## write a page that runs the exported model in a browser
+	@$(PY) -m pipeline web $(BUILD)
 
 fuzz: $(READY) ## open 20,000 mutated image files and thousands of mutated model files
 	@PYTHONPATH=tests $(PY) -m fuzz

@@ -21,6 +21,7 @@ from pipeline.commands import (
     train,
     tries,
     verify,
+    web,
 )
 from pipeline.quiet import load_tensorflow
 from runtime.errors import EdgecnnError
@@ -39,6 +40,7 @@ COMMANDS = (
     bench_runtime,
     bench_data,
     quantisation,
+    web,
     bundle,
     reference,
 )

@@ -10,6 +10,7 @@ EdgecnnError
     │   └── UnusablePhotosError
     ├── ExplainError
     ├── ExportError
+    ├── PageError
     ├── ReportError (ValueError)
     └── WorkerLostError
 """
@@ -51,6 +52,10 @@ class ExplainError(PipelineError):
 
 class ExportError(PipelineError):
     """A model cannot be exported."""
+
+
+class PageError(PipelineError):
+    """A page for the browser cannot be written."""
 
 
 class ReportError(PipelineError, ValueError):

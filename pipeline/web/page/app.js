@@ -1,0 +1,134 @@
+/** Wires the page: what a person does to what the network says. */
+
+import * as camera from "./camera.js";
+import { load } from "./classifier.js";
+import { replay } from "./golden.js";
+import { decode, readable } from "./picture.js";
+import { square } from "./square.js";
+import * as view from "./view.js";
+
+const TOP = 5;
+const FRAME_MS = 150;
+const NOTHING = "No picture came along: drop or paste a picture itself, not its name or address.";
+
+const here = (name) => new URL(name, import.meta.url);
+let page, classify;
+let turn = 0; // each picture or camera takes the next; what belongs to an earlier one is dropped
+let closeCamera = () => {};
+
+async function fetched(name) {
+  const response = await fetch(here(name), { cache: "no-cache" });
+  if (!response.ok) throw new Error(`${name}: the server answers ${response.status}`);
+  return response;
+}
+
+async function begin() {
+  try {
+    page = await (await fetched("page.json")).json();
+    view.say(`Loading the network and its engine, ${Math.round(page.download_bytes / 1e6)} MB the first time …`);
+    classify = await load(await (await fetched(page.model)).arrayBuffer(), page.spec.side);
+    if (page.golden) await useGolden();
+  } catch (error) {
+    view.complain(`The page cannot be used: ${error.message}. Load it again, or write it anew.`);
+    return;
+  }
+  view.ready(page);
+}
+
+async function useGolden() {
+  const bitmap = await decode(await (await fetched("golden.png")).blob());
+  const { images, text, passed } = await replay(readable(bitmap), page, classify);
+  view.golden(text, passed);
+  view.samples(images, page.spec.side, (canvas) => lookAt(createImageBitmap(canvas)));
+}
+
+/** Stop what went on; returns whether the caller's turn still lasts. */
+function take() {
+  const mine = ++turn;
+  closeCamera();
+  closeCamera = () => {};
+  view.live(false);
+  return () => mine === turn;
+}
+
+async function lookAt(coming) {
+  const lasts = take();
+  view.busy(true);
+  view.say("Looking …");
+  try {
+    const start = performance.now();
+    const bitmap = await coming;
+    const reading = performance.now() - start;
+    if (!lasts()) return;
+    view.still(bitmap);
+    const answer = await answerTo(bitmap, { reading });
+    if (lasts()) view.show(answer);
+  } catch (error) {
+    if (lasts()) view.complain(error.message);
+  }
+}
+
+async function watch() {
+  const lasts = take();
+  view.say("Waiting for the camera …");
+  try {
+    const close = await camera.open(view.camera);
+    if (!lasts()) return close();
+    closeCamera = close;
+    view.live(true);
+    while (lasts()) {
+      const answer = await answerTo(await createImageBitmap(view.camera), {});
+      if (lasts()) view.show(answer);
+      await new Promise((resolve) => setTimeout(resolve, FRAME_MS));
+    }
+  } catch (error) {
+    if (!lasts()) return;
+    take();
+    view.complain(error.message);
+  }
+}
+
+async function answerTo(bitmap, times) {
+  const { spec } = page;
+  const start = performance.now();
+  const pixels = square(readable(bitmap), spec);
+  const resized = performance.now();
+  const probabilities = await classify(pixels);
+  times = { ...times, resizing: resized - start, network: performance.now() - resized };
+  bitmap.close();
+  const top = spec.class_names
+    .map((name, index) => [name, probabilities[index]])
+    .sort(([, one], [, other]) => other - one)
+    .slice(0, TOP);
+  return { pixels, side: spec.side, top, isConfident: top[0][1] >= spec.abstain, times };
+}
+
+function lookAtFile(file) {
+  lookAt(file ? decode(file) : Promise.reject(new Error(NOTHING)));
+}
+
+view.file.addEventListener("change", () => {
+  const [file] = view.file.files;
+  view.file.value = ""; // so that the same file may be chosen again
+  if (file) lookAtFile(file);
+});
+view.cameraButton.addEventListener("click", () => {
+  if (view.cameraButton.getAttribute("aria-pressed") === "false") return watch();
+  take();
+  view.say("The camera is off.");
+});
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  view.stage.classList.add("over");
+});
+addEventListener("dragleave", () => view.stage.classList.remove("over"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  view.stage.classList.remove("over");
+  if (classify) lookAtFile(event.dataTransfer.files[0]);
+});
+addEventListener("paste", (event) => {
+  if (classify) lookAtFile(event.clipboardData.files[0]);
+});
+
+begin();

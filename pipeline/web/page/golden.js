@@ -1,0 +1,33 @@
+/** The golden set that the model carries, replayed here: does this browser compute what was computed elsewhere? */
+
+const CHANNELS = 4;
+
+/**
+ * @param {{rows: function(number, number): Uint8ClampedArray}} sheet its images from top to bottom.
+ * @param {{spec: {side: number}, golden: {probabilities: number[][], tolerance: number}}} page
+ * @param {function(Uint8Array): Promise<Float32Array>} classify
+ * @returns {Promise<{images: Uint8Array[], text: string, passed: boolean}>} the images as RGB pixels, and the verdict.
+ */
+export async function replay(sheet, { spec, golden }, classify) {
+  const images = golden.probabilities.map((_, index) => withoutAlpha(sheet.rows(index * spec.side, spec.side)));
+  let difference = 0;
+  for (const [index, expected] of golden.probabilities.entries()) {
+    const answer = await classify(images[index]);
+    difference = Math.max(difference, ...expected.map((value, at) => Math.abs(value - answer[at])));
+  }
+  const passed = difference <= golden.tolerance;
+  const most = difference < 0.0001 ? "under 0.0001" : `at most ${difference.toFixed(4)}`;
+  const measured = `${images.length} pictures, difference ${most}, ${golden.tolerance} allowed`;
+  const text = passed
+    ? `This browser computes what was computed where the model was built (${measured}).`
+    : `This browser does not compute what was computed where the model was built (${measured}): do not trust it.`;
+  return { images, text, passed };
+}
+
+function withoutAlpha(rgba) {
+  const pixels = new Uint8Array((rgba.length / CHANNELS) * 3);
+  for (let pixel = 0; pixel < rgba.length / CHANNELS; pixel++) {
+    pixels.set(rgba.subarray(CHANNELS * pixel, CHANNELS * pixel + 3), 3 * pixel);
+  }
+  return pixels;
+}

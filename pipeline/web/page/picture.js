@@ -1,0 +1,41 @@
+/** From a file or a camera's frame to a picture whose rows can be read. */
+
+/**
+ * Decode an image file; the browser turns it upright by its EXIF orientation and converts its colours to sRGB.
+ *
+ * @param {Blob} file
+ * @throws {Error} a sentence for the person who chose it.
+ */
+export async function decode(file) {
+  try {
+    return await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    const name = file.name || "What was pasted";
+    throw new Error(
+      file.size === 0
+        ? `${name} is empty: choose a picture.`
+        : `${name} is not a picture that this browser can read: choose a JPEG, PNG, WebP, AVIF, GIF or BMP file.`,
+    );
+  }
+}
+
+/**
+ * @param {ImageBitmap} bitmap
+ * @returns {{width: number, height: number, rows: function(number, number): Uint8ClampedArray}} for `square`: RGBA,
+ *   `count` rows from `top` on.
+ */
+export function readable(bitmap) {
+  const { width, height } = bitmap;
+  const canvas = document.createElement("canvas");
+  let context = null;
+  const rows = (top, count) => {
+    if (!context) {
+      [canvas.width, canvas.height] = [width, count];
+      context = canvas.getContext("2d", { willReadFrequently: true });
+    }
+    context.clearRect(0, 0, width, count);
+    context.drawImage(bitmap, 0, -top);
+    return context.getImageData(0, 0, width, count).data;
+  };
+  return { width, height, rows };
+}

@@ -1,0 +1,70 @@
+/** What runtime/image.py does to a decoded, upright picture: a square of RGB pixels as the model's spec says. */
+
+import { resample } from "./resample.js";
+
+const CHANNELS = 4;
+
+/**
+ * @param {{width: number, height: number, rows: function(number, number): Uint8ClampedArray}} picture its `rows(top,
+ *   count)` gives RGBA, not premultiplied.
+ * @param {{side: number, resize: string, resize_filter: string, fill: number[]}} spec
+ * @returns {Uint8Array} RGB 0-255, side x side x 3.
+ */
+export function square(picture, spec) {
+  const { side, fill } = spec;
+  const { box, width, height } = plan(picture.width, picture.height, spec);
+  const source = { ...picture, rows: (top, count) => premultiply(picture.rows(top, count)) };
+  const small = resample(source, box, width, height, spec.resize_filter);
+
+  const pixels = new Uint8Array(side * side * 3);
+  for (let at = 0; at < pixels.length; at++) pixels[at] = fill[at % 3];
+  const [left, top] = [Math.floor((side - width) / 2), Math.floor((side - height) / 2)];
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const from = (row * width + column) * CHANNELS;
+      const to = ((row + top) * side + column + left) * 3;
+      const alpha = small[from + 3];
+      for (let channel = 0; channel < 3; channel++) {
+        pixels[to + channel] = over(small[from + channel], alpha, fill[channel]);
+      }
+    }
+  }
+  return pixels;
+}
+
+/** Which part of the picture becomes what. */
+function plan(width, height, { side, resize }) {
+  if (resize === "crop") {
+    const part = Math.min(width, height);
+    const [left, top] = [(width - part) / 2, (height - part) / 2];
+    return { box: [left, top, left + part, top + part], width: side, height: side };
+  }
+  const box = [0, 0, width, height];
+  if (resize === "stretch") return { box, width: side, height: side };
+  const scale = side / Math.max(width, height);
+  return { box, width: Math.max(1, roundToEven(width * scale)), height: Math.max(1, roundToEven(height * scale)) };
+}
+
+/** Python's `round`. */
+function roundToEven(value) {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
+}
+
+/** In place: a filter may only average colours by how much of them is there. */
+function premultiply(pixels) {
+  for (let at = 0; at < pixels.length; at += CHANNELS) {
+    const alpha = pixels[at + 3];
+    if (alpha === 255) continue;
+    for (let channel = at; channel < at + 3; channel++) pixels[channel] = Math.round((pixels[channel] * alpha) / 255);
+  }
+  return pixels;
+}
+
+/** A premultiplied value over a background, by Pillow's way through the plain value in 8 bits. */
+function over(value, alpha, background) {
+  if (alpha === 255) return value;
+  if (alpha === 0) return background;
+  const plain = Math.min(255, Math.trunc((255 * value) / alpha));
+  return Math.round((plain * alpha + background * (255 - alpha)) / 255);
+}

@@ -1,0 +1,121 @@
+/** What the page shows; nothing here knows of models. */
+
+const find = (id) => document.getElementById(id);
+const PREVIEW = 800;
+
+export const [camera, cameraButton, file, stage] = ["camera", "camera-button", "file", "stage"].map(find);
+const [preview, hint, seen, square, verdict, bars, time, problem] = [
+  "preview", "hint", "seen", "square", "verdict", "bars", "time", "problem",
+].map(find);
+const answer = document.querySelector(".answer");
+const percent = (value) => `${(100 * value).toFixed(1)}\u00a0%`;
+const milliseconds = (value) => value.toFixed(value < 10 ? 1 : 0);
+
+/** The page is ready: what the model is, and what stands on its foot. */
+export function ready({ model, bytes, engine, spec }) {
+  const size = `${Math.round(bytes / 1024)}\u00a0KiB`;
+  const images = `${spec.accuracy_images.toLocaleString("en")} validation images`;
+  const right = spec.accuracy === null ? "" : `, right on ${percent(spec.accuracy)} of ${images}`;
+  find("about").textContent = `${model}: ${spec.class_names.length} classes, ${size}${right}. Runs on ${engine}.`;
+  find("side").textContent = `seen at ${spec.side} × ${spec.side}`;
+  say("Choose a picture: its most probable classes appear here.");
+  file.disabled = cameraButton.disabled = false;
+}
+
+/** The line that says what goes on; written only when it changes, as it is read aloud. */
+export function say(text, isAnswer = false) {
+  problem.hidden = true;
+  verdict.hidden = text === "";
+  verdict.classList.toggle("note", !isAnswer);
+  if (verdict.textContent !== text) verdict.textContent = text;
+  if (isAnswer) return;
+  bars.replaceChildren();
+  time.textContent = "";
+}
+
+/** What went wrong, in place of an answer. */
+export function complain(text) {
+  busy(false);
+  say("");
+  showOnly(hint);
+  [problem.textContent, problem.hidden] = [text, false];
+}
+
+export function busy(is) {
+  answer.setAttribute("aria-busy", is);
+}
+
+/** Show a still picture. */
+export function still(bitmap) {
+  const scale = Math.min(1, PREVIEW / Math.max(bitmap.width, bitmap.height));
+  [preview.width, preview.height] = [bitmap.width, bitmap.height].map((size) => Math.max(1, Math.round(size * scale)));
+  preview.classList.toggle("coarse", Math.max(bitmap.width, bitmap.height) <= 128);
+  preview.getContext("2d").drawImage(bitmap, 0, 0, preview.width, preview.height);
+  showOnly(preview);
+}
+
+/** Show the camera, or the invitation to choose a picture once it is off. */
+export function live(on) {
+  cameraButton.setAttribute("aria-pressed", on);
+  cameraButton.textContent = on ? "Stop the camera" : "Use the camera";
+  if (on) showOnly(camera);
+  else if (!camera.hidden) showOnly(hint);
+}
+
+function showOnly(shown) {
+  for (const element of [preview, hint, camera]) element.hidden = element !== shown;
+  seen.hidden = true;
+}
+
+/** Show an answer: the picture as the network sees it, the most probable classes, and what took how long (ms). */
+export function show({ pixels, side, top, isConfident, times }) {
+  paint(square, pixels, side);
+  seen.hidden = false;
+  say(isConfident ? top[0][0] : `Not sure, perhaps ${top[0][0]}`, true);
+  bars.replaceChildren(...top.map(([name, probability]) => bar(name, probability)));
+  const total = Object.values(times).reduce((sum, value) => sum + value, 0);
+  const parts = Object.entries(times).map(([name, value]) => `${name} ${milliseconds(value)}`);
+  time.textContent = `${milliseconds(total)} ms: ${parts.join(", ")}`;
+  busy(false);
+}
+
+function bar(name, probability) {
+  const [item, label, track, value] = ["li", "span", "span", "span"].map((tag) => document.createElement(tag));
+  [label.className, track.className, value.className] = ["name", "track", "value"];
+  [label.textContent, value.textContent] = [name, percent(probability)];
+  track.style.setProperty("--share", probability);
+  item.append(label, value, track);
+  return item;
+}
+
+function paint(canvas, pixels, side) {
+  canvas.width = canvas.height = side;
+  const image = new ImageData(side, side);
+  for (let pixel = 0; pixel < side * side; pixel++) {
+    image.data.set(pixels.subarray(3 * pixel, 3 * pixel + 3), 4 * pixel);
+    image.data[4 * pixel + 3] = 255;
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+/** Buttons with pictures to try. */
+export function samples(images, side, choose) {
+  const group = find("samples");
+  const buttons = images.map((pixels, index) => {
+    const [button, canvas] = [document.createElement("button"), document.createElement("canvas")];
+    [button.type, button.className, button.ariaLabel] = ["button", "sample", `Picture ${index + 1} to try`];
+    paint(canvas, pixels, side);
+    button.append(canvas);
+    button.addEventListener("click", () => choose(canvas));
+    return button;
+  });
+  group.replaceChildren(...buttons);
+  group.hidden = false;
+}
+
+/** Whether this browser computes what was computed where the model was built. */
+export function golden(text, passed) {
+  const line = find("golden");
+  line.textContent = text;
+  line.classList.toggle("failed", !passed);
+}

@@ -1,0 +1,283 @@
+"""The page that runs the model in a browser: written as users write it, looked at in Chromium as they look at it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from pipeline import artifacts
+from pipeline.data import samples
+from pipeline.web.engine import PACKAGE, TARBALL
+from pipeline.web.serve import serving
+from runtime import Classifier
+
+READY = "#file:enabled"
+FORBID_CAMERA = """
+() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError")) }
+"""
+
+
+def web(*arguments, **environment):
+    command = [sys.executable, "-m", "pipeline", "web", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, reference):
+    """A folder whose ``demo/page`` is the page."""
+    folder = tmp_path_factory.mktemp("site")
+    done = web(reference, "--out", folder / "demo" / "page")
+    if "npm" in done.stderr and done.returncode:
+        pytest.skip(f"no ONNX Runtime Web to test: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    assert "python -m http.server --bind 127.0.0.1" in done.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    with serving(site) as server:
+        yield server + "demo/page/"
+
+
+@pytest.fixture
+def page(chromium, address):
+    """The page, ready; afterwards nothing may have complained or come from elsewhere."""
+    complaints, requests = [], []
+    page = chromium.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(address)
+    page.wait_for_selector(READY)
+    yield page
+    page.close()
+    assert not complaints
+    assert len(requests) > 10
+    assert all(request.startswith((address, "blob:" + address.split("demo")[0])) for request in requests)
+
+
+@pytest.fixture
+def bare(chromium):
+    """An empty page, for what goes wrong before it is ready."""
+    page = chromium.new_page()
+    yield page
+    page.close()
+
+
+def choose(page, path):
+    page.set_input_files("#file", path)
+    page.wait_for_selector(".answer[aria-busy=false]")
+
+
+def answers(page):
+    """The bars: name to probability."""
+    names, values = page.locator(".bars .name").all_inner_texts(), page.locator(".bars .value").all_inner_texts()
+    return {name: float(value.rstrip("%")) / 100 for name, value in zip(names, values, strict=True)}
+
+
+def problem(page):
+    page.wait_for_selector("#problem:visible")
+    assert page.locator(".bars li").count() == 0
+    return page.inner_text("#problem")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "suffix"), [((32, 32), "png"), ((200, 150), "jpeg"), ((640, 480), "jpeg")])
+def test_fifty_images_are_named_as_the_runtime_names_them(page, reference, tmp_path, size, suffix):
+    classifier = Classifier(reference / artifacts.INT8_ONNX)
+    differences = []
+    for index, pixels in enumerate(samples.read_test(reference).pixels[:50]):
+        path = tmp_path / f"{index}.{suffix}"
+        Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+        with Image.open(path) as image:
+            # Large ones without the runtime's reductions, which alone move a probability by up to 0.08.
+            whole = image.resize((32, 32), Image.Resampling.BILINEAR)
+        expected = classifier.classify(path if size[0] <= 200 else whole)
+        choose(page, path)
+        assert page.inner_text("#verdict") == expected.label
+        shown = answers(page)
+        differences += [abs(shown[name] - probability) for name, probability in expected.top if name in shown]
+    assert len(differences) > 240
+    assert max(differences) <= 0.02
+
+
+def test_the_camera_is_watched_until_it_is_stopped(page, reference):
+    page.click("#camera-button")
+    page.wait_for_selector("#camera:visible")
+    page.wait_for_selector(".bars li")
+    assert set(answers(page)) <= set(Classifier(reference / artifacts.INT8_ONNX).spec.class_names)
+    assert page.inner_text("#camera-button") == "Stop the camera"
+    page.click("#camera-button")
+    assert page.inner_text("#verdict") == "The camera is off."
+    assert page.evaluate("document.getElementById('camera').srcObject") is None
+
+
+def test_a_picture_chosen_while_the_camera_runs_takes_its_place(page, photo):
+    page.click("#camera-button")
+    page.wait_for_selector("#camera:visible")
+    choose(page, photo)
+    assert page.is_visible("#preview")
+    assert page.is_hidden("#camera")
+    assert "reading" in page.inner_text("#time")
+
+
+@pytest.fixture
+def photo(reference, tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(samples.read_test(reference).pixels[0]).save(path)
+    return path
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_pictures_are_dropped_and_pasted(page, photo, way):
+    give = """
+    ([way, bytes]) => {
+      const data = new DataTransfer();
+      if (bytes) data.items.add(new File([new Uint8Array(bytes)], "photo.png", { type: "image/png" }));
+      else data.setData("text/plain", "https://example.org/photo.png");
+      const [kind, name] = way === "drop" ? [DragEvent, "dataTransfer"] : [ClipboardEvent, "clipboardData"];
+      document.body.dispatchEvent(new kind(way, { [name]: data, bubbles: true, cancelable: true }));
+    }
+    """
+    page.evaluate(give, [way, list(photo.read_bytes())])
+    page.wait_for_selector(".bars li")
+    page.evaluate(give, [way, None])
+    assert "No picture came along" in problem(page)
+
+
+def test_samples_are_the_golden_set_and_it_is_replayed(page, reference):
+    golden = Classifier(reference / artifacts.INT8_ONNX).golden()
+    assert "This browser computes what was computed where the model was built (8 pictures" in page.inner_text("#golden")
+    buttons = page.locator(".sample")
+    assert buttons.count() == len(golden.pixels)
+    buttons.nth(3).click()
+    page.wait_for_selector(".bars li")
+    expected = golden.probabilities[3]
+    assert max(answers(page).values()) == pytest.approx(expected.max(), abs=0.01)
+
+
+def test_all_can_be_done_with_the_keyboard_and_is_named(page):
+    for name in ("file", "camera-button"):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == name
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".bars li")
+    assert page.get_by_label("Choose a picture").count() == 1
+    assert page.get_by_role("status").inner_text() == page.locator(".bars .name").first.inner_text()
+    assert all(page.locator(".sample").nth(index).get_attribute("aria-label") for index in range(8))
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_nothing_is_wider_than_the_window(page, photo, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    choose(page, photo)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"no picture", "file.png is not a picture that this browser can read"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "file.png is not a picture that this browser can read"),
+        (b"", "file.png is empty"),
+    ],
+)
+def test_what_is_no_picture_is_said_so_and_the_next_one_works(page, photo, content, expected):
+    choose(page, photo)
+    page.set_input_files("#file", {"name": "file.png", "mimeType": "image/png", "buffer": content})
+    assert expected in problem(page)
+    choose(page, photo)
+    assert page.is_hidden("#problem")
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [(FORBID_CAMERA, "is not allowed"), ("delete Navigator.prototype.mediaDevices", "only to pages served over https")],
+)
+def test_a_camera_that_is_not_given_is_said_so(page, script, expected):
+    page.evaluate(script)
+    page.click("#camera-button")
+    assert expected in problem(page)
+    assert page.inner_text("#camera-button") == "Use the camera"
+
+
+def test_opened_as_a_file_it_says_how_to_serve_it(bare, site):
+    bare.goto(f"file://{site}/demo/page/index.html")
+    assert "python -m http.server --bind 127.0.0.1" in problem(bare)
+
+
+def test_a_browser_without_webassembly_is_told(bare, address):
+    bare.add_init_script("delete globalThis.WebAssembly")
+    bare.goto(address)
+    assert "no WebAssembly" in problem(bare)
+
+
+def test_a_model_that_is_missing_or_damaged_is_told(bare, address):
+    bare.route("**/model_int8.onnx", lambda route: route.fulfill(status=404))
+    bare.goto(address)
+    assert "model_int8.onnx: the server answers 404" in problem(bare)
+    bare.unroute("**/model_int8.onnx")
+    bare.route("**/model_int8.onnx", lambda route: route.fulfill(body=b"no model"))
+    bare.goto(address)
+    assert "The page cannot be used" in problem(bare)
+
+
+def test_a_browser_that_computes_otherwise_is_not_trusted(bare, address, site):
+    told = json.loads((site / "demo" / "page" / "page.json").read_text())
+    told["golden"]["probabilities"][2].reverse()
+    bare.route("**/page.json", lambda route: route.fulfill(json=told))
+    bare.goto(address)
+    bare.wait_for_selector(READY)
+    assert re.search("does not compute what was computed .* do not trust it", bare.inner_text("#golden"))
+
+
+def test_uncertain_answers_are_called_so(bare, address, site, photo):
+    told = json.loads((site / "demo" / "page" / "page.json").read_text())
+    told["spec"]["abstain"] = 1.0
+    bare.route("**/page.json", lambda route: route.fulfill(json=told))
+    bare.goto(address)
+    bare.wait_for_selector(READY)
+    choose(bare, photo)
+    assert bare.inner_text("#verdict").startswith("Not sure, perhaps ")
+
+
+def test_a_folder_that_is_not_the_package_is_refused(reference, tmp_path):
+    done = web(reference, "--out", tmp_path / "out", "--onnxruntime-web", tmp_path)
+    assert done.returncode == 2
+    assert f"not the npm package {PACKAGE}" in done.stderr
+    (tmp_path / "package.json").write_text('{"name": "other", "version": "1"}')
+    assert "is the npm package other" in web(reference, "--onnxruntime-web", tmp_path).stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_npm_it_says_what_to_do(reference, tmp_path):
+    done = web(reference, "--out", tmp_path / "out", PATH="", EDGECNN_DATA=str(tmp_path))
+    assert done.returncode == 2
+    assert "npm, which fetches it, is not installed. Put" in done.stderr
+    assert "or give --onnxruntime-web DIR" in done.stderr
+
+
+def test_a_package_of_another_digest_is_refused(reference, tmp_path):
+    (tmp_path / TARBALL).write_bytes(b"altered")
+    done = web(reference, "--out", tmp_path / "out", EDGECNN_DATA=str(tmp_path))
+    assert done.returncode == 2
+    assert f"{TARBALL}: its digest is sha512-" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_the_model_is_refused(tmp_path, site):
+    package = tmp_path / "package"
+    (package / "dist").mkdir(parents=True)
+    (package / "package.json").write_text(json.dumps({"name": PACKAGE, "version": "0"}))
+    for name, file in (("js", "ort.wasm.bundle.min.mjs"), ("wasm", "ort-wasm-simd-threaded.wasm")):
+        shutil.copy(site / "demo" / "page" / f"{PACKAGE}.{name}", package / "dist" / file)
+    done = web(tmp_path, "--onnxruntime-web", package)
+    assert done.returncode == 2
+    assert "model_int8.onnx: No such file" in done.stderr
