@@ -108,7 +108,7 @@ def _other_networks(class_names: tuple[str, ...]) -> Iterator[tuple[str, Deploya
 
 def _our_contenders(prefix: str, deployable: Deployable, calibration: NDArray[np.uint8]) -> dict[str, Run]:
     recipe, counts = Recipe(images=len(calibration)), (len(calibration),)
-    network, scaling = onnx.convert(deployable), deployable.network_scaling
+    network, scaling = onnx.convert(deployable.for_int8), deployable.for_int8.network_scaling
     graph = OnnxQuantizer(network, scaling, calibration, counts).build(recipe)
     flatbuffer = TfliteQuantizer(deployable, calibration, counts).build(recipe)
     image = calibration[:1]

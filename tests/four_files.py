@@ -20,7 +20,9 @@ def files(deployable, images):
     spec = ModelSpec(deployable.side, deployable.class_names)
     network, scaling = export_onnx.convert(deployable), deployable.network_scaling
     recipe = Recipe(images=len(images))
-    quantized = OnnxQuantizer(network, scaling, images, (len(images),)).build(recipe)
+    for_int8 = deployable.for_int8
+    clean = network if for_int8 is deployable else export_onnx.convert(for_int8)
+    quantized = OnnxQuantizer(clean, for_int8.network_scaling, images, (len(images),)).build(recipe)
     flatbuffer = TfliteQuantizer(deployable, images, (len(images),)).build(recipe)
     return {
         artifacts.FP32_ONNX: export_onnx.with_metadata(export_onnx.fp32(network, scaling), spec),

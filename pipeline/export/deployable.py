@@ -5,7 +5,7 @@ exported file is held against, its ``trace`` is the network that both converters
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -34,12 +34,14 @@ class Deployable:
         class_names: one name an output, in order.
         scaling: from pixels to what the model expects.
         temperature: what the logits are divided by before the softmax (Guo et al., 2017); 1 leaves them as trained.
+        nearest_zero: let ``network`` round the pixel value that means 0; ``for_int8`` says when.
     """
 
     model: keras.Model
     class_names: tuple[str, ...]
     scaling: PixelScaling = UNIT_SCALING
     temperature: float = 1.0
+    nearest_zero: bool = False
 
     def __post_init__(self) -> None:
         if len(self.class_names) != self.class_count:
@@ -67,7 +69,17 @@ class Deployable:
     def _folded(self) -> tuple[keras.Model, PixelScaling]:
         leading = leading_scaling(self.model)
         network = keras.Model(leading.network_input, logits_model(self.model, self.temperature).outputs[0])
-        return fold_scaling(network, self.scaling.then(leading.scaling))
+        return fold_scaling(network, self.scaling.then(leading.scaling), nearest_zero=self.nearest_zero)
+
+    @cached_property
+    def for_int8(self) -> "Deployable":
+        """The same classifier as quantisers want it: pixels are the quantised image wherever that can be.
+
+        Equal but for half a step of 256 in the padding of the first convolution, where one value nearly means 0.
+        """
+        scaling = self.scaling.then(leading_scaling(self.model).scaling)
+        nearly = scaling.zero_point is None and scaling.nearest_zero_point is not None
+        return replace(self, nearest_zero=True) if nearly else self
 
     @property
     def network(self) -> keras.Model:

@@ -23,7 +23,7 @@ LEAST_WEIGHTS = 256
 def fp16_tflite(deployable: Deployable) -> bytes:
     """Weights in half precision, made float32 when the file is loaded: half the size, nearly the same numbers."""
     with log_hidden():
-        made = converter(deployable, tf.uint8)
+        made = converter(deployable, tf.uint8, deployable.network_scaling)
         made.optimizations = [tf.lite.Optimize.DEFAULT]
         made.target_spec.supported_types = [tf.float16]
         content: bytes = made.convert()
@@ -33,7 +33,7 @@ def fp16_tflite(deployable: Deployable) -> bytes:
 def dynamic_tflite(deployable: Deployable) -> bytes:
     """Weights in int8; activations are float, and quantised for the moment where a kernel computes in integers."""
     with log_hidden():
-        made = converter(deployable, tf.uint8)
+        made = converter(deployable, tf.uint8, deployable.network_scaling)
         made.optimizations = [tf.lite.Optimize.DEFAULT]
         content: bytes = made.convert()
     return content

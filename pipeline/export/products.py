@@ -45,7 +45,7 @@ class Material:
 
     @cached_property
     def network(self) -> onnx_format.ModelProto:
-        """The float ONNX graph that both ONNX files start from."""
+        """The float ONNX graph."""
         return onnx.convert(self.deployable)
 
     @cached_property
@@ -132,7 +132,9 @@ def _dynamic_tflite(material: Material) -> Product:
 
 def _int8_onnx(material: Material) -> Product:
     counts, pixels = image_counts(len(material.calibration)), material.calibration.pixels
-    quantizer = OnnxQuantizer(material.network, material.deployable.network_scaling, pixels, counts)
+    deployable = material.deployable.for_int8
+    network = material.network if deployable is material.deployable else onnx.convert(deployable)
+    quantizer = OnnxQuantizer(network, deployable.network_scaling, pixels, counts)
     return _searched(material, quantizer, onnx.with_metadata)
 
 

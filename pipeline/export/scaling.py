@@ -71,6 +71,13 @@ class PixelScaling:
         one = points is not None and len(set(points)) == len(set(self.scale)) == 1 and self.scale[0] > 0
         return points[0] if one and points is not None else None
 
+    @property
+    def nearest_zero_point(self) -> int | None:
+        """The pixel value next to the one that means 0, which may lie between two; ``None`` without one for all."""
+        scale, point = self.scale[0], -self.offset[0] / self.scale[0]
+        one = len(set(self.scale)) == len(set(self.offset)) == 1 and scale > 0
+        return round(point) if one and 0 <= point <= 255 else None
+
     def then(self, other: "PixelScaling") -> "PixelScaling":
         """This scaling, and ``other`` on its result."""
         scale, offset, factor, shift = (

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from pipeline.export.deployable import Deployable
 from pipeline.export.freeze import freeze
+from pipeline.export.scaling import PixelScaling
 from pipeline.quiet import log_hidden
 from runtime.backends.seal import seal
 from runtime.golden import GOLDEN_FILE, GoldenSet
@@ -20,15 +21,13 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 def convert(deployable: Deployable) -> bytes:
     """The fp32 flatbuffer, scaling included."""
     with log_hidden():
-        content: bytes = converter(deployable, tf.uint8).convert()
+        content: bytes = converter(deployable, tf.uint8, deployable.network_scaling).convert()
     return content
 
 
-def converter(deployable: Deployable, input_type: tf.DType) -> tf.lite.TFLiteConverter:
-    """The converter of a graph that takes uint8 pixels, or float32 pixels divided by 255."""
-    unit = 1.0 if input_type == tf.uint8 else 255.0
-    scale = np.array(deployable.network_scaling.scale, np.float32) * np.float32(unit)
-    offset = np.array(deployable.network_scaling.offset, np.float32)
+def converter(deployable: Deployable, input_type: tf.DType, scaling: PixelScaling) -> tf.lite.TFLiteConverter:
+    """The converter of a graph that takes images of a type and puts ``scaling`` before the network."""
+    scale, offset = np.array(scaling.scale, np.float32), np.array(scaling.offset, np.float32)
 
     def network(pixels: tf.Tensor) -> tf.Tensor:
         image = tf.cast(pixels, tf.float32)

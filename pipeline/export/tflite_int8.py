@@ -21,6 +21,8 @@ from pipeline.export.deployable import Deployable
 from pipeline.export.fallback import Layer
 from pipeline.export.ranges import Activations, Statistics
 from pipeline.export.recipe import Recipe
+from pipeline.export.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.tflite_pixels import take_pixels_through_float
 from pipeline.quiet import log_hidden
 
 COMPUTING = (
@@ -37,6 +39,7 @@ COMPUTING = (
     "LEAKY_RELU",
 )
 SOFTMAX = "SOFTMAX"
+IDENTITY, FROM_UNIT = PixelScaling((1.0, 1.0, 1.0)), PixelScaling((255.0, 255.0, 255.0))
 
 
 class TfliteQuantizer:
@@ -51,13 +54,16 @@ class TfliteQuantizer:
     changes: tuple[str, ...] = ("per_channel", "float_softmax", "symmetric")
 
     def __init__(self, deployable: Deployable, pixels: NDArray[np.uint8], counts: tuple[int, ...]) -> None:
-        self._calibrated = _calibrate(deployable, pixels[:1])
+        deployable = deployable.for_int8
+        own = deployable.network_scaling
+        self._scaling, inside = (own, IDENTITY) if own.zero_point is not None else (UNIT_SCALING, FROM_UNIT.then(own))
+        self._calibrated = _calibrate(deployable, self._scaling, inside, pixels[:1])
         self._interpreter = _interpreter(self._calibrated)
         self._statistics = Statistics(lambda: self._float_activations(pixels), counts)
         self.layers = _layers(self._interpreter)
 
     def build(self, recipe: Recipe) -> bytes:
-        """The deployable flatbuffer: built-in operators, uint8 pixels in, scale 1/255 and zero point 0."""
+        """The deployable flatbuffer: built-in operators, uint8 pixels in."""
         with log_hidden():
             content = mlir_quantize(
                 self._with_ranges(recipe),
@@ -67,14 +73,13 @@ class TfliteQuantizer:
                 input_data_type=tf.uint8,
                 output_data_type=tf.float32 if recipe.float_softmax else tf.int8,
             )
-        return bytes(content)
+        return take_pixels_through_float(bytes(content))
 
     def activations(self, recipe: Recipe, pixels: NDArray[np.uint8]) -> tuple[Activations, Activations]:
         """What every layer puts out in float and by the recipe, dequantised, on the same pixels."""
         twin = _interpreter(self.build(recipe))
         names = {layer.output for layer in self.layers}
-        images = pixels.astype(np.float32) / 255
-        return _collect(self._interpreter, images, names), _collect(twin, pixels, names)
+        return _collect(self._interpreter, self._scaling(pixels), names), _collect(twin, pixels, names)
 
     def _denied(self, recipe: Recipe) -> set[str]:
         return {name for layer in self.layers if layer.output in recipe.float_layers for name in layer.nodes}
@@ -93,20 +98,24 @@ class TfliteQuantizer:
     def _float_activations(self, pixels: NDArray[np.uint8]) -> Iterator[Activations]:
         inputs = {detail["name"] for detail in self._interpreter.get_input_details()}
         for image in pixels:
-            batch = _collect(self._interpreter, image[np.newaxis].astype(np.float32) / 255, None)
+            batch = _collect(self._interpreter, self._scaling(image[np.newaxis]), None)
             yield {name: values for name, values in batch.items() if name not in inputs}
 
 
-def _calibrate(deployable: Deployable, pixels: NDArray[np.uint8]) -> bytes:
-    """The float flatbuffer in the shape that the quantiser reads; only the input's range, 0 to 1, is final."""
-    images = np.concatenate([np.zeros_like(pixels), np.full_like(pixels, 255), pixels]).astype(np.float32) / 255
+def _calibrate(deployable: Deployable, scaling: PixelScaling, inside: PixelScaling, pixels: NDArray[np.uint8]) -> bytes:
+    """The float flatbuffer of scaled images, as the quantiser reads it; only the input's range is final.
+
+    That range is what ``scaling`` makes of 0 to 255, so that pixels are its quantised values. What is left of the
+    scaling happens ``inside``.
+    """
+    images = scaling(np.concatenate([np.zeros_like(pixels), np.full_like(pixels, 255), pixels]))
 
     def representative() -> Iterator[list[NDArray[np.float32]]]:
         for image in images:
             yield [image[np.newaxis]]
 
     with log_hidden():
-        converter = tflite.converter(deployable, tf.float32)
+        converter = tflite.converter(deployable, tf.float32, inside)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
         converter._experimental_calibrate_only = True  # noqa: SLF001 - what TensorFlow's own debugger of quantisation does

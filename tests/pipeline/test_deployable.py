@@ -187,6 +187,35 @@ def test_pixels_with_a_whole_zero_point_need_no_folding():
     assert scaling.zero_point == 128
 
 
+SIGNED = PixelScaling.of(scale=(1 / 127.5,), offset=(-1,))
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        (layers.Conv2D(4, 3),),
+        (layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False),),
+        (layers.ZeroPadding2D(1), layers.Conv2D(4, 3)),
+    ],
+    ids=["unpadded", "padded", "padding layer"],
+)
+def test_for_int8_the_nearest_pixel_value_means_zero(stem):
+    deployable = Deployable(with_head(layers.Dense(3), stem=stem), NAMES, SIGNED)
+    rounded = deployable.for_int8
+    assert rounded.network_scaling.zero_point == 128
+    assert rounded.network.count_params() <= deployable.model.count_params() + 4  # no channel, at most a bias
+    padded = len(stem) > 1 or stem[0].padding == "same"
+    exact, got = (each.network.predict(each.network_scaling(PIXELS), verbose=0) for each in (deployable, rounded))
+    assert np.abs(got - exact).max() <= (0.02 if padded else 1e-5) * np.abs(exact).max()
+    assert (rounded.probabilities(PIXELS) == deployable.probabilities(PIXELS)).all()
+
+
+@pytest.mark.parametrize("scaling", [UNIT_SCALING, PixelScaling.of(scale=(1 / 128,), offset=(-1,)), CAFFE])
+def test_other_scalings_are_the_same_for_int8(scaling):
+    deployable = Deployable(with_head(layers.Dense(3)), NAMES, scaling)
+    assert deployable.for_int8 is deployable
+
+
 @pytest.mark.parametrize(("names", "temperature"), [(("a", "b"), 1.0), (NAMES, 0.0), (NAMES, float("inf"))])
 def test_impossible_descriptions_are_refused(names, temperature):
     with pytest.raises(ExportError):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers
 
 from pipeline.data.dataset import Dataset
@@ -19,6 +20,7 @@ from pipeline.export.ranges import Statistics, entropy_threshold, percentile_ran
 from pipeline.export.recipe import METHODS, Recipe
 from pipeline.export.scaling import UNIT_SCALING, PixelScaling
 from pipeline.export.tflite_int8 import TfliteQuantizer
+from pipeline.export.tflite_pixels import take_pixels_through_float
 from runtime.spec import ModelSpec
 
 SIDE, NAMES = 16, ("a", "b", "c", "d")
@@ -64,9 +66,9 @@ def validation_of(deployable, gate=DEFAULT_GATE):
 def quantizer_of(kind, deployable, counts=(100,)):
     calibration = pixels(100)
     if kind == "onnx":
-        return OnnxQuantizer(
-            onnx.convert(deployable), deployable.network_scaling, calibration, counts
-        ), onnx.with_metadata
+        prepared = deployable.for_int8
+        quantizer = OnnxQuantizer(onnx.convert(prepared), prepared.network_scaling, calibration, counts)
+        return quantizer, onnx.with_metadata
     return TfliteQuantizer(deployable, calibration, counts), tflite.with_metadata
 
 
@@ -138,14 +140,58 @@ def test_every_recipe_builds_and_stays_close_to_keras(kind):
         assert np.abs(predict(images) - expected).mean() < 0.1, recipe
 
 
+SCALINGS = {
+    "a mean a channel": PixelScaling.of(scale=(1 / 255,), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25)),
+    "between two zero points": PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)),
+    "a zero point": PixelScaling.of(scale=(1 / 128,), offset=(-1,)),
+    "negative": PixelScaling.of(scale=(-1 / 255,), offset=(1,)),
+}
+
+
+@pytest.mark.parametrize("scaling", SCALINGS.values(), ids=SCALINGS)
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])
-def test_other_scalings_quantise_too(kind):
-    scaling = PixelScaling.of(scale=(1 / 255,), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
+def test_other_scalings_quantise_too(kind, scaling):
     deployable = Deployable(network(), NAMES, scaling)
     quantizer, pack = quantizer_of(kind, deployable)
     predict = load_bytes(pack(quantizer.build(Recipe(images=100)), ModelSpec(SIDE, NAMES, "int8"), None))
     images = pixels(50, seed=2)
     assert np.abs(predict(images) - deployable.probabilities(images)).mean() < 0.05
+
+
+def operators_of(flatbuffer):
+    interpreter = Interpreter(
+        model_content=flatbuffer, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    return [operator["op_name"] for operator in interpreter._get_ops_details()]  # noqa: SLF001 - the only list
+
+
+@pytest.mark.parametrize("scaling", [UNIT_SCALING, SCALINGS["between two zero points"], SCALINGS["a zero point"]])
+def test_scaling_of_pixels_costs_no_operator_in_int8(scaling):
+    quantizer, _ = quantizer_of("tflite", Deployable(network(), NAMES, scaling))
+    operators = operators_of(quantizer.build(Recipe(images=100)))
+    assert operators[:3] == ["DEQUANTIZE", "QUANTIZE", "CONV_2D"]  # none but the step from uint8 to int8
+    quantizer, _ = quantizer_of("onnx", Deployable(network(), NAMES, scaling))
+    graph = quantizer.build(Recipe(images=100)).graph
+    assert not {"QuantizeLinear", "Pad", "Add", "Mul"} & {node.op_type for node in graph.node[:2]}
+
+
+def test_pixels_become_the_same_int8_through_float():
+    scaled = PixelScaling.of(scale=(1 / 128,), offset=(-1,))
+    quantizer, _ = quantizer_of("tflite", Deployable(network(), NAMES, scaled))
+    content = quantizer.build(Recipe(images=100))
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    every = np.resize(np.arange(256, dtype=np.uint8), (1, SIDE, SIDE, 3))
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], every)
+    interpreter.invoke()
+    quantize = interpreter._get_ops_details()[1]  # noqa: SLF001 - the only list
+    quantized = interpreter.get_tensor(int(quantize["outputs"][0]))
+    assert (quantized.astype(int) == every.astype(int) - 128).all()
+    assert take_pixels_through_float(content) == content  # there is nothing more to do
 
 
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])
