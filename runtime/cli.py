@@ -14,6 +14,7 @@ from runtime.quiet import native_stderr_hidden_throughout
 COMMANDS = {
     "classify": "name what each image shows",
     "stream": "name what each frame of a JPEG stream on stdin shows",
+    "watch": "name what each image shows that comes into a folder",
     "inspect": "show what a model file says of itself",
     "verify": "replay the images that a model file carries, to see that it computes the same here",
     "verify-bundle": "check an unpacked bundle: no file changed, missing or added, and who signed it",

@@ -2,6 +2,7 @@
 
 edgecnn-NAME-VERSION-MACHINE/
     install.sh             installs what lies beside it; see there
+    edgecnn-watch.service  systemd unit that classifies what comes into a folder
     bundle.json            what it is for: machine, Python, artifacts
     requirements.txt       every package, pinned and with hashes
     models/                the artifacts and their manifest
@@ -27,7 +28,7 @@ from runtime.commands.verify import replay
 
 FORMAT, FORMAT_VERSION = "edgecnn-bundle", 1
 BUNDLE, REQUIREMENTS, MODELS, WHEELS = "bundle.json", "requirements.txt", "models", "wheels"
-SCRIPTS = ("install.sh",)
+SCRIPTS = ("install.sh", "edgecnn-watch.service")
 EXTRAS = {".onnx": (), ".tflite": ("litert",)}
 """What of the project's extras runs a kind of file; ONNX Runtime is always there."""
 

@@ -10,7 +10,7 @@ usage() {
 usage: install.sh [--prefix DIR] [--key PUBKEY]
        install.sh [--prefix DIR] --rollback
 
-  --prefix DIR   where to install (default: ~/edgecnn)
+  --prefix DIR   where to install (default: ~/edgecnn, or where this copy is installed)
   --key PUBKEY   install only what is signed by this key (PEM); kept as DIR/key.pub and asked of every later bundle
   --rollback     go back to the version before the current one
 END
@@ -193,6 +193,7 @@ roll_back() {
 
 here=$(cd "$(dirname "$0")" && pwd -P)
 prefix=$HOME/edgecnn key='' action=install_bundle doing=''
+case $here in */versions/*) prefix=${here%/versions/*} ;; esac
 while [ $# -gt 0 ]; do
   case $1 in
   --prefix | --key)

@@ -1,0 +1,166 @@
+"""``watch``: images that come into a folder to a JSON line an image."""
+
+import argparse
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runtime.classifier import Classifier
+from runtime.commands import OK, UNUSABLE, add_model
+from runtime.commands.classify import SUFFIXES
+from runtime.errors import ImageError
+
+EPILOG = """\
+What is in the folder already counts as come. A file that cannot be read yet is tried again while somebody writes it,
+and gets a line with the error once it has been left alone for 5 s; one that is written anew gets a new line. Hidden
+files and subfolders are passed over. With --out, a restart goes on where the lines end.
+
+exit status:
+  0 ended by SIGTERM or SIGINT, after the image at hand; 2 the model or the arguments are unusable
+
+examples:
+  PROGRAM watch model_int8.onnx photos/
+  PROGRAM watch model_int8.onnx photos/ --out answers.jsonl"""
+
+EVERY_S = 1.0
+SETTLED_S = 5.0
+"""A file that nobody has written to for so long is not going to be finished."""
+
+
+class Stamp(NamedTuple):
+    """By which a file is told from what its name stood for before."""
+
+    mtime_ns: int
+    size: int
+
+
+class Waiting(NamedTuple):
+    """A file that could not be read: how it was, and since when (``time.monotonic``)."""
+
+    stamp: Stamp
+    since_s: float
+
+
+class Lines:
+    """Where the answers go: a file, opened for each line so that it may be moved away, or stdout."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def listed(self, folder: Path) -> dict[str, Stamp]:
+        """What the lines so far say of the files that are in ``folder``; the last line of a file counts."""
+        if self._path is None:
+            return {}
+        with self._path.open("ab+") as file:
+            here, listed, last = {name for name, _ in images(folder)}, {}, b"\n"
+            file.seek(0)
+            for last in file:
+                try:
+                    line = json.loads(last)
+                    name, stamp = line["file"], Stamp(line["mtime_ns"], line["bytes"])
+                except (ValueError, TypeError, LookupError):
+                    continue
+                if name in here:
+                    listed[name] = stamp
+            if not last.endswith(b"\n"):  # a process was killed, or the disk was full
+                file.write(b"\n")
+        return listed
+
+    def add(self, name: str, stamp: Stamp, answer: dict[str, Any]) -> None:
+        """Write one, at once."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        text = json.dumps({"time": now, "file": name, "bytes": stamp.size, "mtime_ns": stamp.mtime_ns, **answer})
+        if self._path is None:
+            print(text, flush=True)
+        else:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(text + "\n")
+
+
+class Stop:
+    """SIGTERM and SIGINT, heard between two images."""
+
+    def __init__(self) -> None:
+        self._asked, ask = os.pipe()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: os.write(ask, b"."))
+
+    def within(self, seconds: float) -> bool:
+        """Whether one has come, or comes in this time."""
+        return bool(select.select([self._asked], [], [], seconds)[0])
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    add_model(parser)
+    parser.add_argument("dir", metavar="DIR", type=Path, help="the folder that images come into")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="append the lines to this file (default: stdout)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Classify what comes until a signal does."""
+    if not options.dir.is_dir():
+        print(f"error: {options.dir}: expected a folder that images come into", file=sys.stderr)
+        return UNUSABLE
+    stop, lines = Stop(), Lines(options.out)
+    classifier = Classifier(options.model, options.threads, engine=options.engine)
+    done, waiting = lines.listed(options.dir), dict[str, Waiting]()
+    while True:
+        found = sorted(images(options.dir), key=lambda image: (image[1], image[0]))
+        for name, stamp in found:
+            if done.get(name) != stamp:
+                answer = _look(classifier, options.dir / name, stamp, waiting)
+                if answer is not None:
+                    lines.add(name, stamp, answer)
+                    done[name] = stamp
+                if stop.within(0):
+                    return OK
+        here = {name for name, _ in found}
+        done = {name: stamp for name, stamp in done.items() if name in here}
+        waiting = {name: wait for name, wait in waiting.items() if name in here and done.get(name) != wait.stamp}
+        if stop.within(EVERY_S):
+            return OK
+
+
+def images(folder: Path) -> Iterator[tuple[str, Stamp]]:
+    """The image files that are in the folder now."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in SUFFIXES:  # noqa: PTH122 - of thousands a second
+                stamp = _stamp(entry)
+                if stamp:
+                    yield entry.name, stamp
+
+
+def _look(classifier: Classifier, path: Path, stamp: Stamp, waiting: dict[str, Waiting]) -> dict[str, Any] | None:
+    """What there is to say of a file; nothing yet of one that may still be written, or is gone."""
+    now, wait = time.monotonic(), waiting.get(path.name)
+    if wait and wait.stamp != stamp:
+        waiting[path.name] = Waiting(stamp, now)
+        return None
+    try:
+        found = classifier.classify(path, top=1)
+        answer = {"label": found.label, "probability": found.probability, "confident": found.is_confident}
+        settled = True
+    except ImageError as error:
+        answer = {"error": str(error).removeprefix(f"{path}: ")}
+        settled = wait is not None and now - wait.since_s >= SETTLED_S
+    if settled and _stamp(path) == stamp:
+        return answer
+    waiting.setdefault(path.name, Waiting(stamp, now))
+    return None
+
+
+def _stamp(file: "os.DirEntry[str] | Path") -> Stamp | None:
+    """Of a regular file that is still there."""
+    try:
+        status = file.stat()
+        return Stamp(status.st_mtime_ns, status.st_size) if file.is_file() else None
+    except OSError:
+        return None
