@@ -6,6 +6,7 @@
 Needs numpy, Pillow and onnxruntime (or ai-edge-litert for ``.tflite`` files); nothing else.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import (
@@ -25,6 +26,9 @@ from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
     from runtime.classifier import Classifier, Prediction
+
+# Since 1.29 ONNX Runtime reports its use to its makers and leaves a device id in the home folder unless told not to.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

@@ -3,6 +3,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -220,3 +222,13 @@ def test_a_file_cut_anywhere_is_refused_or_whole(reference, tmp_path, name):
         cut.write_bytes(content[:length])
         with pytest.raises(EdgecnnError, match=r"cut\.onnx"):
             Classifier(cut)
+
+
+def test_loading_leaves_nothing_in_the_home_folder(model, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+    code = f"from runtime import Classifier; Classifier({str(model)!r})"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not list(home.rglob("*"))
