@@ -8,7 +8,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench bench-graph bench-runtime bench-data quantisation reference bundle web fuzz test test-fast docs lint wheel-test clean
+.PHONY: help env export train bench bench-graph bench-runtime bench-data report quantisation reference bundle web fuzz test test-fast docs lint wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ $(BUILD)/manifest.json: | $(READY)
 
 bench-runtime: $(BUILD)/manifest.json ## hold the runtime against hand-written code; PHOTOS=DIR adds real photos
 	@$(PY) -m pipeline bench-runtime $(BUILD) $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+report: $(BUILD)/manifest.json $(BUILD)/drift.json ## make one page of all that was measured; ADD="pi4.json pi5.json" adds devices
+	@$(PY) -m pipeline report $(BUILD) $(foreach file,$(ADD),--add "$(file)")
+
+$(BUILD)/drift.json: $(BUILD)/manifest.json
+	@$(PY) -m pipeline drift $(BUILD)
 
 bundle: $(BUILD)/manifest.json ## pack the exported files for a board into dist/; SIGN_KEY=KEY signs, FLAGS="--python 3.13 …"
 	@$(PY) -m pipeline bundle $(BUILD) --name $(NAME) $(if $(SIGN_KEY),--sign-key "$(SIGN_KEY)") $(FLAGS)

@@ -1,0 +1,36 @@
+"""``python -m pipeline report``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipeline.commands import OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser(
+        "report",
+        help="make one HTML page and a Markdown table of what export, verify, drift and bench wrote",
+        description="From JSON alone: no model is loaded. What was not run yet is said on the page.",
+    )
+    parser.add_argument("dir", type=Path, help="a folder that export wrote")
+    parser.add_argument(
+        "--add", type=Path, action="append", default=[], metavar="FILE",
+        help="a benchmark of another device, to stand beside; may be given several times",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: the export folder)")
+    parser.set_defaults(tensorflow=False, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from pipeline import artifacts
+    from pipeline.report import report
+
+    facts = report(options.dir, options.add, options.out)
+    for line in (*facts.warnings, *facts.absent.values()):
+        print(f"warning: {line}", file=sys.stderr)
+    out = options.out or options.dir
+    print(f"Written: {out / artifacts.REPORT_PAGE} and {out / artifacts.REPORT_TABLE}")
+    return OK

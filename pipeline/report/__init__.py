@@ -1,0 +1,56 @@
+"""JSON -> one HTML page that stands alone, and a Markdown table. Loads no model and no TensorFlow."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline import artifacts
+from pipeline.report import measured, proven, provenance, summary
+from pipeline.report.gather import Facts, gather
+from pipeline.report.markdown import markdown
+
+
+def report(folder: Path, added: Iterable[Path] = (), out: Path | None = None) -> Facts:
+    """Write ``report.html`` and ``report.md``.
+
+    Args:
+        folder: what export wrote, with what other commands left there; the page says what is missing.
+        added: benchmarks of other devices, to stand beside the folder's own.
+        out: folder to write; ``folder`` by default.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ReportError: no usable manifest in the folder, or an unusable benchmark among ``added``.
+    """
+    facts = gather(folder, added)
+    out = out or folder
+    artifacts.write_bytes(out / artifacts.REPORT_PAGE, page(facts).encode())
+    artifacts.write_bytes(out / artifacts.REPORT_TABLE, markdown(facts).encode())
+    return facts
+
+
+def page(facts: Facts) -> str:
+    """The page as HTML."""
+    environment = Environment(
+        loader=PackageLoader("pipeline.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections = [
+        summary.files(facts),
+        *measured.sections(facts),
+        *proven.sections(facts),
+        provenance.section(facts),
+    ]
+    return environment.get_template("page.html").render(
+        title=summary.title(facts.manifest),
+        origin=summary.origin(facts),
+        verdicts=summary.verdicts(facts),
+        warnings=facts.warnings,
+        sections=sections,
+    )

@@ -1,0 +1,163 @@
+"""``benchmark.json``, from this machine or from a device."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.errors import ReportError
+from pipeline.report.files import Entry, Share, read
+
+FORMAT, VERSION = "edgecnn-benchmark", 1
+
+
+class Machine(Entry):
+    """What it ran on."""
+
+    name: str
+    cpu: str
+    machine: str
+    cores: int
+    governor: str | None = None
+    os: str = ""
+    python: str = ""
+    features: tuple[str, ...] = ()
+    emulated: bool = False
+
+
+class Moment(Entry):
+    """Load, temperature in degrees Celsius and throttle flags at one time."""
+
+    load_average: float
+    temperature_c: float | None = None
+    throttled: tuple[str, ...] | None = None
+
+
+class Conditions(Entry):
+    """Before the first measurement and after the last."""
+
+    before: Moment
+    after: Moment
+
+    @property
+    def throttled(self) -> tuple[str, ...]:
+        """What held the processor back: what does at the end, and what first happened on the way."""
+        earlier = self.before.throttled or ()
+        return tuple(flag for flag in self.after.throttled or () if flag.endswith(" now") or flag not in earlier)
+
+
+class Missing(Entry):
+    """Why an engine was not measured, and how to install one that was not there."""
+
+    reason: str
+    install: str
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, (self.reason, self.install)))
+
+
+class Latency(Entry):
+    """Of one image, in microseconds."""
+
+    p50: float
+    p90: float
+    p99: float
+    worst: float
+    runs: int
+
+
+class Ratio(Entry):
+    """With its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Contender(Entry):
+    """A model file on an engine with a number of threads."""
+
+    backend: str
+    engine: str
+    artifact: str
+    threads: int
+    missing: Missing | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    latency_us: Latency | None = None
+    ratio_to_best: Ratio | None = None
+    ratio_to_keras: Ratio | None = None
+    images_per_s: dict[str, float] = Field(default_factory=dict)
+    load_ms: float | None = None
+    first_result_ms: float | None = None
+    cold_start_ms: float | None = None
+    peak_memory_bytes: int | None = None
+    accuracy: Share | None = None
+    agreement: Share | None = None
+    accuracy_images: int | None = None
+    accuracy_on: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The artifact's name without folders."""
+        return Path(self.artifact).name
+
+
+class Photo(Entry):
+    """An image file."""
+
+    width: int
+    height: int
+    bytes: int
+    format: str
+
+
+class EndToEnd(Entry):
+    """From a photo file to its class, in microseconds."""
+
+    artifact: str
+    backend: str
+    threads: int = 1
+    photo: Photo
+    read_us: float
+    decode_us: float
+    resize_us: float
+    inference_us: float
+    total_us: float
+
+
+class _Heading(Entry):
+    format: Literal["edgecnn-benchmark"]
+    version: int
+
+
+class Device(Entry):
+    """A benchmark."""
+
+    created: str
+    device: Machine
+    conditions: Conditions
+    versions: dict[str, str] = Field(default_factory=dict)
+    contenders: tuple[Contender, ...]
+    end_to_end: tuple[EndToEnd, ...] = ()
+
+    @property
+    def timed(self) -> tuple[tuple[Contender, Latency], ...]:
+        """What was measured, the fastest first."""
+        rows = [(row, row.latency_us) for row in self.contenders if row.latency_us is not None]
+        return tuple(sorted(rows, key=lambda pair: pair[1].p50))
+
+
+def read_device(path: Path, remedy: str) -> Device:
+    """Read a benchmark.
+
+    Raises:
+        ReportError: not one, or of another version.
+    """
+    heading = read(path, _Heading, f"expected what bench writes; {remedy}")
+    if heading.version != VERSION:
+        raise ReportError(
+            f"{path}: written in version {heading.version} of the format, this report reads {VERSION}; "
+            "run bench and report from one version of edgecnn"
+        )
+    return read(path, Device, remedy)

@@ -1,0 +1,71 @@
+"""Confusion matrices: Keras's own, and what a file changes in it."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from pipeline.report.figures.style import BLUE, GREY, INK, ORANGE, PAPER, WIDTH, shorten
+
+MOST = 20
+"""Classes up to which a matrix is drawn; of more, those that are confused most."""
+
+
+def shown(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which classes are drawn: their indices in order."""
+    errors = confusion - np.diag(np.diag(confusion))
+    most = np.argsort(-(errors.sum(axis=0) + errors.sum(axis=1)), kind="stable")[:MOST]
+    return np.sort(most).astype(np.int64)
+
+
+def draw(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> Figure:
+    """Cells in percent of the row: of what the images show."""
+    chosen = shown(confusion)
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    figure, axes = _grid([class_names[index] for index in chosen])
+    for place, share in np.ndenumerate(shares[np.ix_(chosen, chosen)]):
+        text = "" if share <= 0.005 else f"{100 * share:.0f}"
+        # The square root lets the errors be seen beside the diagonal.
+        _cell(axes, place, BLUE, float(np.sqrt(share)), text)
+    return figure
+
+
+def draw_change(change: NDArray[np.int64], chosen: NDArray[np.int64], class_names: tuple[str, ...]) -> Figure:
+    """Cells in images more or fewer than Keras has there."""
+    figure, axes = _grid([class_names[index] for index in chosen])
+    cells = change[np.ix_(chosen, chosen)]
+    most = max(int(np.abs(cells).max()), 1)
+    for place, count in np.ndenumerate(cells):
+        text = "" if count == 0 else f"{count:+d}".replace("-", "\N{MINUS SIGN}")
+        colour = BLUE if count > 0 else ORANGE if count < 0 else GREY
+        _cell(axes, place, colour, 0.5 * abs(int(count)) / most, text)
+    return figure
+
+
+def _grid(names: list[str]) -> tuple[Figure, Axes]:
+    count = len(names)
+    left, top, bottom = 0.95, 0.75, 0.05
+    cell = (WIDTH - left - 0.1) / count
+    height = top + cell * count * 0.82 + bottom
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.add_axes((left / WIDTH, bottom / height, cell * count / WIDTH, cell * count * 0.82 / height))
+    axes.set_xlim(-0.5, count - 0.5)
+    axes.set_ylim(count - 0.5, -0.5)
+    axes.spines[:].set_visible(False)
+    short = [shorten(name, 12) for name in names]
+    size = 9 if count <= 10 else 7
+    axes.set_xticks(range(count), short, rotation=40, ha="left", rotation_mode="anchor", fontsize=size, color=INK)
+    axes.xaxis.tick_top()
+    axes.set_yticks(range(count), short, fontsize=size)
+    return figure, axes
+
+
+def _cell(axes: Axes, place: tuple[int, ...], colour: str, strength: float, text: str) -> None:
+    row, column = place
+    patch = Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, color=colour, alpha=max(strength, 0.05), linewidth=0)
+    patch.set_gid(f"cell-{row}-{column}")
+    axes.add_patch(patch)
+    ink = PAPER if strength > 0.55 else INK
+    size = 8.5 if len(axes.get_xticks()) <= 10 else 6
+    axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=size)

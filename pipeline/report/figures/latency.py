@@ -1,0 +1,51 @@
+"""Latency of one image: bars to the median, whiskers to the 99th percentile."""
+
+from matplotlib.figure import Figure
+
+from pipeline.report.device import Contender, Device, Latency
+from pipeline.report.figures.style import INK, PAPER, engine_colour, name_row, rows
+from pipeline.report.numbers import duration
+
+SHOWN_TIMES = 8
+"""What takes more than so many times the fastest is cut off at the edge, and says so."""
+
+
+def edge(latencies: list[Latency]) -> float:
+    """Where the axis ends, so that one slow contender does not make the others dots, nor one slow moment."""
+    best = min(latency.p50 for latency in latencies)
+    comparable = [latency for latency in latencies if latency.p50 <= SHOWN_TIMES * best]
+    return 1.3 * max(min(latency.p99, 2 * latency.p50) for latency in comparable)
+
+
+def draw(device: Device) -> Figure:
+    """A bar a contender, the fastest on top."""
+    timed = device.timed
+    figure, (axes,) = rows(len(timed))
+    end = edge([latency for _, latency in timed])
+    axes.set_xlim(0, end)
+    axes.set_xlabel("µs, one image")
+    for row, (contender, latency) in enumerate(timed):
+        name_row(axes, row, contender.file, detail(contender))
+        length = min(latency.p50, end)
+        (bar,) = axes.barh(row, length, height=0.5, color=engine_colour(contender.backend))
+        bar.set_gid(f"bar-{row}")
+        if latency.p50 > end:
+            axes.text(0.97 * end, row, f"{duration(latency.p50)}  »", color=PAPER, ha="right", va="center")
+            continue
+        reach = min(latency.p99, 0.8 * end)
+        (whisker,) = axes.plot([latency.p50, reach], [row, row], color=INK, linewidth=1)
+        whisker.set_gid(f"whisker-{row}")
+        # Cut whiskers end in an arrow, whole ones in a stroke.
+        axes.plot(reach, row, color=INK, marker="|" if latency.p99 <= reach else ">", markersize=5, linewidth=0)
+        axes.text(reach + 0.025 * end, row, duration(latency.p50), va="center")
+    return figure
+
+
+def detail(contender: Contender) -> str:
+    """What tells a contender from others with the same file."""
+    return f"{contender.engine}, {threads(contender.threads)}"
+
+
+def threads(count: int) -> str:
+    """A number of threads in words."""
+    return "1 thread" if count == 1 else f"{count} threads"

@@ -1,0 +1,40 @@
+"""Layer by layer: how much of the reference's signal is left over the noise."""
+
+from matplotlib.figure import Figure
+
+from pipeline.report.figures.style import FAINT, file_style, name_row, rows
+from pipeline.report.files import Drifted
+
+MANY = 30
+"""More layers than this are drawn closer, and named now and then."""
+
+
+def draw(drifted: Drifted) -> Figure:
+    """A line a file, the first layer on top."""
+    layers, files = drifted.layers, drifted.artifacts
+    close = len(layers) > MANY
+    figure, (axes,) = rows(len(layers), inch=0.09 if close else 0.24, top=0.2 + 0.18 * ((len(files) + 1) // 2))
+    step = 3 if close else 1
+    for row, layer in enumerate(layers):
+        if row % step == 0:
+            name_row(axes, row, layer.name)
+    for number, (name, file) in enumerate(files.items()):
+        places = [
+            (file.layers[layer.name].snr_db, place) for place, layer in enumerate(layers) if layer.name in file.layers
+        ]
+        (line,) = axes.plot(
+            [level for level, _ in places],
+            [place for _, place in places],
+            marker="o",
+            markersize=2.5 if close else 3.5,
+            linewidth=1.4,
+            label=name,
+            **file_style(name),
+        )
+        line.set_gid(f"line-{number}")
+    for threshold in {row.threshold_db for row in files.values()}:
+        axes.axvline(threshold, color=FAINT, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0)
+    axes.set_xlim(left=min(0, axes.get_xlim()[0]))
+    axes.set_xlabel("signal to noise, dB; dotted: the thresholds")
+    figure.legend(loc="upper right", ncols=2, handlelength=2.4, columnspacing=1.4, borderaxespad=0.2)
+    return figure

@@ -1,0 +1,47 @@
+"""Whether a probability of 0.9 means nine in ten."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pipeline.report.figures.style import FAINT, GREY, INK, WIDTH, file_style
+from pipeline.report.files import Calibration
+
+KERAS = "Keras"
+FEWEST = 10
+"""A share of fewer answers than this is noise."""
+
+
+def draw(found: dict[str, Calibration]) -> Figure:
+    """Accuracy against confidence, a line a file; below, how many answers of the first are that sure."""
+    figure = Figure(figsize=(WIDTH, 4.6))
+    upper = figure.add_axes((0.115, 0.33, 0.865, 0.52))
+    lower = figure.add_axes((0.115, 0.11, 0.865, 0.15), sharex=upper)
+    upper.plot([0, 1], [0, 1], color=FAINT, linewidth=0.9, linestyle=(0, (1, 2)))
+    for number, (name, calibration) in enumerate(found.items()):
+        seen = np.flatnonzero(np.array(calibration.counts) >= FEWEST)
+        look = {"color": INK, "linestyle": "-"} if name == KERAS else file_style(name)
+        (line,) = upper.plot(
+            np.array(calibration.confidence)[seen],
+            np.array(calibration.accuracy)[seen],
+            marker="o",
+            markersize=3.5,
+            linewidth=1.4,
+            label=name,
+            **look,
+        )
+        line.set_gid(f"line-{number}")
+    counts = np.array(next(iter(found.values())).counts)
+    bins = len(counts)
+    bars = lower.bar((np.arange(bins) + 0.5) / bins, 100 * counts / counts.sum(), 0.9 / bins, color=GREY)
+    for number, bar in enumerate(bars):
+        bar.set_gid(f"count-{number}")
+    upper.set(xlim=(0, 1), ylim=(0, 1))
+    upper.tick_params(labelbottom=False)
+    for axes, label in ((upper, "accuracy"), (lower, "answers, %")):
+        axes.grid(axis="y")
+        axes.spines[["left", "bottom"]].set_visible(False)
+        axes.set_ylabel(label, rotation=0, ha="left", va="bottom")
+        axes.yaxis.set_label_coords(-0.11, 1.03)
+    lower.set_xlabel("confidence: probability of the named class")
+    figure.legend(loc="upper right", ncols=3, handlelength=2.4, columnspacing=1.2, borderaxespad=0.2)
+    return figure

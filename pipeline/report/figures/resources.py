@@ -1,0 +1,35 @@
+"""What a process that does only this costs: its memory at the peak, and the time from its start to its first answer."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.report.device import Contender
+from pipeline.report.figures.latency import detail
+from pipeline.report.figures.style import engine_colour, name_row, rows
+from pipeline.report.numbers import duration, size
+
+
+def draw(found: tuple[Contender, ...]) -> Figure:
+    """Two bars a contender."""
+    figure, (memory, start) = rows(len(found), panels=2)
+    for row, contender in enumerate(found):
+        name_row(memory, row, contender.file, detail(contender))
+    memories = [(contender.peak_memory_bytes or 0) / 2**20 for contender in found]
+    starts = [contender.cold_start_ms or 0 for contender in found]
+    colours = [engine_colour(contender.backend) for contender in found]
+    _bars(memory, "memory", memories, [size(value * 2**20) if value else "" for value in memories], colours)
+    _bars(start, "start", starts, [duration(1000 * value) if value else "" for value in starts], colours)
+    memory.set_xlabel("peak memory, MiB")
+    start.set_xlabel("cold start, ms")
+    return figure
+
+
+def _bars(axes: Axes, name: str, values: list[float], labels: list[str], colours: list[str]) -> None:
+    end = 1.75 * max(*values, 1e-9)
+    axes.set_xlim(0, end)
+    axes.xaxis.set_major_locator(axes.xaxis.get_major_locator().__class__())
+    axes.locator_params(axis="x", nbins=3)
+    for row, (value, label, colour) in enumerate(zip(values, labels, colours, strict=True)):
+        (bar,) = axes.barh(row, value, height=0.5, color=colour)
+        bar.set_gid(f"{name}-{row}")
+        axes.text(value + 0.03 * end, row, label, va="center", fontsize=8.5)

@@ -1,0 +1,159 @@
+"""How every chart looks: Matplotlib draws it, the page's style sheet colours it, in light and in dark."""
+
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+WIDTH = 5.2
+"""Inches: at 72 units an inch about as many as a telephone is wide, so that text keeps its size there."""
+LABEL, MARGIN = 1.82, 0.1
+"""Inches left of the axes for names, and right of them."""
+INK, FAINT, LINE, PAPER = "#1c2128", "#6a737d", "#d5dae0", "#fefefe"
+BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, GREY = (
+    "#0072b2", "#d55e00", "#009e73", "#b8608f", "#e69f00", "#56b4e9", "#7d858e",
+)  # fmt: skip
+"""After Okabe and Ito (2008), which the colour-blind tell apart."""
+ROLES = {
+    INK: "ink", FAINT: "faint", LINE: "line", PAPER: "paper",
+    BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple", AMBER: "amber", SKY: "sky", GREY: "grey",
+}  # fmt: skip
+ENGINES = {
+    "onnxruntime": BLUE, "litert": ORANGE, "openvino": GREEN, "ncnn": PURPLE, "onnxruntime-web": SKY,
+    "tensorflow": AMBER, "keras-compiled": INK,
+}  # fmt: skip
+"""Others are grey, Keras without compilation among them."""
+DASHES = {"int8": "-", "fp32": (0, (5, 2)), "fp16": (0, (1, 1.5)), "dynamic": (0, (5, 1.5, 1, 1.5))}
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": FAINT,
+    "axes.labelsize": 9,
+    "axes.edgecolor": LINE,
+    "axes.facecolor": "none",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": FAINT,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.facecolor": "none",
+}
+NAMESPACE = "http://www.w3.org/2000/svg"
+LINK = "{http://www.w3.org/1999/xlink}href"
+
+
+def picture(name: str, alt: str, draw: Callable[..., Figure], *data: Any) -> Markup:
+    """Draw a chart as an SVG element for a page.
+
+    Args:
+        name: begins every ``id`` in it, so that several charts share a page.
+        alt: what it shows, for those who hear the page.
+        draw: makes the figure.
+        *data: what ``draw`` takes.
+    """
+    stream = io.StringIO()
+    nobody = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
+        draw(*data).savefig(stream, format="svg", metadata=nobody)
+    root = ET.fromstring(stream.getvalue())  # noqa: S314 - our own drawing
+    for tag in ("metadata", "defs"):  # those at the top: the drawer's name, and a style for the whole page
+        for element in root.findall(f"{{{NAMESPACE}}}{tag}"):
+            if tag == "metadata" or element.find(f"{{{NAMESPACE}}}style") is not None:
+                root.remove(element)
+    for element in root.iter():
+        _adapt(element, name)
+    for size in ("width", "height"):
+        del root.attrib[size]
+    root.set("role", "img")
+    root.set("aria-label", alt)
+    ET.register_namespace("", NAMESPACE)
+    return Markup(ET.tostring(root, encoding="unicode", short_empty_elements=True))  # noqa: S704 - escaped by the writer
+
+
+def _adapt(element: ET.Element, name: str) -> None:
+    """Give an element an ``id`` of its own and colours that the page decides."""
+    if "id" in element.attrib:
+        element.set("id", f"{name}-{element.get('id')}")
+    if "clip-path" in element.attrib:
+        element.set("clip-path", element.attrib["clip-path"].replace("url(#", f"url(#{name}-"))
+    if LINK in element.attrib:
+        element.set("href", f"#{name}-{element.attrib.pop(LINK).removeprefix('#')}")
+    if "style" in element.attrib:
+        style = re.sub(r"#[0-9a-f]{6}", lambda match: _role(match[0]), element.attrib["style"])
+        element.set("style", style)
+
+
+def _role(colour: str) -> str:
+    return f"var(--{ROLES[colour]})" if colour in ROLES else colour
+
+
+def engine_colour(backend: str) -> str:
+    """The colour of an engine."""
+    return ENGINES.get(backend, GREY)
+
+
+def file_style(name: str) -> dict[str, Any]:
+    """Colour and dashes of a model file: its format and its precision."""
+    precision = next((precision for precision in DASHES if precision in name), "fp32")
+    colour = BLUE if name.endswith(".onnx") else ORANGE if name.endswith(".tflite") else GREY
+    return {"color": colour, "linestyle": DASHES[precision]}
+
+
+def rows(
+    count: int, *, panels: int = 1, inch: float = 0.36, top: float = 0.06, bottom: float = 0.42
+) -> tuple[Figure, list[Axes]]:
+    """A figure of as many rows, the first on top, its names left of the axes."""
+    height = top + bottom + inch * count
+    figure = Figure(figsize=(WIDTH, height))
+    gap = 0.16
+    width = (WIDTH - LABEL - MARGIN - gap * (panels - 1)) / panels
+    axes = [
+        figure.add_axes(
+            (
+                (LABEL + panel * (width + gap)) / WIDTH,
+                bottom / height,
+                width / WIDTH,
+                inch * count / height,
+            )
+        )
+        for panel in range(panels)
+    ]
+    for panel in axes:
+        panel.set_ylim(count - 0.5, -0.5)
+        panel.set_yticks([])
+        panel.grid(axis="x")
+        panel.spines["bottom"].set_visible(False)
+    return figure, axes
+
+
+def name_row(axes: Axes, row: int, name: str, detail: str = "") -> None:
+    """Write a row's name, and under it what tells it from its neighbours."""
+    place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right"}
+    axes.text(-0.03, row, shorten(name), va="bottom" if detail else "center", fontsize=9, **place)
+    if detail:
+        axes.text(-0.03, row + 0.03, shorten(detail, 32), va="top", fontsize=7.5, color=FAINT, **place)
+
+
+def shorten(text: str, most: int = 23) -> str:
+    """A name, its end cut where it is long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

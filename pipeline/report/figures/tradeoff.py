@@ -1,0 +1,119 @@
+"""Accuracy against latency: which file is worth its time, and which is beaten in both."""
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from pipeline.report.device import Contender, Device
+from pipeline.report.figures.style import FAINT, PAPER, WIDTH, engine_colour
+from pipeline.report.numbers import duration
+
+LARGEST = 420.0
+"""Square points of the largest file's disc."""
+STANDARD_ERRORS = 4.0
+"""The least that the accuracy axis spans, so that chance differences look like what they are."""
+
+Point = tuple[Contender, float, float]
+"""A contender, its median in microseconds, its accuracy (0-1)."""
+
+
+def points(device: Device) -> list[Point]:
+    """The contenders that have an accuracy, each file and engine with its best number of threads, the fastest first."""
+    best: dict[tuple[str, str], Point] = {}
+    for row, latency in device.timed:
+        if row.accuracy is not None:
+            best.setdefault((row.file, row.engine), (row, latency.p50, row.accuracy))
+    return list(best.values())
+
+
+def front(found: list[Point]) -> list[Point]:
+    """Those that no other one beats in both: the Pareto front, the fastest first."""
+    best, kept = -math.inf, []
+    for point in sorted(found, key=lambda point: (point[1], -point[2])):
+        if point[2] > best:
+            best = point[2]
+            kept.append(point)
+    return kept
+
+
+def draw(device: Device) -> Figure:
+    """A disc a contender, its area the size of its file."""
+    found = points(device)
+    figure = Figure(figsize=(WIDTH, 3.9))
+    axes = figure.add_axes((0.115, 0.115, 0.865, 0.72))
+    axes.grid()
+    axes.spines[["left", "bottom"]].set_visible(False)
+    best = front(found)
+    _limits(axes, found)
+    right = axes.get_xlim()[1]
+    (line,) = axes.plot(
+        [*(point[1] for point in best), right],
+        [*(100 * point[2] for point in best), 100 * best[-1][2]],
+        color=FAINT,
+        linewidth=1,
+        linestyle=(0, (3, 2)),
+        drawstyle="steps-post",
+    )
+    line.set_gid("front")
+    largest = max(row.bytes or 0 for row, _, _ in found) or 1
+    for number, (row, latency, accuracy) in enumerate(found):
+        disc = axes.scatter(
+            latency,
+            100 * accuracy,
+            s=_area(row, largest),
+            color=engine_colour(row.backend),
+            alpha=0.75,
+            edgecolor=PAPER,
+        )
+        disc.set_gid(f"disc-{number}")
+    for number, (row, latency, accuracy) in enumerate(best):
+        radius = math.sqrt(_area(row, largest) / math.pi)
+        axes.annotate(
+            letter(number),
+            (latency, 100 * accuracy),
+            (0, radius + 3),
+            textcoords="offset points",
+            ha="center",
+            fontweight="bold",
+        )
+    axes.set_xlabel("latency of one image, median")
+    axes.set_ylabel("accuracy, %", rotation=0, ha="left", va="bottom")
+    axes.yaxis.set_label_coords(-0.11, 1.02)
+    _legend(figure, found)
+    return figure
+
+
+def letter(number: int) -> str:
+    """What a point of the front is called."""
+    return chr(ord("A") + number)
+
+
+def _area(row: Contender, largest: int) -> float:
+    return max(LARGEST * (row.bytes or 0) / largest, 12)
+
+
+def _limits(axes: Axes, found: list[Point]) -> None:
+    axes.set_xscale("log")
+    latencies, accuracies = [point[1] for point in found], np.array([point[2] for point in found])
+    axes.set_xlim(min(latencies) / 1.5, max(latencies) * 1.5)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value).replace(".00", "").replace(".0", "")))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    images = max(row.accuracy_images or 1 for row, _, _ in found)
+    centre = float(accuracies.max() + accuracies.min()) / 2
+    error = math.sqrt(max(centre * (1 - centre), 0.01) / images)
+    half = max(0.65 * float(np.ptp(accuracies)), STANDARD_ERRORS * error)
+    axes.set_ylim(100 * (centre - half), 100 * (centre + half))
+
+
+def _legend(figure: Figure, found: list[Point]) -> None:
+    engines = {row.engine: engine_colour(row.backend) for row, _, _ in found}
+    discs = [
+        Line2D([], [], marker="o", linewidth=0, markersize=7, color=colour, label=engine)
+        for engine, colour in engines.items()
+    ]
+    figure.legend(handles=discs, loc="upper right", ncols=3, handletextpad=0.1, columnspacing=1.2, borderaxespad=0.2)

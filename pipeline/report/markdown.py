@@ -1,0 +1,48 @@
+"""The report for a README: the verdicts, and one table a device."""
+
+from pipeline.report import summary
+from pipeline.report.device import Contender
+from pipeline.report.files import Measured
+from pipeline.report.gather import Facts
+from pipeline.report.measured import conditions
+from pipeline.report.measured_tables import of_keras
+from pipeline.report.numbers import optional, percent, small
+
+HEADER = ("file", "engine", "threads", "KiB", "accuracy", "same class as Keras", "mean difference")
+LATENCY = ("p50 (µs)", "p99 (µs)", "of Keras's")
+
+
+def markdown(facts: Facts) -> str:
+    """Size, accuracy, parity and latency of each contender on each device; what is missing is said."""
+    said = [f"**{verdict.name}: {verdict.word}.** {_safe(verdict.text)}" for verdict in summary.verdicts(facts)[:2]]
+    parts = ["  \n".join(said), *(f"> {_safe(line)}" for line in (*facts.warnings, *facts.absent.values()))]
+    for name, device in facts.devices.items():
+        rows = [
+            (*_row(facts, row), f"{latency.p50:.1f}", f"{latency.p99:.1f}", of_keras(row))
+            for row, latency in device.timed
+        ]
+        rows += [
+            (f"`{row.file}`", row.engine, str(row.threads), str(row.missing))
+            for row in device.contenders
+            if row.missing
+        ]
+        parts += [f"{_safe(name)}: {_safe(conditions(device))}", _table((*HEADER, *LATENCY), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(facts: Facts, row: Contender) -> tuple[str, ...]:
+    verified = facts.verified.artifacts.get(row.file) if facts.verified else None
+    difference = small(verified.mean_difference) if isinstance(verified, Measured) else ""
+    kib = optional(row.bytes, ".0f", 1024)
+    return f"`{row.file}`", row.engine, str(row.threads), kib, percent(row.accuracy), percent(row.agreement), difference
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    rule = ["---"] * 2 + ["---:"] * (len(header) - 2)
+    filled = [(*map(_safe, row), *[""] * (len(header) - len(row))) for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *filled))
+
+
+def _safe(text: str) -> str:
+    """As text: no cell ends within it and no HTML begins."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,115 @@
+"""The sections that benchmarks fill: latency, accuracy against latency, end to end, memory and cold start."""
+
+from collections.abc import Callable
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from pipeline import artifacts
+from pipeline.report.device import Contender, Device
+from pipeline.report.figures import latency, resources, stages, tradeoff
+from pipeline.report.figures.style import picture
+from pipeline.report.gather import Facts
+from pipeline.report.measured_tables import across, costs, end_to_end, latencies, worth
+from pipeline.report.numbers import listed
+from pipeline.report.parts import Chart, Section
+
+
+def sections(facts: Facts) -> list[Section]:
+    """In the order of the page."""
+    return [_latency(facts), _tradeoff(facts), _contenders(facts), _stages(facts), _resources(facts)]
+
+
+def _latency(facts: Facts) -> Section:
+    charts = _charts(facts, "latency", latency.draw, lambda device: device if device.timed else None, conditions)
+    lead = "One image at a time; bars to the median, whiskers to the 99th percentile."
+    return Section("latency", "Latency", lead, charts, missing=_missing(facts))
+
+
+def _contenders(facts: Facts) -> Section:
+    tables = [*across(facts.devices), *(latencies(name, device) for name, device in facts.devices.items())]
+    lead = "Ratios of medians; in brackets what 95% of bootstrap samples say."
+    return Section("contenders", "Every contender", lead, tables=tables, missing=_missing(facts), tables_open=True)
+
+
+def _tradeoff(facts: Facts) -> Section:
+    def caption(device: Device) -> str:
+        found = tradeoff.points(device)
+        best = tradeoff.front(found)
+        named = listed(
+            [f"{tradeoff.letter(number)} {row.file} ({row.engine})" for number, (row, _, _) in enumerate(best)]
+        )
+        judged = listed(list(dict.fromkeys(row.accuracy_on for row, _, _ in found if row.accuracy_on)))
+        return f"Best of their time (Pareto front): {named}." + (f" Accuracy on {judged}." if judged else "")
+
+    charts = _charts(
+        facts, "tradeoff", tradeoff.draw, lambda device: device if tradeoff.points(device) else None, caption
+    )
+    lead = (
+        "Area is file size. What lies right of and below another point is beaten in both. The accuracy axis is no "
+        "narrower than eight standard errors: discs at about one height differ by chance."
+    )
+    tables = [worth(name, device) for name, device in facts.devices.items() if tradeoff.points(device)]
+    return Section("tradeoff", "Accuracy against latency", lead, charts, tables=tables, missing=_missing(facts))
+
+
+def _stages(facts: Facts) -> Section:
+    charts = _charts(facts, "stages", stages.draw, lambda device: stages.shown(device) or None)
+    tables = [end_to_end(name, device) for name, device in facts.devices.items() if device.end_to_end]
+    missing = [*_missing(facts), *(f"{name}: no photo was timed end to end." for name in _without(facts, charts))]
+    return Section(
+        "end-to-end", "From photo to label", "Median times of one photo.", charts, tables=tables, missing=missing
+    )
+
+
+def _resources(facts: Facts) -> Section:
+    def shown(device: Device) -> tuple[Contender, ...] | None:
+        return tuple(row for row, _ in device.timed if row.peak_memory_bytes or row.cold_start_ms) or None
+
+    charts = _charts(facts, "resources", resources.draw, shown)
+    tables = [costs(name, device) for name, device in facts.devices.items() if shown(device)]
+    missing = [*_missing(facts), *(f"{name}: no process was measured alone." for name in _without(facts, charts))]
+    lead = "Each contender in a process of its own. Cold start: from the start of Python to the first answer."
+    return Section("resources", "Memory and cold start", lead, charts, tables=tables, missing=missing)
+
+
+def _charts(
+    facts: Facts,
+    name: str,
+    draw: Callable[[Any], Figure],
+    data: Callable[[Device], Any],
+    caption: Callable[[Device], str] = lambda _: "",
+) -> list[Chart]:
+    """A chart a device that has the data, side by side."""
+    charts = []
+    for number, (title, device) in enumerate(facts.devices.items()):
+        found = data(device)
+        if found is not None:
+            chart = f"{name}-{number}"
+            charts.append(Chart(chart, title, picture(chart, f"{name} on {title}", draw, found), caption(device)))
+    return charts
+
+
+def _without(facts: Facts, charts: list[Chart]) -> list[str]:
+    drawn = {chart.title for chart in charts}
+    return [name for name in facts.devices if name not in drawn]
+
+
+def _missing(facts: Facts) -> list[str]:
+    return [facts.absent[artifacts.BENCHMARK]] if artifacts.BENCHMARK in facts.absent else []
+
+
+def conditions(device: Device) -> str:
+    """What the machine was and how it fared, in a line or two."""
+    machine, before, after = device.device, device.conditions.before, device.conditions.after
+    parts = [f"{machine.cpu} ({machine.machine}), {machine.cores} cores"]
+    if machine.emulated:
+        parts.append("emulated: ratios and times say nothing of the real board")
+    if machine.governor:
+        parts.append(f"governor {machine.governor}")
+    parts.append(f"load {before.load_average:.1f} before, {after.load_average:.1f} after")
+    if before.temperature_c is not None and after.temperature_c is not None:
+        parts.append(f"{before.temperature_c:.0f} °C before, {after.temperature_c:.0f} °C after")
+    throttled = device.conditions.throttled
+    warning = f" THROTTLED ({listed(throttled)}): these times are too long." if throttled else ""
+    return f"{'; '.join(parts)}. {device.created[:10]}.{warning}"

@@ -1,0 +1,111 @@
+"""The tables of the measured sections: every number that a chart draws, and those it has no room for."""
+
+from pipeline.report.device import Contender, Device, Ratio
+from pipeline.report.figures import tradeoff
+from pipeline.report.figures.latency import detail, threads
+from pipeline.report.numbers import NONE, optional, percent, size
+from pipeline.report.parts import Table
+
+WHO = "contender"
+
+
+def latencies(name: str, device: Device) -> Table:
+    """Percentiles, ratios and images a second; what was not installed is a row that says so."""
+    batches = sorted({size for row in device.contenders for size in row.images_per_s}, key=int)
+    rows: list[tuple[str, ...]] = [
+        (
+            _who(row),
+            *(f"{value:,.1f}" for value in (latency.p50, latency.p90, latency.p99, latency.worst)),
+            _ratio(row.ratio_to_best),
+            of_keras(row),
+            *(optional(row.images_per_s.get(batch), ",.0f") for batch in batches),
+        )
+        for row, latency in device.timed
+    ]
+    rows += [(_who(row), str(row.missing)) for row in device.contenders if row.missing]
+    header = (
+        WHO,
+        "p50 µs",
+        "p90",
+        "p99",
+        "worst",
+        "of the best",
+        "of Keras's",
+        *(f"{'images/s ' if n == batches[0] else ''}at {n}" for n in batches),
+    )
+    return Table(header, rows, name)
+
+
+def across(devices: dict[str, Device]) -> list[Table]:
+    """The medians of all devices side by side, where there are several."""
+    if len(devices) < 2:
+        return []
+    columns = [{_who(row): latency.p50 for row, latency in device.timed} for device in devices.values()]
+    contenders = dict.fromkeys(who for column in columns for who in column)
+    rows = [(who, *(optional(column.get(who), ",.1f") for column in columns)) for who in contenders]
+    return [Table((WHO, *devices), rows, "Median in µs, device by device")]
+
+
+def worth(name: str, device: Device) -> Table:
+    """Latency, accuracy and size, and which are on the Pareto front."""
+    found = tradeoff.points(device)
+    best = {id(row) for row, _, _ in tradeoff.front(found)}
+    rows = [
+        (
+            _who(row),
+            f"{latency:.1f}",
+            percent(accuracy),
+            percent(row.agreement),
+            size(row.bytes) if row.bytes else NONE,
+            "yes" if id(row) in best else "",
+        )
+        for row, latency, accuracy in found
+    ]
+    header = (WHO, "p50 µs", "accuracy", "same class as Keras", "size", "on the front")
+    return Table(header, rows, name)
+
+
+def end_to_end(name: str, device: Device) -> Table:
+    """Milliseconds of each stage."""
+    rows = [
+        (
+            f"{row.artifact}\n{row.backend}, {threads(row.threads)}",
+            f"{row.photo.format} {row.photo.width}×{row.photo.height}, {size(row.photo.bytes)}",
+            *(
+                f"{part / 1000:.3f}"
+                for part in (row.read_us, row.decode_us, row.resize_us, row.inference_us, row.total_us)
+            ),
+        )
+        for row in device.end_to_end
+    ]
+    return Table(("file", "photo", "read ms", "decode", "resize", "inference", "all"), rows, name, left=2)
+
+
+def costs(name: str, device: Device) -> Table:
+    """Load, first result, cold start and memory."""
+    rows = [
+        (
+            _who(row),
+            optional(row.load_ms),
+            optional(row.first_result_ms),
+            optional(row.cold_start_ms),
+            optional(row.peak_memory_bytes, ".1f", 2**20),
+        )
+        for row, _ in device.timed
+    ]
+    return Table((WHO, "load ms", "first result ms", "cold start ms", "peak memory MiB"), rows, name)
+
+
+def _who(row: Contender) -> str:
+    return f"{row.file}\n{detail(row)}"
+
+
+def of_keras(row: Contender) -> str:
+    """Its share of Keras's time, with the interval."""
+    return _ratio(row.ratio_to_keras, 3)
+
+
+def _ratio(ratio: Ratio | None, digits: int = 2) -> str:
+    if ratio is None:
+        return NONE
+    return f"{ratio.value:.{digits}f} [{ratio.low:.{digits}f}, {ratio.high:.{digits}f}]"

@@ -1,0 +1,49 @@
+"""How numbers are written on the page."""
+
+from collections.abc import Sequence
+
+NONE = "\N{EN DASH}"
+"""Where there is no number."""
+
+
+def duration(microseconds: float) -> str:
+    """Three digits or so and the unit that suits."""
+    for limit, divisor, unit in ((1e3, 1, "µs"), (1e6, 1e3, "ms")):
+        if microseconds < limit:
+            return f"{three(microseconds / divisor)} {unit}"
+    return f"{three(microseconds / 1e6)} s"
+
+
+def three(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def size(count: float) -> str:
+    """Bytes in KiB or MiB."""
+    return f"{count / 1024:,.0f} KiB" if count < 10 * 2**20 else f"{count / 2**20:,.1f} MiB"
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """A share (0-1) in percent; a dash where there is none."""
+    return NONE if share is None else f"{share:.{digits}%}"
+
+
+def points(value: float) -> str:
+    """Points of accuracy with their sign."""
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}") if abs(value) >= 0.005 else "0.00"
+
+
+def small(value: float) -> str:
+    """A difference of probabilities."""
+    return f"{value:.1e}"
+
+
+def optional(value: float | None, form: str = ".1f", divisor: float = 1) -> str:
+    """A number, or a dash where there is none."""
+    return NONE if value is None else format(value / divisor, form)
+
+
+def listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""

@@ -1,0 +1,111 @@
+"""What a page is put together from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a heading.
+
+    Attributes:
+        header: a text a column.
+        rows: as many texts each; in a shorter row the last one spans what is left. A second line is set smaller.
+        title: what it shows, where a section has several.
+        left: how many columns hold words; those after them hold numbers, which stand right.
+        words: how many of the last columns hold words again.
+    """
+
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    title: str = ""
+    left: int = 1
+    words: int = 0
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing.
+
+    Attributes:
+        name: its ``id`` on the page.
+        title: what it shows.
+        svg: the drawing.
+        caption: what a reader must know to read it.
+    """
+
+    name: str
+    title: str
+    svg: Markup
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """An image on which a file and Keras differ: PNG in base64, and their answers."""
+
+    png: str
+    truth: str
+    keras: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The images of one file."""
+
+    title: str
+    cards: list[Card]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with a heading.
+
+    Attributes:
+        name: its ``id``.
+        title: its heading.
+        lead: what a reader must know before looking.
+        charts: drawings, side by side.
+        beside: tables that stand beside them.
+        tables: the numbers behind them, below.
+        galleries: images.
+        missing: what is not there, and which command makes it.
+        tables_open: the tables are seen without opening them.
+    """
+
+    name: str
+    title: str
+    lead: str = ""
+    charts: list[Chart] = field(default_factory=list)
+    beside: list[Table] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    galleries: list[Gallery] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    tables_open: bool = False
+
+    @property
+    def half(self) -> bool:
+        """Whether it leaves room for another one beside it: one chart, its tables folded."""
+        return len(self.charts) == 1 and not self.beside and not self.tables_open
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A word for all to see, and why.
+
+    Attributes:
+        name: whose verdict.
+        state: pass, fail, stale, none or figure; decides the colour.
+        word: the verdict.
+        text: what it means.
+        details: what was broken, a line each.
+    """
+
+    name: str
+    state: str
+    word: str
+    text: str
+    details: list[str] = field(default_factory=list)

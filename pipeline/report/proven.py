@@ -1,0 +1,187 @@
+"""The sections that verify and drift fill: parity, layers, confusions, calibration, flipped images."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import artifacts
+from pipeline.report.figures import confusion, layers, parity, reliability
+from pipeline.report.figures.reliability import FEWEST, KERAS
+from pipeline.report.figures.style import picture
+from pipeline.report.files import Calibration, Drifted, Measured, Verified
+from pipeline.report.gather import Facts
+from pipeline.report.numbers import NONE, listed, percent, small
+from pipeline.report.parts import Card, Chart, Gallery, Section, Table
+
+CONFUSIONS_LISTED, FLIPS_SHOWN = 10, 12
+
+
+def sections(facts: Facts) -> list[Section]:
+    """In the order of the page."""
+    verified, drifted = facts.verified, facts.drifted
+    no_verify, no_drift = ([facts.absent.get(name, "")] for name in (artifacts.VERIFY, artifacts.DRIFT))
+    return [
+        _parity(verified) if verified else Section("parity", "Parity by file", missing=no_verify),
+        _layers(drifted) if drifted else Section("layers", "Layer drift", missing=no_drift),
+        _confusion(verified) if verified else Section("confusion", "Confusion matrices", missing=no_verify),
+        _reliability(verified) if verified else Section("reliability", "Reliability", missing=no_verify),
+        _flips(drifted) if drifted else Section("flips", "Flipped images", missing=no_drift),
+    ]
+
+
+def _parity(verified: Verified) -> Section:
+    rows: list[tuple[str, ...]] = []
+    for name, row in verified.artifacts.items():
+        if not isinstance(row, Measured):
+            rows.append((name, "; ".join(row.breaches)))
+            continue
+        limits = row.limits
+        rows.append(
+            (
+                name,
+                small(row.mean_difference),
+                small(limits.mean_difference),
+                small(row.max_difference),
+                small(limits.max_difference),
+                percent(row.agreement),
+                percent(limits.min_agreement, 0),
+                f"{row.accuracy_drop_points:.2f}",
+                f"{limits.max_accuracy_drop:g}",
+                f"{row.p_value:.2g}",
+            )
+        )
+    header = (
+        "file", "mean difference", "at most", "largest", "at most",
+        "same class", "at least", "points lost", "at most", "p",
+    )  # fmt: skip
+    lead = (
+        f"Probabilities held against Keras's on the same {verified.images:,} test images. p: exact McNemar test of the "
+        "accuracy lost; near 1, chance alone explains it."
+    )
+    found = verified.measured
+    charts = (
+        [Chart("parity", "Difference from Keras", picture("parity", "parity", parity.draw, found))] if found else []
+    )
+    return Section("parity", "Parity by file", lead, charts, tables=[Table(header, rows)])
+
+
+def _layers(drifted: Drifted) -> Section:
+    rows = [
+        (
+            layer.name,
+            layer.kind,
+            *(
+                f"{found.snr_db:.2f}" if (found := row.layers.get(layer.name)) else "not found"
+                for row in drifted.artifacts.values()
+            ),
+        )
+        for layer in drifted.layers
+    ]
+    firsts = [f"{name}: {row.first_past}" for name, row in drifted.artifacts.items() if row.first_past]
+    lead = f"Each layer against Keras's on {drifted.layer_images} validation images. " + (
+        f"First below its threshold: {'; '.join(firsts)}." if firsts else "No layer is below its file's threshold."
+    )
+    caption = "Not found: computed together with the layers that follow, or nowhere."
+    chart = Chart("layers", "Signal to noise", picture("layers", "layer drift", layers.draw, drifted), caption)
+    table = Table(("layer", "kind", *drifted.artifacts), rows, "Signal to noise in dB", left=2)
+    return Section("layers", "Layer drift", lead, [chart], tables=[table])
+
+
+def _confusion(verified: Verified) -> Section:
+    names, keras = verified.class_names, np.array(verified.keras.confusion)
+    chosen = confusion.shown(keras)
+    caption = "" if len(chosen) == len(names) else f"The {len(chosen)} of {len(names)} classes that are confused most."
+    svg = picture("confusion-keras", "confusion matrix of Keras", confusion.draw, keras, names)
+    charts = [Chart("confusion-keras", "Keras, in percent of the row", svg, caption)]
+    tables = [_confusion_table(KERAS, keras, names)]
+    same = []
+    for number, (name, row) in enumerate(verified.measured.items()):
+        matrix = np.array(row.confusion)
+        if np.array_equal(matrix, keras):
+            same.append(name)
+            continue
+        identity = f"confusion-{number}"
+        svg = picture(identity, f"what {name} changes", confusion.draw_change, matrix - keras, chosen, names)
+        charts.append(Chart(identity, name, svg))
+        tables.append(_confusion_table(name, matrix, names))
+    lead = "Rows: what the image shows; columns: what it was taken for. Of files: images more or fewer than in Keras's."
+    if same:
+        lead += f" {listed(same)} {'changes' if len(same) == 1 else 'change'} no cell."
+    return Section("confusion", "Confusion matrices", lead, charts, tables=tables)
+
+
+def _confusion_table(title: str, matrix: NDArray[np.int64], names: tuple[str, ...]) -> Table:
+    """The whole matrix, or the commonest confusions where it is too wide to read."""
+    if len(names) <= confusion.MOST:
+        rows = [(name, *map(str, counts)) for name, counts in zip(names, matrix.tolist(), strict=True)]
+        return Table(("shows \\ taken for", *names), rows, f"{title}, images")
+    errors = matrix - np.diag(np.diag(matrix))
+    order = np.argsort(-errors, axis=None, kind="stable")[:CONFUSIONS_LISTED]
+    pairs = [divmod(int(cell), len(names)) for cell in order if errors.flat[cell]]
+    rows = [(names[row], names[column], str(errors[row, column])) for row, column in pairs]
+    return Table(("shows", "taken for", "images"), rows, f"{title}, the commonest confusions", left=2)
+
+
+def _reliability(verified: Verified) -> Section:
+    found: dict[str, Calibration] = {
+        name: row.calibration
+        for name, row in {KERAS: verified.keras, **verified.measured}.items()
+        if row.calibration is not None and any(row.calibration.counts)
+    }
+    if not found:
+        return Section("reliability", "Reliability", missing=["No file gave probabilities that are numbers."])
+    errors = [(name, percent(calibration.expected_error)) for name, calibration in found.items()]
+    first = next(iter(found))
+    chart = Chart(
+        "reliability",
+        "Accuracy against confidence",
+        picture("reliability", "reliability diagram", reliability.draw, found),
+        f"Dotted: as it should be. Bins of fewer than {FEWEST} answers are in the table. Below: how sure {first} is.",
+    )
+    lead = "Whether a probability of 0.9 means nine in ten. Calibration error: the mean distance from that."
+    beside = [Table(("file", "calibration error"), errors)]
+    return Section("reliability", "Reliability", lead, [chart], beside, [_bins(found)])
+
+
+def _bins(found: dict[str, Calibration]) -> Table:
+    """A row a bin that any file has answers in."""
+    count = max(len(row.counts) for row in found.values())
+    rows = []
+    for number in range(count):
+        cells = [
+            f"{row.accuracy[number]:.3f} at {row.confidence[number]:.3f}, {row.counts[number]:,}"
+            if number < len(row.counts) and row.counts[number]
+            else NONE
+            for row in found.values()
+        ]
+        if set(cells) != {NONE}:
+            rows.append((f"{number / count:.2f} to {(number + 1) / count:.2f}", *cells))
+    return Table(("confidence", *found), rows, "Accuracy at mean confidence, answers")
+
+
+def _flips(drifted: Drifted) -> Section:
+    galleries, rows = [], []
+    for name, row in drifted.artifacts.items():
+        count = len(row.flips)
+        rows.append((name, f"{count:,}", percent(count / drifted.images)))
+        cards = [
+            Card(
+                drifted.pictures[str(flip.image)],
+                flip.true_class,
+                _answer(flip.keras_class, flip.keras_probability, flip.true_class),
+                _answer(flip.file_class, flip.probability, flip.true_class),
+            )
+            for flip in row.flips[:FLIPS_SHOWN]
+            if str(flip.image) in drifted.pictures
+        ]
+        if cards:
+            title = f"{name}: {count:,} of {drifted.images:,}"
+            galleries.append(
+                Gallery(title + (f", the {len(cards)} of which Keras was surest" if count > len(cards) else ""), cards)
+            )
+    lead = f"Validation images of {drifted.images:,} whose class is another in a file than in Keras, with both answers."
+    header = ("file", "flipped images", "share")
+    return Section("flips", "Flipped images", lead, tables=[Table(header, rows)], galleries=galleries)
+
+
+def _answer(name: str, probability: float, truth: str) -> str:
+    return f"{name} {probability:.2f}" + (" ✓" if name == truth else "")

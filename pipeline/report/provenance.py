@@ -1,0 +1,75 @@
+"""The end of the page: versions, digests, machines, and how int8 was chosen."""
+
+from pipeline.report.files import Candidate, Decision
+from pipeline.report.gather import Facts
+from pipeline.report.numbers import NONE, optional, percent
+from pipeline.report.parts import Section, Table
+
+
+def section(facts: Facts) -> Section:
+    """All of it in tables."""
+    manifest = facts.manifest
+    digests = [(name, f"{entry.bytes:,}", entry.sha256) for name, entry in manifest.files.items()]
+    digests += [
+        ("calibration images", f"{manifest.calibration.images:,} images", manifest.calibration.digest),
+        ("validation images", f"{manifest.validation.images:,} images", manifest.validation.digest),
+    ]
+    if facts.verified:
+        digests.append(("test images", f"{facts.verified.images:,} images", facts.verified.test_digest))
+    searches = [_search(name, decision) for name, decision in manifest.decisions.items()]
+    return Section(
+        "provenance",
+        "Provenance",
+        "Which bytes these figures are of, what made them, and why int8 is as it is.",
+        tables=[
+            *searches,
+            Table(("file", "bytes", "SHA-256"), digests, "Digests", words=1),
+            _versions(facts),
+            *([_machines(facts)] if facts.devices else []),
+        ],
+        tables_open=True,
+    )
+
+
+def _search(name: str, decision: Decision) -> Table:
+    """What was chosen and what was timed against it; the whole log is in the manifest."""
+    chosen = [candidate for candidate in decision.candidates if _is_shown(candidate, decision)]
+    rows = [
+        (
+            candidate.summary,
+            percent(candidate.accuracy),
+            f"{candidate.lost_points:.2f}",
+            f"{candidate.p_value:.2g}",
+            percent(candidate.agreement),
+            optional(candidate.latency_ratio, ".2f"),
+            "; ".join(candidate.breaches) or ("chosen" if candidate.summary == decision.summary else "passes"),
+        )
+        for candidate in chosen
+    ]
+    header = ("recipe", "accuracy", "points lost", "p", "same class", "latency", "gate")
+    tried = len(decision.candidates)
+    title = f"{name}: {tried} {'recipe' if tried == 1 else 'recipes'} tried" + (
+        ", those that were timed" if tried > len(rows) else ""
+    )
+    return Table(header, rows, title, words=1)
+
+
+def _is_shown(candidate: Candidate, decision: Decision) -> bool:
+    return candidate.latency_ratio is not None or candidate.summary == decision.summary
+
+
+def _versions(facts: Facts) -> Table:
+    """A column for export and one for each device."""
+    columns = [facts.manifest.versions, *(device.versions for device in facts.devices.values())]
+    packages = dict.fromkeys(package for column in columns for package in column)
+    rows = [(package, *(column.get(package, NONE) for column in columns)) for package in packages]
+    return Table(("package", "export", *facts.devices), rows, "Versions")
+
+
+def _machines(facts: Facts) -> Table:
+    rows = []
+    for name, device in facts.devices.items():
+        machine = device.device
+        system = ", ".join(filter(None, (machine.os, f"Python {machine.python}" if machine.python else "")))
+        rows.append((name, machine.cpu, machine.machine, str(machine.cores), system, " ".join(machine.features)))
+    return Table(("machine", "processor", "architecture", "cores", "system", "features"), rows, "Machines", left=6)

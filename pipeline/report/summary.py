@@ -1,0 +1,116 @@
+"""The top of the page: what was exported and from what, and the verdicts."""
+
+from pipeline import artifacts
+from pipeline.report.figures.latency import detail
+from pipeline.report.files import Decision, Manifest, Measured
+from pipeline.report.gather import Facts
+from pipeline.report.numbers import NONE, duration, listed, percent, points, size
+from pipeline.report.parts import Section, Table, Verdict
+
+BOUNDS = {
+    "max_points": "{:g} points over all",
+    "max_class_points": "{:g} in any one class",
+    "min_agreement": "the same class on {:.0%} of the images",
+    "max_mean_difference": "{:g} mean difference",
+}
+"""The gate's bounds in words."""
+
+
+def title(manifest: Manifest) -> str:
+    """The model in a line."""
+    files = len([name for name in manifest.files if name.endswith((".onnx", ".tflite"))])
+    return f"{manifest.side}×{manifest.side} pixels, {len(manifest.class_names)} classes, {files} model files"
+
+
+def origin(facts: Facts) -> list[tuple[str, str]]:
+    """From what the files were made: pairs of name and text."""
+    manifest = facts.manifest
+    keras = manifest.files.get(artifacts.MODEL_KERAS)
+    rows = [
+        ("Classes", ", ".join(manifest.class_names)),
+        ("Pixels", f"{_scaling(manifest)}, inside the files"),
+        ("Temperature", f"{manifest.temperature:.4g}"),
+        ("Calibrated on", f"{manifest.calibration.images:,} training images"),
+        ("Chosen on", f"{manifest.validation.images:,} validation images"),
+    ]
+    if keras:
+        rows.insert(0, ("Exported from", f"{artifacts.MODEL_KERAS}, {size(keras.bytes)}, SHA-256 {keras.sha256[:12]}…"))
+    if facts.verified:
+        rows.append(("Verified on", f"{facts.verified.images:,} test images"))
+    return rows
+
+
+def _scaling(manifest: Manifest) -> str:
+    """What happens to a pixel's value, or to those of red, green and blue."""
+    pairs = dict.fromkeys(zip(manifest.scale, manifest.offset, strict=True))
+    return " / ".join(f"value × {scale:.6g}" + (f" {offset:+.4g}" if offset else "") for scale, offset in pairs)
+
+
+def verdicts(facts: Facts) -> list[Verdict]:
+    """Of verify, of the gate, and what is fastest on each device."""
+    return [_verify(facts), _gate(facts.manifest), *_fastest(facts)]
+
+
+def _verify(facts: Facts) -> Verdict:
+    verified = facts.verified
+    if verified is None:
+        return Verdict("Verify", "none", "Not run", facts.absent[artifacts.VERIFY])
+    details = [f"{name}: {breach}" for name, row in verified.artifacts.items() for breach in row.breaches]
+    if facts.stale:
+        text = f"{listed(facts.stale)} changed since: run python -m pipeline verify {facts.folder}"
+        return Verdict("Verify", "stale", "Out of date", text, details)
+    if details or not verified.passed:
+        return Verdict("Verify", "fail", "Fail", f"Against Keras on {verified.images:,} test images:", details)
+    count = len(verified.artifacts)
+    text = f"{'The file answers' if count == 1 else f'All {count} files answer'} as Keras does, within the bounds of "
+    return Verdict("Verify", "pass", "Pass", f"{text}each, on {verified.images:,} test images.")
+
+
+def _gate(manifest: Manifest) -> Verdict:
+    if not manifest.decisions:
+        return Verdict("Gate", "none", "Not asked", "No int8 file was made, so none had to pass the gate.")
+    bounds = listed([BOUNDS[name].format(value) for name, value in manifest.gate.items() if name in BOUNDS])
+    images = f"{manifest.validation.images:,} validation images"
+    if manifest.passed:
+        return Verdict("Gate", "pass", "Pass", f"int8 costs no more than it may on {images}: {bounds}.")
+    details = [f"{name}: {breach}" for name, decision in manifest.decisions.items() for breach in _breaches(decision)]
+    return Verdict("Gate", "fail", "Fail", f"int8 costs more than it may on {images}: {bounds}.", details)
+
+
+def _breaches(decision: Decision) -> tuple[str, ...]:
+    chosen = [candidate for candidate in decision.candidates if candidate.summary == decision.summary]
+    return chosen[0].breaches if chosen and not decision.passed else ()
+
+
+def _fastest(facts: Facts) -> list[Verdict]:
+    cards = []
+    for name, device in facts.devices.items():
+        for row, latency in device.timed[:1]:
+            text = f"{row.file}, {detail(row)}"
+            if row.ratio_to_keras:
+                text += f"; {1 / row.ratio_to_keras.value:,.1f} times as fast as Keras"
+            cards.append(Verdict(f"Fastest on {name}", "figure", duration(latency.p50), f"{text}."))
+    return cards
+
+
+def files(facts: Facts) -> Section:
+    """The files: size, accuracy and what verify says."""
+    manifest, verified = facts.manifest, facts.verified
+    keras = manifest.files.get(artifacts.MODEL_KERAS)
+    rows: list[tuple[str, ...]] = []
+    if keras:
+        accuracy = percent(verified.keras.accuracy) if verified else NONE
+        rows.append((artifacts.MODEL_KERAS, size(keras.bytes), "1.00", accuracy, "", "", "the reference"))
+    known = verified.artifacts if verified else {}
+    for name in known or [name for name in manifest.files if name.endswith((".onnx", ".tflite"))]:
+        entry, row = manifest.files.get(name), known.get(name)
+        share = f"{entry.bytes / keras.bytes:.2f}" if entry and keras else NONE
+        head = (name, size(entry.bytes) if entry else NONE, share)
+        if isinstance(row, Measured):
+            word = "out of date" if name in facts.stale else "fail" if row.breaches else "pass"
+            figures = (percent(row.accuracy), points(-row.accuracy_drop_points), percent(row.agreement), word)
+            rows.append((*head, *figures))
+        else:
+            rows.append((*head, "fail: " + "; ".join(row.breaches) if row else "not verified"))
+    header = ("file", "size", "of Keras's", "accuracy", "points", "same class as Keras", "verify")
+    return Section("files", "The files", tables=[Table(header, rows, words=1)], tables_open=True)

@@ -1,0 +1,188 @@
+"""The report tells what the JSON files say, all of it as text, and what is missing or does not belong together."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import measured_folder
+from pipeline import artifacts
+from pipeline.cli import main
+from pipeline.errors import ReportError
+from pipeline.report import page, report
+from pipeline.report.figures.tradeoff import front
+from pipeline.report.gather import gather
+from pipeline.report.markdown import markdown
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return measured_folder.write(tmp_path / "build")
+
+
+def rewrite(path, **entries):
+    artifacts.write_json(path, {**artifacts.read_json(path), **entries})
+
+
+def test_page_stands_alone_and_every_text_is_escaped(folder):
+    report(folder)
+    text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; $x_2$" in text
+    assert "Some &lt;b&gt;CPU&lt;/b&gt;" in text
+    assert "http" not in text.replace('xmlns="http://www.w3.org/2000/svg"', "").replace(
+        'xmlns:xlink="http://www.w3.org/1999/xlink"', ""
+    )
+    identities = [part.partition('"')[0] for part in text.split(' id="')[1:]]
+    assert len(identities) == len(set(identities))
+
+
+def test_two_runs_write_the_same_bytes(folder):
+    report(folder)
+    first = (folder / artifacts.REPORT_PAGE).read_bytes()
+    report(folder)
+    assert (folder / artifacts.REPORT_PAGE).read_bytes() == first
+
+
+def test_nothing_heavy_is_loaded(folder):
+    code = (
+        "import sys; from pathlib import Path; from pipeline.cli import main; "
+        f"status = main(['report', {str(folder)!r}]); "
+        "sys.exit(str({'tensorflow', 'keras', 'onnxruntime', 'onnx'} & set(sys.modules) or status or 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == "0\n" or done.stderr == ""  # noqa: PLR1714
+    assert "Written: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [(artifacts.VERIFY, "verify"), (artifacts.DRIFT, "drift"), (artifacts.BENCHMARK, "bench")],
+)
+@pytest.mark.parametrize("harm", ["missing", "truncated", "foreign", "nan"])
+def test_what_cannot_be_used_is_said_with_the_command_that_makes_it(folder, capsys, name, command, harm):
+    path = folder / name
+    if harm == "missing":
+        path.unlink()
+    elif harm == "truncated":
+        path.write_bytes(path.read_bytes()[:200])
+    elif harm == "foreign":
+        path.write_text('{"some": "other"}')
+    else:
+        path.write_text(path.read_text().replace("2000", "NaN").replace("0.0027", "NaN").replace("36.75", "NaN"))
+    assert main(["report", str(folder)]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {path}: ")
+    assert line.endswith(f"python -m pipeline {command} {folder} writes it")
+    text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
+    assert "Not here: " in text
+    assert f"python -m pipeline {command} {folder} writes it" in text
+
+
+def test_without_a_manifest_there_is_no_report(tmp_path, capsys):
+    assert main(["report", str(tmp_path)]) == 2
+    assert "manifest.json: cannot be read (No such file or directory)" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"version": 2}, "written in version 2 of the format, this report reads 1"),
+        ({"format": "other"}, "format: Input should be 'edgecnn-benchmark'"),
+        ({"contenders": 7}, "contenders: Input should be a valid"),
+    ],
+)
+def test_a_device_that_was_asked_for_must_be_usable(folder, tmp_path, change, expected):
+    path = tmp_path / "pi.json"
+    artifacts.write_json(path, {**measured_folder.benchmark(), **change})
+    with pytest.raises(ReportError, match=expected) as failure:
+        report(folder, [path])
+    assert str(failure.value).startswith(str(path))
+    assert "\n" not in str(failure.value)
+    assert not (folder / artifacts.REPORT_PAGE).exists()
+
+
+def test_file_changed_since_verify_voids_its_verdict(folder):
+    (folder / artifacts.INT8_ONNX).write_bytes(b"other")
+    facts = gather(folder)
+    assert facts.stale == (artifacts.INT8_ONNX,)
+    lines = [line for line in facts.warnings if line.startswith(artifacts.INT8_ONNX)]
+    assert [line.partition(", ")[0].partition("; ")[0] for line in lines] == [
+        f"{artifacts.INT8_ONNX}: changed since export",
+        f"{artifacts.INT8_ONNX}: changed since verify saw it",
+        f"{artifacts.INT8_ONNX}: Desk measured another file of this name",
+    ]
+    text = page(facts)
+    assert "Out of date" in text
+    assert '<p class="word">Pass</p>' in text  # the gate's
+    assert "**Verify: Out of date.**" in markdown(facts)
+
+
+def test_file_of_another_export_on_a_device_is_told(folder, tmp_path):
+    document = measured_folder.benchmark("Pi")
+    document["contenders"][1]["sha256"] = "0" * 64
+    artifacts.write_json(tmp_path / "pi.json", document)
+    (line,) = gather(folder, [tmp_path / "pi.json"]).warnings
+    assert line.startswith(f"{artifacts.INT8_ONNX}: Pi measured another file of this name")
+
+
+def test_breaches_are_read_first(folder):
+    rows = measured_folder.verified()["artifacts"]
+    rows[artifacts.INT8_ONNX]["breaches"] = ["agreement 90.00% < 97%"]
+    rows[artifacts.INT8_TFLITE] = {"breaches": ["not a model"]}
+    rewrite(folder / artifacts.VERIFY, artifacts=rows, passed=False)
+    decisions = measured_folder.manifest()["decisions"]
+    decisions[artifacts.INT8_ONNX]["passed"] = False
+    decisions[artifacts.INT8_ONNX]["candidates"][0]["breaches"] = ["over all: 9.0 points lost"]
+    rewrite(folder / artifacts.MANIFEST, passed=False, decisions=decisions)
+    facts = gather(folder)
+    top = page(facts).partition("<nav")[0]
+    assert top.count('<p class="word">Fail</p>') == 2
+    assert f"{artifacts.INT8_ONNX}: agreement 90.00% &lt; 97%" in top
+    assert f"{artifacts.INT8_TFLITE}: not a model" in top
+    assert f"{artifacts.INT8_ONNX}: over all: 9.0 points lost" in top
+
+
+def test_devices_stand_side_by_side(folder, tmp_path):
+    hot = measured_folder.benchmark("Pi", 10, ["soft temperature limit now"])
+    artifacts.write_json(tmp_path / "pi.json", hot)
+    artifacts.write_json(tmp_path / "second.json", measured_folder.benchmark("Pi", 11))
+    facts = gather(folder, [tmp_path / "pi.json", tmp_path / "second.json"])
+    assert list(facts.devices) == ["Desk", "Pi", "Pi (2)"]
+    text = page(facts)
+    for number in range(3):
+        assert f'id="chart-latency-{number}"' in text
+    assert "THROTTLED (soft temperature limit now)" in text
+    assert text.count("THROTTLED") == 1
+    assert markdown(facts).count("| file | engine |") == 3
+
+
+def test_markdown_says_what_the_files_say(folder):
+    text = markdown(gather(folder))
+    assert "**Verify: Pass.** All 3 files answer" in text
+    row = next(line for line in text.splitlines() if line.startswith(f"| `{artifacts.INT8_ONNX}` | ONNX Runtime"))
+    assert row.split(" | ")[3:] == ["15", "80.00%", "96.67%", "2.7e-03", "27.5", "41.2", "0.125 [0.120, 0.130] |"]
+    assert "| ncnn is not installed; pip install 'edgecnn[ncnn]' |" in text
+    assert "&lt;b>CPU&lt;/b>" in text
+
+
+def test_pareto_front_keeps_what_nothing_beats_in_both():
+    points = [(None, 3.0, 0.9), (None, 1.0, 0.8), (None, 2.0, 0.8), (None, 4.0, 0.85), (None, 5.0, 0.95)]
+    assert [latency for _, latency, _ in front(points)] == [1.0, 3.0, 5.0]
+
+
+def test_many_classes_are_drawn_as_the_most_confused(folder):
+    random, names = np.random.default_rng(0), [f"class {index}" for index in range(40)]
+    matrix = (random.integers(0, 3, (40, 40)) + 30 * np.eye(40, dtype=int)).tolist()
+    document = measured_folder.verified()
+    document["class_names"] = names
+    for scored in (document["keras"], *document["artifacts"].values()):
+        scored["confusion"] = matrix
+    artifacts.write_json(folder / artifacts.VERIFY, document)
+    text = page(gather(folder))
+    assert text.count('id="confusion-keras-cell-') == 400
+    assert "The 20 of 40 classes that are confused most." in text
+    assert json.loads((folder / artifacts.VERIFY).read_text())["class_names"] == names
