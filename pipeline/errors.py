@@ -10,6 +10,7 @@ EdgecnnError
     │   └── UnusablePhotosError
     ├── ExplainError
     ├── ExportError
+    ├── FolderInUseError
     ├── PageError
     ├── ReportError (ValueError)
     └── WorkerLostError
@@ -52,6 +53,10 @@ class ExplainError(PipelineError):
 
 class ExportError(PipelineError):
     """A model cannot be exported."""
+
+
+class FolderInUseError(PipelineError):
+    """Another training is running in the folder."""
 
 
 class PageError(PipelineError):

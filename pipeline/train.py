@@ -1,6 +1,7 @@
 """Dataset -> ``model.keras`` and its history, epoch by epoch; killed and started again, it goes on where it was."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.data.folder import Settings as PhotoSettings
 from pipeline.export.deployable import Deployable
 from pipeline.models import fold
-from pipeline.training import batches, distribution, progress, record
+from pipeline.training import batches, distribution, lock, progress, record
 from pipeline.training.batches import Epoch
 from pipeline.training.learner import EVALUATION_BATCH, Learner
 from pipeline.training.progress import Progress
@@ -68,51 +69,53 @@ def train(
         What ``history.json`` holds: settings, the best epoch, one record an epoch.
 
     Raises:
+        FolderInUseError: another process trains in ``out``.
         PipelineError: settings that do not fit the data, or another unfinished run in ``out``.
     """
     strategy = distribution.strategy(conduct.distribute)
     chief = distribution.is_chief(strategy)
-    steps = batches.steps_an_epoch(training, settings)
-    teacher = Teacher(conduct.teacher, training, settings) if conduct.teacher else None
-    identity = {
-        **asdict(settings),
-        "teacher": teacher.digest if teacher else None,
-        "training_images": training.digest,
-        "validation_images": validation.digest,
-    }
-    if conduct.restart and chief:
-        progress.discard(out)
-    done = Progress(identity) if conduct.restart else progress.load(out, identity)
-    learner = Learner(settings, training, steps, strategy)
-    if done.state:
-        learner.restore(done.state)
-    with (
-        distribution.loss_of_workers_explained(),
-        record.bar(settings.epochs, steps, len(done.records), shown=chief) as bar,
-    ):
-        while not _finished(done, settings):
-            started = time.monotonic()
-            images = _images(training, settings, len(done.records), teacher, keep=chief)
-            learned = _learn(learner, images, bar)
-            _judge(learner, validation, done, learned, started)
-            bar.epoch(done.records[-1])
-            if chief:
-                _save(out, done, tensorboard=conduct.tensorboard)
-    deployed = fold(learner.trained(done.best))
-    history = {
-        "settings": asdict(settings),
-        "teacher_sha256": identity["teacher"],
-        "class_names": list(training.class_names),
-        "images": {"training": len(training), "validation": len(validation)},
-        "best_epoch": int(done.best_record["epoch"]),
-        "validation_accuracy": accuracy(deployed, validation),
-        "temperature": temperature_of(Deployable(deployed, training.class_names), validation),
-        **({"photos": asdict(conduct.photos)} if conduct.photos else {}),
-        "epochs": done.records,
-    }
-    if chief:
-        _write(out, deployed, history)
-    return history
+    with lock.held(out) if chief else nullcontext():
+        steps = batches.steps_an_epoch(training, settings)
+        teacher = Teacher(conduct.teacher, training, settings) if conduct.teacher else None
+        identity = {
+            **asdict(settings),
+            "teacher": teacher.digest if teacher else None,
+            "training_images": training.digest,
+            "validation_images": validation.digest,
+        }
+        if conduct.restart and chief:
+            progress.discard(out)
+        done = Progress(identity) if conduct.restart else progress.load(out, identity)
+        learner = Learner(settings, training, steps, strategy)
+        if done.state:
+            learner.restore(done.state)
+        with (
+            distribution.loss_of_workers_explained(),
+            record.bar(settings.epochs, steps, len(done.records), shown=chief) as bar,
+        ):
+            while not _finished(done, settings):
+                started = time.monotonic()
+                images = _images(training, settings, len(done.records), teacher, keep=chief)
+                learned = _learn(learner, images, bar)
+                _judge(learner, validation, done, learned, started)
+                bar.epoch(done.records[-1])
+                if chief:
+                    _save(out, done, tensorboard=conduct.tensorboard)
+        deployed = fold(learner.trained(done.best))
+        history = {
+            "settings": asdict(settings),
+            "teacher_sha256": identity["teacher"],
+            "class_names": list(training.class_names),
+            "images": {"training": len(training), "validation": len(validation)},
+            "best_epoch": int(done.best_record["epoch"]),
+            "validation_accuracy": accuracy(deployed, validation),
+            "temperature": temperature_of(Deployable(deployed, training.class_names), validation),
+            **({"photos": asdict(conduct.photos)} if conduct.photos else {}),
+            "epochs": done.records,
+        }
+        if chief:
+            _write(out, deployed, history)
+        return history
 
 
 def _finished(done: Progress, settings: Settings) -> bool:

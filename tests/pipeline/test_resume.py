@@ -42,6 +42,7 @@ def test_killed_run_goes_on_as_if_nothing_had_been(sets, tmp_path):
     whole = train(*sets, tmp_path / "whole", Settings(**SETTINGS))
     kill_when_begun(tmp_path / "killed")
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
+        artifacts.TRAINING_LOCK,
         artifacts.HISTORY_CSV,
         artifacts.PROGRESS,
     ]
@@ -53,7 +54,8 @@ def test_killed_run_goes_on_as_if_nothing_had_been(sets, tmp_path):
         assert np.abs(np.subtract(*values)).max() <= 1e-6, name
     first, second = ((tmp_path / name / artifacts.MODEL_KERAS).read_bytes() for name in ("whole", "killed"))
     assert len(first) == len(second)
-    assert not (tmp_path / "killed" / artifacts.PROGRESS).exists()
+    for name in (artifacts.PROGRESS, artifacts.TRAINING_LOCK):
+        assert not (tmp_path / "killed" / name).exists()
 
 
 @pytest.mark.slow
