@@ -58,7 +58,7 @@ def draw(device: Device) -> Figure:
         linestyle=(0, (3, 2)),
         drawstyle="steps-post",
     )
-    line.set_gid("front")
+    line.set_gid("front-0")
     largest = max(row.bytes or 0 for row, _, _ in found) or 1
     for number, (row, latency, accuracy) in enumerate(found):
         disc = axes.scatter(
