@@ -13,8 +13,8 @@ from PIL import Image
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.web.engine import PACKAGE, TARBALL
-from pipeline.web.serve import serving
 from runtime import Classifier
+from served import served
 
 READY = "#file:enabled"
 FORBID_CAMERA = """
@@ -41,7 +41,7 @@ def site(tmp_path_factory, reference):
 
 @pytest.fixture(scope="module")
 def address(site):
-    with serving(site) as server:
+    with served(site) as server:
         yield server + "demo/page/"
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from pipeline.data.photos import photograph
 from pipeline.web import PAGE_FILES
-from pipeline.web.serve import serving
 from runtime import ModelSpec
 from runtime.image import load_square
+from served import served
 
 FILL = (255, 0, 255)
 FILTERS = ("box", "bilinear", "bicubic", "lanczos")
@@ -42,7 +42,7 @@ async ([encoded, name, spec]) => {
 @pytest.fixture(scope="module")
 def page(chromium):
     """A document beside the page's modules."""
-    with serving(PAGE_FILES) as address:
+    with served(PAGE_FILES) as address:
         page = chromium.new_page()
         page.goto(address + "style.css")
         yield page
