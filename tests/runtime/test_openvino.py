@@ -75,8 +75,8 @@ def test_external_data_is_refused(foreign):
 def test_it_sends_nothing_and_leaves_nothing_at_home(reference, tmp_path):
     """Left alone, ``import openvino`` posts an event and keeps a client's number in the home folder."""
     code = (
-        "import sys\n"
-        "sys.addaudithook(lambda name, _: name.startswith(('socket.', 'urllib.')) and sys.exit(f'traffic: {name}'))\n"
+        "import os, sys\n"
+        "sys.addaudithook(lambda name, _: name.startswith(('socket.', 'urllib.')) and os._exit(3))\n"
         "import runtime\n"
         "runtime.Classifier(sys.argv[1], engine='openvino')\n"
         "import openvino_telemetry\n"
