@@ -19,7 +19,7 @@ from runtime.timing import measure
 
 KERAS = "Keras"
 IMAGES = 1_000
-ENGINES = {".onnx": "ONNX Runtime", ".tflite": "LiteRT"}
+ENGINES = {".onnx": "ONNX Runtime", ".tflite": "LiteRT", ".ncnn": "NCNN"}
 
 
 def benchmark(folder: Path, rounds: int, test: Dataset | None = None) -> dict[str, Any]:

@@ -47,6 +47,7 @@ TOLERANCES = {
     artifacts.FP16_TFLITE: FP16,
     artifacts.DYNAMIC_ONNX: DYNAMIC,
     artifacts.DYNAMIC_TFLITE: DYNAMIC,
+    artifacts.FP32_NCNN: FP32,
 }
 
 

@@ -23,8 +23,9 @@ OWN = {
     "onnxruntime": "runtime.backends.onnx:OnnxBackend",
     "litert": "runtime.backends.litert:LitertBackend",
     "openvino": "runtime.backends.openvino:OpenvinoBackend",
+    "ncnn": "runtime.backends.ncnn:NcnnBackend",
 }
-DEFAULTS = {".onnx": "onnxruntime", ".tflite": "litert"}
+DEFAULTS = {".onnx": "onnxruntime", ".tflite": "litert", ".ncnn": "ncnn"}
 """The engine that runs a file when none is asked for."""
 
 

@@ -19,7 +19,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--recipes", nargs="+", default=[], choices=list(artifacts.ON_REQUEST), metavar="NAME",
         help="write further files: fp16 (TFLite: weights in half precision), dynamic (ONNX and TFLite: int8 weights, "
-        "float activations)",
+        "float activations), ncnn (for NCNN, in float; needs pnnx)",
     )  # fmt: skip
     parser.set_defaults(tensorflow_threads=None, run=run)
 

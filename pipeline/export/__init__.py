@@ -25,6 +25,7 @@ from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
 
 TOOLS = ("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert", "numpy", "pillow")
+NCNN_TOOLS = ("ncnn", "pnnx")
 GOLDEN_IMAGES, GOLDEN_BYTES = 8, 100_000
 
 
@@ -89,6 +90,7 @@ def export(
         "calibration_sha256": calibration.digest,
         "validation_sha256": validation.digest,
     }
+    tools = TOOLS + NCNN_TOOLS * (artifacts.FP32_NCNN in settings.files)
     decisions = {}
     for number, name in enumerate(settings.files, start=1):
         print(f"[{number}/{len(settings.files)}] {name}", file=sys.stderr, flush=True)
@@ -114,7 +116,7 @@ def export(
         "gate": asdict(settings.gate),
         "decisions": decisions,
         "passed": all(entry["passed"] for entry in decisions.values()),
-        "versions": {"python": platform.python_version(), **{tool: version(tool) for tool in TOOLS}},
+        "versions": {"python": platform.python_version(), **{tool: version(tool) for tool in tools}},
     }
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)

@@ -1,5 +1,7 @@
 """What export makes: one row a file, from the network to a graph and a way to pack it."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -9,13 +11,14 @@ import onnx as onnx_format
 
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
-from pipeline.export import lighter, onnx, tflite
+from pipeline.export import lighter, ncnn, onnx, tflite
 from pipeline.export.deployable import Deployable
 from pipeline.export.gate import Gate
 from pipeline.export.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize import Outcome, Predict, Quantizer, Search, Validation, image_counts
 from pipeline.export.tflite_int8 import TfliteQuantizer
 from runtime.backends.litert import LitertBackend
+from runtime.backends.ncnn import NcnnBackend
 from runtime.backends.onnx import OnnxBackend
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
@@ -105,6 +108,8 @@ def load_bytes(content: bytes) -> Predict:
     """The engine that runs a file's bytes, on one thread."""
     if content[4:8] == b"TFL3":
         return LitertBackend(content, "candidate.tflite", 1)
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        return NcnnBackend(content, "candidate.ncnn", 1)
     return OnnxBackend(content, "candidate.onnx", 1)
 
 
@@ -128,6 +133,12 @@ def _dynamic_onnx(material: Material) -> Product:
 
 def _dynamic_tflite(material: Material) -> Product:
     return Product(lighter.dynamic_tflite(material.deployable), tflite.with_metadata, "dynamic", INT8_GOLDEN)
+
+
+def _fp32_ncnn(material: Material) -> Product:
+    network = material.deployable
+    graph = ncnn.convert(material.network, network.side, network.network_scaling)
+    return Product(graph, ncnn.with_metadata, "fp32", FP32_GOLDEN)
 
 
 def _int8_onnx(material: Material) -> Product:
@@ -158,5 +169,6 @@ RECIPES: dict[str, Callable[[Material], Product]] = {
     artifacts.FP16_TFLITE: _fp16_tflite,
     artifacts.DYNAMIC_ONNX: _dynamic_onnx,
     artifacts.DYNAMIC_TFLITE: _dynamic_tflite,
+    artifacts.FP32_NCNN: _fp32_ncnn,
 }
 """Every file that export can write, by its name."""

@@ -1,8 +1,6 @@
 """LiteRT (TensorFlow Lite) with its XNNPACK kernels."""
 
-import io
 import threading
-import zipfile
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.backends import MAX_JSON_BYTES, Probabilities, Tensor
+from runtime.backends.archive import read_members
 from runtime.errors import ModelFormatError
 from runtime.quiet import native_stderr_hidden
 from runtime.spec import GOLDEN_FILE, SPEC_FILE
@@ -32,7 +31,7 @@ class LitertBackend:
     def __init__(self, content: bytes, name: str, threads: int) -> None:
         interpreter = self.import_engine().interpreter.Interpreter
         self._name = name
-        carried = _carried(content, name)
+        carried = read_members(content, name, dict.fromkeys((SPEC_FILE, GOLDEN_FILE), MAX_JSON_BYTES))
         self.spec_json: str | bytes | None = carried.get(SPEC_FILE)
         self.golden_json: str | bytes | None = carried.get(GOLDEN_FILE)
         try:
@@ -68,21 +67,6 @@ class LitertBackend:
         self._interpreter.invoke()
         result: NDArray[Any] = self._interpreter.get_tensor(self._output)
         return result
-
-
-def _carried(content: bytes, name: str) -> dict[str, bytes]:
-    """The spec and the golden set out of the ZIP archive appended to the file, where they are."""
-    if not zipfile.is_zipfile(io.BytesIO(content)):
-        return {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-            files = [file for file in (SPEC_FILE, GOLDEN_FILE) if file in sizes]
-            if any(sizes[file] > MAX_JSON_BYTES for file in files):
-                raise ValueError(f"more than {MAX_JSON_BYTES} bytes of metadata")
-            return {file: archive.read(file) for file in files}
-    except Exception as error:  # zipfile raises half a dozen types on damaged archives
-        raise ModelFormatError(f"{name}: its appended archive is damaged ({error}): copy or export it again") from error
 
 
 def _tensor(entry: dict[str, Any]) -> Tensor:

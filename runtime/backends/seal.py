@@ -2,9 +2,9 @@
 
 Engines trust what they load: a flipped bit in a flatbuffer can kill the process. In ONNX the seal is the last
 ``metadata_props`` entry (protobuf lets fields be appended to a serialised message); in TFLite the comment of the
-appended ZIP archive. Both end in the marker, two bytes, and eight hexadecimal digits. A checksum, and not a digest,
-because it guards against accidents, and because hashlib would cost a small process 4 ms and 4 MB; where a file comes
-from is what the manifest's SHA-256 is for.
+appended ZIP archive; in NCNN that of the archive which is the file. All end in the marker, two bytes, and eight
+hexadecimal digits. A checksum, and not a digest, because it guards against accidents, and because hashlib would cost a
+small process 4 ms and 4 MB; where a file comes from is what the manifest's SHA-256 is for.
 """
 
 import io
@@ -15,14 +15,15 @@ from runtime.spec import SPEC_KEY
 
 MARKER = b"edgecnn_crc32"
 _DIGITS = 8
+_ZIP = b"PK\x03\x04"
 _TAIL = len(MARKER) + 2 + _DIGITS
 _ONNX_ENTRY = b"\x72\x19" + b"\x0a\x0d" + MARKER + b"\x12\x08"
 """Field 14, 25 bytes: field 1 (key), 13 bytes; field 2 (value), 8 bytes (onnx.proto: ModelProto.metadata_props)."""
 
 
 def seal(content: bytes) -> bytes:
-    """The bytes of a finished ``.onnx`` or ``.tflite`` file, sealed; nothing may be added afterwards."""
-    if content[4:8] == b"TFL3":
+    """The bytes of a finished model file, sealed; nothing may be added afterwards."""
+    if content[4:8] == b"TFL3" or content.startswith(_ZIP):
         import zipfile
 
         stream = io.BytesIO(content)
@@ -49,6 +50,8 @@ def check_seal(content: bytes, name: str, *, spec_given: bool) -> None:
     """
     if name.lower().endswith(".tflite") and content[4:8] != b"TFL3":
         raise ModelFormatError(f"{name}: not a TFLite file (no TFL3 identifier): copy or export it again")
+    if name.lower().endswith(".ncnn") and not content.startswith(_ZIP):
+        raise ModelFormatError(f"{name}: not a ZIP archive: copy or export it again")
     sealed = MARKER in content
     if not sealed and SPEC_KEY.encode() not in content:
         if spec_given:

@@ -19,7 +19,7 @@ example:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, .onnx or .tflite")
+    parser.add_argument("model", metavar="MODEL", help="a model file: .onnx, .tflite or .ncnn")
     add_json(parser)
 
 

@@ -1,4 +1,4 @@
-"""Whole families of networks with random weights, in all four files against Keras.
+"""Whole families of networks with random weights, in all four files and NCNN's against Keras.
 
 Weights as built would make every image's answer the same and then amplify each rounding a thousandfold. So kernels lean
 a little to the positive side, as smoothing ones do, batch normalisation is fitted to photos, and the head is scaled
@@ -17,9 +17,12 @@ from keras import layers
 from four_files import centred_logits, check_graph, cosine_by_image, files
 from pipeline import artifacts
 from pipeline.data import samples
+from pipeline.export import ncnn
+from pipeline.export import onnx as export_onnx
 from pipeline.export.deployable import Deployable
 from pipeline.export.products import load_bytes
 from pipeline.export.scaling import PixelScaling
+from runtime.spec import ModelSpec
 
 SIDE = 64
 PHOTOS, IMAGES = 160, 32
@@ -65,7 +68,7 @@ FAMILIES = {  # how it is built, scaling, least int8 cosine, spread of logits, l
         0.05,
     ),
 }
-FILES = (artifacts.FP32_ONNX, artifacts.INT8_ONNX, artifacts.FP32_TFLITE, artifacts.INT8_TFLITE)
+FILES = (artifacts.FP32_ONNX, artifacts.INT8_ONNX, artifacts.FP32_TFLITE, artifacts.INT8_TFLITE, artifacts.FP32_NCNN)
 
 
 @cache
@@ -100,7 +103,7 @@ def settle(model, images, spread, channel_lean):
 
 @cache
 def family(name):
-    """The network, Keras's answers and the four files'."""
+    """The network, Keras's answers and each file's."""
     build, scaling, _, spread, channel_lean = FAMILIES[name]
     keras.utils.set_random_seed(1)
     model = build()
@@ -108,6 +111,8 @@ def family(name):
     deployable = Deployable(model, tuple("abcdefghij"), scaling)
     images = photos()[-IMAGES:]
     made = files(deployable, images)  # ranges of the very images: what is left is rounding
+    graph = ncnn.convert(export_onnx.convert(deployable), SIDE, deployable.network_scaling)
+    made[artifacts.FP32_NCNN] = ncnn.with_metadata(graph, ModelSpec(SIDE, deployable.class_names))
     return deployable.probabilities(images), {file: load_bytes(made[file])(images) for file in FILES}, made
 
 

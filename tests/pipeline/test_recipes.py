@@ -12,10 +12,11 @@ from pipeline import artifacts
 from pipeline.benchmark import benchmark
 from pipeline.cli import parse
 from pipeline.data import samples
-from pipeline.errors import PipelineError
-from pipeline.export import Settings, export
+from pipeline.errors import ExportError, PipelineError
+from pipeline.export import Settings, export, ncnn
 from pipeline.export.lighter import quantize_by_channel
 from pipeline.export.load import Source
+from pipeline.export.scaling import PixelScaling
 from pipeline.verify import model_files, verify
 from runtime import Classifier
 from runtime.spec import SPEC_FILE
@@ -84,6 +85,27 @@ def test_steps_are_within_half_a_scale_of_the_weights():
 def test_manifest_without_model_files_is_refused():
     with pytest.raises(PipelineError, match="lists no model files"):
         model_files({"files": {artifacts.MODEL_KERAS: {}}})
+
+
+def test_a_missing_converter_is_named_with_its_remedy(monkeypatch, reference, tmp_path):
+    monkeypatch.setattr("pipeline.export.ncnn.find_spec", lambda _: None)
+    images = samples.read_calibration(reference), samples.read_validation(reference)
+    settings = Settings(quick=True, files=(artifacts.FP32_NCNN,))
+    with pytest.raises(ExportError, match="pip install --no-deps pnnx"):
+        export(Source(reference / artifacts.MODEL_KERAS), tmp_path, *images, settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_converter_cannot_do_is_said_in_its_words(monkeypatch, reference, tmp_path):
+    program = tmp_path / "pnnx"
+    program.write_text("#!/bin/sh\necho of no use\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("pipeline.export.ncnn._converter", lambda: program)
+    network = onnx.load(reference / artifacts.FP32_ONNX)
+    del network.graph.node[0]  # scales pixels to "image"
+    network.graph.input[0].name = "image"
+    with pytest.raises(ExportError, match=r"pnnx cannot convert this network to NCNN \(status 3: of no use\)"):
+        ncnn.convert(network, 32, PixelScaling())
 
 
 def test_unknown_recipe_is_refused(capsys):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tiny_ncnn
 from runtime import Classifier
 from runtime.backends.seal import seal
 from runtime.golden import GOLDEN_FILE, GOLDEN_KEY, GoldenSet
@@ -73,6 +74,12 @@ def foreign(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def archived(tmp_path):
+    """A function: ``tiny_ncnn.write`` into a new folder."""
+    return lambda weights, **changes: tiny_ncnn.write(tmp_path / "model.ncnn", weights, **changes)
 
 
 @pytest.fixture(scope="session")

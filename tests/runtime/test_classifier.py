@@ -68,7 +68,7 @@ def test_wrong_pixels_are_refused(reference):
 def test_unusable_model_files_are_refused(reference, tmp_path):
     with pytest.raises(ModelFileNotFoundError):
         Classifier(tmp_path / "none.onnx")
-    with pytest.raises(ModelFormatError, match=r"\.onnx or \.tflite"):
+    with pytest.raises(ModelFormatError, match=r"\.onnx or \.tflite or \.ncnn"):
         Classifier(reference / "model.keras")
     broken = tmp_path / "broken.onnx"
     broken.write_bytes((reference / "model_int8.onnx").read_bytes()[:1000])

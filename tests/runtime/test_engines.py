@@ -126,9 +126,10 @@ def test_an_engine_that_is_not_installed_is_listed_so(monkeypatch):
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_an_engine_that_cannot_be_imported_says_how_to_install_it(name, monkeypatch, reference):
+def test_an_engine_that_cannot_be_imported_says_how_to_install_it(name, monkeypatch, reference, archived):
     monkeypatch.setitem(sys.modules, find(name).package, None)
-    path = next(path for path in sorted(reference.iterdir()) if name in engines_for(path))
+    files = [*sorted(reference.iterdir()), archived(np.eye(4, 3))]
+    path = next(path for path in files if name in engines_for(path))
     with pytest.raises(BackendUnavailableError, match=rf"{path.name}: .* cannot be imported .*: pip install"):
         Classifier(path, engine=name)
 

@@ -1,0 +1,114 @@
+"""Keras -> NCNN: the float ONNX graph through pnnx's converter, packed with its spec into one ZIP archive.
+
+Weights stay float32. Stored in half precision, which is pnnx's default, the reference's file is half as large, no
+faster on x86-64, and names another class on 1 of 1,000 test images; the same graph in float32 on none.
+"""
+
+import io
+import subprocess
+import tempfile
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from pipeline.errors import ExportError
+from pipeline.export.freeze import IMAGE
+from pipeline.export.rewrites.editing import only_reader, redirect
+from pipeline.export.scaling import PixelScaling
+from pipeline.export.tflite import ZIP_EPOCH
+from runtime.backends.ncnn import PARAM_FILE, WEIGHTS_FILE
+from runtime.backends.seal import seal
+from runtime.golden import GOLDEN_FILE, GoldenSet
+from runtime.spec import SPEC_FILE, ModelSpec
+
+PIXELS = "pixels"
+LIMIT_S = 600
+
+Graph = tuple[str, bytes]
+"""The text of the graph and the bytes of its weights."""
+
+
+def convert(network: onnx.ModelProto, side: int, scaling: PixelScaling) -> Graph:
+    """The fp32 graph, scaling included: one image as float32 (3, S, S), 0-255, to probabilities float32 (C,).
+
+    Raises:
+        ExportError: the converter is not installed, or cannot convert this network.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.onnx"
+        onnx.save(_channels_first(network, side, scaling), model)
+        command = [str(_converter()), model.name, f"inputshape=[1,3,{side},{side}]", "fp16=0"]
+        done = subprocess.run(  # noqa: S603 - the converter of the package that the user installed
+            command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, check=False
+        )
+        graph, weights = model.with_name(PARAM_FILE), model.with_name(WEIGHTS_FILE)
+        if done.returncode or not graph.is_file() or not weights.is_file():
+            last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+            raise ExportError(f"pnnx cannot convert this network to NCNN (status {done.returncode}: {last[:300]})")
+        return _with_side(graph.read_text(encoding="utf-8"), side), weights.read_bytes()
+
+
+def with_metadata(graph: Graph, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
+    """The file's bytes, sealed: a ZIP archive of graph, weights, spec and golden set."""
+    text, weights = graph
+    members: dict[str, str | bytes] = {SPEC_FILE: spec.to_json(), PARAM_FILE: text, WEIGHTS_FILE: weights}
+    members |= {GOLDEN_FILE: golden.to_json()} if golden else {}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content)
+    return seal(stream.getvalue())
+
+
+def _converter() -> Path:
+    """The program inside the package pnnx, whose Python module would import torch."""
+    found = find_spec("pnnx")
+    if found is None or not found.submodule_search_locations:
+        raise ExportError(
+            "converting to NCNN needs the program pnnx, which is not installed: pip install --no-deps pnnx (it names "
+            "torch as a dependency, and its converter runs without)"
+        )
+    folder = Path(found.submodule_search_locations[0])
+    return next((path for path in (folder / "pnnx", folder / "pnnx.exe") if path.is_file()), folder / "pnnx")
+
+
+def _channels_first(network: onnx.ModelProto, side: int, scaling: PixelScaling) -> onnx.ModelProto:
+    """The network with one image float32 (1, 3, S, S), 0-255, for its input."""
+    model = onnx.ModelProto()
+    model.CopyFrom(network)
+    graph = model.graph
+    scaled, nodes = PIXELS, []
+    for operator, values, neutral in (("Mul", scaling.scale, 1.0), ("Add", scaling.offset, 0.0)):
+        if set(values) != {neutral}:
+            channels = np.array(values, np.float32).reshape(1, 3, 1, 1)
+            constant = numpy_helper.from_array(channels if len(set(values)) > 1 else channels[0, 0, 0, 0], operator)
+            graph.initializer.append(constant)
+            nodes.append(helper.make_node(operator, [scaled, operator], [f"{operator}_pixels"], name=operator))
+            scaled = f"{operator}_pixels"
+    first = only_reader(graph, IMAGE)
+    if first is not None and first.op_type == "Transpose":
+        redirect(graph, first.output[0], scaled)
+        graph.node.remove(first)
+    else:
+        nodes.append(helper.make_node("Transpose", [scaled], [IMAGE], name="channels_last", perm=[0, 2, 3, 1]))
+    for node in reversed(nodes):
+        graph.node.insert(0, node)
+    graph.input[0].CopyFrom(helper.make_tensor_value_info(PIXELS, onnx.TensorProto.FLOAT, [1, 3, side, side]))
+    graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
+    del graph.value_info[:]
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _with_side(text: str, side: int) -> str:
+    """The graph with the image's width (0), height (1) and channels (2) in its input layer."""
+    lines = text.splitlines()
+    sources = [index for index, line in enumerate(lines) if line.startswith("Input ")]
+    if len(sources) != 1:
+        raise ExportError(f"pnnx made a graph of {len(sources)} inputs, expected one")
+    lines[sources[0]] += f" 0={side} 1={side} 2=3"
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,104 @@
+"""NCNN, on graphs written by hand."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from runtime import Classifier, ModelDigestError, ModelFormatError, ModelSpec, ModelSpecError
+from runtime.backends.seal import seal
+from tiny_ncnn import GRAPH
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("ncnn") is None, reason="NCNN is not installed")
+
+WEIGHTS = np.random.default_rng(0).normal(size=(4, 3)) / 50
+PIXELS = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
+
+
+def expected(pixels):
+    logits = pixels.mean(axis=(1, 2)) @ WEIGHTS.T
+    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_pixels_become_probabilities(archived, threads):
+    classifier = Classifier(archived(WEIGHTS), threads)
+    assert classifier.backend == "ncnn"
+    assert [str(tensor) for tensor in (*classifier.inputs, *classifier.outputs)] == [
+        "in0: uint8 [N, 8, 8, 3]",
+        "out0: float32 [N, 4]",
+    ]
+    answers = classifier.predict(PIXELS)
+    assert answers.dtype == np.float32
+    assert np.allclose(answers, expected(PIXELS), atol=1e-5)
+    assert classifier.predict(PIXELS[:0]).shape == (0, 4)
+    turned = PIXELS.transpose(0, 2, 1, 3)  # not contiguous
+    assert np.allclose(classifier.predict(turned), expected(turned), atol=1e-5)
+
+
+def test_many_threads_at_once_get_the_answers_of_one(archived):
+    classifier = Classifier(archived(WEIGHTS))
+    alone = classifier.predict(PIXELS)
+    with ThreadPoolExecutor(8) as pool:
+        for answers in pool.map(lambda _: classifier.predict(PIXELS), range(64)):
+            assert np.array_equal(answers, alone)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"param": None}, "no model.ncnn.param and model.ncnn.bin"),
+        ({"bin": None}, "no model.ncnn.param and model.ncnn.bin"),
+        ({"param": "junk"}, "its graph does not say which image it takes"),
+        ({"param": GRAPH.replace(" 0=8 1=8 2=3", "")}, "its graph does not say which image it takes"),
+        ({"param": GRAPH.replace("Softmax", "Softer ")}, "NCNN .* cannot load it"),
+        ({"param": GRAPH.replace("7767517", "7767518")}, "NCNN .* cannot load it"),
+        ({"bin": bytes(20)}, "NCNN .* cannot load it"),
+    ],
+)
+def test_a_graph_that_cannot_be_loaded_is_refused(archived, changes, message, capfd):
+    with pytest.raises(ModelFormatError, match=rf"model\.ncnn: {message}"):
+        Classifier(archived(WEIGHTS, **changes))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_spec_of_another_graph_is_refused(archived):
+    with pytest.raises(ModelSpecError, match=r"model\.ncnn: carries no model spec"):
+        Classifier(archived(WEIGHTS, spec=None))
+    with pytest.raises(ModelSpecError, match="side 16, the graph takes in0"):
+        Classifier(archived(WEIGHTS, spec=ModelSpec(16, ("a", "b", "c", "d")).to_json()))
+    with pytest.raises(ModelSpecError, match="names 2 classes"):
+        Classifier(archived(WEIGHTS, spec=ModelSpec(8, ("a", "b")).to_json()))
+
+
+def test_no_damaged_file_reaches_the_engine(archived):
+    path = archived(WEIGHTS)
+    content = path.read_bytes()
+    for position in range(0, len(content), 7):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :])
+        with pytest.raises((ModelDigestError, ModelFormatError, ModelSpecError), match=r"model\.ncnn"):
+            Classifier(path)
+        path.write_bytes(content[:position])
+        with pytest.raises((ModelDigestError, ModelFormatError, ModelSpecError), match=r"model\.ncnn"):
+            Classifier(path)
+    path.write_bytes(seal(b"no archive"))
+    with pytest.raises(ModelFormatError, match="not a ZIP archive"):
+        Classifier(path)
+
+
+def test_it_is_a_model_file_like_the_others(archived):
+    path = archived(WEIGHTS)
+
+    def call(*arguments):
+        command = [sys.executable, "-m", "runtime", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    card = json.loads(call("inspect", path, "--json").stdout)
+    assert (card["engine"], card["side"], card["golden_images"]) == ("ncnn", 8, 0)
+    done = call("verify", path, "--engine", "onnxruntime")
+    assert done.returncode == 2
+    assert done.stderr == f"error: {path}: ONNX Runtime reads files that end in .onnx; ncnn reads this one\n"
