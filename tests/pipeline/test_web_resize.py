@@ -16,7 +16,7 @@ from served import served
 FILL = (255, 0, 255)
 FILTERS = ("box", "bilinear", "bicubic", "lanczos")
 POLICIES = ("stretch", "crop", "pad")
-SIZES = [(32, 32), (33, 31), (20, 20), (1, 7), (7, 1), (200, 151), (101, 300), (64, 32), (5, 16)]
+SIZES = [(32, 32), (33, 31), (20, 20), (1, 7), (7, 1), (200, 151), (101, 300), (64, 5), (5, 64), (5, 16)]
 
 SQUARES = """
 async ([encoded, width, specs]) => {

@@ -8,7 +8,7 @@
  */
 export async function decode(file) {
   try {
-    return await createImageBitmap(file, { imageOrientation: "from-image" });
+    return await createImageBitmap(file);
   } catch {
     const name = file.name || "What was pasted";
     throw new Error(
