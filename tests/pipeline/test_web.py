@@ -175,9 +175,10 @@ def test_all_can_be_done_with_the_keyboard_and_is_named(page):
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_nothing_is_wider_than_the_window(page, photo, width):
+def test_nothing_is_wider_than_the_window(page, photo, repository, width):
     page.set_viewport_size({"width": width, "height": 800})
     choose(page, photo)
+    page.screenshot(path=repository / "artifacts" / "screenshots" / f"web-{width}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
