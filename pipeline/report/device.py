@@ -1,12 +1,12 @@
 """``benchmark.json``, from this machine or from a device."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipeline.errors import ReportError
-from pipeline.report.files import Entry, Share, read
+from pipeline.report.files import Entry, Positive, Share, Some, read
 
 FORMAT, VERSION = "edgecnn-benchmark", 1
 
@@ -17,7 +17,7 @@ class Machine(Entry):
     name: str
     cpu: str
     machine: str
-    cores: int
+    cores: Some
     governor: str | None = None
     os: str = ""
     python: str = ""
@@ -59,19 +59,19 @@ class Missing(Entry):
 class Latency(Entry):
     """Of one image, in microseconds."""
 
-    p50: float
-    p90: float
-    p99: float
-    worst: float
-    runs: int
+    p50: Positive
+    p90: Positive
+    p99: Positive
+    worst: Positive
+    runs: Some
 
 
 class Ratio(Entry):
     """With its 95 % interval."""
 
-    value: float
-    low: float
-    high: float
+    value: Positive
+    low: Positive
+    high: Positive
 
 
 class Contender(Entry):
@@ -80,21 +80,21 @@ class Contender(Entry):
     backend: str
     engine: str
     artifact: str
-    threads: int
+    threads: Some
     missing: Missing | None = None
-    bytes: int | None = None
+    bytes: Some | None = None
     sha256: str | None = None
     latency_us: Latency | None = None
     ratio_to_best: Ratio | None = None
     ratio_to_keras: Ratio | None = None
-    images_per_s: dict[str, float] = Field(default_factory=dict)
-    load_ms: float | None = None
-    first_result_ms: float | None = None
-    cold_start_ms: float | None = None
-    peak_memory_bytes: int | None = None
+    images_per_s: dict[Annotated[str, Field(pattern=r"^\d{1,6}$")], Positive] = Field(default_factory=dict)
+    load_ms: Positive | None = None
+    first_result_ms: Positive | None = None
+    cold_start_ms: Positive | None = None
+    peak_memory_bytes: Some | None = None
     accuracy: Share | None = None
     agreement: Share | None = None
-    accuracy_images: int | None = None
+    accuracy_images: Some | None = None
     accuracy_on: str | None = None
 
     @property
@@ -106,9 +106,9 @@ class Contender(Entry):
 class Photo(Entry):
     """An image file."""
 
-    width: int
-    height: int
-    bytes: int
+    width: Some
+    height: Some
+    bytes: Some
     format: str
 
 
@@ -117,13 +117,13 @@ class EndToEnd(Entry):
 
     artifact: str
     backend: str
-    threads: int = 1
+    threads: Some = 1
     photo: Photo
-    read_us: float
-    decode_us: float
-    resize_us: float
-    inference_us: float
-    total_us: float
+    read_us: Annotated[float, Field(ge=0)]
+    decode_us: Annotated[float, Field(ge=0)]
+    resize_us: Annotated[float, Field(ge=0)]
+    inference_us: Annotated[float, Field(ge=0)]
+    total_us: Positive
 
 
 class _Heading(Entry):

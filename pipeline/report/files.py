@@ -1,14 +1,17 @@
 """The JSON files that a report is made from, as typed values: what is not as it should be is one clear line."""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import ReportError
 
-Share = float
-"""0 to 1."""
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, le=1e15)]
+Decibels = Annotated[float, Field(ge=-1000, le=1000)]
+Count = Annotated[int, Field(ge=0)]
+Some = Annotated[int, Field(gt=0)]
 
 
 class Entry(BaseModel):
@@ -20,14 +23,14 @@ class Entry(BaseModel):
 class FileEntry(Entry):
     """A file of the export folder."""
 
-    bytes: int
+    bytes: Some
     sha256: str
 
 
 class ImageSet(Entry):
     """Images that export used."""
 
-    images: int
+    images: Count
     digest: str
 
 
@@ -46,7 +49,7 @@ class Candidate(Entry):
     lost_points: float
     p_value: float
     agreement: Share
-    latency_ratio: float | None
+    latency_ratio: Positive | None
     breaches: tuple[str, ...]
 
 
@@ -64,8 +67,8 @@ class Manifest(Entry):
     files: dict[str, FileEntry]
     class_names: tuple[str, ...]
     side: int
-    scale: tuple[float, ...]
-    offset: tuple[float, ...]
+    scale: tuple[float, float, float]
+    offset: tuple[float, float, float]
     temperature: float
     calibration: ImageSet
     validation: ValidationSet
@@ -79,16 +82,22 @@ class Calibration(Entry):
     """The bins of a reliability diagram."""
 
     expected_error: float
-    counts: tuple[int, ...]
+    counts: tuple[Count, ...]
     confidence: tuple[Share, ...]
     accuracy: tuple[Share, ...]
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> "Calibration":
+        if not len(self.counts) == len(self.confidence) == len(self.accuracy):
+            raise ValueError("counts, confidence and accuracy are not of one length")
+        return self
 
 
 class Scores(Entry):
     """What probabilities on the test images come to; rows of the matrix are what the images show."""
 
     accuracy: Share
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: tuple[tuple[Count, ...], ...]
     calibration: Calibration | None
 
 
@@ -106,8 +115,8 @@ class Measured(Scores):
 
     bytes: int
     sha256: str
-    max_difference: float
-    mean_difference: float
+    max_difference: Share
+    mean_difference: Share
     agreement: Share
     p_value: float
     accuracy_drop_points: float
@@ -124,12 +133,20 @@ class Unusable(Entry):
 class Verified(Entry):
     """``verify.json``."""
 
-    images: int
-    class_names: tuple[str, ...]
+    images: Some
+    class_names: tuple[str, ...] = Field(min_length=2)
     test_digest: str
     keras: Scores
     artifacts: dict[str, Measured | Unusable]
     passed: bool
+
+    @model_validator(mode="after")
+    def _check_matrices(self) -> "Verified":
+        count = len(self.class_names)
+        for name, scores in {"keras": self.keras, **self.measured}.items():
+            if [len(row) for row in scores.confusion] != [count] * count:
+                raise ValueError(f"{name}: its confusion matrix is not {count} by {count}")
+        return self
 
     @property
     def measured(self) -> dict[str, Measured]:
@@ -147,14 +164,14 @@ class Layer(Entry):
 class LayerDistance(Entry):
     """How close a file's layer is to it."""
 
-    snr_db: float
+    snr_db: Decibels
     cosine: float
 
 
 class Flip(Entry):
     """An image whose class is another in a file than in Keras."""
 
-    image: int
+    image: Count
     true_class: str
     keras_class: str
     keras_probability: Share
@@ -165,7 +182,7 @@ class Flip(Entry):
 class FileDrift(Entry):
     """Layers and flips of one file."""
 
-    threshold_db: float
+    threshold_db: Decibels
     first_past: str | None
     layers: dict[str, LayerDistance]
     flips: tuple[Flip, ...]
@@ -174,10 +191,10 @@ class FileDrift(Entry):
 class Drifted(Entry):
     """``drift.json``; ``pictures`` are PNG files in base64, by the image's index."""
 
-    images: int
-    layer_images: int
-    layers: tuple[Layer, ...]
-    artifacts: dict[str, FileDrift]
+    images: Some
+    layer_images: Some
+    layers: tuple[Layer, ...] = Field(min_length=1)
+    artifacts: dict[str, FileDrift] = Field(min_length=1)
     pictures: dict[str, str]
 
 

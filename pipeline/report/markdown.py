@@ -4,7 +4,7 @@ from pipeline.report import summary
 from pipeline.report.device import Contender
 from pipeline.report.files import Measured
 from pipeline.report.gather import Facts
-from pipeline.report.measured import conditions
+from pipeline.report.measured import conditions, throttling
 from pipeline.report.measured_tables import of_keras
 from pipeline.report.numbers import optional, percent, small
 
@@ -26,7 +26,8 @@ def markdown(facts: Facts) -> str:
             for row in device.contenders
             if row.missing
         ]
-        parts += [f"{_safe(name)}: {_safe(conditions(device))}", _table((*HEADER, *LATENCY), rows)]
+        about = f"{name}: {conditions(device)} {throttling(device)}"
+        parts += [_safe(about), _table((*HEADER, *LATENCY), rows)]
     return "\n\n".join(parts) + "\n"
 
 

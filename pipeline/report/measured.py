@@ -86,7 +86,8 @@ def _charts(
         found = data(device)
         if found is not None:
             chart = f"{name}-{number}"
-            charts.append(Chart(chart, title, picture(chart, f"{name} on {title}", draw, found), caption(device)))
+            svg = picture(chart, f"{name} on {title}", draw, found)
+            charts.append(Chart(chart, title, svg, caption(device), throttling(device)))
     return charts
 
 
@@ -110,6 +111,10 @@ def conditions(device: Device) -> str:
     parts.append(f"load {before.load_average:.1f} before, {after.load_average:.1f} after")
     if before.temperature_c is not None and after.temperature_c is not None:
         parts.append(f"{before.temperature_c:.0f} °C before, {after.temperature_c:.0f} °C after")
-    throttled = device.conditions.throttled
-    warning = f" THROTTLED ({listed(throttled)}): these times are too long." if throttled else ""
-    return f"{'; '.join(parts)}. {device.created[:10]}.{warning}"
+    return f"{'; '.join(parts)}. {device.created[:10]}."
+
+
+def throttling(device: Device) -> str:
+    """What held the processor back, where something did."""
+    held = device.conditions.throttled
+    return f"Throttled ({listed(held)}): these times are too long." if held else ""

@@ -33,7 +33,7 @@ def latencies(name: str, device: Device) -> Table:
         "of Keras's",
         *(f"{'images/s ' if n == batches[0] else ''}at {n}" for n in batches),
     )
-    return Table(header, rows, name)
+    return Table(header, rows, f"{name}, throttled" if device.conditions.throttled else name)
 
 
 def across(devices: dict[str, Device]) -> list[Table]:

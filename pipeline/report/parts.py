@@ -34,12 +34,14 @@ class Chart:
         title: what it shows.
         svg: the drawing.
         caption: what a reader must know to read it.
+        alert: why not to believe it.
     """
 
     name: str
     title: str
     svg: Markup
     caption: str = ""
+    alert: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,17 @@ BOUNDS = {
 
 def title(manifest: Manifest) -> str:
     """The model in a line."""
-    files = len([name for name in manifest.files if name.endswith((".onnx", ".tflite"))])
-    return f"{manifest.side}×{manifest.side} pixels, {len(manifest.class_names)} classes, {files} model files"
+    return (
+        f"{manifest.side}×{manifest.side} pixels, {len(manifest.class_names)} classes, {_files(len(_models(manifest)))}"
+    )
+
+
+def _models(manifest: Manifest) -> list[str]:
+    return [name for name in manifest.files if name.startswith("model_")]
+
+
+def _files(count: int) -> str:
+    return "1 model file" if count == 1 else f"{count} model files"
 
 
 def origin(facts: Facts) -> list[tuple[str, str]]:
@@ -102,7 +111,7 @@ def files(facts: Facts) -> Section:
         accuracy = percent(verified.keras.accuracy) if verified else NONE
         rows.append((artifacts.MODEL_KERAS, size(keras.bytes), "1.00", accuracy, "", "", "the reference"))
     known = verified.artifacts if verified else {}
-    for name in known or [name for name in manifest.files if name.endswith((".onnx", ".tflite"))]:
+    for name in known or _models(manifest):
         entry, row = manifest.files.get(name), known.get(name)
         share = f"{entry.bytes / keras.bytes:.2f}" if entry and keras else NONE
         head = (name, size(entry.bytes) if entry else NONE, share)

@@ -155,9 +155,10 @@ def test_devices_stand_side_by_side(folder, tmp_path):
     text = page(facts)
     for number in range(3):
         assert f'id="chart-latency-{number}"' in text
-    assert "THROTTLED (soft temperature limit now)" in text
-    assert text.count("THROTTLED") == 1
+    assert text.count("Throttled (soft temperature limit now): these times are too long.") == 4  # of Pi, each chart
+    assert "Pi, throttled" in text
     assert markdown(facts).count("| file | engine |") == 3
+    assert markdown(facts).count("Throttled") == 1
 
 
 def test_markdown_says_what_the_files_say(folder):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 WIDTH = 5.2
 """Inches: at 72 units an inch about as many as a telephone is wide, so that text keeps its size there."""
-LABEL, MARGIN = 1.82, 0.1
+LABEL, MARGIN = 2.0, 0.1
 """Inches left of the axes for names, and right of them."""
 INK, FAINT, LINE, PAPER = "#1c2128", "#6a737d", "#d5dae0", "#fefefe"
 BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, GREY = (
@@ -29,6 +29,7 @@ ENGINES = {
     "tensorflow": AMBER, "keras-compiled": INK,
 }  # fmt: skip
 """Others are grey, Keras without compilation among them."""
+FORMATS = {"onnx": BLUE, "tflite": ORANGE, "ncnn": PURPLE}
 DASHES = {"int8": "-", "fp32": (0, (5, 2)), "fp16": (0, (1, 1.5)), "dynamic": (0, (5, 1.5, 1, 1.5))}
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -115,12 +116,11 @@ def engine_colour(backend: str) -> str:
 def file_style(name: str) -> dict[str, Any]:
     """Colour and dashes of a model file: its format and its precision."""
     precision = next((precision for precision in DASHES if precision in name), "fp32")
-    colour = BLUE if name.endswith(".onnx") else ORANGE if name.endswith(".tflite") else GREY
-    return {"color": colour, "linestyle": DASHES[precision]}
+    return {"color": FORMATS.get(name.rpartition(".")[2], GREY), "linestyle": DASHES[precision]}
 
 
 def rows(
-    count: int, *, panels: int = 1, inch: float = 0.36, top: float = 0.06, bottom: float = 0.42
+    count: int, *, panels: int = 1, inch: float = 0.38, top: float = 0.06, bottom: float = 0.42
 ) -> tuple[Figure, list[Axes]]:
     """A figure of as many rows, the first on top, its names left of the axes."""
     height = top + bottom + inch * count
@@ -149,9 +149,9 @@ def rows(
 def name_row(axes: Axes, row: int, name: str, detail: str = "") -> None:
     """Write a row's name, and under it what tells it from its neighbours."""
     place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right"}
-    axes.text(-0.03, row, shorten(name), va="bottom" if detail else "center", fontsize=9, **place)
+    axes.text(-0.03, row, shorten(name), va="bottom" if detail else "center", fontsize=9.5, **place)
     if detail:
-        axes.text(-0.03, row + 0.03, shorten(detail, 32), va="top", fontsize=7.5, color=FAINT, **place)
+        axes.text(-0.03, row + 0.03, shorten(detail, 34), va="top", fontsize=8, color=FAINT, **place)
 
 
 def shorten(text: str, most: int = 23) -> str:
