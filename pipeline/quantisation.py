@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from benchmark.reading import read_benchmark, row_of
 from pipeline import artifacts
 from pipeline.errors import PipelineError
 from pipeline.manifest import read_manifest
 from pipeline.readme import replace_between
+from runtime.engines import DEFAULTS
 
 FIGURES = Path("docs/quantisation.json")
 DOCUMENT = Path("docs/quantisation.md")
@@ -30,16 +32,17 @@ def gather(folder: Path) -> dict[str, Any]:
     for name, command in NEEDED.items():
         if not (folder / name).is_file():
             raise PipelineError(f"{folder / name}: not there; run python -m pipeline {command} {folder} first")
-    verified, timed, graphs, drifted = (artifacts.read_json(folder / name) for name in NEEDED)
+    verified, _, graphs, drifted = (artifacts.read_json(folder / name) for name in NEEDED)
+    timed = read_benchmark(folder / artifacts.BENCHMARK)
     files = {
         name: {
             **{key: row[key] for key in ("bytes", "accuracy", "agreement", "mean_difference")},
-            "p50_us": timed["contenders"][name]["p50_us"],
+            "p50_us": row_of(timed, name, DEFAULTS[Path(name).suffix])["latency_us"]["p50"],
         }
         for name, row in verified["artifacts"].items()
     }
     return {
-        "machine": timed["machine"],
+        "machine": timed["device"],
         "test_images": verified["images"],
         "keras_accuracy": verified["keras_accuracy"],
         "files": files,

@@ -1,64 +1,109 @@
-"""JSON -> the Markdown table of the README. Loads no model."""
+"""JSON -> the Markdown tables of the README. Loads no model."""
 
 from pathlib import Path
+from typing import Any
 
+from benchmark.environment import throttled
+from benchmark.reading import read_benchmark, row_of
 from pipeline import artifacts
 from pipeline.errors import PipelineError
+from runtime.engines import DEFAULTS
 
-BEGIN, END = "<!-- artifacts: begin -->", "<!-- artifacts: end -->"
+KERAS = "keras-compiled"
 
 
-def markdown_table(folder: Path) -> str:
-    """Size, accuracy, parity and latency of each artifact, out of ``verify.json`` and ``benchmark.json``."""
-    verified = artifacts.read_json(folder / artifacts.VERIFY)
-    measured = artifacts.read_json(folder / artifacts.BENCHMARK)
-    contenders = measured["contenders"]
-    lines = [
-        "| file | engine | KiB | accuracy | same class as Keras | mean difference | latency p50 (µs) | of Keras's |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-        _row("Keras", contenders, verified["keras_accuracy"], "", ""),
+def tables(folder: Path) -> dict[str, str]:
+    """The tables by the names of their marks, out of ``verify.json`` and ``benchmark.json``.
+
+    Raises:
+        BenchmarkFormatError: the latter is not what bench writes.
+    """
+    report = read_benchmark(folder / artifacts.BENCHMARK)
+    return {
+        "artifacts": _artifacts(artifacts.read_json(folder / artifacts.VERIFY), report),
+        "backends": _backends(report),
+    }
+
+
+def _artifacts(verified: dict[str, Any], report: dict[str, Any]) -> str:
+    """Size, accuracy, parity and latency of each file on its default engine and one thread."""
+    keras = row_of(report, artifacts.MODEL_KERAS, KERAS)
+    rows = [
+        ["file", "engine", "KiB", "accuracy", "same class as Keras", "mean difference", "latency p50 (µs)"],
+        ["---", "---", *["---:"] * 5],
+        ["Keras", keras["engine"], _kib(keras), f"{verified['keras_accuracy']:.2%}", "", "", _p50(keras)],
     ]
     for name, row in verified["artifacts"].items():
-        lines.append(
-            _row(f"`{name}`", contenders, row["accuracy"], f"{row['agreement']:.2%}", f"{row['mean_difference']:.1e}")
+        timed = row_of(report, name, DEFAULTS[Path(name).suffix])
+        parity = [f"{row['agreement']:.2%}", f"{row['mean_difference']:.1e}"]
+        rows.append([f"`{name}`", timed["engine"], _kib(timed), f"{row['accuracy']:.2%}", *parity, _p50(timed)])
+    return (
+        f"{_table(rows)}\n\nAccuracy and parity on {verified['images']:,} test images; latency of one image on one "
+        "thread. Differences are of probabilities (0-1)."
+    )
+
+
+def _backends(report: dict[str, Any]) -> str:
+    """Every engine on every file, the fastest first, and those that are missing."""
+    rows = [
+        ["file", "engine", "threads", "p50 (µs)", "p99 (µs)", "of Keras's", "images/s × 64", "cold start", "memory"],
+        ["---", "---", *["---:"] * 7],
+    ]
+    timed = [row for row in report["contenders"] if row["missing"] is None]
+    for row in sorted(timed, key=lambda row: float(row["latency_us"]["p50"])):
+        ratio = row["ratio_to_keras"]
+        rows.append(
+            [
+                f"`{row['artifact']}`",
+                row["engine"],
+                str(row["threads"]),
+                _p50(row),
+                f"{row['latency_us']['p99']:,.0f}",
+                f"{ratio['value']:.3f} ({ratio['low']:.3f}-{ratio['high']:.3f})" if ratio else "",
+                f"{row['images_per_s']['64']:,.0f}",
+                f"{row['cold_start_ms']:,.0f} ms",
+                f"{row['peak_memory_bytes'] / 2**20:,.0f} MiB",
+            ]
         )
-    machine = measured["machine"]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            (
-                f"Accuracy and parity on {verified['images']:,} test images; latency of one image on one thread of "
-                f"{machine['cpu']} ({machine['architecture']}), contenders interleaved, load average "
-                f"{measured['load_average']:.1f}. Differences are of probabilities (0-1)."
-            ),
-        ]
+    absent = [f"{row['engine']} on `{row['artifact']}`" for row in report["contenders"] if row["missing"]]
+    return "\n\n".join(
+        [_table(rows), *([f"Not measured: {', '.join(absent)}."] if absent else []), _conditions(report)]
     )
 
 
-def _row(name: str, contenders: dict[str, dict[str, float]], accuracy: float, agreement: str, difference: str) -> str:
-    contender = contenders[name.strip("`")]
-    ratio = contender["p50_us"] / contenders["Keras"]["p50_us"]
-    cells = (
-        name,
-        str(contender["engine"]),
-        f"{contender['bytes'] / 1024:.0f}",
-        f"{accuracy:.2%}",
-        agreement,
-        difference,
-        f"{contender['p50_us']:.0f}",
-        f"{ratio:.4f}",
+def _conditions(report: dict[str, Any]) -> str:
+    device, before, after = report["device"], report["conditions"]["before"], report["conditions"]["after"]
+    held_back = throttled(before, after)
+    return (
+        f"{device['name']} ({device['machine']}, {device['cores']} cores{', emulated' if device['emulated'] else ''}), "
+        f"load average {before['load_average']:.1f} before and {after['load_average']:.1f} after"
+        f"{', **throttled**: ' if held_back else ''}{', '.join(held_back)}; contenders are processes that take turns "
+        "in shuffled rounds. In brackets the 95 % interval of the ratio to the fastest way of calling Keras. A cold "
+        "start is from nothing to the first answer; memory is the peak of a process that does only that."
     )
-    return "| " + " | ".join(cells) + " |"
+
+
+def _kib(row: dict[str, Any]) -> str:
+    return f"{row['bytes'] / 1024:,.0f}"
+
+
+def _p50(row: dict[str, Any]) -> str:
+    return f"{row['latency_us']['p50']:,.0f}"
+
+
+def _table(rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def update_readme(readme: Path, folder: Path) -> None:
-    """Replace what stands between the two markers in ``readme`` by the table of ``folder``.
+    """Replace what stands between the marks in ``readme`` by the tables of ``folder``.
 
     Raises:
-        PipelineError: the markers are missing.
+        PipelineError: marks are missing.
+        BenchmarkFormatError: the benchmark is not what bench writes.
     """
-    replace_between(readme, BEGIN, END, markdown_table(folder))
+    for name, table in tables(folder).items():
+        replace_between(readme, f"<!-- {name}: begin -->", f"<!-- {name}: end -->", table)
 
 
 def replace_between(document: Path, begin: str, end: str, text: str) -> None:

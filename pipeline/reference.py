@@ -1,21 +1,19 @@
 """Ship a trained model as the reference: the few files in git that ``make export`` starts from."""
 
-import sys
 from pathlib import Path
 
+from benchmark.table import format_benchmark
 from pipeline import artifacts
-from pipeline.benchmark import benchmark, format_benchmark
+from pipeline.benchmark import SECONDS, benchmark
 from pipeline.data import samples
 from pipeline.export import export
 from pipeline.export.load import Source
 from pipeline.readme import update_readme
 from pipeline.verify import format_report, verify
 
-BENCHMARK_ROUNDS = 20
-
 
 def ship(train_folder: Path, out: Path) -> bool:
-    """Export, verify and time the trained model into ``out`` and print its table into ``README.md``.
+    """Export, verify and time the trained model into ``out`` and print its tables into ``README.md``.
 
     Returns:
         Whether every artifact passed; the README is left alone when one did not.
@@ -27,7 +25,6 @@ def ship(train_folder: Path, out: Path) -> bool:
     print(format_report(report))
     if not report["passed"]:
         return False
-    print("Timing …", file=sys.stderr)
-    print(format_benchmark(benchmark(out, BENCHMARK_ROUNDS)))
+    print(format_benchmark(benchmark(out, SECONDS)))
     update_readme(Path("README.md"), out)
     return True

@@ -58,15 +58,15 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
     try:
         with warnings_hidden():
             if isinstance(image, Image.Image):
-                return _to_square(image, _Plan.of(image, spec), spec)
+                return to_square(image, _Plan.of(image, spec), spec)
             if isinstance(image, np.ndarray):
                 array = _from_array(image)
-                return _to_square(array, _Plan.of(array, spec), spec)
+                return to_square(array, _Plan.of(array, spec), spec)
             if isinstance(image, str | os.PathLike):
                 with open_regular(image) as file:
-                    return _decode(file, spec)
+                    return to_square(*decoded(file, spec), spec)
             if isinstance(image, bytes) or hasattr(image, "read"):
-                return _decode(image, spec)
+                return to_square(*decoded(image, spec), spec)
         raise ImageError(
             f"cannot read an image from {type(image).__name__}: "
             "give a path, bytes, a binary file, a PIL image or a uint8 array"
@@ -119,15 +119,17 @@ class _Plan(NamedTuple):
         return _Plan((left / scale, top / scale, right / scale, bottom / scale), self.width, self.height)
 
 
-def _decode(source: bytes | BinaryIO, spec: ModelSpec) -> Pixels:
+def decoded(source: bytes | BinaryIO, spec: ModelSpec) -> tuple[Image.Image, _Plan]:
+    """The first half of ``load_square`` for encoded images, which benchmarks time by itself."""
     image = open_image(source)
     plan = _Plan.of(image, spec)
     scale = plan.scale(_DRAFT_GAP[spec.resize_filter]) if image.format == "JPEG" else 1
     decode(image, scale)
-    return _to_square(image, plan.reduced(scale) if scale > 1 else plan, spec)
+    return image, plan.reduced(scale) if scale > 1 else plan
 
 
-def _to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
+def to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
+    """Its second half: resized, in RGB and upright."""
     image.load()  # what lies behind the pixels of a caller's file may still change how they are meant
     info = image.info
     picture = resizable(image)

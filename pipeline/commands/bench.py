@@ -3,22 +3,33 @@
 import argparse
 from pathlib import Path
 
-from pipeline.commands import OK, Commands, photo_options
+from pipeline.commands import FAILED, OK, Commands, photo_options
 
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("bench", help="compare latency across backends")
+    parser = commands.add_parser("bench", help="compare latency, memory and accuracy across backends")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on (default: CIFAR-10's test images)")
-    parser.add_argument("--rounds", type=int, default=20, help="interleaved rounds (default: 20)")
+    parser.add_argument("--threads", type=int, nargs="+", metavar="N", help="of the engines (default: 1, 2, … cores)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of timed runs of each, at most (default: 2)")
+    parser.add_argument(
+        "--readme", type=Path, metavar="FILE", help="print the tables between the marks of this document"
+    )
     parser.set_defaults(tensorflow_threads=1, run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline.benchmark import benchmark, format_benchmark
+    from benchmark.table import format_benchmark
+    from pipeline.benchmark import benchmark
 
-    print(format_benchmark(benchmark(options.dir, options.rounds, photo_options.test_images(options, options.dir))))
-    print(f"Written: {options.dir}/benchmark.json")
-    return OK
+    test = photo_options.test_images(options, options.dir)
+    report = benchmark(options.dir, options.seconds, test, options.threads)
+    print(format_benchmark(report))
+    if options.readme:
+        from pipeline.readme import update_readme
+
+        update_readme(options.readme, options.dir)
+    print(f"Written: {options.dir}/benchmark.json{f' and the tables in {options.readme}' if options.readme else ''}")
+    return FAILED if any(row["missing"] and row["missing"]["failed"] for row in report["contenders"]) else OK

@@ -1,80 +1,63 @@
-"""``bench``: the latency of model files on one image, all taking turns."""
+"""``bench``: every engine that is here on every model file, side by side."""
 
 import argparse
 import json
-import time
-from dataclasses import asdict
+import sys
+from pathlib import Path
 
-import numpy as np
-
-from runtime.backends import Pixels
-from runtime.classifier import Classifier
-from runtime.commands import OK, add_json, add_model, positive
-from runtime.errors import ModelSpecError
-from runtime.timing import measure
+from runtime.commands import FAILED, OK, UNUSABLE, add_json, positive
+from runtime.errors import BackendUnavailableError
 
 EPILOG = """\
-One image a run, on the images that the first file carries, or noise; the files take turns, so that a slow moment of
-the machine hits all of them.
+Each engine on each file with 1, 2, … threads up to all cores, each in a process of its own; they take turns in shuffled
+rounds, so that a slow moment of the machine hits all of them. Single images and batches, start and memory, and a photo
+from file to label. Images are those that the files carry.
 
 exit status:
-  0 measured, 2 a file is unusable
+  0 measured, 1 some contender failed (its line says why), 2 a file is unusable or none could be measured
 
-example:
-  PROGRAM bench model_fp32.onnx model_int8.onnx"""
-
-ROUNDS = 20
+examples:
+  PROGRAM bench model_fp32.onnx model_int8.onnx --threads 1
+  PROGRAM bench models/ --out pi4.json"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    add_model(parser, several=True)
-    parser.add_argument("--seconds", type=positive, default=2, help="time for each file, about (default: 2)")
+    parser.add_argument("models", metavar="MODEL", nargs="+", help="model files, or folders of them")
+    parser.add_argument(
+        "--threads", type=positive, nargs="+", metavar="N", help="of the engines (default: 1, 2, … cores)"
+    )
+    parser.add_argument("--seconds", type=positive, default=2, help="of timed runs of each, at most (default: 2)")
+    parser.add_argument(
+        "--photo", type=Path, metavar="FILE", help="a photo to take to its label (default: a generated one)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there")
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and print, the fastest first."""
-    classifiers = {path: Classifier(path, options.threads, engine=options.engine) for path in options.model}
-    sides = {classifier.spec.side for classifier in classifiers.values()}
-    if len(sides) > 1:
-        raise ModelSpecError(
-            f"models of different sides ({sorted(sides)}) cannot share images: measure them one by one"
-        )
-    pixels, source = _images(next(iter(classifiers.values())))
-    slowest_s = max(_seconds(classifier, pixels[:1]) for classifier in classifiers.values())
-    runs = max(1, int(options.seconds / ROUNDS / slowest_s))
-    latencies = measure({path: model.predict for path, model in classifiers.items()}, pixels, ROUNDS, runs)
-    rows = [
-        {
-            "file": path,
-            "engine": classifiers[path].backend,
-            "bytes": classifiers[path].path.stat().st_size,
-            **asdict(latency),
-        }
-        for path, latency in sorted(latencies.items(), key=lambda item: item[1].p50_us)
-    ]
-    if options.json:
-        print(json.dumps({"threads": options.threads, "images": source, "files": rows}))
-        return OK
-    print(f"One image, {options.threads} thread(s), {source}, {runs * ROUNDS} runs each; microseconds:")
-    width = max(len(str(row["file"])) for row in rows)
-    print(f"{'file':<{width}}  {'engine':<14}{'KiB':>7}{'p50':>9}{'p90':>9}{'p99':>9}")
-    for row in rows:
-        figures = f"{row['bytes'] / 1024:>7.0f}{row['p50_us']:>9.1f}{row['p90_us']:>9.1f}{row['p99_us']:>9.1f}"
-        print(f"{row['file']:<{width}}  {row['engine']:<14}{figures}")
-    return OK
+    """Measure, write and print."""
+    try:
+        from benchmark.contenders import contenders, find_models, thread_counts
+        from benchmark.run import benchmark
+        from benchmark.table import format_benchmark
+    except ModuleNotFoundError as error:
+        raise BackendUnavailableError(
+            f"bench needs the package benchmark ({error}): copy that folder beside runtime/, or install the wheel"
+        ) from error
+    from runtime.files import write_json
+
+    taking_part = contenders(find_models(options.models), options.threads or thread_counts())
+    report = benchmark(taking_part, options.seconds, photo=options.photo, say=_say)
+    if options.out:
+        write_json(options.out, report)
+    print(json.dumps(report) if options.json else format_benchmark(report))
+    failures = [row["missing"] for row in report["contenders"] if row["missing"]]
+    if len(failures) == len(report["contenders"]):
+        return UNUSABLE
+    return FAILED if any(missing["failed"] for missing in failures) else OK
 
 
-def _images(classifier: Classifier) -> tuple[Pixels, str]:
-    golden = classifier.golden()
-    if golden is not None:
-        return golden.pixels, f"{len(golden.pixels)} carried images"
-    side = classifier.spec.side
-    return np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype(np.uint8), "noise"
-
-
-def _seconds(classifier: Classifier, pixels: Pixels) -> float:
-    start = time.perf_counter()
-    classifier.predict(pixels)
-    return max(time.perf_counter() - start, 1e-6)
+def _say(text: str) -> None:
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"{text} …", file=sys.stderr)

@@ -12,9 +12,12 @@ import numpy as np
 import onnx
 import pytest
 
+from benchmark.reading import read_benchmark
+from benchmark.table import format_benchmark
 from pipeline import artifacts
 from pipeline.artifacts import sha256
-from pipeline.benchmark import benchmark, format_benchmark
+from pipeline.backends import BACKENDS
+from pipeline.benchmark import benchmark
 from pipeline.benchmark_graph import STOCK_ONNX, STOCK_TFLITE, benchmark_graph, format_graph_benchmark
 from pipeline.data import samples
 from pipeline.data.dataset import split
@@ -23,11 +26,12 @@ from pipeline.export import export
 from pipeline.export.decisions import format_decisions
 from pipeline.export.load import Source
 from pipeline.export.recipe import METHODS
-from pipeline.readme import markdown_table
+from pipeline.readme import tables
 from pipeline.train import Settings, train
 from pipeline.verify import format_report, verify
 from runtime import Classifier
 from runtime.backends.seal import seal
+from runtime.engines import DEFAULTS
 from runtime.spec import SPEC_FILE, SPEC_KEY
 
 README = Path(__file__).parent.parent.parent / "README.md"
@@ -181,11 +185,22 @@ def test_batches_give_what_single_images_give(exported, test_images):
 
 
 @pytest.mark.slow
-def test_benchmark_times_every_contender(exported):
-    report = benchmark(exported, rounds=1)
-    assert set(report["contenders"]) == {"Keras", *artifacts.MODEL_FILES}
-    assert all(row["p50_us"] > 0 for row in report["contenders"].values())
-    assert "model_int8.onnx" in format_benchmark(report)
+def test_benchmark_measures_every_contender(exported, test_images):
+    report = benchmark(exported, 0.1, test_images, threads=(1,))
+    assert report == read_benchmark(exported / artifacts.BENCHMARK)
+    rows = {(row["artifact"], row["backend"]): row for row in report["contenders"]}
+    assert {(name, DEFAULTS[Path(name).suffix]) for name in artifacts.MODEL_FILES} <= set(rows)
+    assert {(artifacts.MODEL_KERAS, name) for name in BACKENDS} <= set(rows)
+    timed = [row for row in rows.values() if row["missing"] is None]
+    assert len([row for row in timed if row["backend"] in DEFAULTS.values()]) == 4
+    for row in timed:
+        assert row["accuracy"] > 0.15
+        assert row["agreement"] > 0.9
+        assert row["ratio_to_keras"]["low"] <= row["ratio_to_keras"]["value"] <= row["ratio_to_keras"]["high"]
+    fastest_keras = min((row for row in timed if "keras" in row["backend"]), key=lambda row: row["latency_us"]["p50"])
+    assert fastest_keras["accuracy_on"] == "test images"
+    assert {row["backend"] for row in report["end_to_end"]} >= set(DEFAULTS.values())
+    assert "of Keras" in format_benchmark(report)
 
 
 @pytest.mark.slow
@@ -200,7 +215,8 @@ def test_shipped_reference_holds_its_parity_and_its_accuracy(reference, test_ima
 
 
 def test_readme_shows_the_shipped_figures(reference):
-    assert markdown_table(reference) in README.read_text(encoding="utf-8")
+    page = README.read_text(encoding="utf-8")
+    assert all(table in page for table in tables(reference).values())
 
 
 def test_what_is_no_keras_model_is_refused(tmp_path):

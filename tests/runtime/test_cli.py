@@ -13,7 +13,6 @@ from PIL import Image
 
 import runtime
 from runtime.cli import COMMANDS
-from runtime.commands.bench import ROUNDS
 
 
 def call(*arguments, **options):
@@ -214,19 +213,6 @@ def test_verify_without_a_golden_set_is_status_2(without_golden):
     done = call("verify", without_golden)
     assert done.returncode == 2
     assert "carries no golden set" in done.stderr
-
-
-def test_bench_measures_every_file(reference, carrying, without_golden):
-    files = [carrying("model_int8.onnx"), reference / "model_fp32.onnx"]
-    report = json.loads(call("bench", *files, "--seconds", 1, "--json").stdout)
-    assert report["images"] == "8 carried images"
-    assert {row["file"] for row in report["files"]} == set(map(str, files))
-    for row in report["files"]:
-        assert 0 < row["p50_us"] <= row["p90_us"] <= row["p99_us"]
-        assert row["runs"] >= ROUNDS
-    table = call("bench", without_golden, "--seconds", 1).stdout
-    assert "noise" in table
-    assert len(table.splitlines()) == 3
 
 
 def test_only_one_engine_and_one_command_are_loaded(reference, photo):

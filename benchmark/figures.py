@@ -1,0 +1,58 @@
+"""What many timed runs say.
+
+Runs of one round share the machine's mood, so a round is what is drawn anew in the bootstrap (Efron, 1979), not a run;
+and as all contenders have the same rounds, a ratio is taken round by round, where a slow moment hits both sides.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2_000
+INTERVAL = (2.5, 97.5)
+Rounds = Sequence[Sequence[int]]
+"""Nanoseconds of the runs of every round."""
+
+
+def latency_us(rounds: Rounds) -> dict[str, float]:
+    """Percentiles of all runs in microseconds, and how far the rounds lie apart.
+
+    ``spread`` is the distance between the quartiles of the rounds' medians, as a share of ``p50``.
+    """
+    runs = np.concatenate([np.asarray(values, np.float64) for values in rounds]) / 1e3
+    p50, p90, p99 = np.percentile(runs, [50, 90, 99])
+    low, high = np.percentile(medians(rounds), [25, 75]) / 1e3
+    spread = float((high - low) / p50)
+    return {
+        "p50": float(p50),
+        "p90": float(p90),
+        "p99": float(p99),
+        "worst": float(runs.max()),
+        "spread": spread,
+        "runs": len(runs),
+    }
+
+
+def images_per_s(rounds: Rounds, batch: int) -> float:
+    """The median over rounds of the images that were answered in a second."""
+    return float(np.median([batch * 1e9 / np.mean(values) for values in rounds]))
+
+
+def medians(rounds: Rounds) -> NDArray[np.float64]:
+    """Of every round, in nanoseconds."""
+    return np.array([np.median(values) for values in rounds], np.float64)
+
+
+def ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0) -> dict[str, float]:
+    """How many times theirs ours takes: the median over rounds, with its bootstrap interval of 95 %.
+
+    Args:
+        ours: a median a round, float64 (R,).
+        theirs: the same of the same rounds.
+        seed: of the resampling.
+    """
+    ratios = ours / theirs
+    drawn = np.random.default_rng(seed).integers(0, len(ratios), (RESAMPLES, len(ratios)))
+    low, high = np.percentile(np.median(ratios[drawn], axis=1), INTERVAL)
+    return {"value": float(np.median(ratios)), "low": float(low), "high": float(high)}

@@ -1,0 +1,163 @@
+"""The measurement: starts, warm-up, rounds in which all contenders take turns, and the way from photo to label."""
+
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.contenders import Contender
+from benchmark.photo import PARTS, describe_photo, write_photo
+from benchmark.workers import Worker, WorkerError
+from runtime.backends import Pixels
+
+ROUNDS = 30
+BATCHES = (1, 8, 64)
+BATCH_ROUNDS = 10
+"""In how many rounds the larger batches have their turns."""
+MOST_RUNS = 1_000
+"""Of one turn; a fast contender's turn ends before its time is up."""
+STARTS = 3
+STARTS_S = 6.0
+"""A contender is started so often, or fewer times when it takes so long."""
+PHOTO_ROUNDS, PHOTO_RUNS = 10, 3
+STARTED = ("load_ms", "first_result_ms", "cold_start_ms", "peak_memory_bytes")
+
+
+@dataclass
+class Measured:
+    """What was seen of one contender.
+
+    Attributes:
+        contender: which.
+        reason: why there are no figures; ``None`` where there are.
+        starts: what each of its processes told of its start.
+        rounds: nanoseconds of the runs of every round, by batch.
+        answers: the class of each test image.
+        golden: how it answers the golden set that its file carries.
+        photo: nanoseconds of each part of the way from photo to label.
+    """
+
+    contender: Contender
+    reason: str | None = None
+    starts: list[dict[str, Any]] = field(default_factory=list)
+    rounds: dict[int, list[list[int]]] = field(default_factory=lambda: {batch: [] for batch in BATCHES})
+    answers: NDArray[np.int64] | None = None
+    golden: dict[str, Any] | None = None
+    photo: dict[str, list[int]] = field(default_factory=lambda: {part: [] for part in PARTS})
+    worker: Any = None
+    seconds: float = 0.0
+
+    def started(self) -> dict[str, float]:
+        """Medians over its starts."""
+        return {name: statistics.median_low(start[name] for start in self.starts) for name in STARTED}
+
+
+def measure(
+    contenders: Sequence[Contender],
+    seconds: float,
+    *,
+    images: Pixels | None = None,
+    photo: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[list[Measured], dict[str, Any]]:
+    """Measure all contenders; one that fails is told so and the others go on.
+
+    Args:
+        contenders: who takes part; those that are missing are handed through.
+        seconds: timed runs of single images of each contender take about so long, or ``MOST_RUNS`` a round.
+        images: uint8 (N, S, S, 3), to classify and to time on, in place of what the files carry.
+        photo: an image file, in place of a generated one.
+        say: told what is being done.
+
+    Returns:
+        What was seen of each in the same order, and what the photo is.
+
+    Raises:
+        ImageError: the photo is not an image that is read.
+    """
+    seen = [Measured(contender, contender.missing) for contender in contenders]
+    with tempfile.TemporaryDirectory() as folder:
+        if photo is None:
+            photo = Path(folder) / "photo.jpg"
+            write_photo(photo)
+        described = describe_photo(photo)
+        file = Path(folder) / "images.npy"
+        if images is not None:
+            np.save(file, images)
+        try:
+            for one in _going(seen):
+                say(f"starting {one.contender.backend} {one.contender.artifact.name} x{one.contender.threads}")
+                _attempt(_prepare, one, None if images is None else file)
+            say(f"timing {len(list(_going(seen)))} contenders in {ROUNDS} rounds")
+            _take_turns(seen, seconds / ROUNDS)
+            say("timing photo to label")
+            _photo_to_label(seen, str(photo))
+        finally:
+            for one in seen:
+                if one.worker:
+                    one.worker.close()
+    return seen, described
+
+
+def _going(seen: Iterable[Measured]) -> Iterator[Measured]:
+    return (one for one in seen if one.reason is None)
+
+
+def _attempt(step: Callable[..., None], one: Measured, *arguments: Any) -> None:
+    try:
+        step(one, *arguments)
+    except WorkerError as error:
+        one.reason = str(error)
+
+
+def _prepare(one: Measured, file: Path | None) -> None:
+    begin = time.monotonic()
+    while not one.starts or (len(one.starts) < STARTS and time.monotonic() - begin < STARTS_S):
+        if one.worker:
+            one.worker.close()
+        one.worker = Worker(one.contender.command, one.contender.install)
+        one.starts.append(one.worker.told)
+    if file:
+        one.worker.ask("use", path=str(file))
+        one.answers = np.array(one.worker.ask("answers", path=str(file)))
+    one.golden = one.worker.ask("golden")
+    one.seconds = one.worker.ask("warm_up")
+
+
+def _take_turns(seen: Sequence[Measured], turn_s: float) -> None:
+    shuffler = random.Random(0)  # noqa: S311 - an order, no secret
+    for number in range(ROUNDS):
+        turns = [(one, batch) for one in seen for batch in BATCHES if batch == 1 or number < BATCH_ROUNDS]
+        shuffler.shuffle(turns)
+        for one, batch in turns:
+            if one.reason is None:
+                _attempt(_turn, one, batch, turn_s)
+
+
+def _turn(one: Measured, batch: int, turn_s: float) -> None:
+    runs = min(MOST_RUNS, max(1, int(turn_s / one.seconds / batch)))
+    one.rounds[batch].append(one.worker.ask("time", batch=batch, runs=runs))
+
+
+def _photo_to_label(seen: Sequence[Measured], photo: str) -> None:
+    """Threads of the engine change only its own part, so those with one stand for the others."""
+    fewest = min((one.contender.threads for one in _going(seen)), default=1)
+    able = [one for one in seen if one.contender.threads == fewest]
+    shuffler = random.Random(0)  # noqa: S311 - an order, no secret
+    for _ in range(PHOTO_ROUNDS):
+        shuffler.shuffle(able)
+        for one in _going(able):
+            _attempt(_photograph, one, photo)
+
+
+def _photograph(one: Measured, photo: str) -> None:
+    parts = one.worker.ask("photo", path=photo, runs=PHOTO_RUNS) or {}
+    for name, values in parts.items():
+        one.photo[name] += values

@@ -1,0 +1,65 @@
+"""From photo to label, part by part."""
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from runtime.classifier import Classifier
+from runtime.decode import open_image, open_regular
+from runtime.errors import ImageDecodeError
+from runtime.image import decoded, to_square
+from runtime.quiet import warnings_hidden
+
+WIDTH, HEIGHT = 1920, 1080
+PARTS = ("read", "decode", "resize", "inference", "total")
+
+
+def write_photo(path: Path) -> None:
+    """A JPEG with structure at every scale, as photos have it, so that its decoder has a photo's work to do."""
+    random, levels = np.random.default_rng(0), np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    for size in (4, 16, 64, 256, 1024):
+        noise = Image.fromarray(random.integers(0, 256, (size * HEIGHT // WIDTH, size, 3)).astype(np.uint8))
+        levels += np.asarray(noise.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), np.float32) / size**0.5
+    levels -= levels.min()
+    Image.fromarray((levels * (255 / levels.max())).astype(np.uint8)).save(path, "JPEG", quality=90)
+
+
+def describe_photo(path: Path) -> dict[str, Any]:
+    """Size and format.
+
+    Raises:
+        ImageError: it is not an image that is read.
+    """
+    try:
+        with open_regular(path) as file:
+            image = open_image(file)
+            return {"width": image.width, "height": image.height, "bytes": path.stat().st_size, "format": image.format}
+    except (OSError, ValueError) as error:
+        raise ImageDecodeError(f"{path}: not a photo that can be read ({error})") from error
+
+
+def split(classifier: Classifier, path: str, runs: int) -> dict[str, list[int]]:
+    """Nanoseconds of every part, and of ``classify`` as a whole, ``runs`` times in turn."""
+    clock, spec = time.perf_counter_ns, classifier.spec
+    nanoseconds: dict[str, list[int]] = {name: [] for name in PARTS}
+    for _ in range(runs):
+        marks = [clock()]
+        with open_regular(path) as file:
+            content = file.read()
+        marks.append(clock())
+        with warnings_hidden():
+            image, plan = decoded(io.BytesIO(content), spec)
+            marks.append(clock())
+            pixels = to_square(image, plan, spec)
+        marks.append(clock())
+        classifier.predict(pixels[np.newaxis])
+        marks.append(clock())
+        classifier.classify(path)
+        marks.append(clock())
+        for name, before, after in zip(PARTS, marks[:-1], marks[1:], strict=True):
+            nanoseconds[name].append(after - before)
+    return nanoseconds

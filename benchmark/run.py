@@ -1,0 +1,62 @@
+"""The benchmark as a whole: measured between two looks at the machine, and put into its document."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.contenders import Contender
+from benchmark.document import compose
+from benchmark.environment import conditions, describe_device, versions
+from benchmark.measuring import BATCHES, ROUNDS, measure
+from runtime.backends import Pixels
+
+
+def benchmark(  # noqa: PLR0913 - what a report says of itself
+    contenders: Sequence[Contender],
+    seconds: float,
+    *,
+    images: tuple[Pixels, Sequence[int]] | None = None,
+    photo: Path | None = None,
+    packages: Sequence[str] = (),
+    name: str | None = None,
+    revision: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measure and return what ``benchmark.json`` holds.
+
+    Args:
+        contenders: who takes part.
+        seconds: of timed runs of each, about.
+        images: uint8 (N, S, S, 3) and the class of each, to time and judge on; what the files carry without them.
+        photo: an image file, in place of a generated one.
+        packages: whose versions to note besides the engines'.
+        name: of the model.
+        revision: of the source in git.
+        say: told what is being done.
+
+    Raises:
+        ImageError: the photo is not an image that is read.
+    """
+    pixels, labels = images or (None, None)
+    before = conditions()
+    seen, described = measure(contenders, seconds, images=pixels, photo=photo, say=say)
+    sources = {one.starts[-1]["images"] for one in seen if one.reason is None}
+    settings = {
+        "rounds": ROUNDS,
+        "seconds": seconds,
+        "batches": BATCHES,
+        "images": None if pixels is None else len(pixels),
+        "image_source": " and ".join(sorted(sources)) if pixels is None else "test images",
+        "photo": "generated" if photo is None else photo.name,
+    }
+    return compose(
+        seen,
+        described,
+        labels=labels,
+        revision=revision,
+        name=name,
+        device=describe_device(),
+        conditions={"before": before, "after": conditions()},
+        versions=versions(*packages),
+        settings=settings,
+    )

@@ -1,0 +1,79 @@
+"""A contender's own process: ``python -m benchmark.worker ENGINE MODEL THREADS``.
+
+It loads one model, then does what the benchmark asks of it, a line of JSON a question and an answer.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from benchmark.photo import split
+from benchmark.subject import Subject
+from runtime.classifier import Classifier
+from runtime.commands.verify import replay
+from runtime.errors import EdgecnnError
+
+NOISE_IMAGES = 64
+
+
+class FileSubject(Subject):
+    """A model file, run by one of this package's engines."""
+
+    def __init__(self, path: str, engine: str, threads: int) -> None:
+        classifier = self._classifier = Classifier(path, threads, engine=engine)
+        spec, golden = classifier.spec, classifier.golden()
+        self._carries_golden = golden is not None
+        noise = np.random.default_rng(0).integers(0, 256, (NOISE_IMAGES, spec.side, spec.side, 3)).astype(np.uint8)
+        super().__init__(
+            classifier.predict,
+            golden.pixels if golden else noise,
+            images="golden set" if golden else "noise",
+            accuracy=spec.accuracy,
+            accuracy_images=spec.accuracy_images or None,
+        )
+
+    def golden(self) -> dict[str, Any] | None:
+        """As ``verify`` says it."""
+        return replay(self._classifier) if self._carries_golden else None
+
+    def photo(self, path: str, runs: int) -> dict[str, list[int]]:
+        """Read, decode, resize and run, and the whole of it."""
+        return split(self._classifier, path, runs)
+
+
+def serve(load: Callable[[], Subject]) -> NoReturn:
+    """Load, tell what that took, answer questions until there are no more."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # engines print what they like
+    try:
+        start = time.perf_counter()
+        subject = load()
+        loaded = time.perf_counter()
+        subject.first()
+        first = time.perf_counter()
+        told: Any = {
+            "load_ms": (loaded - start) * 1e3,
+            "first_result_ms": (first - start) * 1e3,
+            "peak_memory_bytes": subject.peak_memory_bytes(),
+            **subject.facts,
+        }
+        print(json.dumps(told), file=answers)
+        for line in sys.stdin:
+            call, arguments = json.loads(line)
+            print(json.dumps([getattr(subject, call)(**arguments)]), file=answers)
+    except EdgecnnError as error:
+        print(json.dumps({"error": str(error)}), file=answers)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this contender's row and no other's
+        print(json.dumps({"error": f"{type(error).__name__}: {str(error)[:300]}"}), file=answers)
+    answers.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    engine, model, threads = sys.argv[1:]
+    serve(lambda: FileSubject(model, engine, int(threads)))

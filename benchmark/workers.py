@@ -1,0 +1,89 @@
+"""The benchmark's side of a contender's process."""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from runtime.child import death, environment
+
+ANSWER_S = 300
+"""The longest that an answer may take."""
+
+
+class WorkerError(Exception):
+    """A contender is gone; the message is the reason that its row gives."""
+
+
+class Worker:
+    """One contender, started and ready.
+
+    Attributes:
+        told: what it says of its start: ``load_ms``, ``first_result_ms``, ``peak_memory_bytes``, ``images``, and
+            ``cold_start_ms`` from before the process began to its first answer.
+
+    Raises:
+        WorkerError: it did not get that far.
+    """
+
+    def __init__(self, command: Sequence[str], install: str = "") -> None:
+        self._install, self._late = install, False
+        start = time.perf_counter()
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter on our own code
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            env=environment(),
+        )
+        self._questions: Any = self._process.stdin
+        self._answers: Any = self._process.stdout
+        self.told: dict[str, Any] = self._answer()
+        self.told["cold_start_ms"] = (time.perf_counter() - start) * 1e3
+
+    def ask(self, call: str, **arguments: Any) -> Any:
+        """What a method of its ``Subject`` returns.
+
+        Raises:
+            WorkerError: it failed, died, or gave no answer within ``ANSWER_S``.
+        """
+        try:
+            print(json.dumps([call, arguments]), file=self._questions, flush=True)
+        except OSError:
+            raise WorkerError(self._end()) from None
+        return self._answer()[0]
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _answer(self) -> Any:
+        timer = threading.Timer(ANSWER_S, self._give_up)
+        timer.start()
+        try:
+            line = self._answers.readline()
+        finally:
+            timer.cancel()
+        if not line:
+            raise WorkerError(self._end())
+        answer = json.loads(line)
+        if isinstance(answer, dict) and "error" in answer:
+            self.close()
+            raise WorkerError(answer["error"])
+        return answer
+
+    def _give_up(self) -> None:
+        self._late = True
+        self._process.kill()
+
+    def _end(self) -> str:
+        self._process.communicate()
+        status = self._process.returncode
+        if self._late:
+            return f"no answer within {ANSWER_S} s"
+        return death(-status, self._install) if status < 0 else f"ended with status {status}"

@@ -1,0 +1,26 @@
+"""Keras as a notebook calls it: ``model(x)``."""
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.subject import Subject
+from pipeline import artifacts
+from pipeline.backends import DeskBackend
+from pipeline.quiet import load_tensorflow
+from runtime.backends import Pixels, Probabilities
+
+
+def _load(folder: Path, threads: int) -> Subject:
+    load_tensorflow(threads)
+    from pipeline.export.load import load_exported
+
+    reference = load_exported(folder)
+
+    def run(pixels: Pixels) -> Probabilities:
+        return np.asarray(reference.model(reference.scaling(pixels), training=False))
+
+    return Subject(run, np.zeros((1, reference.side, reference.side, 3), np.uint8), images="black")
+
+
+BACKEND = DeskBackend("Keras, model(x)", artifacts.MODEL_KERAS, _load)

@@ -1,0 +1,11 @@
+"""A contender's own process: ``python -m pipeline.backends.worker BACKEND FOLDER THREADS``."""
+
+import sys
+from pathlib import Path
+
+from benchmark.worker import serve
+from pipeline.backends import find
+
+if __name__ == "__main__":
+    backend, folder, threads = sys.argv[1:]
+    serve(lambda: find(backend).load(Path(folder), int(threads)))

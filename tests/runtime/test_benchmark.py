@@ -1,0 +1,260 @@
+"""The measurement: its statistics, its processes, and ``bench`` as a command."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from benchmark import measuring, workers
+from benchmark.contenders import Contender, contenders, find_models, thread_counts
+from benchmark.environment import throttled
+from benchmark.figures import images_per_s, latency_us, ratio
+from benchmark.measuring import ROUNDS, measure
+from benchmark.run import benchmark
+from benchmark.subject import Subject
+from benchmark.table import format_benchmark
+from benchmark.workers import Worker, WorkerError
+from runtime.engines import Engine
+from runtime.errors import ModelFileNotFoundError, ModelFormatError
+
+WORKER = """\
+import os, sys, time
+import numpy as np
+from benchmark.subject import Subject
+from benchmark.worker import serve
+
+class Odd(Subject):
+    def warm_up(self):
+        {warm_up}
+
+def run(pixels):
+    {run}
+    return np.full((len(pixels), 2), 0.5, np.float32)
+
+def load():
+    {load}
+    return Odd(run, np.zeros((4, 8, 8, 3), np.uint8), images="noise")
+
+serve(load)
+"""
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """A function: a contender whose process does something odd."""
+    (tmp_path / "odd.model").write_bytes(b"model")
+
+    def make(load="pass", run="pass", warm_up="return 0.001", backend="odd"):
+        path = tmp_path / f"{backend}.py"
+        path.write_text(WORKER.format(load=load, run=run, warm_up=warm_up))
+        command = (sys.executable, str(path))
+        return Contender(backend, "Odd Engine", tmp_path / "odd.model", 1, command, install="pip install odd")
+
+    return make
+
+
+def bench(*arguments, **environment):
+    command = [sys.executable, "-m", "runtime", "bench", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+
+
+def test_percentiles_and_spread_of_what_is_known():
+    figures = latency_us([[1_000, 2_000, 3_000], [4_000, 5_000, 6_000]])
+    assert figures == {"p50": 3.5, "p90": 5.5, "p99": 5.95, "worst": 6.0, "spread": pytest.approx(1.5 / 3.5), "runs": 6}
+    assert images_per_s([[1_000_000], [1_000_000, 3_000_000]], batch=8) == pytest.approx((8_000 + 4_000) / 2)
+
+
+def test_the_interval_covers_the_true_ratio_nineteen_times_in_twenty():
+    random, hits, times = np.random.default_rng(1), 0, 300
+    for number in range(times):
+        mood = random.lognormal(0, 0.5, ROUNDS)  # of the machine: it hits both sides of a round
+        ours, theirs = (mood * random.lognormal(0, 0.05, ROUNDS) for _ in range(2))
+        found = ratio(1.3 * ours, theirs, seed=number)
+        hits += found["low"] <= 1.3 <= found["high"]
+        assert found["low"] <= found["value"] <= found["high"]
+        assert found["high"] - found["low"] < 0.2  # although rounds lie apart by half
+    assert 0.90 <= hits / times <= 0.99
+
+
+def test_a_contender_is_as_fast_as_itself():
+    values = np.random.default_rng(2).lognormal(10, 1, ROUNDS)
+    assert ratio(values, values) == {"value": 1.0, "low": 1.0, "high": 1.0}
+    twins = np.random.default_rng(3).lognormal(10, 0.1, (2, ROUNDS))
+    found = ratio(*twins)
+    assert found["low"] <= 1 <= found["high"]
+
+
+def test_warm_up_ends_when_runs_take_as_long_as_before(monkeypatch):
+    blocks = iter([[9_000], [5_000], [4_900], [1]])
+    monkeypatch.setattr(Subject, "time", lambda *_: next(blocks))
+    assert Subject(len, np.zeros((1, 8, 8, 3), np.uint8)).warm_up() == 4.9e-6
+    assert next(blocks) == [1]
+
+
+def test_batches_are_made_of_the_images_in_turn():
+    seen = []
+    subject = Subject(seen.append, np.arange(3 * 4, dtype=np.uint8).reshape(3, 2, 2, 1))
+    assert len(subject.time(2, 3)) == 3
+    firsts = [[int(image[0, 0, 0]) // 4 for image in batch] for batch in seen]
+    assert firsts == [[0, 1]] * 4  # one more than is timed
+    seen.clear()
+    subject.time(64, 1)
+    assert [len(batch) for batch in seen] == [64, 64]
+
+
+def test_a_process_tells_its_own_memory_and_start(odd):
+    ballast = np.ones(100_000_000, np.uint8)
+    worker = Worker(odd(load="time.sleep(0.2)").command)
+    told = worker.told
+    worker.close()
+    assert 200 <= told["load_ms"] <= told["first_result_ms"] <= told["cold_start_ms"]
+    assert 10 * 2**20 < told["peak_memory_bytes"] < ballast.nbytes
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ({"load": "raise ValueError('no such weights')"}, "ValueError: no such weights"),
+        ({"load": "os.kill(os.getpid(), 4)"}, "illegal instruction.*pip install --force-reinstall odd"),
+        ({"load": "sys.exit(3)"}, "ended with status 3"),
+        ({"warm_up": "os.kill(os.getpid(), 9)"}, "want of memory"),
+    ],
+)
+def test_a_contender_that_fails_is_a_row_and_the_others_go_on(odd, trouble, reason):
+    report = benchmark([odd(**trouble, backend="bad"), odd(backend="good")], seconds=1)
+    bad, good = report["contenders"]
+    assert bad["missing"]["failed"] is True
+    assert "latency_us" not in bad
+    with pytest.raises(WorkerError, match=reason):
+        raise WorkerError(bad["missing"]["reason"])
+    assert good["missing"] is None
+    assert good["latency_us"]["runs"] >= ROUNDS
+    assert good["ratio_to_best"]["value"] == 1
+    assert f"odd.model  Odd Engine: FAILED: {bad['missing']['reason']}" in format_benchmark(report)
+
+
+def test_a_contender_that_never_answers_is_given_up(odd, monkeypatch):
+    monkeypatch.setattr(workers, "ANSWER_S", 1)
+    with pytest.raises(WorkerError, match="no answer within 1 s"):
+        Worker(odd(run="time.sleep(60)").command)
+
+
+def test_all_contenders_take_turns_in_shuffled_rounds(odd, monkeypatch):
+    turns = []
+    ask = Worker.ask
+
+    def listen(worker, call, **arguments):
+        if call == "time":
+            turns.append((id(worker), arguments["batch"]))
+        return ask(worker, call, **arguments)
+
+    monkeypatch.setattr(Worker, "ask", listen)
+    seen, _ = measure([odd(backend="one"), odd(backend="two")], seconds=1)
+    assert all(len(one.rounds[1]) == ROUNDS for one in seen)
+    assert all(len(one.rounds[64]) == measuring.BATCH_ROUNDS for one in seen)
+    singles = [worker for worker, batch in turns if batch == 1]
+    pairs = [tuple(singles[index : index + 2]) for index in range(0, len(singles), 2)]
+    assert {len(set(pair)) for pair in pairs} == {2}
+    assert len(set(pairs)) == 2
+
+
+def test_an_engine_that_is_not_installed_is_a_row_with_a_remedy(monkeypatch, reference):
+    absent = Engine("absent", "Absent Engine", (".onnx",), "absent is not installed", "pip install absent")
+    monkeypatch.setattr("benchmark.contenders.engines", lambda: [absent])
+    report = benchmark(contenders([reference / "model_int8.onnx"], (1, 2)), seconds=1)
+    (row,) = report["contenders"]
+    assert row["missing"] == {"reason": "absent is not installed", "install": "pip install absent", "failed": False}
+    assert "Absent Engine: absent is not installed: pip install absent" in format_benchmark(report)
+
+
+def test_threads_double_up_to_all_cores(monkeypatch):
+    for cores, counts in {1: (1,), 2: (1, 2), 4: (1, 2, 4), 6: (1, 2, 4, 6)}.items():
+        monkeypatch.setattr("benchmark.contenders.processors", lambda cores=cores: cores)
+        assert thread_counts() == counts
+
+
+def test_files_are_found_in_folders(reference, tmp_path):
+    assert reference / "model_int8.onnx" in find_models([reference])
+    assert find_models([reference / "model.keras"]) == [reference / "model.keras"]
+    with pytest.raises(ModelFormatError, match="no engine reads"):
+        contenders([reference / "model.keras"], (1,))
+    for name in (tmp_path, tmp_path / "none.onnx"):
+        with pytest.raises(ModelFileNotFoundError, match=r"expected .*\.onnx"):
+            find_models([name])
+
+
+def test_a_run_that_was_throttled_says_so():
+    cool, hot = {"throttled": ["throttled since boot"]}, {"throttled": ["throttled since boot", "throttled now"]}
+    assert throttled(cool, cool) == []
+    assert throttled(cool, hot) == ["throttled now"]
+    assert throttled({"throttled": None}, cool) == ["throttled since boot"]
+    assert throttled({"throttled": None}, {"throttled": None}) == []
+
+
+def test_bench_writes_what_it_prints(carrying, tmp_path):
+    model = carrying("model_int8.onnx")
+    out = tmp_path / "device.json"
+    done = bench(model, "--threads", 1, "--seconds", 1, "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.read_text())
+    assert report == json.loads(done.stdout)
+    assert (report["format"], report["version"]) == ("edgecnn-benchmark", 1)
+    assert report["settings"]["image_source"] == "golden set"
+    assert {"load_average", "temperature_c", "throttled"} <= set(report["conditions"]["after"])
+    row = next(row for row in report["contenders"] if row["backend"] == "onnxruntime")
+    assert (row["artifact"], row["threads"], row["missing"], row["bytes"]) == (
+        model.name,
+        1,
+        None,
+        len(model.read_bytes()),
+    )
+    latency = row["latency_us"]
+    assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["worst"]
+    assert latency["runs"] >= 200
+    assert row["golden"]["passed"] is True
+    assert row["accuracy_images"] == 5_000
+    assert set(row["images_per_s"]) == {"1", "8", "64"}
+    assert row["ratio_to_keras"] is None
+    whole = next(row for row in report["end_to_end"] if row["backend"] == "onnxruntime")
+    assert all(whole[f"{part}_us"] > 0 for part in ("read", "decode", "resize", "inference", "total"))
+    text = format_benchmark(report)
+    assert f"{latency['p50']:.1f}" in text
+    assert "Photo to label in ms (1920x1080 JPEG)" in text
+
+
+def test_files_that_differ_from_when_they_were_built_are_told(carrying, tmp_path):
+    odd = carrying("model_int8.onnx", shift=0.01)
+    changed = tmp_path / "changed.onnx"
+    shutil.copy(odd, changed)
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": {changed.name: {"sha256": "0" * 64}}}))
+    done = bench(odd, changed, "--threads", 1, "--seconds", 1)
+    assert done.returncode == 1
+    assert "answers its golden set otherwise than when it was built, by 1.0e-02" in done.stdout
+    assert "FAILED: " in done.stdout
+    assert "changed since export" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.onnx"], "none.onnx: no model file there"),
+        ([os.devnull], "no model file there"),
+        ([__file__], "no engine reads files of this suffix"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(arguments, message):
+    done = bench(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_photo_that_is_none_is_one_line(reference):
+    done = bench(reference / "model_int8.onnx", "--photo", __file__)
+    assert done.returncode == 2
+    assert __file__ in done.stderr
+    assert len(done.stderr.splitlines()) == 1
