@@ -2,6 +2,7 @@
 
 import os
 import platform
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ CPU_FEATURES = {
 }
 """What the int8 kernels look for, by the kernel's name in /proc/cpuinfo."""
 
+HWCAPS = {"asimd": (16, 1), "asimddp": (16, 20), "i8mm": (26, 13)}
+"""Those of ARM in /proc/self/auxv, which each program gets: type of the entry (AT_HWCAP, AT_HWCAP2), bit."""
+
 CORES = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76"}
 """The cores of the Raspberry Pi 3, 4 and 5, which name themselves by a number alone."""
 
@@ -28,7 +32,8 @@ def examine_machine(root: Path) -> dict[str, Any]:
     cpuinfo = _read(root / "proc/cpuinfo")
     fields = dict(line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line)
     fields = {name.strip().lower(): value.strip() for name, value in fields.items()}
-    flags = f"{fields.get('flags', '')} {fields.get('features', '')}".split()
+    emulated = "qemu" in _own_program()
+    flags = _hwcaps() if emulated else f"{fields.get('flags', '')} {fields.get('features', '')}".split()
     memory = dict(line.split(":", 1) for line in _read(root / "proc/meminfo").splitlines() if ":" in line)
     mebibytes = {name: int(memory[name].split()[0]) // 1024 for name in ("MemTotal", "MemAvailable") if name in memory}
     release = dict(line.split("=", 1) for line in _read(root / "etc/os-release").splitlines() if "=" in line)
@@ -50,7 +55,7 @@ def examine_machine(root: Path) -> dict[str, Any]:
         "celsius": {name: int(value) / 1000 for name, value in celsius.items() if value.lstrip("-").isdecimal()},
         "governor": governor,
         "throttling": throttling(throttled) if throttled else None,
-        "emulated": "qemu" in _own_program() or None,
+        "emulated": emulated or None,
     }
     return {name: value for name, value in told.items() if value not in (None, "", {})}
 
@@ -63,6 +68,13 @@ def throttling(word: str) -> list[str]:
         return [f"unknown ({word[:20]!r})"]
     now = [f"{text} now" for bit, text in THROTTLED.items() if bits >> bit & 1]
     return now + [f"{text} since boot" for bit, text in THROTTLED.items() if bits >> (bit + 16) & 1]
+
+
+def _hwcaps() -> list[str]:
+    # QEMU shows the host's /proc/cpuinfo, but an auxiliary vector of the processor that it emulates.
+    content = Path("/proc/self/auxv").read_bytes()
+    vector = dict(struct.iter_unpack("@NN", content))
+    return [name for name, (entry, bit) in HWCAPS.items() if vector.get(entry, 0) >> bit & 1]
 
 
 def _own_program() -> str:

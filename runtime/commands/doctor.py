@@ -119,6 +119,8 @@ def _text(report: dict[str, Any]) -> str:
         machine["celsius"] = ", ".join(f"{name} {value:.1f}" for name, value in machine["celsius"].items())
     if "throttling" in machine:
         machine["throttling"] = ", ".join(machine["throttling"]) or "never"
+    if "emulated" in machine:
+        machine["emulated"] = "yes, by QEMU: the times are not those of a board"
     lines = [f"{name:<16}{value}" for name, value in {"edgecnn": report["edgecnn"], **machine}.items()]
     for name, result in {**report["packages"], **report["engines"], **report["models"]}.items():
         word = "works" if result["works"] else "absent" if "absent" in result else "FAILS"

@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -86,6 +87,16 @@ def test_the_death_of_a_probe_is_a_sentence(number, sentence):
 def test_a_missing_package_is_named_with_its_remedy():
     result = probe([sys.executable, "-c", "import no_such_engine"], "pip install no-such-engine")
     assert result == {"works": False, "says": "not installed: pip install no-such-engine"}
+
+
+def test_a_32_bit_system_is_told_that_only_a_64_bit_one_helps(pi, monkeypatch):
+    monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
+    monkeypatch.setattr(platform, "machine", lambda: "armv7l")
+    machine = examine_machine(pi)
+    assert (machine["architecture"], machine["python"]) == ("armv7l", f"{platform.python_version()}, 32-bit")
+    says = probe([sys.executable, "-c", "import no_such_engine"], "pip install no-such-engine")["says"]
+    assert says.startswith("not installed: pip install no-such-engine; this Python is 32-bit, for which no engine has")
+    assert says.endswith("use a 64-bit Raspberry Pi OS")
 
 
 def doctor(*arguments, **environment):
