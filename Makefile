@@ -8,7 +8,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench bench-graph bench-runtime bench-data report quantisation reference bundle web fuzz test test-fast docs lint wheel-test clean
+.PHONY: help env export train bench bench-graph bench-runtime bench-data report quantisation reference bundle web fuzz test test-fast docs lint wheel-test test-pi clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,10 @@ lint: $(READY) ## ruff and mypy
 
 wheel-test: ## build the wheel, install it alone in a new environment, run tests/runtime there
 	@PYTHON=$(PYTHON) sh .ci/wheel-test
+
+test-pi: $(READY) ## as root: install bundles on emulated Raspberry Pis 4 and 5 and try everything there; PI=cortex-a76 one
+	@sh tests/pi/need
+	@$(PY) -m pytest tests/pi/on_board.py -v -rPs --durations=0 --durations-min=1 $(if $(PI),-k "$(PI)")
 
 clean: ## delete the environment and everything built
 	rm -rf .venv $(BUILD) artifacts/train build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

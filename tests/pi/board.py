@@ -1,0 +1,73 @@
+"""A board that is emulated: a copy of the arm64 root, one processor, an ordinary user, no network."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pi.root import inside
+
+USER = 1000
+LIMIT_S = 900
+
+
+@dataclass(frozen=True)
+class Board:
+    """Where commands run as on a Raspberry Pi.
+
+    Attributes:
+        root: its root file system, a plain folder that may be read and written from here.
+        cpu: the processor by QEMU's name.
+    """
+
+    root: Path
+    cpu: str
+
+    @property
+    def home(self) -> Path:
+        """The folder in which commands begin."""
+        return self.root / "home" / "pi"
+
+    def command(self, script: str) -> list[str]:
+        """The command that runs a script in the home folder, as a user without rights."""
+        user = [f"--setuid={USER}", f"--setgid={USER}", "--wd=/home/pi"]
+        return [*inside(self.root), *user, "/bin/sh", "-euc", script]
+
+    def environment(self) -> dict[str, str]:
+        """What a login would give, and the processor."""
+        path = "/usr/local/bin:/usr/bin:/bin"
+        return {"QEMU_CPU": self.cpu, "PATH": path, "HOME": "/home/pi", "LANG": "C.UTF-8", "COLUMNS": "100"}
+
+    def run(self, script: str, *, status: int | None = 0) -> str:
+        """What a script prints on stdout and stderr together.
+
+        Args:
+            script: for sh.
+            status: the exit status to expect; None for any.
+        """
+        done = subprocess.run(
+            self.command(script),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
+            env=self.environment(),
+        )
+        assert status in {None, done.returncode}, f"status {done.returncode} of {script!r}:\n{done.stdout}"
+        return done.stdout
+
+    def take(self, source: Path, name: str | None = None) -> None:
+        """Copy a file or folder into the home folder, as the user's own."""
+        target = self.home / (name or source.name)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy(source, target)
+        self.own(target)
+
+    def own(self, target: Path) -> None:
+        """Give the user a file or folder that was written from here."""
+        for path in [target, *target.rglob("*")]:
+            shutil.chown(path, USER, USER)

@@ -1,0 +1,122 @@
+"""The boards, what the desk brings them, and the table of how far their answers lie from the desk's."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from pi import images, parity, root
+from pi.board import Board
+from pi.emulator import registered
+
+PROCESSORS = {"cortex-a72": "Raspberry Pi 4", "cortex-a76": "Raspberry Pi 5"}
+MODELS = ("model_fp32.onnx", "model_int8.onnx", "model_fp32.tflite", "model_int8.tflite")
+FIGURES = pytest.StashKey[list[dict[str, object]]]()
+PYTEST = ("iniconfig", "packaging", "pluggy", "pygments", "pytest")
+
+
+@pytest.fixture(scope="session")
+def arm64():
+    """The cached root file system, and a kernel that runs it."""
+    from pipeline.data.cifar10 import cache_dir
+
+    with registered():
+        yield root.build(cache_dir())
+
+
+@pytest.fixture(scope="session")
+def place():
+    """A folder for what is made here; it goes when all is done, and no mount is ever in it as seen from here."""
+    with tempfile.TemporaryDirectory(prefix="edgecnn-pi-") as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="session", params=PROCESSORS, ids=list(PROCESSORS))
+def processor(request):
+    """QEMU's name of it."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def board(processor, arm64, place, photos):
+    """A board as it comes from its first start, with photos in the home folder."""
+    root.copy(arm64, place / processor)
+    board = Board(place / processor, processor)
+    board.take(photos, "photos")
+    return board
+
+
+@pytest.fixture(scope="session")
+def bundles(place, reference):
+    """A function: the archive of a bundle of the shipped reference, built by the command that ``make bundle`` runs."""
+
+    def build(name, *arguments):
+        command = [sys.executable, "-m", "pipeline", "bundle", str(reference), "--name", name, "--out", str(place)]
+        subprocess.run([*command, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+        return next(place.glob(f"edgecnn-{name}-*.tar.gz"))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def first(bundles):
+    """The bundle with all four files of the reference."""
+    return bundles("first", "--artifacts", *MODELS)
+
+
+@pytest.fixture(scope="session")
+def second(bundles):
+    """An update: one file, and no wheels but the project's."""
+    return bundles("second", "--no-wheels")
+
+
+@pytest.fixture(scope="session")
+def third(bundles):
+    """Another one."""
+    return bundles("third", "--no-wheels", "--artifacts", "model_int8.onnx", "model_fp32.onnx")
+
+
+@pytest.fixture(scope="session")
+def desk_answers(place, reference):
+    """What the desk answers to the images; see predict.py."""
+    images.write(place / "images", reference)
+    return parity.predict(sys.executable, reference, place / "images", place / "desk.npz")
+
+
+@pytest.fixture(scope="session")
+def photos(place, desk_answers):  # noqa: ARG001 - it writes them
+    """Photos of many formats."""
+    return place / "images" / "photos"
+
+
+@pytest.fixture(scope="session")
+def packages_of_pytest(place):
+    """A folder for PYTHONPATH: pytest of the version that runs here, and what it needs, out of their wheels."""
+    names = [f"{name}=={metadata.version(name)}" for name in PYTEST]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    subprocess.run([*command, "--dest", str(place / "wheels"), *names], check=True)
+    for wheel in (place / "wheels").glob("*.whl"):
+        shutil.unpack_archive(wheel, place / "pytest", "zip")
+    return place / "pytest"
+
+
+@pytest.fixture(scope="session")
+def figures(request, repository):
+    """A list of rows that is written and printed when all is done."""
+    rows = request.config.stash[FIGURES] = []
+    yield rows
+    path = repository / "artifacts" / "build" / "pi.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Print the figures."""
+    if rows := config.stash.get(FIGURES, []):
+        terminalreporter.section("ARM against x86")
+        terminalreporter.write_line(parity.table(rows))

@@ -1,0 +1,229 @@
+"""A bundle on emulated boards, from its archive to its rollback: ``make test-pi``, as root.
+
+In the order of the file, first on one processor, then on the other; what one test installs the next ones use. Boards
+have no network, and commands run as an ordinary user.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pi import parity, root
+from pi.board import Board
+from pi.page import PAGE, blocks
+
+PREFIX = "edgecnn/current"
+EDGECNN, MODELS = f"{PREFIX}/bin/edgecnn", f"{PREFIX}/models"
+PAGE_PROCESSOR = "cortex-a76"
+DOT_PRODUCTS = {"cortex-a72": False, "cortex-a76": True}
+LEFT_OUT = {
+    "test_hostile": "bounds on seconds and on memory, which hold for a processor and not for its emulator",
+}
+"""Files of tests/runtime that are not run here, and why."""
+
+
+def test_the_board_has_no_network(board):
+    names = [line.split(":")[0].strip() for line in board.run("cat /proc/net/dev").splitlines()[2:]]
+    assert names == ["lo"]
+    connect = "import socket; socket.create_connection(('192.0.2.1', 80))"
+    assert "Network is unreachable" in board.run(f'python3 -c "{connect}"', status=1)
+
+
+def test_a_first_install(board, first):
+    assert "PASS model_int8.onnx" in install(board, first)
+
+
+def test_every_file_answers_as_it_did_where_it_was_built(board):
+    answers = board.run(f"{EDGECNN} verify {MODELS}/*.onnx {MODELS}/*.tflite").splitlines()
+    assert [answer.split()[0] for answer in answers] == ["PASS"] * 4
+
+
+def test_doctor_knows_the_processor_and_that_it_is_emulated(board):
+    report = json.loads(board.run(f"{EDGECNN} doctor {MODELS}/model_int8.onnx --json"))
+    machine = report["machine"]
+    assert report["well"] is True
+    assert (machine["architecture"], machine["emulated"]) == ("aarch64", True)
+    assert ("asimddp" in machine["features"]) is DOT_PRODUCTS[board.cpu]
+    assert "yes, by QEMU" in board.run(f"{EDGECNN} doctor")
+
+
+def test_bench_says_that_its_times_are_emulated(board):
+    report = json.loads(board.run(f"{EDGECNN} bench {MODELS}/model_int8.onnx --threads 1 --seconds 1 --json"))
+    assert report["device"]["emulated"] is True
+
+
+def test_the_same_probabilities_as_on_the_desk(board, place, reference, desk_answers, figures):
+    if not (board.home / "images").exists():
+        board.take(place / "images")
+    board.take(parity.SCRIPT)
+    board.run(f"edgecnn/current/bin/python predict.py {MODELS} images board.npz")
+    answers = parity.read(board.home / "board.npz")
+    assert answers.keys() == desk_answers.keys()
+    gate = json.loads((reference / "manifest.json").read_text())["gate"]
+    rows = [parity.compare(name, answers[name], desk_answers[name], gate) for name in answers]
+    figures += [{"processor": board.cpu} | row for row in rows]
+    assert all(row["within"] for row in rows), parity.table([{"processor": board.cpu} | row for row in rows])
+
+
+def test_labels_of_photos_are_those_of_the_desk(board, reference, photos):
+    from runtime import Classifier
+
+    answers = board.run(f"{EDGECNN} classify {MODELS}/model_fp32.onnx photos/ --json").splitlines()
+    labels = {answer["file"]: answer["label"] for answer in map(json.loads, answers)}
+    with Classifier(reference / "model_fp32.onnx") as classifier:
+        assert labels == {f"photos/{path.name}": classifier.classify(path).label for path in photos.iterdir()}
+
+
+def test_the_tests_of_the_runtime_pass(board, repository, packages_of_pytest):
+    tree = board.home / "tree"
+    for name in ("tests/runtime", "tests/fuzz", "docs", "artifacts/reference"):
+        shutil.copytree(repository / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("tests/conftest.py", "pyproject.toml"):
+        shutil.copy(repository / name, tree / name)
+    board.own(tree)
+    board.take(packages_of_pytest, "pytest")
+    left_out = " ".join(f"--ignore=tests/runtime/{name}.py" for name in LEFT_OUT)
+    python = f"PYTHONPATH=$HOME/pytest PYTHONDONTWRITEBYTECODE=1 $HOME/{PREFIX}/bin/python"
+    said = board.run(
+        f"cd tree && {python} -m pytest tests/runtime -q -p no:cacheprovider -rs --durations=10 {left_out}"
+    )
+    print(said, *(f"left out: {name}, {reason}" for name, reason in LEFT_OUT.items()), sep="\n")
+
+
+def test_a_second_install_changes_nothing(board, first):
+    before = board.run(f"ls -l {PREFIX} edgecnn/versions")
+    assert "was installed already" in install(board, first)
+    assert board.run(f"ls -l {PREFIX} edgecnn/versions") == before
+
+
+@pytest.mark.parametrize("name", ["models/model_int8.onnx", "install.sh"])
+def test_a_tampered_bundle_is_refused_and_the_file_named(board, first, name):
+    folder = first.name.removesuffix(".tar.gz")
+    said = board.run(f"tar -xzf {first.name} && echo >> {folder}/{name} && {folder}/install.sh", status=1)
+    assert f"{name}: FAILED" in said
+    said = board.run(f"{EDGECNN} verify-bundle {folder}", status=1)
+    assert f"changed: {name}" in said
+    board.run(f"rm -r {folder}")
+    assert label(board)
+
+
+def test_an_update_without_wheels_and_back_again(board, second):
+    before = current(board)
+    install(board, second)
+    assert "-second-" in current(board) or current(board).startswith("second-")
+    assert label(board)
+    board.run("edgecnn/current/install.sh --rollback")
+    assert current(board) == before
+    assert label(board)
+
+
+def test_an_install_killed_at_any_step_leaves_the_version_before(board, third):
+    before, steps = current(board), []
+    board.take(third)
+    folder = third.name.removesuffix(".tar.gz")
+    board.run(f"tar -xzf {third.name}")
+    while current(board) == before:
+        steps.append(killed_at(board, f"{folder}/install.sh", len(steps)))
+        if current(board) == before:
+            assert label(board), steps
+    print("killed at:", *steps, sep="\n  ")
+    assert len(steps) > 3
+    assert install(board, third)
+    assert label(board)
+
+
+def test_watch_names_what_comes_and_survives_what_is_half_written(board):
+    said = board.run(
+        f"""mkdir incoming
+        {EDGECNN} watch {MODELS}/model_int8.onnx incoming --out lines.jsonl &
+        head -c 5000 photos/hopper.jpg > incoming/late.jpg
+        cp photos/00-*.jpg incoming/ship.jpg
+        sleep 3
+        cat photos/hopper.jpg > incoming/late.jpg
+        for _ in $(seq 60); do grep -q late lines.jsonl && break; sleep 1; done
+        kill $!; wait $!; cat lines.jsonl"""
+    )
+    answers = {Path(answer["file"]).name: answer["label"] for answer in map(json.loads, said.splitlines())}
+    assert answers.keys() == {"late.jpg", "ship.jpg"}
+
+
+def test_the_commands_of_the_page_run(processor, arm64, place, repository, photos):
+    if processor != PAGE_PROCESSOR:
+        pytest.skip(f"the page is run on {PAGE_PROCESSOR} alone: its commands are those of the tests above")
+    page = Board(place / "page", processor)
+    root.copy(arm64, page.root)
+    stand_in_for_the_camera(page, photos / "hopper.jpg")
+    desk = a_desk(place / "desk", repository, page)
+    for block in blocks(PAGE.read_text(encoding="utf-8")):
+        if block.place == "pi":
+            print(f"$ {block.script}{page.run(block.script)}")
+        elif block.place == "desk":
+            desk(block.script)
+        else:
+            print(f"not run: {block.reason}\n{block.script}")
+
+
+def install(board, archive, *arguments):
+    """Unpack an archive in the home folder and run its install.sh; what it prints."""
+    if not (board.home / archive.name).exists():
+        board.take(archive)
+    folder = archive.name.removesuffix(".tar.gz")
+    return board.run(f"tar -xzf {archive.name} && {folder}/install.sh {' '.join(arguments)} && rm -r {folder}")
+
+
+def current(board):
+    """The name of the installed version."""
+    return (board.home / PREFIX).readlink().name
+
+
+def label(board):
+    """What the installed version says of a photo."""
+    return board.run(f"{EDGECNN} classify {MODELS}/model_int8.onnx photos/hopper.jpg --top 1")
+
+
+def killed_at(board, script, lines):
+    """Run a script and cut its power (SIGKILL to all of its processes) after so many lines; the last line."""
+    process = subprocess.Popen(board.command(script), stdout=subprocess.PIPE, text=True, env=board.environment())
+    last = ""
+    for _ in range(lines + 1):
+        last = process.stdout.readline() or last
+    process.kill()
+    process.communicate()
+    return last.strip()
+
+
+def stand_in_for_the_camera(board, photo):
+    """Programs of the camera's names that give a photo, or some frames of it."""
+    programs = {
+        "rpicam-still": 'for last; do :; done; cp /usr/local/share/photo.jpg "$last"',
+        "rpicam-vid": "cat /usr/local/share/photo.jpg /usr/local/share/photo.jpg /usr/local/share/photo.jpg",
+    }
+    shutil.copy(photo, board.root / "usr/local/share/photo.jpg")
+    for name, script in programs.items():
+        path = board.root / "usr/local/bin" / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+
+def a_desk(folder, repository, board):
+    """A function that runs a script in what looks like a clone of the repository; scp brings files to the board."""
+    folder.mkdir()
+    for entry in repository.iterdir():
+        if entry.name not in {".git", "build", "dist"}:
+            (folder / entry.name).symlink_to(entry)
+    scp = folder / "bin" / "scp"
+    scp.parent.mkdir()
+    scp.write_text(f'#!/bin/sh\nfor file; do case $file in pi@*) ;; *) cp "$file" {board.home} ;; esac; done\n')
+    scp.chmod(0o755)
+    build = "artifacts/build" if (repository / "artifacts/build/manifest.json").exists() else "artifacts/reference"
+    environment = os.environ | {"PATH": f"{scp.parent}:{os.environ['PATH']}", "MAKEFLAGS": f"BUILD={build}"}
+
+    def run(script):
+        subprocess.run(["/bin/sh", "-euc", script], cwd=folder, check=True, env=environment)
+        board.own(board.home)
+
+    return run

@@ -1,0 +1,49 @@
+"""How far the answers of a board lie from those of the desk, file by file."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+SCRIPT = Path(__file__).with_name("predict.py")
+FP32_LIMIT = 1e-5
+"""In any probability; int8 files are held to the gate of the manifest, as they are against Keras."""
+
+
+def predict(python, models: Path, images: Path, out: Path) -> dict[str, np.ndarray]:
+    """What the files answer here; see predict.py."""
+    subprocess.run([python, str(SCRIPT), str(models), str(images), str(out)], check=True)
+    return read(out)
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The answers by file, float32 (N, C)."""
+    with np.load(path) as answers:
+        return dict(answers)
+
+
+def compare(name: str, board: np.ndarray, desk: np.ndarray, gate: dict[str, float]) -> dict[str, object]:
+    """One row of the table; ``within`` says whether it is as near as it has to be."""
+    differences = np.abs(board - desk)
+    row = {
+        "file": name,
+        "images": len(desk),
+        "max_difference": float(differences.max()),
+        "mean_difference": float(differences.mean()),
+        "agreement": float((board.argmax(axis=1) == desk.argmax(axis=1)).mean()),
+    }
+    if "fp32" in name:
+        return row | {"within": row["max_difference"] <= FP32_LIMIT}
+    within = row["mean_difference"] <= gate["max_mean_difference"] and row["agreement"] >= gate["min_agreement"]
+    return row | {"within": within}
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """The rows as text."""
+    lines = [f"{'processor':<12}{'file':<20}{'images':>7}{'largest':>10}{'mean':>10}{'same class':>12}"]
+    lines += [
+        f"{row['processor']:<12}{row['file']:<20}{row['images']:>7}{row['max_difference']:>10.1e}"
+        f"{row['mean_difference']:>10.1e}{row['agreement']:>12.2%}"
+        for row in rows
+    ]
+    return "\n".join([*lines, "Differences are of probabilities (0-1)."])
