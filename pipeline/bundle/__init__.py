@@ -11,6 +11,7 @@ edgecnn-NAME-VERSION-MACHINE/
     model.sig              OpenSSF model-signing's signature of all the files above, where there is a key
 """
 
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Settings:
     sign_key: Path | None = None
 
     def __post_init__(self) -> None:
-        if not all(letter.isalnum() or letter in "._-" for letter in self.name) or not self.name.isascii():
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
             raise BundleBuildError(f"name {self.name!r}: expected letters, digits, '.', '_' and '-'")
 
 

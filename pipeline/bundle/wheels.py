@@ -138,13 +138,20 @@ def _closure(extras: list[str], target: Target) -> set[str]:
     waiting = [("edgecnn", extra) for extra in ("", *extras)]
     while waiting:
         name, extra = waiting.pop()
-        for text in metadata.requires(name) or ():
+        for text in _requires(name):
             requirement = Requirement(text)
             needed = canonicalize_name(requirement.name)
             if needed != "edgecnn" and needed not in found and target.wants(requirement.marker, extra):
                 found.add(needed)
                 waiting += [(needed, further) for further in ("", *requirement.extras)]
     return found
+
+
+def _requires(name: str) -> list[str]:
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError as error:
+        raise BundleBuildError(f"{name} is not installed here, so what it needs is not known: make env") from error
 
 
 def hash_line(wheel: Path) -> str:

@@ -1,0 +1,151 @@
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+from packaging.markers import Marker
+
+from pipeline import artifacts
+from pipeline.bundle import Settings, bundle
+from pipeline.bundle.archive import pack
+from pipeline.bundle.wheels import Target, fetch, lock
+from pipeline.cli import main
+from pipeline.errors import BundleBuildError
+from runtime.bundle import SIGNATURE, verify_bundle
+
+OPENSSL = shutil.which("openssl")
+PI = Target("3.11", "aarch64")
+
+
+@pytest.fixture(scope="module")
+def small(reference, tmp_path_factory):
+    """A bundle without wheels: the archive, and the folder that it unpacks to."""
+    out = tmp_path_factory.mktemp("small")
+    archive = bundle(reference, out, Settings("test", PI, wheels=False))
+    return archive, unpack(archive, out)
+
+
+def unpack(archive, folder):
+    with tarfile.open(archive) as content:
+        content.extractall(folder, filter="data")
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+def test_it_brings_what_the_board_needs(small, reference):
+    archive, folder = small
+    assert archive.name == "edgecnn-test-0.1.0-aarch64.tar.gz"
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        "SHA256SUMS", "bundle.json", "edgecnn-watch.service", "install.sh", "models/manifest.json",
+        "models/model_int8.onnx", "requirements.txt", "wheels/edgecnn-0.1.0-py3-none-any.whl",
+    }  # fmt: skip
+    assert (folder / "models/model_int8.onnx").read_bytes() == (reference / "model_int8.onnx").read_bytes()
+    assert (folder / "install.sh").stat().st_mode & 0o111
+    assert json.loads((folder / "bundle.json").read_text())["artifacts"] == ["model_int8.onnx"]
+    assert verify_bundle(folder) == len(files)
+    subprocess.run([shutil.which("sha256sum"), "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+
+
+def test_without_wheels_it_is_small(small):
+    assert small[0].stat().st_size < 1_000_000
+
+
+def test_its_requirements_are_pinned_by_hash_and_name_no_address(small):
+    text = (small[1] / "requirements.txt").read_text()
+    requirements = [line for line in text.replace("\\\n", " ").splitlines() if line]
+    assert all("==" in line and "--hash=sha256:" in line for line in requirements)
+    names = {line.split("==")[0] for line in requirements}
+    assert {"edgecnn", "numpy", "pillow", "onnxruntime"} <= names
+    assert not {"tensorflow", "ai-edge-litert", "pip"} & names
+    assert "://" not in text
+    wheel = (small[1] / "wheels/edgecnn-0.1.0-py3-none-any.whl").read_bytes()
+    assert hashlib.sha256(wheel).hexdigest() in requirements[0]
+
+
+def test_the_same_files_give_the_same_bytes(small, reference, tmp_path):
+    again = bundle(reference, tmp_path, Settings("test", PI, wheels=False))
+    assert again.read_bytes() == small[0].read_bytes()
+
+
+def test_the_archive_does_not_depend_on_order_owner_or_time(tmp_path):
+    archives = []
+    for names in (("b", "a.sh"), ("a.sh", "b")):
+        folder = tmp_path / names[0] / "folder"
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_text(name)
+            (folder / name).chmod(0o600)
+        archives.append(pack(folder))
+    assert archives[0] == archives[1]
+    (tmp_path / "archive.tar.gz").write_bytes(archives[0])
+    with tarfile.open(tmp_path / "archive.tar.gz") as archive:
+        members = archive.getmembers()
+    assert [member.name for member in members] == ["folder", "folder/a.sh", "folder/b"]
+    assert [member.mode for member in members] == [0o755, 0o755, 0o644]
+    assert {(member.uid, member.gid, member.uname, member.gname, member.mtime) for member in members} == {
+        (0, 0, "", "", 0)
+    }
+
+
+def test_the_signature_is_one_of_model_signing(reference, tmp_path):
+    from model_signing import verifying
+
+    key = tmp_path / "key.pem"
+    subprocess.run([OPENSSL, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
+    command = [OPENSSL, "ec", "-in", key, "-pubout", "-out", key.with_suffix(".pub")]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    arguments = ["bundle", str(reference), "--name", "signed", "--no-wheels", "--sign-key", str(key)]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    folder = unpack(tmp_path / "edgecnn-signed-0.1.0-aarch64.tar.gz", tmp_path)
+    assert verify_bundle(folder, key.with_suffix(".pub")) == 8
+    config = verifying.Config().use_elliptic_key_verifier(public_key=key.with_suffix(".pub"))
+    config.verify(folder, folder / SIGNATURE)
+
+
+@pytest.mark.parametrize("command", [["ecparam", "-name", "secp384r1", "-genkey"], ["genrsa", "2048"]])
+def test_a_key_of_another_kind_is_refused(reference, tmp_path, command):
+    key = subprocess.run([OPENSSL, *command], capture_output=True, check=True).stdout
+    (tmp_path / "key.pem").write_bytes(key)
+    with pytest.raises(BundleBuildError, match="P-256"):
+        bundle(reference, tmp_path, Settings("test", PI, wheels=False, sign_key=tmp_path / "key.pem"))
+
+
+def test_a_model_that_may_not_ship_is_refused(reference, tmp_path):
+    for name in (artifacts.INT8_ONNX, artifacts.MANIFEST):
+        (tmp_path / name).write_bytes((reference / name).read_bytes())
+    breach = {"artifacts": {artifacts.INT8_ONNX: {"breaches": ["accuracy"]}}}
+    (tmp_path / artifacts.VERIFY).write_text(json.dumps(breach))
+    with pytest.raises(BundleBuildError, match="differs from Keras"):
+        bundle(tmp_path, tmp_path, Settings("test", PI, wheels=False))
+    (tmp_path / artifacts.MANIFEST).unlink()
+    with pytest.raises(BundleBuildError, match="no manifest"):
+        bundle(tmp_path, tmp_path, Settings("test", PI, wheels=False))
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", "", "naïve"])
+def test_a_name_that_is_no_file_name_is_refused(name):
+    with pytest.raises(BundleBuildError, match="expected letters"):
+        Settings(name, PI)
+
+
+def test_markers_are_those_of_the_board():
+    trixie = Target("3.13", "aarch64")
+    assert not PI.wants(Marker("python_full_version >= '3.12'"))
+    assert trixie.wants(Marker("python_full_version >= '3.12' and platform_machine == 'aarch64'"))
+    assert not trixie.wants(Marker("sys_platform == 'win32' or platform_machine == 'x86_64'"))
+    assert PI.platforms[0] == "manylinux_2_36_aarch64"
+    assert trixie.platforms[0] == "manylinux_2_41_aarch64"
+    assert "ai-edge-litert==" in lock(["litert"], PI)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+def test_every_wheel_is_to_be_had_for_the_board(python, tmp_path):
+    target = Target(python, "aarch64")
+    fetch(lock(["litert"], target), target, tmp_path)
+    wheels = [path.name for path in tmp_path.glob("*.whl")]
+    for package in ("numpy", "pillow", "onnxruntime", "ai_edge_litert", "pip"):
+        assert any(name.startswith(f"{package}-") for name in wheels)
+    assert all(name.endswith(("aarch64.whl", "-any.whl")) for name in wheels)
