@@ -26,12 +26,13 @@ from pipeline.errors import BundleBuildError
 from runtime import Classifier, __version__
 from runtime.bundle import SUMS
 from runtime.commands.verify import replay
+from runtime.engines import DEFAULTS
 
 FORMAT, FORMAT_VERSION = "edgecnn-bundle", 1
 BUNDLE, REQUIREMENTS, MODELS, WHEELS = "bundle.json", "requirements.txt", "models", "wheels"
+ALWAYS_THERE = "onnxruntime"
+"""The engine of the bare install; each other one is an extra of the project by the same name."""
 SCRIPTS = ("install.sh", "edgecnn-watch.service")
-EXTRAS = {".onnx": (), ".tflite": ("litert",)}
-"""What of the project's extras runs a kind of file; ONNX Runtime is always there."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
     """
     for name in settings.artifacts:
         _require_fit(folder, name)
-    extras = sorted({*settings.engines, *(extra for name in settings.artifacts for extra in EXTRAS[Path(name).suffix])})
+    needed = {DEFAULTS[Path(name).suffix] for name in settings.artifacts}
+    extras = sorted({*settings.engines, *needed} - {ALWAYS_THERE})
     stem = f"edgecnn-{settings.name}-{__version__}-{settings.target.machine}"
     with tempfile.TemporaryDirectory() as temporary:
         stage = Path(temporary, stem)
@@ -102,8 +104,8 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
 
 
 def _require_fit(folder: Path, name: str) -> None:
-    if Path(name).suffix not in EXTRAS or Path(name).name != name:
-        raise BundleBuildError(f"{name}: expected the name of an .onnx or .tflite file in {folder}")
+    if Path(name).suffix not in DEFAULTS or Path(name).name != name:
+        raise BundleBuildError(f"{name}: expected the name of a file in {folder} that ends in {' or '.join(DEFAULTS)}")
     if not (folder / artifacts.MANIFEST).exists():
         raise BundleBuildError(
             f"{folder}: no {artifacts.MANIFEST}: expected a folder that python -m pipeline export wrote"
