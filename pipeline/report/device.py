@@ -1,14 +1,14 @@
 """``benchmark.json``, from this machine or from a device."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from benchmark.document import FORMAT, VERSION
+from benchmark.environment import throttled
 from pipeline.errors import ReportError
 from pipeline.report.files import Entry, Positive, Share, Some, read
-
-FORMAT, VERSION = "edgecnn-benchmark", 1
 
 
 class Machine(Entry):
@@ -42,8 +42,7 @@ class Conditions(Entry):
     @property
     def throttled(self) -> tuple[str, ...]:
         """What held the processor back: what does at the end, and what first happened on the way."""
-        earlier = self.before.throttled or ()
-        return tuple(flag for flag in self.after.throttled or () if flag.endswith(" now") or flag not in earlier)
+        return tuple(throttled(self.before.model_dump(), self.after.model_dump()))
 
 
 class Missing(Entry):
@@ -127,7 +126,7 @@ class EndToEnd(Entry):
 
 
 class _Heading(Entry):
-    format: Literal["edgecnn-benchmark"]
+    format: str
     version: int
 
 
@@ -155,6 +154,8 @@ def read_device(path: Path, remedy: str) -> Device:
         ReportError: not one, or of another version.
     """
     heading = read(path, _Heading, f"expected what bench writes; {remedy}")
+    if heading.format != FORMAT:
+        raise ReportError(f"{path}: expected what bench writes, {FORMAT!r} as its format; {remedy}")
     if heading.version != VERSION:
         raise ReportError(
             f"{path}: written in version {heading.version} of the format, this report reads {VERSION}; "

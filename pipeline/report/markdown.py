@@ -4,7 +4,7 @@ from pipeline.report import summary
 from pipeline.report.device import Contender
 from pipeline.report.files import Measured
 from pipeline.report.gather import Facts
-from pipeline.report.measured import conditions, throttling
+from pipeline.report.measured import conditions, doubts
 from pipeline.report.measured_tables import of_keras
 from pipeline.report.numbers import optional, percent, small
 
@@ -26,7 +26,7 @@ def markdown(facts: Facts) -> str:
             for row in device.contenders
             if row.missing
         ]
-        about = f"{name}: {conditions(device)} {throttling(device)}"
+        about = f"{name}: {conditions(device)} {doubts(device)}"
         parts += [_safe(about), _table((*HEADER, *LATENCY), rows)]
     return "\n\n".join(parts) + "\n"
 

@@ -58,7 +58,12 @@ def _stages(facts: Facts) -> Section:
     tables = [end_to_end(name, device) for name, device in facts.devices.items() if device.end_to_end]
     missing = [*_missing(facts), *(f"{name}: no photo was timed end to end." for name in _without(facts, charts))]
     return Section(
-        "end-to-end", "From photo to label", "Median times of one photo.", charts, tables=tables, missing=missing
+        "end-to-end",
+        "From photo to label",
+        "Medians. The number beside a bar is of the whole call, measured on its own.",
+        charts,
+        tables=tables,
+        missing=missing,
     )
 
 
@@ -87,7 +92,7 @@ def _charts(
         if found is not None:
             chart = f"{name}-{number}"
             svg = picture(chart, f"{name} on {title}", draw, found)
-            charts.append(Chart(chart, title, svg, caption(device), throttling(device)))
+            charts.append(Chart(chart, title, svg, caption(device), doubts(device)))
     return charts
 
 
@@ -114,7 +119,10 @@ def conditions(device: Device) -> str:
     return f"{'; '.join(parts)}. {device.created[:10]}."
 
 
-def throttling(device: Device) -> str:
-    """What held the processor back, where something did."""
-    held = device.conditions.throttled
-    return f"Throttled ({listed(held)}): these times are too long." if held else ""
+def doubts(device: Device) -> str:
+    """What held the processor back or kept it busy, where something did."""
+    held, load, cores = device.conditions.throttled, device.conditions.before.load_average, device.device.cores
+    said = [f"Throttled ({listed(held)}): these times are too long."] if held else []
+    if load > cores:
+        said.append(f"Other work kept the machine busy (load {load:.1f} on {cores} cores): believe ratios, not times.")
+    return " ".join(said)

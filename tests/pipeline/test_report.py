@@ -91,7 +91,7 @@ def test_without_a_manifest_there_is_no_report(tmp_path, capsys):
     ("change", "expected"),
     [
         ({"version": 2}, "written in version 2 of the format, this report reads 1"),
-        ({"format": "other"}, "format: Input should be 'edgecnn-benchmark'"),
+        ({"format": "other"}, "expected what bench writes, 'edgecnn-benchmark' as its format"),
         ({"contenders": 7}, "contenders: Input should be a valid"),
     ],
 )
@@ -149,7 +149,9 @@ def test_breaches_are_read_first(folder):
 def test_devices_stand_side_by_side(folder, tmp_path):
     hot = measured_folder.benchmark("Pi", 10, ["soft temperature limit now"])
     artifacts.write_json(tmp_path / "pi.json", hot)
-    artifacts.write_json(tmp_path / "second.json", measured_folder.benchmark("Pi", 11))
+    busy = measured_folder.benchmark("Pi", 11)
+    busy["conditions"]["before"]["load_average"] = 9.0
+    artifacts.write_json(tmp_path / "second.json", busy)
     facts = gather(folder, [tmp_path / "pi.json", tmp_path / "second.json"])
     assert list(facts.devices) == ["Desk", "Pi", "Pi (2)"]
     text = page(facts)
@@ -157,6 +159,7 @@ def test_devices_stand_side_by_side(folder, tmp_path):
         assert f'id="chart-latency-{number}"' in text
     assert text.count("Throttled (soft temperature limit now): these times are too long.") == 4  # of Pi, each chart
     assert "Pi, throttled" in text
+    assert text.count("(load 9.0 on 4 cores)") == 4
     assert markdown(facts).count("| file | engine |") == 3
     assert markdown(facts).count("Throttled") == 1
 
