@@ -42,6 +42,8 @@ class Measured:
         answers: the class of each test image.
         golden: how it answers the golden set that its file carries.
         photo: nanoseconds of each part of the way from photo to label.
+        worker: its process, while it is measured.
+        seconds: what a run on one image last took.
     """
 
     contender: Contender
@@ -143,7 +145,10 @@ def _take_turns(seen: Sequence[Measured], turn_s: float) -> None:
 
 def _turn(one: Measured, batch: int, turn_s: float) -> None:
     runs = min(MOST_RUNS, max(1, int(turn_s / one.seconds / batch)))
-    one.rounds[batch].append(one.worker.ask("time", batch=batch, runs=runs))
+    nanoseconds = one.worker.ask("time", batch=batch, runs=runs)
+    one.rounds[batch].append(nanoseconds)
+    if batch == 1:
+        one.seconds = statistics.median(nanoseconds) / 1e9  # warm-up may have met a slow moment
 
 
 def _photo_to_label(seen: Sequence[Measured], photo: str) -> None:
