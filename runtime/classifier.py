@@ -11,7 +11,8 @@ import numpy as np
 
 from runtime.backends import Pixels, Probabilities, load_backend
 from runtime.backends.fit import carried_spec, fit
-from runtime.errors import ImageError, ModelSpecError, PixelsError
+from runtime.choice import Choice, choose
+from runtime.errors import BackendUnavailableError, ImageError, ModelSpecError, PixelsError
 from runtime.image import ImageSource, load_square
 from runtime.spec import ModelSpec
 
@@ -40,8 +41,9 @@ class Classifier:
     """A model file, loaded and ready; may be used from several threads, pickled (by path) and in a ``with`` statement.
 
     Args:
-        model_path: an ``.onnx`` or ``.tflite`` file.
-        threads: processor threads of the engine, 1 or more.
+        model_path: an ``.onnx``, ``.tflite`` or ``.ncnn`` file, or a folder of them: what ``tune`` has chosen there,
+            or else ``model_int8.onnx``, or the only model file.
+        threads: processor threads of the engine, 1 or more; by default 1, or what ``tune`` has chosen.
         spec: for files of other exporters, which carry none: how to feed them. ``scale`` and ``offset`` are applied
             to the pixels here where the graph takes floats; NHWC and NCHW are told apart by the graph's own shape;
             answers that do not sum to 1 are taken for logits. Takes the place of a spec that the file carries.
@@ -60,14 +62,27 @@ class Classifier:
     def __init__(
         self,
         model_path: str | os.PathLike[str],
-        threads: int = 1,
+        threads: int | None = None,
         spec: ModelSpec | None = None,
         engine: str | None = None,
     ) -> None:
-        if threads < 1:
-            raise ValueError(f"threads must be 1 or more, got {threads}")
-        self.path, self.threads, self._given_spec = Path(model_path), threads, spec
-        model = load_backend(self.path, threads, spec_given=spec is not None, engine=engine)
+        if threads is not None:
+            _require_positive(threads=threads)
+        self._given_spec = spec
+        chosen = _choice(model_path)
+        self.path, self.threads = chosen.path, threads or chosen.threads
+        try:
+            model = load_backend(
+                self.path,
+                self.threads,
+                spec_given=spec is not None,
+                engine=engine or chosen.engine,
+                sha256=chosen.sha256,
+            )
+        except BackendUnavailableError as error:
+            if engine or not chosen.engine:
+                raise
+            raise BackendUnavailableError(f"{error}; or tune {self.path.parent} again, which asks for it") from error
         self.backend, self.inputs, self.outputs = model.engine, model.inputs, model.outputs
         self.spec = spec or carried_spec(model, self.path.name)
         self._run = fit(model, self.spec, self.path.name, foreign=spec is not None)
@@ -205,6 +220,11 @@ class Classifier:
         ranking = tuple(zip(names, probabilities[best].tolist(), strict=True))
         label, probability = ranking[0]
         return Prediction(label, probability, ranking, probability >= self.spec.abstain)
+
+
+def _choice(model_path: str | os.PathLike[str]) -> Choice:
+    path = Path(model_path)
+    return choose(path) if os.path.isdir(path) else Choice(path)  # noqa: PTH112 - pathlib raises on odd names
 
 
 def processors() -> int:

@@ -69,7 +69,9 @@ class Backend(Protocol):
         ...
 
 
-def load_backend(path: Path, threads: int, *, spec_given: bool, engine: str | None = None) -> Backend:
+def load_backend(
+    path: Path, threads: int, *, spec_given: bool, engine: str | None = None, sha256: str | None = None
+) -> Backend:
     """Read a model file once, check it and hand its bytes to its engine.
 
     Args:
@@ -77,12 +79,13 @@ def load_backend(path: Path, threads: int, *, spec_given: bool, engine: str | No
         threads: processor threads of the engine.
         spec_given: the caller says how to feed it, so it need not carry a spec.
         engine: name of the engine that is to run it; by its suffix if not given.
+        sha256: what it held when ``tune`` chose it, if it did.
 
     Raises:
         ModelFileNotFoundError: no readable file.
         ModelFormatError: not a model file of its suffix, or not one that the engine reads.
         ModelSpecError: it carries no spec, and none is given.
-        ModelDigestError: it is damaged, or a manifest beside it lists another content.
+        ModelDigestError: it is damaged, has changed since it was chosen, or a manifest beside it lists another content.
         BackendUnavailableError: the engine is unknown or not installed.
     """
     suffix = path.suffix.lower()
@@ -97,6 +100,8 @@ def load_backend(path: Path, threads: int, *, spec_given: bool, engine: str | No
         )
     content = _read(path)
     _check_digest(path, content)
+    if sha256 is not None and _sha256(content) != sha256:
+        raise ModelDigestError(f"{path}: changed since it was tuned: run python -m runtime tune {path.parent} again")
     if suffix in engines.DEFAULTS:
         check_seal(content, path.name, spec_given=spec_given)
     try:

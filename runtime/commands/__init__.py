@@ -15,9 +15,12 @@ def positive(text: str) -> int:
 def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     """The argument that most commands begin with, and the engine's threads."""
     parser.add_argument(
-        "model", metavar="MODEL", nargs="+" if several else None, help="a model file: .onnx, .tflite or .ncnn"
+        "model",
+        metavar="MODEL",
+        nargs="+" if several else None,
+        help="a model file: .onnx, .tflite or .ncnn; or a folder of them",
     )
-    parser.add_argument("--threads", type=positive, default=1, help="processor threads of the engine (default: 1)")
+    parser.add_argument("--threads", type=positive, help="processor threads of the engine (default: 1, or as tuned)")
     parser.add_argument("--engine", metavar="NAME", help="what runs it (default: by its suffix; doctor lists them)")
 
 

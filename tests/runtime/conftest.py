@@ -125,6 +125,9 @@ def carrying(reference, images, tmp_path):
             expected = np.clip(classifier.predict(pixels) + np.float32(shift), 0, 1)
         golden = GoldenSet(pixels, expected, tolerance).to_json()
         if path.suffix == ".onnx":
+            path.write_bytes(
+                path.read_bytes().replace(GOLDEN_KEY.encode(), b"edgecnn_absent")
+            )  # of two, engines differ
             with path.open("ab") as file:
                 file.write(metadata(GOLDEN_KEY, golden))
         else:

@@ -1,0 +1,179 @@
+"""Which model file, engine and number of threads are the fastest here, among those that compute what they should."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.classifier import Classifier, processors
+from runtime.commands.doctor import probe
+from runtime.engines import Engine, engines
+from runtime.errors import ModelFileNotFoundError, ModelSpecError
+from runtime.machine import CPU_FEATURES
+from runtime.timing import measure
+
+ROUNDS = 15
+MAX_RUNS = 300
+"""In one turn; more say nothing new of a small model."""
+TIE = 1.02
+"""A contender that in a tenth of the rounds took less than so many times the fastest's time ties with it."""
+FORMATS = {".onnx": "ONNX", ".tflite": "TFLite", ".ncnn": "NCNN"}
+
+
+class Contender(NamedTuple):
+    """A model file, the engine that runs it and its threads, loaded."""
+
+    classifier: Classifier
+    title: str
+
+    @property
+    def name(self) -> str:
+        """Its precision, format, engine and threads in words."""
+        classifier = self.classifier
+        kind = FORMATS.get(classifier.path.suffix.lower(), classifier.path.suffix.lstrip("."))
+        threads = f"{classifier.threads} thread" + "s" * (classifier.threads > 1)
+        return f"{classifier.spec.precision} {kind} on {self.title}, {threads}"
+
+
+class Timed(NamedTuple):
+    """A contender and the medians of its rounds, in microseconds, (R,)."""
+
+    contender: Contender
+    medians_us: NDArray[np.float64]
+
+    @property
+    def p50_us(self) -> float:
+        """The median of its rounds' medians."""
+        return float(np.median(self.medians_us))
+
+
+class Race(NamedTuple):
+    """Contenders that have taken turns, and the one that is to be chosen of them."""
+
+    timed: list[Timed]
+    best: Timed
+
+
+class Candidate(NamedTuple):
+    """A file and an engine that reads it, and what became of the file's golden set there."""
+
+    path: Path
+    engine: Engine
+    passed: bool
+    says: str
+
+
+def candidates(folder: Path, say: Callable[[str], None]) -> list[Candidate]:
+    """Replay each file's golden set on each engine that reads it, in a child process: an engine may die of it.
+
+    Raises:
+        ModelFileNotFoundError: there is no model file.
+    """
+    known = engines()
+    suffixes = {suffix for engine in known for suffix in engine.suffixes}
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file())
+    if not files:
+        raise ModelFileNotFoundError(f"{folder}: no model file there; expected {', '.join(sorted(suffixes))}")
+    found = []
+    for path in files:
+        for engine in known:
+            if path.suffix.lower() not in engine.suffixes:
+                continue
+            if engine.missing:
+                found.append(Candidate(path, engine, passed=False, says=f"{engine.missing}: {engine.install}"))
+                continue
+            say(f"{path.name} on {engine.title}")
+            command = [sys.executable, "-m", "runtime", "verify", str(path), "--engine", engine.name]
+            result = probe(command, engine.install)
+            found.append(Candidate(path, engine, passed=result["works"], says=result["says"]))
+    return found
+
+
+def thread_counts() -> tuple[int, ...]:
+    """1, 2, 4, … and all processors that this process may use."""
+    count = processors()
+    return (*(1 << power for power in range((count - 1).bit_length())), count)
+
+
+def race(passing: list[Candidate], seconds: float, say: Callable[[str], None]) -> list[Race]:
+    """Measure all with one thread, then all with two, and so on; the best so far takes part again, as the last.
+
+    So whoever is compared has taken turns, and only so many are ever loaded.
+    """
+    races: list[Race] = []
+    for threads in thread_counts():
+        say(f"{len(passing)} contenders, {threads} thread{'s' * (threads > 1)}")
+        taking_part = [
+            Contender(Classifier(each.path, threads, engine=each.engine.name), each.engine.title) for each in passing
+        ]
+        if races:
+            taking_part.append(races[-1].best.contender)
+        timed = _measured(taking_part, seconds)
+        races.append(Race(timed, select(timed)))
+    return races
+
+
+def _measured(contenders: list[Contender], seconds: float) -> list[Timed]:
+    pixels = _images(contenders)
+    predict = {str(index): contender.classifier.predict for index, contender in enumerate(contenders)}
+    slowest_us = max(latency.p50_us for latency in measure(predict, pixels, 1, 5).values())
+    runs = min(MAX_RUNS, max(1, int(seconds * 1e6 / ROUNDS / slowest_us)))
+    rounds = [measure(predict, pixels, 1, runs, seed) for seed in range(ROUNDS)]
+    return [
+        Timed(contender, np.array([latencies[str(index)].p50_us for latencies in rounds]))
+        for index, contender in enumerate(contenders)
+    ]
+
+
+def _images(contenders: list[Contender]) -> NDArray[np.uint8]:
+    specs = {(each.classifier.spec.side, each.classifier.spec.class_names) for each in contenders}
+    if len(specs) > 1:
+        names = ", ".join(sorted({each.classifier.path.name for each in contenders}))
+        raise ModelSpecError(f"{names} are not one model: their sides or classes differ: keep each model in a folder")
+    golden = contenders[0].classifier.golden()
+    assert golden is not None  # noqa: S101 - it has been replayed
+    return golden.pixels
+
+
+def select(timed: list[Timed]) -> Timed:
+    """The fastest; of those that tie with it the most accurate, then the smallest, then the one with fewest threads."""
+    fastest = min(timed, key=lambda each: each.p50_us)
+
+    def merit(each: Timed) -> tuple[float, int, int, float]:
+        classifier = each.contender.classifier
+        return -(classifier.spec.accuracy or 0.0), classifier.path.stat().st_size, classifier.threads, each.p50_us
+
+    return min((each for each in timed if ties(each, fastest)), key=merit)
+
+
+def ties(timed: Timed, fastest: Timed) -> bool:
+    """Whether the difference is within the noise of the rounds."""
+    return bool(np.percentile(timed.medians_us / fastest.medians_us, 10) < TIE)
+
+
+def reason(race: Race, features: list[str]) -> str:
+    """Why the best was chosen, in one sentence; ``features`` of the processor are named as in ``CPU_FEATURES``."""
+    winner = race.best.contender
+    others = [each for each in race.timed if each.contender is not winner]
+    precision = winner.classifier.spec.precision
+    unlike = [each for each in others if each.contender.classifier.spec.precision != precision]
+    dots = [name for name in features if "int8" in CPU_FEATURES[name]]
+    processor = (
+        f"this CPU has int8 dot products ({', '.join(dots)})" if dots else "this CPU has no dot-product instructions"
+    )
+    return f"{winner.name}: {_compared(race.best, unlike or others)}; {processor}"
+
+
+def _compared(winner: Timed, others: list[Timed]) -> str:
+    if not others:
+        return "the only one whose golden set passes"
+    other = min(others, key=lambda each: each.p50_us)
+    ours, theirs = winner.contender.classifier, other.contender.classifier
+    name = theirs.spec.precision if theirs.spec.precision != ours.spec.precision else other.contender.name
+    if not (ties(winner, other) and ties(other, winner)):
+        return f"{float(np.median(other.medians_us / winner.medians_us)):.2g} x as fast as {name}"
+    accurate = (ours.spec.accuracy or 0) > (theirs.spec.accuracy or 0)
+    return f"as fast as {name} within the noise, and {'more accurate' if accurate else 'no larger'}"

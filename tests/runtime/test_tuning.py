@@ -1,0 +1,205 @@
+"""``tune``, what it writes, and who goes by it."""
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from runtime import (
+    BackendUnavailableError,
+    Classifier,
+    ModelDigestError,
+    ModelFileNotFoundError,
+    ModelFormatError,
+)
+from runtime.tuning import Contender, Race, Timed, reason, select, thread_counts
+
+
+def call(*arguments):
+    command = [sys.executable, "-m", "runtime", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def folder(reference, tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("model_int8.onnx", "model_fp32.onnx"):
+        shutil.copy(reference / name, models)
+    return models
+
+
+@pytest.fixture
+def chosen(folder):
+    """A function: write a ``runtime.json`` that chooses the fp32 file, with other entries if wanted."""
+    import hashlib
+
+    digest = hashlib.sha256((folder / "model_fp32.onnx").read_bytes()).hexdigest()
+
+    def write(**changes):
+        entries = {"format": "edgecnn-runtime", "version": 1, "artifact": "model_fp32.onnx", "sha256": digest}
+        entries |= {"engine": "onnxruntime", "threads": 2} | changes
+        (folder / "runtime.json").write_text(json.dumps(entries))
+        return folder
+
+    return write
+
+
+def test_without_a_choice_the_default_or_the_only_model_is_taken(folder):
+    assert Classifier(folder).path == folder / "model_int8.onnx"
+    (folder / "model_int8.onnx").unlink()
+    classifier = Classifier(str(folder))
+    assert (classifier.path.name, classifier.threads, classifier.backend) == ("model_fp32.onnx", 1, "onnxruntime")
+    shutil.copy(folder / "model_fp32.onnx", folder / "other.onnx")
+    with pytest.raises(
+        ModelFileNotFoundError, match=r"which of model_fp32\.onnx, other\.onnx\? Name one, or let .*tune"
+    ):
+        Classifier(folder)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no model")
+    with pytest.raises(ModelFileNotFoundError, match=r"no \.onnx, \.tflite, \.ncnn files in it"):
+        Classifier(folder)
+
+
+def test_the_choice_of_a_folder_is_taken_and_can_be_overruled(chosen):
+    classifier = Classifier(chosen())
+    assert (classifier.path.name, classifier.threads, classifier.backend) == ("model_fp32.onnx", 2, "onnxruntime")
+    again = pickle.loads(pickle.dumps(classifier))  # noqa: S301 - our own
+    assert (again.path, again.threads) == (classifier.path.absolute(), 2)
+    assert Classifier(chosen(), threads=1).threads == 1
+    assert Classifier(chosen(engine="gone"), engine="onnxruntime").backend == "onnxruntime"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"format": "edgecnn-runtime", "version": 1}',
+        '{"format": "edgecnn-runtime", "version": 2, "artifact": "a", "engine": "b", "threads": 1, "sha256": ""}',
+        '{"format": "edgecnn-runtime", "version": 1, "artifact": "a", "engine": "b", "threads": 0, "sha256": ""}',
+        '{"format": "edgecnn-runtime", "version": 1, "artifact": "../a", "engine": "b", "threads": 1, "sha256": ""}',
+        '{"format": "edgecnn-runtime", "version": 1, "artifact": "a", "engine": 3, "threads": 1, "sha256": ""}',
+        '{"format": "other", "version": 1, "artifact": "a", "engine": "b", "threads": 1, "sha256": ""}',
+    ],
+)
+def test_a_choice_that_tune_did_not_write_is_refused(folder, text):
+    (folder / "runtime.json").write_text(text)
+    with pytest.raises(ModelFormatError, match=r"runtime\.json: not what tune of this version writes .*: run .* again"):
+        Classifier(folder)
+
+
+def test_a_choice_of_what_is_gone_or_changed_is_refused(chosen, monkeypatch):
+    with pytest.raises(
+        ModelFileNotFoundError, match=r"runtime\.json: names gone\.onnx, which is not there: run .*tune"
+    ):
+        Classifier(chosen(artifact="gone.onnx"))
+    with pytest.raises(ModelDigestError, match=r"model_fp32\.onnx: changed since it was tuned: run .*tune"):
+        Classifier(chosen(sha256="0" * 64))
+    with pytest.raises(BackendUnavailableError, match=r"no engine is called 'gone'.*; or tune .* again"):
+        Classifier(chosen(engine="gone"))
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackendUnavailableError, match=r"OpenVINO.*: pip install openvino; or tune .* again"):
+        Classifier(chosen(engine="openvino"))
+
+
+def timed(p50_us, precision="int8", accuracy=0.85, **others):
+    """A contender that took so long in every round, give or take half a percent."""
+    size, suffix, threads = others.get("size", 600), others.get("suffix", ".onnx"), others.get("threads", 1)
+    path = SimpleNamespace(suffix=suffix, stat=lambda: SimpleNamespace(st_size=size))
+    spec = SimpleNamespace(precision=precision, accuracy=accuracy)
+    classifier = SimpleNamespace(path=path, spec=spec, threads=threads)
+    return Timed(Contender(classifier, "Engine"), p50_us * np.random.default_rng(0).uniform(0.995, 1.005, 15))
+
+
+def test_the_fastest_is_chosen_and_ties_go_to_the_better():
+    slow, fast = timed(50), timed(40, accuracy=0.80)
+    assert select([slow, fast]) is fast
+    better = timed(40.2, accuracy=0.81)
+    assert select([slow, fast, better]) is better
+    smaller = timed(40.3, accuracy=0.81, size=500)
+    assert select([slow, fast, better, smaller]) is smaller
+    fewer = timed(40.1, accuracy=0.81, size=500, threads=2)
+    assert select([fewer, smaller]) is smaller
+    assert select([timed(40, accuracy=None), fast]) is fast
+
+
+def test_the_reason_is_a_sentence_of_what_was_measured():
+    int8, fp32, other = timed(40), timed(56, "fp32"), timed(50, suffix=".tflite", threads=2)
+    without = "this CPU has no dot-product instructions"
+    sentence = reason(Race([fp32, other, int8], int8), ["avx2"])
+    assert sentence == f"int8 ONNX on Engine, 1 thread: 1.4 x as fast as fp32; {without}"
+    sentence = reason(Race([int8, other], int8), ["asimd", "asimddp"])
+    assert sentence.startswith("int8 ONNX on Engine, 1 thread: 1.2 x as fast as int8 TFLite on Engine, 2 threads; ")
+    assert sentence.endswith("; this CPU has int8 dot products (asimddp)")
+    assert "the only one whose golden set passes; this" in reason(Race([int8], int8), [])
+    float_tie = timed(40.1, "fp32", accuracy=0.86)
+    assert "as fast as int8 within the noise, and more accurate;" in reason(Race([int8, float_tie], float_tie), [])
+    assert "as fast as fp32 within the noise, and no larger;" in reason(Race([int8, timed(40.1, "fp32")], int8), [])
+
+
+def test_threads_go_up_to_all_processors(monkeypatch):
+    for count, expected in ((1, (1,)), (2, (1, 2)), (4, (1, 2, 4)), (6, (1, 2, 4, 6))):
+        monkeypatch.setattr("runtime.tuning.processors", lambda count=count: count)
+        assert thread_counts() == expected
+
+
+@pytest.mark.slow
+def test_a_folder_is_tuned_and_then_run_as_chosen(folder, carrying, images):
+    shutil.move(carrying("model_int8.onnx", shift=0.1), folder / "other.onnx")
+    (folder / "cut.onnx").write_bytes((folder / "model_int8.onnx").read_bytes()[:-9])
+    done = call("tune", folder)
+    assert done.returncode == 0, done.stderr
+    document = json.loads((folder / "runtime.json").read_text())
+    *_, sentence, written = done.stdout.splitlines()
+    assert sentence == document["reason"]
+    assert written == f"Written: {folder / 'runtime.json'}"
+    assert "left out: other.onnx on ONNX Runtime: FAIL " in done.stderr
+    assert "left out: cut.onnx on ONNX Runtime: cut.onnx: damaged" in done.stderr
+    times = {(row["artifact"], row["engine"], row["threads"]): row["p50_us"] for row in document["tried"]}
+    assert {name for name, *_ in times} == {"model_int8.onnx", "model_fp32.onnx"}
+    assert {threads for *_, threads in times} == set(thread_counts())
+    mine = times[document["artifact"], document["engine"], document["threads"]]
+    assert mine <= 1.5 * min(times.values())
+    classifier = Classifier(folder)
+    assert (classifier.path.name, classifier.backend) == (document["artifact"], document["engine"])
+    assert classifier.threads == document["threads"]
+    assert classifier.predict(images[0]).shape == (25, 10)
+    assert call("inspect", folder).stdout.splitlines()[0].endswith(document["artifact"])
+
+
+def test_a_folder_in_which_nothing_passes_keeps_what_it_had(folder, carrying):
+    for path in folder.iterdir():
+        path.unlink()
+    shutil.move(carrying("model_int8.onnx", shift=0.1), folder / "other.onnx")
+    done = call("tune", folder)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1] == f"error: {folder}: no golden set passes; nothing is written"
+    assert [path.name for path in folder.iterdir()] == ["other.onnx"]
+
+
+def test_a_folder_without_models_is_refused(tmp_path):
+    done = call("tune", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path}: no model file there; expected ")
+    done = call("tune", tmp_path / "none")
+    assert done.returncode == 2
+    assert done.stderr == f"error: {tmp_path / 'none'}: not a folder; expected one with model files\n"
+
+
+def test_models_that_are_not_one_are_refused(folder, archived):
+    pytest.importorskip("ncnn", reason="NCNN is not installed")
+    from runtime.tuning import _images
+
+    classifiers = [Classifier(folder / "model_int8.onnx"), Classifier(archived(np.eye(4, 3)))]
+    with pytest.raises(ValueError, match="are not one model: their sides or classes differ"):
+        _images([Contender(classifier, "Engine") for classifier in classifiers])
