@@ -2,6 +2,10 @@
 
 import sys
 
-from pipeline.cli import main
+try:
+    from pipeline.cli import main
 
-sys.exit(main())
+    status = main()
+except KeyboardInterrupt:  # while the modules came in; later ones are main's
+    status = 130
+sys.exit(status)

@@ -41,7 +41,8 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], class_names: tuple[
     matrix.set_xticks(ticks, [class_names[index] for index in ticks], rotation=45, ha="right", rotation_mode="anchor")
     matrix.set_yticks(ticks, [class_names[index] for index in ticks])
     matrix.set(xlabel="taken for", ylabel="image shows")
-    matrix.set_title("Confusion: percent of each class", loc="left")
+    dots = " (·: less than 1)" if count <= MAX_WRITTEN else ""
+    matrix.set_title(f"Confusion: percent of each class{dots}", loc="left")
     accuracies = shares.diagonal()
     bars.barh(np.arange(count), 100 * accuracies, color=BLUE, height=0.7)
     for row, accuracy in enumerate(accuracies if count <= MAX_WRITTEN else ()):

@@ -165,7 +165,7 @@ def _examine(
 def format_report(report: dict[str, Any]) -> str:
     """The verdicts as a table."""
     lines = [
-        f"Against Keras ({report['keras_accuracy']:.2%} accurate) on {report['images']:,} test images:",
+        f"Against Keras ({report['keras_accuracy']:.2%} accurate) on {report['images']:,} images:",
         f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'p':>7}  verdict",
     ]
     for name, row in report["artifacts"].items():

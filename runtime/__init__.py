@@ -7,6 +7,7 @@ Needs numpy, Pillow and onnxruntime (or ai-edge-litert for ``.tflite`` files); n
 """
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import (
@@ -22,10 +23,10 @@ from runtime.errors import (
     ModelSpecError,
     PixelsError,
 )
-from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
     from runtime.classifier import Classifier, Prediction
+    from runtime.spec import ModelSpec
 
 # Since 1.29 ONNX Runtime reports its use to its makers and leaves a device id in the home folder unless told not to.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -50,10 +51,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Brought in at first use, so that `doctor` still speaks where numpy or Pillow cannot be imported.
-    if name not in ("Classifier", "Prediction"):
-        raise AttributeError(f"module 'runtime' has no attribute {name!r}")
-    from runtime import classifier
+_MODULES = {"Classifier": "classifier", "Prediction": "classifier", "ModelSpec": "spec"}
 
-    return getattr(classifier, name)
+
+def __getattr__(name: str) -> Any:
+    # Brought in at first use, so that `doctor` still speaks where numpy or Pillow cannot be imported, and so that
+    # Ctrl-C finds the command line, which answers it, already there.
+    if name not in _MODULES:
+        raise AttributeError(f"module 'runtime' has no attribute {name!r}")
+    return getattr(import_module(f"runtime.{_MODULES[name]}"), name)

@@ -1,5 +1,10 @@
 """``python -m runtime``."""
 
-from runtime.cli import entry
+import sys
 
-entry()
+try:
+    from runtime.cli import entry
+
+    entry()
+except KeyboardInterrupt:  # while the modules came in; later ones are main's
+    sys.exit(130)

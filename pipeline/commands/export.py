@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if options.data:
         photos = photo_options.of_model(options, load(source), source.path)
         calibration, validation = samples.draw_calibration(photos.training), photos.validation
-        test = photos.test or validation
+        test = photo_options.judged(photos, options.data)
     manifest = export(source, options.out, calibration, validation, settings)
     print(f"{format_decisions(manifest)}\n{LEGEND}\n")
     report = verify(options.out, test)

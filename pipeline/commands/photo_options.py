@@ -100,7 +100,15 @@ def of_export(options: argparse.Namespace, folder: Path) -> Photos | None:
 def test_images(options: argparse.Namespace, folder: Path) -> "Dataset | None":
     """Its test photos, or its validation photos where it has none; ``None`` without ``--data``."""
     photos = of_export(options, folder)
-    return None if photos is None else photos.test or photos.validation
+    return None if photos is None else judged(photos, options.data)
+
+
+def judged(photos: Photos, folder: Path) -> "Dataset":
+    """The test photos, or where there are none the validation photos, and a line that says so."""
+    if photos.test is None:
+        print(f"{folder}: no test photos; judging on the {len(photos.validation):,} validation photos", file=sys.stderr)
+        return photos.validation
+    return photos.test
 
 
 def report_left_out(photos: Photos) -> None:

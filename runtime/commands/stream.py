@@ -44,7 +44,8 @@ class Inbox:
     """What the reading thread leaves for the classifying one."""
 
     def __init__(self, *, every_frame: bool) -> None:
-        self.seen = self.broken = self.dropped = 0
+        self.seen = self.broken = self.dropped = self.received = 0
+        self.beginning = b""
         self.error: OSError | None = None
         self._every_frame = every_frame
         self._frames: deque[Frame] = deque()
@@ -54,13 +55,19 @@ class Inbox:
     def read(self, descriptor: int, start: float) -> None:
         """Fill it until the stream ends."""
         try:
-            for content in split(iter(lambda: os.read(descriptor, READ_BYTES), b"")):
+            for content in split(self._chunks(descriptor)):
                 self._put(content, time.monotonic() - start)
         except OSError as error:
             self.error = error
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+    def _chunks(self, descriptor: int) -> Iterator[bytes]:
+        while chunk := os.read(descriptor, READ_BYTES):
+            self.beginning = self.beginning or chunk[:8]
+            self.received += len(chunk)
+            yield chunk
 
     def _put(self, content: bytes | None, time_s: float) -> None:
         with self._changed:
@@ -100,14 +107,16 @@ def run(options: argparse.Namespace) -> int:
         return UNUSABLE
     classifier = Classifier(options.model, options.threads, engine=options.engine)
     inbox, start, classified = Inbox(every_frame=options.every_frame), time.monotonic(), 0
+    reason = "cut off or damaged"
     # A daemon, because a thread that waits for a camera cannot be asked to stop.
     threading.Thread(target=inbox.read, args=(sys.stdin.fileno(), start), daemon=True).start()
     try:
         for frame in inbox:
             try:
                 answer = classifier.classify(frame.content, top=1)
-            except ImageError:
+            except ImageError as error:
                 inbox.broken += 1
+                reason = str(error)
                 continue
             classified += 1
             line = {
@@ -128,4 +137,17 @@ def run(options: argparse.Namespace) -> int:
         )
     if inbox.error:
         raise inbox.error
-    return OK if classified else FAILED
+    if classified:
+        return OK
+    print(f"error: {_nothing(inbox, reason)}", file=sys.stderr)
+    return FAILED
+
+
+def _nothing(inbox: Inbox, reason: str) -> str:
+    """Why no frame was classified."""
+    if inbox.seen:
+        return f"no frame could be decoded, the last one: {reason}"
+    expected = "expected JPEG frames one after the other (see --help)"
+    if not inbox.received:
+        return f"nothing came on stdin; {expected}"
+    return f"no JPEG frame in {inbox.received:,} bytes that begin with {inbox.beginning!r}; {expected}"

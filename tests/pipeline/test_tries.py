@@ -11,7 +11,7 @@ def test_document_shows_the_kept_tries():
     assert rows
     text = DOCUMENT.read_text(encoding="utf-8")
     assert tries.markdown_table(rows) in text
-    assert tries.networks_table() in text
+    assert tries.networks_table(rows) in text
     assert tries.shipped_table() in text
 
 
@@ -31,6 +31,13 @@ def test_row_says_what_differs_from_the_defaults(reference, tmp_path):
     assert "cutmix 0.5" in text
     assert "old" not in text
     assert text.index("shipped") < text.index("cutmix 0.5")  # the better one comes first
+
+
+def test_a_network_without_a_try_claims_no_accuracy(reference):
+    table = tries.networks_table([{**tries.row_of(reference, "shipped"), "validation_accuracy": 0.5}])
+    lines = {line.split("`")[1]: line for line in table.splitlines() if "`" in line}
+    assert "| 50.00% |" in lines["notes"]
+    assert "| none |" in lines["resnet20"]
 
 
 def test_folder_without_history_is_refused(tmp_path):

@@ -116,6 +116,19 @@ def test_no_frame_at_all_is_status_1(reference):
     status, lines, summary = stream(reference / "model_int8.onnx", b"no frames here")
     assert (status, lines) == (1, [])
     assert summary.startswith("0 frames")
+    assert "error: no JPEG frame in 14 bytes that begin with b'no frame'; expected JPEG frames" in summary
+
+
+def test_an_empty_stream_says_that_nothing_came(reference):
+    status, _, summary = stream(reference / "model_int8.onnx", b"")
+    assert status == 1
+    assert "error: nothing came on stdin; expected JPEG frames" in summary
+
+
+def test_frames_that_are_all_broken_say_why(reference, frames):
+    status, _, summary = stream(reference / "model_int8.onnx", frames[0][:400])
+    assert status == 1
+    assert "error: no frame could be decoded, the last one: " in summary
 
 
 def test_ctrl_c_ends_with_the_summary(reference, frames):

@@ -1,0 +1,40 @@
+import errno
+import os
+
+import pytest
+
+from pipeline import cli
+from pipeline.commands import summary
+
+
+def test_without_a_command_there_is_help(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    assert ended.value.code == 2
+    assert "train a network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.ENOTDIR, "a file stands where a folder"),
+        (errno.EIO, "look at the path"),
+    ],
+)
+def test_what_the_system_refuses_is_said_with_what_to_do(monkeypatch, capsys, number, remedy):
+    def fail(_options):
+        raise OSError(number, os.strerror(number), "some/place")
+
+    monkeypatch.setattr(summary, "run", fail)
+    assert cli.main(["summary"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: some/place: {os.strerror(number)}; {remedy}")
+
+
+@pytest.mark.parametrize("argument", ["train", "no-such-command"])
+def test_ctrl_c_while_the_command_line_is_read_is_no_traceback(monkeypatch, argument):
+    def interrupt(_commands):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(summary, "add", interrupt)
+    assert cli.main([argument]) == 130
