@@ -46,7 +46,7 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
         "seconds": seconds,
         "batches": BATCHES,
         "images": None if pixels is None else len(pixels),
-        "image_source": " and ".join(sorted(sources)) if pixels is None else "test images",
+        "image_source": " and ".join(sorted(sources)) or "no images" if pixels is None else "test images",
         "photo": "generated" if photo is None else photo.name,
     }
     return compose(

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands import FAILED, OK, Commands, photo_options
-from runtime.commands import positive
+from runtime.commands import counts, positive
 
 
 def add(commands: Commands) -> None:
@@ -12,9 +12,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("bench", help="compare latency, memory and accuracy across backends")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on (default: CIFAR-10's test images)")
-    parser.add_argument(
-        "--threads", type=positive, nargs="+", metavar="N", help="of the engines (default: 1, 2, … cores)"
-    )
+    parser.add_argument("--threads", type=counts, metavar="N,…", help="of the engines (default: 1,2,… cores)")
     parser.add_argument("--seconds", type=positive, default=2, help="of timed runs of each, at most (default: 2)")
     parser.add_argument(
         "--readme", type=Path, metavar="FILE", help="print the tables between the marks of this document"

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from runtime.commands import FAILED, OK, UNUSABLE, add_json, positive
+from runtime.commands import FAILED, OK, UNUSABLE, add_json, counts, positive
 from runtime.errors import BackendUnavailableError
 
 EPILOG = """\
@@ -24,9 +24,7 @@ examples:
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("models", metavar="MODEL", nargs="+", help="model files, or folders of them")
-    parser.add_argument(
-        "--threads", type=positive, nargs="+", metavar="N", help="of the engines (default: 1, 2, … cores)"
-    )
+    parser.add_argument("--threads", type=counts, metavar="N,…", help="of the engines (default: 1,2,… cores)")
     parser.add_argument("--seconds", type=positive, default=2, help="of timed runs of each, at most (default: 2)")
     parser.add_argument(
         "--photo", type=Path, metavar="FILE", help="a photo to take to its label (default: a generated one)"
@@ -47,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     from runtime.files import write_json
 
+    if options.out and not options.out.parent.is_dir():
+        raise FileNotFoundError(f"{options.out}: no such folder to write to")
     taking_part = contenders(find_models(options.models), options.threads or thread_counts())
     report = benchmark(taking_part, options.seconds, photo=options.photo, say=_say)
     if options.out:

@@ -198,7 +198,7 @@ def test_a_run_that_was_throttled_says_so():
 def test_bench_writes_what_it_prints(carrying, tmp_path):
     model = carrying("model_int8.onnx")
     out = tmp_path / "device.json"
-    done = bench(model, "--threads", 1, "--seconds", 1, "--out", out, "--json")
+    done = bench("--threads", "1", model, "--seconds", 1, "--out", out, "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(out.read_text())
     assert report == json.loads(done.stdout)
@@ -244,17 +244,12 @@ def test_files_that_differ_from_when_they_were_built_are_told(carrying, tmp_path
         (["none.onnx"], "none.onnx: no model file there"),
         ([os.devnull], "no model file there"),
         ([__file__], "no engine reads files of this suffix"),
+        (["reference", "--out", "none/device.json"], "none/device.json: no such folder"),
+        (["reference", "--photo", __file__], f"{__file__}: not a photo that can be read"),
     ],
 )
-def test_what_cannot_be_measured_is_one_line(arguments, message):
-    done = bench(*arguments)
+def test_what_cannot_be_measured_is_one_line(reference, arguments, message):
+    done = bench(*(reference / "model_int8.onnx" if argument == "reference" else argument for argument in arguments))
     assert done.returncode == 2
     assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_a_photo_that_is_none_is_one_line(reference):
-    done = bench(reference / "model_int8.onnx", "--photo", __file__)
-    assert done.returncode == 2
-    assert __file__ in done.stderr
     assert len(done.stderr.splitlines()) == 1
