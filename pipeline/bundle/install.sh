@@ -44,7 +44,7 @@ find_python() {
   found=
   for python in "python$(card python)" python3; do
     command -v "$python" >/dev/null || continue
-    found=$("$python" -I -c "$ask")
+    found=$("$python" -I -c "$ask" 2>/dev/null) || continue # a stand-in of a Python manager
     [ "$found" != "$wanted" ] || return 0
   done
   case $found in
