@@ -1,7 +1,23 @@
 import pytest
 
 from pipeline import artifacts, benchmark_data
-from pipeline.benchmark_data import KERAS, OURS, format_data_benchmark
+from pipeline.benchmark_data import KERAS, OURS
+from pipeline.benchmark_data.parts import WHOLE
+from pipeline.benchmark_data.tables import (
+    BEGIN,
+    DOCUMENT,
+    END,
+    FIGURES,
+    format_data_benchmark,
+    markdown_tables,
+    publish,
+)
+
+ROOT = artifacts.REFERENCE_DIR.parent.parent
+
+
+def test_the_document_shows_the_kept_figures():
+    assert markdown_tables(artifacts.read_json(ROOT / FIGURES)) in (ROOT / DOCUMENT).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -11,12 +27,16 @@ def test_both_ways_are_timed_on_the_same_files(tmp_path, monkeypatch):
     monkeypatch.setattr(
         benchmark_data,
         "SETS",
-        {"12 megapixels": photos(640, 480, 6, 6, 1e-9), "500 pixels": photos(64, 48, 12, 12, 1e9)},
+        {"12 megapixels": photos(640, 480, 6, 6, limit=1e-9), "500 pixels": photos(64, 48, 12, 12, limit=1e9)},
     )
     monkeypatch.setattr(benchmark_data, "START_PHOTOS", 24)
     report = benchmark_data.benchmark_data(tmp_path, 16, rounds=1)
     assert report == artifacts.read_json(tmp_path / artifacts.BENCHMARK_DATA)
-    for ways in report["sets"].values():
-        assert all(ways[way]["images_per_second"] > 0 and ways[way]["processor_ms"] > 0 for way in (OURS, KERAS))
+    for measured in report["sets"].values():
+        assert all(min(measured["ways"][way].values()) > 0 for way in (OURS, KERAS))
+        assert measured["parts_ms"]["1/8"] < measured["parts_ms"][WHOLE]
     assert [bar["met"] for bar in report["bars"][:2]] == [True, False]
     assert "NOT MET" in format_data_benchmark(report)
+    (tmp_path / "page.md").write_text(f"{BEGIN}\nold\n{END}\n", encoding="utf-8")
+    publish(report, tmp_path / "figures.json", tmp_path / "page.md")
+    assert markdown_tables(report) in (tmp_path / "page.md").read_text(encoding="utf-8")

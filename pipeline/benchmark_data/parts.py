@@ -1,0 +1,40 @@
+"""Where the time of one photo goes: the JPEG decoder at each of its scales, and all of ``load_square``."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import mean
+
+from runtime.decode import decode, open_image
+from runtime.image import load_square
+from runtime.spec import ModelSpec
+
+SCALES = (8, 4, 2, 1)
+WHOLE = "load_square"
+
+
+def processor_ms(paths: Sequence[Path], spec: ModelSpec, rounds: int) -> dict[str, float]:
+    """Milliseconds of one thread for one file, by part: the least of the rounds, the mean of the files.
+
+    At 1/8 the decoder does the least it can: it reads every symbol of the file and computes one pixel a block.
+    """
+    works: dict[str, Callable[[Path], object]] = {f"1/{scale}": partial(_decoded, scale) for scale in SCALES}
+    works[WHOLE] = partial(load_square, spec=spec)
+    least: dict[str, list[float]] = {name: [] for name in works}
+    for path in paths:
+        for name, work in works.items():
+            work(path)  # so that what the part before left in memory and caches does not count
+            least[name].append(min(_thread_ms(work, path) for _ in range(rounds)))
+    return {name: mean(times) for name, times in least.items()}
+
+
+def _thread_ms(work: Callable[[Path], object], path: Path) -> float:
+    started = time.thread_time()
+    work(path)
+    return 1_000 * (time.thread_time() - started)
+
+
+def _decoded(scale: int, path: Path) -> None:
+    with path.open("rb") as file:
+        decode(open_image(file), scale)
