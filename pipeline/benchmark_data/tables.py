@@ -55,7 +55,7 @@ def markdown_tables(report: dict[str, Any]) -> str:
     lines = [
         f"Squares of {report['side']} pixels; {_conditions(report)}; ratios above 1 say that ours is ahead.",
         "",
-        "| JPEG files | KiB each | images/s | Keras | ratio | cpu ms each | Keras | ratio | process, s | Keras | ratio |",
+        "| JPEG | KiB each | images/s | Keras | ratio | cpu ms each | Keras | ratio | process, s | Keras | ratio |",
         "| --- |" + " ---: |" * 10,
     ]
     for name, measured in report["sets"].items():
