@@ -153,7 +153,7 @@ def read_device(path: Path, remedy: str) -> Device:
     Raises:
         ReportError: not one, or of another version.
     """
-    heading = read(path, _Heading, f"expected what bench writes; {remedy}")
+    heading = read(path, _Heading, remedy)
     if heading.format != FORMAT:
         raise ReportError(f"{path}: expected what bench writes, {FORMAT!r} as its format; {remedy}")
     if heading.version != VERSION:

@@ -214,6 +214,8 @@ def read(path: Path, kind: type[File], remedy: str) -> File:
     """
     try:
         return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ReportError(f"{path}: not there; {remedy}") from error
     except OSError as error:
         raise ReportError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
     except ValidationError as error:

@@ -90,8 +90,9 @@ class Section:
 
     @property
     def half(self) -> bool:
-        """Whether it leaves room for another one beside it: one chart, its tables folded."""
-        return len(self.charts) == 1 and not self.beside and not self.tables_open
+        """Whether it leaves room for another one beside it: one chart, its tables folded, or nothing but an excuse."""
+        empty = self.missing and not self.charts and not self.tables
+        return bool(empty) or (len(self.charts) == 1 and not self.beside and not self.tables_open)
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def test_what_cannot_be_used_is_said_with_the_command_that_makes_it(folder, caps
 
 def test_without_a_manifest_there_is_no_report(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
-    assert "manifest.json: cannot be read (No such file or directory)" in capsys.readouterr().err
+    assert "manifest.json: not there; run python -m pipeline export first" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

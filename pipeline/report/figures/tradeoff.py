@@ -107,7 +107,7 @@ def _limits(axes: Axes, found: list[Point]) -> None:
     centre = float(accuracies.max() + accuracies.min()) / 2
     error = math.sqrt(max(centre * (1 - centre), 0.01) / images)
     half = max(0.65 * float(np.ptp(accuracies)), STANDARD_ERRORS * error)
-    axes.set_ylim(100 * (centre - half), 100 * (centre + half))
+    axes.set_ylim(max(100 * (centre - half), -1), min(100 * (centre + half), 101))
 
 
 def _legend(figure: Figure, found: list[Point]) -> None:
