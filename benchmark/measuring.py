@@ -16,6 +16,7 @@ from benchmark.contenders import Contender
 from benchmark.photo import PARTS, describe_photo, write_photo
 from benchmark.workers import Worker, WorkerError
 from runtime.backends import Pixels
+from runtime.machine import examine_machine
 
 ROUNDS = 30
 BATCHES = (1, 8, 64)
@@ -27,6 +28,8 @@ STARTS = 3
 STARTS_S = 6.0
 """A contender is started so often, or fewer times when it takes so long."""
 PHOTO_ROUNDS, PHOTO_RUNS = 10, 3
+LEFT_MIB = 128
+"""All contenders are in memory at once; none is started where less is left, since the kernel would end any process."""
 STARTED = ("load_ms", "first_result_ms", "cold_start_ms", "peak_memory_bytes")
 
 
@@ -120,6 +123,9 @@ def _attempt(step: Callable[..., None], one: Measured, *arguments: Any) -> None:
 
 
 def _prepare(one: Measured, file: Path | None) -> None:
+    left = examine_machine(Path("/")).get("memory_available_mib", LEFT_MIB)
+    if left < LEFT_MIB:
+        raise WorkerError(f"not started, as only {left} MiB of memory are left: take fewer files or --threads 1")
     begin = time.monotonic()
     while not one.starts or (len(one.starts) < STARTS and time.monotonic() - begin < STARTS_S):
         if one.worker:

@@ -137,6 +137,14 @@ def test_a_contender_that_fails_is_a_row_and_the_others_go_on(odd, trouble, reas
     assert f"odd.model  Odd Engine: FAILED: {bad['missing']['reason']}" in format_benchmark(report)
 
 
+def test_no_contender_is_started_into_the_last_memory(odd, monkeypatch):
+    free = iter([4_000, 100])
+    monkeypatch.setattr(measuring, "examine_machine", lambda _: {"memory_available_mib": next(free)})
+    first, second = measure([odd(backend="one"), odd(backend="two")], seconds=1)[0]
+    assert first.reason is None
+    assert second.reason == "not started, as only 100 MiB of memory are left: take fewer files or --threads 1"
+
+
 def test_a_contender_that_never_answers_is_given_up(odd, monkeypatch):
     monkeypatch.setattr(workers, "ANSWER_S", 1)
     with pytest.raises(WorkerError, match="no answer within 1 s"):
