@@ -5,19 +5,19 @@ outside the timed call. Beside the exported network stand two whose weights are 
 image classifier of MLPerf Tiny and MobileNetV2.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import onnxruntime
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from pipeline import artifacts
+from pipeline.bare_engines import Run, onnx_run, onnx_run_bound, tflite_run
 from pipeline.data import samples
+from pipeline.dense_operators import time_dense_operators
 from pipeline.export import onnx
 from pipeline.export.deployable import Deployable
 from pipeline.export.load import load_exported
@@ -27,7 +27,8 @@ from pipeline.export.scaling import PixelScaling
 from pipeline.export.tflite_int8 import TfliteQuantizer
 from pipeline.models import build
 from pipeline.profile_graph import format_profile, profile_graph
-from pipeline.quiet import log_hidden
+from pipeline.profile_tflite import profile_tflite
+from pipeline.rewrites_worth import format_worth, worth
 from pipeline.stock import stock_onnx, stock_tflite
 from runtime.timing import measure
 
@@ -35,7 +36,6 @@ STOCK_ONNX, STOCK_TFLITE = "stock int8 ONNX", "stock int8 TFLite"
 BATCH = 64
 BATCHED = f"{artifacts.INT8_ONNX}, batch of {BATCH}"
 CALIBRATION_IMAGES = 100
-Run = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Bar:
     limit: float
 
 
-RESNET, MOBILENET = "resnet8", "MobileNetV2"
+NOTES, RESNET, MOBILENET = "notes", "resnet8", "MobileNetV2"
+PLAIN = "session.run"
 OURS_ONNX, OURS_TFLITE = "int8 ONNX", "int8 TFLite"
 
 BARS = (
@@ -69,7 +70,7 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
 
     Returns:
         What the file holds: the median latency of each contender in microseconds an image, each bar with its ratio,
-        and the profile of the int8 ONNX file by node.
+        the profiles of the int8 files by node, what each rewrite is worth, and what else was tried.
     """
     reference = load_exported(folder)
     calibration = samples.calibration_images().pixels[:CALIBRATION_IMAGES]
@@ -78,15 +79,14 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
     contenders: dict[str, Run] = {}
     for name in artifacts.MODEL_FILES:
         content = (folder / name).read_bytes()
-        contenders[name] = _onnx_run(content, image) if name.endswith(".onnx") else _tflite_run(content, image)
+        contenders[name] = onnx_run(content, image) if name.endswith(".onnx") else tflite_run(content, image)
     int8_onnx = (folder / artifacts.INT8_ONNX).read_bytes()
-    contenders[BATCHED] = _onnx_run(int8_onnx, batch)
+    contenders[BATCHED] = onnx_run(int8_onnx, batch)
     contenders |= _stock_contenders("", reference, calibration)
     for name, deployable in _other_networks(reference.class_names):
-        larger = calibration.repeat(deployable.side // reference.side, axis=1)
-        larger = larger.repeat(deployable.side // reference.side, axis=2)
-        contenders |= _our_contenders(f"{name} ", deployable, larger)
-        contenders |= _stock_contenders(f"{name} ", deployable, larger)
+        images = _enlarged(calibration, deployable.side)
+        contenders |= _our_contenders(f"{name} ", deployable, images)
+        contenders |= _stock_contenders(f"{name} ", deployable, images)
     latencies = measure(contenders, pixels, rounds)
     per_image = {name: latency.p50_us / (BATCH if name == BATCHED else 1) for name, latency in latencies.items()}
     ratios = [{**asdict(bar), "ratio": per_image[bar.ours] / per_image[bar.theirs]} for bar in BARS]
@@ -95,6 +95,13 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
         "median_us_per_image": per_image,
         "bars": [{**row, "met": row["ratio"] <= row["limit"]} for row in ratios],
         "profile": profile_graph(int8_onnx, image, rounds),
+        "profile_tflite": profile_tflite((folder / artifacts.INT8_TFLITE).read_bytes(), image, rounds),
+        "worth": {
+            name: worth(network, _enlarged(calibration, network.side), rounds)
+            for name, network in ((NOTES, reference), *_other_networks(reference.class_names))
+        },
+        "calls": _calls(int8_onnx, image, rounds),
+        "dense_us": time_dense_operators(rounds),
     }
     artifacts.write_json(folder / artifacts.BENCHMARK_GRAPH, report)
     return report
@@ -113,39 +120,34 @@ def _our_contenders(prefix: str, deployable: Deployable, calibration: NDArray[np
     flatbuffer = TfliteQuantizer(deployable, calibration, counts).build(recipe)
     image = calibration[:1]
     return {
-        prefix + OURS_ONNX: _onnx_run(graph.SerializeToString(), image),
-        prefix + OURS_TFLITE: _tflite_run(flatbuffer, image),
+        prefix + OURS_ONNX: onnx_run(graph.SerializeToString(), image),
+        prefix + OURS_TFLITE: tflite_run(flatbuffer, image),
     }
 
 
 def _stock_contenders(prefix: str, deployable: Deployable, calibration: NDArray[np.uint8]) -> dict[str, Run]:
     image = deployable.scaling(calibration[:1])
     return {
-        prefix + STOCK_ONNX: _onnx_run(stock_onnx(deployable, calibration), image),
-        prefix + STOCK_TFLITE: _tflite_run(stock_tflite(deployable, calibration), image),
+        prefix + STOCK_ONNX: onnx_run(stock_onnx(deployable, calibration), image),
+        prefix + STOCK_TFLITE: tflite_run(stock_tflite(deployable, calibration), image),
     }
 
 
-def _onnx_run(content: bytes, images: NDArray[Any]) -> Run:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    feed = {session.get_inputs()[0].name: np.ascontiguousarray(images)}
-    return lambda _: session.run(None, feed)
+def _enlarged(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The images at a multiple of their side."""
+    factor = side // pixels.shape[1]
+    return pixels.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def _tflite_run(content: bytes, image: NDArray[Any]) -> Run:
-    with log_hidden():
-        interpreter = Interpreter(model_content=content, num_threads=1)
-        interpreter.allocate_tensors()
-    source, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-
-    def run(_: Any) -> Any:
-        interpreter.set_tensor(source, image)
-        interpreter.invoke()
-        return interpreter.get_tensor(result)
-
-    return run
+def _calls(content: bytes, image: NDArray[np.uint8], rounds: int) -> dict[str, float]:
+    """Other ways to call ONNX Runtime, as ratios to the plain one."""
+    ways = {
+        PLAIN: onnx_run(content, image),
+        "input and output bound once (IoBinding)": onnx_run_bound(content, image),
+        "without the engine's memory arena": onnx_run(content, image, arena=False),
+    }
+    latencies = measure(ways, image, rounds)
+    return {name: latency.p50_us / latencies[PLAIN].p50_us for name, latency in latencies.items() if name != PLAIN}
 
 
 def format_graph_benchmark(report: dict[str, Any]) -> str:
@@ -157,5 +159,10 @@ def format_graph_benchmark(report: dict[str, Any]) -> str:
     for row in report["bars"]:
         verdict = "met" if row["met"] else "MISSED"
         lines.append(f"{row['ours']:<34}{row['theirs']:<32}{row['ratio']:>7.2f}{row['limit']:>7.2f}  {verdict}")
-    lines += ["", f"{artifacts.INT8_ONNX}, node by node:", format_profile(report["profile"])]
+    for name, profile in ((artifacts.INT8_ONNX, "profile"), (artifacts.INT8_TFLITE, "profile_tflite")):
+        lines += ["", f"{name}, node by node:", format_profile(report[profile])]
+    lines += ["", format_worth(report["worth"]), "", f"{'calling ONNX Runtime':<42}{'ratio':>13}"]
+    lines += [f"{name:<42}{ratio:>13.2f}" for name, ratio in report["calls"].items()]
+    lines += ["", f"{'a dense layer of 1,024 to 500':<42}{'us':>13}"]
+    lines += [f"{name:<42}{us:>13.1f}" for name, us in report["dense_us"].items()]
     return "\n".join(lines)

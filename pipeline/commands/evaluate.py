@@ -26,6 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline import artifacts
     from pipeline.data import samples
+    from pipeline.data.folder import settings_for
     from pipeline.errors import DataError
     from pipeline.evaluate import evaluate, format_evaluation
     from pipeline.export.load import Source, load
@@ -33,7 +34,9 @@ def run(options: argparse.Namespace) -> int:
 
     deployable = load(Source(options.model))
     if options.data:
-        photos = photo_options.of_model(options, deployable, options.model)
+        photos = photo_options.of_model(
+            options, deployable, settings_for(options.model, deployable.side, skip_bad=options.skip_bad)
+        )
         validation, test = photos.validation, photos.test
     else:
         validation = samples.validation_images()

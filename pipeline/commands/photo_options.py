@@ -75,9 +75,9 @@ def add_data(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument("--skip-bad", action="store_true", help="leave out photos that are no image, and list them")
 
 
-def of_model(options: argparse.Namespace, deployable: "Deployable", model_path: Path) -> Photos:
+def of_model(options: argparse.Namespace, deployable: "Deployable", photo_settings: Settings) -> Photos:
     """The photos of ``--data``, read as the model's own were, labelled in the order of its classes."""
-    photos = read(options.data, settings_for(model_path, deployable.side, skip_bad=options.skip_bad))
+    photos = read(options.data, photo_settings)
     report_left_out(photos)
     names = deployable.class_names
     return Photos(
@@ -93,8 +93,11 @@ def of_export(options: argparse.Namespace, folder: Path) -> Photos | None:
     if not options.data:
         return None
     from pipeline.export.load import load_exported
+    from pipeline.manifest import read_manifest
 
-    return of_model(options, load_exported(folder), folder / artifacts.MODEL_KERAS)
+    deployable, stated = load_exported(folder), read_manifest(folder).get("photos", {})
+    model_path = folder / artifacts.MODEL_KERAS
+    return of_model(options, deployable, settings_for(model_path, deployable.side, skip_bad=options.skip_bad, **stated))
 
 
 def test_images(options: argparse.Namespace, folder: Path) -> "Dataset | None":

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES
+
 if TYPE_CHECKING:
     from pipeline.export.load import Source
 
@@ -25,6 +27,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--std", type=float, nargs="+", metavar="X", help="default: 1")
 
 
+def add_preprocessing(parser: argparse.ArgumentParser) -> None:
+    """Register how the model's photos became squares."""
+    group = parser.add_argument_group(
+        "how photos become squares", "As in training; a model trained here says so itself in its history.json."
+    )
+    group.add_argument("--resize", choices=RESIZE_POLICIES, help="default: stretch")
+    group.add_argument("--filter", choices=RESIZE_FILTERS, help="of the resize (default: bilinear)")
+
+
 def source(options: argparse.Namespace) -> "Source":
     """What the options say.
 
@@ -36,4 +47,6 @@ def source(options: argparse.Namespace) -> "Source":
 
     names = read_class_list(options.classes) if options.classes else None
     given = {name: tuple(values) for name in ("scale", "offset", "mean", "std") if (values := getattr(options, name))}
-    return Source(options.model, names, PixelScaling.of(**given) if given else None)
+    scaling = PixelScaling.of(**given) if given else None
+    resize, resize_filter = getattr(options, "resize", None), getattr(options, "filter", None)
+    return Source(options.model, names, scaling, resize=resize, resize_filter=resize_filter)

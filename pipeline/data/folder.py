@@ -146,25 +146,45 @@ def recorded(model_path: Path) -> Settings:
         ) from error
 
 
-def settings_for(model_path: Path, side: int, *, skip_bad: bool) -> Settings:
-    """How a model's photos are read: as its history says, or, where that names no photos, stretched to its side.
+def settings_for(
+    model_path: Path, side: int, *, skip_bad: bool = False, resize: str | None = None, resize_filter: str | None = None
+) -> Settings:
+    """How a model's photos are read: as its history says, or, where that names no photos, as the caller does.
+
+    Args:
+        model_path: its Keras file.
+        side: of its images.
+        skip_bad: leave out files that are no image.
+        resize: of a model without such a history; ``None`` is stretch.
+        resize_filter: the same; ``None`` is bilinear.
 
     Raises:
-        DataError: the history says how photos were read, but not in a way that can be understood.
+        DataError: the history says how photos were read, but the caller says otherwise, or it cannot be understood.
     """
     path = model_path.parent / artifacts.HISTORY
     if not path.is_file() or "photos" not in artifacts.read_json(path):
-        return Settings(side=side, any_side=True, skip_bad=skip_bad)
-    return replace(recorded(model_path), skip_bad=skip_bad)
+        usual = Settings(side=side, any_side=True, skip_bad=skip_bad)
+        return replace(usual, resize=resize or usual.resize, resize_filter=resize_filter or usual.resize_filter)
+    own = recorded(model_path)
+    for words, trained, asked in (("resize", own.resize, resize), ("filter", own.resize_filter, resize_filter)):
+        if asked not in (None, trained):
+            raise DataError(f"{path}: the model was trained with {words} {trained}, got {words} {asked}; leave it out")
+    return replace(own, skip_bad=skip_bad)
 
 
-def spec_beside(model_path: Path, side: int, class_names: tuple[str, ...]) -> ModelSpec:
-    """The preprocessing that a model was trained with, out of its history; stretched where that names no photos.
+def spec_beside(
+    model_path: Path,
+    side: int,
+    class_names: tuple[str, ...],
+    resize: str | None = None,
+    resize_filter: str | None = None,
+) -> ModelSpec:
+    """The preprocessing of a model's photos, as a model file carries it; arguments as of ``settings_for``.
 
     Raises:
-        DataError: the history says how photos were read, but not in a way that can be understood.
+        DataError: as ``settings_for`` does.
     """
-    return settings_for(model_path, side, skip_bad=False).spec(class_names)
+    return settings_for(model_path, side, resize=resize, resize_filter=resize_filter).spec(class_names)
 
 
 def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOut]:

@@ -21,6 +21,7 @@ from pipeline.export.gate import Gate
 from pipeline.export.load import Source, keras_bytes, load
 from pipeline.export.products import RECIPES, Material, Product, load_bytes
 from pipeline.export.quantize import predict_all
+from pipeline.export.replacing import what_is_replaced
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
 
@@ -78,9 +79,14 @@ def export(
                 f"{images.side}x{images.side} of {', '.join(images.class_names)}; "
                 "give photos of its classes with --data DIR"
             )
-    preprocessing = spec_beside(source.path, deployable.side, deployable.class_names)
+    preprocessing = spec_beside(
+        source.path, deployable.side, deployable.class_names, source.resize, source.resize_filter
+    )
     material = Material(deployable, calibration, validation, settings.gate, settings.quick, preprocessing)
     keras_content = keras_bytes(source.path, deployable.model)
+    replaced = what_is_replaced(out, sha256(keras_content), settings.files)
+    if replaced:
+        print(replaced, file=sys.stderr)
     contents = {artifacts.MODEL_KERAS: keras_content}
     history = source.path.parent / artifacts.HISTORY
     if history.is_file():
@@ -107,6 +113,7 @@ def export(
         "scale": deployable.scaling.scale,
         "offset": deployable.scaling.offset,
         "temperature": deployable.temperature,
+        "photos": {"resize": preprocessing.resize, "resize_filter": preprocessing.resize_filter},
         "calibration": {"images": len(calibration), "digest": calibration.digest},
         "validation": {
             "images": len(validation),

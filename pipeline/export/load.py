@@ -30,12 +30,16 @@ class Source:
             scaling or normalisation layers of its own.
         temperature: what its logits are divided by; ``None`` takes what training fitted on its validation images and
             left in the ``history.json`` beside the model, or 1 without one.
+        resize, resize_filter: how its photos became squares, as in ``runtime.spec.ModelSpec``; ``None`` takes what
+            training left in the ``history.json`` beside the model, or stretch and bilinear without one.
     """
 
     path: Path
     class_names: tuple[str, ...] | None = None
     scaling: PixelScaling | None = None
     temperature: float | None = None
+    resize: str | None = None
+    resize_filter: str | None = None
 
 
 def load_model(path: Path) -> keras.Model:

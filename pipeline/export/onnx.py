@@ -1,5 +1,7 @@
 """Keras -> ONNX: uint8 pixels in, float32 probabilities out, dynamic batch."""
 
+from collections.abc import Callable, Sequence
+
 import onnx
 import tensorflow as tf
 import tf2onnx
@@ -14,7 +16,8 @@ from runtime.golden import GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY, ModelSpec
 
 OPSET = 17
-CLEANING = (
+Rewrite = Callable[[onnx.ModelProto], None]
+CLEANING: tuple[Rewrite, ...] = (
     rewrites.pool_spatial_reductions,
     rewrites.fold_constants_and_normalisation,
     rewrites.merge_reshapes,
@@ -30,6 +33,19 @@ CLEANING = (
 
 def convert(deployable: Deployable) -> onnx.ModelProto:
     """The network as a clean graph: ``image`` float32 (N, S, S, 3), scaled, to probabilities float32 (N, C)."""
+    return clean(translate(deployable))
+
+
+def clean(model: onnx.ModelProto, cleaning: Sequence[Rewrite] = CLEANING) -> onnx.ModelProto:
+    """The same graph, rewritten in place."""
+    for rewrite in cleaning:
+        rewrite(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def translate(deployable: Deployable) -> onnx.ModelProto:
+    """The network as tf2onnx writes it, for a batch of ``rewrites.TRACED_BATCH`` images."""
     network = freeze(deployable.trace, deployable.side, tf.float32, rewrites.TRACED_BATCH)
     # Of tf2onnx only the translation: its from_keras does not know Keras 3, its optimisers are slow on large models,
     # and ONNX Runtime folds the same.
@@ -43,9 +59,6 @@ def convert(deployable: Deployable) -> onnx.ModelProto:
             opset=OPSET,
         )
     model: onnx.ModelProto = translated.make_model("edgecnn")
-    for rewrite in CLEANING:
-        rewrite(model)
-    onnx.checker.check_model(model, full_check=True)
     return model
 
 

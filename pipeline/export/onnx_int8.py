@@ -63,17 +63,31 @@ class OnnxQuantizer:
         scaling: from pixels to the network's input.
         pixels: uint8 (N, S, S, 3), the calibration images.
         counts: numbers of calibration images that recipes may ask for.
+        group: neighbouring pixels that the first convolution reads as one, where it can.
     """
 
-    changes: tuple[str, ...] = ("per_channel", "float_softmax", "symmetric", "operator_form", "reduce_range")
+    changes: tuple[str, ...] = (
+        "per_channel",
+        "float_softmax",
+        "float_head",
+        "symmetric",
+        "operator_form",
+        "reduce_range",
+    )
 
     def __init__(
-        self, network: onnx.ModelProto, scaling: PixelScaling, pixels: NDArray[np.uint8], counts: tuple[int, ...]
+        self,
+        network: onnx.ModelProto,
+        scaling: PixelScaling,
+        pixels: NDArray[np.uint8],
+        counts: tuple[int, ...],
+        group: int = GROUP,
     ) -> None:
         self._scaling = scaling
         self._network = onnx.ModelProto()
         self._network.CopyFrom(network)
-        rewrites.group_pixels(self._network, GROUP)
+        if group > 1:
+            rewrites.group_pixels(self._network, group)
         with log_hidden():
             self._network = save_and_reload_model_with_shape_infer(self._network)
         self._statistics = Statistics(lambda: self._float_activations(pixels), counts)
@@ -119,7 +133,7 @@ class OnnxQuantizer:
             for name, (low, high) in ranges.items()
         }
         tensors = TensorsData(CalibrationMethod.MinMax, data)
-        excluded = [name for layer in self.layers if layer.output in recipe.float_layers for name in layer.nodes]
+        excluded = [name for layer in recipe.in_float(self.layers) for name in layer.nodes]
         operators = [*COMPUTING, *PASSING, *(() if recipe.float_softmax else ("Softmax",))]
         options = {
             "ForceQuantizeNoInputCheck": True,

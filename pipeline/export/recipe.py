@@ -1,7 +1,11 @@
 """How a network becomes int8: one frozen value, tried by the search and written into the manifest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.export.fallback import Layer
 
 MIN_MAX = "min-max"
 METHODS = (
@@ -23,6 +27,7 @@ class Recipe:
         images: how many calibration images fix the ranges.
         per_channel: one scale an output channel of each weight, rather than one a tensor.
         float_softmax: the softmax at the end computes in float; in 8 bits it loses what lies below 1/256.
+        float_head: the last layer before the softmax computes in float, so that no logit is rounded.
         symmetric: activation ranges centred on zero.
         operator_form: quantised operators in the graph, rather than float ones between quantise and dequantise nodes
             (QDQ), which the engine fuses. ONNX alone knows both.
@@ -35,6 +40,7 @@ class Recipe:
     images: int = 500
     per_channel: bool = True
     float_softmax: bool = True
+    float_head: bool = False
     symmetric: bool = False
     operator_form: bool = False
     reduce_range: bool = False
@@ -46,6 +52,12 @@ class Recipe:
         if self.images < 1:
             raise ValueError(f"need at least one calibration image, got {self.images}")
 
+    def in_float(self, layers: "Sequence[Layer]") -> "list[Layer]":
+        """Those of a network's layers, in the data's order, that this recipe leaves in float."""
+        named = [layer for layer in layers if layer.output in self.float_layers]
+        head = layers[-1:] if self.float_head else ()
+        return [*named, *(layer for layer in head if layer not in named)]
+
     def flipped(self, name: str) -> "Recipe":
         """The same recipe with one of its yes-or-no fields the other way."""
         change: dict[str, Any] = {name: not getattr(self, name)}
@@ -54,6 +66,7 @@ class Recipe:
     def __str__(self) -> str:
         parts = [f"{self.method}, {self.images:,} images", "per channel" if self.per_channel else "per tensor"]
         parts.append("float softmax" if self.float_softmax else "int8 softmax")
+        parts += ["float head"] * self.float_head
         parts += ["symmetric"] * self.symmetric + ["operator form"] * self.operator_form
         parts += ["7-bit weights"] * self.reduce_range
         if self.float_layers:

@@ -51,7 +51,7 @@ class TfliteQuantizer:
         counts: numbers of calibration images that recipes may ask for.
     """
 
-    changes: tuple[str, ...] = ("per_channel", "float_softmax", "symmetric")
+    changes: tuple[str, ...] = ("per_channel", "float_softmax", "float_head", "symmetric")
 
     def __init__(self, deployable: Deployable, pixels: NDArray[np.uint8], counts: tuple[int, ...]) -> None:
         deployable = deployable.for_int8
@@ -82,7 +82,7 @@ class TfliteQuantizer:
         return _collect(self._interpreter, self._scaling(pixels), names), _collect(twin, pixels, names)
 
     def _denied(self, recipe: Recipe) -> set[str]:
-        return {name for layer in self.layers if layer.output in recipe.float_layers for name in layer.nodes}
+        return {name for layer in recipe.in_float(self.layers) for name in layer.nodes}
 
     def _with_ranges(self, recipe: Recipe) -> bytes:
         ranges = self._statistics.ranges(recipe)

@@ -3,12 +3,19 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 from PIL import Image
+
+from pipeline.artifacts import HISTORY, MODEL_KERAS, write_json
+from pipeline.data.folder import Settings, settings_for
+from pipeline.errors import DataError
+from pipeline.export.replacing import what_is_replaced
+from runtime import Classifier
 
 COLOURS = {"sky": (60, 120, 220), "leaf": (40, 160, 60), "brick": (190, 70, 50)}
 
@@ -75,3 +82,40 @@ def test_other_classes_than_the_models_are_refused(model, photos, repository, tm
     assert without.returncode == 2
     assert "--data" in without.stderr
     assert not (tmp_path / "build").exists()
+
+
+@pytest.mark.slow
+def test_how_photos_become_squares_is_told_once(model, photos, repository, tmp_path):
+    out = tmp_path / "build"
+    arguments = ("--model", model / "colours.keras", "--classes", model / "classes.txt", "--out", out, "--quick")
+    done = pipeline("export", *arguments, "--data", photos, "--resize", "crop", "--filter", "bicubic", cwd=repository)
+    assert done.returncode == 0, done.stdout + done.stderr
+    spec = Classifier(out / "model_int8.onnx").spec
+    assert (spec.resize, spec.resize_filter) == ("crop", "bicubic")
+    digests = [json.loads((out / name).read_text()) for name in ("manifest.json", "verify.json")]
+    again = pipeline("verify", out, "--data", photos, cwd=repository)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert json.loads((out / "verify.json").read_text())["test_digest"] == digests[1]["test_digest"]
+
+
+def test_a_history_of_photos_is_not_contradicted(tmp_path):
+    settings = Settings(side=32, resize="pad")
+    write_json(tmp_path / HISTORY, {"photos": asdict(settings)})
+    path = tmp_path / MODEL_KERAS
+    assert settings_for(path, 32).resize == settings_for(path, 32, resize="pad").resize == "pad"
+    with pytest.raises(DataError, match="trained with resize pad, got resize stretch"):
+        settings_for(path, 32, resize="stretch")
+
+
+def test_an_export_over_another_model_says_so(tmp_path, reference):
+    names = ("model.keras", "model_int8.onnx", "model_fp16.tflite")
+    manifest = json.loads((reference / "manifest.json").read_text())
+    manifest["files"] = {name: {"bytes": 1, "sha256": f"{name}'s"} for name in names}
+    write_json(tmp_path / "manifest.json", manifest)
+    for name in (*names, "drift.json"):
+        (tmp_path / name).touch()
+    assert what_is_replaced(tmp_path, "model.keras's", names) is None
+    assert what_is_replaced(tmp_path / "empty", "other", names) is None
+    said = what_is_replaced(tmp_path, "other", names[:2])
+    assert "10 classes (airplane, automobile, bird, cat, deer, …) and 32x32 pixels" in said
+    assert said.endswith("about that one: model_fp16.tflite, drift.json")

@@ -1,8 +1,14 @@
+import keras
 import numpy as np
 import onnx
+from keras import layers
 
 from pipeline import artifacts
+from pipeline.dense_operators import time_dense_operators
+from pipeline.export.deployable import Deployable
 from pipeline.profile_graph import CALL, format_profile, profile_graph
+from pipeline.profile_tflite import profile_tflite
+from pipeline.rewrites_worth import format_worth, worth
 
 
 def test_every_node_of_the_optimised_graph_has_its_cost(reference):
@@ -13,3 +19,27 @@ def test_every_node_of_the_optimised_graph_has_its_cost(reference):
     assert sum("Conv" in row["operator"] for row in rows) == 3
     assert sum(row["us"] for row in rows) > 0
     assert format_profile(rows).splitlines()[-1].startswith("total")
+
+
+def test_every_operator_of_a_flatbuffer_has_its_cost(reference):
+    content = (reference / artifacts.INT8_TFLITE).read_bytes()
+    rows = profile_tflite(content, np.zeros((1, 32, 32, 3), np.uint8), rounds=1)
+    operators = [row["operator"] for row in rows]
+    assert operators.count("CONV_2D") == 3
+    assert operators[-1] == "SOFTMAX"
+    assert sum(row["us"] for row in rows) > 0
+
+
+def test_a_rewrite_is_worth_something_only_where_it_changes_the_graph():
+    keras.utils.set_random_seed(0)
+    body = [layers.Conv2D(8, 3, padding="same", activation="relu"), layers.Flatten(), layers.Dense(3)]
+    deployable = Deployable(keras.Sequential([keras.Input((16, 16, 3)), *body]), ("a", "b", "c"))
+    ratios = worth(deployable, np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), np.uint8), rounds=1)
+    assert ratios["without merge_reshapes"] > 0
+    assert ratios["without fuse_hard_swishes"] is None
+    assert ratios["without group_pixels"] is None  # the kernel reaches to the left
+    assert "merge_reshapes" in format_worth({"small": ratios})
+
+
+def test_every_dense_operator_runs():
+    assert len(time_dense_operators(rounds=1)) == 7

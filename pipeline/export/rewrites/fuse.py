@@ -63,7 +63,7 @@ def pool_spatial_reductions(model: onnx.ModelProto) -> None:
         pooling = helper.make_node("GlobalAveragePool", [channels_first], [pooled], name=pooled)
         if node.op_type == "ReduceMax":
             pooling = helper.make_node("MaxPool", [channels_first], [pooled], name=pooled, kernel_shape=shape[1:3])
-        target = add_constant(graph, f"{result}_shape", np.array(shapes[result], np.int64))
+        target = add_constant(graph, f"{result}_pooled_shape", np.array(shapes[result], np.int64))
         nodes = [
             helper.make_node("Transpose", [source], [channels_first], name=channels_first, perm=NHWC_TO_NCHW),
             pooling,

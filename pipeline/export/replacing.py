@@ -1,0 +1,34 @@
+"""What an export writes over: said before it happens."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline import artifacts
+from pipeline.errors import PipelineError
+from pipeline.manifest import read_manifest
+
+REPORTS = (artifacts.BENCHMARK, artifacts.BENCHMARK_GRAPH, artifacts.BENCHMARK_RUNTIME, artifacts.DRIFT)
+CLASSES_NAMED = 5
+
+
+def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> str | None:
+    """What another model in the folder loses, in words; ``None`` where there is none.
+
+    Args:
+        folder: where to export to.
+        keras_sha256: of the Keras file that will lie there.
+        files: the model files that will be written; others of the old model stay.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except PipelineError:
+        return None
+    if manifest["files"].get(artifacts.MODEL_KERAS, {}).get("sha256") == keras_sha256:
+        return None
+    names, side = manifest["class_names"], manifest["side"]
+    listed = ", ".join(names[:CLASSES_NAMED]) + (", …" if len(names) > CLASSES_NAMED else "")
+    text = f"{folder}: replaces another model, of {len(names)} classes ({listed}) and {side}x{side} pixels"
+    written = {artifacts.MODEL_KERAS, artifacts.HISTORY, *files}
+    kept = [name for name in manifest["files"] if name not in written]
+    left = [name for name in (*kept, *REPORTS) if (folder / name).is_file()]
+    return f"{text}; what stays is about that one: {', '.join(left)}" if left else text
