@@ -22,7 +22,6 @@ LOCK = ROOT / ".ci" / "constraints.txt"
 GLIBC = {"3.11": 36, "3.12": 39, "3.13": 41}
 """Minor version of the C library where this Python is the system's: Debian 12, Ubuntu 24.04, Debian 13."""
 OLDEST_GLIBC = 17
-SOURCES = ("pyproject.toml", "README.md", "runtime", "pipeline")
 EPOCH = "315532800"
 """1980, the first time that a ZIP archive can hold; a build time would make every wheel another."""
 
@@ -71,11 +70,10 @@ def build_project_wheel(folder: Path) -> Path:
         raise BundleBuildError(f"{ROOT}: no pyproject.toml: run the command from a clone of the repository")
     with tempfile.TemporaryDirectory() as name:
         # A copy, because setuptools would take what an earlier build left in build/.
-        for source in SOURCES:
-            if (ROOT / source).is_dir():
-                shutil.copytree(ROOT / source, Path(name, source), ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(ROOT / source, name)
+        for source in (ROOT / "pyproject.toml", ROOT / "README.md"):
+            shutil.copy(source, name)
+        for package in (path.parent for path in ROOT.glob("*/__init__.py")):
+            shutil.copytree(package, Path(name, package.name), ignore=shutil.ignore_patterns("__pycache__"))
         _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), name)
     return next(folder.glob("edgecnn-*.whl"))
 

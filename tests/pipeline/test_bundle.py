@@ -3,6 +3,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+import zipfile
 
 import pytest
 from packaging.markers import Marker
@@ -46,6 +47,15 @@ def test_it_brings_what_the_board_needs(small, reference):
     assert json.loads((folder / "bundle.json").read_text())["artifacts"] == ["model_int8.onnx"]
     assert verify_bundle(folder) == len(files)
     subprocess.run([shutil.which("sha256sum"), "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+
+
+def test_its_wheel_holds_every_package_of_the_project(small, repository):
+    with zipfile.ZipFile(small[1] / "wheels/edgecnn-0.1.0-py3-none-any.whl") as wheel:
+        names = set(wheel.namelist())
+    for package in ("benchmark", "pipeline", "runtime"):
+        sources = {path.relative_to(repository).as_posix() for path in (repository / package).rglob("*.py")}
+        assert sources
+        assert sources <= names
 
 
 def test_without_wheels_it_is_small(small):
