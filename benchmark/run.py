@@ -44,7 +44,7 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
     settings = {
         "rounds": ROUNDS,
         "seconds": seconds,
-        "batches": BATCHES,
+        "batches": list(BATCHES),
         "images": None if pixels is None else len(pixels),
         "image_source": " and ".join(sorted(sources)) or "no images" if pixels is None else "test images",
         "photo": "generated" if photo is None else photo.name,

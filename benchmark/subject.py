@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.photo import split
 from runtime.backends import Pixels, Probabilities
+from runtime.spec import ModelSpec
 
 WARM_UP_S = 3.0
 STEADY = 0.05
@@ -91,10 +93,14 @@ class Subject:
         """How the file's golden set is answered here; ``None`` without one."""
         return None
 
-    def photo(self, path: str, runs: int) -> dict[str, list[int]] | None:
-        """Nanoseconds of each part of the way from photo to label; ``None`` where this is no way to take."""
-        del path, runs
+    def spec(self) -> ModelSpec | None:
+        """How photos become its pixels; ``None`` where that is done elsewhere, and is not measured."""
         return None
+
+    def photo(self, path: str, runs: int) -> dict[str, list[int]] | None:
+        """Nanoseconds of each part of the way from photo to label."""
+        spec = self.spec()
+        return None if spec is None else split(self.run, spec, path, runs)
 
     def _of(self, batch: int) -> list[Pixels]:
         if batch not in self._batches:

@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from benchmark.photo import split
 from benchmark.subject import Subject
 from runtime.classifier import Classifier
 from runtime.commands.verify import replay
 from runtime.errors import EdgecnnError
+from runtime.spec import ModelSpec
 
 NOISE_IMAGES = 64
 
@@ -41,9 +41,9 @@ class FileSubject(Subject):
         """As ``verify`` says it."""
         return replay(self._classifier) if self._carries_golden else None
 
-    def photo(self, path: str, runs: int) -> dict[str, list[int]]:
-        """Read, decode, resize and run, and the whole of it."""
-        return split(self._classifier, path, runs)
+    def spec(self) -> ModelSpec:
+        """As the file says it."""
+        return self._classifier.spec
 
 
 def serve(load: Callable[[], Subject]) -> NoReturn:

@@ -13,14 +13,14 @@ from runtime.backends import Pixels, Probabilities
 
 def _load(folder: Path, threads: int) -> Subject:
     load_tensorflow(threads)
-    from pipeline.export.load import load_exported
+    from pipeline.backends.reference import ReferenceSubject, load_exported
 
     reference = load_exported(folder)
 
     def run(pixels: Pixels) -> Probabilities:
         return np.asarray(reference.model(reference.scaling(pixels), training=False))
 
-    return Subject(run, np.zeros((1, reference.side, reference.side, 3), np.uint8), images="black")
+    return ReferenceSubject(run, folder, reference.side)
 
 
 BACKEND = DeskBackend("Keras, model(x)", artifacts.MODEL_KERAS, _load)

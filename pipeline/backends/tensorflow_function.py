@@ -16,7 +16,7 @@ def _load(folder: Path, threads: int) -> Subject:
     load_tensorflow(threads)
     import tensorflow as tf
 
-    from pipeline.export.load import load_exported
+    from pipeline.backends.reference import ReferenceSubject, load_exported
 
     reference = load_exported(folder)
     side, scaling = reference.side, reference.network_scaling
@@ -29,7 +29,7 @@ def _load(folder: Path, threads: int) -> Subject:
     def run(pixels: Pixels) -> Probabilities:
         return np.asarray(graph(tf.constant(pixels)))
 
-    return Subject(run, np.zeros((1, side, side, 3), np.uint8), images="black")
+    return ReferenceSubject(run, folder, side)
 
 
 BACKEND = DeskBackend("TensorFlow, tf.function", artifacts.MODEL_KERAS, _load)

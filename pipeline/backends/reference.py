@@ -1,0 +1,26 @@
+"""The reference of an export folder, as Keras and TensorFlow run it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.subject import Subject
+from pipeline import artifacts
+from pipeline.export.load import load_exported
+from runtime import Classifier, ModelSpec
+from runtime.backends import Pixels, Probabilities
+
+__all__ = ["ReferenceSubject", "load_exported"]
+
+
+class ReferenceSubject(Subject):
+    """One way of calling it; its photos become square as those of the exported files."""
+
+    def __init__(self, run: Callable[[Pixels], Probabilities], folder: Path, side: int) -> None:
+        super().__init__(run, np.zeros((1, side, side, 3), np.uint8), images="black")
+        self._folder = folder
+
+    def spec(self) -> ModelSpec:
+        """As an exported file says it."""
+        return Classifier(self._folder / artifacts.FP32_ONNX).spec
