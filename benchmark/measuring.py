@@ -154,7 +154,7 @@ def _turn(one: Measured, batch: int, turn_s: float) -> None:
     nanoseconds = one.worker.ask("time", batch=batch, runs=runs)
     one.rounds[batch].append(nanoseconds)
     if batch == 1:
-        one.seconds = statistics.median(nanoseconds) / 1e9  # warm-up may have met a slow moment
+        one.seconds = max(statistics.median(nanoseconds), 1) / 1e9  # warm-up may have met a slow moment
 
 
 def _photo_to_label(seen: Sequence[Measured], photo: str) -> None:

@@ -203,6 +203,7 @@ def test_a_run_that_was_throttled_says_so():
     assert throttled({"throttled": None}, {"throttled": None}) == []
 
 
+@pytest.mark.slow
 def test_bench_writes_what_it_prints(carrying, tmp_path):
     model = carrying("model_int8.onnx")
     out = tmp_path / "device.json"
@@ -234,6 +235,7 @@ def test_bench_writes_what_it_prints(carrying, tmp_path):
     assert "Photo to label in ms (1920x1080 JPEG)" in text
 
 
+@pytest.mark.slow
 def test_files_that_differ_from_when_they_were_built_are_told(carrying, tmp_path):
     odd = carrying("model_int8.onnx", shift=0.01)
     changed = tmp_path / "changed.onnx"
