@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from runtime.timing import measure
+from benchmark.timing import measure
 
 CALL = "calling the engine"
 

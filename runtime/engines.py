@@ -1,6 +1,6 @@
-"""The engines by name: our own in one table, others through the entry-point group ``edgecnn.backends``.
+"""The engines by name: our own in one table, those of other packages through an entry point.
 
-A package adds one by a class that follows ``runtime.backends.Backend``, named in its pyproject.toml:
+A package names a class that follows ``runtime.backends.Backend`` in its pyproject.toml:
 
     [project.entry-points."edgecnn.backends"]
     toy = "toy_engine:ToyBackend"
@@ -59,10 +59,7 @@ def find(name: str) -> "type[Backend]":
         return found
     others = _others()
     if name not in others:
-        raise BackendUnavailableError(
-            f"no engine is called {name!r:.100}: there are {', '.join([*OWN, *others])}; a package adds others through "
-            f"the entry point {GROUP}"
-        )
+        raise BackendUnavailableError(f"no engine is called {name!r:.100}: there are {', '.join([*OWN, *others])}")
     try:
         loaded: type[Backend] = others[name].load()
     except Exception as error:  # whatever a package of others does when it is imported

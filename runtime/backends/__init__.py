@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,6 +112,15 @@ def load_backend(
             f"{path.name}: running it needs {backend.title}, which cannot be imported ({error}): {backend.install}"
         ) from error
     return backend(content, path.name, threads)
+
+
+def one_by_one(run: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any]) -> NDArray[Any]:
+    """A batch of any length through a graph that takes one image."""
+    if len(values) == 1:
+        return run(values)
+    if not len(values):
+        return run(np.zeros((1, *values.shape[1:]), values.dtype))[:0]
+    return np.concatenate([run(image[np.newaxis]) for image in values])
 
 
 def _read(path: Path) -> bytes:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runtime.backends import Backend, Pixels, Probabilities
+from runtime.backends import Backend, Pixels, Probabilities, one_by_one
 from runtime.spec import ModelSpec
 
 
@@ -16,7 +16,7 @@ class ForeignBackend:
         self._channels_first = source.shape[3] != 3
         self._single = source.shape[0] == 1
         self._scale, self._offset = np.array(spec.scale, np.float32), np.array(spec.offset, np.float32)
-        self._classes, self._temperature = len(spec.class_names), spec.temperature
+        self._temperature = spec.temperature
         self._logits = False
         # Probabilities are known by their sum; what a graph gives otherwise are logits.
         answer = self(np.zeros((1, spec.side, spec.side, 3), np.uint8))
@@ -27,12 +27,7 @@ class ForeignBackend:
         values = pixels * self._scale + self._offset if self._floats else pixels
         if self._channels_first:
             values = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
-        if not self._single:
-            answer = self._backend(values)
-        elif len(values):
-            answer = np.concatenate([self._backend(value[np.newaxis]) for value in values])
-        else:
-            answer = np.empty((0, self._classes), np.float32)
+        answer: Probabilities = one_by_one(self._backend, values) if self._single else self._backend(values)
         return _softmax(answer / self._temperature) if self._logits else answer
 
 

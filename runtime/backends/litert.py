@@ -1,13 +1,14 @@
 """LiteRT (TensorFlow Lite) with its XNNPACK kernels."""
 
 import threading
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.backends import MAX_JSON_BYTES, Probabilities, Tensor
+from runtime.backends import MAX_JSON_BYTES, Probabilities, Tensor, one_by_one
 from runtime.backends.archive import read_members
 from runtime.errors import ModelFormatError
 from runtime.quiet import native_stderr_hidden
@@ -24,9 +25,8 @@ class LitertBackend:
     def import_engine() -> ModuleType:
         """LiteRT."""
         with native_stderr_hidden():
-            import ai_edge_litert.interpreter
-        module: ModuleType = ai_edge_litert
-        return module
+            import_module("ai_edge_litert.interpreter")
+        return import_module("ai_edge_litert")
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
         interpreter = self.import_engine().interpreter.Interpreter
@@ -52,12 +52,7 @@ class LitertBackend:
         """A batch as the input declares it to float32 (N, C), dequantised."""
         try:
             with self._lock:
-                if len(values) == 1:
-                    raw = self._run(values)
-                elif len(values):
-                    raw = np.concatenate([self._run(image[np.newaxis]) for image in values])
-                else:
-                    return np.empty((0, *self.outputs[0].shape[1:]), np.float32)  # type: ignore[arg-type]
+                raw = one_by_one(self._run, values)
         except (ValueError, RuntimeError) as error:
             raise ModelFormatError(f"{self._name}: LiteRT cannot run it ({error})") from error
         return raw if self._dequantized is None else self._dequantized[raw.view(np.uint8)]

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.backends import MAX_JSON_BYTES, MAX_MODEL_BYTES, Probabilities, Tensor
+from runtime.backends import MAX_JSON_BYTES, MAX_MODEL_BYTES, Probabilities, Tensor, one_by_one
 from runtime.backends.archive import read_members
 from runtime.errors import ModelFormatError
 from runtime.quiet import native_stderr_hidden
@@ -39,10 +40,7 @@ class NcnnBackend:
     @staticmethod
     def import_engine() -> ModuleType:
         """NCNN."""
-        import ncnn
-
-        module: ModuleType = ncnn
-        return module
+        return import_module("ncnn")
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
         self._ncnn, self._name = self.import_engine(), name
@@ -59,8 +57,8 @@ class NcnnBackend:
         self.inputs = (Tensor(source[1], "uint8", (None, self._height, self._width, channels)),)
         self._net = self._load(graph, members[WEIGHTS_FILE], threads)
         self._output = self._net.output_names()[-1]
-        black = np.zeros((1, self._height, self._width, channels), np.uint8)
-        self.outputs = (Tensor(self._output, "float32", (None, *self._run(black[0]).shape)),)
+        answer = self._run(np.zeros((1, self._height, self._width, channels), np.uint8))
+        self.outputs = (Tensor(self._output, "float32", (None, *answer.shape[1:])),)
 
     def _load(self, graph: str, weights: bytes, threads: int) -> Any:
         net = self._ncnn.Net()
@@ -81,15 +79,13 @@ class NcnnBackend:
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
         """A batch as the input declares it to float32 (N, C)."""
-        if len(values):
-            return np.stack([self._run(image) for image in np.ascontiguousarray(values)])
-        return np.empty((0, *self.outputs[0].shape[1:]), np.float32)  # type: ignore[arg-type]
+        return one_by_one(self._run, np.ascontiguousarray(values))
 
-    def _run(self, image: NDArray[np.uint8]) -> Probabilities:
-        mat = self._ncnn.Mat
+    def _run(self, values: NDArray[np.uint8]) -> Probabilities:
+        mat, rgb = self._ncnn.Mat, self._ncnn.Mat.PixelType.PIXEL_RGB
         extractor = self._net.create_extractor()
-        extractor.input(self.inputs[0].name, mat.from_pixels(image, mat.PixelType.PIXEL_RGB, self._width, self._height))
+        extractor.input(self.inputs[0].name, mat.from_pixels(values[0], rgb, self._width, self._height))
         status, answer = extractor.extract(self._output)
         if status:
             raise ModelFormatError(f"{self._name}: NCNN cannot run it (status {status}): export it again")
-        return np.array(answer)
+        return np.array(answer)[np.newaxis]

@@ -1,5 +1,6 @@
 """ONNX Runtime on the CPU."""
 
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -23,9 +24,7 @@ class OnnxBackend:
     def import_engine() -> ModuleType:
         """ONNX Runtime."""
         with native_stderr_hidden():  # it looks for graphics cards at import and complains of finding none
-            import onnxruntime
-        module: ModuleType = onnxruntime
-        return module
+            return import_module("onnxruntime")
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
         refuse_external_data(content, name)

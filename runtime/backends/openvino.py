@@ -3,13 +3,13 @@
 import io
 import sys
 import threading
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from runtime.backends import Probabilities, Tensor
+from runtime.backends import Probabilities, Tensor, one_by_one
 from runtime.backends.onnx import refuse_external_data
 from runtime.errors import ModelFormatError
 from runtime.quiet import native_stderr_hidden
@@ -33,12 +33,10 @@ class OpenvinoBackend:
             sys.modules[TELEMETRY] = None  # type: ignore[assignment]
         try:
             with native_stderr_hidden():
-                import openvino
+                return import_module("openvino")
         finally:
             if hide:
                 del sys.modules[TELEMETRY]
-        module: ModuleType = openvino
-        return module
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
         refuse_external_data(content, name)
@@ -78,11 +76,7 @@ class OpenvinoBackend:
                 if not self._single:
                     result: Probabilities = self._request.infer([values])[0]
                     return result
-                if len(values) == 1:
-                    return self._run(values)
-                if len(values):
-                    return np.concatenate([self._run(image[np.newaxis]) for image in values])
-                return np.empty((0, *self._answer.shape[1:]), np.float32)
+                return one_by_one(self._run, values)
         except (RuntimeError, ValueError) as error:
             raise ModelFormatError(f"{self._name}: OpenVINO cannot run it ({_reason(error)})") from error
 

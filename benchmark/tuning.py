@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.timing import measure
 from runtime.classifier import Classifier, processors
 from runtime.commands.doctor import probe
 from runtime.engines import Engine, engines
 from runtime.errors import ModelFileNotFoundError, ModelSpecError
 from runtime.machine import CPU_FEATURES
-from runtime.timing import measure
 
 ROUNDS = 15
 MAX_RUNS = 300

@@ -5,8 +5,11 @@ import json
 import sys
 from pathlib import Path
 
+from benchmark.contenders import contenders, find_models, thread_counts
+from benchmark.files import write_json
+from benchmark.run import benchmark
+from benchmark.table import format_benchmark
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, counts, positive
-from runtime.errors import BackendUnavailableError
 
 EPILOG = """\
 Each engine on each file with 1, 2, … threads up to all cores, each in a process of its own; they take turns in shuffled
@@ -35,16 +38,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write and print."""
-    try:
-        from benchmark.contenders import contenders, find_models, thread_counts
-        from benchmark.run import benchmark
-        from benchmark.table import format_benchmark
-    except ModuleNotFoundError as error:
-        raise BackendUnavailableError(
-            f"bench needs the package benchmark ({error}): copy that folder beside runtime/, or install the wheel"
-        ) from error
-    from runtime.files import write_json
-
     if options.out and not options.out.parent.is_dir():
         raise FileNotFoundError(f"{options.out}: no such folder to write to")
     taking_part = contenders(find_models(options.models), options.threads or thread_counts())

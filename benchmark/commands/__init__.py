@@ -1,0 +1,1 @@
+"""The runtime's commands that measure; shaped as those in ``runtime/commands/``."""

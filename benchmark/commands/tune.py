@@ -1,0 +1,57 @@
+"""``tune``: the fastest way to run the model of a folder here."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from benchmark.choosing import describe, format_choice
+from benchmark.files import write_json
+from benchmark.tuning import candidates, race
+from runtime.choice import CHOICE_FILE
+from runtime.commands import FAILED, OK, add_json, positive
+from runtime.errors import ModelFileNotFoundError
+from runtime.machine import examine_machine
+
+EPILOG = """\
+Every model file of the folder, on every engine that is installed, with 1, 2, … threads up to all processors. Those
+whose golden set passes take turns on its images; the fastest is written to runtime.json in the folder, which
+Classifier(DIR) and the other commands then go by. Of those that tie, the most accurate is taken, then the smallest.
+
+exit status:
+  0 written, 1 no golden set passes (the lines say why), 2 the folder is unusable
+
+example:
+  PROGRAM tune models/ && PROGRAM classify models/ photo.jpg"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a folder of model files")
+    parser.add_argument("--seconds", type=positive, default=1, help="time for each contender, about (default: 1)")
+    add_json(parser, "print what is written")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Try, measure, choose and write."""
+    if not options.folder.is_dir():
+        raise ModelFileNotFoundError(f"{options.folder}: not a folder; expected one with model files")
+    found = candidates(options.folder, _say)
+    for each in found:
+        if not each.passed:
+            print(f"left out: {each.path.name} on {each.engine.title}: {each.says}", file=sys.stderr)
+    passing = [each for each in found if each.passed]
+    if not passing:
+        print(f"error: {options.folder}: no golden set passes; nothing is written", file=sys.stderr)
+        return FAILED
+    load_average = os.getloadavg()[0]
+    document = describe(race(passing, options.seconds, _say), examine_machine(Path("/")), load_average)
+    write_json(options.folder / CHOICE_FILE, document)
+    print(json.dumps(document) if options.json else format_choice(document, options.folder))
+    return OK
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"{text} …", file=sys.stderr)
