@@ -8,7 +8,8 @@ from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.errors import ReportError
 from pipeline.report.device import Device, read_device
-from pipeline.report.files import Drifted, Manifest, Verified, read
+from pipeline.report.files import Manifest, read
+from pipeline.report.proofs import Drifted, Verified
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from pipeline import artifacts
 from pipeline.report.figures import confusion, layers, parity, reliability
 from pipeline.report.figures.reliability import FEWEST, KERAS
 from pipeline.report.figures.style import picture
-from pipeline.report.files import Calibration, Drifted, Measured, Verified
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, listed, percent, small
 from pipeline.report.parts import Card, Chart, Gallery, Section, Table
+from pipeline.report.proofs import Calibration, Drifted, Measured, Verified
 
 CONFUSIONS_LISTED, FLIPS_SHOWN = 10, 12
 

@@ -2,10 +2,11 @@
 
 from pipeline import artifacts
 from pipeline.report.figures.latency import detail
-from pipeline.report.files import Decision, Manifest, Measured
+from pipeline.report.files import Decision, Manifest
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, duration, listed, percent, points, size
 from pipeline.report.parts import Section, Table, Verdict
+from pipeline.report.proofs import Measured
 
 BOUNDS = {
     "max_points": "{:g} points over all",

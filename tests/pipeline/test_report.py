@@ -62,7 +62,7 @@ def test_nothing_heavy_is_loaded(folder):
     [(artifacts.VERIFY, "verify"), (artifacts.DRIFT, "drift"), (artifacts.BENCHMARK, "bench")],
 )
 @pytest.mark.parametrize("harm", ["missing", "truncated", "foreign", "nan"])
-def test_what_cannot_be_used_is_said_with_the_command_that_makes_it(folder, capsys, name, command, harm):
+def test_what_cannot_be_used_is_told_from_the_rest(folder, name, command, harm):
     path = folder / name
     if harm == "missing":
         path.unlink()
@@ -72,13 +72,27 @@ def test_what_cannot_be_used_is_said_with_the_command_that_makes_it(folder, caps
         path.write_text('{"some": "other"}')
     else:
         path.write_text(path.read_text().replace("2000", "NaN").replace("0.0027", "NaN").replace("36.75", "NaN"))
+    absent = gather(folder).absent
+    assert set(absent) == {name}
+    assert absent[name].startswith(f"{path}: ")
+    assert absent[name].endswith(f"; python -m pipeline {command} {folder} writes it")
+    assert "\n" not in absent[name]
+
+
+def test_what_was_not_run_is_said_on_screen_and_on_the_page(tmp_path, capsys):
+    commands = {artifacts.VERIFY: "verify", artifacts.DRIFT: "drift", artifacts.BENCHMARK: "bench"}
+    folder = measured_folder.write(tmp_path / "build", skip=commands)
     assert main(["report", str(folder)]) == 0
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"warning: {path}: ")
-    assert line.endswith(f"python -m pipeline {command} {folder} writes it")
+    lines = capsys.readouterr().err.splitlines()
+    expected = [
+        f"{folder / name}: not there; python -m pipeline {command} {folder} writes it"
+        for name, command in commands.items()
+    ]
+    assert lines == [f"warning: {line}" for line in expected]
     text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
-    assert "Not here: " in text
-    assert f"python -m pipeline {command} {folder} writes it" in text
+    assert all(f"Not here: {line}" in text for line in expected)
+    assert "<svg" not in text
+    assert "Not run" in text
 
 
 def test_without_a_manifest_there_is_no_report(tmp_path, capsys):

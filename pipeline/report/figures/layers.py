@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from pipeline.report.figures.style import FAINT, file_style, name_row, rows
-from pipeline.report.files import Drifted
+from pipeline.report.proofs import Drifted
 
 MANY = 30
 """More layers than this are drawn closer, and named now and then."""

@@ -5,7 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from pipeline.report.figures.style import BLUE, INK, LINE, ORANGE, SKY, name_row, rows
-from pipeline.report.files import Measured
+from pipeline.report.proofs import Measured
 
 FLOOR = 1e-9
 """A difference of nothing stands at the left edge."""

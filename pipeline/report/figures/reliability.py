@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline.report.figures.style import FAINT, GREY, INK, WIDTH, file_style
-from pipeline.report.files import Calibration
+from pipeline.report.proofs import Calibration
 
 KERAS = "Keras"
 FEWEST = 10
