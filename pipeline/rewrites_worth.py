@@ -18,8 +18,6 @@ WHOLE = "all"
 NEEDED = (fold_constants_and_normalisation, free_batch, number_names)
 """Without the first the batch cannot be opened; the others are not about speed."""
 GROUPS = (1, 2, 8)
-IMAGES = 10
-"""Of calibration: values matter little to speed."""
 
 
 def worth(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dict[str, float | None]:
@@ -27,7 +25,7 @@ def worth(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dic
 
     Args:
         deployable: the network.
-        pixels: uint8 (N, S, S, 3), calibration images.
+        pixels: uint8 (N, S, S, 3); the first calibrates, for values matter little to speed.
         rounds: of timing.
 
     Returns:
@@ -36,26 +34,30 @@ def worth(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dic
     prepared = deployable.for_int8
     translated = translate(prepared)
 
-    def build(left_out: Any = None, group: int = GROUP) -> bytes:
+    def cleaned(left_out: Any = None) -> onnx.ModelProto:
         network = onnx.ModelProto()
         network.CopyFrom(translated)
-        clean(network, [rewrite for rewrite in CLEANING if rewrite is not left_out])
-        quantizer = OnnxQuantizer(network, prepared.network_scaling, pixels[:IMAGES], (IMAGES,), group)
-        content: bytes = quantizer.build(Recipe(images=IMAGES)).SerializeToString(deterministic=True)
+        return clean(network, [rewrite for rewrite in CLEANING if rewrite is not left_out])
+
+    def build(network: onnx.ModelProto, group: int = GROUP) -> bytes:
+        quantizer = OnnxQuantizer(network, prepared.network_scaling, pixels[:1], (1,), group)
+        content: bytes = quantizer.build(Recipe(images=1)).SerializeToString(deterministic=True)
         return content
 
-    files = {WHOLE: build()}
+    network = cleaned()
+    files: dict[str, bytes | None] = {WHOLE: build(network)}
     for rewrite in CLEANING:
         if rewrite not in NEEDED:
-            files[f"without {rewrite.__name__}"] = build(left_out=rewrite)
+            other = cleaned(left_out=rewrite)
+            files[f"without {rewrite.__name__}"] = None if other == network else build(other)
     for group in GROUPS:
         name = "without group_pixels" if group == 1 else f"groups of {group} pixels instead of {GROUP}"
-        files[name] = build(group=group)
-    changed = {name: content for name, content in files.items() if name == WHOLE or content != files[WHOLE]}
-    runs = {name: onnx_run(content, pixels[:1]) for name, content in changed.items()}
+        content = build(network, group)
+        files[name] = None if content == files[WHOLE] else content
+    runs = {name: onnx_run(content, pixels[:1]) for name, content in files.items() if content is not None}
     latencies = measure(runs, pixels, rounds)
     whole = latencies[WHOLE].p50_us
-    return {name: latencies[name].p50_us / whole if name in changed else None for name in files if name != WHOLE}
+    return {name: latencies[name].p50_us / whole if name in runs else None for name in files if name != WHOLE}
 
 
 def format_worth(by_network: dict[str, dict[str, float | None]]) -> str:

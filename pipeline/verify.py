@@ -13,7 +13,7 @@ from pipeline.artifacts import sha256
 from pipeline.data import cifar10, samples
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
-from pipeline.export.gate import allowed_loss, mcnemar
+from pipeline.export.gate import breaks_bound, mcnemar
 from pipeline.export.load import load_exported
 from pipeline.manifest import read_manifest
 from pipeline.scores import scores
@@ -24,7 +24,7 @@ from runtime import Classifier, EdgecnnError
 class Tolerance:
     """The most an artifact may differ from Keras. Agreement is a share 0-1, the accuracy drop in points.
 
-    On few test images the drop may be larger by chance: ``allowed_loss`` says by how much.
+    On few test images the drop may be larger by chance: ``pipeline.export.gate.Gate`` says when it counts.
     """
 
     max_difference: float
@@ -156,9 +156,8 @@ def _examine(
         breaches.append(f"mean difference {row['mean_difference']:.2e} > {limit.mean_difference:.0e}")
     if not row["agreement"] >= limit.min_agreement:
         breaches.append(f"agreement {row['agreement']:.2%} < {limit.min_agreement:.0%}")
-    allowed = 100 * allowed_loss(limit.max_accuracy_drop, len(test), sum(_discordant(expected, got, test))) / len(test)
-    if not drop <= allowed + 1e-9:
-        breaches.append(f"accuracy drop {drop:.2f} points > {allowed:.2f}")
+    if breaks_bound(limit.max_accuracy_drop, len(test), *_discordant(expected, got, test)):
+        breaches.append(f"accuracy drop {drop:.2f} points > {limit.max_accuracy_drop:.2f}")
     return {**row, "accuracy_drop_points": drop, "limits": asdict(limit), "breaches": breaches}
 
 
