@@ -23,13 +23,13 @@ def sections(facts: Facts) -> list[Section]:
 def _latency(facts: Facts) -> Section:
     charts = _charts(facts, "latency", latency.draw, lambda device: device if device.timed else None, conditions)
     lead = "One image at a time; bars to the median, whiskers to the 99th percentile."
-    return Section("latency", "Latency", lead, charts, missing=_missing(facts))
+    return Section("latency", "Latency", lead, charts, missing=_missing(facts, charts, "no engine ran"))
 
 
 def _contenders(facts: Facts) -> Section:
     tables = [*across(facts.devices), *(latencies(name, device) for name, device in facts.devices.items())]
     lead = "Ratios of medians; in brackets what 95% of bootstrap samples say."
-    return Section("contenders", "Every contender", lead, tables=tables, missing=_missing(facts), tables_open=True)
+    return Section("contenders", "Every contender", lead, tables=tables, missing=_no_benchmark(facts), tables_open=True)
 
 
 def _tradeoff(facts: Facts) -> Section:
@@ -46,25 +46,20 @@ def _tradeoff(facts: Facts) -> Section:
         facts, "tradeoff", tradeoff.draw, lambda device: device if tradeoff.points(device) else None, caption
     )
     lead = (
-        "Area is file size. What lies right of and below another point is beaten in both. The accuracy axis is no "
-        "narrower than eight standard errors: discs at about one height differ by chance."
+        "Area is file size. What lies right of and below another point is beaten in both. The accuracy axis spans "
+        "eight standard errors or more, so that what chance may have done looks small."
     )
     tables = [worth(name, device) for name, device in facts.devices.items() if tradeoff.points(device)]
-    return Section("tradeoff", "Accuracy against latency", lead, charts, tables=tables, missing=_missing(facts))
+    missing = _missing(facts, charts, "no file's accuracy is known")
+    return Section("tradeoff", "Accuracy against latency", lead, charts, tables=tables, missing=missing)
 
 
 def _stages(facts: Facts) -> Section:
     charts = _charts(facts, "stages", stages.draw, lambda device: stages.shown(device) or None)
     tables = [end_to_end(name, device) for name, device in facts.devices.items() if device.end_to_end]
-    missing = [*_missing(facts), *(f"{name}: no photo was timed end to end." for name in _without(facts, charts))]
-    return Section(
-        "end-to-end",
-        "From photo to label",
-        "Medians. The number beside a bar is of the whole call, measured on its own.",
-        charts,
-        tables=tables,
-        missing=missing,
-    )
+    missing = _missing(facts, charts, "no photo was timed end to end")
+    lead = "Medians. The number beside a bar is of the whole call, measured on its own."
+    return Section("end-to-end", "From photo to label", lead, charts, tables=tables, missing=missing)
 
 
 def _resources(facts: Facts) -> Section:
@@ -73,7 +68,7 @@ def _resources(facts: Facts) -> Section:
 
     charts = _charts(facts, "resources", resources.draw, shown)
     tables = [costs(name, device) for name, device in facts.devices.items() if shown(device)]
-    missing = [*_missing(facts), *(f"{name}: no process was measured alone." for name in _without(facts, charts))]
+    missing = _missing(facts, charts, "no process was measured alone")
     lead = "Each contender in a process of its own. Cold start: from the start of Python to the first answer."
     return Section("resources", "Memory and cold start", lead, charts, tables=tables, missing=missing)
 
@@ -96,12 +91,13 @@ def _charts(
     return charts
 
 
-def _without(facts: Facts, charts: list[Chart]) -> list[str]:
+def _missing(facts: Facts, charts: list[Chart], why: str) -> list[str]:
+    """The benchmark that is not there, and the devices that have no chart."""
     drawn = {chart.title for chart in charts}
-    return [name for name in facts.devices if name not in drawn]
+    return [*_no_benchmark(facts), *(f"{name}: {why}." for name in facts.devices if name not in drawn)]
 
 
-def _missing(facts: Facts) -> list[str]:
+def _no_benchmark(facts: Facts) -> list[str]:
     return [facts.absent[artifacts.BENCHMARK]] if artifacts.BENCHMARK in facts.absent else []
 
 

@@ -178,6 +178,15 @@ def test_devices_stand_side_by_side(folder, tmp_path):
     assert markdown(facts).count("Throttled") == 1
 
 
+def test_a_device_on_which_nothing_ran_says_so(folder):
+    document = measured_folder.benchmark()
+    rewrite(folder / artifacts.BENCHMARK, contenders=document["contenders"][-1:], end_to_end=[])
+    text = page(gather(folder))
+    for why in ("no engine ran", "no file&#39;s accuracy is known", "no photo was timed end to end"):
+        assert f"Not here: Desk: {why}." in text
+    assert "ncnn is not installed" in text
+
+
 def test_markdown_says_what_the_files_say(folder):
     text = markdown(gather(folder))
     assert "**Verify: Pass.** All 3 files answer" in text
