@@ -28,8 +28,9 @@ step() {
 
 say_how_it_ended() {
   status=$?
-  [ "$status" -eq 0 ] || [ -z "$doing" ] ||
-    printf 'FAILED at: %s\n%s\n' "$doing" "Current version: $(readlink "$prefix/current" || echo none)" >&2
+  [ "$status" -ne 0 ] && [ -n "$doing" ] || return 0
+  printf 'FAILED at: %s\n%s\n' "$doing" "Current version: $(readlink "$prefix/current" || echo none)" >&2
+  [ "$action" != install_bundle ] || clean
 }
 
 # Prints a field of bundle.json; the file is not verified yet, so nothing but plain words is let through.

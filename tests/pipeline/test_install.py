@@ -187,7 +187,7 @@ def test_a_tampered_bundle_is_refused_by_the_file_s_name(bundles, installed, tmp
         assert done.returncode == 1
         assert name in done.stderr
         assert "FAILED at: checking every file of the bundle" in done.stderr
-        assert answering(installed) == "old"
+        assert (answering(installed), versions(installed)) == ("old", ["old"])
 
 
 def test_a_key_is_asked_of_every_later_bundle(bundles, key, tmp_path):
@@ -225,7 +225,7 @@ def test_a_signed_bundle_is_installed_with_its_key_and_the_key_is_kept(bundles, 
     (installed / "key.pub").unlink()
 
 
-def test_a_model_that_answers_otherwise_here_is_not_switched_to(bundles, installed, tmp_path):
+def test_a_model_that_does_not_work_here_is_not_switched_to(bundles, installed, tmp_path):
     folder = copy(bundles["plain"], tmp_path)
     card = json.loads((folder / "bundle.json").read_text()) | {"artifacts": ["manifest.json"]}
     (folder / "bundle.json").write_text(json.dumps(card, indent=2))
