@@ -38,6 +38,7 @@ BACKENDS = {
     "keras": "pipeline.backends.keras_call",
     "keras-compiled": "pipeline.backends.keras_compiled",
     "tensorflow": "pipeline.backends.tensorflow_function",
+    "onnxruntime-web": "pipeline.backends.onnxruntime_web",
 }
 """The module of each."""
 

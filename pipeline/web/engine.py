@@ -51,6 +51,11 @@ def from_folder(folder: Path) -> Engine:
     return _engine(str(folder), lambda name: (folder / name).read_bytes())
 
 
+def cached() -> bool:
+    """Whether ``from_npm`` would answer without a download."""
+    return (cache_dir() / TARBALL).is_file()
+
+
 def from_npm() -> Engine:
     """Read the pinned version out of the cache, where npm puts it the first time.
 
@@ -58,7 +63,7 @@ def from_npm() -> Engine:
         PageError: it is not cached and npm cannot fetch it, or what came is not that version.
     """
     path = cache_dir() / TARBALL
-    if not path.is_file():
+    if not cached():
         write_bytes(path, _checked(_fetched(), f"{PACKAGE}@{VERSION}"))
         print(f"Kept as {path}", file=sys.stderr)
     _checked(path.read_bytes(), str(path))

@@ -16,7 +16,7 @@ from benchmark.reading import read_benchmark
 from benchmark.table import format_benchmark
 from pipeline import artifacts
 from pipeline.artifacts import sha256
-from pipeline.backends import BACKENDS
+from pipeline.backends import BACKENDS, find
 from pipeline.benchmark import benchmark
 from pipeline.benchmark_graph import STOCK_ONNX, STOCK_TFLITE, benchmark_graph, format_graph_benchmark
 from pipeline.data import samples
@@ -190,7 +190,7 @@ def test_benchmark_measures_every_contender(exported, test_images):
     assert report == read_benchmark(exported / artifacts.BENCHMARK)
     rows = {(row["artifact"], row["backend"]): row for row in report["contenders"]}
     assert {(name, DEFAULTS[Path(name).suffix]) for name in artifacts.MODEL_FILES} <= set(rows)
-    assert {(artifacts.MODEL_KERAS, name) for name in BACKENDS} <= set(rows)
+    assert {(find(name).artifact, name) for name in BACKENDS} <= set(rows)
     timed = [row for row in rows.values() if row["missing"] is None]
     assert len([row for row in timed if row["backend"] in DEFAULTS.values()]) == 4
     for row in timed:
