@@ -63,7 +63,7 @@ onnxruntime = "toy_engine:ToyBackend"
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory):
     """Environment in which a package of another author is installed, and a model file of its kind."""
-    pytest.importorskip("setuptools", reason="setuptools, which builds the package, is not installed")
+    pytest.importorskip("setuptools", "70.1", reason="no setuptools that builds wheels by itself is installed")
     project, site = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("site")
     (project / "pyproject.toml").write_text(PROJECT)
     (project / "toy_engine.py").write_text(TOY)
