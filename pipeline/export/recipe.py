@@ -65,8 +65,9 @@ class Recipe:
 
     def __str__(self) -> str:
         parts = [f"{self.method}, {self.images:,} images", "per channel" if self.per_channel else "per tensor"]
-        parts.append("float softmax" if self.float_softmax else "int8 softmax")
-        parts += ["float head"] * self.float_head
+        head = "float head and softmax" if self.float_softmax else "float head, int8 softmax"
+        softmax = "float softmax" if self.float_softmax else "int8 softmax"
+        parts.append(head if self.float_head else softmax)
         parts += ["symmetric"] * self.symmetric + ["operator form"] * self.operator_form
         parts += ["7-bit weights"] * self.reduce_range
         if self.float_layers:

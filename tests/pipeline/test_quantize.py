@@ -194,6 +194,14 @@ def test_pixels_become_the_same_int8_through_float():
     assert take_pixels_through_float(content) == content  # there is nothing more to do
 
 
+def test_a_float_head_computes_its_logits_in_float():
+    recipe = Recipe(images=100, float_head=True)
+    quantizer, _ = quantizer_of("tflite", Deployable(network(), NAMES))
+    assert operators_of(quantizer.build(recipe))[-3:] == ["DEQUANTIZE", "FULLY_CONNECTED", "SOFTMAX"]
+    quantizer, _ = quantizer_of("onnx", Deployable(network(), NAMES))
+    assert [node.op_type for node in quantizer.build(recipe).graph.node][-3:] == ["DequantizeLinear", "Gemm", "Softmax"]
+
+
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])
 def test_channels_scaled_apart_are_caught_and_rescued(kind):
     deployable = Deployable(network(spread=7), NAMES)
@@ -286,6 +294,7 @@ def test_the_layer_that_adds_most_noise_goes_back_first_and_then_what_feeds_it()
 
 def test_recipes_read_as_one_line():
     assert str(Recipe()) == "min-max, 500 images, per channel, float softmax"
+    assert str(Recipe(float_head=True)).endswith("float head and softmax")
     assert str(Recipe(float_layers=("x",)).flipped("symmetric")).endswith("symmetric, 1 layer in float")
     with pytest.raises(ValueError, match="method must be one of"):
         Recipe("magic")
