@@ -1,5 +1,6 @@
 """Where a converted model leaves its reference: layer by layer, and image by image."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from pipeline.manifest import read_manifest
 from pipeline.verify import model_files
 from runtime import Classifier
 
+TAPS: dict[str, Callable[[bytes], Tap]] = {".onnx": OnnxTap, ".tflite": TfliteTap}
+"""How the layers of a file are read, by its suffix; NCNN files, made from the ONNX graph, are passed over."""
 THRESHOLDS_DB = {"fp32": 80.0, "fp16": 40.0, "dynamic": 20.0, "int8": 15.0}
 """Signal-to-noise ratio below which a layer of each precision counts as drifted."""
 
@@ -48,7 +51,7 @@ def drift(
             f"got {images.side}x{images.side} of {', '.join(images.class_names)}: pass photos of the model's classes"
         )
     deployable = load_exported(folder)
-    names = model_files(manifest)
+    names = [name for name in model_files(manifest) if Path(name).suffix in TAPS]
     classifiers = {name: Classifier(folder / name) for name in names}  # checks seal and digest before anything is read
     reference = KerasTap(deployable)
     count = min(layer_images, len(images))
@@ -89,5 +92,4 @@ def drift(
 
 
 def _tap(path: Path) -> Tap:
-    content = path.read_bytes()
-    return OnnxTap(content) if path.suffix == ".onnx" else TfliteTap(content)
+    return TAPS[path.suffix](path.read_bytes())
