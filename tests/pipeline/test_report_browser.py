@@ -170,6 +170,24 @@ def test_paper_shows_the_folded_tables_in_ink(opened, tmp_path):
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_legends_have_room_for_every_file_and_engine(chromium, tmp_path):
+    folder = measured_folder.write(tmp_path)
+    verified, measured = measured_folder.verified(), measured_folder.benchmark()
+    row = verified["artifacts"][artifacts.INT8_ONNX]
+    verified["artifacts"] |= {f"model_int8_{number}.onnx": row for number in range(6)}
+    artifacts.write_json(folder / artifacts.VERIFY, verified)
+    for number, name in enumerate(("OpenVINO", "NCNN", "TensorFlow, tf.function", "Keras, predict_on_batch", "Web")):
+        contender = measured_folder.contender("other", name, artifacts.INT8_ONNX, 30.0 + number)
+        measured["contenders"].append(contender)
+    artifacts.write_json(folder / artifacts.BENCHMARK, measured)
+    report(folder)
+    page = chromium.new_page(viewport={"width": WIDTHS["phone"], "height": 900})
+    page.goto((folder / artifacts.REPORT_PAGE).as_uri())
+    for chart in ("reliability", "tradeoff-0", "latency-0", "resources-0"):
+        assert page.locator(f"#chart-{chart}").evaluate(OVERLAPS) == [], chart
+    page.close()
+
+
 def test_opened_table_takes_the_whole_width(chromium, folder, tmp_path):
     report(folder, out=tmp_path)  # one device: two charts share a row
     page = chromium.new_page(viewport={"width": 1280, "height": 900})

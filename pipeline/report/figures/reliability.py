@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.report.figures.style import FAINT, GREY, INK, WIDTH, file_style
+from pipeline.report.figures.style import FAINT, GREY, INK, WIDTH, file_style, legend_inches, placed
 from pipeline.report.proofs import Calibration
 
 KERAS = "Keras"
@@ -13,9 +13,9 @@ FEWEST = 10
 
 def draw(found: dict[str, Calibration]) -> Figure:
     """Accuracy against confidence, a line a file; below, how many answers of the first are that sure."""
-    figure = Figure(figsize=(WIDTH, 4.6))
-    upper = figure.add_axes((0.115, 0.33, 0.865, 0.52))
-    lower = figure.add_axes((0.115, 0.11, 0.865, 0.15), sharex=upper)
+    figure = Figure(figsize=(WIDTH, 4.25 + legend_inches(len(found))))
+    upper = placed(figure, 1.5, 2.5)
+    lower = placed(figure, 0.5, 0.7, sharex=upper)
     upper.plot([0, 1], [0, 1], color=FAINT, linewidth=0.9, linestyle=(0, (1, 2)))
     for number, (name, calibration) in enumerate(found.items()):
         seen = np.flatnonzero(np.array(calibration.counts) >= FEWEST)

@@ -146,6 +146,17 @@ def rows(
     return figure, axes
 
 
+def legend_inches(entries: int, columns: int = 3) -> float:
+    """The height that a legend above the axes needs."""
+    return 0.1 + 0.19 * -(-entries // columns)
+
+
+def placed(figure: Figure, bottom: float, height: float, **arguments: Any) -> Axes:
+    """Axes that begin so many inches from the figure's foot and are so many high, with room for numbers at the left."""
+    inches = figure.get_figheight()
+    return figure.add_axes((0.115, bottom / inches, 0.865, height / inches), **arguments)
+
+
 def name_row(axes: Axes, row: int, name: str, detail: str = "") -> None:
     """Write a row's name, and under it what tells it from its neighbours."""
     place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right"}

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from pipeline.report.device import Contender, Device
-from pipeline.report.figures.style import FAINT, PAPER, WIDTH, engine_colour
+from pipeline.report.figures.style import FAINT, PAPER, WIDTH, engine_colour, legend_inches, placed
 from pipeline.report.numbers import duration
 
 LARGEST = 420.0
@@ -43,8 +43,8 @@ def front(found: list[Point]) -> list[Point]:
 def draw(device: Device) -> Figure:
     """A disc a contender, its area the size of its file."""
     found = points(device)
-    figure = Figure(figsize=(WIDTH, 3.9))
-    axes = figure.add_axes((0.115, 0.115, 0.865, 0.72))
+    figure = Figure(figsize=(WIDTH, 3.5 + legend_inches(len({row.engine for row, _, _ in found}))))
+    axes = placed(figure, 0.45, 2.8)
     axes.grid()
     axes.spines[["left", "bottom"]].set_visible(False)
     best = front(found)
