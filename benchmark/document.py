@@ -52,7 +52,7 @@ def compose(
 
 
 def _p50(one: Measured) -> float:
-    return float(np.median(medians(one.rounds[1])))
+    return latency_us(one.rounds[1])["p50"]
 
 
 def _ratio(one: Measured, other: Measured | None) -> dict[str, float] | None:
