@@ -199,7 +199,7 @@ def test_benchmark_measures_every_contender(exported, test_images):
         assert row["ratio_to_keras"]["low"] <= row["ratio_to_keras"]["value"] <= row["ratio_to_keras"]["high"]
     fastest_keras = min((row for row in timed if "keras" in row["backend"]), key=lambda row: row["latency_us"]["p50"])
     assert fastest_keras["accuracy_on"] == "test images"
-    assert {row["backend"] for row in report["end_to_end"]} >= set(DEFAULTS.values())
+    assert {row["backend"] for row in report["end_to_end"]} >= {"onnxruntime", "litert", "keras-compiled"}
     assert "of Keras" in format_benchmark(report)
 
 
