@@ -1,10 +1,13 @@
+from argparse import Namespace
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 from PIL import Image
 
-from pipeline.errors import ExplainError
+from pipeline.commands import explain as explain_command
+from pipeline.errors import ExplainError, ExportError
 from pipeline.explain import explain
 from pipeline.export.deployable import Deployable
 from pipeline.models import build
@@ -78,3 +81,18 @@ def test_the_picture_depends_on_the_image(notes, pixels, tmp_path):
         explain(notes, np.ascontiguousarray(picture), tmp_path / f"{name}.png")
     first, other, again = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
     assert first == again != other
+
+
+def test_a_model_from_elsewhere_is_explained_with_a_list_of_classes(notes, pixels, tmp_path, capsys):
+    model, photo, out = tmp_path / "mine.keras", tmp_path / "photo.png", tmp_path / "out.png"
+    notes.model.save(model)
+    Image.fromarray(pixels).save(photo)
+    options = Namespace(model=model, image=photo, out=out, classes=None)
+    with pytest.raises(ExportError, match="or give --classes"):
+        explain_command.run(options)
+    options.classes = tmp_path / "names.txt"
+    options.classes.write_text("\n".join(f"class {name}" for name in TEN), encoding="utf-8")
+    assert explain_command.run(options) == 0
+    assert f"{photo}: class " in capsys.readouterr().out
+    with Image.open(out) as drawn:
+        assert drawn.size == (1920, 1080)
