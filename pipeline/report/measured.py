@@ -120,5 +120,6 @@ def doubts(device: Device) -> str:
     held, load, cores = device.conditions.throttled, device.conditions.before.load_average, device.device.cores
     said = [f"Throttled ({listed(held)}): these times are too long."] if held else []
     if load > cores:
-        said.append(f"Other work kept the machine busy (load {load:.1f} on {cores} cores): believe ratios, not times.")
+        busy = f"Other work kept the machine busy (load {load:.1f} on {cores} cores)"
+        said.append(f"{busy}: times are too long, ratios good to their intervals.")
     return " ".join(said)
