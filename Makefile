@@ -23,8 +23,8 @@ $(READY): .ci/constraints.txt pyproject.toml
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-export: $(READY) ## export the trained reference to ONNX and TFLite, verify, print the table
-	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD)
+export: $(READY) ## export the trained reference to ONNX, TFLite and NCNN, verify, print the table
+	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD) --recipes ncnn
 
 train: $(READY) ## train the network anew on full CIFAR-10 into artifacts/train
 	@$(PY) -m pipeline train --out artifacts/train

@@ -20,7 +20,7 @@ import numpy as np
 from runtime import Classifier, EdgecnnError
 from runtime.quiet import native_stderr_hidden_throughout
 
-MODEL_SUFFIXES = (".onnx", ".tflite")
+MODEL_SUFFIXES = (".onnx", ".tflite", ".ncnn")
 REPLIES = os.fdopen(os.dup(1), "w", buffering=1)
 BLACK = np.zeros((1, 32, 32, 3), np.uint8)
 

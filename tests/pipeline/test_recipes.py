@@ -12,6 +12,7 @@ from pipeline import artifacts
 from pipeline.benchmark import benchmark
 from pipeline.cli import parse
 from pipeline.data import samples
+from pipeline.drift import drift
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export import Settings, export, ncnn
 from pipeline.export.lighter import quantize_by_channel
@@ -43,6 +44,12 @@ def test_each_is_verified_and_timed_like_the_rest(exported, reference):
     assert max(sizes[artifacts.DYNAMIC_ONNX], sizes[artifacts.DYNAMIC_TFLITE]) < 0.30
     measured = benchmark(exported, 0.1, samples.read_test(reference), threads=(1,))
     assert {row["artifact"] for row in measured["contenders"] if not row["missing"]} == {"model.keras", *FILES}
+
+
+@pytest.mark.slow
+def test_drift_looks_into_what_it_can(exported, reference):
+    report = drift(exported, samples.read_validation(reference), layer_images=2)
+    assert set(report["artifacts"]) == set(FILES) - {artifacts.FP32_NCNN}
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fuzz.bombs import BOMBS, thin_pictures
@@ -93,6 +94,13 @@ def test_mutated_models(sandbox, reference, name):
     assert findings.outcomes["ModelDigestError"] > 50
 
 
+def test_mutated_ncnn_files(sandbox, archived):
+    pytest.importorskip("ncnn", reason="NCNN is not installed")
+    findings = run(sandbox, mutated_models([archived(np.eye(4, 3))], 150, seed=2))
+    assert_no_faults(findings)
+    assert findings.outcomes["ModelDigestError"] > 50
+
+
 @pytest.fixture
 def oddities(tmp_path):
     """What is no regular file, and regular files that are no image."""
@@ -123,7 +131,7 @@ def test_what_is_no_image_file_is_a_typed_error_at_once(oddities, reference, cla
 
 
 def test_what_is_no_model_file_is_a_typed_error_at_once(oddities, tmp_path):
-    for suffix in (".onnx", ".tflite"):
+    for suffix in (".onnx", ".tflite", ".ncnn"):
         for path in oddities:
             link = tmp_path / f"link{suffix}"
             link.unlink(missing_ok=True)
