@@ -50,10 +50,12 @@ def find(name: str) -> DeskBackend:
 
 
 def desk_contenders(folder: Path, threads: Sequence[int]) -> list[Contender]:
-    """Each of them on its file of an export folder."""
+    """Each of them on its file of an export folder; those whose file was not exported stay away."""
     listed = []
     for name in BACKENDS:
         backend = find(name)
+        if not (folder / backend.artifact).is_file():
+            continue
         told = (name, backend.engine, folder / backend.artifact)
         missing = backend.missing()
         for count in threads[:1] if missing or backend.one_thread else threads:
