@@ -18,7 +18,7 @@ from pipeline.training import distribution
 
 SCRIPT = Path(__file__).parent / "training_run.py"
 SETTINGS = {"epochs": 10, "batch_size": 50, "dropout": 0.0, "averaging": 0.9}
-PATIENCE_SECONDS = 180
+PATIENCE_SECONDS = 600  # on a machine busy with other work
 
 
 @pytest.fixture(scope="module")
