@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.subject import Subject
-from pipeline import artifacts
 from pipeline.export.load import load_exported
+from pipeline.manifest import read_manifest
+from pipeline.verify import model_files
 from runtime import Classifier, ModelSpec
 from runtime.backends import Pixels, Probabilities
 
@@ -23,4 +24,4 @@ class ReferenceSubject(Subject):
 
     def spec(self) -> ModelSpec:
         """As an exported file says it."""
-        return Classifier(self._folder / artifacts.FP32_ONNX).spec
+        return Classifier(self._folder / model_files(read_manifest(self._folder))[0]).spec

@@ -30,3 +30,7 @@ def test_one_that_takes_no_threads_takes_part_once(reference, monkeypatch):
     monkeypatch.setattr(backends, "find", lambda _: DeskBackend("Single", "model.keras", None, one_thread=True))
     monkeypatch.setattr(backends, "BACKENDS", {"single": ""})
     assert [contender.threads for contender in desk_contenders(reference, (1, 2))] == [1]
+
+
+def test_one_whose_file_the_export_has_not_takes_no_part(tmp_path):
+    assert desk_contenders(tmp_path, (1,)) == []
