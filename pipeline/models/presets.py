@@ -63,7 +63,7 @@ PRESETS = {
     "notes": Preset(notes, 8, "the network of the course notes"),
     "resnet8": Preset(partial(resnet, width=16, blocks=1), 4, "MLPerf Tiny image classification"),
     "resnet20": Preset(
-        partial(resnet, width=16, blocks=3), 4, "larger: three blocks a stack where resnet8 has one, to aim at 91 %"
+        partial(resnet, width=16, blocks=3), 4, "three blocks a stack where resnet8 has one, to aim at 91 %"
     ),
     "teacher": Preset(partial(resnet, width=32, blocks=2), 4, "teaches the others; too large for small boards"),
 }
