@@ -1,15 +1,18 @@
 /** The benchmark's half inside the page: onnxruntime_web.py asks, and the clock is read here, next to the engine. */
 
 import { load } from "./classifier.js";
+import { decode, readable } from "./picture.js";
+import { square } from "./square.js";
 
-let classify;
+let classify, spec, file;
 const batches = new Map();
 
 const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
-export async function open(side, threads) {
+export async function open(told, threads) {
+  spec = told;
   const model = await (await fetch("./model.onnx")).arrayBuffer();
-  classify = await load(model, side, threads);
+  classify = await load(model, spec.side, threads);
 }
 
 export async function run(pixels) {
@@ -30,6 +33,33 @@ export async function time(batch, first, runs) {
     const start = performance.now();
     await classify(pixels[index % pixels.length]);
     nanoseconds.push(Math.round((performance.now() - start) * 1e6));
+  }
+  return nanoseconds;
+}
+
+/** Keep an image file, as base64; returns whether the browser reads such files. */
+export async function take(content) {
+  file = new Blob([bytes(content)]);
+  return decode(file).then(() => true, () => false);
+}
+
+/** Nanoseconds of every part of the way from that file to its label, and of the way in one go, `runs` times. */
+export async function photo(runs) {
+  const nanoseconds = { read: [], decode: [], resize: [], inference: [], total: [] };
+  for (let run = 0; run < runs; run++) {
+    const marks = [performance.now()];
+    const mark = () => marks.push(performance.now());
+    const content = await file.arrayBuffer();
+    mark();
+    const bitmap = await decode(new Blob([content]));
+    mark();
+    const pixels = square(readable(bitmap), spec);
+    mark();
+    await classify(pixels);
+    mark();
+    await classify(square(readable(await decode(file)), spec));
+    mark();
+    Object.values(nanoseconds).forEach((kept, part) => kept.push(Math.round((marks[part + 1] - marks[part]) * 1e6)));
   }
   return nanoseconds;
 }

@@ -1,6 +1,7 @@
 """ONNX Runtime Web in a page of a headless browser: WebAssembly, as a phone would run it."""
 
 import base64
+import json
 import os
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -32,15 +33,15 @@ class _PageSubject(Subject):
         files = {
             "index.html": _PAGE,
             "model.onnx": path.read_bytes(),
-            "classifier.js": (PAGE_FILES / "classifier.js").read_bytes(),
-            _HALF.name: _HALF.read_bytes(),
+            **{source.name: source.read_bytes() for source in (_HALF, *PAGE_FILES.glob("*.js"))},
             **from_npm().files,
         }
-        stack = ExitStack()
+        self._stack = stack = ExitStack()  # would close what it holds if it were collected
         self._page = stack.enter_context(launched()).new_page()
         self._page.goto(stack.enter_context(serving(files)) + "index.html")
         self._sent: set[int] = set()
-        self._ask("open", spec.side, threads)
+        self._photo: str | None = None
+        self._ask("open", json.loads(spec.to_json()), threads)
         black = np.zeros((1, spec.side, spec.side, 3), np.uint8)
         super().__init__(
             self._answer,
@@ -67,6 +68,15 @@ class _PageSubject(Subject):
     def peak_memory_bytes(self) -> int:
         """Resident memory of the process that the browser gives the page, at its peak; else of this one."""
         return max(map(_peak_of_renderer, descendants(os.getpid())), default=0) or super().peak_memory_bytes()
+
+    def photo(self, path: str, runs: int) -> dict[str, list[int]] | None:
+        """By the page's own preprocessing; ``None`` where the browser does not read such a file."""
+        if path != self._photo:
+            if not self._ask("take", base64.b64encode(Path(path).read_bytes()).decode()):
+                return None
+            self._photo = path
+        nanoseconds: dict[str, list[int]] = self._ask("photo", runs)
+        return nanoseconds
 
     def _answer(self, pixels: Pixels) -> Probabilities:
         return np.array(self._ask("run", _encoded(pixels)), np.float32).reshape(len(pixels), -1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.photo import PARTS, write_photo
 from benchmark.workers import Worker
 from pipeline import artifacts
 from pipeline.backends import desk_contenders
@@ -38,6 +39,14 @@ def test_it_answers_as_the_runtime_does_and_is_timed_in_the_page(reference, tmp_
     assert 1e4 < one_image < eight
     worker.ask("use", path=str(tmp_path / "images.npy"))
     assert len(worker.ask("time", batch=1, runs=20)) == 20
+
+    write_photo(tmp_path / "photo.jpg")
+    parts = worker.ask("photo", path=str(tmp_path / "photo.jpg"), runs=2)
+    assert {name: len(values) for name, values in parts.items()} == dict.fromkeys(PARTS, 2)
+    assert min(parts["decode"] + parts["resize"]) > 1e5
+    assert sum(parts["total"]) > sum(parts["inference"])
+    (tmp_path / "photo.tiff").write_bytes(b"II*\0")
+    assert worker.ask("photo", path=str(tmp_path / "photo.tiff"), runs=1) is None
 
     worker.close()
     end = time.monotonic() + 30
