@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from runtime import Classifier, ModelDigestError, ModelFormatError, ModelSpec, ModelSpecError
+from runtime.backends.ncnn import NcnnBackend
 from runtime.backends.seal import seal
 from tiny_ncnn import GRAPH
 
@@ -38,6 +39,15 @@ def test_pixels_become_probabilities(archived, threads):
     assert classifier.predict(PIXELS[:0]).shape == (0, 4)
     turned = PIXELS.transpose(0, 2, 1, 3)  # not contiguous
     assert np.allclose(classifier.predict(turned), expected(turned), atol=1e-5)
+
+
+def test_it_takes_the_threads_that_it_is_given_and_no_graphics_card(archived):
+    content = archived(WEIGHTS).read_bytes()
+    for threads in (1, 2):
+        options = NcnnBackend(content, "model.ncnn", threads)._net.opt  # noqa: SLF001 - what the engine was told
+        assert options.num_threads == threads
+        assert not options.use_vulkan_compute
+        assert not options.use_fp16_arithmetic
 
 
 def test_many_threads_at_once_get_the_answers_of_one(archived):
