@@ -113,8 +113,9 @@ install_packages() {
   fi
 }
 
+# Not compiled: replaying the models compiles what is imported, and the rest would take as long as all else together.
 pip_install() {
-  set -- install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: \
+  set -- install --quiet --no-compile --disable-pip-version-check --require-hashes --only-binary=:all: \
     --find-links "$new/wheels" --requirement "$new/requirements.txt" "$@"
   pip=$(find "$new/wheels" -name "pip-*.whl")
   if [ -n "$pip" ]; then
