@@ -1,6 +1,7 @@
 """The boards, what the desk brings them, and the table of how far their answers lie from the desk's."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 from pi import images, parity, root
 from pi.board import Board
 from pi.emulator import registered
+from pi.page import BEGIN, END, FIGURES_OF_PAGE, PAGE
+from pipeline.readme import replace_between
 
 PROCESSORS = {"cortex-a72": "Raspberry Pi 4", "cortex-a76": "Raspberry Pi 5"}
 MODELS = ("model_fp32.onnx", "model_int8.onnx", "model_fp32.tflite", "model_int8.tflite")
@@ -78,7 +81,7 @@ def second(bundles):
 @pytest.fixture(scope="session")
 def third(bundles):
     """Another one."""
-    return bundles("third", "--no-wheels", "--artifacts", "model_int8.onnx", "model_fp32.onnx")
+    return bundles("third", "--no-wheels")
 
 
 @pytest.fixture(scope="session")
@@ -106,13 +109,20 @@ def packages_of_pytest(place):
 
 
 @pytest.fixture(scope="session")
-def figures(request, repository):
-    """A list of rows that is written and printed when all is done."""
+def figures(request):
+    """Rows that are printed when all is done, and with UPDATE_DOCS=1 written into the page."""
     rows = request.config.stash[FIGURES] = []
     yield rows
-    path = repository / "artifacts" / "build" / "pi.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    if os.environ.get("UPDATE_DOCS"):
+        known = json.loads(FIGURES_OF_PAGE.read_text(encoding="utf-8")) if FIGURES_OF_PAGE.exists() else []
+        measured = {row["processor"] for row in rows}
+        rows = sorted(rows + [row for row in known if row["processor"] not in measured], key=_place)
+        FIGURES_OF_PAGE.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        replace_between(PAGE, BEGIN, END, parity.table(rows))
+
+
+def _place(row):
+    return row["processor"], row["file"]
 
 
 def pytest_terminal_summary(terminalreporter, config):

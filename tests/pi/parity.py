@@ -39,11 +39,16 @@ def compare(name: str, board: np.ndarray, desk: np.ndarray, gate: dict[str, floa
 
 
 def table(rows: list[dict[str, object]]) -> str:
-    """The rows as text."""
-    lines = [f"{'processor':<12}{'file':<20}{'images':>7}{'largest':>10}{'mean':>10}{'same class':>12}"]
+    """The rows as Markdown."""
+    lines = [
+        "| processor | file | images | largest difference | mean difference | same class |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
     lines += [
-        f"{row['processor']:<12}{row['file']:<20}{row['images']:>7}{row['max_difference']:>10.1e}"
-        f"{row['mean_difference']:>10.1e}{row['agreement']:>12.2%}"
+        f"| {row['processor']} | `{row['file']}` | {row['images']:,} | {row['max_difference']:.1e} "
+        f"| {row['mean_difference']:.1e} | {row['agreement']:.2%} |"
         for row in rows
     ]
-    return "\n".join([*lines, "Differences are of probabilities (0-1)."])
+    return "\n".join(
+        [*lines, "", "Differences are of probabilities (0-1), between the emulated ARM processor and x86."]
+    )

@@ -1,12 +1,20 @@
+import json
+
 import pytest
 
-from pi.page import PAGE, Block, blocks
+from pi import parity
+from pi.page import BEGIN, END, FIGURES_OF_PAGE, PAGE, Block, blocks
 
 
 def test_every_block_of_the_page_is_run_or_says_why_not():
     found = blocks(PAGE.read_text(encoding="utf-8"))
     assert {block.place for block in found} == {"", "desk", "pi"}
     assert sum(block.place != "" for block in found) > sum(block.place == "" for block in found)
+
+
+def test_the_figures_of_the_page_are_those_of_its_file():
+    table = parity.table(json.loads(FIGURES_OF_PAGE.read_text(encoding="utf-8")))
+    assert f"{BEGIN}\n{table}\n{END}" in PAGE.read_text(encoding="utf-8")
 
 
 def test_blocks_are_told_apart():
