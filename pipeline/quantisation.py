@@ -12,6 +12,8 @@ from runtime.engines import DEFAULTS
 
 FIGURES = Path("docs/quantisation.json")
 DOCUMENT = Path("docs/quantisation.md")
+OPTIMISERS = Path("docs/optimisers.json")
+"""What two optimisers left of the fp32 graphs, counted once: they are no part of the environment."""
 FLIPS_SHOWN = 3
 SEARCHED = ("summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "latency_ratio", "breaches")
 NEEDED = {
@@ -55,12 +57,13 @@ def gather(folder: Path) -> dict[str, Any]:
                 "candidates": [
                     {key: candidate[key] for key in SEARCHED}
                     for candidate in decision["candidates"]
-                    if candidate["stage"] != "calibration" or candidate["summary"] == decision["summary"]
+                    if candidate["stage"] != "calibration" or candidate["latency_ratio"] is not None
                 ],
             }
             for name, decision in manifest["decisions"].items()
         },
         "bars": graphs["bars"],
+        "optimisers": artifacts.read_json(OPTIMISERS),
         "drift": {
             "layer_images": drifted["layer_images"],
             "images": drifted["images"],
@@ -77,7 +80,7 @@ def gather(folder: Path) -> dict[str, Any]:
                 for name, row in drifted["artifacts"].items()
             },
         },
-        "profile": graphs["profile"],
+        **{name: graphs[name] for name in ("profile", "profile_tflite", "worth", "calls", "dense_us")},
     }
 
 
@@ -89,6 +92,10 @@ def sections(figures: dict[str, Any]) -> dict[str, str]:
         "search": "\n\n".join(_search(name, search) for name, search in figures["search"].items()),
         "bars": _bars(figures),
         "profile": _profile(figures["profile"]),
+        "profile-tflite": _profile(figures["profile_tflite"]),
+        "worth": _worth(figures["worth"]),
+        "tries": _tries(figures),
+        "optimisers": _optimisers(figures["optimisers"]),
     }
 
 
@@ -171,6 +178,39 @@ def _bars(figures: dict[str, Any]) -> str:
         for row in figures["bars"]
     ]
     return _table(["file", "against", "ratio", "bar", ""], rows, left=2)
+
+
+def _worth(worth: dict[str, dict[str, float | None]]) -> str:
+    rows = [
+        [
+            name.replace("without ", ""),
+            *("-" if ratios[name] is None else f"{ratios[name]:.2f}" for ratios in worth.values()),
+        ]
+        for name in next(iter(worth.values()))
+        if name.startswith("without")
+    ]
+    return _table(["time without", *worth], rows)
+
+
+def _optimisers(optimisers: dict[str, Any]) -> str:
+    rows = [
+        [name, *(f"{nodes} ({transposes})" for nodes, transposes in counts.values())]
+        for name, counts in optimisers["nodes"].items()
+    ]
+    networks = next(iter(optimisers["nodes"].values()))
+    versions = ", ".join(f"{tool} {version}" for tool, version in optimisers["versions"].items())
+    return f"{_table(['nodes (transposes) of the fp32 graph', *networks], rows)}\n\n{versions}."
+
+
+def _tries(figures: dict[str, Any]) -> str:
+    notes = next(iter(figures["worth"].values()))
+    groups = {name: ratio for name, ratio in notes.items() if not name.startswith("without") and ratio is not None}
+    ratios = [[name, f"{ratio:.2f}"] for name, ratio in (figures["calls"] | groups).items()]
+    microseconds = [[f"`{name}`", f"{us:.1f}"] for name, us in figures["dense_us"].items()]
+    return (
+        f"{_table(['tried', 'of the time'], ratios)}\n\n"
+        f"{_table(['1,024 inputs to 500 outputs by', 'µs'], microseconds)}"
+    )
 
 
 def _profile(profile: list[dict[str, Any]]) -> str:
