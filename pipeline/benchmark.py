@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import run
-from benchmark.contenders import contenders, find_models, thread_counts
 from pipeline import artifacts
 from pipeline.backends import desk_contenders
 from pipeline.data.dataset import Dataset
 from pipeline.manifest import read_manifest
 from pipeline.verify import test_images
+from runtime.benchmark import run
+from runtime.benchmark.contenders import contenders, find_models, thread_counts
 
 PACKAGES = ("tensorflow", "keras", "tf2onnx")
 SECONDS = 2.0

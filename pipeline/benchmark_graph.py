@@ -14,7 +14,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.timing import measure
 from pipeline import artifacts
 from pipeline.bare_engines import Run, onnx_run, onnx_run_bound, tflite_run
 from pipeline.data import samples
@@ -31,6 +30,7 @@ from pipeline.profile_graph import format_profile, profile_graph
 from pipeline.profile_tflite import profile_tflite
 from pipeline.rewrites_worth import format_worth, worth
 from pipeline.stock import stock_onnx, stock_tflite
+from runtime.benchmark.timing import measure
 
 STOCK_ONNX, STOCK_TFLITE = "stock int8 ONNX", "stock int8 TFLite"
 BATCH = 64

@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmark.timing import measure
+from runtime.benchmark.timing import measure
 
 INPUTS, OUTPUTS, BLOCK = 1_024, 500, 32
 OPSET, IR_VERSION = 17, 8

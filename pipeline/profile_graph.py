@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from benchmark.timing import measure
+from runtime.benchmark.timing import measure
 
 CALL = "calling the engine"
 

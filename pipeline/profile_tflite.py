@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
-from benchmark.timing import measure
 from pipeline.bare_engines import tflite_run
+from runtime.benchmark.timing import measure
 
 NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 

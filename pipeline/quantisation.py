@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from benchmark.reading import read_benchmark, row_of
 from pipeline import artifacts
 from pipeline.errors import PipelineError
 from pipeline.manifest import read_manifest
 from pipeline.readme import replace_between
+from runtime.benchmark.reading import read_benchmark, row_of
 from runtime.engines import DEFAULTS
 
 FIGURES = Path("docs/quantisation.json")

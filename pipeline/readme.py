@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from benchmark.environment import throttled
-from benchmark.reading import read_benchmark, row_of
 from pipeline import artifacts
 from pipeline.errors import PipelineError
+from runtime.benchmark.environment import throttled
+from runtime.benchmark.reading import read_benchmark, row_of
 from runtime.engines import DEFAULTS
 
 KERAS = "keras-compiled"

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from benchmark.table import format_benchmark
 from pipeline import artifacts
 from pipeline.benchmark import SECONDS, benchmark
 from pipeline.data import samples
@@ -10,6 +9,7 @@ from pipeline.export import export
 from pipeline.export.load import Source
 from pipeline.readme import update_readme
 from pipeline.verify import format_report, verify
+from runtime.benchmark.table import format_benchmark
 
 
 def ship(train_folder: Path, out: Path) -> bool:

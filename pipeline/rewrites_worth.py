@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from benchmark.timing import measure
 from pipeline.bare_engines import onnx_run
 from pipeline.export.deployable import Deployable
 from pipeline.export.onnx import CLEANING, clean, translate
 from pipeline.export.onnx_int8 import GROUP, OnnxQuantizer
 from pipeline.export.recipe import Recipe
 from pipeline.export.rewrites import fold_constants_and_normalisation, free_batch, number_names
+from runtime.benchmark.timing import measure
 
 WHOLE = "all"
 NEEDED = (fold_constants_and_normalisation, free_batch, number_names)

@@ -5,11 +5,10 @@ import os
 import sys
 from functools import partial
 from importlib import import_module
-from types import ModuleType
 from typing import NoReturn
 
 from runtime.commands import INTERRUPTED, OK, UNUSABLE
-from runtime.errors import BackendUnavailableError, EdgecnnError
+from runtime.errors import EdgecnnError
 from runtime.quiet import native_stderr_hidden_throughout
 
 COMMANDS = {
@@ -24,9 +23,6 @@ COMMANDS = {
     "doctor": "look at this machine: processor, memory, heat, and whether each engine runs",
 }
 
-MEASURING = ("bench", "tune")
-"""They live in the package ``benchmark``, which naming photos does without."""
-
 # A width that is given spares the import of shutil, which brings in three compressors.
 _FORMATTER = partial(argparse.RawDescriptionHelpFormatter, width=100)
 
@@ -37,7 +33,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         return _parse_top(program, arguments)
-    command = _module(name)
+    command = import_module(f"runtime.commands.{name.replace('-', '_')}")
     parser = argparse.ArgumentParser(
         prog=f"{program} {name}",
         description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
@@ -47,17 +43,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     command.add(parser)
     parser.set_defaults(run=command.run)
     return parser.parse_args(arguments[1:])
-
-
-def _module(name: str) -> ModuleType:
-    if name not in MEASURING:
-        return import_module(f"runtime.commands.{name.replace('-', '_')}")
-    try:
-        return import_module(f"benchmark.commands.{name}")
-    except ModuleNotFoundError as error:
-        raise BackendUnavailableError(
-            f"{name} needs the package benchmark ({error}): copy that folder beside runtime/, or install the wheel"
-        ) from error
 
 
 def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:

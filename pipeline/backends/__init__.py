@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from benchmark.contenders import Contender
-from benchmark.subject import Subject
+from runtime.benchmark.contenders import Contender
+from runtime.benchmark.subject import Subject
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.subject import Subject
 from pipeline import artifacts
 from pipeline.backends import DeskBackend
 from pipeline.quiet import load_tensorflow
 from runtime.backends import Pixels, Probabilities
+from runtime.benchmark.subject import Subject
 
 
 def _load(folder: Path, threads: int) -> Subject:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.subject import Subject
 from pipeline import artifacts
 from pipeline.backends import DeskBackend
 from pipeline.browser import INSTALL, launched, why_no_browser
@@ -18,6 +17,7 @@ from pipeline.web.engine import VERSION, cached, from_npm
 from pipeline.web.serve import serving
 from runtime import Classifier
 from runtime.backends import Pixels, Probabilities
+from runtime.benchmark.subject import Subject
 
 _HALF = Path(__file__).with_suffix(".js")
 _PAGE = b"<!doctype html><title>bench</title>"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.subject import Subject
 from pipeline.export.load import load_exported
 from pipeline.manifest import read_manifest
 from pipeline.verify import model_files
 from runtime import Classifier, ModelSpec
 from runtime.backends import Pixels, Probabilities
+from runtime.benchmark.subject import Subject
 
 __all__ = ["ReferenceSubject", "load_exported"]
 

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from benchmark.worker import serve
 from pipeline.backends import find
+from runtime.benchmark.worker import serve
 
 if __name__ == "__main__":
     backend, folder, threads = sys.argv[1:]

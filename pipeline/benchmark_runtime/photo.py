@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.timing import measure
 from pipeline.benchmark_runtime.contenders import HandWritten
 from pipeline.benchmark_runtime.measuring import Bar, interleaved
 from pipeline.data.photos import save_photographs
 from runtime import Classifier, ImageError
+from runtime.benchmark.timing import measure
 
 SIZES = {2: (1632, 1224), 4: (2304, 1728), 8: (3264, 2448), 12: (4032, 3024), 20: (5184, 3888)}
 """Megapixels: width, height."""

@@ -22,8 +22,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from benchmark.table import format_benchmark
     from pipeline.benchmark import benchmark
+    from runtime.benchmark.table import format_benchmark
 
     test = photo_options.test_images(options, options.dir)
     report = benchmark(options.dir, options.seconds, test, options.threads)

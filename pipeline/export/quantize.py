@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.timing import measure
 from pipeline.data.dataset import Dataset
 from pipeline.export.fallback import Layer, next_float_layer
 from pipeline.export.gate import Gate, Judgement, judge, mcnemar
 from pipeline.export.ranges import Activations
 from pipeline.export.recipe import METHODS, MIN_MAX, Recipe
+from runtime.benchmark.timing import measure
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 Timer = Callable[[dict[str, Predict], NDArray[np.uint8]], dict[str, list[float]]]

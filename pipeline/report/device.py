@@ -5,10 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from benchmark.document import FORMAT, VERSION
-from benchmark.environment import throttled
 from pipeline.errors import ReportError
 from pipeline.report.files import Entry, Positive, Share, Some, read
+from runtime.benchmark.document import FORMAT, VERSION
+from runtime.benchmark.environment import throttled
 
 
 class Machine(Entry):

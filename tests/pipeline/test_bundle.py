@@ -52,7 +52,7 @@ def test_it_brings_what_the_board_needs(small, reference):
 def test_its_wheel_holds_every_package_of_the_project(small, repository):
     with zipfile.ZipFile(small[1] / "wheels/edgecnn-0.1.0-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
-    for package in ("benchmark", "pipeline", "runtime"):
+    for package in ("pipeline", "runtime"):
         sources = {path.relative_to(repository).as_posix() for path in (repository / package).rglob("*.py")}
         assert sources
         assert sources <= names

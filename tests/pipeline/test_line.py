@@ -12,8 +12,6 @@ import numpy as np
 import onnx
 import pytest
 
-from benchmark.reading import read_benchmark
-from benchmark.table import format_benchmark
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.backends import BACKENDS, find
@@ -31,6 +29,8 @@ from pipeline.train import Settings, train
 from pipeline.verify import format_report, verify
 from runtime import Classifier
 from runtime.backends.seal import seal
+from runtime.benchmark.reading import read_benchmark
+from runtime.benchmark.table import format_benchmark
 from runtime.engines import DEFAULTS
 from runtime.spec import SPEC_FILE, SPEC_KEY
 

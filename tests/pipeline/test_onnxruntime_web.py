@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.photo import PARTS, write_photo
-from benchmark.workers import Worker
 from pipeline import artifacts
 from pipeline.backends import desk_contenders
 from pipeline.backends.onnxruntime_web import descendants
 from pipeline.data import samples
 from runtime import Classifier
+from runtime.benchmark.photo import PARTS, write_photo
+from runtime.benchmark.workers import Worker
 
 
 def contender(folder):

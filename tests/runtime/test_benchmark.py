@@ -9,23 +9,23 @@ import sys
 import numpy as np
 import pytest
 
-from benchmark import measuring, workers
-from benchmark.contenders import Contender, contenders, find_models, thread_counts
-from benchmark.environment import throttled
-from benchmark.figures import images_per_s, latency_us, ratio
-from benchmark.measuring import ROUNDS, measure
-from benchmark.run import benchmark
-from benchmark.subject import Subject
-from benchmark.table import format_benchmark
-from benchmark.workers import Worker, WorkerError
+from runtime.benchmark import measuring, workers
+from runtime.benchmark.contenders import Contender, contenders, find_models, thread_counts
+from runtime.benchmark.environment import throttled
+from runtime.benchmark.figures import images_per_s, latency_us, ratio
+from runtime.benchmark.measuring import ROUNDS, measure
+from runtime.benchmark.run import benchmark
+from runtime.benchmark.subject import Subject
+from runtime.benchmark.table import format_benchmark
+from runtime.benchmark.workers import Worker, WorkerError
 from runtime.engines import Engine
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 
 WORKER = """\
 import os, sys, time
 import numpy as np
-from benchmark.subject import Subject
-from benchmark.worker import serve
+from runtime.benchmark.subject import Subject
+from runtime.benchmark.worker import serve
 
 class Odd(Subject):
     def warm_up(self):
@@ -172,7 +172,7 @@ def test_all_contenders_take_turns_in_shuffled_rounds(odd, monkeypatch):
 
 def test_an_engine_that_is_not_installed_is_a_row_with_a_remedy(monkeypatch, reference):
     absent = Engine("absent", "Absent Engine", (".onnx",), "absent is not installed", "pip install absent")
-    monkeypatch.setattr("benchmark.contenders.engines", lambda: [absent])
+    monkeypatch.setattr("runtime.benchmark.contenders.engines", lambda: [absent])
     report = benchmark(contenders([reference / "model_int8.onnx"], (1, 2)), seconds=1)
     (row,) = report["contenders"]
     assert row["missing"] == {"reason": "absent is not installed", "install": "pip install absent", "failed": False}
@@ -181,7 +181,7 @@ def test_an_engine_that_is_not_installed_is_a_row_with_a_remedy(monkeypatch, ref
 
 def test_threads_double_up_to_all_cores(monkeypatch):
     for cores, counts in {1: (1,), 2: (1, 2), 4: (1, 2, 4), 6: (1, 2, 4, 6)}.items():
-        monkeypatch.setattr("benchmark.contenders.processors", lambda cores=cores: cores)
+        monkeypatch.setattr("runtime.benchmark.contenders.processors", lambda cores=cores: cores)
         assert thread_counts() == counts
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from benchmark.reading import BenchmarkFormatError, read_benchmark, row_of
+from runtime.benchmark.reading import BenchmarkFormatError, read_benchmark, row_of
 
 ROW = {
     "backend": "onnxruntime",

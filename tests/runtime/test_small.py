@@ -43,10 +43,13 @@ def test_what_names_a_photo_is_small(reference, tmp_path):
     assert sum(map(logical_lines, used)) < MAX_LOGICAL_LINES
 
 
-def test_the_package_is_small_in_the_wheel():
+def test_all_but_the_benchmark_is_small_in_the_wheel():
+    """``runtime/benchmark/`` measures and chooses; a board that only names photos does without it."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in SOURCES:
+            if "benchmark" in path.parts:
+                continue
             archive.write(path, path.relative_to(PACKAGE.parent))
     assert len(stream.getvalue()) < MAX_ZIPPED_BYTES
 

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from benchmark.timing import measure
+from runtime.benchmark.timing import measure
 
 PIXELS = np.zeros((3, 8, 8, 3), np.uint8)
 

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.tuning import Contender, Race, Timed, reason, select, thread_counts
 from runtime import (
     BackendUnavailableError,
     Classifier,
@@ -18,6 +17,7 @@ from runtime import (
     ModelFileNotFoundError,
     ModelFormatError,
 )
+from runtime.benchmark.tuning import Contender, Race, Timed, reason, select, thread_counts
 
 
 def call(*arguments):
@@ -148,7 +148,7 @@ def test_the_reason_is_a_sentence_of_what_was_measured():
 
 def test_threads_go_up_to_all_processors(monkeypatch):
     for count, expected in ((1, (1,)), (2, (1, 2)), (4, (1, 2, 4)), (6, (1, 2, 4, 6))):
-        monkeypatch.setattr("benchmark.tuning.processors", lambda count=count: count)
+        monkeypatch.setattr("runtime.benchmark.tuning.processors", lambda count=count: count)
         assert thread_counts() == expected
 
 
@@ -198,7 +198,7 @@ def test_a_folder_without_models_is_refused(tmp_path):
 
 def test_models_that_are_not_one_are_refused(folder, archived):
     pytest.importorskip("ncnn", reason="NCNN is not installed")
-    from benchmark.tuning import _images
+    from runtime.benchmark.tuning import _images
 
     classifiers = [Classifier(folder / "model_int8.onnx"), Classifier(archived(np.eye(4, 3)))]
     with pytest.raises(ValueError, match="are not one model: their sides or classes differ"):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from benchmark.environment import throttled
+from runtime.benchmark.environment import throttled
 
 PARTS = ("read", "decode", "resize", "inference", "total")
 FIGURES = ("p50 us", "p90", "p99", "worst", "of best", "95 %", "img/s x64", "cold ms", "MiB", "KiB", "accuracy")

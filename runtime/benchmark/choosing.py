@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmark.tuning import Race, reason
+from runtime.benchmark.tuning import Race, reason
 from runtime.choice import CHOICE_FILE, FORMAT, VERSION
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.timing import measure
+from runtime.benchmark.timing import measure
 from runtime.classifier import Classifier, processors
 from runtime.commands.doctor import probe
 from runtime.engines import Engine, engines

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmark.document import FORMAT, VERSION
+from runtime.benchmark.document import FORMAT, VERSION
 from runtime.errors import EdgecnnError
 
 MAX_BYTES = 1 << 26

@@ -1,4 +1,4 @@
-"""A contender's own process: ``python -m benchmark.worker ENGINE MODEL THREADS``.
+"""A contender's own process: ``python -m runtime.benchmark.worker ENGINE MODEL THREADS``.
 
 It loads one model, then does what the benchmark asks of it, a line of JSON a question and an answer.
 """
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from benchmark.subject import Subject
+from runtime.benchmark.subject import Subject
 from runtime.classifier import Classifier
 from runtime.commands.verify import replay
 from runtime.errors import EdgecnnError

@@ -5,10 +5,10 @@ import json
 import sys
 from pathlib import Path
 
-from benchmark.contenders import contenders, find_models, thread_counts
-from benchmark.files import write_json
-from benchmark.run import benchmark
-from benchmark.table import format_benchmark
+from runtime.benchmark.contenders import contenders, find_models, thread_counts
+from runtime.benchmark.files import write_json
+from runtime.benchmark.run import benchmark
+from runtime.benchmark.table import format_benchmark
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, counts, positive
 
 EPILOG = """\

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contenders import Contender
-from benchmark.photo import PARTS, describe_photo, write_photo
-from benchmark.workers import Worker, WorkerError
 from runtime.backends import Pixels
+from runtime.benchmark.contenders import Contender
+from runtime.benchmark.photo import PARTS, describe_photo, write_photo
+from runtime.benchmark.workers import Worker, WorkerError
 from runtime.machine import examine_machine
 
 ROUNDS = 30

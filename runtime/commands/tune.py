@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from benchmark.choosing import describe, format_choice
-from benchmark.files import write_json
-from benchmark.tuning import candidates, race
+from runtime.benchmark.choosing import describe, format_choice
+from runtime.benchmark.files import write_json
+from runtime.benchmark.tuning import candidates, race
 from runtime.choice import CHOICE_FILE
 from runtime.commands import FAILED, OK, add_json, positive
 from runtime.errors import ModelFileNotFoundError

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.photo import split
 from runtime.backends import Pixels, Probabilities
+from runtime.benchmark.photo import split
 from runtime.spec import ModelSpec
 
 WARM_UP_S = 3.0

@@ -71,6 +71,6 @@ def contenders(paths: Iterable[Path], threads: Sequence[int]) -> list[Contender]
                 listed.append(Contender(*told, threads[0], missing=engine.missing, install=engine.install))
                 continue
             for count in threads:
-                command = (sys.executable, "-m", "benchmark.worker", engine.name, str(path), str(count))
+                command = (sys.executable, "-m", "runtime.benchmark.worker", engine.name, str(path), str(count))
                 listed.append(Contender(*told, count, command, install=engine.install))
     return listed

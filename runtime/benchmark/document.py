@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.figures import images_per_s, latency_us, medians, ratio
-from benchmark.measuring import BATCHES, Measured
+from runtime.benchmark.figures import images_per_s, latency_us, medians, ratio
+from runtime.benchmark.measuring import BATCHES, Measured
 
 FORMAT, VERSION = "edgecnn-benchmark", 1
 KERAS = ("keras", "keras-compiled")

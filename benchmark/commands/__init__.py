@@ -1,1 +1,0 @@
-"""The runtime's commands that measure; shaped as those in ``runtime/commands/``."""
