@@ -8,7 +8,7 @@ from pathlib import Path
 from pi.root import inside
 
 USER = 1000
-LIMIT_S = 900
+LIMIT_S = 3600
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,13 @@ def build(cache: Path) -> Path:
 
 
 def inside(root: Path) -> list[str]:
-    """The beginning of a command that runs in ``root`` with processes and mounts of its own, and no network.
+    """The beginning of a command that runs in ``root`` with processes, mounts and terminals of its own, and no network.
 
     When it ends or is killed, its processes are killed and its mounts are gone; nobody else ever sees those.
     """
     namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child"]
-    return ["/usr/bin/unshare", *namespaces, f"--root={root}", "--mount-proc"]
+    enter = 'mount -t devpts devpts "$0/dev/pts"; exec /usr/bin/unshare --root="$0" --mount-proc "$@"'
+    return ["/usr/bin/unshare", *namespaces, "/bin/sh", "-euc", enter, str(root)]
 
 
 def copy(root: Path, target: Path) -> None:
