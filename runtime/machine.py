@@ -32,8 +32,8 @@ def examine_machine(root: Path) -> dict[str, Any]:
     cpuinfo = _read(root / "proc/cpuinfo")
     fields = dict(line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line)
     fields = {name.strip().lower(): value.strip() for name, value in fields.items()}
-    emulated = "qemu" in _own_program()
-    flags = _hwcaps() if emulated else f"{fields.get('flags', '')} {fields.get('features', '')}".split()
+    emulated = "qemu" in _own_program(root)
+    flags = _hwcaps(root) if emulated else f"{fields.get('flags', '')} {fields.get('features', '')}".split()
     memory = dict(line.split(":", 1) for line in _read(root / "proc/meminfo").splitlines() if ":" in line)
     mebibytes = {name: int(memory[name].split()[0]) // 1024 for name in ("MemTotal", "MemAvailable") if name in memory}
     release = dict(line.split("=", 1) for line in _read(root / "etc/os-release").splitlines() if "=" in line)
@@ -70,17 +70,17 @@ def throttling(word: str) -> list[str]:
     return now + [f"{text} since boot" for bit, text in THROTTLED.items() if bits >> (bit + 16) & 1]
 
 
-def _hwcaps() -> list[str]:
+def _hwcaps(root: Path) -> list[str]:
     # QEMU shows the host's /proc/cpuinfo, but an auxiliary vector of the processor that it emulates.
-    content = Path("/proc/self/auxv").read_bytes()
+    content = (root / "proc/self/auxv").read_bytes()
     vector = dict(struct.iter_unpack("@NN", content))
     return [name for name, (entry, bit) in HWCAPS.items() if vector.get(entry, 0) >> bit & 1]
 
 
-def _own_program() -> str:
+def _own_program(root: Path) -> str:
     # QEMU answers for /proc/self/exe with the program that it emulates, but not for this longer path to the same link.
     try:
-        return str(Path(f"/proc/self/task/{os.getpid()}/exe").readlink())
+        return str((root / f"proc/self/task/{os.getpid()}/exe").readlink())
     except OSError:
         return ""
 
