@@ -24,6 +24,7 @@ DOT_PRODUCTS = {"cortex-a72": False, "cortex-a76": True}
 LEFT_OUT = {
     "test_hostile.py": "bounds on seconds and on memory, which hold for a processor and not for its emulator",
     "test_benchmark.py::test_bench_writes_what_it_prints": "counts runs in a second, of which an emulator has few",
+    "test_tuning.py::test_a_folder_is_tuned_and_then_run_as_chosen": "compares times, which an emulator's are not for",
 }
 """Tests of tests/runtime that are not run here, and why."""
 
