@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.artifacts import sha256
-from pipeline.data import cifar10, samples
+from pipeline.data import samples
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
 from pipeline.export.gate import breaks_bound, mcnemar
@@ -53,7 +53,7 @@ TOLERANCES = {
 
 def test_images(class_names: tuple[str, ...]) -> Dataset:
     """All 10,000 test images of CIFAR-10 where they are cached, else the 1,000 shipped with the reference."""
-    test = cifar10.load()[1] if cifar10.is_cached() else samples.read_test(artifacts.REFERENCE_DIR)
+    test = samples.test_images()
     if test.class_names != class_names:
         raise PipelineError(
             f"no test images for the classes {', '.join(class_names)}: give photos of its classes with --data DIR"

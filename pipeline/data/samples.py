@@ -1,5 +1,7 @@
 """The few images that travel in git: calibration, validation and test images, each set as one lossless sheet."""
 
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ def write(folder: Path) -> None:
 def calibration_images() -> Dataset:
     """1,000 training images where CIFAR-10 is cached, else the 500 shipped with the reference."""
     if not cifar10.is_cached():
+        say_few()
         return read_calibration(artifacts.REFERENCE_DIR)
     return draw_calibration(split(cifar10.load()[0], cifar10.VALIDATION_COUNT)[0])
 
@@ -52,8 +55,27 @@ def draw_calibration(training: Dataset) -> Dataset:
 def validation_images() -> Dataset:
     """The 5,000 images of the validation split where CIFAR-10 is cached, else the 1,000 shipped with the reference."""
     if not cifar10.is_cached():
+        say_few()
         return read_validation(artifacts.REFERENCE_DIR)
     return split(cifar10.load()[0], cifar10.VALIDATION_COUNT)[1]
+
+
+def test_images() -> Dataset:
+    """The 10,000 test images where CIFAR-10 is cached, else the 1,000 shipped with the reference."""
+    if not cifar10.is_cached():
+        say_few()
+        return read_test(artifacts.REFERENCE_DIR)
+    return cifar10.load()[1]
+
+
+@cache
+def say_few() -> None:
+    """Say once that figures will rest on the few images in git, since their number changes what they mean."""
+    print(
+        f"CIFAR-10 is not in {cifar10.cache_dir()}: taking the few of its images that come with the repository "
+        f"({TEST_COUNT:,} for tests); python -m pipeline train fetches all of them",
+        file=sys.stderr,
+    )
 
 
 def read_calibration(folder: Path) -> Dataset:

@@ -104,7 +104,14 @@ def _fetched() -> bytes:
         raise PageError(f"{PACKAGE} {VERSION} is not cached and npm, which fetches it, is not installed. {by_hand}")
     print(f"Fetching {PACKAGE}@{VERSION} from the npm registry (33 MB) …", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
-        command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent"]
+        command = [
+            npm,
+            "pack",
+            f"{PACKAGE}@{VERSION}",
+            "--silent",
+            "--fetch-retries=1",
+            "--fetch-retry-maxtimeout=5000",
+        ]
         try:
             done = subprocess.run(  # noqa: S603
                 command, cwd=folder, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False
