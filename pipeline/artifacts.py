@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from runtime.benchmark import files
 
 MODEL_KERAS = "model.keras"
 HISTORY = "history.json"
@@ -51,19 +51,10 @@ REFERENCE_DIR = Path(__file__).parent.parent / "artifacts" / "reference"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it is synced and takes ``path``'s place."""
+    """``runtime.benchmark.files.atomic_path``, in a folder that is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
+    with files.atomic_path(path) as temporary:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

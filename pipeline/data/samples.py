@@ -42,7 +42,7 @@ def write(folder: Path) -> None:
 def calibration_images() -> Dataset:
     """1,000 training images where CIFAR-10 is cached, else the 500 shipped with the reference."""
     if not cifar10.is_cached():
-        say_few()
+        _say_few()
         return read_calibration(artifacts.REFERENCE_DIR)
     return draw_calibration(split(cifar10.load()[0], cifar10.VALIDATION_COUNT)[0])
 
@@ -55,7 +55,7 @@ def draw_calibration(training: Dataset) -> Dataset:
 def validation_images() -> Dataset:
     """The 5,000 images of the validation split where CIFAR-10 is cached, else the 1,000 shipped with the reference."""
     if not cifar10.is_cached():
-        say_few()
+        _say_few()
         return read_validation(artifacts.REFERENCE_DIR)
     return split(cifar10.load()[0], cifar10.VALIDATION_COUNT)[1]
 
@@ -63,13 +63,13 @@ def validation_images() -> Dataset:
 def test_images() -> Dataset:
     """The 10,000 test images where CIFAR-10 is cached, else the 1,000 shipped with the reference."""
     if not cifar10.is_cached():
-        say_few()
+        _say_few()
         return read_test(artifacts.REFERENCE_DIR)
     return cifar10.load()[1]
 
 
 @cache
-def say_few() -> None:
+def _say_few() -> None:
     """Say once that figures will rest on the few images in git, since their number changes what they mean."""
     print(
         f"CIFAR-10 is not in {cifar10.cache_dir()}: taking the few of its images that come with the repository "

@@ -158,7 +158,7 @@ def _turn(one: Measured, batch: int, turn_s: float) -> None:
 
 
 def _photo_to_label(seen: Sequence[Measured], photo: str) -> None:
-    """Threads of the engine change only its own part, so those with one stand for the others."""
+    """Threads of the engine change only its own part, so those with the fewest stand for the others."""
     fewest = min((one.contender.threads for one in _going(seen)), default=1)
     able = [one for one in seen if one.contender.threads == fewest]
     shuffler = random.Random(0)  # noqa: S311 - an order, no secret
