@@ -171,7 +171,7 @@ def _bars(figures: dict[str, Any]) -> str:
         [
             row["ours"],
             row["theirs"],
-            f"{row['ratio']:.2f}",
+            f"{row['ratio']:.3f}",
             f"{row['limit']:.2f}",
             "met" if row["met"] else "**missed**",
         ]
