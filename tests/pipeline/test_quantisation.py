@@ -29,7 +29,7 @@ def test_publishing_replaces_every_table(figures, tmp_path):
     other = copy.deepcopy(figures)
     other["bars"] = [{"ours": "a", "theirs": "b", "ratio": 0.9, "limit": 0.5, "met": False}]
     quantisation.publish(other, tmp_path / "page.json", document)
-    assert "| a | b | 0.90 | 0.50 | **missed** |" in document.read_text(encoding="utf-8")
+    assert "| a | b | 0.900 | 0.50 | **missed** |" in document.read_text(encoding="utf-8")
     assert artifacts.read_json(tmp_path / "page.json") == other
 
 
