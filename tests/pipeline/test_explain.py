@@ -9,9 +9,9 @@ from PIL import Image
 from pipeline.commands import explain as explain_command
 from pipeline.errors import ExplainError, ExportError
 from pipeline.explain import explain
+from pipeline.explain.stages import stages
 from pipeline.export.deployable import Deployable
 from pipeline.models import build
-from pipeline.stages import stages
 
 TEN = tuple("abcdefghij")
 

@@ -10,8 +10,8 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from numpy.typing import NDArray
 
 from pipeline import artifacts
+from pipeline.explain.stages import TIMES, Stage, stages
 from pipeline.export.deployable import Deployable
-from pipeline.stages import TIMES, Stage, stages
 from runtime.image import ImageSource, load_square
 from runtime.spec import ModelSpec
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pipeline.bare_engines import onnx_run
+from pipeline.benchmark_graph.bare_engines import onnx_run
 from pipeline.export.deployable import Deployable
 from pipeline.export.onnx import CLEANING, clean, translate
 from pipeline.export.onnx_int8 import GROUP, OnnxQuantizer

@@ -4,16 +4,16 @@ import onnx
 from keras import layers
 
 from pipeline import artifacts
-from pipeline.dense_operators import time_dense_operators
+from pipeline.benchmark_graph.dense_operators import time_dense_operators
+from pipeline.benchmark_graph.profile_onnx import CALL, format_profile, profile_onnx
+from pipeline.benchmark_graph.profile_tflite import profile_tflite
+from pipeline.benchmark_graph.rewrites_worth import format_worth, worth
 from pipeline.export.deployable import Deployable
-from pipeline.profile_graph import CALL, format_profile, profile_graph
-from pipeline.profile_tflite import profile_tflite
-from pipeline.rewrites_worth import format_worth, worth
 
 
 def test_every_node_of_the_optimised_graph_has_its_cost(reference):
     content = (reference / artifacts.INT8_ONNX).read_bytes()
-    rows = profile_graph(content, np.zeros((1, 32, 32, 3), np.uint8), rounds=1)
+    rows = profile_onnx(content, np.zeros((1, 32, 32, 3), np.uint8), rounds=1)
     assert rows[0]["node"] == CALL
     assert len(rows) < len(onnx.load_from_string(content).graph.node)  # quantising and dequantising nodes are fused
     assert sum("Conv" in row["operator"] for row in rows) == 3

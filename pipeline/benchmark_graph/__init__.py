@@ -15,9 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import artifacts
-from pipeline.bare_engines import Run, onnx_run, onnx_run_bound, tflite_run
+from pipeline.benchmark_graph.bare_engines import Run, onnx_run, onnx_run_bound, tflite_run
+from pipeline.benchmark_graph.dense_operators import time_dense_operators
+from pipeline.benchmark_graph.profile_onnx import format_profile, profile_onnx
+from pipeline.benchmark_graph.profile_tflite import profile_tflite
+from pipeline.benchmark_graph.rewrites_worth import format_worth, worth
+from pipeline.benchmark_graph.stock import stock_onnx, stock_tflite
 from pipeline.data import samples
-from pipeline.dense_operators import time_dense_operators
 from pipeline.export import onnx
 from pipeline.export.deployable import Deployable
 from pipeline.export.load import load_exported
@@ -26,10 +30,6 @@ from pipeline.export.recipe import Recipe
 from pipeline.export.scaling import PixelScaling
 from pipeline.export.tflite_int8 import TfliteQuantizer
 from pipeline.models import build
-from pipeline.profile_graph import format_profile, profile_graph
-from pipeline.profile_tflite import profile_tflite
-from pipeline.rewrites_worth import format_worth, worth
-from pipeline.stock import stock_onnx, stock_tflite
 from runtime.benchmark.timing import measure
 
 STOCK_ONNX, STOCK_TFLITE = "stock int8 ONNX", "stock int8 TFLite"
@@ -94,7 +94,7 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
         "rounds": rounds,
         "median_us_per_image": per_image,
         "bars": [{**row, "met": row["ratio"] <= row["limit"]} for row in ratios],
-        "profile": profile_graph(int8_onnx, image, rounds),
+        "profile": profile_onnx(int8_onnx, image, rounds),
         "profile_tflite": profile_tflite((folder / artifacts.INT8_TFLITE).read_bytes(), image, rounds),
         "worth": {
             name: worth(network, _enlarged(calibration, network.side), rounds)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
-from pipeline.bare_engines import tflite_run
+from pipeline.benchmark_graph.bare_engines import tflite_run
 from runtime.benchmark.timing import measure
 
 NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}

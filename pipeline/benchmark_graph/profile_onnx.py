@@ -20,7 +20,7 @@ from runtime.benchmark.timing import measure
 CALL = "calling the engine"
 
 
-def profile_graph(content: bytes, pixels: NDArray[np.uint8], rounds: int) -> list[dict[str, Any]]:
+def profile_onnx(content: bytes, pixels: NDArray[np.uint8], rounds: int) -> list[dict[str, Any]]:
     """Median microseconds of each node on one image and one thread, in the order of execution.
 
     Args:
