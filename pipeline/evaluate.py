@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import artifacts, evaluation_figures
-from pipeline.calibration import logits_of, negative_log_likelihood, reliability, temperature_of
+from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
+from pipeline.evaluation import figures
+from pipeline.evaluation.calibration import logits_of, negative_log_likelihood, reliability, temperature_of
+from pipeline.evaluation.scores import calibration, confusion_matrix
 from pipeline.export.deployable import Deployable, softmax
-from pipeline.scores import calibration, confusion_matrix
 
 CONFUSIONS_LISTED = 10
 
@@ -48,8 +49,8 @@ def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Pa
         },
     }
     artifacts.write_json(out / artifacts.EVALUATION, report)
-    evaluation_figures.draw_confusion(out / artifacts.CONFUSION_FIGURE, confusion, test.class_names)
-    evaluation_figures.draw_reliability(out / artifacts.CALIBRATION_FIGURE, before, after, temperature)
+    figures.draw_confusion(out / artifacts.CONFUSION_FIGURE, confusion, test.class_names)
+    figures.draw_reliability(out / artifacts.CALIBRATION_FIGURE, before, after, temperature)
     return report
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import artifacts
-from pipeline.calibration import temperature_of
 from pipeline.data.dataset import Dataset
 from pipeline.data.folder import Settings as PhotoSettings
+from pipeline.evaluation.calibration import temperature_of
 from pipeline.export.deployable import Deployable
 from pipeline.models import fold
 from pipeline.training import batches, distribution, lock, progress, record

@@ -13,10 +13,10 @@ from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
+from pipeline.evaluation.scores import scores
 from pipeline.export.gate import breaks_bound, mcnemar
 from pipeline.export.load import load_exported
 from pipeline.manifest import read_manifest
-from pipeline.scores import scores
 from runtime import Classifier, EdgecnnError
 
 

@@ -1,27 +1,12 @@
 """Which layer goes back to float when a quantised network fails its gate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.export.layer import Layer
 from pipeline.export.ranges import Activations
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A computing node and the nodes behind it that pass its values on: they are int8 or float together.
-
-    Attributes:
-        output: name of the tensor that its activation leaves on; the layer's own name.
-        nodes: what the converter must be told to leave alone.
-        producers: positions of the layers that feed it.
-    """
-
-    output: str
-    nodes: tuple[str, ...]
-    producers: tuple[int, ...]
 
 
 def noise_to_signal(exact: NDArray[np.float32], rounded: NDArray[np.float32]) -> float:

@@ -20,7 +20,7 @@ from onnxruntime.quantization.quant_utils import (
 )
 
 from pipeline.export import rewrites
-from pipeline.export.fallback import Layer
+from pipeline.export.layer import Layer
 from pipeline.export.ranges import Activations, Statistics
 from pipeline.export.recipe import Recipe
 from pipeline.export.scaling import PixelScaling

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
-from pipeline.export.fallback import Layer, next_float_layer
+from pipeline.export.fallback import next_float_layer
 from pipeline.export.gate import Gate, Judgement, judge, mcnemar
+from pipeline.export.layer import Layer
 from pipeline.export.ranges import Activations
 from pipeline.export.recipe import METHODS, MIN_MAX, Recipe
 from runtime.benchmark.timing import measure

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pipeline.export.fallback import Layer
+from pipeline.export.layer import Layer
 
 MIN_MAX = "min-max"
 METHODS = (
@@ -52,7 +51,7 @@ class Recipe:
         if self.images < 1:
             raise ValueError(f"need at least one calibration image, got {self.images}")
 
-    def in_float(self, layers: "Sequence[Layer]") -> "list[Layer]":
+    def in_float(self, layers: Sequence[Layer]) -> list[Layer]:
         """Those of a network's layers, in the data's order, that this recipe leaves in float."""
         named = [layer for layer in layers if layer.output in self.float_layers]
         head = layers[-1:] if self.float_head else ()

@@ -18,7 +18,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from pipeline.export import tflite
 from pipeline.export.deployable import Deployable
-from pipeline.export.fallback import Layer
+from pipeline.export.layer import Layer
 from pipeline.export.ranges import Activations, Statistics
 from pipeline.export.recipe import Recipe
 from pipeline.export.scaling import UNIT_SCALING, PixelScaling

@@ -7,12 +7,18 @@ import pytest
 from PIL import Image
 
 from pipeline import artifacts
-from pipeline.calibration import fit_temperature, logits_of, negative_log_likelihood, reliability, temperature_of
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
 from pipeline.data.folder import Settings as PhotoSettings
 from pipeline.errors import ExportError, PipelineError
 from pipeline.evaluate import confusion_matrix, confusions, evaluate, format_evaluation
+from pipeline.evaluation.calibration import (
+    fit_temperature,
+    logits_of,
+    negative_log_likelihood,
+    reliability,
+    temperature_of,
+)
 from pipeline.export import export
 from pipeline.export.deployable import Deployable, softmax
 from pipeline.export.load import Source, load

@@ -11,8 +11,9 @@ from keras import layers
 from pipeline.data.dataset import Dataset
 from pipeline.export import onnx, tflite
 from pipeline.export.deployable import Deployable
-from pipeline.export.fallback import Layer, next_float_layer
+from pipeline.export.fallback import next_float_layer
 from pipeline.export.gate import Gate, Judgement
+from pipeline.export.layer import Layer
 from pipeline.export.onnx_int8 import OnnxQuantizer
 from pipeline.export.products import load_bytes
 from pipeline.export.quantize import Candidate, Search, Validation, choose, image_counts, most_accurate

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.calibration import Reliability, reliability
 from pipeline.data.dataset import Dataset
+from pipeline.evaluation.calibration import Reliability, reliability
 
 
 def scores(probabilities: NDArray[np.float32], images: Dataset) -> dict[str, Any]:

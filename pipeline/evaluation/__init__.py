@@ -1,0 +1,1 @@
+"""The parts of evaluating: scores, calibration, pictures."""
