@@ -69,3 +69,10 @@ class ReportError(PipelineError, ValueError):
 
 class WorkerLostError(PipelineError):
     """One of several machines that train together is gone."""
+
+
+def reason(error: Exception) -> str:
+    """What an error says, for a message that names the file itself: the system's words without number and path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"no entry {error}" if isinstance(error, KeyError) else str(error)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, reason
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -19,5 +19,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if not {"files", "class_names", "side", "scale", "offset", "temperature"} <= set(manifest):
             raise ValueError("entries are missing")
     except (OSError, ValueError, TypeError) as error:
-        raise PipelineError(f"{path}: no readable manifest ({error}); run python -m pipeline export first") from error
+        raise PipelineError(
+            f"{path}: no readable manifest ({reason(error)}); run python -m pipeline export first"
+        ) from error
     return manifest

@@ -12,8 +12,6 @@ from runtime.engines import DEFAULTS
 
 FIGURES = Path("docs/quantisation.json")
 DOCUMENT = Path("docs/quantisation.md")
-OPTIMISERS = Path("docs/optimisers.json")
-"""What two optimisers left of the fp32 graphs, counted once: they are no part of the environment."""
 FLIPS_SHOWN = 3
 SEARCHED = ("summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "latency_ratio", "breaches")
 NEEDED = {
@@ -63,7 +61,7 @@ def gather(folder: Path) -> dict[str, Any]:
             for name, decision in manifest["decisions"].items()
         },
         "bars": graphs["bars"],
-        "optimisers": artifacts.read_json(OPTIMISERS),
+        "optimisers": artifacts.read_json(FIGURES)["optimisers"],  # as python -m pipeline optimisers counted them
         "drift": {
             "layer_images": drifted["layer_images"],
             "images": drifted["images"],
@@ -95,7 +93,7 @@ def sections(figures: dict[str, Any]) -> dict[str, str]:
         "profile-tflite": _profile(figures["profile_tflite"]),
         "worth": _worth(figures["worth"]),
         "tries": _tries(figures),
-        "optimisers": _optimisers(figures["optimisers"]),
+        "optimisers": format_optimisers(figures["optimisers"]),
     }
 
 
@@ -192,7 +190,8 @@ def _worth(worth: dict[str, dict[str, float | None]]) -> str:
     return _table(["time without", *worth], rows)
 
 
-def _optimisers(optimisers: dict[str, Any]) -> str:
+def format_optimisers(optimisers: dict[str, Any]) -> str:
+    """Nodes and transposes, a row a way to make the graph, a column a network."""
     rows = [
         [name, *(f"{nodes} ({transposes})" for nodes, transposes in counts.values())]
         for name, counts in optimisers["nodes"].items()

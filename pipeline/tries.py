@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, reason
 from pipeline.models import PRESETS, build, summarize
 from pipeline.readme import replace_between
 from pipeline.training.settings import Settings
@@ -43,7 +43,7 @@ def row_of(train_folder: Path, note: str) -> Row:
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PipelineError(
-            f"{path}: no history of a finished run ({error}); give a folder that train wrote"
+            f"{path}: no history of a finished run ({reason(error)}); give a folder that train wrote"
         ) from error
 
 

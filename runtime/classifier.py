@@ -84,8 +84,8 @@ class Classifier:
                 raise
             raise BackendUnavailableError(f"{error}; or tune {self.path.parent} again, which asks for it") from error
         self.backend, self.inputs, self.outputs = model.engine, model.inputs, model.outputs
-        self.spec = spec or carried_spec(model, self.path.name)
-        self._run = fit(model, self.spec, self.path.name, foreign=spec is not None)
+        self.spec = spec or carried_spec(model, str(self.path))
+        self._run = fit(model, self.spec, str(self.path), foreign=spec is not None)
         self._golden_json = model.golden_json
         self._square = (self.spec.side, self.spec.side, 3)
 
@@ -196,7 +196,7 @@ class Classifier:
         golden = GoldenSet.from_json(self._golden_json)
         if golden.pixels.shape[1:] != self._square or golden.probabilities.shape[1] != len(self.spec.class_names):
             raise ModelSpecError(
-                f"{self.path.name}: golden set of {golden.pixels.shape} pixels and {golden.probabilities.shape} "
+                f"{self.path}: golden set of {golden.pixels.shape} pixels and {golden.probabilities.shape} "
                 "probabilities is of another model: export it again"
             )
         return golden

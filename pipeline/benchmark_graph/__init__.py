@@ -83,7 +83,7 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
     int8_onnx = (folder / artifacts.INT8_ONNX).read_bytes()
     contenders[BATCHED] = onnx_run(int8_onnx, batch)
     contenders |= _stock_contenders("", reference, calibration)
-    for name, deployable in _other_networks(reference.class_names):
+    for name, deployable in other_networks(reference.class_names):
         images = _enlarged(calibration, deployable.side)
         contenders |= _our_contenders(f"{name} ", deployable, images)
         contenders |= _stock_contenders(f"{name} ", deployable, images)
@@ -98,7 +98,7 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
         "profile_tflite": profile_tflite((folder / artifacts.INT8_TFLITE).read_bytes(), image, rounds),
         "worth": {
             name: worth(network, _enlarged(calibration, network.side), rounds)
-            for name, network in ((NOTES, reference), *_other_networks(reference.class_names))
+            for name, network in ((NOTES, reference), *other_networks(reference.class_names))
         },
         "calls": _calls(int8_onnx, image, rounds),
         "dense_us": time_dense_operators(rounds),
@@ -107,7 +107,8 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
     return report
 
 
-def _other_networks(class_names: tuple[str, ...]) -> Iterator[tuple[str, Deployable]]:
+def other_networks(class_names: tuple[str, ...]) -> Iterator[tuple[str, Deployable]]:
+    """Networks of known shapes and random weights, by name."""
     yield RESNET, Deployable(build(RESNET, len(class_names)), class_names)
     mobilenet = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=len(class_names))
     yield MOBILENET, Deployable(mobilenet, class_names, PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)))

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from pipeline.errors import BundleBuildError
+from pipeline.errors import BundleBuildError, reason
 from runtime.bundle import SIGNATURE
+
+MAKE_KEY = "openssl ecparam -name prime256v1 -genkey -noout -out key.pem"
 
 
 def sign(folder: Path, key: Path) -> None:
@@ -25,11 +27,11 @@ def sign(folder: Path, key: Path) -> None:
     try:
         private = load_pem_private_key(key.read_bytes(), None)
     except (OSError, TypeError, ValueError) as error:
-        raise BundleBuildError(f"{key}: {error}; expected a private key in PEM without password") from error
-    if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
         raise BundleBuildError(
-            f"{key}: expected an elliptic curve key, P-256: openssl ecparam -name prime256v1 -genkey"
-        )
+            f"{key}: {reason(error)}; expected a private key in PEM without password: {MAKE_KEY}"
+        ) from error
+    if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
+        raise BundleBuildError(f"{key}: expected an elliptic curve key, P-256: {MAKE_KEY}")
     files = hashing.Config().set_ignored_paths(paths=[folder / SIGNATURE], ignore_git_paths=False)
     signer = signing.Config().use_elliptic_key_signer(private_key=key).set_hashing_config(files)
     signer.sign(folder, folder / SIGNATURE)

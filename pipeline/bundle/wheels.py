@@ -102,10 +102,17 @@ def fetch(requirements: str, target: Target, folder: Path) -> None:
         file.write(requirements + _pins(target)["pip"])
         file.flush()
         tags = [flag for platform in target.platforms for flag in ("--platform", platform)]
-        _pip(
-            "download", "--no-deps", "--require-hashes", "--only-binary=:all:", "--implementation=cp",
+        arguments = (
+            "--no-deps", "--require-hashes", "--only-binary=:all:", "--implementation=cp",
             f"--python-version={target.python}", *tags, "--dest", str(folder), "--requirement", file.name,
         )  # fmt: skip
+        try:
+            _pip("download", *arguments)
+        except BundleBuildError as error:
+            raise BundleBuildError(
+                f"no network to PyPI, or no such wheels for Python {target.python} on {target.machine}? {error}; "
+                "--no-wheels packs without those of others"
+            ) from error
 
 
 def _pip(*arguments: str) -> None:

@@ -1,10 +1,12 @@
 """``python -m pipeline train``."""
 
 import argparse
+import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
 
+from pipeline import artifacts
 from pipeline.commands import OK, Commands, photo_options
 from pipeline.training.settings import Settings, options_of_settings
 
@@ -62,9 +64,17 @@ def run(options: argparse.Namespace) -> int:
         f"Validation accuracy {history['validation_accuracy']:.2%} "
         f"(epoch {history['best_epoch']} of {len(history['epochs'])}).\n"
         f"Written: model.keras, history.json, history.csv and curves.png in {options.out}\n"
-        f"Next: python -m pipeline export --model {options.out}/model.keras "
-        + (f"--out {options.out} --data {options.data}" if options.data else "--out artifacts/build")
+        f"Next: {next_command(options)}"
     )
     if photos:
         photo_options.report_left_out(photos)
     return OK
+
+
+def next_command(options: argparse.Namespace) -> str:
+    """The command that exports what was trained, by the interpreter that runs here, as it is typed in this folder."""
+    here, python = Path.cwd(), Path(sys.executable)
+    interpreter = python.relative_to(here) if python.is_relative_to(here) else python
+    model = options.out / artifacts.MODEL_KERAS
+    into = ["--out", options.out, "--data", options.data] if options.data else ["--out", "artifacts/build"]
+    return shlex.join(map(str, [interpreter, "-m", "pipeline", "export", "--model", model, *into]))

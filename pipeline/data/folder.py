@@ -17,7 +17,7 @@ from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.data.photo_cache import Decoded, decode
 from pipeline.data.scan import TEST, TRAINING, VALIDATION, LeftOut, Listing, PhotoFile, printable, scan
-from pipeline.errors import ClassesError, DataError, UnusablePhotosError
+from pipeline.errors import ClassesError, DataError, UnusablePhotosError, reason
 from runtime.spec import ModelSpec
 
 MIN_SIDE, MAX_SIDE = 16, 256
@@ -141,7 +141,7 @@ def recorded(model_path: Path) -> Settings:
         return Settings(**{**entries, "fill": tuple(entries["fill"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path}: does not say how photos were read in training ({error!r}); "
+            f"{path}: does not say how photos were read in training ({reason(error)}); "
             "expected the history of python -m pipeline train --data"
         ) from error
 

@@ -162,7 +162,9 @@ def _decode_all(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            outcomes = tqdm(pool.map(outcome, files), total=len(files), unit="photo", desc="decode", mininterval=0.5)
+            outcomes = tqdm(
+                pool.map(outcome, files), total=len(files), unit="photo", desc="decode", mininterval=0.5, disable=None
+            )
             yield from zip(files, outcomes, strict=True)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from pipeline import artifacts
-from pipeline.errors import ExportError
+from pipeline.errors import ExportError, reason
 from pipeline.export.deployable import Deployable
 from pipeline.export.foreign_code import refuse_foreign_code
 from pipeline.export.scaling import UNIT_SCALING, PixelScaling, leading_scaling
@@ -99,7 +99,7 @@ def read_class_list(path: Path) -> tuple[str, ...]:
         names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError(
-            f"{path}: no readable list of classes ({error}); expected UTF-8 text, a name a line"
+            f"{path}: no readable list of classes ({reason(error)}); expected UTF-8 text, a name a line"
         ) from error
     if not all(names):
         raise ExportError(f"{path}: line {names.index('') + 1} is empty; expected a class name a line")
@@ -120,7 +120,8 @@ def read_class_names(model_path: Path, class_count: int) -> tuple[str, ...]:
         names = tuple(json.loads(path.read_text(encoding="utf-8"))["class_names"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ExportError(
-            f"{path}: no class names there ({error}); keep history.json beside the model, or give --classes"
+            f"{path}: no class names there ({reason(error)}); expected the history.json that training leaves beside "
+            "the model; put it there, or give --classes FILE with a name a line"
         ) from error
     if len(names) != class_count:
         raise ExportError(f"{path} names {len(names)} classes, {model_path} has {class_count}")
@@ -139,7 +140,7 @@ def read_temperature(model_path: Path) -> float:
     try:
         return float(artifacts.read_json(path).get("temperature", 1.0))
     except (ValueError, TypeError, AttributeError) as error:
-        raise ExportError(f"{path}: no readable temperature there ({error}); restore the history") from error
+        raise ExportError(f"{path}: no readable temperature there ({reason(error)}); restore the history") from error
 
 
 def load(source: Source) -> Deployable:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import artifacts
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, reason
 from pipeline.training.learner import Arrays
 
 RUN, RECORDS = "run", "records"
@@ -70,7 +70,7 @@ def load(folder: Path, run: dict[str, Any]) -> Progress:
                 groups[name.partition("/")[0]].append(archive[name])
         kept = Progress(about[RUN], about[RECORDS], groups.pop("best"), groups)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise PipelineError(f"{path} is no unfinished run that can be read ({error}): {remedy}") from error
+        raise PipelineError(f"{path} is no unfinished run that can be read ({reason(error)}): {remedy}") from error
     changes = [
         f"{name.replace('_', ' ')} was {kept.run.get(name)}, is now {run.get(name)}"
         for name in sorted({*kept.run, *run})

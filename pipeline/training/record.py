@@ -20,7 +20,8 @@ class Bar:
     """A progress bar over all steps with the time left; in a log file instead, one line an epoch."""
 
     def __init__(self, epochs: int, steps: int, done: int, *, shown: bool) -> None:
-        self.epochs, self.done, self.started = epochs, done, time.monotonic()
+        self.epochs = epochs
+        self._first: tuple[int, float] | None = None
         self.live, self.logged = shown and sys.stderr.isatty(), shown and not sys.stderr.isatty()
         self._bar = tqdm(
             total=epochs * steps, initial=done * steps, unit="step", desc="train", mininterval=1, disable=not self.live
@@ -35,14 +36,22 @@ class Bar:
         number = int(record["epoch"])
         self._bar.set_postfix(epoch=f"{number}/{self.epochs}", val_accuracy=f"{record['val_accuracy']:.4f}")
         if self.logged:
-            pace = (time.monotonic() - self.started) / (number - self.done)
-            left = time.strftime("%H:%M:%S", time.gmtime(pace * (self.epochs - number)))
             print(
                 f"epoch {number}/{self.epochs}  {record['seconds']:.1f} s  loss {record['loss']:.4f}  "
-                f"accuracy {record['accuracy']:.4f}  val_accuracy {record['val_accuracy']:.4f}  left {left}",
+                f"accuracy {record['accuracy']:.4f}  val_accuracy {record['val_accuracy']:.4f}{self._left(number)}",
                 file=sys.stderr,
                 flush=True,
             )
+
+    def _left(self, number: int) -> str:
+        """The time left by the pace since the first epoch of this process, which builds TensorFlow's graphs as well."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = number, now
+            return ""
+        before, then = self._first
+        pace = (now - then) / (number - before)
+        return f"  left {time.strftime('%H:%M:%S', time.gmtime(pace * (self.epochs - number)))}"
 
     def close(self) -> None:
         """Leave the terminal as it was."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.artifacts import write_bytes
 from pipeline.data.cifar10 import cache_dir
-from pipeline.errors import PageError
+from pipeline.errors import PageError, reason
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 TARBALL = f"{PACKAGE}-{VERSION}.tgz"
@@ -86,7 +86,7 @@ def _engine(source: str, read: Callable[[str], bytes]) -> Engine:
         return Engine(str(about["version"]), {name: read(file) for name, file in _FILES.items()})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PageError(
-            f"{source}: not the npm package {PACKAGE} ({error}); expected a folder with package.json and dist/"
+            f"{source}: not the npm package {PACKAGE} ({reason(error)}); expected a folder with package.json and dist/"
         ) from error
 
 

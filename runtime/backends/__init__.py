@@ -92,7 +92,9 @@ def load_backend(
     suffix = path.suffix.lower()
     name = engine or engines.DEFAULTS.get(suffix) or next(iter(engines.engines_for(path)), None)
     if name is None:
-        raise ModelFormatError(f"{path}: expected a file that ends in {' or '.join(engines.DEFAULTS)}")
+        expected = f"expected a file that ends in {' or '.join(engines.DEFAULTS)}"
+        make = f": python -m pipeline export --model {path} --out DIR" if suffix in (".keras", ".h5") else ""
+        raise ModelFormatError(f"{path}: {expected}{make}")
     backend = engines.find(name)
     if suffix not in backend.suffixes:
         able = " or ".join(engines.engines_for(path)) or "no engine"
@@ -104,14 +106,14 @@ def load_backend(
     if sha256 is not None and _sha256(content) != sha256:
         raise ModelDigestError(f"{path}: changed since it was tuned: run python -m runtime tune {path.parent} again")
     if suffix in engines.DEFAULTS:
-        check_seal(content, path.name, spec_given=spec_given)
+        check_seal(content, str(path), spec_given=spec_given)
     try:
         backend.import_engine()
     except ImportError as error:
         raise BackendUnavailableError(
-            f"{path.name}: running it needs {backend.title}, which cannot be imported ({error}): {backend.install}"
+            f"{path}: running it needs {backend.title}, which cannot be imported ({error}): {backend.install}"
         ) from error
-    return backend(content, path.name, threads)
+    return backend(content, str(path), threads)
 
 
 def one_by_one(run: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any]) -> NDArray[Any]:

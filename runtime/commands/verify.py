@@ -42,7 +42,7 @@ def replay(classifier: Classifier) -> dict[str, str | int | float | bool]:
     golden = classifier.golden()
     if golden is None:
         raise ModelSpecError(
-            f"{classifier.path.name}: carries no golden set to replay: export it anew with python -m pipeline export"
+            f"{classifier.path}: carries no golden set to replay: export it anew with python -m pipeline export"
         )
     got = classifier.predict(golden.pixels)
     distance = float(np.abs(got - golden.probabilities).max())

@@ -11,6 +11,7 @@ from packaging.markers import Marker
 from pipeline import artifacts
 from pipeline.bundle import Settings, bundle
 from pipeline.bundle.archive import pack
+from pipeline.bundle.sign import sign
 from pipeline.bundle.wheels import Target, fetch, lock
 from pipeline.cli import main
 from pipeline.errors import BundleBuildError
@@ -120,6 +121,20 @@ def test_a_key_of_another_kind_is_refused(reference, tmp_path, command):
     (tmp_path / "key.pem").write_bytes(key)
     with pytest.raises(BundleBuildError, match="P-256"):
         bundle(reference, tmp_path, Settings("test", PI, wheels=False, sign_key=tmp_path / "key.pem"))
+
+
+def test_a_key_that_is_not_there_is_named_with_how_to_make_one(tmp_path):
+    with pytest.raises(BundleBuildError) as caught:
+        sign(tmp_path, tmp_path / "none.pem")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'none.pem'}: No such file or directory; expected a private key in PEM")
+    assert "openssl ecparam -name prime256v1" in message
+
+
+def test_without_a_network_the_message_asks_for_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(BundleBuildError, match=r"^no network to PyPI, or no such wheels for Python 3\.11.*--no-wheels"):
+        fetch("", PI, tmp_path)
 
 
 def test_a_model_that_may_not_ship_is_refused(reference, tmp_path):

@@ -177,7 +177,7 @@ def test_class_names_come_from_a_list_or_from_training(tmp_path):
     listed = tmp_path / "classes.txt"
     listed.write_text("ant\nbee \ncat\n\n")
     assert read_class_list(listed) == ("ant", "bee", "cat")
-    with pytest.raises(ExportError, match="or give --classes"):
+    with pytest.raises(ExportError, match=r"history\.json: no class names there \(No such file.*or give --classes"):
         load(Source(path))
     Path(tmp_path / "history.json").write_text('{"class_names": ["x", "y", "z"]}')
     assert load(Source(path)).class_names == ("x", "y", "z")
@@ -203,3 +203,12 @@ def test_unusable_class_lists_are_refused(tmp_path, text, reason):
     (tmp_path / "classes.txt").write_bytes(text.encode("latin-1"))
     with pytest.raises(ExportError, match=reason):
         read_class_list(tmp_path / "classes.txt")
+
+
+def test_a_class_list_that_is_not_there_is_named_once(tmp_path):
+    with pytest.raises(ExportError) as caught:
+        read_class_list(tmp_path / "none.txt")
+    assert str(caught.value) == (
+        f"{tmp_path / 'none.txt'}: no readable list of classes (No such file or directory); "
+        "expected UTF-8 text, a name a line"
+    )

@@ -1,16 +1,19 @@
 import csv
+import sys
+import time
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import artifacts
+from pipeline import artifacts, commands
 from pipeline.cli import parse
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import PipelineError
 from pipeline.train import Conduct, Settings, accuracy, train
+from pipeline.training import record
 
 SMALL = {"epochs": 2, "batch_size": 50, "warmup_epochs": 1}
 
@@ -43,6 +46,30 @@ def test_every_setting_is_an_option():
     options = parse(["train", "--model", "resnet8", "--learning-rate", "0.1", "--branches", "--cutmix", "0.5"])
     assert (options.model, options.learning_rate, options.branches, options.cutmix) == ("resnet8", 0.1, True, 0.5)
     assert options.epochs == Settings().epochs
+
+
+def test_time_left_is_judged_without_the_first_epoch(monkeypatch, capsys):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with record.bar(epochs=12, steps=1, done=8, shown=True) as bar:
+        for number, seconds in ((9, 600), (10, 30), (11, 40)):
+            now += seconds
+            figures = dict.fromkeys(("seconds", "loss", "accuracy", "val_accuracy"), 0.5)
+            bar.epoch({"epoch": number, **figures})
+    first, *others = capsys.readouterr().err.splitlines()
+    assert "left" not in first
+    assert [line.partition("left ")[2] for line in others] == ["00:01:00", "00:00:35"]
+
+
+def test_what_comes_next_can_be_typed_as_it_is_shown(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
+    photos = parse(["train", "--data", "my photos", "--out", "out"])
+    assert commands.train.next_command(photos) == (
+        ".venv/bin/python -m pipeline export --model out/model.keras --out out --data 'my photos'"
+    )
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    assert commands.train.next_command(parse(["train"])).startswith("/usr/bin/python3 -m pipeline export")
 
 
 @pytest.mark.slow

@@ -55,6 +55,15 @@ def test_a_line_an_image(reference, photo):
     assert line.count("%") == 2
 
 
+@pytest.mark.parametrize("name", ["mine.keras", "mine.h5", "mine.txt"])
+def test_a_keras_file_is_told_what_makes_a_model_file_of_it(photo, name):
+    done = call("classify", name, photo)
+    assert done.returncode == 2
+    expected = "expected a file that ends in .onnx or .tflite or .ncnn"
+    remedy = "" if name.endswith("txt") else f": python -m pipeline export --model {name} --out DIR"
+    assert done.stderr == f"error: {name}: {expected}{remedy}\n"
+
+
 def test_bad_image_does_not_stop_the_rest(reference, photo, tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"nothing")
