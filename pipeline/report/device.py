@@ -140,6 +140,10 @@ class Device(Entry):
     contenders: tuple[Contender, ...]
     end_to_end: tuple[EndToEnd, ...] = ()
 
+    def engine(self, backend: str) -> str:
+        """What its makers call a backend."""
+        return next((row.engine for row in self.contenders if row.backend == backend), backend)
+
     @property
     def timed(self) -> tuple[tuple[Contender, Latency], ...]:
         """What was measured, the fastest first."""
@@ -147,18 +151,15 @@ class Device(Entry):
         return tuple(sorted(rows, key=lambda pair: pair[1].p50))
 
 
-def read_device(path: Path, remedy: str) -> Device:
+def read_device(path: Path) -> Device:
     """Read a benchmark.
 
     Raises:
         ReportError: not one, or of another version.
     """
-    heading = read(path, _Heading, remedy)
+    heading = read(path, _Heading)
     if heading.format != FORMAT:
-        raise ReportError(f"{path}: expected what bench writes, {FORMAT!r} as its format; {remedy}")
+        raise ReportError(f"{path}: its format is {heading.format!r:.40}, not {FORMAT!r}")
     if heading.version != VERSION:
-        raise ReportError(
-            f"{path}: written in version {heading.version} of the format, this report reads {VERSION}; "
-            "run bench and report from one version of edgecnn"
-        )
-    return read(path, Device, remedy)
+        raise ReportError(f"{path}: written in version {heading.version} of the format, this report reads {VERSION}")
+    return read(path, Device)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from pipeline.errors import ReportError
 
@@ -80,24 +81,32 @@ class Manifest(Entry):
 File = TypeVar("File", bound=Entry)
 
 
-def read(path: Path, kind: type[File], remedy: str) -> File:
+def read(path: Path, kind: type[File]) -> File:
     """Read a JSON file.
 
     Args:
         path: the file.
         kind: what it should hold.
-        remedy: what the user is to do about one that cannot be used.
 
     Raises:
-        ReportError: not there, no JSON, or not such a file.
+        ReportError: not there, no JSON, or not such a file; what to do about it is for the caller to add.
     """
     try:
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise ReportError(f"{path}: not there; {remedy}") from error
+        raise ReportError(f"{path}: not there") from error
     except OSError as error:
-        raise ReportError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
+        raise ReportError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ReportError(f"{path}: {f'{where}: ' if where else ''}{first['msg']}; {remedy}") from error
+        raise ReportError(f"{path}: {_fault(error.errors(include_url=False)[0])}") from error
+
+
+def _fault(found: ErrorDetails) -> str:
+    """What was got in place of what."""
+    where = ".".join(map(str, found["loc"]))
+    if found["type"] == "json_invalid":
+        return f"not JSON ({found['ctx']['error']})"
+    if found["type"] == "missing":
+        return f"has no entry {where!r}"
+    expected = found["msg"][:1].lower() + found["msg"][1:]
+    return f"{f'its {where!r}' if where else 'what it holds'} is {found['input']!r:.40}, {expected}"

@@ -1,15 +1,23 @@
 """An export folder's JSON files and those of devices, read and held against each other."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.errors import ReportError
 from pipeline.report.device import Device, read_device
-from pipeline.report.files import Manifest, read
+from pipeline.report.files import File, Manifest, read
+from pipeline.report.parts import Absent
 from pipeline.report.proofs import Drifted, Verified
+
+OF_DEVICE = (
+    "expected a file that python -m runtime bench MODEL… --out FILE writes, of the same version of edgecnn: "
+    "run that on the device and give its file"
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,7 @@ class Facts:
         manifest: what export wrote.
         verified, drifted: what verify and drift wrote; ``None`` where there is nothing that can be used.
         devices: what was measured where, by the device's name.
-        absent: why a JSON file of the folder is not in the report, and which command writes it, by its name.
+        absent: JSON files of the folder that are not in the report, by name.
         stale: files whose verdict is void, for they are not what verify saw.
         warnings: a line each on what does not belong together.
     """
@@ -31,7 +39,7 @@ class Facts:
     verified: Verified | None
     drifted: Drifted | None
     devices: dict[str, Device]
-    absent: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, Absent] = field(default_factory=dict)
     stale: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -46,33 +54,44 @@ def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
     Raises:
         ReportError: no usable manifest, or an unusable benchmark among ``added``.
     """
-    manifest = read(folder / artifacts.MANIFEST, Manifest, "run python -m pipeline export first")
-    absent: dict[str, str] = {}
-    verified = drifted = None
-    devices: dict[str, Device] = {}
-    try:
-        verified = read(folder / artifacts.VERIFY, Verified, f"python -m pipeline verify {folder} writes it")
-    except ReportError as error:
-        absent[artifacts.VERIFY] = str(error)
-    try:
-        drifted = read(folder / artifacts.DRIFT, Drifted, f"python -m pipeline drift {folder} writes it")
-    except ReportError as error:
-        absent[artifacts.DRIFT] = str(error)
-    try:
-        _add(devices, read_device(folder / artifacts.BENCHMARK, f"python -m pipeline bench {folder} writes it"))
-    except ReportError as error:
-        absent[artifacts.BENCHMARK] = str(error)
-    for path in added:
-        _add(devices, read_device(path, "python -m runtime bench writes it on the device"))
+    manifest = _asked(folder / artifacts.MANIFEST, partial(read, kind=Manifest), "run python -m pipeline export first")
+    absent: dict[str, Absent] = {}
+    verified = _own(folder / artifacts.VERIFY, partial(read, kind=Verified), "verify", absent)
+    drifted = _own(folder / artifacts.DRIFT, partial(read, kind=Drifted), "drift", absent)
+    own = _own(folder / artifacts.BENCHMARK, read_device, "bench", absent)
+    devices = _named(own, {path: _asked(path, read_device, OF_DEVICE) for path in added})
     stale, warnings = _compare(folder, manifest, verified, devices)
     return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings)
 
 
-def _add(devices: dict[str, Device], found: Device) -> None:
-    name, number = found.device.name, 2
-    while name in devices:
-        name, number = f"{found.device.name} ({number})", number + 1
-    devices[name] = found
+def _asked(path: Path, reader: Callable[[Path], File], remedy: str) -> File:
+    """What must be there."""
+    try:
+        return reader(path)
+    except ReportError as error:
+        raise ReportError(f"{error}; {remedy}") from error
+
+
+def _own(path: Path, reader: Callable[[Path], File], command: str, absent: dict[str, Absent]) -> File | None:
+    """What may be missing or unusable; then ``absent`` says so."""
+    try:
+        return reader(path)
+    except ReportError as error:
+        absent[path.name] = Absent(str(error), f"python -m pipeline {command} {path.parent}")
+        return None
+
+
+def _named(own: Device | None, added: dict[Path, Device]) -> dict[str, Device]:
+    """By the machine's name; machines of one name by that of the file."""
+    named = {own.device.name: own} if own else {}
+    shared = Counter(device.device.name for device in (*named.values(), *added.values()))
+    for path, device in added.items():
+        first = name = device.device.name if shared[device.device.name] == 1 else path.stem
+        number = 2
+        while name in named:
+            name, number = f"{first} ({number})", number + 1
+        named[name] = device
+    return named
 
 
 def _compare(

@@ -15,7 +15,7 @@ LATENCY = ("p50 (µs)", "p99 (µs)", "of Keras's")
 def markdown(facts: Facts) -> str:
     """Size, accuracy, parity and latency of each contender on each device; what is missing is said."""
     said = [f"**{verdict.name}: {verdict.word}.** {_safe(verdict.text)}" for verdict in summary.verdicts(facts)[:2]]
-    parts = ["  \n".join(said), *(f"> {_safe(line)}" for line in (*facts.warnings, *facts.absent.values()))]
+    parts = ["  \n".join(said), *(f"> {_safe(str(line))}" for line in (*facts.warnings, *facts.absent.values()))]
     for name, device in facts.devices.items():
         rows = [
             (*_row(facts, row), f"{latency.p50:.1f}", f"{latency.p99:.1f}", of_keras(row))

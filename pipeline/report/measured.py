@@ -11,25 +11,33 @@ from pipeline.report.figures import latency, resources, stages, tradeoff
 from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
 from pipeline.report.measured_tables import across, costs, end_to_end, latencies, worth
-from pipeline.report.numbers import listed
-from pipeline.report.parts import Chart, Section
+from pipeline.report.numbers import listed, size
+from pipeline.report.parts import Absent, Chart, Section
 
 
 def sections(facts: Facts) -> list[Section]:
-    """In the order of the page."""
-    return [_latency(facts), _tradeoff(facts), _contenders(facts), _stages(facts), _resources(facts)]
+    """In the order of the page; where nothing was measured, one that says so."""
+    absent = [facts.absent[artifacts.BENCHMARK]] if artifacts.BENCHMARK in facts.absent else []
+    if not facts.devices:
+        lead = "Latency, accuracy against it, the way from photo to label, memory and cold start are not measured yet."
+        return [Section("latency", "Latency", lead, missing=absent)]
+    return [_latency(facts, absent), _tradeoff(facts), _stages(facts), _contenders(facts), _resources(facts)]
 
 
-def _latency(facts: Facts) -> Section:
+def _latency(facts: Facts, absent: list[Absent]) -> Section:
     charts = _charts(facts, "latency", latency.draw, lambda device: device if device.timed else None, conditions)
-    lead = "One image at a time; bars to the median, whiskers to the 99th percentile."
-    return Section("latency", "Latency", lead, charts, missing=_missing(facts, charts, "no engine ran"))
+    lead = (
+        "One image at a time. Bars to the median, which stands beside the name; whiskers to the 99th percentile. A bar "
+        "with a break, a whisker with an arrow go on beyond the edge. Every number is in the table of contenders."
+    )
+    missing = [*absent, *_missing(facts, charts, "no engine ran")]
+    return Section("latency", "Latency", lead, charts, missing=missing, tall=True)
 
 
 def _contenders(facts: Facts) -> Section:
     tables = [*across(facts.devices), *(latencies(name, device) for name, device in facts.devices.items())]
     lead = "Ratios of medians; in brackets what 95% of bootstrap samples say."
-    return Section("contenders", "Every contender", lead, tables=tables, missing=_no_benchmark(facts), tables_open=True)
+    return Section("contenders", "Every contender", lead, tables=tables, tables_open=True)
 
 
 def _tradeoff(facts: Facts) -> Section:
@@ -46,8 +54,8 @@ def _tradeoff(facts: Facts) -> Section:
         facts, "tradeoff", tradeoff.draw, lambda device: device if tradeoff.points(device) else None, caption
     )
     lead = (
-        "Area is file size. What lies right of and below another point is beaten in both. The accuracy axis spans "
-        "eight standard errors or more, so that what chance may have done looks small."
+        "Area is file size, shape and colour are the engine. What lies right of and below another point is beaten in "
+        "both. The accuracy axis spans eight standard errors or more, so that what chance may have done looks small."
     )
     tables = [worth(name, device) for name, device in facts.devices.items() if tradeoff.points(device)]
     missing = _missing(facts, charts, "no file's accuracy is known")
@@ -55,22 +63,40 @@ def _tradeoff(facts: Facts) -> Section:
 
 
 def _stages(facts: Facts) -> Section:
-    charts = _charts(facts, "stages", stages.draw, lambda device: stages.shown(device) or None)
+    charts = _charts(facts, "stages", stages.draw, lambda device: device if device.end_to_end else None, _photos)
     tables = [end_to_end(name, device) for name, device in facts.devices.items() if device.end_to_end]
     missing = _missing(facts, charts, "no photo was timed end to end")
-    lead = "Medians. The number beside a bar is of the whole call, measured on its own."
+    lead = (
+        "Medians, the fastest first. The number beside a name is of the whole call, measured on its own; a bar with a "
+        "break goes on beyond the edge. Bars are of the fewest threads, the table has all."
+    )
     return Section("end-to-end", "From photo to label", lead, charts, tables=tables, missing=missing)
+
+
+def _photos(device: Device) -> str:
+    """What was read."""
+    photos = dict.fromkeys(row.photo for row in device.end_to_end)
+    return listed([f"{photo.format} of {photo.width}×{photo.height} pixels, {size(photo.bytes)}" for photo in photos])
 
 
 def _resources(facts: Facts) -> Section:
     def shown(device: Device) -> tuple[Contender, ...] | None:
-        return tuple(row for row, _ in device.timed if row.peak_memory_bytes or row.cold_start_ms) or None
+        """Each file and engine once, with the fewest threads, in the order of the latencies."""
+        found = [row for row, _ in device.timed if row.peak_memory_bytes or row.cold_start_ms]
+        fewest: dict[tuple[str, str], Contender] = {}
+        for row in sorted(found, key=lambda row: row.threads):
+            fewest.setdefault((row.file, row.backend), row)
+        kept = {id(row) for row in fewest.values()}
+        return tuple(row for row in found if id(row) in kept) or None
 
     charts = _charts(facts, "resources", resources.draw, shown)
     tables = [costs(name, device) for name, device in facts.devices.items() if shown(device)]
     missing = _missing(facts, charts, "no process was measured alone")
-    lead = "Each contender in a process of its own. Cold start: from the start of Python to the first answer."
-    return Section("resources", "Memory and cold start", lead, charts, tables=tables, missing=missing)
+    lead = (
+        "Each contender in a process of its own; bars of the fewest threads. Cold start: from the start of Python to "
+        "the first answer."
+    )
+    return Section("resources", "Memory and cold start", lead, charts, tables=tables, missing=missing, tall=True)
 
 
 def _charts(
@@ -91,14 +117,10 @@ def _charts(
     return charts
 
 
-def _missing(facts: Facts, charts: list[Chart], why: str) -> list[str]:
-    """The benchmark that is not there, and the devices that have no chart."""
+def _missing(facts: Facts, charts: list[Chart], why: str) -> list[Absent]:
+    """The devices that have no chart."""
     drawn = {chart.title for chart in charts}
-    return [*_no_benchmark(facts), *(f"{name}: {why}." for name in facts.devices if name not in drawn)]
-
-
-def _no_benchmark(facts: Facts) -> list[str]:
-    return [facts.absent[artifacts.BENCHMARK]] if artifacts.BENCHMARK in facts.absent else []
+    return [Absent(f"{name}: {why}") for name in facts.devices if name not in drawn]
 
 
 def conditions(device: Device) -> str:

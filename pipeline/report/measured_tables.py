@@ -69,14 +69,14 @@ def end_to_end(name: str, device: Device) -> Table:
     """Milliseconds of each stage."""
     rows = [
         (
-            f"{row.artifact}\n{row.backend}, {threads(row.threads)}",
+            f"{row.artifact}\n{device.engine(row.backend)}, {threads(row.threads)}",
             f"{row.photo.format} {row.photo.width}×{row.photo.height}, {size(row.photo.bytes)}",
             *(
                 f"{part / 1000:.3f}"
                 for part in (row.read_us, row.decode_us, row.resize_us, row.inference_us, row.total_us)
             ),
         )
-        for row in device.end_to_end
+        for row in sorted(device.end_to_end, key=lambda row: row.total_us)
     ]
     return Table(("file", "photo", "read ms", "decode", "resize", "inference", "all"), rows, name, left=2)
 

@@ -63,6 +63,17 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """What is not there, and the command that makes it."""
+
+    reason: str
+    command: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.command} writes it" if self.command else self.reason
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of the page with a heading.
 
@@ -74,8 +85,9 @@ class Section:
         beside: tables that stand beside them.
         tables: the numbers behind them, below.
         galleries: images.
-        missing: what is not there, and which command makes it.
+        missing: what is not there.
         tables_open: the tables are seen without opening them.
+        tall: beside it is room for two others.
     """
 
     name: str
@@ -85,14 +97,15 @@ class Section:
     beside: list[Table] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     galleries: list[Gallery] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    missing: list[Absent] = field(default_factory=list)
     tables_open: bool = False
+    tall: bool = False
 
     @property
     def half(self) -> bool:
         """Whether it leaves room for another one beside it: one chart, its tables folded, or nothing but an excuse."""
-        empty = self.missing and not self.charts and not self.tables
-        return bool(empty) or (len(self.charts) == 1 and not self.beside and not self.tables_open)
+        is_empty = bool(self.missing) and not self.charts and not self.tables
+        return is_empty or (len(self.charts) == 1 and not self.beside and not self.tables_open)
 
 
 @dataclass(frozen=True)

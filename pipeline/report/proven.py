@@ -9,22 +9,23 @@ from pipeline.report.figures.reliability import FEWEST, KERAS
 from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, listed, percent, small
-from pipeline.report.parts import Card, Chart, Gallery, Section, Table
+from pipeline.report.parts import Absent, Card, Chart, Gallery, Section, Table
 from pipeline.report.proofs import Calibration, Drifted, Measured, Verified
 
 CONFUSIONS_LISTED, FLIPS_SHOWN = 10, 12
 
 
 def sections(facts: Facts) -> list[Section]:
-    """In the order of the page."""
+    """In the order of the page; what verify has not written is said in its verdict."""
     verified, drifted = facts.verified, facts.drifted
-    no_verify, no_drift = ([facts.absent.get(name, "")] for name in (artifacts.VERIFY, artifacts.DRIFT))
+    lead = "What each layer loses in each file, and the images that change their class, are not looked at yet."
     return [
-        _parity(verified) if verified else Section("parity", "Parity by file", missing=no_verify),
-        _layers(drifted) if drifted else Section("layers", "Layer drift", missing=no_drift),
-        _confusion(verified) if verified else Section("confusion", "Confusion matrices", missing=no_verify),
-        _reliability(verified) if verified else Section("reliability", "Reliability", missing=no_verify),
-        _flips(drifted) if drifted else Section("flips", "Flipped images", missing=no_drift),
+        *([_parity(verified)] if verified else []),
+        _layers(drifted)
+        if drifted
+        else Section("layers", "Layer drift", lead, missing=[facts.absent[artifacts.DRIFT]]),
+        *([_confusion(verified), _reliability(verified)] if verified else []),
+        *([_flips(drifted)] if drifted else []),
     ]
 
 
@@ -93,16 +94,15 @@ def _confusion(verified: Verified) -> Section:
     svg = picture("confusion-keras", "confusion matrix of Keras", confusion.draw, keras, names)
     charts = [Chart("confusion-keras", "Keras, in percent of the row", svg, caption)]
     tables = [_confusion_table(KERAS, keras, names)]
-    same = []
-    for number, (name, row) in enumerate(verified.measured.items()):
-        matrix = np.array(row.confusion)
-        if np.array_equal(matrix, keras):
-            same.append(name)
-            continue
-        identity = f"confusion-{number}"
-        svg = picture(identity, f"what {name} changes", confusion.draw_change, matrix - keras, chosen, names)
-        charts.append(Chart(identity, name, svg))
-        tables.append(_confusion_table(name, matrix, names))
+    changes = {name: np.array(row.confusion) - keras for name, row in verified.measured.items()}
+    most = max((int(np.abs(change).max()) for change in changes.values()), default=0)
+    for number, (name, change) in enumerate(changes.items()):
+        if change.any():
+            identity = f"confusion-{number}"
+            svg = picture(identity, f"what {name} changes", confusion.draw_change, change, chosen, names, most)
+            charts.append(Chart(identity, name, svg))
+            tables.append(_confusion_table(name, keras + change, names))
+    same = [name for name, change in changes.items() if not change.any()]
     lead = "Rows: what the image shows; columns: what it was taken for. Of files: images more or fewer than in Keras's."
     if same:
         lead += f" {listed(same)} {'changes' if len(same) == 1 else 'change'} no cell."
@@ -128,7 +128,7 @@ def _reliability(verified: Verified) -> Section:
         if row.calibration is not None and any(row.calibration.counts)
     }
     if not found:
-        return Section("reliability", "Reliability", missing=["No file gave probabilities that are numbers."])
+        return Section("reliability", "Reliability", missing=[Absent("No file gave probabilities that are numbers")])
     errors = [(name, percent(calibration.expected_error)) for name, calibration in found.items()]
     first = next(iter(found))
     chart = Chart(

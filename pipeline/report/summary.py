@@ -64,7 +64,7 @@ def verdicts(facts: Facts) -> list[Verdict]:
 def _verify(facts: Facts) -> Verdict:
     verified = facts.verified
     if verified is None:
-        return Verdict("Verify", "none", "Not run", facts.absent[artifacts.VERIFY])
+        return Verdict("Verify", "none", "No verdict", str(facts.absent[artifacts.VERIFY]))
     details = [f"{name}: {breach}" for name, row in verified.artifacts.items() for breach in row.breaches]
     if facts.stale:
         text = f"{listed(facts.stale)} changed since: run python -m pipeline verify {facts.folder}"

@@ -12,6 +12,7 @@ from pipeline import artifacts
 from pipeline.cli import main
 from pipeline.errors import ReportError
 from pipeline.report import page, report
+from pipeline.report.figures import stages
 from pipeline.report.figures.tradeoff import front
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
@@ -74,9 +75,11 @@ def test_what_cannot_be_used_is_told_from_the_rest(folder, name, command, harm):
         path.write_text(path.read_text().replace("2000", "NaN").replace("0.0027", "NaN").replace("36.75", "NaN"))
     absent = gather(folder).absent
     assert set(absent) == {name}
-    assert absent[name].startswith(f"{path}: ")
-    assert absent[name].endswith(f"; python -m pipeline {command} {folder} writes it")
-    assert "\n" not in absent[name]
+    said = str(absent[name])
+    assert said.startswith(f"{path}: ")
+    assert said.endswith(f"; python -m pipeline {command} {folder} writes it")
+    assert "\n" not in said
+    assert {"missing": "not there", "truncated": "not JSON (EOF", "foreign": "has no entry ", "nan": ""}[harm] in said
 
 
 def test_what_was_not_run_is_said_on_screen_and_on_the_page(tmp_path, capsys):
@@ -90,9 +93,11 @@ def test_what_was_not_run_is_said_on_screen_and_on_the_page(tmp_path, capsys):
     ]
     assert lines == [f"warning: {line}" for line in expected]
     text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
-    assert all(f"Not here: {line}" in text for line in expected)
+    for command in commands.values():
+        assert text.count(f"python -m pipeline {command} {folder}") == 1  # once, where it matters
     assert "<svg" not in text
-    assert "Not run" in text
+    assert "No verdict" in text
+    assert text.count('<section class="part') == 4  # the files, one on benchmarks, one on drift, provenance
 
 
 def test_without_a_manifest_there_is_no_report(tmp_path, capsys):
@@ -102,20 +107,23 @@ def test_without_a_manifest_there_is_no_report(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("content", "expected"),
     [
+        ('{"some": "other"}', "has no entry 'format'"),
+        ('{"format": ', "not JSON (EOF while parsing a value at line 1 column 11)"),
+        ("[1, 2]", "what it holds is [1, 2], input should be an object"),
+        ({"format": "other"}, "its format is 'other', not 'edgecnn-benchmark'"),
         ({"version": 2}, "written in version 2 of the format, this report reads 1"),
-        ({"format": "other"}, "expected what bench writes, 'edgecnn-benchmark' as its format"),
-        ({"contenders": 7}, "contenders: Input should be a valid"),
+        ({"contenders": 7}, "its 'contenders' is 7, input should be a valid array"),
     ],
 )
-def test_a_device_that_was_asked_for_must_be_usable(folder, tmp_path, change, expected):
+def test_a_device_that_was_asked_for_must_be_usable(folder, tmp_path, content, expected):
     path = tmp_path / "pi.json"
-    artifacts.write_json(path, {**measured_folder.benchmark(), **change})
-    with pytest.raises(ReportError, match=expected) as failure:
+    path.write_text(content if isinstance(content, str) else json.dumps(measured_folder.benchmark() | content))
+    with pytest.raises(ReportError) as failure:
         report(folder, [path])
-    assert str(failure.value).startswith(str(path))
-    assert "\n" not in str(failure.value)
+    remedy = "expected a file that python -m runtime bench MODEL… --out FILE writes, of the same version of edgecnn"
+    assert str(failure.value) == f"{path}: {expected}; {remedy}: run that on the device and give its file"
     assert not (folder / artifacts.REPORT_PAGE).exists()
 
 
@@ -167,15 +175,44 @@ def test_devices_stand_side_by_side(folder, tmp_path):
     busy["conditions"]["before"]["load_average"] = 9.0
     artifacts.write_json(tmp_path / "second.json", busy)
     facts = gather(folder, [tmp_path / "pi.json", tmp_path / "second.json"])
-    assert list(facts.devices) == ["Desk", "Pi", "Pi (2)"]
+    assert list(facts.devices) == ["Desk", "pi", "second"]  # two boards of one kind are told apart by their files
     text = page(facts)
     for number in range(3):
         assert f'id="chart-latency-{number}"' in text
     assert text.count("Throttled (soft temperature limit now): these times are too long.") == 4  # of Pi, each chart
-    assert "Pi, throttled" in text
+    assert "pi, throttled" in text
     assert text.count("(load 9.0 on 4 cores)") == 4
     assert markdown(facts).count("| file | engine |") == 3
     assert markdown(facts).count("Throttled") == 1
+
+
+def test_boards_of_one_kind_and_file_name_are_numbered(folder, tmp_path):
+    paths = [tmp_path / place / "pi.json" for place in "ab"]
+    for path in paths:
+        artifacts.write_json(path, measured_folder.benchmark("Pi"))
+    assert list(gather(folder, paths).devices) == ["Desk", "pi", "pi (2)"]
+    assert list(gather(folder, paths[:1]).devices) == ["Desk", "Pi"]
+
+
+def test_photo_to_label_is_ordered_named_and_cut_where_one_is_far_slower(folder):
+    document = measured_folder.benchmark()
+    slow, several = ({**document["end_to_end"][0]} for _ in range(2))
+    slow |= {"artifact": artifacts.MODEL_KERAS, "backend": "keras", "inference_us": 90000.0, "total_us": 94400.0}
+    several |= {"threads": 4, "total_us": 4000.0}
+    rewrite(folder / artifacts.BENCHMARK, end_to_end=[slow, several, *document["end_to_end"]])
+    (device,) = gather(folder).devices.values()
+    assert [(row.artifact, row.threads) for row in stages.shown(device)] == [
+        (artifacts.INT8_ONNX, 1),
+        (artifacts.MODEL_KERAS, 1),
+    ]
+    figure = stages.draw(device)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts[1::2] == ["4.43 ms", "94.4 ms"]
+    assert texts[0].endswith("ONNX Runtime, 1 thread")
+    assert figure.axes[0].get_xlim() == pytest.approx((0, 1.05 * 4.4275))
+    table = page(gather(folder)).partition('id="end-to-end"')[2].partition("</table>")[0]
+    assert table.count("<tr>") == 1 + 3  # every count of threads
+    assert "ONNX Runtime, 4 threads" in table
 
 
 def test_a_device_on_which_nothing_ran_says_so(folder):
@@ -183,7 +220,7 @@ def test_a_device_on_which_nothing_ran_says_so(folder):
     rewrite(folder / artifacts.BENCHMARK, contenders=document["contenders"][-1:], end_to_end=[])
     text = page(gather(folder))
     for why in ("no engine ran", "no file&#39;s accuracy is known", "no photo was timed end to end"):
-        assert f"Not here: Desk: {why}." in text
+        assert f"Desk: {why}." in text
     assert "ncnn is not installed" in text
 
 

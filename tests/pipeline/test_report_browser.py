@@ -12,7 +12,7 @@ WIDTHS = {"phone": 390, "desktop": 1280}
 MARKS = {
     "latency-0": {"bar": 4, "whisker": 3},  # Keras is cut off, and so is its whisker
     "latency-1": {"bar": 4, "whisker": 3},
-    "tradeoff-0": {"disc": 4, "front": 1},
+    "tradeoff-0": {"mark": 4, "front": 1},
     "stages-0": {"read": 1, "decode": 1, "resize": 1, "inference": 1},
     "resources-0": {"memory": 4, "start": 4},
     "parity": {"mean": 6, "max": 6},  # with their bounds
@@ -186,6 +186,29 @@ def test_legends_have_room_for_every_file_and_engine(chromium, tmp_path):
     for chart in ("reliability", "tradeoff-0", "latency-0", "resources-0"):
         assert page.locator(f"#chart-{chart}").evaluate(OVERLAPS) == [], chart
     page.close()
+
+
+def test_tables_wider_than_a_telephone_show_that_they_go_on(opened):
+    page, _ = opened(WIDTHS["phone"])
+    box = page.locator("#contenders .scroll").last
+    assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert "gradient" in box.evaluate("box => getComputedStyle(box).backgroundImage")
+    name = box.locator("tbody td").first
+    before = name.bounding_box()["x"]
+    box.evaluate("box => box.scrollBy(100, 0)")
+    assert name.bounding_box()["x"] == before  # rows keep their names
+
+
+def test_text_in_charts_is_no_smaller_than_small_print(opened):
+    for width in WIDTHS.values():
+        page, _ = opened(width)
+        sizes = page.locator(".charts svg text, .charts svg tspan").evaluate_all(
+            """texts => texts.map(text => {
+                 const {a, b} = text.getScreenCTM();
+                 return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b);
+            })"""
+        )
+        assert min(sizes) >= 10
 
 
 def test_opened_table_takes_the_whole_width(chromium, folder, tmp_path):

@@ -31,12 +31,12 @@ def draw(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> Figure:
     return figure
 
 
-def draw_change(change: NDArray[np.int64], chosen: NDArray[np.int64], class_names: tuple[str, ...]) -> Figure:
-    """Cells in images more or fewer than Keras has there."""
+def draw_change(
+    change: NDArray[np.int64], chosen: NDArray[np.int64], class_names: tuple[str, ...], most: int
+) -> Figure:
+    """Cells in images more or fewer than Keras has there; ``most`` of them have the full colour."""
     figure, axes = _grid([class_names[index] for index in chosen])
-    cells = change[np.ix_(chosen, chosen)]
-    most = max(int(np.abs(cells).max()), 1)
-    for place, count in np.ndenumerate(cells):
+    for place, count in np.ndenumerate(change[np.ix_(chosen, chosen)]):
         text = "" if count == 0 else f"{count:+d}".replace("-", "\N{MINUS SIGN}")
         colour = BLUE if count > 0 else ORANGE if count < 0 else GREY
         _cell(axes, place, colour, 0.5 * abs(int(count)) / most, text)

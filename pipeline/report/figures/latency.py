@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from pipeline.report.device import Contender, Device, Latency
-from pipeline.report.figures.style import INK, PAPER, engine_colour, name_row, rows
+from pipeline.report.figures.style import BAR, INK, THICK, cut, engine_colour, name_row, rows
 from pipeline.report.numbers import duration
 
 SHOWN_TIMES = 8
@@ -14,7 +14,7 @@ def edge(latencies: list[Latency]) -> float:
     """Where the axis ends, so that one slow contender does not make the others dots, nor one slow moment."""
     best = min(latency.p50 for latency in latencies)
     comparable = [latency for latency in latencies if latency.p50 <= SHOWN_TIMES * best]
-    return 1.3 * max(min(latency.p99, 2 * latency.p50) for latency in comparable)
+    return 1.1 * max(min(latency.p99, 2 * latency.p50) for latency in comparable)
 
 
 def draw(device: Device) -> Figure:
@@ -25,19 +25,18 @@ def draw(device: Device) -> Figure:
     axes.set_xlim(0, end)
     axes.set_xlabel("µs, one image")
     for row, (contender, latency) in enumerate(timed):
-        name_row(axes, row, contender.file, detail(contender))
-        length = min(latency.p50, end)
-        (bar,) = axes.barh(row, length, height=0.5, color=engine_colour(contender.backend))
+        name_row(axes, row, contender.file, detail(contender), duration(latency.p50))
+        place = row + BAR
+        (bar,) = axes.barh(place, min(latency.p50, end), height=THICK, color=engine_colour(contender.backend))
         bar.set_gid(f"bar-{row}")
         if latency.p50 > end:
-            axes.text(0.97 * end, row, f"{duration(latency.p50)}  »", color=PAPER, ha="right", va="center")
+            cut(axes, row)
             continue
-        reach = min(latency.p99, 0.8 * end)
-        (whisker,) = axes.plot([latency.p50, reach], [row, row], color=INK, linewidth=1)
+        reach = min(latency.p99, 0.985 * end)
+        (whisker,) = axes.plot([latency.p50, reach], [place, place], color=INK, linewidth=1)
         whisker.set_gid(f"whisker-{row}")
         # Cut whiskers end in an arrow, whole ones in a stroke.
-        axes.plot(reach, row, color=INK, marker="|" if latency.p99 <= reach else ">", markersize=5, linewidth=0)
-        axes.text(reach + 0.025 * end, row, duration(latency.p50), va="center")
+        axes.plot(reach, place, color=INK, marker="|" if latency.p99 <= reach else ">", markersize=5, linewidth=0)
     return figure
 
 

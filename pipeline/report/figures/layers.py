@@ -2,22 +2,24 @@
 
 from matplotlib.figure import Figure
 
-from pipeline.report.figures.style import FAINT, file_style, name_row, rows
+from pipeline.report.figures.style import FAINT, file_style, legend_inches, name_beside, rows
 from pipeline.report.proofs import Drifted
 
 MANY = 30
 """More layers than this are drawn closer, and named now and then."""
+NAMES = 1.2
+"""Inches for the names."""
 
 
 def draw(drifted: Drifted) -> Figure:
     """A line a file, the first layer on top."""
     layers, files = drifted.layers, drifted.artifacts
     close = len(layers) > MANY
-    figure, (axes,) = rows(len(layers), inch=0.09 if close else 0.24, top=0.2 + 0.18 * ((len(files) + 1) // 2))
+    figure, (axes,) = rows(len(layers), inch=0.09 if close else 0.24, top=legend_inches(len(files)), label=NAMES)
     step = 3 if close else 1
     for row, layer in enumerate(layers):
         if row % step == 0:
-            name_row(axes, row, layer.name)
+            name_beside(axes, row, layer.name, NAMES)
     for number, (name, file) in enumerate(files.items()):
         places = [
             (file.layers[layer.name].snr_db, place) for place, layer in enumerate(layers) if layer.name in file.layers
@@ -36,5 +38,5 @@ def draw(drifted: Drifted) -> Figure:
         axes.axvline(threshold, color=FAINT, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0)
     axes.set_xlim(left=min(0, axes.get_xlim()[0]))
     axes.set_xlabel("signal to noise, dB; dotted: the thresholds")
-    figure.legend(loc="upper right", ncols=2, handlelength=2.4, columnspacing=1.4, borderaxespad=0.2)
+    figure.legend(loc="upper left", ncols=2, handlelength=2.4, columnspacing=1.4, borderaxespad=0.2)
     return figure

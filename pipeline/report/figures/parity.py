@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from pipeline.report.figures.style import BLUE, INK, LINE, ORANGE, SKY, name_row, rows
+from pipeline.report.figures.style import BAR, BLUE, INK, LINE, ORANGE, SKY, legend_inches, name_row, rows
 from pipeline.report.proofs import Measured
 
 FLOOR = 1e-9
@@ -13,33 +13,38 @@ FLOOR = 1e-9
 
 def draw(found: dict[str, Measured]) -> Figure:
     """Two dots a file, mean and maximum, and a stroke where each may not go beyond."""
-    figure, (axes,) = rows(len(found), top=0.36)
+    figure, (axes,) = rows(len(found), top=legend_inches(4))
     axes.set_xscale("log")
     axes.set_xlim(FLOOR / 2, 2)
     axes.xaxis.set_major_locator(LogLocator(numticks=20, base=1000))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0e}" if value < 1 else "1"))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-") if value < 1 else "1")
+    )
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("difference of probabilities (0 to 1)")
     for row, (name, measured) in enumerate(found.items()):
-        name_row(axes, row, name, f"same class on {100 * measured.agreement:.2f} %")
+        name_row(axes, row, name, value=f"{100 * measured.agreement:.2f} % same class")
+        place = row + BAR
         mean, most = max(measured.mean_difference, FLOOR), max(measured.max_difference, FLOOR)
-        axes.plot([mean, most], [row, row], color=LINE, linewidth=2.5, zorder=1)
-        for kind, value, limit, colour in (
-            ("mean", mean, measured.limits.mean_difference, BLUE),
-            ("max", most, measured.limits.max_difference, SKY),
+        axes.plot([mean, most], [place, place], color=LINE, linewidth=2.5, zorder=1)
+        for kind, value, limit, colour, marker in (
+            ("mean", mean, measured.limits.mean_difference, BLUE, "o"),
+            ("max", most, measured.limits.max_difference, SKY, "D"),
         ):
-            (dot,) = axes.plot(value, row, marker="o", markersize=6, color=ORANGE if value > limit else colour)
+            (dot,) = axes.plot(value, place, marker=marker, markersize=5.5, color=ORANGE if value > limit else colour)
             dot.set_gid(f"{kind}-{row}")
-            height = 0.3 if kind == "mean" else 0.18
-            (bound,) = axes.plot([limit, limit], [row - height, row + height], color=INK if kind == "mean" else colour)
+            height = 0.2 if kind == "mean" else 0.13
+            (bound,) = axes.plot(
+                [limit, limit], [place - height, place + height], color=INK if kind == "mean" else colour
+            )
             bound.set_gid(f"{kind}-limit-{row}")
     figure.legend(
         handles=[
             Line2D([], [], marker="o", linewidth=0, color=BLUE, label="mean"),
-            Line2D([], [], marker="o", linewidth=0, color=SKY, label="largest"),
+            Line2D([], [], marker="D", markersize=5.5, linewidth=0, color=SKY, label="largest"),
             Line2D([], [], marker="|", markersize=9, linewidth=0, color=INK, label="bound of the mean"),
             Line2D([], [], marker="|", markersize=6, linewidth=0, color=SKY, label="of the largest"),
         ],
-        loc="upper right", ncols=4, handletextpad=0.1, columnspacing=1.1, borderaxespad=0.2,
+        loc="upper left", ncols=2, handletextpad=0.1, columnspacing=1.1, borderaxespad=0.2,
     )  # fmt: skip
     return figure

@@ -44,5 +44,5 @@ def draw(found: dict[str, Calibration]) -> Figure:
         axes.yaxis.set_label_coords(-0.11, 1.03)
     lower.tick_params(axis="x", pad=7)  # clear of the other axis's zero
     lower.set_xlabel("confidence: probability of the named class")
-    figure.legend(loc="upper right", ncols=3, handlelength=2.4, columnspacing=1.2, borderaxespad=0.2)
+    figure.legend(loc="upper left", ncols=2, handlelength=2.4, columnspacing=1.2, borderaxespad=0.2)
     return figure

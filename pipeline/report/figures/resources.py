@@ -5,13 +5,15 @@ from matplotlib.figure import Figure
 
 from pipeline.report.device import Contender
 from pipeline.report.figures.latency import detail
-from pipeline.report.figures.style import engine_colour, name_row, rows
+from pipeline.report.figures.style import BAR, THICK, engine_colour, name_row, rows
 from pipeline.report.numbers import duration, size
 
 
 def draw(found: tuple[Contender, ...]) -> Figure:
     """Two bars a contender."""
     figure, (memory, start) = rows(len(found), panels=2)
+    memory.grid(visible=False)
+    start.grid(visible=False)  # it would cross the names, and every bar has its number
     for row, contender in enumerate(found):
         name_row(memory, row, contender.file, detail(contender))
     memories = [(contender.peak_memory_bytes or 0) / 2**20 for contender in found]
@@ -25,11 +27,10 @@ def draw(found: tuple[Contender, ...]) -> Figure:
 
 
 def _bars(axes: Axes, name: str, values: list[float], labels: list[str], colours: list[str]) -> None:
-    end = 1.75 * max(*values, 1e-9)
+    end = 1.55 * max(*values, 1e-9)
     axes.set_xlim(0, end)
-    axes.xaxis.set_major_locator(axes.xaxis.get_major_locator().__class__())
     axes.locator_params(axis="x", nbins=3)
     for row, (value, label, colour) in enumerate(zip(values, labels, colours, strict=True)):
-        (bar,) = axes.barh(row, value, height=0.5, color=colour)
+        (bar,) = axes.barh(row + BAR, value, height=THICK, color=colour)
         bar.set_gid(f"{name}-{row}")
-        axes.text(value + 0.03 * end, row, label, va="center", fontsize=8.5)
+        axes.text(value + 0.03 * end, row + BAR, label, va="center", fontsize=8.5)

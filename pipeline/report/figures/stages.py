@@ -3,39 +3,52 @@
 from matplotlib.figure import Figure
 
 from pipeline.report.device import Device, EndToEnd, Photo
-from pipeline.report.figures.style import AMBER, BLUE, GREY, SKY, name_row, rows
+from pipeline.report.figures.latency import threads
+from pipeline.report.figures.style import AMBER, BAR, BLUE, GREY, PAPER, SKY, THICK, cut, name_row, rows
 from pipeline.report.numbers import duration
 
 STAGES = {"read": GREY, "decode": BLUE, "resize": SKY, "inference": AMBER}
+SHOWN_TIMES = 3
+"""What takes more than so many times the fastest is cut off at the edge, and says so."""
 
 
 def shown(device: Device) -> tuple[EndToEnd, ...]:
-    """Each file, engine and photo once: with the fewest threads."""
+    """Each file, engine and photo once, with the fewest threads; the fastest first."""
     found: dict[tuple[str, str, Photo], EndToEnd] = {}
     for row in sorted(device.end_to_end, key=lambda row: row.threads):
         found.setdefault((row.artifact, row.backend, row.photo), row)
-    return tuple(found.values())
+    return tuple(sorted(found.values(), key=lambda row: row.total_us))
 
 
-def draw(found: tuple[EndToEnd, ...]) -> Figure:
+def draw(device: Device) -> Figure:
     """A bar a photo and file, in its parts."""
-    figure, (axes,) = rows(len(found), top=0.36)
-    end = 1.22 * max(row.total_us for row in found)
-    axes.set_xlim(0, end / 1000)
+    found = shown(device)
+    figure, (axes,) = rows(len(found), top=0.3)
+    end = 1.05 * max(_length(row) for row in found if row.total_us <= SHOWN_TIMES * found[0].total_us) / 1000
+    axes.set_xlim(0, end)
     axes.set_xlabel("ms")
+    several = len({row.photo for row in found}) > 1
     for number, row in enumerate(found):
-        photo = row.photo
-        name_row(axes, number, row.artifact, f"{row.backend}, {photo.format} {photo.width}×{photo.height}")
+        photo = f", {row.photo.format} {row.photo.width}×{row.photo.height}" if several else ""
+        told = f"{device.engine(row.backend)}, {threads(row.threads)}{photo}"
+        name_row(axes, number, row.artifact, told, duration(row.total_us))
         start = 0.0
         for stage, colour in STAGES.items():
             length = getattr(row, f"{stage}_us") / 1000
-            (bar,) = axes.barh(number, length, left=start, height=0.5, color=colour)
+            (bar,) = axes.barh(
+                number + BAR, length, left=start, height=THICK, color=colour, edgecolor=PAPER, linewidth=0.5
+            )
             bar.set_gid(f"{stage}-{number}")
             start += length
-        axes.text(start + 0.015 * end / 1000, number, duration(row.total_us), va="center")
+        if start > end:
+            cut(axes, number)
     handles = [axes.barh(0, 0, color=colour, label=stage) for stage, colour in STAGES.items()]
     figure.legend(
-        handles=handles, loc="upper right", ncols=4, handlelength=0.8, handleheight=0.8, columnspacing=1.2,
+        handles=handles, loc="upper left", ncols=4, handlelength=0.8, handleheight=0.8, columnspacing=1.2,
         borderaxespad=0.2,
     )  # fmt: skip
     return figure
+
+
+def _length(row: EndToEnd) -> float:
+    return row.read_us + row.decode_us + row.resize_us + row.inference_us

@@ -9,11 +9,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from pipeline.report.device import Contender, Device
-from pipeline.report.figures.style import FAINT, PAPER, WIDTH, engine_colour, legend_inches, placed
+from pipeline.report.figures.style import FAINT, PAPER, WIDTH, engine_colour, engine_marker, legend_inches, placed
 from pipeline.report.numbers import duration
 
-LARGEST = 420.0
-"""Square points of the largest file's disc."""
+LARGEST = 330.0
+"""Square points of the largest file's mark."""
+AREAS = {"o": 0.785, "^": 0.5, "v": 0.5, "p": 0.594, "h": 0.65, "X": 0.6}
+"""What a shape covers of the square that Matplotlib sizes it by; of other shapes all."""
 STANDARD_ERRORS = 4.0
 """The least that the accuracy axis spans, so that chance differences look like what they are."""
 
@@ -41,10 +43,10 @@ def front(found: list[Point]) -> list[Point]:
 
 
 def draw(device: Device) -> Figure:
-    """A disc a contender, its area the size of its file."""
+    """A mark a contender, in the shape of its engine, its area the size of its file."""
     found = points(device)
-    figure = Figure(figsize=(WIDTH, 3.5 + legend_inches(len({row.engine for row, _, _ in found}))))
-    axes = placed(figure, 0.45, 2.8)
+    figure = Figure(figsize=(WIDTH, 3.1 + legend_inches(len({row.engine for row, _, _ in found}))))
+    axes = placed(figure, 0.45, 2.4)
     axes.grid()
     axes.spines[["left", "bottom"]].set_visible(False)
     best = front(found)
@@ -61,15 +63,16 @@ def draw(device: Device) -> Figure:
     line.set_gid("front-0")
     largest = max(row.bytes or 0 for row, _, _ in found) or 1
     for number, (row, latency, accuracy) in enumerate(found):
-        disc = axes.scatter(
+        mark = axes.scatter(
             latency,
             100 * accuracy,
-            s=_area(row, largest),
+            s=_area(row, largest) / AREAS.get(engine_marker(row.backend), 1.0),
+            marker=engine_marker(row.backend),
             color=engine_colour(row.backend),
             alpha=0.75,
             edgecolor=PAPER,
         )
-        disc.set_gid(f"disc-{number}")
+        mark.set_gid(f"mark-{number}")
     for number, (row, latency, accuracy) in enumerate(best):
         radius = math.sqrt(_area(row, largest) / math.pi)
         axes.annotate(
@@ -100,7 +103,10 @@ def _limits(axes: Axes, found: list[Point]) -> None:
     axes.set_xscale("log")
     latencies, accuracies = [point[1] for point in found], np.array([point[2] for point in found])
     axes.set_xlim(min(latencies) / 1.5, max(latencies) * 1.5)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    span = max(latencies) / min(latencies)
+    axes.xaxis.set_major_locator(
+        LogLocator(subs=(1.0, 2.0, 5.0) if span < 10 else (1.0, 3.0) if span < 1e3 else (1.0,))
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value).replace(".00", "").replace(".0", "")))
     axes.xaxis.set_minor_formatter(NullFormatter())
     images = max(row.accuracy_images or 1 for row, _, _ in found)
@@ -111,9 +117,17 @@ def _limits(axes: Axes, found: list[Point]) -> None:
 
 
 def _legend(figure: Figure, found: list[Point]) -> None:
-    engines = {row.engine: engine_colour(row.backend) for row, _, _ in found}
-    discs = [
-        Line2D([], [], marker="o", linewidth=0, markersize=7, color=colour, label=engine)
-        for engine, colour in engines.items()
+    engines = {row.engine: row.backend for row, _, _ in found}
+    marks = [
+        Line2D(
+            [],
+            [],
+            marker=engine_marker(backend),
+            linewidth=0,
+            markersize=6.5,
+            color=engine_colour(backend),
+            label=engine,
+        )
+        for engine, backend in engines.items()
     ]
-    figure.legend(handles=discs, loc="upper right", ncols=3, handletextpad=0.1, columnspacing=1.2, borderaxespad=0.2)
+    figure.legend(handles=marks, loc="upper left", ncols=2, handletextpad=0.1, columnspacing=1.2, borderaxespad=0.2)
