@@ -30,7 +30,8 @@ SIZE_POWER = 0.6
 """Drawn size goes with side ** this: at 1 the 4x4 maps of a 32x32 image would be specks."""
 
 RISE = 0.7
-"""How much a stack rises while it goes back to the right."""
+"""How much a stack rises while it goes back to the right, and the most of a map's size that it rises in all: so the
+middle line, on which the arrows are, meets its first map and its last."""
 
 SHOWN_MAPS, TILE_GAP, TILES_WIDTH = 9, 6, 235
 BARS, BAR_STEP, BAR_LENGTH = 10, 48, 150
@@ -48,6 +49,10 @@ class _Stack:
     @property
     def right(self) -> float:
         return self.left + self.size + self.depth
+
+    @property
+    def rise(self) -> float:
+        return RISE * min(self.depth, self.size)
 
 
 def explain(
@@ -169,10 +174,10 @@ def _draw_stack(axes: Any, stack: _Stack, stage: Stage) -> None:
     order = _by_strength(stage.values)
     steps = max(len(order) - 1, 1)
     edge = min(1.0, 0.16 * stack.depth / steps)
-    top = MIDDLE - stack.size / 2 + stack.depth * RISE / 2
+    top = MIDDLE - stack.size / 2 + stack.rise / 2
     for position, channel in enumerate(order):
-        shift = stack.depth * position / steps
-        place = _Square(stack.left + shift, top - RISE * shift, stack.size, edge, 3 - 0.9 * position / steps)
+        back = position / steps
+        place = _Square(stack.left + stack.depth * back, top - stack.rise * back, stack.size, edge, 3 - 0.9 * back)
         _put(axes, brightness[:, :, channel], place)
 
 
