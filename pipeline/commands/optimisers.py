@@ -19,7 +19,7 @@ def add(commands: Commands) -> None:
 def run(_options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline import artifacts
-    from pipeline.optimisers import count_nodes
+    from pipeline.benchmark_graph.optimisers import count_nodes
     from pipeline.quantisation import DOCUMENT, FIGURES, format_optimisers, publish
 
     counted = count_nodes()

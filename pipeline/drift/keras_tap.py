@@ -124,7 +124,7 @@ class KerasTap:
         )
         viewed = self._layers[inputs[0]].spatial if view and inputs[0] in self._layers else None
         spatial = (int(shape[1] or 0), int(shape[2] or 0), int(shape[3] or 0)) if len(shape) == 4 else viewed
-        padding = isinstance(operation, layers.ZeroPadding2D)
+        padding = isinstance(operation, layers.ZeroPadding2D) or type(operation).__name__ == "Pad"
         self._layers[name] = Layer(name, type(operation).__name__, inputs, spatial, view, padding)
         self._operations[name] = operation
 

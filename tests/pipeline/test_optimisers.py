@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from pipeline import optimisers
+from pipeline.benchmark_graph import optimisers
 from pipeline.cli import main
 
 INSTALLED = all(importlib.util.find_spec(tool) for tool in optimisers.ASKED_FOR)
