@@ -42,12 +42,13 @@ def examine_machine(root: Path) -> dict[str, Any]:
     celsius = {_read(zone / "type").strip() or zone.name: _read(zone / "temp").strip() for zone in zones}
     governor = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip()
     throttled = _read(root / "sys/devices/platform/soc/soc:firmware/get_throttled").strip()
+    processor = fields.get("model name", CORES.get(fields.get("cpu part", ""), ""))
     told = {
         "system": release.get("PRETTY_NAME", platform.system()).strip('"'),
         "architecture": platform.machine(),
         "python": f"{platform.python_version()}, {'64' if sys.maxsize > 2**32 else '32'}-bit",
         "board": board,
-        "processor": fields.get("model name", CORES.get(fields.get("cpu part", ""), "")),
+        "processor": os.environ.get("QEMU_CPU", "") if emulated else processor,
         "processors": os.cpu_count(),
         "features": [name for name in CPU_FEATURES if name in flags],
         "memory_mib": mebibytes.get("MemTotal"),
@@ -71,7 +72,7 @@ def throttling(word: str) -> list[str]:
 
 
 def _hwcaps(root: Path) -> list[str]:
-    # QEMU shows the host's /proc/cpuinfo, but an auxiliary vector of the processor that it emulates.
+    # QEMU may show the host's /proc/cpuinfo, but gives an auxiliary vector of the processor that it emulates.
     content = (root / "proc/self/auxv").read_bytes()
     vector = dict(struct.iter_unpack("@NN", content))
     return [name for name, (entry, bit) in HWCAPS.items() if vector.get(entry, 0) >> bit & 1]

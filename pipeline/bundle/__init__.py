@@ -1,4 +1,4 @@
-"""What travels to the device: model files, this project and the wheels it needs, in an archive that installs itself.
+"""What travels to the device: model files, the runtime and the wheels it needs, in an archive that installs itself.
 
 edgecnn-NAME-VERSION-MACHINE/
     install.sh             installs what lies beside it; see there
@@ -6,7 +6,7 @@ edgecnn-NAME-VERSION-MACHINE/
     bundle.json            what it is for: machine, Python, artifacts
     requirements.txt       every package, pinned and with hashes
     models/                the artifacts and their manifest
-    wheels/                this project, what it needs, and the pip that installs it
+    wheels/                the runtime as this project's wheel, what it needs, and the pip that installs it
     SHA256SUMS             of all the files above, as sha256sum checks them
     model.sig              OpenSSF model-signing's signature of all the files above, where there is a key
 """
@@ -21,7 +21,7 @@ from typing import Any
 from pipeline import artifacts
 from pipeline.bundle.archive import pack
 from pipeline.bundle.sign import sign
-from pipeline.bundle.wheels import Target, build_project_wheel, fetch, hash_line, lock
+from pipeline.bundle.wheels import Target, build_runtime_wheel, fetch, hash_line, lock
 from pipeline.errors import BundleBuildError
 from runtime import Classifier, __version__
 from runtime.bundle import SUMS
@@ -90,7 +90,7 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         for name in SCRIPTS:
             shutil.copyfile(Path(__file__).with_name(name), stage / name)
         requirements = lock(extras, settings.target)
-        wheel = build_project_wheel(stage / WHEELS)
+        wheel = build_runtime_wheel(stage / WHEELS)
         if settings.wheels:
             fetch(requirements, settings.target, stage / WHEELS)
         artifacts.write_bytes(stage / REQUIREMENTS, (hash_line(wheel) + requirements).encode())

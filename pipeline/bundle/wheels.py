@@ -60,8 +60,8 @@ class Target:
         return marker is None or marker.evaluate(there)
 
 
-def build_project_wheel(folder: Path) -> Path:
-    """Build this project's wheel into ``folder``, the same bytes each time.
+def build_runtime_wheel(folder: Path) -> Path:
+    """Build this project's wheel into ``folder`` with ``runtime`` alone, the same bytes each time.
 
     Raises:
         BundleBuildError: the sources are not there, or the build fails.
@@ -72,8 +72,7 @@ def build_project_wheel(folder: Path) -> Path:
         # A copy, because setuptools would take what an earlier build left in build/.
         for source in (ROOT / "pyproject.toml", ROOT / "README.md"):
             shutil.copy(source, name)
-        for package in (path.parent for path in ROOT.glob("*/__init__.py")):
-            shutil.copytree(package, Path(name, package.name), ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "runtime", Path(name, "runtime"), ignore=shutil.ignore_patterns("__pycache__"))
         _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), name)
     return next(folder.glob("edgecnn-*.whl"))
 

@@ -11,7 +11,7 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
         "bundle",
-        help="pack model files, this project and its wheels for a board that has no network",
+        help="pack model files, the runtime and its wheels for a board that has no network",
         description="Write edgecnn-NAME-VERSION-MACHINE.tar.gz, whose install.sh installs it without network or root.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.benchmark.figures import ratio
 from runtime.benchmark.timing import measure
 from runtime.classifier import Classifier, processors
 from runtime.commands.doctor import probe
@@ -19,7 +20,7 @@ ROUNDS = 15
 MAX_RUNS = 300
 """In one turn; more say nothing new of a small model."""
 TIE = 1.02
-"""A contender that in a tenth of the rounds took less than so many times the fastest's time ties with it."""
+"""A contender may take so many times the fastest's time, at the low end of the interval, and ties with it."""
 FORMATS = {".onnx": "ONNX", ".tflite": "TFLite", ".ncnn": "NCNN"}
 
 
@@ -151,29 +152,44 @@ def select(timed: list[Timed]) -> Timed:
 
 def ties(timed: Timed, fastest: Timed) -> bool:
     """Whether the difference is within the noise of the rounds."""
-    return bool(np.percentile(timed.medians_us / fastest.medians_us, 10) < TIE)
+    return ratio(timed.medians_us, fastest.medians_us)["low"] < TIE
 
 
-def reason(race: Race, features: list[str]) -> str:
+def reason(races: list[Race], features: list[str]) -> str:
     """Why the best was chosen, in one sentence; ``features`` of the processor are named as in ``CPU_FEATURES``."""
-    winner = race.best.contender
-    others = [each for each in race.timed if each.contender is not winner]
-    precision = winner.classifier.spec.precision
-    unlike = [each for each in others if each.contender.classifier.spec.precision != precision]
+    winner = races[-1].best.contender
+    won = next(each for each in races if each.best.contender is winner)
     dots = [name for name in features if "int8" in CPU_FEATURES[name]]
     processor = (
         f"this CPU has int8 dot products ({', '.join(dots)})" if dots else "this CPU has no dot-product instructions"
     )
-    return f"{winner.name}: {_compared(race.best, unlike or others)}; {processor}"
+    return f"{winner.name}: {_compared(won if _rival(races[-1]) is None else races[-1])}; {processor}"
 
 
-def _compared(winner: Timed, others: list[Timed]) -> str:
+def _rival(race: Race) -> Timed | None:
+    """The one that was faster than the best, by no more than ties."""
+    fastest = min(race.timed, key=lambda each: each.p50_us)
+    return None if fastest.contender is race.best.contender else fastest
+
+
+def _compared(race: Race) -> str:
+    ours = race.best.contender.classifier
+    others = [each for each in race.timed if each.contender is not race.best.contender]
     if not others:
         return "the only one whose golden set passes"
-    other = min(others, key=lambda each: each.p50_us)
-    ours, theirs = winner.contender.classifier, other.contender.classifier
+    unlike = [each for each in others if each.contender.classifier.spec.precision != ours.spec.precision]
+    other = _rival(race) or min(unlike or others, key=lambda each: each.p50_us)
+    theirs = other.contender.classifier
     name = theirs.spec.precision if theirs.spec.precision != ours.spec.precision else other.contender.name
-    if not (ties(winner, other) and ties(other, winner)):
-        return f"{float(np.median(other.medians_us / winner.medians_us)):.2g} x as fast as {name}"
-    accurate = (ours.spec.accuracy or 0) > (theirs.spec.accuracy or 0)
-    return f"as fast as {name} within the noise, and {'more accurate' if accurate else 'no larger'}"
+    if not ties(other, race.best):
+        return f"{ratio(other.medians_us, race.best.medians_us)['value']:.2g} x as fast as {name}"
+    return f"as fast as {name} within the noise, and {_advantage(ours, theirs)}"
+
+
+def _advantage(ours: Classifier, theirs: Classifier) -> str:
+    """What ``select`` went by where the times did not tell."""
+    if (ours.spec.accuracy or 0) > (theirs.spec.accuracy or 0):
+        return "more accurate"
+    if ours.path.stat().st_size < theirs.path.stat().st_size:
+        return "smaller"
+    return "with fewer threads" if ours.threads < theirs.threads else "no larger"

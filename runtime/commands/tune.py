@@ -16,8 +16,9 @@ from runtime.machine import examine_machine
 
 EPILOG = """\
 Every model file of the folder, on every engine that is installed, with 1, 2, … threads up to all processors. Those
-whose golden set passes take turns on its images; the fastest is written to runtime.json in the folder, which
-Classifier(DIR) and the other commands then go by. Of those that tie, the most accurate is taken, then the smallest.
+whose golden set passes take turns on its images, in a race a number of threads, each of which the best so far enters
+too; the fastest is written to runtime.json in the folder, which Classifier(DIR) and the other commands then go by. Of
+those that tie, the most accurate is taken, then the smallest, then the one with the fewest threads.
 
 exit status:
   0 written, 1 no golden set passes (the lines say why), 2 the folder is unusable

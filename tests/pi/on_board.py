@@ -49,13 +49,13 @@ def test_doctor_knows_the_processor_and_that_it_is_emulated(board):
     report = json.loads(board.run(f"{EDGECNN} doctor {MODELS}/model_int8.onnx --json"))
     machine = report["machine"]
     assert report["well"] is True
-    assert (machine["architecture"], machine["emulated"]) == ("aarch64", True)
+    assert (machine["architecture"], machine["emulated"], machine["processor"]) == ("aarch64", True, board.cpu)
     assert ("asimddp" in machine["features"]) is DOT_PRODUCTS[board.cpu]
 
 
 def test_bench_says_that_its_times_are_emulated(board):
     report = json.loads(board.run(f"{EDGECNN} bench {MODELS}/model_int8.onnx --threads 1 --seconds 1 --json"))
-    assert report["device"]["emulated"] is True
+    assert (report["device"]["emulated"], report["device"]["cpu"]) == (True, board.cpu)
 
 
 def test_the_same_probabilities_as_on_the_desk(board, place, reference, desk_answers, figures):

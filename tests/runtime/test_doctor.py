@@ -3,6 +3,7 @@ import os
 import platform
 import re
 import signal
+import struct
 import subprocess
 import sys
 
@@ -58,6 +59,24 @@ def test_what_a_raspberry_pi_tells(pi):
         "under-voltage since boot",
         "throttled since boot",
     ]
+
+
+def test_an_emulated_processor_is_called_by_the_name_that_qemu_was_given(pi, monkeypatch):
+    auxv = pi / "proc/self/auxv"
+    auxv.parent.mkdir()
+    auxv.write_bytes(struct.pack("@NNNN", 16, 1 << 1 | 1 << 20, 0, 0))
+    program = pi / f"proc/self/task/{os.getpid()}/exe"
+    program.parent.mkdir(parents=True)
+    program.symlink_to("/usr/bin/qemu-aarch64-static")
+    monkeypatch.setenv("QEMU_CPU", "cortex-a76")
+    machine = examine_machine(pi)
+    assert (machine["emulated"], machine["processor"], machine["features"]) == (
+        True,
+        "cortex-a76",
+        ["asimd", "asimddp"],
+    )
+    monkeypatch.delenv("QEMU_CPU")
+    assert "processor" not in examine_machine(pi)
 
 
 def test_a_kernel_that_tells_nothing_is_no_trouble(tmp_path):

@@ -5,6 +5,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from runtime import (
     ModelFileNotFoundError,
     ModelFormatError,
 )
+from runtime.benchmark.choosing import describe, format_choice
 from runtime.benchmark.tuning import Contender, Race, Timed, reason, select, thread_counts
 
 
@@ -135,15 +137,52 @@ def test_the_fastest_is_chosen_and_ties_go_to_the_better():
 def test_the_reason_is_a_sentence_of_what_was_measured():
     int8, fp32, other = timed(40), timed(56, "fp32"), timed(50, suffix=".tflite", threads=2)
     without = "this CPU has no dot-product instructions"
-    sentence = reason(Race([fp32, other, int8], int8), ["avx2"])
+    sentence = reason([Race([fp32, other, int8], int8)], ["avx2"])
     assert sentence == f"int8 ONNX on Engine, 1 thread: 1.4 x as fast as fp32; {without}"
-    sentence = reason(Race([int8, other], int8), ["asimd", "asimddp"])
+    sentence = reason([Race([int8, other], int8)], ["asimd", "asimddp"])
     assert sentence.startswith("int8 ONNX on Engine, 1 thread: 1.2 x as fast as int8 TFLite on Engine, 2 threads; ")
     assert sentence.endswith("; this CPU has int8 dot products (asimddp)")
-    assert "the only one whose golden set passes; this" in reason(Race([int8], int8), [])
+    assert "the only one whose golden set passes; this" in reason([Race([int8], int8)], [])
     float_tie = timed(40.1, "fp32", accuracy=0.86)
-    assert "as fast as int8 within the noise, and more accurate;" in reason(Race([int8, float_tie], float_tie), [])
-    assert "as fast as fp32 within the noise, and no larger;" in reason(Race([int8, timed(40.1, "fp32")], int8), [])
+    assert "as fast as int8 within the noise, and more accurate;" in reason([Race([int8, float_tie], float_tie)], [])
+    assert "as fast as fp32 within the noise, and no larger;" in reason([Race([int8, timed(40.1, "fp32")], int8)], [])
+    larger = timed(40.1, "fp32", size=2000)
+    assert "as fast as fp32 within the noise, and smaller;" in reason([Race([int8, larger], int8)], [])
+
+
+def test_the_reason_names_whom_the_best_ties_with_in_the_last_race():
+    one, fp32, two = timed(40), timed(56, "fp32"), timed(39.8, threads=2)
+    first = Race([one, fp32], one)
+    assert select([two, one]) is one
+    sentence = reason([first, Race([two, one], one)], [])
+    assert "as fast as int8 ONNX on Engine, 2 threads within the noise, and with fewer threads;" in sentence
+    assert "1.4 x as fast as fp32;" in reason([first, Race([timed(60, threads=2), one], one)], [])
+
+
+def test_a_few_disturbed_rounds_are_no_tie():
+    one, two = timed(180), timed(100, threads=2)
+    two.medians_us[[3, 8, 11]] = 185
+    assert select([one, two]) is two
+    sentence = reason([Race([one], one), Race([one, two], two)], [])
+    assert "1.8 x as fast as int8 ONNX on Engine, 1 thread;" in sentence
+
+
+def test_times_are_printed_by_race_because_only_those_of_one_compare():
+    def loaded(p50_us, threads):
+        row = timed(p50_us, threads=threads)
+        row.contender.classifier.backend = "engine"
+        row.contender.classifier.path.name = "model.onnx"
+        row.contender.classifier.path.read_bytes = lambda: b"model"
+        return row
+
+    one, two = loaded(200, 1), loaded(110, 2)
+    again = Timed(one.contender, one.medians_us / 2)
+    document = describe([Race([one], one), Race([two, again], again)], {"features": [], "emulated": True}, 3.0)
+    assert document["threads"] == 1
+    assert [(row["race"], row["threads"]) for row in document["tried"]] == [(1, 1), (2, 1), (2, 2)]
+    printed = format_choice(document, Path("models"))
+    assert "load average 3.0, EMULATED; microseconds, to be compared within a race:" in printed
+    assert document["reason"] in printed
 
 
 def test_threads_go_up_to_all_processors(monkeypatch):
