@@ -228,8 +228,7 @@ def _draw_bars(axes: Any, left: float, class_names: tuple[str, ...], probabiliti
         first = position == 0
         colour, weight = (INK, "bold") if first else (FAINT, "normal")
         axes.text(
-            left + NAME_WIDTH, y, _shortened(class_names[label]), fontsize=19, fontweight=weight, color=colour,
-            ha="right", va="center",
+            left, y, _shortened(class_names[label]), fontsize=19, fontweight=weight, color=colour, va="center"
         )  # fmt: skip
         length = max(BAR_LENGTH * float(probabilities[label]), 2)
         axes.add_patch(
