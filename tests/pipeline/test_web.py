@@ -151,9 +151,35 @@ def test_pictures_are_dropped_and_pasted(page, photo, way):
     assert "No picture came along" in problem(page)
 
 
+def test_several_pictures_are_named_in_a_list(page, reference, tmp_path):
+    classifier = Classifier(reference / artifacts.INT8_ONNX)
+    paths = [tmp_path / f"{index}.png" for index in range(3)]
+    for path, pixels in zip(paths, samples.read_test(reference).pixels[:3], strict=True):
+        Image.fromarray(pixels).save(path)
+    paths.insert(1, tmp_path / "notes.png")
+    paths[1].write_text("no picture")
+    page.set_input_files("#file", paths)
+    labels = page.locator(".pictures b")
+    page.wait_for_selector(".pictures li:last-child b:not(:empty)")
+    assert labels.nth(1).inner_text() == "No picture"
+    for index in (0, 2, 3):
+        expected = classifier.classify(paths[index])
+        name, _, percent = labels.nth(index).inner_text().partition(" ")
+        assert name == expected.label
+        assert float(percent.rstrip("%")) / 100 == pytest.approx(expected.probability, abs=0.02)
+        page.locator(".pictures button").nth(index).click()
+        page.wait_for_selector(".answer[aria-busy=false]")
+        assert page.inner_text("#verdict") == expected.label
+    page.locator(".pictures button").nth(1).click()
+    assert "notes.png is not a picture" in problem(page)
+    choose(page, paths[0])
+    assert page.is_hidden("#pictures")
+
+
 def test_samples_are_the_golden_set_and_it_is_replayed(page, reference):
     golden = Classifier(reference / artifacts.INT8_ONNX).golden()
-    assert "This browser computes what was computed where the model was built (8 pictures" in page.inner_text("#golden")
+    said = "computes what was computed where the model was built: on the 8 pictures of 32 × 32 pixels that the model"
+    assert said in page.inner_text("#golden")
     buttons = page.locator(".sample")
     assert buttons.count() == len(golden.pixels)
     buttons.nth(3).click()
@@ -169,7 +195,7 @@ def test_all_can_be_done_with_the_keyboard_and_is_named(page):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_selector(".bars li")
-    assert page.get_by_label("Choose a picture").count() == 1
+    assert page.get_by_label("Choose pictures").count() == 1
     assert page.get_by_role("status").inner_text() == page.locator(".bars .name").first.inner_text()
     assert all(page.locator(".sample").nth(index).get_attribute("aria-label") for index in range(8))
 
@@ -236,7 +262,7 @@ def test_a_browser_that_computes_otherwise_is_not_trusted(bare, address, site):
     bare.route("**/page.json", lambda route: route.fulfill(json=told))
     bare.goto(address)
     bare.wait_for_selector(READY)
-    assert re.search("does not compute what was computed .* do not trust it", bare.inner_text("#golden"))
+    assert re.search("does not compute what was computed .* Do not trust it", bare.inner_text("#golden"))
 
 
 def test_uncertain_answers_are_called_so(bare, address, site, photo):

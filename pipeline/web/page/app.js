@@ -14,6 +14,7 @@ const NOTHING = "No picture came along: drop or paste a picture itself, not its 
 const here = (name) => new URL(name, import.meta.url);
 let page, classify;
 let turn = 0; // each picture or camera takes the next; what belongs to an earlier one is dropped
+let list = 0; // likewise each choice of pictures
 let closeCamera = () => {};
 
 async function fetched(name) {
@@ -104,13 +105,30 @@ async function answerTo(bitmap, times) {
 }
 
 function lookAtFile(file) {
-  lookAt(file ? decode(file) : Promise.reject(new Error(NOTHING)));
+  return lookAt(file ? decode(file) : Promise.reject(new Error(NOTHING)));
+}
+
+/** Look at the first, and name all one after the other in a list, from which each can be looked at. */
+async function lookAtFiles(files) {
+  const mine = ++list;
+  const cards = view.list(files.length > 1 ? files : [], lookAtFile);
+  await lookAtFile(files[0]);
+  for (const [index, card] of cards.entries()) {
+    if (mine !== list) return;
+    try {
+      const bitmap = await decode(files[index]);
+      card.picture(bitmap);
+      card.answer(await answerTo(bitmap, {}));
+    } catch (error) {
+      card.complain(error.message);
+    }
+  }
 }
 
 view.file.addEventListener("change", () => {
-  const [file] = view.file.files;
-  view.file.value = ""; // so that the same file may be chosen again
-  if (file) lookAtFile(file);
+  const files = [...view.file.files];
+  view.file.value = ""; // so that the same files may be chosen again
+  if (files.length) lookAtFiles(files);
 });
 view.cameraButton.addEventListener("click", () => {
   if (view.cameraButton.getAttribute("aria-pressed") === "false") return watch();
@@ -125,10 +143,10 @@ addEventListener("dragleave", () => view.stage.classList.remove("over"));
 addEventListener("drop", (event) => {
   event.preventDefault();
   view.stage.classList.remove("over");
-  if (classify) lookAtFile(event.dataTransfer.files[0]);
+  if (classify) lookAtFiles([...event.dataTransfer.files]);
 });
 addEventListener("paste", (event) => {
-  if (classify) lookAtFile(event.clipboardData.files[0]);
+  if (classify) lookAtFiles([...event.clipboardData.files]);
 });
 
 begin();

@@ -16,11 +16,14 @@ export async function replay(sheet, { spec, golden }, classify) {
     difference = Math.max(difference, ...expected.map((value, at) => Math.abs(value - answer[at])));
   }
   const passed = difference <= golden.tolerance;
-  const most = difference < 0.0001 ? "under 0.0001" : `at most ${difference.toFixed(4)}`;
-  const measured = `${images.length} pictures, difference ${most}, ${golden.tolerance} allowed`;
+  const most = difference < 0.0001 ? "less than 0.0001" : `up to ${difference.toFixed(4)}`;
+  const measured =
+    `on the ${images.length} pictures of ${spec.side} × ${spec.side} pixels that the model carries, probabilities ` +
+    `differ by ${most} (${golden.tolerance} allowed)`;
   const text = passed
-    ? `This browser computes what was computed where the model was built (${measured}).`
-    : `This browser does not compute what was computed where the model was built (${measured}): do not trust it.`;
+    ? `This browser computes what was computed where the model was built: ${measured}. ` +
+      "Photos are decoded and resized here first, which this does not test."
+    : `This browser does not compute what was computed where the model was built: ${measured}. Do not trust it.`;
   return { images, text, passed };
 }
 

@@ -2,10 +2,11 @@
 
 const find = (id) => document.getElementById(id);
 const PREVIEW = 800;
+const THUMBNAIL = 192;
 
 export const [camera, cameraButton, file, stage] = ["camera", "camera-button", "file", "stage"].map(find);
-const [preview, hint, seen, square, verdict, bars, time, problem] = [
-  "preview", "hint", "seen", "square", "verdict", "bars", "time", "problem",
+const [preview, hint, seen, square, verdict, bars, time, problem, pictures] = [
+  "preview", "hint", "seen", "square", "verdict", "bars", "time", "problem", "pictures",
 ].map(find);
 const answer = document.querySelector(".answer");
 const percent = (value) => `${(100 * value).toFixed(1)}\u00a0%`;
@@ -47,11 +48,15 @@ export function busy(is) {
 
 /** Show a still picture. */
 export function still(bitmap) {
-  const scale = Math.min(1, PREVIEW / Math.max(bitmap.width, bitmap.height));
-  [preview.width, preview.height] = [bitmap.width, bitmap.height].map((size) => Math.max(1, Math.round(size * scale)));
-  preview.classList.toggle("coarse", Math.max(bitmap.width, bitmap.height) <= 128);
-  preview.getContext("2d").drawImage(bitmap, 0, 0, preview.width, preview.height);
+  draw(bitmap, preview, PREVIEW);
   showOnly(preview);
+}
+
+function draw(bitmap, canvas, most) {
+  const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
+  [canvas.width, canvas.height] = [bitmap.width, bitmap.height].map((size) => Math.max(1, Math.round(size * scale)));
+  canvas.classList.toggle("coarse", Math.max(bitmap.width, bitmap.height) <= 128);
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
 }
 
 /** Show the camera, or the invitation to choose a picture once it is off. */
@@ -71,12 +76,36 @@ function showOnly(shown) {
 export function show({ pixels, side, top, isConfident, times }) {
   paint(square, pixels, side);
   seen.hidden = false;
-  say(isConfident ? top[0][0] : `Not sure, perhaps ${top[0][0]}`, true);
+  say(named(top, isConfident), true);
   bars.replaceChildren(...top.map(([name, probability]) => bar(name, probability)));
   const total = Object.values(times).reduce((sum, value) => sum + value, 0);
   const parts = Object.entries(times).map(([name, value]) => `${name} ${milliseconds(value)}`);
   time.textContent = `${milliseconds(total)} ms: ${parts.join(", ")}`;
   busy(false);
+}
+
+const named = ([[name]], isConfident) => (isConfident ? name : `Not sure, perhaps ${name}`);
+
+/** Several files as cards, each with what draws its picture and what writes its answer, or why there is none. */
+export function list(files, choose) {
+  const cards = files.map((file) => {
+    const [item, button, canvas, label, note] = ["li", "button", "canvas", "b", "span"].map((tag) =>
+      document.createElement(tag),
+    );
+    [button.type, button.title, note.textContent] = ["button", file.name, file.name];
+    button.append(canvas, label, note);
+    button.addEventListener("click", () => choose(file));
+    item.append(button);
+    return {
+      item,
+      picture: (bitmap) => draw(bitmap, canvas, THUMBNAIL),
+      answer: ({ top, isConfident }) => (label.textContent = `${named(top, isConfident)} ${percent(top[0][1])}`),
+      complain: (text) => ([label.textContent, button.title, label.className] = ["No picture", text, "failed"]),
+    };
+  });
+  pictures.replaceChildren(...cards.map(({ item }) => item));
+  pictures.hidden = cards.length === 0;
+  return cards;
 }
 
 function bar(name, probability) {
