@@ -48,14 +48,24 @@ def choose(folder: Path) -> Choice:
     return choice
 
 
-def _default(folder: Path) -> Path:
+def model_files(folder: Path) -> dict[str, Path]:
+    """The model files of a folder by name.
+
+    Raises:
+        ModelFileNotFoundError: there is none.
+    """
     files = {path.name: path for path in sorted(folder.iterdir()) if path.suffix.lower() in DEFAULTS and path.is_file()}
-    if DEFAULT_MODEL in files or len(files) == 1:
-        return files[DEFAULT_MODEL if DEFAULT_MODEL in files else next(iter(files))]
     if not files:
         raise ModelFileNotFoundError(
             f"{folder}: no {', '.join(DEFAULTS)} files in it; expected a readable model file or a folder of some"
         )
+    return files
+
+
+def _default(folder: Path) -> Path:
+    files = model_files(folder)
+    if DEFAULT_MODEL in files or len(files) == 1:
+        return files[DEFAULT_MODEL if DEFAULT_MODEL in files else next(iter(files))]
     raise ModelFileNotFoundError(
         f"{folder}: which of {', '.join(files)}? Name one, or let python -m runtime tune {folder} find the fastest"
     )

@@ -12,7 +12,9 @@ from typing import Any
 
 from runtime import __version__
 from runtime.child import death, environment
+from runtime.choice import model_files
 from runtime.commands import FAILED, OK, add_json
+from runtime.engines import DEFAULTS
 from runtime.machine import CPU_FEATURES, examine_machine
 
 EPILOG = """\
@@ -35,7 +37,7 @@ PROBE_LIMIT_S = 120
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument("models", metavar="MODEL", nargs="*", help="model files to replay, if wanted")
+    parser.add_argument("models", metavar="MODEL", nargs="*", help="model files, or folders of them, to replay")
     add_json(parser)
 
 
@@ -47,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
         for name, (code, install) in NEEDED.items()
     }
     engines = probe_engines()
-    models = {path: probe([sys.executable, "-m", "runtime", "verify", path]) for path in options.models}
+    files = [file for name in options.models for file in _files(name, engines)]
+    models = {file: probe([sys.executable, "-m", "runtime", "verify", file]) for file in files}
     well = all(result["works"] for result in (*packages.values(), *models.values()))
     well = well and any(result["works"] for result in engines.values())
     report = {
@@ -60,6 +63,14 @@ def run(options: argparse.Namespace) -> int:
     }
     print(json.dumps(report, indent=2) if options.json else _text(report))
     return OK if well else FAILED
+
+
+def _files(name: str, engines: dict[str, dict[str, Any]]) -> list[str]:
+    """The file of this name, or the files of this folder whose engine is installed."""
+    if not Path(name).is_dir():
+        return [name]
+    files = model_files(Path(name)).values()
+    return [str(file) for file in files if "absent" not in engines.get(DEFAULTS[file.suffix.lower()], {})]
 
 
 def probe_engines() -> dict[str, dict[str, Any]]:

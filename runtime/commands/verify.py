@@ -2,21 +2,28 @@
 
 import argparse
 import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
+from runtime.choice import CHOICE_FILE, choose, model_files
 from runtime.classifier import Classifier
-from runtime.commands import FAILED, OK, add_json, add_model
-from runtime.errors import ModelSpecError
+from runtime.commands import FAILED, OK, UNUSABLE, add_json, add_model
+from runtime.engines import DEFAULTS, find
+from runtime.errors import BackendUnavailableError, ModelFileNotFoundError, ModelSpecError
 
 EPILOG = """\
-The file carries a few images and what it answered to them where it was built.
+The file carries a few images and what it answered to them where it was built. Of a folder all files are replayed whose
+engine is installed; what tune has chosen there, as it has.
 
 exit status:
   0 PASS: every answer is within the file's tolerance, 1 FAIL, 2 a file is unusable or carries no such images
 
-example:
-  PROGRAM verify model_int8.onnx model_int8.tflite"""
+examples:
+  PROGRAM verify model_int8.onnx model_int8.tflite
+  PROGRAM verify models/"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +34,34 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Replay every file; status 1 when any fails."""
-    results = [replay(Classifier(path, options.threads, engine=options.engine)) for path in options.model]
-    for result in results:
+    passed = []
+    for path, among_others in _files(options.model, options.engine):
+        try:
+            result = replay(Classifier(path, options.threads, engine=options.engine))
+        except BackendUnavailableError as error:
+            if not among_others:
+                raise
+            print(f"left out: {error}", file=sys.stderr)
+            continue
         print(json.dumps(result) if options.json else _line(result))
-    return OK if all(result["passed"] for result in results) else FAILED
+        passed.append(result["passed"])
+    if not passed:
+        return UNUSABLE
+    return OK if all(passed) else FAILED
+
+
+def _files(names: Iterable[str], engine: str | None) -> Iterator[tuple[Path, bool]]:
+    """Each file to replay, and whether others would do; the one that ``tune`` chose goes by its folder's name."""
+    for path in map(Path, names):
+        if not path.is_dir():
+            yield path, False
+            continue
+        suffixes = find(engine).suffixes if engine else DEFAULTS
+        files = [file for file in model_files(path).values() if file.suffix.lower() in suffixes]
+        if not files:
+            raise ModelFileNotFoundError(f"{path}: no file there that {engine} reads; expected {', '.join(suffixes)}")
+        chosen = choose(path).path if (path / CHOICE_FILE).exists() else None
+        yield from ((path, False) if file == chosen else (file, True) for file in files)
 
 
 def replay(classifier: Classifier) -> dict[str, str | int | float | bool]:
