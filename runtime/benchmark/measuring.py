@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from runtime.backends import Pixels
 from runtime.benchmark.contenders import Contender
 from runtime.benchmark.photo import PARTS, describe_photo, write_photo
+from runtime.benchmark.progress import Countdown
 from runtime.benchmark.workers import Worker, WorkerError
 from runtime.machine import examine_machine
 
@@ -97,13 +98,14 @@ def measure(
         if images is not None:
             np.save(file, images)
         try:
-            for one in _going(seen):
-                say(f"starting {one.contender.backend} {one.contender.artifact.name} x{one.contender.threads}")
+            able = list(_going(seen))
+            for number, one in enumerate(able, 1):
+                contender = one.contender
+                name = f"{contender.artifact.name} on {contender.engine} x{contender.threads}"
+                say(f"starting {number} of {len(able)}: {name}")
                 _attempt(_prepare, one, None if images is None else file)
-            say(f"timing {len(list(_going(seen)))} contenders in {ROUNDS} rounds")
-            _take_turns(seen, seconds / ROUNDS)
-            say("timing photo to label")
-            _photo_to_label(seen, str(photo))
+            _take_turns(seen, seconds / ROUNDS, say)
+            _photo_to_label(seen, str(photo), say)
         finally:
             for one in seen:
                 if one.worker:
@@ -139,14 +141,21 @@ def _prepare(one: Measured, file: Path | None) -> None:
     one.seconds = one.worker.ask("warm_up")
 
 
-def _take_turns(seen: Sequence[Measured], turn_s: float) -> None:
+def _take_turns(seen: Sequence[Measured], turn_s: float, say: Callable[[str], None]) -> None:
+    able = list(_going(seen))
+    rounds = [
+        [(one, batch) for one in able for batch in BATCHES if batch == 1 or number < BATCH_ROUNDS]
+        for number in range(ROUNDS)
+    ]
     shuffler = random.Random(0)  # noqa: S311 - an order, no secret
-    for number in range(ROUNDS):
-        turns = [(one, batch) for one in seen for batch in BATCHES if batch == 1 or number < BATCH_ROUNDS]
+    done, countdown = 0, Countdown(sum(map(len, rounds)))
+    for number, turns in enumerate(rounds, 1):
+        say(f"timing {len(able)} contenders: round {number} of {ROUNDS}{countdown.left(done)}")
         shuffler.shuffle(turns)
         for one, batch in turns:
             if one.reason is None:
                 _attempt(_turn, one, batch, turn_s)
+        done += len(turns)
 
 
 def _turn(one: Measured, batch: int, turn_s: float) -> None:
@@ -157,12 +166,12 @@ def _turn(one: Measured, batch: int, turn_s: float) -> None:
         one.seconds = max(statistics.median(nanoseconds), 1) / 1e9  # warm-up may have met a slow moment
 
 
-def _photo_to_label(seen: Sequence[Measured], photo: str) -> None:
-    """Threads of the engine change only its own part, so those with the fewest stand for the others."""
-    fewest = min((one.contender.threads for one in _going(seen)), default=1)
-    able = [one for one in seen if one.contender.threads == fewest]
+def _photo_to_label(seen: Sequence[Measured], photo: str, say: Callable[[str], None]) -> None:
+    able = list(_going(seen))
     shuffler = random.Random(0)  # noqa: S311 - an order, no secret
-    for _ in range(PHOTO_ROUNDS):
+    countdown = Countdown(PHOTO_ROUNDS)
+    for number in range(PHOTO_ROUNDS):
+        say(f"timing photo to label: round {number + 1} of {PHOTO_ROUNDS}{countdown.left(number)}")
         shuffler.shuffle(able)
         for one in _going(able):
             _attempt(_photograph, one, photo)

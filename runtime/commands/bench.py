@@ -2,11 +2,11 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
 from runtime.benchmark.files import write_json
+from runtime.benchmark.progress import telling
 from runtime.benchmark.run import benchmark
 from runtime.benchmark.table import format_benchmark
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, counts, positive
@@ -28,7 +28,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("models", metavar="MODEL", nargs="+", help="model files, or folders of them")
     parser.add_argument("--threads", type=counts, metavar="N,…", help="of the engines (default: 1,2,… cores)")
-    parser.add_argument("--seconds", type=positive, default=2, help="of timed runs of each, at most (default: 2)")
+    parser.add_argument(
+        "--seconds", type=positive, metavar="S", default=2,
+        help="whole seconds of timed runs of single images that each gets, at most; more make its figures surer "
+        "(default: 2)",
+    )  # fmt: skip
     parser.add_argument(
         "--photo", type=Path, metavar="FILE", help="a photo to take to its label (default: a generated one)"
     )
@@ -41,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
     if options.out and not options.out.parent.is_dir():
         raise FileNotFoundError(f"{options.out}: no such folder to write to")
     taking_part = contenders(find_models(options.models), options.threads or thread_counts())
-    report = benchmark(taking_part, options.seconds, photo=options.photo, say=_say)
+    with telling() as say:
+        report = benchmark(taking_part, options.seconds, photo=options.photo, say=say)
     if options.out:
         write_json(options.out, report)
     print(json.dumps(report) if options.json else format_benchmark(report))
@@ -49,8 +54,3 @@ def run(options: argparse.Namespace) -> int:
     if len(failures) == len(report["contenders"]):
         return UNUSABLE
     return FAILED if any(missing["failed"] for missing in failures) else OK
-
-
-def _say(text: str) -> None:
-    if sys.stderr is not None and sys.stderr.isatty():
-        print(f"{text} …", file=sys.stderr)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runtime.benchmark.choosing import describe, format_choice
 from runtime.benchmark.files import write_json
+from runtime.benchmark.progress import telling
 from runtime.benchmark.tuning import candidates, race
 from runtime.choice import CHOICE_FILE
 from runtime.commands import FAILED, OK, add_json, positive
@@ -30,7 +31,9 @@ example:
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="a folder of model files")
-    parser.add_argument("--seconds", type=positive, default=1, help="time for each contender, about (default: 1)")
+    parser.add_argument(
+        "--seconds", type=positive, metavar="S", default=1, help="whole seconds for each contender, about (default: 1)"
+    )
     add_json(parser, "print what is written")
 
 
@@ -38,7 +41,8 @@ def run(options: argparse.Namespace) -> int:
     """Try, measure, choose and write."""
     if not options.folder.is_dir():
         raise ModelFileNotFoundError(f"{options.folder}: not a folder; expected one with model files")
-    found = candidates(options.folder, _say)
+    with telling() as say:
+        found = candidates(options.folder, say)
     for each in found:
         if not each.passed:
             print(f"left out: {each.path.name} on {each.engine.title}: {each.says}", file=sys.stderr)
@@ -47,12 +51,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"error: {options.folder}: no golden set passes; nothing is written", file=sys.stderr)
         return FAILED
     load_average = os.getloadavg()[0]
-    document = describe(race(passing, options.seconds, _say), examine_machine(Path("/")), load_average)
+    with telling() as say:
+        races = race(passing, options.seconds, say)
+    document = describe(races, examine_machine(Path("/")), load_average)
     write_json(options.folder / CHOICE_FILE, document)
     print(json.dumps(document) if options.json else format_choice(document, options.folder))
     return OK
-
-
-def _say(text: str) -> None:
-    if sys.stderr is not None and sys.stderr.isatty():
-        print(f"{text} …", file=sys.stderr)

@@ -14,6 +14,7 @@ from runtime.benchmark.contenders import Contender, contenders, find_models, thr
 from runtime.benchmark.environment import throttled
 from runtime.benchmark.figures import images_per_s, latency_us, ratio
 from runtime.benchmark.measuring import ROUNDS, measure
+from runtime.benchmark.photo import PARTS
 from runtime.benchmark.run import benchmark
 from runtime.benchmark.subject import Subject
 from runtime.benchmark.table import format_benchmark
@@ -207,7 +208,7 @@ def test_a_run_that_was_throttled_says_so():
 def test_bench_writes_what_it_prints(carrying, tmp_path):
     model = carrying("model_int8.onnx")
     out = tmp_path / "device.json"
-    done = bench("--threads", "1", model, "--seconds", 1, "--out", out, "--json")
+    done = bench("--threads", "1,2", model, "--seconds", 1, "--out", out, "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(out.read_text())
     assert report == json.loads(done.stdout)
@@ -228,11 +229,14 @@ def test_bench_writes_what_it_prints(carrying, tmp_path):
     assert row["accuracy_images"] == 5_000
     assert set(row["images_per_s"]) == {"1", "8", "64"}
     assert row["ratio_to_keras"] is None
-    whole = next(row for row in report["end_to_end"] if row["backend"] == "onnxruntime")
-    assert all(whole[f"{part}_us"] > 0 for part in ("read", "decode", "resize", "inference", "total"))
+    one, two = (row for row in report["end_to_end"] if row["backend"] == "onnxruntime")
+    assert (one["threads"], two["threads"]) == (1, 2)
+    assert all(whole[f"{part}_us"] > 0 for whole in (one, two) for part in PARTS)
     text = format_benchmark(report)
     assert f"{latency['p50']:.1f}" in text
     assert "Photo to label in ms (1920x1080 JPEG)" in text
+    assert text.count("ONNX Runtime x2") == 4  # latency, ratios, costs, photo
+    assert max(map(len, text.splitlines()[1:])) <= 80
 
 
 @pytest.mark.slow
