@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pipeline.manifest import read_manifest
 from pipeline.verify import test_images
 from runtime.benchmark import run
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
+from runtime.benchmark.progress import telling
 
 PACKAGES = ("tensorflow", "keras", "tf2onnx")
 SECONDS = 2.0
@@ -23,7 +24,11 @@ SECONDS = 2.0
 
 
 def benchmark(
-    folder: Path, seconds: float, test: Dataset | None = None, threads: Sequence[int] | None = None
+    folder: Path,
+    seconds: float,
+    test: Dataset | None = None,
+    threads: Sequence[int] | None = None,
+    part: str = "test",
 ) -> dict[str, Any]:
     """Measure all contenders and write ``benchmark.json``.
 
@@ -32,6 +37,7 @@ def benchmark(
         seconds: of timed runs of each contender, at most.
         test: images of its classes; CIFAR-10's test images without them.
         threads: of the engines; 1, 2, … up to all cores without them.
+        part: of the data that the images are: test or validation.
 
     Returns:
         What ``benchmark.json`` holds.
@@ -42,14 +48,17 @@ def benchmark(
     manifest = read_manifest(folder)
     test = test or test_images(tuple(manifest["class_names"]))
     counts = threads or thread_counts()
-    report = run.benchmark(
-        [*contenders(find_models([str(folder)]), counts), *desk_contenders(folder, counts)],
-        seconds,
-        images=(np.ascontiguousarray(test.pixels), test.labels.tolist()),
-        packages=PACKAGES,
-        revision=_revision(),
-        say=lambda text: print(f"{text} …", file=sys.stderr),
-    )
+    with tempfile.TemporaryDirectory() as scratch, telling() as say:
+        say("making what TensorFlow loads")
+        report = run.benchmark(
+            [*contenders(find_models([str(folder)]), counts), *desk_contenders(folder, counts, Path(scratch))],
+            seconds,
+            images=(np.ascontiguousarray(test.pixels), test.labels.tolist()),
+            judged_on=f"{part} images",
+            packages=PACKAGES,
+            revision=_revision(),
+            say=say,
+        )
     artifacts.write_json(folder / artifacts.BENCHMARK, report)
     return report
 

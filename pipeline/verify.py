@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from pipeline import artifacts
 from pipeline.artifacts import sha256
@@ -38,6 +39,9 @@ FP16 = Tolerance(max_difference=0.05, mean_difference=1e-3, min_agreement=0.99, 
 DYNAMIC = Tolerance(max_difference=0.5, mean_difference=0.01, min_agreement=0.98, max_accuracy_drop=0.5)
 INT8 = Tolerance(max_difference=1.0, mean_difference=0.02, min_agreement=0.97, max_accuracy_drop=0.5)
 
+FEW_IMAGES, CONFIDENCE = 200, 0.95
+"""On fewer images a verdict comes with what it leaves open, at this confidence."""
+
 COLUMNS = ("max diff", "mean diff", "agreement", "accuracy")
 TOLERANCES = {
     artifacts.FP32_ONNX: FP32,
@@ -61,8 +65,13 @@ def test_images(class_names: tuple[str, ...]) -> Dataset:
     return test
 
 
-def verify(folder: Path, test: Dataset | None = None) -> dict[str, Any]:
+def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> dict[str, Any]:
     """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json``.
+
+    Args:
+        folder: what export wrote.
+        test: images of its classes; CIFAR-10's test images without them.
+        part: of the data that these are: test or validation.
 
     Returns:
         What ``verify.json`` holds; ``passed`` is true when no artifact has a breach.
@@ -76,6 +85,7 @@ def verify(folder: Path, test: Dataset | None = None) -> dict[str, Any]:
     rows = {name: _examine(folder, name, manifest, test, expected) for name in model_files(manifest)}
     report = {
         "images": len(test),
+        "part": part,
         "classes": len(test.class_names),
         "class_names": list(test.class_names),
         "test_digest": test.digest,
@@ -164,7 +174,7 @@ def _examine(
 def format_report(report: dict[str, Any]) -> str:
     """The verdicts as a table."""
     lines = [
-        f"Against Keras ({report['keras_accuracy']:.2%} accurate) on {report['images']:,} images:",
+        f"Against Keras ({report['keras_accuracy']:.2%} accurate) on {report['images']:,} {report['part']} images:",
         f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'p':>7}  verdict",
     ]
     for name, row in report["artifacts"].items():
@@ -177,12 +187,28 @@ def format_report(report: dict[str, Any]) -> str:
         else:
             figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
         lines.append(f"{name:<20}{figures}  {verdict}")
+    if report["images"] < FEW_IMAGES:
+        lines += _how_little_it_says(report)
     if not _beats_chance(report):
         lines.append(
             "Keras itself does no better here than chance: are the class names in the model's order, and is what it "
             "expects of its pixels (--scale) right? Equal to Keras is all that PASS says."
         )
     return "\n".join(lines)
+
+
+def _how_little_it_says(report: dict[str, Any]) -> list[str]:
+    """The upper bound of the share of flipped images (Clopper & Pearson, 1934), of the file with most of them."""
+    images, rows = report["images"], report["artifacts"].values()
+    flipped = max((round((1 - row["agreement"]) * images) for row in rows if "agreement" in row), default=None)
+    if flipped is None:
+        return []
+    bound = binomtest(flipped, images, alternative="less").proportion_ci(CONFIDENCE).high
+    said = (
+        f"So few images say little: with {flipped} of {images} in another class, up to {bound:.0%} of all may be "
+        f"({CONFIDENCE:.0%} confidence); verify on {FEW_IMAGES} or more."
+    )
+    return [said]
 
 
 def _beats_chance(report: dict[str, Any]) -> bool:

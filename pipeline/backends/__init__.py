@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runtime.benchmark.contenders import Contender
 from runtime.benchmark.subject import Subject
+from runtime.errors import EdgecnnError
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class DeskBackend:
         missing: why it cannot take part here; ``None`` where it can.
         install: the command that would install it.
         one_thread: whether it takes no number of threads.
+        prepare: makes of that folder, in another that is empty, what ``load`` is then given in its place; not timed.
     """
 
     engine: str
@@ -32,12 +34,13 @@ class DeskBackend:
     missing: Callable[[], str | None] = lambda: None
     install: str = ""
     one_thread: bool = False
+    prepare: Callable[[Path, Path], None] | None = None
 
 
 BACKENDS = {
     "keras": "pipeline.backends.keras_call",
     "keras-compiled": "pipeline.backends.keras_compiled",
-    "tensorflow": "pipeline.backends.tensorflow_function",
+    "tensorflow": "pipeline.backends.tensorflow_savedmodel",
     "onnxruntime-web": "pipeline.backends.onnxruntime_web",
 }
 """The module of each."""
@@ -49,16 +52,29 @@ def find(name: str) -> DeskBackend:
     return backend
 
 
-def desk_contenders(folder: Path, threads: Sequence[int]) -> list[Contender]:
-    """Each of them on its file of an export folder; those whose file was not exported stay away."""
+def desk_contenders(folder: Path, threads: Sequence[int], scratch: Path) -> list[Contender]:
+    """Each of them on its file of an export folder; those whose file was not exported stay away.
+
+    Args:
+        folder: what export wrote.
+        threads: how many threads each is to have in turn.
+        scratch: a folder for what some make of the file first; it must be there as long as they are.
+    """
     listed = []
     for name in BACKENDS:
         backend = find(name)
         if not (folder / backend.artifact).is_file():
             continue
-        told = (name, backend.engine, folder / backend.artifact)
-        missing = backend.missing()
+        source, missing, install = folder, backend.missing(), backend.install
+        if backend.prepare and not missing:
+            source = scratch / name
+            source.mkdir()
+            try:
+                backend.prepare(folder, source)
+            except EdgecnnError as error:
+                missing, install = str(error), ""
         for count in threads[:1] if missing or backend.one_thread else threads:
-            command = (sys.executable, "-m", "pipeline.backends.worker", name, str(folder), str(count))
-            listed.append(Contender(*told, count, command, missing=missing, install=backend.install))
+            command = (sys.executable, "-m", "pipeline.backends.worker", name, str(source), str(count))
+            told = (name, backend.engine, folder / backend.artifact, count)
+            listed.append(Contender(*told, command, missing=missing, install=install))
     return listed

@@ -12,7 +12,7 @@ from runtime import Classifier, ModelSpec
 from runtime.backends import Pixels, Probabilities
 from runtime.benchmark.subject import Subject
 
-__all__ = ["ReferenceSubject", "load_exported"]
+__all__ = ["ReferenceSubject", "load_exported", "spec_of"]
 
 
 class ReferenceSubject(Subject):
@@ -24,4 +24,9 @@ class ReferenceSubject(Subject):
 
     def spec(self) -> ModelSpec:
         """As an exported file says it."""
-        return Classifier(self._folder / model_files(read_manifest(self._folder))[0]).spec
+        return spec_of(self._folder)
+
+
+def spec_of(folder: Path) -> ModelSpec:
+    """What an export folder's files say of themselves."""
+    return Classifier(folder / model_files(read_manifest(folder))[0]).spec

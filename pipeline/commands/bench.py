@@ -13,10 +13,11 @@ def add(commands: Commands) -> None:
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on (default: CIFAR-10's test images)")
     parser.add_argument("--threads", type=counts, metavar="N,…", help="of the engines (default: 1,2,… cores)")
-    parser.add_argument("--seconds", type=positive, default=2, help="of timed runs of each, at most (default: 2)")
     parser.add_argument(
-        "--readme", type=Path, metavar="FILE", help="print the tables between the marks of this document"
-    )
+        "--seconds", type=positive, metavar="S", default=2,
+        help="whole seconds of timed runs of single images that each gets, at most; more make its figures surer "
+        "(default: 2)",
+    )  # fmt: skip
     parser.set_defaults(tensorflow_threads=1, run=run)
 
 
@@ -25,12 +26,8 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.benchmark import benchmark
     from runtime.benchmark.table import format_benchmark
 
-    test = photo_options.test_images(options, options.dir)
-    report = benchmark(options.dir, options.seconds, test, options.threads)
+    test, part = photo_options.test_images(options, options.dir)
+    report = benchmark(options.dir, options.seconds, test, options.threads, part)
     print(format_benchmark(report))
-    if options.readme:
-        from pipeline.readme import update_readme
-
-        update_readme(options.readme, options.dir)
-    print(f"Written: {options.dir}/benchmark.json{f' and the tables in {options.readme}' if options.readme else ''}")
+    print(f"Written: {options.dir}/benchmark.json")
     return FAILED if any(row["missing"] and row["missing"]["failed"] for row in report["contenders"]) else OK

@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(quick=options.quick, files=artifacts.MODEL_FILES + further)
     source = source_options.source(options)
     calibration = validation = test = None
+    part = "test"
     if options.data:
         deployable = load(source)
         settings_of_photos = settings_for(
@@ -49,10 +50,10 @@ def run(options: argparse.Namespace) -> int:
         )
         photos = photo_options.of_model(options, deployable, settings_of_photos)
         calibration, validation = samples.draw_calibration(photos.training), photos.validation
-        test = photo_options.judged(photos, options.data)
+        test, part = photo_options.judged(photos, options.data)
     manifest = export(source, options.out, calibration, validation, settings)
     print(f"{format_decisions(manifest)}\n{LEGEND}\n")
-    report = verify(options.out, test)
+    report = verify(options.out, test, part)
     print(format_report(report))
     print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")
     return OK if report["passed"] and manifest["passed"] else FAILED

@@ -100,18 +100,18 @@ def of_export(options: argparse.Namespace, folder: Path) -> Photos | None:
     return of_model(options, deployable, settings_for(model_path, deployable.side, skip_bad=options.skip_bad, **stated))
 
 
-def test_images(options: argparse.Namespace, folder: Path) -> "Dataset | None":
-    """Its test photos, or its validation photos where it has none; ``None`` without ``--data``."""
+def test_images(options: argparse.Namespace, folder: Path) -> "tuple[Dataset | None, str]":
+    """What ``judged`` takes of the photos of ``--data``; ``None`` without them."""
     photos = of_export(options, folder)
-    return None if photos is None else judged(photos, options.data)
+    return (None, "test") if photos is None else judged(photos, options.data)
 
 
-def judged(photos: Photos, folder: Path) -> "Dataset":
-    """The test photos, or where there are none the validation photos, and a line that says so."""
+def judged(photos: Photos, folder: Path) -> "tuple[Dataset, str]":
+    """The test photos, or where there are none the validation photos, and a line that says so; and which they are."""
     if photos.test is None:
         print(f"{folder}: no test photos; judging on the {len(photos.validation):,} validation photos", file=sys.stderr)
-        return photos.validation
-    return photos.test
+        return photos.validation, "validation"
+    return photos.test, "test"
 
 
 def report_left_out(photos: Photos) -> None:

@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.verify import format_report, verify
 
-    report = verify(options.dir, photo_options.test_images(options, options.dir))
+    report = verify(options.dir, *photo_options.test_images(options, options.dir))
     print(format_report(report))
     print(f"Written: {options.dir}/verify.json")
     return OK if report["passed"] else FAILED

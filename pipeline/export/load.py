@@ -177,9 +177,15 @@ def load_exported(folder: Path) -> Deployable:
     """The reference of an export folder, as its manifest describes it.
 
     Raises:
-        PipelineError: the folder has no readable manifest, or its Keras file is unusable.
+        PipelineError: the folder has no readable manifest, or its Keras file is unusable or not the one that it lists.
     """
-    manifest = read_manifest(folder)
+    manifest, path = read_manifest(folder), folder / artifacts.MODEL_KERAS
+    listed = manifest["files"].get(artifacts.MODEL_KERAS, {}).get("sha256")
+    if listed and path.is_file() and (digest := artifacts.sha256(path.read_bytes())) != listed:
+        raise ExportError(
+            f"{path}: changed since export: its SHA-256 begins {digest[:12]}, {artifacts.MANIFEST} says "
+            f"{listed[:12]}: export again, or copy both files again"
+        )
     scaling = PixelScaling(tuple(manifest["scale"]), tuple(manifest["offset"]))
     names = tuple(manifest["class_names"])
-    return load(Source(folder / artifacts.MODEL_KERAS, names, scaling, manifest["temperature"]))
+    return load(Source(path, names, scaling, manifest["temperature"]))

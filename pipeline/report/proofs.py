@@ -65,6 +65,7 @@ class Verified(Entry):
     """``verify.json``."""
 
     images: Some
+    part: str = "test"
     class_names: tuple[str, ...] = Field(min_length=2)
     test_digest: str
     keras: Scores
@@ -78,6 +79,11 @@ class Verified(Entry):
             if [len(row) for row in scores.confusion] != [count] * count:
                 raise ValueError(f"{name}: its confusion matrix is not {count} by {count}")
         return self
+
+    @property
+    def judged_on(self) -> str:
+        """How many images of which part of the data."""
+        return f"{self.images:,} {self.part} images"
 
     @property
     def measured(self) -> dict[str, Measured]:

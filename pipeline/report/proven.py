@@ -55,7 +55,7 @@ def _parity(verified: Verified) -> Section:
         "same class", "at least", "points lost", "at most", "p",
     )  # fmt: skip
     lead = (
-        f"Probabilities held against Keras's on the same {verified.images:,} test images. p: exact McNemar test of the "
+        f"Probabilities held against Keras's on the same {verified.judged_on}. p: exact McNemar test of the "
         "accuracy lost; near 1, chance alone explains it."
     )
     found = verified.measured

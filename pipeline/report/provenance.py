@@ -15,7 +15,8 @@ def section(facts: Facts) -> Section:
         ("validation images", f"{manifest.validation.images:,} images", manifest.validation.digest),
     ]
     if facts.verified:
-        digests.append(("test images", f"{facts.verified.images:,} images", facts.verified.test_digest))
+        verified = facts.verified
+        digests.append((f"{verified.part} images", f"{verified.images:,} images", verified.test_digest))
     searches = [_search(name, decision) for name, decision in manifest.decisions.items()]
     return Section(
         "provenance",

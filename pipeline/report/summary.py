@@ -46,7 +46,7 @@ def origin(facts: Facts) -> list[tuple[str, str]]:
     if keras:
         rows.insert(0, ("Exported from", f"{artifacts.MODEL_KERAS}, {size(keras.bytes)}, SHA-256 {keras.sha256[:12]}…"))
     if facts.verified:
-        rows.append(("Verified on", f"{facts.verified.images:,} test images"))
+        rows.append(("Verified on", facts.verified.judged_on))
     return rows
 
 
@@ -70,10 +70,10 @@ def _verify(facts: Facts) -> Verdict:
         text = f"{listed(facts.stale)} changed since: run python -m pipeline verify {facts.folder}"
         return Verdict("Verify", "stale", "Out of date", text, details)
     if details or not verified.passed:
-        return Verdict("Verify", "fail", "Fail", f"Against Keras on {verified.images:,} test images:", details)
+        return Verdict("Verify", "fail", "Fail", f"Against Keras on {verified.judged_on}:", details)
     count = len(verified.artifacts)
     text = f"{'The file answers' if count == 1 else f'All {count} files answer'} as Keras does, within the bounds of "
-    return Verdict("Verify", "pass", "Pass", f"{text}each, on {verified.images:,} test images.")
+    return Verdict("Verify", "pass", "Pass", f"{text}each, on {verified.judged_on}.")
 
 
 def _gate(manifest: Manifest) -> Verdict:

@@ -20,7 +20,7 @@ class Contender:
         threads: processor threads of the engine.
         command: what starts its process, which ``serve`` runs in; none where it is missing.
         missing: why it cannot take part; ``None`` where it can.
-        install: the command that would install or mend it.
+        install: the command that would install or mend it; one that is missing without it has failed.
     """
 
     backend: str

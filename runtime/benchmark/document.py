@@ -16,7 +16,12 @@ KERAS = ("keras", "keras-compiled")
 
 
 def compose(
-    seen: Sequence[Measured], photo: dict[str, Any], *, labels: Sequence[int] | None = None, **head: Any
+    seen: Sequence[Measured],
+    photo: dict[str, Any],
+    *,
+    labels: Sequence[int] | None = None,
+    judged_on: str = "test images",
+    **head: Any,
 ) -> dict[str, Any]:
     """The document.
 
@@ -24,6 +29,7 @@ def compose(
         seen: what was measured.
         photo: what ``describe_photo`` says.
         labels: of the images that were classified, if any were.
+        judged_on: what these images are.
         head: ``device``, ``conditions``, ``versions``, ``settings``, ``revision`` and ``name``.
     """
     timed = [one for one in seen if one.reason is None]
@@ -38,7 +44,7 @@ def compose(
             row |= _timing(one) | {
                 "ratio_to_best": _ratio(one, best),
                 "ratio_to_keras": _ratio(one, fastest_keras),
-                **_judgement(one, labels, expected),
+                **_judgement(one, labels, expected, judged_on),
             }
         rows.append(row)
     return {
@@ -62,8 +68,8 @@ def _ratio(one: Measured, other: Measured | None) -> dict[str, float] | None:
 def _identity(one: Measured) -> dict[str, Any]:
     contender = one.contender
     content = contender.artifact.read_bytes()
-    failed = contender.missing is None
-    missing = {"reason": one.reason, "install": "" if failed else contender.install, "failed": failed}
+    install = contender.install if contender.missing else ""
+    missing = {"reason": one.reason, "install": install, "failed": not install}
     return {
         "backend": contender.backend,
         "engine": contender.engine,
@@ -83,7 +89,7 @@ def _timing(one: Measured) -> dict[str, Any]:
     }
 
 
-def _judgement(one: Measured, labels: Sequence[int] | None, expected: Any) -> dict[str, Any]:
+def _judgement(one: Measured, labels: Sequence[int] | None, expected: Any, judged_on: str) -> dict[str, Any]:
     told = one.starts[-1]
     row: dict[str, Any] = {"golden": one.golden, "agreement": None, "accuracy_on": None}
     if labels is None or one.answers is None:
@@ -92,7 +98,7 @@ def _judgement(one: Measured, labels: Sequence[int] | None, expected: Any) -> di
         return row | ({"accuracy_on": "validation images, as the file records it"} if known else {})
     row |= {"accuracy": float(np.mean(one.answers == np.asarray(labels))), "accuracy_images": len(labels)}
     row |= {"agreement": None if expected is None else float(np.mean(one.answers == expected))}
-    return row | {"accuracy_on": "test images"}
+    return row | {"accuracy_on": judged_on}
 
 
 def _end_to_end(one: Measured, photo: dict[str, Any]) -> dict[str, Any]:

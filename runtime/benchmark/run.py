@@ -16,6 +16,7 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
     seconds: float,
     *,
     images: tuple[Pixels, Sequence[int]] | None = None,
+    judged_on: str = "test images",
     photo: Path | None = None,
     packages: Sequence[str] = (),
     name: str | None = None,
@@ -28,6 +29,7 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
         contenders: who takes part.
         seconds: of timed runs of each, about.
         images: uint8 (N, S, S, 3) and the class of each, to time and judge on; what the files carry without them.
+        judged_on: what these images are.
         photo: an image file, in place of a generated one.
         packages: whose versions to note besides the engines'.
         name: of the model.
@@ -46,13 +48,14 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
         "seconds": seconds,
         "batches": list(BATCHES),
         "images": None if pixels is None else len(pixels),
-        "image_source": " and ".join(sorted(sources)) or "no images" if pixels is None else "test images",
+        "image_source": " and ".join(sorted(sources)) or "no images" if pixels is None else judged_on,
         "photo": "generated" if photo is None else photo.name,
     }
     return compose(
         seen,
         described,
         labels=labels,
+        judged_on=judged_on,
         revision=revision,
         name=name,
         device=describe_device(),

@@ -176,7 +176,7 @@ def test_legends_have_room_for_every_file_and_engine(chromium, tmp_path):
     row = verified["artifacts"][artifacts.INT8_ONNX]
     verified["artifacts"] |= {f"model_int8_{number}.onnx": row for number in range(6)}
     artifacts.write_json(folder / artifacts.VERIFY, verified)
-    for number, name in enumerate(("OpenVINO", "NCNN", "TensorFlow, tf.function", "Keras, predict_on_batch", "Web")):
+    for number, name in enumerate(("OpenVINO", "NCNN", "TensorFlow, SavedModel", "Keras, predict_on_batch", "Web")):
         contender = measured_folder.contender("other", name, artifacts.INT8_ONNX, 30.0 + number)
         measured["contenders"].append(contender)
     artifacts.write_json(folder / artifacts.BENCHMARK, measured)
