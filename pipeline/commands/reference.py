@@ -8,9 +8,7 @@ from pipeline.commands import FAILED, OK, Commands
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser(
-        "reference", help="ship a trained model as the reference, with exports and README table"
-    )
+    parser = commands.add_parser("reference", help="ship a trained model as the reference, with its exports")
     parser.add_argument("--train", type=Path, required=True, help="a folder that train wrote")
     parser.add_argument("--out", type=Path, required=True, help="the reference folder")
     parser.set_defaults(tensorflow_threads=1, run=run)
@@ -21,5 +19,5 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.reference import ship
 
     passed = ship(options.train, options.out)
-    print(f"Written: {options.out}/ and the table in README.md")
+    print(f"Written: {options.out}/; make readme prints its figures into README.md")
     return OK if passed else FAILED
