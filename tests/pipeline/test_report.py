@@ -127,6 +127,15 @@ def test_a_device_that_was_asked_for_must_be_usable(folder, tmp_path, content, e
     assert not (folder / artifacts.REPORT_PAGE).exists()
 
 
+def test_the_images_are_called_what_they_are(folder):
+    assert "of each, on 30 test images." in page(gather(folder))
+    rewrite(folder / artifacts.VERIFY, part="validation")
+    text = page(gather(folder))
+    assert "of each, on 30 validation images." in text
+    assert "test images" not in text
+    assert "30 validation images" in markdown(gather(folder))
+
+
 def test_file_changed_since_verify_voids_its_verdict(folder):
     (folder / artifacts.INT8_ONNX).write_bytes(b"other")
     facts = gather(folder)
