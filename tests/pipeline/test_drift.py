@@ -28,6 +28,7 @@ from pipeline.export import lighter, onnx, tflite
 from pipeline.export.deployable import Deployable
 from pipeline.export.onnx_int8 import OnnxQuantizer
 from pipeline.export.recipe import Recipe
+from pipeline.export.scaling import PixelScaling
 from pipeline.export.tflite_int8 import TfliteQuantizer
 from runtime.backends.seal import seal
 
@@ -131,6 +132,24 @@ def test_damaged_layer_is_named_first(model, damaged, form, broken):
     # What a converter computes together with the damaged layer is all that can be read of it.
     named = {"depthwise": {"normal", "clipped"}, "deep": {"inner/deep"}}.get(broken, {broken})
     assert first_past(found, reference.layers, threshold_db=15) in named
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["fp32 ONNX", "fp32 TFLite", "int8 TFLite"])
+def test_a_channel_of_ones_is_not_taken_for_the_layer_that_reads_it(form):
+    """Export adds it where no pixel value means 0; int8 files do without, and no value of theirs is it."""
+    keras.utils.set_random_seed(0)
+    convolutions = [layers.Conv2D(4, 3, padding="same", activation="relu", name=name) for name in ("first", "second")]
+    ending = [layers.GlobalAveragePooling2D(name="average"), layers.Dense(4, name="logits")]
+    scaling = PixelScaling.of(scale=(1 / 127.5,), offset=(-1,))
+    model = keras.Sequential([keras.Input((16, 16, 3)), *convolutions, *ending])
+    deployable = Deployable(model, tuple("abcd"), scaling)
+    reference = KerasTap(deployable)
+    assert "Pad" in {layer.kind for layer in reference.layers}
+    found = measure(reference, {form: FORMATS[form](deployable)}, PIXELS)[form]
+    shown = {name.rpartition("/")[2] for name in found}
+    assert {"first", "second", "average", "logits", "probabilities"} <= shown
+    assert first_past(found, reference.layers, threshold_db=20) is None
 
 
 def test_nested_layers_and_their_sources(model):
