@@ -6,6 +6,7 @@ import measured_folder
 from pipeline import artifacts
 from pipeline.report import report
 from pipeline.report.gather import gather
+from pipeline.report.numbers import duration
 
 pytestmark = pytest.mark.slow
 WIDTHS = {"phone": 390, "desktop": 1280}
@@ -186,6 +187,33 @@ def test_legends_have_room_for_every_file_and_engine(chromium, tmp_path):
     for chart in ("reliability", "tradeoff-0", "latency-0", "resources-0"):
         assert page.locator(f"#chart-{chart}").evaluate(OVERLAPS) == [], chart
     page.close()
+
+
+def test_every_measured_number_of_a_chart_is_in_it_or_in_its_table(opened, folder):
+    page, _ = opened()
+    facts = gather(folder, [folder / "pi.json"])
+
+    def table(section, number):
+        rows = page.locator(f"#{section} table").nth(number).locator("tbody tr").all()
+        return [row.locator("td").all_text_contents()[1:] for row in rows]
+
+    for number, device in enumerate(facts.devices.values()):
+        for row, (contender, latency) in enumerate(device.timed):
+            named = page.locator(f"#latency-{number}-name-{row}").text_content()
+            assert named.split() == f"{contender.file} {contender.engine}, 1 thread".split()
+            assert page.locator(f"#latency-{number}-value-{row}").text_content().strip() == duration(latency.p50)
+        costs = [
+            (row.load_ms, row.first_result_ms, row.cold_start_ms, row.peak_memory_bytes / 2**20)
+            for row, _ in device.timed
+        ]
+        assert table("resources", number) == [[f"{value:.1f}" for value in row] for row in costs]
+        assert [row[:2] for row in table("tradeoff", number)] == [
+            [f"{latency.p50:.1f}", f"{row.accuracy:.2%}"] for row, latency in device.timed
+        ]
+        (whole,) = device.end_to_end
+        parts = (whole.read_us, whole.decode_us, whole.resize_us, whole.inference_us, whole.total_us)
+        assert table("end-to-end", number) == [["JPEG 1920×1080, 488 KiB", *(f"{part / 1000:.3f}" for part in parts)]]
+        assert page.locator(f"#stages-{number}-value-0").text_content().strip() == duration(whole.total_us)
 
 
 def test_tables_wider_than_a_telephone_show_that_they_go_on(opened):
