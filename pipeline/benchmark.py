@@ -49,7 +49,7 @@ def benchmark(
     test = test or test_images(tuple(manifest["class_names"]))
     counts = threads or thread_counts()
     with tempfile.TemporaryDirectory() as scratch, telling() as say:
-        say("making what TensorFlow loads")
+        say("preparing contenders")
         report = run.benchmark(
             [*contenders(find_models([str(folder)]), counts), *desk_contenders(folder, counts, Path(scratch))],
             seconds,

@@ -12,11 +12,12 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("bench", help="compare latency, memory and accuracy across backends")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on (default: CIFAR-10's test images)")
-    parser.add_argument("--threads", type=counts, metavar="N,…", help="of the engines (default: 1,2,… cores)")
+    parser.add_argument(
+        "--threads", type=counts, metavar="N,…", help="of the engines, each number in turn (default: 1,2,… cores)"
+    )
     parser.add_argument(
         "--seconds", type=positive, metavar="S", default=2,
-        help="whole seconds of timed runs of single images that each gets, at most; more make its figures surer "
-        "(default: 2)",
+        help="whole seconds for which each contender is timed on single images; fast ones end sooner (default: 2)",
     )  # fmt: skip
     parser.set_defaults(tensorflow_threads=1, run=run)
 

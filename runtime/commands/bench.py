@@ -14,7 +14,7 @@ from runtime.commands import FAILED, OK, UNUSABLE, add_json, counts, positive
 EPILOG = """\
 Each engine on each file with 1, 2, … threads up to all cores, each in a process of its own; they take turns in shuffled
 rounds, so that a slow moment of the machine hits all of them. Single images and batches, start and memory, and a photo
-from file to label. Images are those that the files carry.
+from file to label. Images are those that the files carry. A contender takes about twice --seconds, and its starts.
 
 exit status:
   0 measured, 1 some contender failed (its line says why), 2 a file is unusable or none could be measured
@@ -27,11 +27,12 @@ examples:
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("models", metavar="MODEL", nargs="+", help="model files, or folders of them")
-    parser.add_argument("--threads", type=counts, metavar="N,…", help="of the engines (default: 1,2,… cores)")
+    parser.add_argument(
+        "--threads", type=counts, metavar="N,…", help="of the engines, each number in turn (default: 1,2,… cores)"
+    )
     parser.add_argument(
         "--seconds", type=positive, metavar="S", default=2,
-        help="whole seconds of timed runs of single images that each gets, at most; more make its figures surer "
-        "(default: 2)",
+        help="whole seconds for which each contender is timed on single images; fast ones end sooner (default: 2)",
     )  # fmt: skip
     parser.add_argument(
         "--photo", type=Path, metavar="FILE", help="a photo to take to its label (default: a generated one)"
