@@ -130,9 +130,11 @@ def test_this_machine_is_well_and_replays_models(carrying):
     assert report["engines"]["onnxruntime"]["works"] is True
     assert report["models"][str(path)]["says"].startswith("PASS ")
     path = carrying("model_int8.onnx", shift=0.1)
-    done = doctor(path)
+    carrying("model_fp32.onnx")
+    done = doctor(path.parent)
     assert done.returncode == 1
-    assert "FAILS: FAIL " in done.stdout
+    assert "model_int8.onnx FAILS: FAIL " in done.stdout
+    assert "model_fp32.onnx works: PASS " in done.stdout
 
 
 @pytest.mark.parametrize("package", ["numpy", "PIL", "onnxruntime"])
