@@ -3,7 +3,8 @@
 from matplotlib.figure import Figure
 
 from pipeline.report.device import Contender, Device, Latency
-from pipeline.report.figures.style import BAR, INK, THICK, cut, engine_colour, name_row, rows
+from pipeline.report.figures.rows import BAR, THICK, cut, name_row, rows
+from pipeline.report.figures.style import INK, engine_colour
 from pipeline.report.numbers import duration
 
 SHOWN_TIMES = 8

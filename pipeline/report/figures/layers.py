@@ -2,7 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from pipeline.report.figures.style import FAINT, file_style, legend_inches, name_beside, rows
+from pipeline.report.figures.rows import name_beside, rows
+from pipeline.report.figures.style import FAINT, file_style, legend_inches
 from pipeline.report.proofs import Drifted
 
 MANY = 30

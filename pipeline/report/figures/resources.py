@@ -5,7 +5,8 @@ from matplotlib.figure import Figure
 
 from pipeline.report.device import Contender
 from pipeline.report.figures.latency import detail
-from pipeline.report.figures.style import BAR, THICK, engine_colour, name_row, rows
+from pipeline.report.figures.rows import BAR, THICK, name_row, rows
+from pipeline.report.figures.style import engine_colour
 from pipeline.report.numbers import duration, size
 
 

@@ -4,7 +4,8 @@ from matplotlib.figure import Figure
 
 from pipeline.report.device import Device, EndToEnd, Photo
 from pipeline.report.figures.latency import threads
-from pipeline.report.figures.style import AMBER, BAR, BLUE, GREY, PAPER, SKY, THICK, cut, name_row, rows
+from pipeline.report.figures.rows import BAR, THICK, cut, name_row, rows
+from pipeline.report.figures.style import AMBER, BLUE, GREY, PAPER, SKY
 from pipeline.report.numbers import duration
 
 STAGES = {"read": GREY, "decode": BLUE, "resize": SKY, "inference": AMBER}

@@ -1,0 +1,78 @@
+"""Figures of rows: a row's name and number stand above its marks, so that neither needs room beside them."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+from pipeline.report.figures.style import DETAIL_SIZE, GAP, PAPER, WIDTH
+
+MARGIN = 0.12
+"""Inches at either side of the axes, for the ends of the scale's numbers."""
+BAR, THICK = 0.24, 0.26
+"""Where a row's marks stand, below its name, and how thick bars are, in rows."""
+NAME_SIZE = 9.5
+WIDEST_FONT = FontProperties("DejaVu Sans")
+"""None of those that the page asks for is wider, so what has room in it has room in all."""
+
+
+def rows(
+    count: int, *, panels: int = 1, inch: float = 0.42, top: float = 0.02, label: float = 0
+) -> tuple[Figure, list[Axes]]:
+    """A figure of so many rows, the first on top; ``label`` is the room for names left of the axes, in inches."""
+    bottom = 0.42
+    height = top + bottom + inch * count
+    figure = Figure(figsize=(WIDTH, height))
+    gap = 0.3
+    left = MARGIN + label
+    width = (WIDTH - left - MARGIN - gap * (panels - 1)) / panels
+    axes = [
+        figure.add_axes(((left + panel * (width + gap)) / WIDTH, bottom / height, width / WIDTH, inch * count / height))
+        for panel in range(panels)
+    ]
+    for panel in axes:
+        panel.set_ylim(count - 0.5, -0.5)
+        panel.set_yticks([])
+        panel.grid(axis="x")
+        panel.spines[["left", "bottom"]].set_visible(False)
+    return figure, axes
+
+
+def name_row(axes: Axes, row: int, name: str, detail: str = "", value: str = "") -> None:
+    """Write above a row's marks its name, what tells it from its neighbours, and at the right its number."""
+    place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "baseline", "fontsize": NAME_SIZE}
+    room = 72 * (WIDTH - 2 * MARGIN) - _units(f"{GAP}{value}", NAME_SIZE)
+    name = _fitted(name, NAME_SIZE, max(0.45 * room, room - _units(GAP + detail, DETAIL_SIZE)))
+    detail = _fitted(detail, DETAIL_SIZE, room - _units(name + GAP, NAME_SIZE))
+    axes.text(0, row - 0.02, f"{name}{GAP}{detail}" if detail else name, gid=f"name-{row}", **place)
+    axes.text(1, row - 0.02, value, gid=f"value-{row}", ha="right", fontweight="bold", **place)
+
+
+def name_beside(axes: Axes, row: int, name: str, inches: float) -> None:
+    """Write a row's name left of the axes, in so much room."""
+    text = _fitted(name, NAME_SIZE, 72 * inches)
+    axes.text(-0.02, row, text, transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=NAME_SIZE)
+
+
+def cut(axes: Axes, row: int) -> None:
+    """Break a row's bar near the edge, beyond which it goes on."""
+    place = axes.get_yaxis_transform()
+    for across in (0.955, 0.97):
+        axes.plot(
+            [across - 0.008, across + 0.008], [row + BAR + 0.22, row + BAR - 0.22], color=PAPER, linewidth=2,
+            transform=place, solid_capstyle="butt",
+        )  # fmt: skip
+
+
+def _fitted(text: str, size: float, room: float) -> str:
+    """A text, its end cut where it is wider than the room, in units."""
+    short = text
+    while short and _units(short, size) > room:
+        short = short.removesuffix("…")[:-1].rstrip() + "…" if len(short) > 1 else ""
+    return short
+
+
+def _units(text: str, size: float) -> float:
+    return float(TextPath((0, 0), text, size=size, prop=WIDEST_FONT).get_extents().width) if text.strip() else 0.0
