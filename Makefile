@@ -93,7 +93,7 @@ wheel-test: ## build the wheel, install it alone in a new environment, run tests
 
 test-pi: $(READY) ## as root: install bundles on emulated Raspberry Pis 4 and 5 and try everything there; PI=cortex-a76 one
 	@sh tests/pi/need
-	@$(PY) -m pytest tests/pi/on_board.py -v -rPs --durations=0 --durations-min=1 $(if $(PI),-k "$(PI)")
+	@PYTHONPATH=tests $(PY) -m pi $(if $(PI),"$(PI)")
 
 clean: ## delete the environment and everything built
 	rm -rf .venv $(BUILD) artifacts/train build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

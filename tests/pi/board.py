@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pi.root import inside
 
+PROCESSORS = {"cortex-a76": "Raspberry Pi 5", "cortex-a72": "Raspberry Pi 4"}
+"""QEMU's names; the one that more is tried on comes first."""
 USER = 1000
 LIMIT_S = 3600
 

@@ -1,5 +1,6 @@
 """The boards, what the desk brings them, and the table of how far their answers lie from the desk's."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,12 +13,11 @@ from pathlib import Path
 import pytest
 
 from pi import images, parity, root
-from pi.board import Board
+from pi.board import PROCESSORS, Board
 from pi.emulator import registered
 from pi.page import BEGIN, END, FIGURES_OF_PAGE, PAGE
 from pipeline.readme import replace_between
 
-PROCESSORS = {"cortex-a72": "Raspberry Pi 4", "cortex-a76": "Raspberry Pi 5"}
 MODELS = ("model_fp32.onnx", "model_int8.onnx", "model_fp32.tflite", "model_int8.tflite")
 FIGURES = pytest.StashKey[list[dict[str, object]]]()
 PYTEST = ("iniconfig", "packaging", "pluggy", "pygments", "pytest")
@@ -114,11 +114,13 @@ def figures(request):
     rows = request.config.stash[FIGURES] = []
     yield rows
     if os.environ.get("UPDATE_DOCS"):
-        known = json.loads(FIGURES_OF_PAGE.read_text(encoding="utf-8")) if FIGURES_OF_PAGE.exists() else []
-        measured = {row["processor"] for row in rows}
-        rows = sorted(rows + [row for row in known if row["processor"] not in measured], key=_place)
-        FIGURES_OF_PAGE.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-        replace_between(PAGE, BEGIN, END, parity.table(rows))
+        with PAGE.open() as page:
+            fcntl.flock(page, fcntl.LOCK_EX)  # the other board's tests may be as far
+            known = json.loads(FIGURES_OF_PAGE.read_text(encoding="utf-8")) if FIGURES_OF_PAGE.exists() else []
+            measured = {row["processor"] for row in rows}
+            rows = sorted(rows + [row for row in known if row["processor"] not in measured], key=_place)
+            FIGURES_OF_PAGE.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            replace_between(PAGE, BEGIN, END, parity.table(rows))
 
 
 def _place(row):

@@ -1,7 +1,7 @@
 """A bundle on emulated boards, from its archive to its rollback: ``make test-pi``, as root.
 
-In the order of the file, first on one processor, then on the other; what one test installs the next ones use. Boards
-have no network, and commands run as an ordinary user.
+In the order of the file on each processor; what one test installs the next ones use. Boards have no network, and
+commands run as an ordinary user.
 """
 
 import json
@@ -82,7 +82,7 @@ def test_labels_of_photos_are_those_of_the_desk(board, reference, photos):
 
 def test_the_tests_of_the_runtime_pass(board, repository, packages_of_pytest):
     tree = board.home / "tree"
-    for name in ("tests", "docs", "artifacts/reference"):
+    for name in ("tests", "docs", "artifacts/reference", "pipeline"):  # which draws the photos of some tests
         shutil.copytree(repository / name, tree / name, ignore=shutil.ignore_patterns("pi", "pipeline", "__pycache__"))
     shutil.copy(repository / "pyproject.toml", tree)
     board.own(tree)
