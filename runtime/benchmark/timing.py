@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WARMUP_RUNS = 50
+"""Untimed runs of each contender, and no more than a turn has: a large network takes seconds for a few."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def measure(
         raise ValueError(f"rounds and runs per round must be 1 or more, got {rounds} and {runs_per_round}")
     images = [np.ascontiguousarray(image[np.newaxis]) for image in pixels]
     for run in contenders.values():
-        for index in range(WARMUP_RUNS):
+        for index in range(min(WARMUP_RUNS, runs_per_round)):
             run(images[index % len(images)])
     order, shuffler = list(contenders), random.Random(seed)  # noqa: S311 - an order, no secret
     nanoseconds: dict[str, list[int]] = {name: [] for name in contenders}

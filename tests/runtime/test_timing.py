@@ -15,6 +15,12 @@ def test_a_contender_that_sleeps_is_measured_as_slower():
     assert result["slow"].runs == 10
 
 
+def test_warming_up_takes_no_longer_than_a_turn():
+    calls = []
+    measure({"counted": calls.append}, PIXELS, rounds=1, runs_per_round=3)
+    assert len(calls) == 6
+
+
 def test_zero_rounds_are_refused():
     with pytest.raises(ValueError, match="rounds"):
         measure({"quick": len}, PIXELS, rounds=0)
