@@ -64,6 +64,9 @@ def test_export_and_verify_on_own_photos(model, photos, repository, tmp_path):
     assert "100.00% accurate" in again.stdout
     drift = pipeline("drift", out, "--data", photos, cwd=repository)
     assert drift.returncode == 0, drift.stdout + drift.stderr
+    # No bars where there is no terminal, and nothing that libraries say to themselves.
+    lines = (done.stderr + again.stderr + drift.stderr).splitlines()
+    assert [line for line in lines if not line.startswith((f"{photos}: ", "["))] == []
     (photos / "sky" / "broken.png").write_bytes(b"nothing")
     refused = pipeline("verify", out, "--data", photos, cwd=repository)
     (photos / "sky" / "broken.png").unlink()
