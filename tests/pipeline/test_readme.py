@@ -53,7 +53,8 @@ def test_figures_are_gathered_and_printed(measured, tmp_path):
     document.write_text("".join(f"<!-- {name}: begin -->\n<!-- {name}: end -->\n" for name in readme.tables(found)))
     readme.publish(found, tmp_path / "kept.json", document)
     assert artifacts.read_json(tmp_path / "kept.json") == found
-    assert "| `model_int8.onnx` | ONNX Runtime | 587 |" in document.read_text(encoding="utf-8")
+    share = found["verified"]["artifacts"][artifacts.INT8_ONNX]["agreement"]
+    assert f"| {share:.2%} |" in document.read_text(encoding="utf-8")
 
 
 def test_every_engine_stands_once_on_each_file_as_it_is_fastest(figures):
