@@ -1,10 +1,19 @@
 """Whole families of networks with random weights, in all four files and NCNN's against Keras.
 
-Weights as built would make every image's answer the same and then amplify each rounding a thousandfold. So kernels lean
-a little to the positive side, as smoothing ones do, batch normalisation is fitted to photos, and the head is scaled
-until the answers have the spread of a trained network's (EfficientNet's ten times less, or its fp32 rounding alone
-would pass 1e-5 of a probability). Random networks amplify int8 rounding more than trained ones: the bounds are a little
-below what was measured, to see it when a change makes things worse. They say nothing of int8's worth.
+Weights as built make no network to judge rounding by: fifty random layers amplify it from one to the next, and where
+kernels lean to one side against that, one image drifts a hundred times further than the others, so that the int8 step
+which it needs is larger than all that the others say (ours and the stock recipes' files of ResNet50 alike were then at
+a cosine of 0.78). So batch normalisation is fitted to photos, the branch beside each shortcut is a third of what it
+joins, as in networks that begin training with it at nothing (Goyal et al., 2017), and the head is scaled until the
+answers have the spread of a trained network's.
+
+What int8 loses is rounding: a value whose range is 16 standard deviations wide keeps 35 dB (255 steps, and an error of
+a step over the root of 12), and fifty to a hundred roundings in a row, each as large as the next, 15 to 18. Files are
+held against 10, where the error has a tenth of the answer's energy, and against the stock recipes' files of the same
+weights and calibration, within half a bit. They say nothing of int8's worth.
+
+EfficientNetB0 amplifies more than that: it keeps leaning kernels instead, a tenth of the spread, lest float32's own
+rounding pass 1e-5 of a probability, and an int8 bound a little below what was measured.
 """
 
 from functools import cache
@@ -16,56 +25,55 @@ from keras import layers
 
 from four_files import centred_logits, check_graph, cosine_by_image, files
 from pipeline import artifacts
+from pipeline.benchmark_graph.bare_engines import onnx_run, tflite_run
+from pipeline.benchmark_graph.stock import stock_onnx, stock_tflite
 from pipeline.data import samples
 from pipeline.export import ncnn
 from pipeline.export import onnx as export_onnx
-from pipeline.export.deployable import Deployable
+from pipeline.export.deployable import Deployable, softmax
 from pipeline.export.products import load_bytes
 from pipeline.export.scaling import PixelScaling
 from runtime.spec import ModelSpec
 
 SIDE = 64
 PHOTOS, IMAGES = 160, 32
-LEAN_OVER_SPACE = 0.5
-"""What is added to kernels wider than a pixel, in standard deviations of the kernel."""
+BRANCH = 0.3
+"""What a branch beside a shortcut is scaled by."""
 
 FP32_DIFFERENCE, FP32_COSINE = 1e-5, 0.9999
-FAMILIES = {  # how it is built, scaling, least int8 cosine, spread of logits, lean of one-pixel kernels
+INT8_COSINE = 1 / np.sqrt(1.1)
+"""Of an answer with an error that has a tenth of its energy and nothing to do with it."""
+HALF_A_BIT = 2.0
+"""What the energy of our file's error may be of the stock file's; both are sums of roundings, and a bit is four."""
+LEANING, LEANING_COSINE, LEANING_SPREAD = "EfficientNetB0", 0.90, 0.1
+"""It has no stock file: tf2onnx leaves the mean of its Normalization layer open, as an input that nobody feeds."""
+LEAN_OVER_SPACE, LEAN_OF_PIXELS = 0.5, 0.1
+"""What is added to its kernels, in standard deviations of the kernel."""
+
+FAMILIES = {
     "MobileNetV2": (
         lambda: keras.applications.MobileNetV2(
             (SIDE, SIDE, 3), alpha=0.35, weights=None, classes=10, classifier_activation=None
         ),
         PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)),
-        0.95,
-        1.0,
-        0.1,
     ),
     "MobileNetV3Small": (
         lambda: keras.applications.MobileNetV3Small(
             (SIDE, SIDE, 3), weights=None, classes=10, classifier_activation=None
         ),
         PixelScaling.of(scale=(1,)),
-        0.93,
-        1.0,
-        0.1,
     ),
     "EfficientNetB0": (
         lambda: keras.applications.EfficientNetB0(
             input_shape=(SIDE, SIDE, 3), weights=None, classes=10, classifier_activation=None
         ),
         PixelScaling.of(scale=(1,)),
-        0.90,
-        0.1,
-        0.1,
     ),
     "ResNet50": (
         lambda: keras.applications.ResNet50(
             input_shape=(SIDE, SIDE, 3), weights=None, classes=10, classifier_activation=None
         ),
         PixelScaling.of(scale=(1,), mean=(103.939, 116.779, 123.68)),
-        0.75,
-        1.0,
-        0.05,
     ),
 }
 FILES = (artifacts.FP32_ONNX, artifacts.INT8_ONNX, artifacts.FP32_TFLITE, artifacts.INT8_TFLITE, artifacts.FP32_NCNN)
@@ -79,54 +87,83 @@ def photos():
     return small.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def settle(model, images, spread, channel_lean):
-    """Draw and fit the parameters; ``images`` are scaled, ``spread`` is the standard deviation of an image's logits.
+def normalisation_before(tensor):
+    """The batch normalisation that gives a value, dropout apart; ``None`` where something else does."""
+    layer = tensor._keras_history.operation  # noqa: SLF001 - Keras offers no public way from a tensor to its layer
+    if isinstance(layer, layers.Dropout):
+        return normalisation_before(layer.input)
+    return layer if isinstance(layer, layers.BatchNormalization) else None
 
-    A network with outliers among its answers has a small one, lest float32's rounding show in their probabilities.
-    """
+
+def settle(model, images, *, leaning):
+    """Draw and fit the parameters; ``images`` are scaled."""
     random = np.random.default_rng(1)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = 0.0  # one pass sets the moving statistics
             layer.gamma.assign(random.uniform(0.8, 1.2, layer.gamma.shape))
             layer.beta.assign(random.uniform(-0.1, 0.1, layer.beta.shape))
-        elif isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) and layer.input.shape[1] != 1:
+        elif leaning and isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) and layer.input.shape[1] != 1:
             kernel, *bias = layer.get_weights()
-            lean = channel_lean if layer.kernel_size == (1, 1) else LEAN_OVER_SPACE
+            lean = LEAN_OF_PIXELS if layer.kernel_size == (1, 1) else LEAN_OVER_SPACE
             layer.set_weights([kernel + lean * kernel.std(), *bias])
+    for layer in model.layers:
+        if isinstance(layer, layers.Add) and not leaning:
+            # The branch is what was built last: a shortcut is older, or is projected beforehand.
+            branch = [found for tensor in layer.input if (found := normalisation_before(tensor))]
+            last = max(branch, key=model.layers.index)
+            last.gamma.assign(last.gamma * BRANCH)
     model(images, training=True)
     head = [layer for layer in model.layers if layer.weights][-1]
     logits = model.predict(images, verbose=0)
     kernel, *bias = head.get_weights()
+    spread = LEANING_SPREAD if leaning else 1.0
     head.set_weights([kernel * spread / logits.std(axis=1).mean(), *bias])
+
+
+def stock_answers(deployable, images):
+    """What the int8 files of the stock recipes answer, by the name of ours."""
+    scaled = deployable.scaling(images)
+    onnx_logits = onnx_run(stock_onnx(deployable, images), scaled)(None)[0]
+    content = stock_tflite(deployable, images)
+    tflite_logits = np.concatenate([tflite_run(content, image[np.newaxis])(None) for image in scaled])
+    return {artifacts.INT8_ONNX: softmax(onnx_logits), artifacts.INT8_TFLITE: softmax(tflite_logits)}
 
 
 @cache
 def family(name):
-    """The network, Keras's answers and each file's."""
-    build, scaling, _, spread, channel_lean = FAMILIES[name]
+    """Keras's answers, each file's, those of the stock recipes' files, and our files."""
+    build, scaling = FAMILIES[name]
     keras.utils.set_random_seed(1)
     model = build()
-    settle(model, scaling(photos()), spread, channel_lean)
+    settle(model, scaling(photos()), leaning=name == LEANING)
     deployable = Deployable(model, tuple("abcdefghij"), scaling)
     images = photos()[-IMAGES:]
     made = files(deployable, images)  # ranges of the very images: what is left is rounding
     graph = ncnn.convert(export_onnx.convert(deployable), SIDE, deployable.network_scaling)
     made[artifacts.FP32_NCNN] = ncnn.with_metadata(graph, ModelSpec(SIDE, deployable.class_names))
-    return deployable.probabilities(images), {file: load_bytes(made[file])(images) for file in FILES}, made
+    answers = {file: load_bytes(made[file])(images) for file in FILES}
+    stock = {} if name == LEANING else stock_answers(deployable, images)
+    return deployable.probabilities(images), answers, stock, made
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_file_answers_as_keras_does(name, file):
-    expected, answers, made = family(name)
+    expected, answers, stock, made = family(name)
     got = answers[file]
-    assert centred_logits(expected).std(axis=0).mean() > 0.05, "the network answers all images alike"
+    logits = centred_logits(expected)
+    assert logits.std(axis=0).mean() > 0.05, "the network answers all images alike"
+    sizes = np.linalg.norm(logits, axis=1)
+    assert name == LEANING or sizes.max() < 10 * np.median(sizes), "one image sets the int8 step of all others"
     if file.endswith(".onnx"):
         check_graph(made[file])
     if "fp32" in file:
         assert np.abs(got - expected).max() <= FP32_DIFFERENCE
         assert cosine_by_image(got, expected) >= FP32_COSINE
     else:
-        assert cosine_by_image(got, expected) >= FAMILIES[name][2]
+        cosine = cosine_by_image(got, expected)
+        assert cosine >= (LEANING_COSINE if name == LEANING else INT8_COSINE)
+        if stock:
+            assert 1 - cosine <= HALF_A_BIT * (1 - cosine_by_image(stock[file], expected))
