@@ -13,7 +13,7 @@ from pipeline import artifacts
 from pipeline.backends import desk_contenders
 from pipeline.data.dataset import Dataset
 from pipeline.manifest import read_manifest
-from pipeline.verify import test_images
+from pipeline.verify import model_files, test_images
 from runtime.benchmark import run
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
 from runtime.benchmark.progress import telling
@@ -48,10 +48,11 @@ def benchmark(
     manifest = read_manifest(folder)
     test = test or test_images(tuple(manifest["class_names"]))
     counts = threads or thread_counts()
+    files = find_models(str(folder / name) for name in model_files(manifest))  # not what an earlier export left
     with tempfile.TemporaryDirectory() as scratch, telling() as say:
         say("preparing contenders")
         report = run.benchmark(
-            [*contenders(find_models([str(folder)]), counts), *desk_contenders(folder, counts, Path(scratch))],
+            [*contenders(files, counts), *desk_contenders(folder, counts, Path(scratch))],
             seconds,
             images=(np.ascontiguousarray(test.pixels), test.labels.tolist()),
             judged_on=f"{part} images",
