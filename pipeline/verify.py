@@ -94,6 +94,7 @@ def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> dic
         "artifacts": rows,
         "passed": not any(row["breaches"] for row in rows.values()),
     }
+    report["caveats"] = caveats(report)
     artifacts.write_json(folder / artifacts.VERIFY, report)
     return report
 
@@ -187,14 +188,19 @@ def format_report(report: dict[str, Any]) -> str:
         else:
             figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
         lines.append(f"{name:<20}{figures}  {verdict}")
-    if report["images"] < FEW_IMAGES:
-        lines += _how_little_it_says(report)
+    return "\n".join([*lines, *caveats(report)])
+
+
+def caveats(report: dict[str, Any]) -> list[str]:
+    """What the verdicts of ``report`` leave open, a sentence each."""
+    said = _how_little_it_says(report) if report["images"] < FEW_IMAGES else []
     if not _beats_chance(report):
-        lines.append(
-            "Keras itself does no better here than chance: are the class names in the model's order, and is what it "
-            "expects of its pixels (--scale) right? Equal to Keras is all that PASS says."
+        few = "these images are too few to tell, or " if report["images"] < FEW_IMAGES else ""
+        said.append(
+            f"Keras itself does no better here than chance may: {few}the class names are not in the model's order, or "
+            "what it expects of its pixels (--scale) is not right. Equal to Keras is all that PASS says."
         )
-    return "\n".join(lines)
+    return said
 
 
 def _how_little_it_says(report: dict[str, Any]) -> list[str]:

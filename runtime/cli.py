@@ -81,8 +81,12 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader has gone; keep the interpreter from flushing into the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return OK
-    except (EdgecnnError, OSError, ImportError) as error:
+    except (EdgecnnError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return UNUSABLE
+    except ImportError as error:
+        remedy = "take the Python that has what edgecnn needs, or pip install numpy pillow onnxruntime"
+        print(f"error: {error} for {sys.executable}: {remedy}", file=sys.stderr)
         return UNUSABLE
     except MemoryError:
         print("error: not enough memory: use a smaller model, smaller images or fewer --workers", file=sys.stderr)

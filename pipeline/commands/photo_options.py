@@ -32,7 +32,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="how a photo becomes square (default: stretch)",
     )
     group.add_argument(
-        "--filter", choices=RESIZE_FILTERS, default=default.resize_filter, help="of the resize (default: bilinear)"
+        "--filter",
+        choices=RESIZE_FILTERS,
+        default=default.resize_filter,
+        help="of the resize, which weighs all pixels of the photo (default: bilinear)",
     )
     group.add_argument(
         "--validation-share", type=float, default=default.validation_share, metavar="X",

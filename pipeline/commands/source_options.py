@@ -33,7 +33,11 @@ def add_preprocessing(parser: argparse.ArgumentParser) -> None:
         "how photos become squares", "As in training; a model trained here says so itself in its history.json."
     )
     group.add_argument("--resize", choices=RESIZE_POLICIES, help="default: stretch")
-    group.add_argument("--filter", choices=RESIZE_FILTERS, help="of the resize (default: bilinear)")
+    group.add_argument(
+        "--filter",
+        choices=RESIZE_FILTERS,
+        help="of the resize, which weighs all pixels of the photo (default: bilinear)",
+    )
 
 
 def source(options: argparse.Namespace) -> "Source":

@@ -77,4 +77,5 @@ def next_command(options: argparse.Namespace) -> str:
     interpreter = python.relative_to(here) if python.is_relative_to(here) else python
     model = options.out / artifacts.MODEL_KERAS
     into = ["--out", options.out, "--data", options.data] if options.data else ["--out", "artifacts/build"]
+    into += ["--skip-bad"] * options.skip_bad
     return shlex.join(map(str, [interpreter, "-m", "pipeline", "export", "--model", model, *into]))

@@ -71,6 +71,7 @@ class Verified(Entry):
     keras: Scores
     artifacts: dict[str, Measured | Unusable]
     passed: bool
+    caveats: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _check_matrices(self) -> "Verified":

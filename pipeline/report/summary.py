@@ -73,7 +73,7 @@ def _verify(facts: Facts) -> Verdict:
         return Verdict("Verify", "fail", "Fail", f"Against Keras on {verified.judged_on}:", details)
     count = len(verified.artifacts)
     text = f"{'The file answers' if count == 1 else f'All {count} files answer'} as Keras does, within the bounds of "
-    return Verdict("Verify", "pass", "Pass", f"{text}each, on {verified.judged_on}.")
+    return Verdict("Verify", "pass", "Pass", " ".join([f"{text}each, on {verified.judged_on}.", *verified.caveats]))
 
 
 def _gate(manifest: Manifest) -> Verdict:

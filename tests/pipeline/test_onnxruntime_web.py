@@ -15,14 +15,16 @@ from runtime.benchmark.photo import PARTS, write_photo
 from runtime.benchmark.workers import Worker
 
 
-def contender(folder):
-    (found,) = (one for one in desk_contenders(folder, (1, 2)) if one.backend == "onnxruntime-web" and one.threads == 1)
+def contender(folder, scratch):
+    (found,) = (
+        one for one in desk_contenders(folder, (1, 2), scratch) if one.backend == "onnxruntime-web" and one.threads == 1
+    )
     return found
 
 
 @pytest.mark.slow
 def test_it_answers_as_the_runtime_does_and_is_timed_in_the_page(reference, tmp_path):
-    one = contender(reference)
+    one = contender(reference, tmp_path)
     if one.missing:
         pytest.skip(f"{one.engine}: {one.missing}: {one.install}")
     worker = Worker(one.command)
@@ -57,7 +59,7 @@ def test_it_answers_as_the_runtime_does_and_is_timed_in_the_page(reference, tmp_
 
 def test_without_the_package_it_says_what_to_do(reference, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGECNN_DATA", str(tmp_path))
-    one = contender(reference)
+    one = contender(reference, tmp_path)
     if "package" not in one.missing:
         pytest.skip(one.missing)
     assert "onnxruntime-web" in one.missing
@@ -66,6 +68,6 @@ def test_without_the_package_it_says_what_to_do(reference, tmp_path, monkeypatch
 
 def test_without_a_browser_it_says_what_to_do(reference, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    one = contender(reference)
+    one = contender(reference, tmp_path)
     assert "installed" in one.missing
     assert "apt install chromium" in one.install

@@ -40,6 +40,13 @@ def test_page_stands_alone_and_every_text_is_escaped(folder):
     assert len(identities) == len(set(identities))
 
 
+def test_what_a_verdict_leaves_open_stands_beside_it(folder):
+    rewrite(folder / artifacts.VERIFY, caveats=["So few images say little."])
+    report(folder)
+    for name in (artifacts.REPORT_PAGE, artifacts.REPORT_TABLE):
+        assert "images. So few images say little." in (folder / name).read_text(encoding="utf-8")
+
+
 def test_two_runs_write_the_same_bytes(folder):
     report(folder)
     first = (folder / artifacts.REPORT_PAGE).read_bytes()
@@ -77,7 +84,7 @@ def test_what_cannot_be_used_is_told_from_the_rest(folder, name, command, harm):
     assert set(absent) == {name}
     said = str(absent[name])
     assert said.startswith(f"{path}: ")
-    assert said.endswith(f"; python -m pipeline {command} {folder} writes it")
+    assert said.endswith(f"; python -m pipeline {command} {folder} --data PHOTOS writes it")
     assert "\n" not in said
     assert {"missing": "not there", "truncated": "not JSON (EOF", "foreign": "has no entry ", "nan": ""}[harm] in said
 
@@ -88,7 +95,7 @@ def test_what_was_not_run_is_said_on_screen_and_on_the_page(tmp_path, capsys):
     assert main(["report", str(folder)]) == 0
     lines = capsys.readouterr().err.splitlines()
     expected = [
-        f"{folder / name}: not there; python -m pipeline {command} {folder} writes it"
+        f"{folder / name}: not there; python -m pipeline {command} {folder} --data PHOTOS writes it"
         for name, command in commands.items()
     ]
     assert lines == [f"warning: {line}" for line in expected]

@@ -282,3 +282,16 @@ def test_the_folder_works_where_it_is_copied_to(reference, photo, tmp_path):
     code = "import runtime, runtime.classifier, sys; print(runtime.__file__, 'pipeline' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(project / "runtime" / "__init__.py"), "False"]
+
+
+def test_a_python_without_pillow_is_told_from_one_with_it(reference):
+    code = (
+        "import sys; sys.modules['PIL'] = None; from runtime.cli import main; "
+        f"sys.exit(main(['classify', {str(reference / 'model_int8.onnx')!r}, 'photo.jpg']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.endswith(
+        f" for {sys.executable}: take the Python that has what edgecnn needs, or pip install numpy pillow onnxruntime\n"
+    )
