@@ -85,8 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return UNUSABLE
     except ImportError as error:
-        remedy = "take the Python that has what edgecnn needs, or pip install numpy pillow onnxruntime"
-        print(f"error: {error} for {sys.executable}: {remedy}", file=sys.stderr)
+        print(f"error: {error} for {sys.executable}: pip install numpy pillow onnxruntime", file=sys.stderr)
         return UNUSABLE
     except MemoryError:
         print("error: not enough memory: use a smaller model, smaller images or fewer --workers", file=sys.stderr)
