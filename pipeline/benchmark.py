@@ -19,8 +19,6 @@ from runtime.benchmark.contenders import contenders, find_models, thread_counts
 from runtime.benchmark.progress import telling
 
 PACKAGES = ("tensorflow", "keras", "tf2onnx")
-SECONDS = 2.0
-"""Of timed runs of each contender: 20,000 runs of a fast one, 30 of one that takes 66 ms."""
 
 
 def benchmark(

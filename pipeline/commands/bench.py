@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands import FAILED, OK, Commands, photo_options
-from runtime.commands import counts, positive
+from runtime.benchmark import options as benchmark_options
 
 
 def add(commands: Commands) -> None:
@@ -12,13 +12,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("bench", help="compare latency, memory and accuracy across backends")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on (default: CIFAR-10's test images)")
-    parser.add_argument(
-        "--threads", type=counts, metavar="N,…", help="of the engines, each number in turn (default: 1,2,… cores)"
-    )
-    parser.add_argument(
-        "--seconds", type=positive, metavar="S", default=2,
-        help="whole seconds for which each contender is timed on single images; fast ones end sooner (default: 2)",
-    )  # fmt: skip
+    benchmark_options.add(parser)
     parser.set_defaults(tensorflow_threads=1, run=run)
 
 

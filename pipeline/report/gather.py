@@ -57,10 +57,10 @@ def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
     """
     manifest = _asked(folder / artifacts.MANIFEST, partial(read, kind=Manifest), "run python -m pipeline export first")
     absent: dict[str, Absent] = {}
-    look = partial(_own, absent=absent, own_photos="" if manifest.class_names == CLASS_NAMES else " --data PHOTOS")
-    verified = look(folder / artifacts.VERIFY, partial(read, kind=Verified), "verify")
-    drifted = look(folder / artifacts.DRIFT, partial(read, kind=Drifted), "drift")
-    own = look(folder / artifacts.BENCHMARK, read_device, "bench")
+    of_folder = f"{folder}{'' if manifest.class_names == CLASS_NAMES else ' --data PHOTOS'}"
+    verified = _own(folder / artifacts.VERIFY, partial(read, kind=Verified), f"verify {of_folder}", absent)
+    drifted = _own(folder / artifacts.DRIFT, partial(read, kind=Drifted), f"drift {of_folder}", absent)
+    own = _own(folder / artifacts.BENCHMARK, read_device, f"bench {of_folder}", absent)
     devices = _named(own, {path: _asked(path, read_device, OF_DEVICE) for path in added})
     stale, warnings = _compare(folder, manifest, verified, devices)
     return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings)
@@ -74,14 +74,12 @@ def _asked(path: Path, reader: Callable[[Path], File], remedy: str) -> File:
         raise ReportError(f"{error}; {remedy}") from error
 
 
-def _own(
-    path: Path, reader: Callable[[Path], File], command: str, absent: dict[str, Absent], own_photos: str
-) -> File | None:
+def _own(path: Path, reader: Callable[[Path], File], command: str, absent: dict[str, Absent]) -> File | None:
     """What may be missing or unusable; then ``absent`` says so."""
     try:
         return reader(path)
     except ReportError as error:
-        absent[path.name] = Absent(str(error), f"python -m pipeline {command} {path.parent}{own_photos}")
+        absent[path.name] = Absent(str(error), f"python -m pipeline {command}")
         return None
 
 

@@ -4,12 +4,13 @@ import argparse
 import json
 from pathlib import Path
 
+from runtime.benchmark import options as benchmark_options
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
 from runtime.benchmark.files import write_json
 from runtime.benchmark.progress import telling
 from runtime.benchmark.run import benchmark
 from runtime.benchmark.table import format_benchmark
-from runtime.commands import FAILED, OK, UNUSABLE, add_json, counts, positive
+from runtime.commands import FAILED, OK, UNUSABLE, add_json
 
 EPILOG = """\
 Each engine on each file with 1, 2, … threads up to all cores, each in a process of its own; they take turns in shuffled
@@ -27,13 +28,7 @@ examples:
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("models", metavar="MODEL", nargs="+", help="model files, or folders of them")
-    parser.add_argument(
-        "--threads", type=counts, metavar="N,…", help="of the engines, each number in turn (default: 1,2,… cores)"
-    )
-    parser.add_argument(
-        "--seconds", type=positive, metavar="S", default=2,
-        help="whole seconds for which each contender is timed on single images; fast ones end sooner (default: 2)",
-    )  # fmt: skip
+    benchmark_options.add(parser)
     parser.add_argument(
         "--photo", type=Path, metavar="FILE", help="a photo to take to its label (default: a generated one)"
     )

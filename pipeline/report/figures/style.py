@@ -130,9 +130,9 @@ def file_style(name: str) -> dict[str, Any]:
     return {"color": FORMATS.get(name.rpartition(".")[2], GREY), "linestyle": DASHES[precision]}
 
 
-def legend_inches(entries: int, columns: int = 2) -> float:
-    """The height that a legend above the axes needs."""
-    return 0.1 + 0.19 * -(-entries // columns)
+def legend_inches(entries: int) -> float:
+    """The height that a legend of two columns above the axes needs."""
+    return 0.1 + 0.19 * -(-entries // 2)
 
 
 def placed(figure: Figure, bottom: float, height: float, **arguments: Any) -> Axes:

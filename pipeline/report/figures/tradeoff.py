@@ -63,11 +63,12 @@ def draw(device: Device) -> Figure:
     line.set_gid("front-0")
     largest = max(row.bytes or 0 for row, _, _ in found) or 1
     for number, (row, latency, accuracy) in enumerate(found):
+        marker = engine_marker(row.backend)
         mark = axes.scatter(
             latency,
             100 * accuracy,
-            s=_area(row, largest) / AREAS.get(engine_marker(row.backend), 1.0),
-            marker=engine_marker(row.backend),
+            s=_area(row, largest) / AREAS.get(marker, 1.0),
+            marker=marker,
             color=engine_colour(row.backend),
             alpha=0.75,
             edgecolor=PAPER,

@@ -1,0 +1,16 @@
+"""What the benchmarks of desk and device are asked alike."""
+
+import argparse
+
+from runtime.commands import counts, positive
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Register the options: threads and seconds."""
+    parser.add_argument(
+        "--threads", type=counts, metavar="N,…", help="of the engines, each number in turn (default: 1,2,… cores)"
+    )
+    parser.add_argument(
+        "--seconds", type=positive, metavar="S", default=2,
+        help="whole seconds for which each contender is timed on single images; fast ones end sooner (default: 2)",
+    )  # fmt: skip
