@@ -39,7 +39,8 @@ def _fold_unit(sources: dict[str, keras.layers.Layer], target: keras.layers.Laye
     kernel, bias = np.zeros(shape), np.zeros(shape[-1])
     index = 0
     while (norm := sources.get(f"{target.name}_norm{index}")) is not None:
-        gamma, beta, mean, variance = (weight.astype(np.float64) for weight in norm.get_weights())
+        weights = [weight.astype(np.float64) for weight in norm.get_weights()]
+        gamma, beta, mean, variance = weights if norm.scale else (1.0, *weights)
         scale = gamma / np.sqrt(variance + norm.epsilon)
         branch = sources.get(f"{target.name}_branch{index}")
         linear = _identity(shape[-1]) if branch is None else branch.get_weights()[0].astype(np.float64)

@@ -30,6 +30,9 @@ class Units(Protocol):
     def conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         """A convolution."""
 
+    def pooled_conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
+        """A convolution with ReLU, then max pooling by 2."""
+
     def dense(self, x: Tensor, name: str, units: int) -> Tensor:
         """A dense layer with bias, then ReLU."""
 
@@ -49,6 +52,10 @@ class Deployed:
         return layers.Conv2D(
             shape.filters, shape.kernel_size, shape.strides, padding="same", activation=activation, name=name
         )(x)
+
+    def pooled_conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
+        """See ``Units``."""
+        return _pooled(self.conv(x, name, shape), name)
 
     def dense(self, x: Tensor, name: str, units: int) -> Tensor:
         """See ``Units``."""
@@ -78,23 +85,46 @@ class Trainable:
 
     def conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         """See ``Units``."""
-        spatial = self.branches and shape.kernel_size > 1
-        outputs = []
-        for index, size in enumerate((shape.kernel_size, 1) if spatial else (shape.kernel_size,)):
-            linear = layers.Conv2D(
-                shape.filters,
-                size,
-                shape.strides,
-                padding="same",
-                use_bias=False,
-                kernel_initializer="he_normal",
-                name=f"{name}_branch{index}",
-            )
-            outputs.append(self._normalised(linear(x), name, index))
-        if spatial and shape.strides == 1 and x.shape[-1] == shape.filters:
-            outputs.append(self._normalised(x, name, len(outputs)))
-        summed = layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
+        summed = self._normalised_branches(x, name, shape)
         return layers.ReLU(name=f"{name}_relu")(summed) if shape.relu else summed
+
+    def pooled_conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
+        """See ``Units``.
+
+        The largest of four stays the largest under all that never falls, so pooling comes before ReLU and, where there
+        is one branch, before a normalisation without factor (which ReLU would pass on to the next layer anyhow). These
+        then see a quarter of the pixels; ``notes`` trains in half the time.
+        """
+        if self._branched(shape):
+            pooled = _pooled(self._normalised_branches(x, name, shape), name)
+        else:
+            pooled = _pooled(self._branch(x, name, 0, shape, shape.kernel_size), name)
+            pooled = layers.BatchNormalization(momentum=NORM_MOMENTUM, scale=False, name=f"{name}_norm0")(pooled)
+        return layers.ReLU(name=f"{name}_relu")(pooled)
+
+    def _branched(self, shape: Convolution) -> bool:
+        return self.branches and shape.kernel_size > 1
+
+    def _normalised_branches(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
+        branched = self._branched(shape)
+        outputs = []
+        for index, size in enumerate((shape.kernel_size, 1) if branched else (shape.kernel_size,)):
+            outputs.append(self._normalised(self._branch(x, name, index, shape, size), name, index))
+        if branched and shape.strides == 1 and x.shape[-1] == shape.filters:
+            outputs.append(self._normalised(x, name, len(outputs)))
+        return layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
+
+    @staticmethod
+    def _branch(x: Tensor, name: str, index: int, shape: Convolution, kernel_size: int) -> Tensor:
+        return layers.Conv2D(
+            shape.filters,
+            kernel_size,
+            shape.strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            name=f"{name}_branch{index}",
+        )(x)
 
     def dense(self, x: Tensor, name: str, units: int) -> Tensor:
         """See ``Units``."""
@@ -112,3 +142,7 @@ class Trainable:
     @staticmethod
     def _normalised(x: Tensor, name: str, index: int) -> Tensor:
         return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm{index}")(x)
+
+
+def _pooled(x: Tensor, name: str) -> Tensor:
+    return layers.MaxPooling2D(2, name=f"{name}_pool")(x)

@@ -89,8 +89,11 @@ def distribute(epoch: Epoch, strategy: tf.distribute.Strategy) -> tf.data.Datase
         local = replicas // context.num_input_pipelines
         mine = range(context.input_pipeline_id * local, (context.input_pipeline_id + 1) * local)
         batches = tf.data.Dataset.from_generator(lambda: rows_of(epoch, mine, replicas), output_signature=signature)
-        return batches.prefetch(PREFETCHED)
+        return batches.prefetch(PREFETCHED).with_options(options)
 
+    options = tf.data.Options()
+    # There is nothing to tune, and the tuner, which wakes once a minute, sometimes lets an epoch's end wait for it.
+    options.autotune.enabled = False
     return strategy.distribute_datasets_from_function(make)
 
 

@@ -17,7 +17,8 @@ from pipeline.training.settings import Settings
 
 CHUNK = 1_000
 SMALLEST_PROBABILITY = 1e-7
-AUGMENTING = ("seed", "shift", "flip", "colour", "erasing", "cutmix", "mixup")
+SHAPING = ("seed", "shift", "flip", "colour", "erasing", "cutmix", "mixup", "mixed_precision")
+"""The settings that the outputs depend on."""
 
 
 class Teacher:
@@ -31,14 +32,17 @@ class Teacher:
         from pipeline.export.load import load_model
 
         self.model: keras.Model = load_model(path)
+        if settings.mixed_precision:
+            for layer in self.model.layers[:-1]:
+                layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
         expected = ((None, images.side, images.side, 3), (None, len(images.class_names)))
         got = (self.model.input_shape, self.model.output_shape)
         if got != expected:
             raise PipelineError(f"{path} cannot teach here: it maps {got[0]} to {got[1]}, needed {expected}")
         self.images, self.settings = images, settings
         self.digest = artifacts.sha256(path.read_bytes())
-        drawn = [f"{name}={getattr(settings, name)}" for name in AUGMENTING]
-        self.key = artifacts.sha256(" ".join([self.digest, images.digest, *drawn]).encode())[:16]
+        shaping = [f"{name}={getattr(settings, name)}" for name in SHAPING]
+        self.key = artifacts.sha256(" ".join([self.digest, images.digest, *shaping]).encode())[:16]
 
     def outputs(self, number: int, *, keep: bool) -> NDArray[np.float32]:
         """Logits on the images as augmented in pass ``number``, up to a constant a row: float32 (N, C).

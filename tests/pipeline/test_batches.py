@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline.data import samples
 from pipeline.training import batches
@@ -35,6 +36,12 @@ def test_epochs_differ_in_order_and_augmentation_and_each_is_the_same_again(imag
 
 def test_an_epoch_is_whole_batches(images):
     assert len(epoch_of(images, Settings(batch_size=128), 0).order) == 3 * 128
+
+
+def test_no_tuner_holds_up_the_end_of_an_epoch(images):
+    batched = batches.distribute(epoch_of(images, Settings(batch_size=50), 0), tf.distribute.get_strategy())
+    assert batched.options().autotune.enabled is False
+    assert len(list(batched)) == 10
 
 
 def test_replicas_share_every_batch_without_overlap(images):

@@ -11,7 +11,10 @@ def shaken(model):
     random = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.set_weights([random.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+            weights = [random.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()]
+            if layer.scale:  # what a training could make of it
+                weights[0] *= random.choice([-1, 1], weights[0].shape)
+            layer.set_weights(weights)
     return model
 
 
@@ -34,7 +37,12 @@ def test_network_is_the_one_of_the_notes():
 
 @pytest.mark.parametrize(
     ("preset", "parameters", "multiply_accumulates"),
-    [("notes", 528_054, 1_762_184), ("resnet8", 77_706, 12_501_632), ("resnet20", 271_690, 40_813_184)],
+    [
+        ("notes", 528_054, 1_762_184),
+        ("resnet8", 77_706, 12_501_632),
+        ("resnet20", 271_690, 40_813_184),
+        ("vgg8", 495_370, 38_192_384),
+    ],
 )
 def test_presets_have_their_sizes(preset, parameters, multiply_accumulates):
     rows = summarize(build(preset))
@@ -66,7 +74,7 @@ def test_impossible_shapes_are_refused(options, message):
 
 
 @pytest.mark.parametrize("branches", [False, True])
-@pytest.mark.parametrize(("preset", "side"), [("notes", 32), ("resnet8", 32), ("resnet8", 12)])
+@pytest.mark.parametrize(("preset", "side"), [("notes", 32), ("resnet8", 32), ("resnet8", 12), ("vgg8", 16)])
 def test_folding_changes_nothing(preset, side, branches):
     keras.utils.set_random_seed(0)
     trained = shaken(build_trainable(preset, side=side, dropout=0.2, branches=branches))

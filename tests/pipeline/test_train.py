@@ -12,8 +12,10 @@ from pipeline.cli import parse
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import PipelineError
+from pipeline.export.deployable import softmax
 from pipeline.train import Conduct, Settings, accuracy, train
 from pipeline.training import record
+from pipeline.training.teacher import Teacher
 
 SMALL = {"epochs": 2, "batch_size": 50, "warmup_epochs": 1}
 
@@ -135,6 +137,18 @@ def test_teacher_is_asked_once_a_pass_and_its_pupil_takes_after_it(sets, tmp_pat
     assert [path.stat().st_mtime_ns for path in kept] == times
     assert taught["epochs"][0]["loss"] == pytest.approx(again["epochs"][0]["loss"], abs=1e-6)
     assert taught["epochs"][-1]["loss"] < taught["epochs"][0]["loss"]
+
+
+@pytest.mark.slow
+def test_teacher_in_mixed_precision_says_nearly_the_same_and_is_kept_apart(sets, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGECNN_DATA", str(tmp_path))
+    teacher = artifacts.REFERENCE_DIR / artifacts.MODEL_KERAS
+    exact, mixed = (
+        softmax(Teacher(teacher, sets[0], Settings(mixed_precision=mixed)).outputs(0, keep=True))
+        for mixed in (False, True)
+    )
+    assert len(list((tmp_path / "teacher").iterdir())) == 2
+    assert 0 < np.abs(exact - mixed).mean() < 0.005
 
 
 @pytest.mark.slow
