@@ -224,7 +224,7 @@ class Classifier:
 
 def _choice(model_path: str | os.PathLike[str]) -> Choice:
     path = Path(model_path)
-    return choose(path) if os.path.isdir(path) else Choice(path)  # noqa: PTH112 - pathlib raises on odd names
+    return choose(path) if os.path.isdir(path) else Choice(path)
 
 
 def processors() -> int:

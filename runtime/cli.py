@@ -29,7 +29,7 @@ _FORMATTER = partial(argparse.RawDescriptionHelpFormatter, width=100)
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line; only the module of the command that was asked for is imported."""
-    program = "edgecnn" if os.path.basename(sys.argv[0]) == "edgecnn" else "python -m runtime"  # noqa: PTH119 - cheap
+    program = "edgecnn" if os.path.basename(sys.argv[0]) == "edgecnn" else "python -m runtime"
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         return _parse_top(program, arguments)

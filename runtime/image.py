@@ -1,5 +1,6 @@
 """The one preprocessing: an image in any form becomes square pixels as the spec says."""
 
+import math
 import os
 from typing import BinaryIO, NamedTuple
 
@@ -11,7 +12,7 @@ from runtime.colour import resizable, to_rgb
 from runtime.decode import MAX_DECODED_PIXELS, MAX_PIXELS, decode, exif_orientation, open_image, open_regular
 from runtime.errors import ImageDecodeError, ImageError, ImageFileNotFoundError
 from runtime.quiet import warnings_hidden
-from runtime.spec import ModelSpec
+from runtime.spec import NO_ANTIALIAS, ModelSpec
 
 __all__ = ["MAX_DECODED_PIXELS", "MAX_PIXELS", "ImageSource", "Pixels", "load_square"]
 
@@ -21,8 +22,8 @@ ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels
 # How many times larger than its target a picture is left by the cheap reductions (a JPEG decoder's, then whole blocks
 # of pixels) before the exact filter: what keeps the result within half a grey level of doing without them.
 # The box filter takes or leaves whole pixels at its edges, so its pixels must be fine.
-_DRAFT_GAP = {"box": 24.0, "bilinear": 3.0, "bicubic": 3.0, "lanczos": 3.0}
-_REDUCING_GAP = {"box": 24.0, "bilinear": 4.0, "bicubic": 4.0, "lanczos": 4.0}
+_DRAFT_GAP = {"box": 24.0, NO_ANTIALIAS: math.inf}
+_REDUCING_GAP = {"box": 24.0}
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -123,7 +124,7 @@ def decoded(source: bytes | BinaryIO, spec: ModelSpec) -> tuple[Image.Image, _Pl
     """The first half of ``load_square`` for encoded images, which benchmarks time by itself."""
     image = open_image(source)
     plan = _Plan.of(image, spec)
-    scale = plan.scale(_DRAFT_GAP[spec.resize_filter]) if image.format == "JPEG" else 1
+    scale = plan.scale(_DRAFT_GAP.get(spec.resize_filter, 3.0)) if image.format == "JPEG" else 1
     decode(image, scale)
     return image, plan.reduced(scale) if scale > 1 else plan
 
@@ -134,9 +135,11 @@ def to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
     info = image.info
     picture = resizable(image)
     size = (plan.width, plan.height)
-    if picture.size != size or plan.box != (0, 0, *size):
+    if spec.resize_filter == NO_ANTIALIAS:
+        picture = picture.transform(size, Image.Transform.EXTENT, plan.box, Image.Resampling.BILINEAR)
+    elif picture.size != size or plan.box != (0, 0, *size):
         resample = Image.Resampling[spec.resize_filter.upper()]
-        picture = picture.resize(size, resample, plan.box, _REDUCING_GAP[spec.resize_filter])
+        picture = picture.resize(size, resample, plan.box, _REDUCING_GAP.get(spec.resize_filter, 4.0))
     picture = to_rgb(picture, info.get("icc_profile"), spec.fill)
     # A small picture turns as well as a large one, and a thousand times cheaper.
     orientation = exif_orientation(info.get("exif"))

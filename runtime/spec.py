@@ -17,7 +17,8 @@ GOLDEN_KEY = "edgecnn_golden"
 GOLDEN_FILE = "edgecnn_golden.json"
 VERSION = 2
 RESIZE_POLICIES = ("stretch", "crop", "pad")
-RESIZE_FILTERS = ("box", "bilinear", "bicubic", "lanczos")
+NO_ANTIALIAS = "bilinear-no-antialias"
+RESIZE_FILTERS = ("box", "bilinear", "bicubic", "lanczos", NO_ANTIALIAS)
 MAX_SIDE = 4096
 PRECISIONS = ("fp32", "fp16", "int8", "dynamic")
 
@@ -32,7 +33,8 @@ class ModelSpec:
         precision: ``fp32``, ``fp16`` (weights), ``int8``, or ``dynamic`` (int8 weights, float activations).
         resize: how a photo becomes a square: ``stretch`` ignores the aspect ratio, ``crop`` cuts the largest centred
             square, ``pad`` letterboxes on ``fill``.
-        resize_filter: Pillow's name of the filter.
+        resize_filter: Pillow's name of the filter, which weighs all pixels; or ``bilinear-no-antialias``, which looks
+            at four a new pixel, as TensorFlow's and Keras's resizing does by default.
         fill: RGB 0-255 of the letterbox and of what lies behind transparency.
         scale, offset: one of each a channel; the graph itself computes ``pixel * scale + offset`` before its first
             layer, the caller always gives plain 0-255 pixels.

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.commands import OK, Commands, photo_options
+from pipeline.commands import OK, Commands, photo_options, source_options
 
 
 def add(commands: Commands) -> None:
@@ -13,7 +13,8 @@ def add(commands: Commands) -> None:
         help="tell which classes a model confuses and what its probabilities are worth",
         description="Judge a trained model on test images; the temperature is fitted on validation images.",
     )
-    parser.add_argument("model", type=Path, help="a .keras file with its history.json beside it")
+    parser.add_argument("model", type=Path, help="a .keras or .h5 file")
+    source_options.add(parser)
     photo_options.add_data(parser, "the photos it was trained on (default: CIFAR-10)")
     parser.add_argument(
         "--on", choices=("test", "validation"), default="test", help="images to judge on; validation while choosing"
@@ -26,17 +27,15 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline import artifacts
     from pipeline.data import samples
-    from pipeline.data.folder import settings_for
     from pipeline.errors import DataError
     from pipeline.evaluate import evaluate, format_evaluation
-    from pipeline.export.load import Source, load
+    from pipeline.export.load import load
     from pipeline.verify import test_images
 
-    deployable = load(Source(options.model))
+    source = source_options.source(options)
+    deployable = load(source)
     if options.data:
-        photos = photo_options.of_model(
-            options, deployable, settings_for(options.model, deployable.side, skip_bad=options.skip_bad)
-        )
+        photos = photo_options.of_source(options, deployable, source)
         validation, test = photos.validation, photos.test
     else:
         validation = samples.validation_images()

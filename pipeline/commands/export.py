@@ -10,8 +10,8 @@ from pipeline.commands import FAILED, OK, Commands, photo_options, source_option
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser("export", help="write the ONNX and TFLite files of a model and verify them")
+    parser.add_argument("--model", type=Path, required=True, help="a .keras or .h5 file")
     source_options.add(parser)
-    source_options.add_preprocessing(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     photo_options.add_data(
         parser, "photos of the model's classes: calibrate, choose and verify on them (default: CIFAR-10)"
@@ -28,7 +28,6 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.data import samples
-    from pipeline.data.folder import settings_for
     from pipeline.export import Settings, export
     from pipeline.export.decisions import LEGEND, format_decisions
     from pipeline.export.load import load
@@ -40,15 +39,7 @@ def run(options: argparse.Namespace) -> int:
     calibration = validation = test = None
     part = "test"
     if options.data:
-        deployable = load(source)
-        settings_of_photos = settings_for(
-            source.path,
-            deployable.side,
-            skip_bad=options.skip_bad,
-            resize=source.resize,
-            resize_filter=source.resize_filter,
-        )
-        photos = photo_options.of_model(options, deployable, settings_of_photos)
+        photos = photo_options.of_source(options, load(source), source)
         calibration, validation = samples.draw_calibration(photos.training), photos.validation
         test, part = photo_options.judged(photos, options.data)
     manifest = export(source, options.out, calibration, validation, settings)

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import artifacts
-from pipeline.data.folder import Photos, Settings, format_left_out, load, settings_for
-from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES
+from pipeline.data.folder import Photos, Settings, format_left_out, load, settings_for, was_recorded
+from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset
     from pipeline.export.deployable import Deployable
+    from pipeline.export.load import Source
+
+FILTER_HELP = f"of the resize; all but {NO_ANTIALIAS} weigh every pixel of the photo (default: bilinear)"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--filter",
         choices=RESIZE_FILTERS,
         default=default.resize_filter,
-        help="of the resize, which weighs all pixels of the photo (default: bilinear)",
+        help=FILTER_HELP,
     )
     group.add_argument(
         "--validation-share", type=float, default=default.validation_share, metavar="X",
@@ -89,6 +92,25 @@ def of_model(options: argparse.Namespace, deployable: "Deployable", photo_settin
         photos.test.in_order_of(names) if photos.test else None,
         photos.left_out,
     )
+
+
+def of_source(options: argparse.Namespace, deployable: "Deployable", source: "Source") -> Photos:
+    """The photos of ``--data`` for a model file; where nothing but the caller says how they were read, with a doubt."""
+    from pipeline.export.antialiasing import doubt
+
+    way = settings_for(
+        source.path,
+        deployable.side,
+        skip_bad=options.skip_bad,
+        resize=source.resize,
+        resize_filter=source.resize_filter,
+    )
+    photos = of_model(options, deployable, way)
+    if not was_recorded(source.path):
+        warning = doubt(deployable, options.data, way.spec(deployable.class_names))
+        if warning:
+            print(warning, file=sys.stderr)
+    return photos
 
 
 def of_export(options: argparse.Namespace, folder: Path) -> Photos | None:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.commands.photo_options import FILTER_HELP
 from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES
 
 if TYPE_CHECKING:
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Register them."""
-    parser.add_argument("--model", type=Path, required=True, help="a .keras or .h5 file")
+    """Register how pixels are scaled, and how photos become squares, for a model that does not say so itself."""
     group = parser.add_argument_group(
         "what the model expects",
         "Of pixels 0 to 255 it gets ((pixel * scale + offset) - mean) / std; one number for all channels, or three. "
@@ -25,10 +25,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--offset", type=float, nargs="+", metavar="X", help="default: 0")
     group.add_argument("--mean", type=float, nargs="+", metavar="X", help="default: 0")
     group.add_argument("--std", type=float, nargs="+", metavar="X", help="default: 1")
-
-
-def add_preprocessing(parser: argparse.ArgumentParser) -> None:
-    """Register how the model's photos became squares."""
     group = parser.add_argument_group(
         "how photos become squares", "As in training; a model trained here says so itself in its history.json."
     )
@@ -36,12 +32,12 @@ def add_preprocessing(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--filter",
         choices=RESIZE_FILTERS,
-        help="of the resize, which weighs all pixels of the photo (default: bilinear)",
+        help=f"{FILTER_HELP}; that one is what keras.utils.image_dataset_from_directory and tf.image.resize use",
     )
 
 
 def source(options: argparse.Namespace) -> "Source":
-    """What the options say.
+    """What the options, and ``--model`` or its like, say.
 
     Raises:
         ExportError: an unreadable list of classes, or numbers that make no scaling.
@@ -52,5 +48,4 @@ def source(options: argparse.Namespace) -> "Source":
     names = read_class_list(options.classes) if options.classes else None
     given = {name: tuple(values) for name in ("scale", "offset", "mean", "std") if (values := getattr(options, name))}
     scaling = PixelScaling.of(**given) if given else None
-    resize, resize_filter = getattr(options, "resize", None), getattr(options, "filter", None)
-    return Source(options.model, names, scaling, resize=resize, resize_filter=resize_filter)
+    return Source(options.model, names, scaling, resize=options.resize, resize_filter=options.filter)

@@ -129,6 +129,12 @@ def class_weights(labels: NDArray[np.integer], class_count: int) -> dict[int, fl
     return {label: len(labels) / (class_count * int(count)) for label, count in enumerate(counts) if count}
 
 
+def was_recorded(model_path: Path) -> bool:
+    """Whether training left beside a model how its photos were read."""
+    path = model_path.parent / artifacts.HISTORY
+    return path.is_file() and "photos" in artifacts.read_json(path)
+
+
 def recorded(model_path: Path) -> Settings:
     """The settings that training left in the ``history.json`` beside a model, so that a folder is divided the same way.
 
@@ -162,7 +168,7 @@ def settings_for(
         DataError: the history says how photos were read, but the caller says otherwise, or it cannot be understood.
     """
     path = model_path.parent / artifacts.HISTORY
-    if not path.is_file() or "photos" not in artifacts.read_json(path):
+    if not was_recorded(model_path):
         usual = Settings(side=side, any_side=True, skip_bad=skip_bad)
         return replace(usual, resize=resize or usual.resize, resize_filter=resize_filter or usual.resize_filter)
     own = recorded(model_path)

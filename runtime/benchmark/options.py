@@ -2,7 +2,7 @@
 
 import argparse
 
-from runtime.commands import counts, positive
+from runtime.commands import positive
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -14,3 +14,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=positive, metavar="S", default=2,
         help="whole seconds for which each contender is timed on single images; fast ones end sooner (default: 2)",
     )  # fmt: skip
+
+
+def counts(text: str) -> list[int]:
+    """An argument of several numbers of 1 or more, separated by commas."""
+    return [positive(part) for part in text.split(",")]

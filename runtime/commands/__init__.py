@@ -12,11 +12,6 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def counts(text: str) -> list[int]:
-    """Several of them, separated by commas."""
-    return [positive(part) for part in text.split(",")]
-
-
 def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     """The argument that most commands begin with, and the engine's threads."""
     parser.add_argument(

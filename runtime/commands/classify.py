@@ -60,10 +60,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _expand(name: str) -> list[str]:
     """The files that an argument names; one that names none stays, so that its line can say so."""
-    if os.path.isdir(name):  # noqa: PTH112 - pathlib raises on names that are too long
+    if os.path.isdir(name):
         return sorted(str(file) for file in Path(name).rglob("*") if file.suffix.lower() in SUFFIXES) or [name]
-    if glob.has_magic(name) and not os.path.exists(name):  # noqa: PTH110 - as above
-        return sorted(file for file in glob.iglob(name, recursive=True) if not Path(file).is_dir()) or [name]  # noqa: PTH207 - absolute patterns too
+    if glob.has_magic(name) and not os.path.exists(name):
+        return sorted(file for file in glob.iglob(name, recursive=True) if not Path(file).is_dir()) or [name]
     return [name]
 
 
@@ -72,7 +72,7 @@ def _source(file: str) -> str | bytes:
 
 
 def _reason(file: str, error: ImageError) -> str:
-    if isinstance(error, ImageFileNotFoundError) and os.path.isdir(file):  # noqa: PTH112 - as above
+    if isinstance(error, ImageFileNotFoundError) and os.path.isdir(file):
         return "no image files in this folder"
     return str(error).removeprefix(f"{file}: ")
 

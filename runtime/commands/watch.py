@@ -132,7 +132,7 @@ def images(folder: Path) -> Iterator[tuple[str, Stamp]]:
     """The image files that are in the folder now."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in SUFFIXES:  # noqa: PTH122 - of thousands a second
+            if not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in SUFFIXES:
                 stamp = _stamp(entry)
                 if stamp:
                     yield entry.name, stamp

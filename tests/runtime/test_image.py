@@ -20,6 +20,7 @@ from runtime import ImageDecodeError, ImageError, ImageFileNotFoundError, ModelS
 from runtime.decode import _webp_size
 from runtime.image import load_square
 from runtime.quiet import warnings_hidden
+from runtime.spec import NO_ANTIALIAS
 
 FILL = (255, 0, 255)
 FILTERS = ("box", "bilinear", "bicubic", "lanczos")
@@ -123,6 +124,26 @@ def test_reductions_stay_within_half_a_grey_level(encoding, size, policy):
         for filter_name in FILTERS:
             spec = ModelSpec(side, ("a", "b"), resize=policy, resize_filter=filter_name, fill=FILL)
             assert distance(load_square(content, spec), full_decode(content, spec)) <= 0.5, (filter_name, side)
+
+
+@pytest.mark.parametrize(("low", "high", "axis"), [(0, 481, 0), (79.5, 560.5, 1)])
+def test_without_antialiasing_a_pixel_is_made_of_those_about_its_centre(low, high, axis):
+    """Of a picture that is a slope along one axis, so that the value says where it was looked at."""
+    slope = np.arange(640) / 640 * 255
+    pixels = np.repeat(np.broadcast_to(np.rint(slope), (481, 640)).astype(np.uint8)[..., None], 3, axis=2)
+    pixels = pixels if axis else np.ascontiguousarray(pixels.transpose(1, 0, 2))[:481]
+    centres = low + (np.arange(32) + 0.5) * (high - low) / 32
+    square = load_square(pixels, ModelSpec(32, ("a", "b"), resize="crop", resize_filter=NO_ANTIALIAS))
+    seen = square[:, 16, 0] if axis == 0 else square[16, :, 0]
+    assert np.abs(seen - (centres - 0.5) / 640 * 255).max() < 1.5
+
+
+def test_without_antialiasing_a_jpeg_is_decoded_whole_and_stripes_stay():
+    stripes = np.zeros((320, 320, 3), np.uint8)
+    stripes[:, 4::10] = stripes[:, 5::10] = 255  # where the centres of 32 new pixels lie
+    content = encoded(Image.fromarray(stripes), "JPEG", quality=95, subsampling="4:4:4")
+    assert load_square(content, ModelSpec(32, ("a", "b"))).mean() < 60
+    assert load_square(content, ModelSpec(32, ("a", "b"), resize_filter=NO_ANTIALIAS)).mean() > 240
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -82,10 +82,12 @@ function pass(input, output, axis, lines, inStep, inLine, outStep, outLine) {
  *   count)` gives premultiplied RGBA.
  * @param {number[]} box left, top, right and bottom of the part, in pixels, perhaps halves of them.
  * @param {number} width, height of the result.
- * @param {string} filter box, bilinear, bicubic or lanczos.
+ * @param {string} filter a key of FILTERS, or bilinear-no-antialias.
  * @returns {Uint8ClampedArray} premultiplied RGBA, height x width x 4.
  */
-export function resample(source, [left, top, right, bottom], width, height, filter) {
+export function resample(source, box, width, height, filter) {
+  if (filter === "bilinear-no-antialias") return sample(source, box, width, height);
+  const [left, top, right, bottom] = box;
   const across = left !== 0 || right !== source.width || width !== source.width;
   const down = top !== 0 || bottom !== source.height || height !== source.height;
   const columns = across && contributions(source.width, left, right, width, filter);
@@ -109,3 +111,34 @@ export function resample(source, [left, top, right, bottom], width, height, filt
   pass(narrow, result, shifted, width, line, CHANNELS, line, CHANNELS);
   return result;
 }
+
+/** The same from the four pixels about each new one's centre alone; as in Pillow's Geometry.c, fractions are cut off. */
+function sample(source, [left, top, right, bottom], width, height) {
+  const columns = neighbours(source.width, left, right, width);
+  const rows = neighbours(source.height, top, bottom, height);
+  const result = new Uint8ClampedArray(width * height * CHANNELS);
+  let to = 0;
+  for (const row of rows) {
+    const above = source.rows(row.before, 1);
+    const below = source.rows(row.after, 1);
+    for (const column of columns) {
+      for (let channel = 0; channel < CHANNELS; channel++, to++) {
+        const across = (line) => mix(line[column.before * CHANNELS + channel], line[column.after * CHANNELS + channel], column.share);
+        result[to] = Math.trunc(mix(across(above), across(below), row.share));
+      }
+    }
+  }
+  return result;
+}
+
+/** The two input positions about the centre of each output position of one axis, and how near the second one is. */
+function neighbours(size, low, high, target) {
+  const inside = (position) => Math.min(Math.max(position, 0), size - 1);
+  return Array.from({ length: target }, (_, position) => {
+    const at = low + ((high - low) / target) * (position + 0.5) - 0.5;
+    const before = Math.floor(at);
+    return { before: inside(before), after: inside(before + 1), share: at - before };
+  });
+}
+
+const mix = (a, b, share) => a * (1 - share) + b * share;
