@@ -20,7 +20,8 @@ $(READY): .ci/constraints.txt pyproject.toml
 	@echo "Setting up .venv (TensorFlow is large: two to four minutes the first time)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --no-deps --require-hashes --requirement .ci/constraints.txt
-	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . # or warns of all editables
+	@echo "The environment is ready"
 	@touch $@
 
 export: $(READY) ## export the trained reference to ONNX, TFLite and NCNN, verify, print the table

@@ -69,6 +69,9 @@ def format_evaluation(report: dict[str, Any]) -> str:
         lines.append(f"  {true} taken for {taken_for}: {count} ({share:.1%})")
     tempered = report["calibration"]
     before, after = tempered["before"], tempered["after"]
+    if tempered["temperature"] == 1:
+        judged = f"calibration error {before['expected_error']:.2%}, log-likelihood loss {before['nll']:.4f}"
+        return "\n".join([*lines, "", f"{judged}; no temperature: too few validation images, or errors, to fit one"])
     lines += [
         "",
         f"{'calibration':<22}{'as trained':>12}{'tempered':>12}",

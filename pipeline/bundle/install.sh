@@ -178,7 +178,11 @@ install_bundle() {
     switch
     clean
   fi
-  printf 'Try: %s\n' "$prefix/current/bin/edgecnn classify $prefix/current/models/${models%% *} photo.jpg"
+  case " $models " in
+  *" model_int8.onnx "*) model=model_int8.onnx ;;
+  *) model=${models%% *} ;;
+  esac
+  printf 'Try: %s\n' "$prefix/current/bin/edgecnn classify $prefix/current/models/$model photo.jpg"
 }
 
 roll_back() {
@@ -186,7 +190,7 @@ roll_back() {
   before=$(cat "$prefix/current/before" 2>/dev/null || true)
   new=$prefix/versions/$before
   if [ -z "$before" ] || [ ! -d "$new" ]; then
-    fail "$prefix keeps no version before the current one"
+    fail "$prefix keeps no version before the current one; to go forward, run the newer bundle's install.sh"
   fi
   python=$new/bin/python
   check_models

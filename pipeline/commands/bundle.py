@@ -27,7 +27,10 @@ def add(commands: Commands) -> None:
         help="the board's Python: 3.11 in Raspberry Pi OS Bookworm (default), 3.13 in Trixie",
     )  # fmt: skip
     parser.add_argument(
-        "--machine", default="aarch64", choices=("aarch64", "x86_64"), help="its processor (default: aarch64)"
+        "--machine",
+        default="aarch64",
+        choices=("aarch64", "x86_64"),
+        help="its processor (default: aarch64); for 32-bit systems onnxruntime has no wheels",
     )
     parser.add_argument(
         "--engines", nargs="+", default=[], choices=("litert", "openvino", "ncnn"), metavar="NAME",

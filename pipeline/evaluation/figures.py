@@ -46,8 +46,8 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], class_names: tuple[
     accuracies = shares.diagonal()
     bars.barh(np.arange(count), 100 * accuracies, color=BLUE, height=0.7)
     for row, accuracy in enumerate(accuracies if count <= MAX_WRITTEN else ()):
-        colour = "white" if accuracy > 0.3 else INK
-        bars.text(3, row, f"{100 * accuracy:.1f}", va="center", color=colour, fontsize=11)
+        start, colour = (3.0, "white") if accuracy > 0.3 else (100 * accuracy + 3, INK)
+        bars.text(start, row, f"{100 * accuracy:.1f}", va="center", color=colour, fontsize=11)
     overall = float(np.trace(confusion) / confusion.sum())
     bars.axvline(100 * overall, color=RED, linewidth=1.2)
     bars.set_title(f"Accuracy, % (all: {100 * overall:.1f})", loc="left")
@@ -58,11 +58,13 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], class_names: tuple[
 
 
 def draw_reliability(path: Path, before: Reliability, after: Reliability, temperature: float) -> None:
-    """Accuracy against confidence, as trained and tempered; below, how many predictions are that sure."""
-    figure = Figure(figsize=(11, 6.4), layout="constrained")
-    panels = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(4, 1))
-    titles = ("As trained", f"Tempered, T = {temperature:.3f}")
-    for column, (judged, title) in enumerate(zip((before, after), titles, strict=True)):
+    """Accuracy against confidence, as trained and, if it is, tempered; below, how many predictions are that sure."""
+    drawn = {"As trained": before}
+    if temperature != 1:
+        drawn[f"Tempered, T = {temperature:.3f}"] = after
+    figure = Figure(figsize=(5.5 * len(drawn), 6.4), layout="constrained")
+    panels = figure.subplots(2, len(drawn), sharex=True, sharey="row", height_ratios=(4, 1), squeeze=False)
+    for column, (title, judged) in enumerate(drawn.items()):
         _draw_panel(panels[:, column], judged, f"{title}: calibration error {100 * judged.expected_error:.2f} %")
     panels[0, 0].set_ylabel("accuracy")
     panels[1, 0].set_ylabel("share of\nimages")

@@ -112,6 +112,18 @@ def test_report_adds_up(trained, tmp_path, reference):
             assert min(figure.size) > 600
 
 
+def test_without_a_temperature_nothing_is_shown_twice(trained, tmp_path, reference):
+    folder, validation = trained
+    deployable = load(Source(folder / artifacts.MODEL_KERAS))
+    text = format_evaluation(
+        evaluate(deployable, validation.take(np.arange(50)), samples.read_test(reference), tmp_path)
+    )
+    assert "no temperature: too few validation images" in text
+    assert "tempered" not in text
+    with Image.open(tmp_path / artifacts.CALIBRATION_FIGURE) as figure:
+        assert figure.width < figure.height
+
+
 def test_images_of_other_classes_are_refused(trained, tmp_path):
     folder, validation = trained
     other = Dataset(validation.pixels, validation.labels, tuple("abcdefghij"))
