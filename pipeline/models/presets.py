@@ -21,25 +21,21 @@ def notes(units: Units, image: Tensor, class_count: int) -> Tensor:
     return units.classify(x, "classes", class_count)
 
 
-def resnet(units: Units, image: Tensor, class_count: int, *, width: int, blocks: int) -> Tensor:
-    """Three stacks of residual blocks of ``width``, 2x and 4x channels (He et al., 2016, section 4.2).
+def resnet8(units: Units, image: Tensor, class_count: int) -> Tensor:
+    """The image classification model of MLPerf Tiny (Banbury et al., 2021): three residual blocks (He et al., 2016).
 
-    Each block is two 3x3 convolutions. A stack halves the image with the stride of its first block, except the
-    first stack; a 1x1 convolution fits the shortcut there. One block a stack and width 16 is the image
-    classification model of MLPerf Tiny (Banbury et al., 2021).
+    Each block is two 3x3 convolutions. From the second on it halves the image with a stride and doubles the channels;
+    a 1x1 convolution fits the shortcut.
     """
-    x = units.conv(image, "stem", Convolution(width, 3))
-    for stack in range(3):
-        filters = width << stack
-        for block in range(blocks):
-            name = f"stack{stack + 1}_block{block + 1}"
-            strides = 2 if stack and not block else 1
-            y = units.conv(x, f"{name}_conv1", Convolution(filters, 3, strides))
-            y = units.conv(y, f"{name}_conv2", Convolution(filters, 3, relu=False))
-            shortcut = x
-            if strides > 1:
-                shortcut = units.conv(x, f"{name}_shortcut", Convolution(filters, 1, strides, relu=False))
-            x = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([shortcut, y]))
+    x = units.conv(image, "stem", Convolution(16, 3))
+    for stack, filters in enumerate((16, 32, 64), start=1):
+        name, strides = f"stack{stack}", 1 if stack == 1 else 2
+        y = units.conv(x, f"{name}_conv1", Convolution(filters, 3, strides))
+        y = units.conv(y, f"{name}_conv2", Convolution(filters, 3, relu=False))
+        shortcut = x
+        if strides > 1:
+            shortcut = units.conv(x, f"{name}_shortcut", Convolution(filters, 1, strides, relu=False))
+        x = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([shortcut, y]))
     x = units.dropout(layers.GlobalAveragePooling2D(name="pool")(x))
     return units.classify(x, "classes", class_count)
 
@@ -76,10 +72,9 @@ class Preset:
 
 PRESETS = {
     "notes": Preset(notes, 8, "the network of the course notes"),
-    "resnet8": Preset(partial(resnet, width=16, blocks=1), 4, "MLPerf Tiny image classification"),
-    "resnet20": Preset(
-        partial(resnet, width=16, blocks=3), 4, "three blocks a stack where resnet8 has one, to aim at 91 %"
-    ),
+    "resnet8": Preset(resnet8, 4, "MLPerf Tiny image classification"),
     "vgg8": Preset(partial(vgg, widths=(32, 128, 128)), 8, "wide and shallow, to pass 91 %"),
-    "teacher": Preset(partial(resnet, width=32, blocks=2), 4, "teaches the others; too large for small boards"),
+    "teacher": Preset(
+        partial(vgg, widths=(64, 256, 256)), 8, "twice as wide; teaches the others, too large for small boards"
+    ),
 }

@@ -129,7 +129,14 @@ def _reliability(verified: Verified) -> Section:
     }
     if not found:
         return Section("reliability", "Reliability", missing=[Absent("No file gave probabilities that are numbers")])
-    errors = [(name, percent(calibration.expected_error)) for name, calibration in found.items()]
+    errors = Table(
+        ("file", "calibration error"),
+        [(name, percent(calibration.expected_error)) for name, calibration in found.items()],
+    )
+    lead = "Whether a probability of 0.9 means nine in ten. Calibration error: the mean distance from that."
+    if max(max(calibration.counts) for calibration in found.values()) < FEWEST:
+        lead += f" No bin holds {FEWEST} answers, too few for a diagram and for believing much of it."
+        return Section("reliability", "Reliability", lead, tables=[errors, _bins(found)], tables_open=True)
     first = next(iter(found))
     chart = Chart(
         "reliability",
@@ -137,9 +144,7 @@ def _reliability(verified: Verified) -> Section:
         picture("reliability", "reliability diagram", reliability.draw, found),
         f"Dotted: as it should be. Bins of fewer than {FEWEST} answers are in the table. Below: how sure {first} is.",
     )
-    lead = "Whether a probability of 0.9 means nine in ten. Calibration error: the mean distance from that."
-    beside = [Table(("file", "calibration error"), errors)]
-    return Section("reliability", "Reliability", lead, [chart], beside, [_bins(found)])
+    return Section("reliability", "Reliability", lead, [chart], [errors], [_bins(found)])
 
 
 def _bins(found: dict[str, Calibration]) -> Table:
@@ -178,7 +183,11 @@ def _flips(drifted: Drifted) -> Section:
             galleries.append(
                 Gallery(title + (f", the {len(cards)} of which Keras was surest" if count > len(cards) else ""), cards)
             )
-    lead = f"Validation images of {drifted.images:,} whose class is another in a file than in Keras, with both answers."
+    lead = (
+        f"Validation images of {drifted.images:,} whose class is another in a file than in Keras, with both answers."
+        if any(row.flips for row in drifted.artifacts.values())
+        else f"On {drifted.images:,} validation images every file names the same class as Keras."
+    )
     header = ("file", "flipped images", "share")
     return Section("flips", "Flipped images", lead, tables=[Table(header, rows)], galleries=galleries)
 

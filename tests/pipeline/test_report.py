@@ -47,6 +47,22 @@ def test_what_a_verdict_leaves_open_stands_beside_it(folder):
         assert "images. So few images say little." in (folder / name).read_text(encoding="utf-8")
 
 
+def test_a_diagram_of_too_few_answers_and_a_gallery_of_none_say_so(folder):
+    verified, drifted = (artifacts.read_json(folder / name) for name in (artifacts.VERIFY, artifacts.DRIFT))
+    for scores in (verified["keras"], *verified["artifacts"].values()):
+        if "calibration" in scores:
+            scores["calibration"]["counts"] = [min(count, 1) for count in scores["calibration"]["counts"]]
+    for row in drifted["artifacts"].values():
+        row["flips"] = []
+    rewrite(folder / artifacts.VERIFY, **verified)
+    rewrite(folder / artifacts.DRIFT, **drifted)
+    report(folder)
+    text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
+    assert "too few for a diagram" in text
+    assert 'id="chart-reliability"' not in text
+    assert "every file names the same class as Keras" in text
+
+
 def test_two_runs_write_the_same_bytes(folder):
     report(folder)
     first = (folder / artifacts.REPORT_PAGE).read_bytes()

@@ -37,7 +37,7 @@ def test_a_network_without_a_try_claims_no_accuracy(reference):
     table = tries.networks_table([{**tries.row_of(reference, "shipped"), "validation_accuracy": 0.5}])
     lines = {line.split("`")[1]: line for line in table.splitlines() if "`" in line}
     assert "| 50.00% |" in lines["notes"]
-    assert "| none |" in lines["resnet20"]
+    assert "| none |" in lines["vgg8"]
 
 
 def test_folder_without_history_is_refused(tmp_path):
