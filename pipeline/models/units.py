@@ -93,7 +93,7 @@ class Trainable:
 
         The largest of four stays the largest under all that never falls, so pooling comes before ReLU and, where there
         is one branch, before a normalisation without factor (which ReLU would pass on to the next layer anyhow). These
-        then see a quarter of the pixels; ``notes`` trains in half the time.
+        then see a quarter of the pixels.
         """
         if self._branched(shape):
             pooled = _pooled(self._normalised_branches(x, name, shape), name)
