@@ -4,6 +4,7 @@ A model that sees other squares than in training loses accuracy, and no comparis
 it. So a model from elsewhere is asked about some photos in both ways.
 """
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from runtime.image import Pixels, load_square
 from runtime.spec import NO_ANTIALIAS, ModelSpec
 
 ASKED = 200
-"""Photos that are looked at twice."""
+"""The most photos that are looked at twice."""
 SIGNIFICANCE = 0.01
 OTHER = {"bilinear": NO_ANTIALIAS, NO_ANTIALIAS: "bilinear"}
 
@@ -37,7 +38,7 @@ def doubt(deployable: Deployable, folder: Path, spec: ModelSpec) -> str | None:
         return None
     other = OTHER[spec.resize_filter]
     files = [file for file in scan(folder).files if file.class_name in deployable.class_names]
-    files = files[:: max(len(files) // ASKED, 1)]
+    files = files[:: math.ceil(len(files) / ASKED) or 1]
     both = _read(folder, files, (spec, replace(spec, resize_filter=other)))
     seen = [(file, squares) for file, squares in zip(files, both, strict=True) if squares is not None]
     if not seen:
