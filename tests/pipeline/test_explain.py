@@ -1,17 +1,16 @@
-from argparse import Namespace
-
 import keras
 import numpy as np
 import pytest
 from keras import layers
 from PIL import Image
 
-from pipeline.commands import explain as explain_command
-from pipeline.errors import ExplainError, ExportError
+from pipeline.cli import main
+from pipeline.errors import ExplainError
 from pipeline.explain import explain
 from pipeline.explain.stages import stages
 from pipeline.export.deployable import Deployable
 from pipeline.models import build
+from runtime.spec import NO_ANTIALIAS
 
 TEN = tuple("abcdefghij")
 
@@ -87,12 +86,12 @@ def test_a_model_from_elsewhere_is_explained_with_a_list_of_classes(notes, pixel
     model, photo, out = tmp_path / "mine.keras", tmp_path / "photo.png", tmp_path / "out.png"
     notes.model.save(model)
     Image.fromarray(pixels).save(photo)
-    options = Namespace(model=model, image=photo, out=out, classes=None)
-    with pytest.raises(ExportError, match="or give --classes"):
-        explain_command.run(options)
-    options.classes = tmp_path / "names.txt"
-    options.classes.write_text("\n".join(f"class {name}" for name in TEN), encoding="utf-8")
-    assert explain_command.run(options) == 0
+    command = ["explain", f"{model}", f"{photo}", "--out", f"{out}"]
+    assert main(command) == 2
+    assert "or give --classes" in capsys.readouterr().err
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"class {name}" for name in TEN), encoding="utf-8")
+    assert main([*command, "--classes", f"{names}", "--filter", NO_ANTIALIAS]) == 0
     assert f"{photo}: class " in capsys.readouterr().out
     with Image.open(out) as drawn:
         assert drawn.size == (1920, 1080)
