@@ -197,8 +197,9 @@ def caveats(report: dict[str, Any]) -> list[str]:
     if not _beats_chance(report):
         few = "these images are too few to tell, or " if report["images"] < FEW_IMAGES else ""
         said.append(
-            f"Keras itself does no better here than chance may: {few}the class names are not in the model's order, or "
-            "what it expects of its pixels (--scale) is not right. Equal to Keras is all that PASS says."
+            f"Keras itself does no better here than chance may: {few}the class names are not in the model's order, "
+            "what it expects of its pixels (--scale) or how its photos were resized (--filter) is not right, or it has "
+            "not learned. Equal to Keras is all that PASS says."
         )
     return said
 

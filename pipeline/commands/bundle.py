@@ -29,6 +29,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--machine",
         default="aarch64",
+        type=_machine,
         choices=("aarch64", "x86_64"),
         help="its processor (default: aarch64); for 32-bit systems onnxruntime has no wheels",
     )
@@ -42,6 +43,14 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--sign-key", type=Path, metavar="KEY", help="sign with this private key (PEM, curve P-256)")
     parser.set_defaults(tensorflow=False, run=run)
+
+
+def _machine(text: str) -> str:
+    if text.startswith("armv"):
+        raise argparse.ArgumentTypeError(
+            f"onnxruntime has no wheels for {text}: put the 64-bit Raspberry Pi OS on the board and build for aarch64"
+        )
+    return text
 
 
 def run(options: argparse.Namespace) -> int:

@@ -21,10 +21,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--classes", type=Path, metavar="FILE", help="class names, one a line (default: history.json beside the model)"
     )
-    group.add_argument("--scale", type=float, nargs="+", metavar="X", help="default: 1/255")
-    group.add_argument("--offset", type=float, nargs="+", metavar="X", help="default: 0")
-    group.add_argument("--mean", type=float, nargs="+", metavar="X", help="default: 0")
-    group.add_argument("--std", type=float, nargs="+", metavar="X", help="default: 1")
+    group.add_argument("--scale", type=_number, nargs="+", metavar="X", help="default: 1/255")
+    group.add_argument("--offset", type=_number, nargs="+", metavar="X", help="default: 0")
+    group.add_argument("--mean", type=_number, nargs="+", metavar="X", help="default: 0")
+    group.add_argument("--std", type=_number, nargs="+", metavar="X", help="default: 1")
     group = parser.add_argument_group(
         "how photos become squares", "As in training; a model trained here says so itself in its history.json."
     )
@@ -34,6 +34,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         choices=RESIZE_FILTERS,
         help=f"{FILTER_HELP}; that one is what keras.utils.image_dataset_from_directory and tf.image.resize use",
     )
+
+
+def _number(text: str) -> float:
+    """A number, or one divided by another."""
+    dividend, _, divisor = text.partition("/")
+    try:
+        return float(dividend) / float(divisor or 1)
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"expected a number such as 0.5 or 1/255, got {text!r}") from error
 
 
 def source(options: argparse.Namespace) -> "Source":

@@ -10,6 +10,8 @@ from pipeline import artifacts
 from pipeline.commands import OK, Commands, photo_options
 from pipeline.training.settings import Settings, options_of_settings
 
+FEW_STEPS = 5
+
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
@@ -55,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         photos = None
         training, validation = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
+    for hint in hints(options.out, len(training) // settings.batch_size):
+        print(hint, file=sys.stderr)
     try:
         history = train(training, validation, options.out, settings, conduct)
     except KeyboardInterrupt:
@@ -69,6 +73,16 @@ def run(options: argparse.Namespace) -> int:
     if photos:
         photo_options.report_left_out(photos)
     return OK
+
+
+def hints(out: Path, steps: int) -> list[str]:
+    """What a person may not know of a run that is about to begin."""
+    said = []
+    if (out / artifacts.MODEL_KERAS).is_file():
+        said.append(f"{out}: the trained model there is replaced at the end; to keep it, give another --out")
+    if 0 < steps < FEW_STEPS:
+        said.append(f"{steps} steps an epoch are few to learn from: lower --batch-size, or raise --epochs")
+    return said
 
 
 def next_command(options: argparse.Namespace) -> str:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from pipeline.data.scan import PhotoFile, scan
 from pipeline.export.deployable import Deployable
@@ -23,7 +25,6 @@ from runtime.spec import NO_ANTIALIAS, ModelSpec
 ASKED = 200
 """The most photos that are looked at twice."""
 SIGNIFICANCE = 0.01
-OTHER = {"bilinear": NO_ANTIALIAS, NO_ANTIALIAS: "bilinear"}
 
 
 def doubt(deployable: Deployable, folder: Path, spec: ModelSpec) -> str | None:
@@ -34,9 +35,7 @@ def doubt(deployable: Deployable, folder: Path, spec: ModelSpec) -> str | None:
         folder: its photos, a folder a class.
         spec: how they are going to be read.
     """
-    if spec.resize_filter not in OTHER:
-        return None
-    other = OTHER[spec.resize_filter]
+    other = "bilinear" if spec.resize_filter == NO_ANTIALIAS else NO_ANTIALIAS
     files = [file for file in scan(folder).files if file.class_name in deployable.class_names]
     files = files[:: math.ceil(len(files) / ASKED) or 1]
     both = _read(folder, files, (spec, replace(spec, resize_filter=other)))
@@ -47,13 +46,18 @@ def doubt(deployable: Deployable, folder: Path, spec: ModelSpec) -> str | None:
     pixels = np.stack([squares for _, squares in seen], axis=1)
     planned, otherwise = (deployable.probabilities(way).argmax(axis=1) == labels for way in pixels)
     gained, lost = int((otherwise & ~planned).sum()), int((planned & ~otherwise).sum())
-    if gained <= lost or mcnemar(lost, gained) >= SIGNIFICANCE:
+    if gained <= lost or mcnemar(lost, gained) >= SIGNIFICANCE or not _beats_chance(otherwise, len(spec.class_names)):
         return None
     return (
         f"warning: of {len(planned)} photos the Keras model names {planned.sum()} rightly when they are resized with "
         f"{spec.resize_filter}, and {otherwise.sum()} with {other}: most likely it was trained on such squares. "
         f"If so, begin again with --filter {other}"
     )
+
+
+def _beats_chance(right: NDArray[np.bool_], class_count: int) -> bool:
+    """Else neither way is the right one, and something else is wrong."""
+    return bool(binomtest(int(right.sum()), len(right), 1 / class_count, alternative="greater").pvalue < SIGNIFICANCE)
 
 
 def _read(folder: Path, files: Iterable[PhotoFile], specs: Iterable[ModelSpec]) -> Iterator[list[Pixels] | None]:

@@ -108,8 +108,9 @@ def _fetched() -> bytes:
             npm,
             "pack",
             f"{PACKAGE}@{VERSION}",
-            "--silent",
+            "--loglevel=error",
             "--fetch-retries=1",
+            "--fetch-retry-mintimeout=1000",  # npm asks for one below the other, and its default is not
             "--fetch-retry-maxtimeout=5000",
         ]
         try:
@@ -119,6 +120,6 @@ def _fetched() -> bytes:
         except subprocess.TimeoutExpired as error:
             raise PageError(f"npm did not fetch {PACKAGE} within {FETCH_SECONDS} s. {by_hand}") from error
         if done.returncode:
-            reason = (done.stderr.strip() or "no message").splitlines()[-1]
+            reason = (done.stderr.strip() or "no message").splitlines()[0]
             raise PageError(f"npm could not fetch {PACKAGE} {VERSION} ({reason}). {by_hand}")
         return (Path(folder) / TARBALL).read_bytes()

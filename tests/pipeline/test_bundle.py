@@ -172,3 +172,9 @@ def test_every_wheel_is_to_be_had_for_the_board(python, tmp_path):
     for package in ("numpy", "pillow", "onnxruntime", "ai_edge_litert", "pip"):
         assert any(name.startswith(f"{package}-") for name in wheels)
     assert all(name.endswith(("aarch64.whl", "-any.whl")) for name in wheels)
+
+
+def test_a_32_bit_board_is_told_what_to_do(capsys):
+    with pytest.raises(SystemExit):
+        main(["bundle", "build", "--machine", "armv7l"])
+    assert "onnxruntime has no wheels for armv7l: put the 64-bit" in capsys.readouterr().err

@@ -158,3 +158,10 @@ def test_teacher_of_other_images_is_refused(sets, tmp_path):
     build(class_count=3).save(tmp_path / "teacher.keras")
     with pytest.raises(PipelineError, match="cannot teach here"):
         train(*sets, tmp_path / "out", Settings(), Conduct(teacher=tmp_path / "teacher.keras"))
+
+
+def test_hints_come_before_a_run_that_replaces_or_hardly_learns(tmp_path):
+    assert commands.train.hints(tmp_path, 5) == []
+    assert "lower --batch-size" in commands.train.hints(tmp_path, 1)[0]
+    (tmp_path / artifacts.MODEL_KERAS).touch()
+    assert "is replaced at the end" in commands.train.hints(tmp_path, 5)[0]
