@@ -63,6 +63,7 @@ def drift(
         threshold = THRESHOLDS_DB[classifier.spec.precision] if threshold_db is None else threshold_db
         step = steepest(drifts[name], reference.layers)
         rows[name] = {
+            "sha256": manifest["files"][name]["sha256"],
             "precision": classifier.spec.precision,
             "threshold_db": threshold,
             "first_past": first_past(drifts[name], reference.layers, threshold),

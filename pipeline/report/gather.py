@@ -62,7 +62,7 @@ def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
     drifted = _own(folder / artifacts.DRIFT, partial(read, kind=Drifted), f"drift {of_folder}", absent)
     own = _own(folder / artifacts.BENCHMARK, read_device, f"bench {of_folder}", absent)
     devices = _named(own, {path: _asked(path, read_device, OF_DEVICE) for path in added})
-    stale, warnings = _compare(folder, manifest, verified, devices)
+    stale, warnings = _compare(folder, manifest, verified, drifted, devices)
     return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings)
 
 
@@ -97,7 +97,11 @@ def _named(own: Device | None, added: dict[Path, Device]) -> dict[str, Device]:
 
 
 def _compare(
-    folder: Path, manifest: Manifest, verified: Verified | None, devices: dict[str, Device]
+    folder: Path,
+    manifest: Manifest,
+    verified: Verified | None,
+    drifted: Drifted | None,
+    devices: dict[str, Device],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The files that verify saw otherwise, and a warning on every file that is not the same everywhere."""
     stale, warnings = [], []
@@ -111,6 +115,12 @@ def _compare(
             stale.append(name)
             warnings.append(
                 f"{name}: changed since verify saw it, its verdict is void; run python -m pipeline verify {folder}"
+            )
+        looked_at = drifted.artifacts.get(name) if drifted else None
+        if looked_at is not None and looked_at.sha256 not in (None, digest):
+            warnings.append(
+                f"{name}: changed since drift saw it, its layers and flips are another file's; "
+                f"run python -m pipeline drift {folder}"
             )
         for device, benchmark in devices.items():
             if any(row.file == name and row.sha256 not in (None, digest) for row in benchmark.contenders):

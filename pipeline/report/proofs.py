@@ -120,6 +120,7 @@ class Flip(Entry):
 class FileDrift(Entry):
     """Layers and flips of one file."""
 
+    sha256: str | None = None
     threshold_db: Decibels
     first_past: str | None
     layers: dict[str, LayerDistance]

@@ -159,6 +159,18 @@ def test_the_images_are_called_what_they_are(folder):
     assert "30 validation images" in markdown(gather(folder))
 
 
+def test_layers_of_another_file_are_told_from_this_ones(folder):
+    drifted = artifacts.read_json(folder / artifacts.DRIFT)
+    listed = artifacts.read_json(folder / artifacts.MANIFEST)["files"]
+    drifted["artifacts"][artifacts.INT8_ONNX]["sha256"] = listed[artifacts.INT8_ONNX]["sha256"]
+    artifacts.write_json(folder / artifacts.DRIFT, drifted)
+    assert gather(folder).warnings == ()
+    drifted["artifacts"][artifacts.INT8_ONNX]["sha256"] = "0" * 64
+    artifacts.write_json(folder / artifacts.DRIFT, drifted)
+    (line,) = gather(folder).warnings
+    assert line.startswith(f"{artifacts.INT8_ONNX}: changed since drift saw it")
+
+
 def test_file_changed_since_verify_voids_its_verdict(folder):
     (folder / artifacts.INT8_ONNX).write_bytes(b"other")
     facts = gather(folder)
