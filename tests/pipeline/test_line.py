@@ -20,6 +20,7 @@ from pipeline.benchmark_graph import STOCK_ONNX, STOCK_TFLITE, benchmark_graph, 
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import ExportError, PipelineError
+from pipeline.export import Settings as ExportSettings
 from pipeline.export import export
 from pipeline.export.decisions import format_decisions
 from pipeline.export.load import Source
@@ -175,10 +176,11 @@ def test_shortened_label_list_changed_file_and_missing_file_are_all_reported(cop
 
 @pytest.mark.slow
 def test_exporting_twice_gives_the_same_bytes(exported, tmp_path, reference):
+    """By a given recipe: the search times its candidates, and near a tie the machine's noise may decide."""
     source = Source(exported / artifacts.MODEL_KERAS)
     images = samples.read_calibration(reference), samples.read_validation(reference)
-    again = export(source, tmp_path, *images)
-    assert again["files"] == artifacts.read_json(exported / artifacts.MANIFEST)["files"]
+    first, again = (export(source, tmp_path / name, *images, ExportSettings(quick=True)) for name in ("first", "again"))
+    assert again["files"] == first["files"]
 
 
 @pytest.mark.slow
