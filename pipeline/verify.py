@@ -1,6 +1,5 @@
 """Hold every exported file against Keras on the same test pixels, look at all of them, then judge."""
 
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from pipeline.data import samples
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
 from pipeline.evaluation.scores import scores
-from pipeline.export.gate import breaks_bound, mcnemar
+from pipeline.export.gate import beats_chance, breaks_bound, mcnemar
 from pipeline.export.load import load_exported
 from pipeline.manifest import read_manifest
 from runtime import Classifier, EdgecnnError
@@ -194,7 +193,7 @@ def format_report(report: dict[str, Any]) -> str:
 def caveats(report: dict[str, Any]) -> list[str]:
     """What the verdicts of ``report`` leave open, a sentence each."""
     said = _how_little_it_says(report) if report["images"] < FEW_IMAGES else []
-    if not _beats_chance(report):
+    if not beats_chance(report["keras_accuracy"], report["images"], report["classes"]):
         few = "these images are too few to tell, or " if report["images"] < FEW_IMAGES else ""
         said.append(
             f"Keras itself does no better here than chance may: {few}the class names are not in the model's order, "
@@ -216,9 +215,3 @@ def _how_little_it_says(report: dict[str, Any]) -> list[str]:
         f"({CONFIDENCE:.0%} confidence); verify on {FEW_IMAGES} or more."
     )
     return [said]
-
-
-def _beats_chance(report: dict[str, Any]) -> bool:
-    """Whether Keras is right more often than guessing explains, by three standard errors."""
-    chance = 1 / report["classes"]
-    return bool(report["keras_accuracy"] > chance + 3 * math.sqrt(chance * (1 - chance) / report["images"]))

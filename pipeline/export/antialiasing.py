@@ -12,12 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from pipeline.data.scan import PhotoFile, scan
 from pipeline.export.deployable import Deployable
-from pipeline.export.gate import mcnemar
+from pipeline.export.gate import beats_chance, mcnemar
 from runtime.errors import ImageError
 from runtime.image import Pixels, load_square
 from runtime.spec import NO_ANTIALIAS, ModelSpec
@@ -46,18 +44,15 @@ def doubt(deployable: Deployable, folder: Path, spec: ModelSpec) -> str | None:
     pixels = np.stack([squares for _, squares in seen], axis=1)
     planned, otherwise = (deployable.probabilities(way).argmax(axis=1) == labels for way in pixels)
     gained, lost = int((otherwise & ~planned).sum()), int((planned & ~otherwise).sum())
-    if gained <= lost or mcnemar(lost, gained) >= SIGNIFICANCE or not _beats_chance(otherwise, len(spec.class_names)):
+    if gained <= lost or mcnemar(lost, gained) >= SIGNIFICANCE:
         return None
+    if not beats_chance(float(otherwise.mean()), len(otherwise), deployable.class_count):
+        return None  # then neither way is the right one, and something else is wrong
     return (
         f"warning: of {len(planned)} photos the Keras model names {planned.sum()} rightly when they are resized with "
         f"{spec.resize_filter}, and {otherwise.sum()} with {other}: most likely it was trained on such squares. "
         f"If so, begin again with --filter {other}"
     )
-
-
-def _beats_chance(right: NDArray[np.bool_], class_count: int) -> bool:
-    """Else neither way is the right one, and something else is wrong."""
-    return bool(binomtest(int(right.sum()), len(right), 1 / class_count, alternative="greater").pvalue < SIGNIFICANCE)
 
 
 def _read(folder: Path, files: Iterable[PhotoFile], specs: Iterable[ModelSpec]) -> Iterator[list[Pixels] | None]:

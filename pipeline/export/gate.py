@@ -1,5 +1,6 @@
 """The gate: what quantisation may cost on the validation set, and how sure we are of what it did cost."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -78,6 +79,12 @@ def mcnemar(only_first: int, only_second: int) -> float:
     """
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+
+
+def beats_chance(accuracy: float, images: int, classes: int) -> bool:
+    """Whether an accuracy (0-1) is more than guessing explains, by three standard errors."""
+    chance = 1 / classes
+    return accuracy > chance + 3 * math.sqrt(chance * (1 - chance) / images)
 
 
 def breaks_bound(points: float, images: int, lost: int, won: int) -> bool:
