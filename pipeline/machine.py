@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from runtime.machine import examine_machine
+from runtime.system.machine import examine_machine
 
 
 def describe_machine() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pipeline.errors import PipelineError
 from pipeline.manifest import read_manifest
 from pipeline.readme import replace_between
 from runtime.benchmark.reading import read_benchmark, row_of
-from runtime.engines import DEFAULTS
+from runtime.engines.registry import DEFAULTS
 
 FIGURES = Path("docs/quantisation.json")
 DOCUMENT = Path("docs/quantisation.md")

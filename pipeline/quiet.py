@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from runtime.quiet import native_stderr_hidden
+from runtime.system.stderr import native_stderr_hidden
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pipeline.report.files import read
 from pipeline.report.proofs import Verified
 from runtime.benchmark.environment import throttled
 from runtime.benchmark.reading import read_benchmark, row_of
-from runtime.engines import DEFAULTS
+from runtime.engines.registry import DEFAULTS
 
 FIGURES = Path("docs/benchmark.json")
 DOCUMENT = Path("README.md")

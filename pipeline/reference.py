@@ -5,8 +5,8 @@ from pathlib import Path
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.export import export
-from pipeline.export.load import Source
-from pipeline.verify import format_report, verify
+from pipeline.export.load.model import Source
+from pipeline.verify.parity import format_report, verify
 
 
 def ship(train_folder: Path, out: Path) -> bool:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runtime.engines import DEFAULTS
+from runtime.engines.registry import DEFAULTS
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 
 CHOICE_FILE = "runtime.json"

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
 
 import numpy as np
 
-from runtime.backends import Pixels, Probabilities, load_backend
-from runtime.backends.fit import carried_spec, fit
 from runtime.choice import Choice, choose
+from runtime.engines.base import Pixels, Probabilities
+from runtime.engines.load import load_backend
+from runtime.engines.signature import carried_spec, fit
 from runtime.errors import BackendUnavailableError, ImageError, ModelSpecError, PixelsError
-from runtime.image import ImageSource, load_square
+from runtime.image.load import ImageSource, load_square
 from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from runtime.commands import INTERRUPTED, OK, UNUSABLE
 from runtime.errors import EdgecnnError
-from runtime.quiet import native_stderr_hidden_throughout
+from runtime.system.stderr import native_stderr_hidden_throughout
 
 COMMANDS = {
     "classify": "name what each image shows",

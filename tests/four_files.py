@@ -6,9 +6,9 @@ import onnx
 from pipeline import artifacts
 from pipeline.export import onnx as export_onnx
 from pipeline.export import tflite
-from pipeline.export.onnx_int8 import OnnxQuantizer
-from pipeline.export.recipe import Recipe
-from pipeline.export.tflite_int8 import TfliteQuantizer
+from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
+from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from runtime.spec import ModelSpec
 
 ORDINARY_DOMAINS = {"", "ai.onnx", "com.microsoft"}

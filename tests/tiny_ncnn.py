@@ -5,8 +5,8 @@ import zipfile
 import numpy as np
 
 from runtime import ModelSpec
-from runtime.backends.ncnn import PARAM_FILE, WEIGHTS_FILE
-from runtime.backends.seal import seal
+from runtime.engines.checksum import seal
+from runtime.engines.ncnn import PARAM_FILE, WEIGHTS_FILE
 from runtime.spec import SPEC_FILE
 
 GRAPH = """\

@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-from runtime.decode import decode, open_image
-from runtime.image import load_square
+from runtime.image.decode import decode, open_image
+from runtime.image.load import load_square
 from runtime.spec import ModelSpec
 
 SCALES = (8, 4, 2, 1)

@@ -23,12 +23,12 @@ from pipeline.benchmark_graph.rewrites_worth import format_worth, worth
 from pipeline.benchmark_graph.stock import stock_onnx, stock_tflite
 from pipeline.data import samples
 from pipeline.export import onnx
-from pipeline.export.deployable import Deployable
-from pipeline.export.load import load_exported
-from pipeline.export.onnx_int8 import OnnxQuantizer
-from pipeline.export.recipe import Recipe
-from pipeline.export.scaling import PixelScaling
-from pipeline.export.tflite_int8 import TfliteQuantizer
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.model import load_exported
+from pipeline.export.load.scaling import PixelScaling
+from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
+from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.models import build
 from runtime.benchmark.timing import measure
 

@@ -16,9 +16,9 @@ import tf2onnx
 from pipeline import artifacts
 from pipeline.benchmark_graph import NOTES, other_networks
 from pipeline.errors import PipelineError
-from pipeline.export.deployable import Deployable
 from pipeline.export.freeze import IMAGE
-from pipeline.export.load import load_exported
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.model import load_exported
 from pipeline.export.onnx import OPSET, clean, translate
 from pipeline.quiet import log_hidden
 

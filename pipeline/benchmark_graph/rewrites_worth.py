@@ -7,10 +7,10 @@ import onnx
 from numpy.typing import NDArray
 
 from pipeline.benchmark_graph.bare_engines import onnx_run
-from pipeline.export.deployable import Deployable
+from pipeline.export.load.deployable import Deployable
 from pipeline.export.onnx import CLEANING, clean, translate
-from pipeline.export.onnx_int8 import GROUP, OnnxQuantizer
-from pipeline.export.recipe import Recipe
+from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.onnx_int8 import GROUP, OnnxQuantizer
 from pipeline.export.rewrites import fold_constants_and_normalisation, free_batch, number_names
 from runtime.benchmark.timing import measure
 

@@ -17,7 +17,7 @@ import tf2onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
-from pipeline.export.deployable import Deployable
+from pipeline.export.load.deployable import Deployable
 from pipeline.quiet import log_hidden
 
 INPUT = "image"

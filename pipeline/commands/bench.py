@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline.benchmark import benchmark
+    from pipeline.benchmark.run import benchmark
     from runtime.benchmark.table import format_benchmark
 
     test, part = photo_options.test_images(options, options.dir)

@@ -55,8 +55,8 @@ def _machine(text: str) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline.bundle import Settings, bundle
-    from pipeline.bundle.wheels import Target
+    from pipeline.deploy.bundle import Settings, bundle
+    from pipeline.deploy.bundle.wheels import Target
 
     settings = Settings(
         name=options.name or options.dir.resolve().name,

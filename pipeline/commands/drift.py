@@ -32,9 +32,9 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline import artifacts
-    from pipeline.drift import drift
-    from pipeline.drift.tables import format_drift
     from pipeline.errors import PipelineError
+    from pipeline.verify.drift import drift
+    from pipeline.verify.drift.tables import format_drift
 
     if options.images < 1:
         raise PipelineError(f"--images takes 1 or more, got {options.images}")

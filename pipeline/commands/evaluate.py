@@ -28,9 +28,9 @@ def run(options: argparse.Namespace) -> int:
     from pipeline import artifacts
     from pipeline.data import samples
     from pipeline.errors import DataError
-    from pipeline.evaluate import evaluate, format_evaluation
-    from pipeline.export.load import load
-    from pipeline.verify import test_images
+    from pipeline.export.load.model import load
+    from pipeline.verify.evaluate import evaluate, format_evaluation
+    from pipeline.verify.parity import test_images
 
     source = source_options.source(options)
     deployable = load(source)

@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.data.folder import spec_beside
     from pipeline.explain import explain
-    from pipeline.export.load import load
+    from pipeline.export.load.model import load
 
     source = source_options.source(options)
     deployable = load(source)

@@ -29,9 +29,9 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.data import samples
     from pipeline.export import Settings, export
-    from pipeline.export.decisions import LEGEND, format_decisions
-    from pipeline.export.load import load
-    from pipeline.verify import format_report, verify
+    from pipeline.export.load.model import load
+    from pipeline.export.quantize.decisions import LEGEND, format_decisions
+    from pipeline.verify.parity import format_report, verify
 
     further = tuple(name for recipe in dict.fromkeys(options.recipes) for name in artifacts.ON_REQUEST[recipe])
     settings = Settings(quick=options.quick, files=artifacts.MODEL_FILES + further)

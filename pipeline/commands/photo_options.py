@@ -11,8 +11,8 @@ from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset
-    from pipeline.export.deployable import Deployable
-    from pipeline.export.load import Source
+    from pipeline.export.load.deployable import Deployable
+    from pipeline.export.load.model import Source
 
 FILTER_HELP = f"of the resize; all but {NO_ANTIALIAS} weigh every pixel of the photo (default: bilinear)"
 
@@ -96,7 +96,7 @@ def of_model(options: argparse.Namespace, deployable: "Deployable", photo_settin
 
 def of_source(options: argparse.Namespace, deployable: "Deployable", source: "Source") -> Photos:
     """The photos of ``--data`` for a model file; where nothing but the caller says how they were read, with a doubt."""
-    from pipeline.export.antialiasing import doubt
+    from pipeline.export.load.resize_mismatch import doubt
 
     way = settings_for(
         source.path,
@@ -117,7 +117,7 @@ def of_export(options: argparse.Namespace, folder: Path) -> Photos | None:
     """The photos of ``--data`` for the model in a folder that export wrote; ``None`` without ``--data``."""
     if not options.data:
         return None
-    from pipeline.export.load import load_exported
+    from pipeline.export.load.model import load_exported
     from pipeline.manifest import read_manifest
 
     deployable, stated = load_exported(folder), read_manifest(folder).get("photos", {})

@@ -8,7 +8,7 @@ from pipeline.commands.photo_options import FILTER_HELP
 from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES
 
 if TYPE_CHECKING:
-    from pipeline.export.load import Source
+    from pipeline.export.load.model import Source
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +51,8 @@ def source(options: argparse.Namespace) -> "Source":
     Raises:
         ExportError: an unreadable list of classes, or numbers that make no scaling.
     """
-    from pipeline.export.load import Source, read_class_list
-    from pipeline.export.scaling import PixelScaling
+    from pipeline.export.load.model import Source, read_class_list
+    from pipeline.export.load.scaling import PixelScaling
 
     names = read_class_list(options.classes) if options.classes else None
     given = {name: tuple(values) for name in ("scale", "offset", "mean", "std") if (values := getattr(options, name))}

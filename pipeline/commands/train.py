@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.data import cifar10
     from pipeline.data.dataset import split
     from pipeline.models import check_side
-    from pipeline.train import Conduct, train
+    from pipeline.training.train import Conduct, train
 
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
     photo_settings = photo_options.settings(options) if options.data else None

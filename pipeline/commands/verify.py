@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline.verify import format_report, verify
+    from pipeline.verify.parity import format_report, verify
 
     report = verify(options.dir, *photo_options.test_images(options, options.dir))
     print(format_report(report))

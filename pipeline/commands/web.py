@@ -22,8 +22,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline.web import write_page
-    from pipeline.web.engine import from_folder, from_npm
+    from pipeline.deploy.web import write_page
+    from pipeline.deploy.web.engine import from_folder, from_npm
 
     out = options.out or options.dir / "web"
     engine = from_folder(options.onnxruntime_web) if options.onnxruntime_web else from_npm()

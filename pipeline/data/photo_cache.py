@@ -19,15 +19,14 @@ from numpy.typing import NDArray
 from PIL import features
 from tqdm import tqdm
 
-import runtime.colour
-import runtime.decode
-import runtime.image
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data.cifar10 import cache_dir
 from pipeline.data.scan import LeftOut, PhotoFile
 from runtime.errors import ImageDecodeError, ImageError
-from runtime.image import load_square
+from runtime.image import color, load
+from runtime.image import decode as decoding
+from runtime.image.load import load_square
 from runtime.spec import ModelSpec
 
 INDEX = "index.json"
@@ -79,7 +78,7 @@ def decode(root: Path, files: Sequence[PhotoFile], spec: ModelSpec) -> Decoded:
 
 def _key(root: Path, spec: ModelSpec) -> str:
     """Everything that decides about the squares besides the files: folder, preprocessing, decoder."""
-    code = "".join(inspect.getsource(module) for module in (runtime.image, runtime.decode, runtime.colour))
+    code = "".join(inspect.getsource(module) for module in (load, decoding, color))
     decoder = (PIL.__version__, features.version("jpg"), features.version("libjpeg_turbo"))
     way = (spec.side, spec.resize, spec.resize_filter, spec.fill, decoder, sha256(code.encode()))
     return sha256(os.fsencode(root.resolve()) + repr(way).encode())[:32]

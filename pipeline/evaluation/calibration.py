@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from pipeline.data.dataset import Dataset
-from pipeline.export.deployable import CHUNK, PREDICT_BATCH, Deployable
+from pipeline.export.load.deployable import CHUNK, PREDICT_BATCH, Deployable
 
 BINS = 15
 HOTTEST, COLDEST = 20.0, 0.05

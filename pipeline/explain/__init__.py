@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.explain.stages import TIMES, Stage, stages
-from pipeline.export.deployable import Deployable
-from runtime.image import ImageSource, load_square
+from pipeline.export.load.deployable import Deployable
+from runtime.image.load import ImageSource, load_square
 from runtime.spec import ModelSpec
 
 WIDTH, HEIGHT = 1920, 1080

@@ -9,7 +9,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from pipeline.errors import ExplainError
-from pipeline.export.deployable import Deployable
+from pipeline.export.load.deployable import Deployable
 
 MAX_MAPS, MAX_VECTORS = 4, 1
 TIMES = "\N{MULTIPLICATION SIGN}"

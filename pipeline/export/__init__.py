@@ -17,11 +17,11 @@ from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
 from pipeline.data.folder import spec_beside
 from pipeline.errors import ExportError
-from pipeline.export.gate import Gate
-from pipeline.export.load import Source, keras_bytes, load
-from pipeline.export.products import RECIPES, Material, Product, load_bytes
-from pipeline.export.quantize import predict_all
-from pipeline.export.replacing import what_is_replaced
+from pipeline.export.formats import RECIPES, Material, Product, load_bytes
+from pipeline.export.load.model import Source, keras_bytes, load
+from pipeline.export.quantize.acceptance import Gate
+from pipeline.export.quantize.search import predict_all
+from pipeline.export.replaced import what_is_replaced
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
 

@@ -17,11 +17,11 @@ from onnx import helper, numpy_helper
 
 from pipeline.errors import ExportError
 from pipeline.export.freeze import IMAGE
+from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.rewrites.editing import only_reader, redirect
-from pipeline.export.scaling import PixelScaling
 from pipeline.export.tflite import ZIP_EPOCH
-from runtime.backends.ncnn import PARAM_FILE, WEIGHTS_FILE
-from runtime.backends.seal import seal
+from runtime.engines.checksum import seal
+from runtime.engines.ncnn import PARAM_FILE, WEIGHTS_FILE
 from runtime.golden import GOLDEN_FILE, GoldenSet
 from runtime.spec import SPEC_FILE, ModelSpec
 

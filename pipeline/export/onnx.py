@@ -7,11 +7,11 @@ import tensorflow as tf
 import tf2onnx
 
 from pipeline.export import rewrites
-from pipeline.export.deployable import Deployable
 from pipeline.export.freeze import IMAGE, OUTPUT, freeze
-from pipeline.export.scaling import PixelScaling
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.scaling import PixelScaling
 from pipeline.quiet import log_hidden
-from runtime.backends.seal import seal
+from runtime.engines.checksum import seal
 from runtime.golden import GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY, ModelSpec
 

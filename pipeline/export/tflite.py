@@ -6,11 +6,11 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from pipeline.export.deployable import Deployable
 from pipeline.export.freeze import freeze
-from pipeline.export.scaling import PixelScaling
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.scaling import PixelScaling
 from pipeline.quiet import log_hidden
-from runtime.backends.seal import seal
+from runtime.engines.checksum import seal
 from runtime.golden import GOLDEN_FILE, GoldenSet
 from runtime.spec import SPEC_FILE, ModelSpec
 

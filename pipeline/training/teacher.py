@@ -29,7 +29,7 @@ class Teacher:
     """
 
     def __init__(self, path: Path, images: Dataset, settings: Settings) -> None:
-        from pipeline.export.load import load_model
+        from pipeline.export.load.model import load_model
 
         self.model: keras.Model = load_model(path)
         if settings.mixed_precision:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.classifier import processors
-from runtime.engines import engines
+from runtime.engines.registry import engines
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 
 

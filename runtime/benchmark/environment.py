@@ -8,7 +8,7 @@ from typing import Any
 
 from runtime import __version__
 from runtime.classifier import processors
-from runtime.machine import examine_machine
+from runtime.system.machine import examine_machine
 
 PACKAGES = ("numpy", "pillow", "onnxruntime", "ai-edge-litert", "openvino", "ncnn")
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.backends import Pixels
 from runtime.benchmark.contenders import Contender
 from runtime.benchmark.photo import PARTS, describe_photo, write_photo
 from runtime.benchmark.progress import Countdown
 from runtime.benchmark.workers import Worker, WorkerError
-from runtime.machine import examine_machine
+from runtime.engines.base import Pixels
+from runtime.system.machine import examine_machine
 
 ROUNDS = 30
 BATCHES = (1, 8, 64)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from runtime.backends import Pixels, Probabilities
-from runtime.decode import open_image, open_regular
+from runtime.engines.base import Pixels, Probabilities
 from runtime.errors import ImageDecodeError
-from runtime.image import decoded, load_square, to_square
-from runtime.quiet import warnings_hidden
+from runtime.image.decode import open_image, open_regular
+from runtime.image.load import decoded, load_square, to_square
 from runtime.spec import ModelSpec
+from runtime.system.stderr import warnings_hidden
 
 WIDTH, HEIGHT = 1920, 1080
 PARTS = ("read", "decode", "resize", "inference", "total")

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.backends import Pixels
 from runtime.benchmark.contenders import Contender
 from runtime.benchmark.document import compose
 from runtime.benchmark.environment import conditions, describe_device, versions
 from runtime.benchmark.measuring import BATCHES, ROUNDS, measure
+from runtime.engines.base import Pixels
 
 
 def benchmark(  # noqa: PLR0913 - what a report says of itself

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from runtime.backends import Pixels, Probabilities
 from runtime.benchmark.photo import split
+from runtime.engines.base import Pixels, Probabilities
 from runtime.spec import ModelSpec
 
 WARM_UP_S = 3.0

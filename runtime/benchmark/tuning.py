@@ -12,9 +12,9 @@ from runtime.benchmark.figures import ratio
 from runtime.benchmark.timing import measure
 from runtime.classifier import Classifier, processors
 from runtime.commands.doctor import probe
-from runtime.engines import Engine, engines
+from runtime.engines.registry import Engine, engines
 from runtime.errors import ModelFileNotFoundError, ModelSpecError
-from runtime.machine import CPU_FEATURES
+from runtime.system.machine import CPU_FEATURES
 
 ROUNDS = 15
 MAX_RUNS = 300

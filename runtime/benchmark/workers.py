@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from runtime.child import death, environment
+from runtime.system.child import death, environment
 
 ANSWER_S = 300
 """The longest that an answer may take."""

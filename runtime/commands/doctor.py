@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from runtime import __version__
-from runtime.child import death, environment
 from runtime.choice import model_files
 from runtime.commands import FAILED, OK, add_json
-from runtime.engines import DEFAULTS
-from runtime.machine import CPU_FEATURES, examine_machine
+from runtime.engines.registry import DEFAULTS
+from runtime.system.child import death, environment
+from runtime.system.machine import CPU_FEATURES, examine_machine
 
 EPILOG = """\
 With a model file, its carried images are replayed as well, in a child process.
@@ -75,7 +75,10 @@ def _files(name: str, engines: dict[str, dict[str, Any]]) -> list[str]:
 
 def probe_engines() -> dict[str, dict[str, Any]]:
     """Import each engine that is installed in a child of its own; say of the others how to install them."""
-    code = "import json; from runtime.engines import engines; print(json.dumps([each._asdict() for each in engines()]))"
+    code = (
+        "import json; from runtime.engines.registry import engines; "
+        "print(json.dumps([each._asdict() for each in engines()]))"
+    )
     listing = probe([sys.executable, "-c", code])
     if not listing["works"]:
         return {"engines": listing}
@@ -85,7 +88,7 @@ def probe_engines() -> dict[str, dict[str, Any]]:
             says = f"{engine['missing']}: {engine['install']}{_word_size()}"
             results[engine["name"]] = {"works": False, "absent": True, "says": says}
         else:
-            code = f"from runtime.engines import find; m = find({engine['name']!r}).import_engine()"
+            code = f"from runtime.engines.registry import find; m = find({engine['name']!r}).import_engine()"
             code += "; print(getattr(m, '__version__', 'of no version'))"
             results[engine["name"]] = probe([sys.executable, "-c", code], engine["install"])
     return results

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from runtime.classifier import Classifier
 from runtime.commands import FAILED, OK, UNUSABLE, add_model
 from runtime.errors import ImageError
-from runtime.mjpeg import split
+from runtime.image.mjpeg import split
 
 EPILOG = """\
 Frames that come faster than they can be classified are dropped, the oldest first; each line says how many so far.

@@ -13,7 +13,7 @@ from runtime.benchmark.tuning import candidates, race
 from runtime.choice import CHOICE_FILE
 from runtime.commands import FAILED, OK, add_json, positive
 from runtime.errors import ModelFileNotFoundError
-from runtime.machine import examine_machine
+from runtime.system.machine import examine_machine
 
 EPILOG = """\
 Every model file of the folder, on every engine that is installed, with 1, 2, … threads up to all processors. Those

@@ -11,7 +11,7 @@ import numpy as np
 from runtime.choice import CHOICE_FILE, choose, model_files
 from runtime.classifier import Classifier
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, add_model
-from runtime.engines import DEFAULTS, find
+from runtime.engines.registry import DEFAULTS, find
 from runtime.errors import BackendUnavailableError, ModelFileNotFoundError, ModelSpecError
 
 EPILOG = """\

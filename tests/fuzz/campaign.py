@@ -9,7 +9,7 @@ from pathlib import Path
 from fuzz.mutate import mutate
 from fuzz.sandbox import Sandbox, Verdict
 from fuzz.seeds import image_seeds
-from runtime.backends.seal import MARKER, seal
+from runtime.engines.checksum import MARKER, seal
 
 MEMORY_MIB = 512
 """What one picture may take at its peak."""

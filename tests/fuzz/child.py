@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from runtime import Classifier, EdgecnnError
-from runtime.quiet import native_stderr_hidden_throughout
+from runtime.system.stderr import native_stderr_hidden_throughout
 
 MODEL_SUFFIXES = (".onnx", ".tflite", ".ncnn")
 REPLIES = os.fdopen(os.dup(1), "w", buffering=1)

@@ -9,10 +9,10 @@ from PIL import Image
 
 from pipeline.cli import main, parse
 from pipeline.data.photos import photograph
-from pipeline.export.antialiasing import doubt
-from pipeline.export.deployable import Deployable
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.resize_mismatch import doubt
 from runtime import ModelSpec
-from runtime.image import load_square
+from runtime.image.load import load_square
 from runtime.spec import NO_ANTIALIAS
 
 NAMES = ("even", "noisy")

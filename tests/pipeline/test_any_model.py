@@ -9,9 +9,9 @@ import pytest
 from keras import layers
 
 from four_files import centred_logits, check_graph, cosine, files
-from pipeline.export.deployable import Deployable
-from pipeline.export.products import load_bytes
-from pipeline.export.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.formats import load_bytes
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 
 IMAGES = 12
 CLASSES = tuple("abcdefghij")

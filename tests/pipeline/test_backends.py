@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import artifacts, backends
-from pipeline.backends import BACKENDS, DeskBackend, desk_contenders
+from pipeline import artifacts
+from pipeline.benchmark import engines
+from pipeline.benchmark.engines import BACKENDS, DeskBackend, desk_contenders
 from pipeline.data import samples
 from pipeline.errors import ExportError
-from pipeline.export.load import load_exported
-from pipeline.verify import verify
+from pipeline.export.load.model import load_exported
+from pipeline.verify.parity import verify
 from runtime.benchmark.photo import PARTS, write_photo
 from runtime.benchmark.run import benchmark
 from runtime.benchmark.workers import Worker
@@ -26,23 +27,23 @@ def test_every_backend_takes_part_with_every_number_of_threads(reference, tmp_pa
         able = [contender for contender in listed if contender.backend == name]
         assert [contender.threads for contender in able] == [1, 2]
         assert all(contender.artifact == reference / "model.keras" for contender in able)
-        module = "pipeline.backends.worker"
+        module = "pipeline.benchmark.engines.worker"
         assert able[1].command == (sys.executable, "-m", module, name, str(source), "2")
     assert {contender.backend for contender in listed} == set(BACKENDS)
 
 
 def test_one_that_is_missing_stands_there_once_with_a_remedy(reference, tmp_path, monkeypatch):
     absent = DeskBackend("Absent", "model.keras", None, lambda: "absent is not installed", "pip install absent")
-    monkeypatch.setattr(backends, "find", lambda _: absent)
-    monkeypatch.setattr(backends, "BACKENDS", {"absent": ""})
+    monkeypatch.setattr(engines, "find", lambda _: absent)
+    monkeypatch.setattr(engines, "BACKENDS", {"absent": ""})
     (contender,) = desk_contenders(reference, (1, 2), tmp_path)
     assert contender.missing == "absent is not installed"
     assert contender.install == "pip install absent"
 
 
 def test_one_that_takes_no_threads_takes_part_once(reference, tmp_path, monkeypatch):
-    monkeypatch.setattr(backends, "find", lambda _: DeskBackend("Single", "model.keras", None, one_thread=True))
-    monkeypatch.setattr(backends, "BACKENDS", {"single": ""})
+    monkeypatch.setattr(engines, "find", lambda _: DeskBackend("Single", "model.keras", None, one_thread=True))
+    monkeypatch.setattr(engines, "BACKENDS", {"single": ""})
     assert [contender.threads for contender in desk_contenders(reference, (1, 2), tmp_path)] == [1]
 
 

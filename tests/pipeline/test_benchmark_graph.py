@@ -8,7 +8,7 @@ from pipeline.benchmark_graph.dense_operators import time_dense_operators
 from pipeline.benchmark_graph.profile_onnx import CALL, format_profile, profile_onnx
 from pipeline.benchmark_graph.profile_tflite import profile_tflite
 from pipeline.benchmark_graph.rewrites_worth import format_worth, worth
-from pipeline.export.deployable import Deployable
+from pipeline.export.load.deployable import Deployable
 
 
 def test_every_node_of_the_optimised_graph_has_its_cost(reference):

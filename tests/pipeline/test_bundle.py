@@ -9,11 +9,11 @@ import pytest
 from packaging.markers import Marker
 
 from pipeline import artifacts
-from pipeline.bundle import Settings, bundle
-from pipeline.bundle.archive import pack
-from pipeline.bundle.sign import sign
-from pipeline.bundle.wheels import Target, fetch, lock
 from pipeline.cli import main
+from pipeline.deploy.bundle import Settings, bundle
+from pipeline.deploy.bundle.archive import pack
+from pipeline.deploy.bundle.sign import sign
+from pipeline.deploy.bundle.wheels import Target, fetch, lock
 from pipeline.errors import BundleBuildError
 from runtime.bundle import SIGNATURE, verify_bundle
 

@@ -7,9 +7,9 @@ import tensorflow as tf
 from keras import layers
 
 from pipeline.errors import ExportError
-from pipeline.export.deployable import Deployable
 from pipeline.export.freeze import freeze
-from pipeline.export.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (4, 16, 16, 3), np.uint8)

@@ -13,8 +13,8 @@ from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import PipelineError
-from pipeline.train import Conduct, Settings, train
 from pipeline.training import distribution
+from pipeline.training.train import Conduct, Settings, train
 
 SCRIPT = Path(__file__).parent / "training_run.py"
 SETTINGS = {"epochs": 10, "batch_size": 50, "dropout": 0.0, "averaging": 0.9}

@@ -15,22 +15,22 @@ from pipeline.artifacts import sha256
 from pipeline.cli import main
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset
-from pipeline.drift import drift
-from pipeline.drift.flips import flips
-from pipeline.drift.keras_tap import IMAGE, KerasTap
-from pipeline.drift.match import LIMIT_DB, snr_db
-from pipeline.drift.measure import first_past, measure
-from pipeline.drift.onnx_tap import OnnxTap
-from pipeline.drift.tables import first_label, format_drift
-from pipeline.drift.tflite_tap import TfliteTap
 from pipeline.errors import PipelineError
-from pipeline.export import lighter, onnx, tflite
-from pipeline.export.deployable import Deployable
-from pipeline.export.onnx_int8 import OnnxQuantizer
-from pipeline.export.recipe import Recipe
-from pipeline.export.scaling import PixelScaling
-from pipeline.export.tflite_int8 import TfliteQuantizer
-from runtime.backends.seal import seal
+from pipeline.export import fp16_dynamic, onnx, tflite
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.scaling import PixelScaling
+from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
+from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
+from pipeline.verify.drift import drift
+from pipeline.verify.drift.flips import flips
+from pipeline.verify.drift.keras_tap import IMAGE, KerasTap
+from pipeline.verify.drift.match import LIMIT_DB, snr_db
+from pipeline.verify.drift.measure import first_past, measure
+from pipeline.verify.drift.onnx_tap import OnnxTap
+from pipeline.verify.drift.tables import first_label, format_drift
+from pipeline.verify.drift.tflite_tap import TfliteTap
+from runtime.engines.checksum import seal
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (20, 4, 4, 3), np.uint8).repeat(4, 1).repeat(4, 2)
@@ -47,10 +47,10 @@ FORMATS = {
         .SerializeToString()
     ),
     "dynamic ONNX": lambda deployable: OnnxTap(
-        lighter.dynamic_onnx(onnx.convert(deployable), deployable.network_scaling).SerializeToString()
+        fp16_dynamic.dynamic_onnx(onnx.convert(deployable), deployable.network_scaling).SerializeToString()
     ),
-    "fp16 TFLite": lambda deployable: TfliteTap(lighter.fp16_tflite(deployable)),
-    "dynamic TFLite": lambda deployable: TfliteTap(lighter.dynamic_tflite(deployable)),
+    "fp16 TFLite": lambda deployable: TfliteTap(fp16_dynamic.fp16_tflite(deployable)),
+    "dynamic TFLite": lambda deployable: TfliteTap(fp16_dynamic.dynamic_tflite(deployable)),
     "fp32 TFLite": lambda deployable: TfliteTap(tflite.convert(deployable)),
     "int8 TFLite": lambda deployable: TfliteTap(
         TfliteQuantizer(deployable, PIXELS, (len(PIXELS),)).build(Recipe(images=len(PIXELS)))

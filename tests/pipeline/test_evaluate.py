@@ -11,7 +11,6 @@ from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
 from pipeline.data.folder import Settings as PhotoSettings
 from pipeline.errors import ExportError, PipelineError
-from pipeline.evaluate import confusion_matrix, confusions, evaluate, format_evaluation
 from pipeline.evaluation.calibration import (
     fit_temperature,
     logits_of,
@@ -20,9 +19,10 @@ from pipeline.evaluation.calibration import (
     temperature_of,
 )
 from pipeline.export import export
-from pipeline.export.deployable import Deployable, softmax
-from pipeline.export.load import Source, load
-from pipeline.train import Settings, train
+from pipeline.export.load.deployable import Deployable, softmax
+from pipeline.export.load.model import Source, load
+from pipeline.training.train import Settings, train
+from pipeline.verify.evaluate import confusion_matrix, confusions, evaluate, format_evaluation
 from runtime import Classifier
 
 RANDOM = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from pipeline.cli import main
 from pipeline.errors import ExplainError
 from pipeline.explain import explain
 from pipeline.explain.stages import stages
-from pipeline.export.deployable import Deployable
+from pipeline.export.load.deployable import Deployable
 from pipeline.models import build
 from runtime.spec import NO_ANTIALIAS
 

@@ -30,9 +30,9 @@ from pipeline.benchmark_graph.stock import stock_onnx, stock_tflite
 from pipeline.data import samples
 from pipeline.export import ncnn
 from pipeline.export import onnx as export_onnx
-from pipeline.export.deployable import Deployable, softmax
-from pipeline.export.products import load_bytes
-from pipeline.export.scaling import PixelScaling
+from pipeline.export.formats import load_bytes
+from pipeline.export.load.deployable import Deployable, softmax
+from pipeline.export.load.scaling import PixelScaling
 from runtime.spec import ModelSpec
 
 SIDE = 64

@@ -11,7 +11,7 @@ from pipeline.data import folder, photo_cache
 from pipeline.data.folder import Settings, class_weights, load, recorded, spec_beside
 from pipeline.data.scan import printable, scan
 from pipeline.errors import ClassesError, DataError, UnusablePhotosError
-from runtime.image import load_square
+from runtime.image.load import load_square
 
 SKIP = Settings(skip_bad=True)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.export.gate import Gate, judge, mcnemar
+from pipeline.export.quantize.acceptance import Gate, judge, mcnemar
 
 NAMES = ("cat", "dog")
 LOSS_ALONE = Gate(max_mean_difference=1.0, min_agreement=0.0)

@@ -13,8 +13,8 @@ import tarfile
 
 import pytest
 
-from pipeline.bundle import Settings, bundle
-from pipeline.bundle.wheels import GLIBC, Target
+from pipeline.deploy.bundle import Settings, bundle
+from pipeline.deploy.bundle.wheels import GLIBC, Target
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 HERE = Target(PYTHON, platform.machine())

@@ -14,24 +14,24 @@ import pytest
 
 from pipeline import artifacts
 from pipeline.artifacts import sha256
-from pipeline.backends import BACKENDS, find
-from pipeline.benchmark import benchmark
+from pipeline.benchmark.engines import BACKENDS, find
+from pipeline.benchmark.run import benchmark
 from pipeline.benchmark_graph import STOCK_ONNX, STOCK_TFLITE, benchmark_graph, format_graph_benchmark
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export import Settings as ExportSettings
 from pipeline.export import export
-from pipeline.export.decisions import format_decisions
-from pipeline.export.load import Source
-from pipeline.export.recipe import METHODS
-from pipeline.train import Settings, train
-from pipeline.verify import format_report, verify
+from pipeline.export.load.model import Source
+from pipeline.export.quantize.config import METHODS
+from pipeline.export.quantize.decisions import format_decisions
+from pipeline.training.train import Settings, train
+from pipeline.verify.parity import format_report, verify
 from runtime import Classifier
-from runtime.backends.seal import seal
 from runtime.benchmark.reading import read_benchmark
 from runtime.benchmark.table import format_benchmark
-from runtime.engines import DEFAULTS
+from runtime.engines.checksum import seal
+from runtime.engines.registry import DEFAULTS
 from runtime.spec import SPEC_FILE, SPEC_KEY
 
 

@@ -12,8 +12,8 @@ import pytest
 from keras import layers
 
 from pipeline.errors import ExportError
-from pipeline.export.load import Source, keras_bytes, load, load_model, read_class_list
-from pipeline.export.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.load.model import Source, keras_bytes, load, load_model, read_class_list
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 
 
 def classifier(shape=(16, 16, 3), classes=3):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline import artifacts
-from pipeline.backends import desk_contenders
-from pipeline.backends.onnxruntime_web import descendants
+from pipeline.benchmark.engines import desk_contenders
+from pipeline.benchmark.engines.onnxruntime_web import descendants
 from pipeline.data import samples
 from runtime import Classifier
 from runtime.benchmark.photo import PARTS, write_photo

@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.artifacts import HISTORY, MODEL_KERAS, write_json
 from pipeline.data.folder import Settings, settings_for
 from pipeline.errors import DataError
-from pipeline.export.replacing import what_is_replaced
+from pipeline.export.replaced import what_is_replaced
 from runtime import Classifier
 
 COLOURS = {"sky": (60, 120, 220), "leaf": (40, 160, 60), "brick": (190, 70, 50)}

@@ -10,18 +10,18 @@ from keras import layers
 
 from pipeline.data.dataset import Dataset
 from pipeline.export import onnx, tflite
-from pipeline.export.deployable import Deployable
-from pipeline.export.fallback import next_float_layer
-from pipeline.export.gate import Gate, Judgement
-from pipeline.export.layer import Layer
-from pipeline.export.onnx_int8 import OnnxQuantizer
-from pipeline.export.products import load_bytes
-from pipeline.export.quantize import Candidate, Search, Validation, choose, image_counts, most_accurate
-from pipeline.export.ranges import Statistics, entropy_threshold, percentile_range
-from pipeline.export.recipe import METHODS, Recipe
-from pipeline.export.scaling import UNIT_SCALING, PixelScaling
-from pipeline.export.tflite_int8 import TfliteQuantizer
-from pipeline.export.tflite_pixels import take_pixels_through_float
+from pipeline.export.formats import load_bytes
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.quantize.acceptance import Gate, Judgement
+from pipeline.export.quantize.config import METHODS, Recipe
+from pipeline.export.quantize.layer import Layer
+from pipeline.export.quantize.mixed_precision import next_float_layer
+from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
+from pipeline.export.quantize.ranges import Statistics, entropy_threshold, percentile_range
+from pipeline.export.quantize.search import Candidate, Search, Validation, choose, image_counts, most_accurate
+from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
+from pipeline.export.quantize.tflite_pixels import take_pixels_through_float
 from runtime.spec import ModelSpec
 
 SIDE, NAMES = 16, ("a", "b", "c", "d")

@@ -9,16 +9,16 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from pipeline import artifacts
-from pipeline.benchmark import benchmark
+from pipeline.benchmark.run import benchmark
 from pipeline.cli import parse
 from pipeline.data import samples
-from pipeline.drift import drift
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export import Settings, export, ncnn
-from pipeline.export.lighter import quantize_by_channel
-from pipeline.export.load import Source
-from pipeline.export.scaling import PixelScaling
-from pipeline.verify import model_files, verify
+from pipeline.export.fp16_dynamic import quantize_by_channel
+from pipeline.export.load.model import Source
+from pipeline.export.load.scaling import PixelScaling
+from pipeline.verify.drift import drift
+from pipeline.verify.parity import model_files, verify
 from runtime import Classifier
 from runtime.spec import SPEC_FILE
 

@@ -10,10 +10,10 @@ from keras import layers
 from pipeline.errors import ExportError
 from pipeline.export import onnx as export_onnx
 from pipeline.export import rewrites
-from pipeline.export.deployable import Deployable
-from pipeline.export.onnx_int8 import OnnxQuantizer
-from pipeline.export.recipe import Recipe
-from pipeline.export.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 
 RANDOM = np.random.default_rng(0)
 

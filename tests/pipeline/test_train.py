@@ -12,10 +12,10 @@ from pipeline.cli import parse
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import PipelineError
-from pipeline.export.deployable import softmax
-from pipeline.train import Conduct, Settings, accuracy, train
+from pipeline.export.load.deployable import softmax
 from pipeline.training import record
 from pipeline.training.teacher import Teacher
+from pipeline.training.train import Conduct, Settings, accuracy, train
 
 SMALL = {"epochs": 2, "batch_size": 50, "warmup_epochs": 1}
 

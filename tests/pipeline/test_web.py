@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline import artifacts
 from pipeline.data import samples
-from pipeline.web.engine import PACKAGE, TARBALL
+from pipeline.deploy.web.engine import PACKAGE, TARBALL
 from runtime import Classifier
 from served import served
 

@@ -1,4 +1,4 @@
-"""The page's own preprocessing against Pillow and runtime.image, pixel by pixel, in a browser."""
+"""The page's own preprocessing against Pillow and runtime.image.load, pixel by pixel, in a browser."""
 
 import base64
 import io
@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from pipeline.data.photos import photograph
-from pipeline.web import PAGE_FILES
+from pipeline.deploy.web import PAGE_FILES
 from runtime import ModelSpec
-from runtime.image import load_square
+from runtime.image.load import load_square
 from runtime.spec import NO_ANTIALIAS
 from served import served
 

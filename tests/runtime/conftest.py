@@ -10,7 +10,7 @@ from PIL import Image
 
 import tiny_ncnn
 from runtime import Classifier
-from runtime.backends.seal import seal
+from runtime.engines.checksum import seal
 from runtime.golden import GOLDEN_FILE, GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY
 

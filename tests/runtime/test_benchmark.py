@@ -19,7 +19,7 @@ from runtime.benchmark.run import benchmark
 from runtime.benchmark.subject import Subject
 from runtime.benchmark.table import format_benchmark
 from runtime.benchmark.workers import Worker, WorkerError
-from runtime.engines import Engine
+from runtime.engines.registry import Engine
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 
 WORKER = """\

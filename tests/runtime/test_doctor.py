@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from runtime.child import death
 from runtime.commands.doctor import probe
-from runtime.machine import examine_machine, throttling
+from runtime.system.child import death
+from runtime.system.machine import examine_machine, throttling
 
 PI4_CPU = """\
 processor\t: 0

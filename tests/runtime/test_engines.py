@@ -11,14 +11,14 @@ from PIL import Image
 
 import runtime
 from runtime import BackendUnavailableError, Classifier, ModelFormatError
-from runtime.engines import DEFAULTS, OWN, engines, engines_for, find
+from runtime.engines.registry import DEFAULTS, OWN, engines, engines_for, find
 
 TOY = '''\
 """An engine for files of one line: the spec; it answers the classes in turn, by the mean of the pixels."""
 
 import numpy as np
 
-from runtime.backends import Tensor
+from runtime.engines.base import Tensor
 
 
 class ToyBackend:
@@ -98,7 +98,10 @@ def test_a_package_of_others_adds_an_engine(toy):
 
 
 def test_ours_come_first_and_keep_their_names(toy):
-    code = "from runtime.engines import engines, find; print([e.name for e in engines()], find('onnxruntime').__name__)"
+    code = (
+        "from runtime.engines.registry import engines, find; "
+        "print([e.name for e in engines()], find('onnxruntime').__name__)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=toy[1])
     names = [*OWN, "gone", "odd", "toy"]
     assert done.stdout == f"{names} OnnxBackend\n"

@@ -17,10 +17,10 @@ from PIL import Image, ImageOps
 
 from pipeline.data.photos import ENCODINGS, photograph
 from runtime import ImageDecodeError, ImageError, ImageFileNotFoundError, ModelSpec
-from runtime.decode import _webp_size
-from runtime.image import load_square
-from runtime.quiet import warnings_hidden
+from runtime.image.decode import _webp_size
+from runtime.image.load import load_square
 from runtime.spec import NO_ANTIALIAS
+from runtime.system.stderr import warnings_hidden
 
 FILL = (255, 0, 255)
 FILTERS = ("box", "bilinear", "bicubic", "lanczos")
@@ -248,7 +248,7 @@ def test_a_20_megapixel_jpeg_costs_a_fraction_of_its_pixels(tmp_path):
     script = f"""
 import re
 from runtime import ModelSpec
-from runtime.image import load_square
+from runtime.image.load import load_square
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 spec = ModelSpec(32, ("a", "b"))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms, features
 
 from runtime import ImageDecodeError, ModelSpec
-from runtime.image import load_square
+from runtime.image.load import load_square
 
 FILL = (10, 200, 90)
 HAS_AVIF = "avif" in features.get_supported()

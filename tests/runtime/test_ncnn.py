@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from runtime import Classifier, ModelDigestError, ModelFormatError, ModelSpec, ModelSpecError
-from runtime.backends.ncnn import NcnnBackend
-from runtime.backends.seal import seal
+from runtime.engines.checksum import seal
+from runtime.engines.ncnn import NcnnBackend
 from tiny_ncnn import GRAPH
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ncnn") is None, reason="NCNN is not installed")

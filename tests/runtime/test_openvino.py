@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from runtime import Classifier, EdgecnnError, ModelFormatError, ModelSpec
-from runtime.backends.openvino import OpenvinoBackend
+from runtime.engines.openvino import OpenvinoBackend
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed")
 

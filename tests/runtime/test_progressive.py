@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline.data.photos import photograph
-from runtime.progressive import without_unused_scans
+from runtime.image.progressive import without_unused_scans
 
 PHOTO = Image.fromarray(photograph(803, 605, seed=3))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runtime import Classifier, ModelDigestError, ModelSpec, ModelSpecError
-from runtime.backends.seal import MARKER, check_seal, seal
+from runtime.engines.checksum import MARKER, check_seal, seal
 
 NAMES = ["model_int8.onnx", "model_int8.tflite"]
 

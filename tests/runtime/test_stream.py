@@ -14,7 +14,7 @@ from PIL import Image
 
 from runtime import Classifier
 from runtime.commands.stream import Inbox
-from runtime.mjpeg import split
+from runtime.image.mjpeg import split
 
 FFMPEG = shutil.which("ffmpeg")
 
@@ -73,7 +73,7 @@ def test_a_stream_that_ends_within_a_frame_says_so(frames):
 
 
 def test_a_frame_without_end_does_not_fill_the_memory(frames, monkeypatch):
-    monkeypatch.setattr("runtime.mjpeg.MAX_FRAME_BYTES", 100_000)
+    monkeypatch.setattr("runtime.image.mjpeg.MAX_FRAME_BYTES", 100_000)
     endless = frames[0][:-2] + b"x" * 1_000_000
     chunks = [endless[start : start + 1000] for start in range(0, len(endless), 1000)]
     assert list(split([*chunks, frames[1]])) == [None, frames[1]]

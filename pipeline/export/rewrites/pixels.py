@@ -8,6 +8,7 @@ from onnx import helper
 
 from pipeline.errors import ExportError
 from pipeline.export.freeze import IMAGE
+from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.rewrites.editing import (
     add_constant,
     drop_dead,
@@ -17,7 +18,6 @@ from pipeline.export.rewrites.editing import (
     replace_nodes,
     writers,
 )
-from pipeline.export.scaling import PixelScaling
 
 PIXELS = "pixels"
 

@@ -1,0 +1,1 @@
+"""Latency of the exported files on every engine of the desk."""

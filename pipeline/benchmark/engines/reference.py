@@ -1,0 +1,32 @@
+"""The reference of an export folder, as Keras and TensorFlow run it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.export.load.model import load_exported
+from pipeline.manifest import read_manifest
+from pipeline.verify.parity import model_files
+from runtime import Classifier, ModelSpec
+from runtime.benchmark.subject import Subject
+from runtime.engines.base import Pixels, Probabilities
+
+__all__ = ["ReferenceSubject", "load_exported", "spec_of"]
+
+
+class ReferenceSubject(Subject):
+    """One way of calling it; its photos become square as those of the exported files."""
+
+    def __init__(self, run: Callable[[Pixels], Probabilities], folder: Path, side: int) -> None:
+        super().__init__(run, np.zeros((1, side, side, 3), np.uint8), images="black")
+        self._folder = folder
+
+    def spec(self) -> ModelSpec:
+        """As an exported file says it."""
+        return spec_of(self._folder)
+
+
+def spec_of(folder: Path) -> ModelSpec:
+    """What an export folder's files say of themselves."""
+    return Classifier(folder / model_files(read_manifest(folder))[0]).spec

@@ -1,0 +1,72 @@
+"""The same pixels through Keras, TensorFlow and every exported file on every engine, side by side."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import artifacts
+from pipeline.benchmark.engines import desk_contenders
+from pipeline.data.dataset import Dataset
+from pipeline.manifest import read_manifest
+from pipeline.verify.parity import model_files, test_images
+from runtime.benchmark import run
+from runtime.benchmark.contenders import contenders, find_models, thread_counts
+from runtime.benchmark.progress import telling
+
+PACKAGES = ("tensorflow", "keras", "tf2onnx")
+
+
+def benchmark(
+    folder: Path,
+    seconds: float,
+    test: Dataset | None = None,
+    threads: Sequence[int] | None = None,
+    part: str = "test",
+) -> dict[str, Any]:
+    """Measure all contenders and write ``benchmark.json``.
+
+    Args:
+        folder: what export wrote.
+        seconds: of timed runs of each contender, at most.
+        test: images of its classes; CIFAR-10's test images without them.
+        threads: of the engines; 1, 2, … up to all cores without them.
+        part: of the data that the images are: test or validation.
+
+    Returns:
+        What ``benchmark.json`` holds.
+
+    Raises:
+        PipelineError: the folder is not one that export wrote, or no test images fit.
+    """
+    manifest = read_manifest(folder)
+    test = test or test_images(tuple(manifest["class_names"]))
+    counts = threads or thread_counts()
+    files = find_models(str(folder / name) for name in model_files(manifest))  # not what an earlier export left
+    with tempfile.TemporaryDirectory() as scratch, telling() as say:
+        say("preparing contenders")
+        report = run.benchmark(
+            [*contenders(files, counts), *desk_contenders(folder, counts, Path(scratch))],
+            seconds,
+            images=(np.ascontiguousarray(test.pixels), test.labels.tolist()),
+            judged_on=f"{part} images",
+            packages=PACKAGES,
+            revision=_revision(),
+            say=say,
+        )
+    artifacts.write_json(folder / artifacts.BENCHMARK, report)
+    return report
+
+
+def _revision() -> str | None:
+    """Of the source in git, where it is in git."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    return done.stdout.strip() or None

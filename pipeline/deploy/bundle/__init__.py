@@ -1,0 +1,136 @@
+"""What travels to the device: model files, the runtime and the wheels it needs, in an archive that installs itself.
+
+edgecnn-NAME-VERSION-MACHINE/
+    install.sh             installs what lies beside it; see there
+    edgecnn-watch.service  systemd unit that classifies what comes into a folder
+    bundle.json            what it is for: machine, Python, artifacts
+    requirements.txt       every package, pinned and with hashes
+    models/                the artifacts and their manifest
+    wheels/                the runtime as this project's wheel, what it needs, and the pip that installs it
+    SHA256SUMS             of all the files above, as sha256sum checks them
+    model.sig              OpenSSF model-signing's signature of all the files above, where there is a key
+"""
+
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import artifacts
+from pipeline.deploy.bundle.archive import pack
+from pipeline.deploy.bundle.sign import sign
+from pipeline.deploy.bundle.wheels import Target, build_runtime_wheel, fetch, hash_line, lock
+from pipeline.errors import BundleBuildError
+from runtime import Classifier, __version__
+from runtime.bundle import SUMS
+from runtime.commands.verify import replay
+from runtime.engines.registry import DEFAULTS
+
+FORMAT, FORMAT_VERSION = "edgecnn-bundle", 1
+BUNDLE, REQUIREMENTS, MODELS, WHEELS = "bundle.json", "requirements.txt", "models", "wheels"
+ALWAYS_THERE = "onnxruntime"
+"""The engine of the bare install; each other one is an extra of the project by the same name."""
+SCRIPTS = ("install.sh", "edgecnn-watch.service")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What goes into a bundle.
+
+    Attributes:
+        name: what it is called, of letters, digits, ``.``, ``_`` and ``-``.
+        artifacts: file names in the folder that export wrote; int8 ONNX alone by default, the smallest that the
+            bare install runs.
+        target: where it is to be installed.
+        engines: extras of the project to bring besides those that the artifacts need.
+        wheels: bring the wheels; without them the device has them from the version before, or fetches them.
+        sign_key: private key in PEM, of the curve P-256.
+    """
+
+    name: str
+    target: Target
+    artifacts: tuple[str, ...] = (artifacts.INT8_ONNX,)
+    engines: tuple[str, ...] = ()
+    wheels: bool = True
+    sign_key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
+            raise BundleBuildError(f"name {self.name!r}: expected letters, digits, '.', '_' and '-'")
+
+
+def bundle(folder: Path, out: Path, settings: Settings) -> Path:
+    """Write the bundle of a folder that export wrote.
+
+    Args:
+        folder: holds the artifacts and their manifest.
+        out: folder for the archive.
+        settings: what goes into it.
+
+    Returns:
+        The archive, ``edgecnn-NAME-VERSION-MACHINE.tar.gz``; unsigned, the same files give the same bytes.
+
+    Raises:
+        BundleBuildError: an artifact may not ship, or a wheel is not to be had.
+        ModelError: an artifact is missing or damaged.
+    """
+    for name in settings.artifacts:
+        _require_fit(folder, name)
+    needed = {DEFAULTS[Path(name).suffix] for name in settings.artifacts}
+    extras = sorted({*settings.engines, *needed} - {ALWAYS_THERE})
+    stem = f"edgecnn-{settings.name}-{__version__}-{settings.target.machine}"
+    with tempfile.TemporaryDirectory() as temporary:
+        stage = Path(temporary, stem)
+        (stage / MODELS).mkdir(parents=True)
+        (stage / WHEELS).mkdir()
+        for name in (*settings.artifacts, artifacts.MANIFEST):
+            shutil.copyfile(folder / name, stage / MODELS / name)
+        for name in SCRIPTS:
+            shutil.copyfile(Path(__file__).with_name(name), stage / name)
+        requirements = lock(extras, settings.target)
+        wheel = build_runtime_wheel(stage / WHEELS)
+        if settings.wheels:
+            fetch(requirements, settings.target, stage / WHEELS)
+        artifacts.write_bytes(stage / REQUIREMENTS, (hash_line(wheel) + requirements).encode())
+        artifacts.write_json(stage / BUNDLE, _card(settings, extras))
+        artifacts.write_bytes(stage / SUMS, _sums(stage).encode())
+        if settings.sign_key:
+            sign(stage, settings.sign_key)
+        archive = out / f"{stem}.tar.gz"
+        artifacts.write_bytes(archive, pack(stage))
+    return archive
+
+
+def _require_fit(folder: Path, name: str) -> None:
+    if Path(name).suffix not in DEFAULTS or Path(name).name != name:
+        raise BundleBuildError(f"{name}: expected the name of a file in {folder} that ends in {' or '.join(DEFAULTS)}")
+    if not (folder / artifacts.MANIFEST).exists():
+        raise BundleBuildError(
+            f"{folder}: no {artifacts.MANIFEST}: expected a folder that python -m pipeline export wrote"
+        )
+    if not replay(Classifier(folder / name))["passed"]:
+        raise BundleBuildError(f"{folder / name}: does not answer as it did when exported: export it again")
+    verified = folder / artifacts.VERIFY
+    if verified.exists() and artifacts.read_json(verified)["artifacts"].get(name, {}).get("breaches"):
+        raise BundleBuildError(f"{folder / name}: differs from Keras by more than is allowed: see {verified}")
+
+
+def _card(settings: Settings, extras: list[str]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "name": settings.name,
+        "edgecnn": __version__,
+        "machine": settings.target.machine,
+        "python": settings.target.python,
+        "artifacts": list(settings.artifacts),
+        "engines": extras,
+        "wheels": settings.wheels,
+    }
+
+
+def _sums(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return "".join(f"{artifacts.sha256(path.read_bytes())}  {path.relative_to(folder).as_posix()}\n" for path in files)

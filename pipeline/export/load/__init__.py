@@ -1,0 +1,1 @@
+"""A Keras file -> the classifier in it and how it is fed."""

@@ -1,0 +1,131 @@
+"""What is deployed: a Keras classifier with its pixel scaling in front and a tempered softmax behind.
+
+Everything that judges or converts a model works on this one object: its ``probabilities`` are the reference that every
+exported file is held against, its ``trace`` is the network that both converters read.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pipeline.errors import ExportError
+from pipeline.export.fold_scaling import fold_scaling
+from pipeline.export.load.head import ends_in_softmax, logits_model
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.quiet import log_hidden
+
+PREDICT_BATCH = 250
+CHUNK = 1_000
+"""Images scaled to float at a time: 10,000 of 224 pixels a side would need 6 GB."""
+
+
+@dataclass(frozen=True)
+class Deployable:
+    """A classifier as the device runs it.
+
+    Attributes:
+        model: one float image (N, S, S, 3) in, one vector (N, C) of logits or softmax probabilities out.
+        class_names: one name an output, in order.
+        scaling: from pixels to what the model expects.
+        temperature: what the logits are divided by before the softmax (Guo et al., 2017); 1 leaves them as trained.
+        nearest_zero: let ``network`` round the pixel value that means 0; ``for_int8`` says when.
+    """
+
+    model: keras.Model
+    class_names: tuple[str, ...]
+    scaling: PixelScaling = UNIT_SCALING
+    temperature: float = 1.0
+    nearest_zero: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) != self.class_count:
+            raise ExportError(f"{len(self.class_names)} class names for a model of {self.class_count} classes")
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ExportError(f"temperature must be a finite number above 0, got {self.temperature}")
+        _ = self.network  # refuses a head that is neither softmax nor logits; a trace cannot copy weights
+
+    @property
+    def side(self) -> int:
+        """Height and width of the input in pixels."""
+        return int(self.model.input_shape[1])
+
+    @property
+    def class_count(self) -> int:
+        """Length of the output."""
+        return int(self.model.output_shape[-1])
+
+    @cached_property
+    def ends_in_softmax(self) -> bool:
+        """Whether the model gives probabilities; else it gives logits."""
+        return ends_in_softmax(self.model)
+
+    @cached_property
+    def _folded(self) -> tuple[keras.Model, PixelScaling]:
+        leading = leading_scaling(self.model)
+        network = keras.Model(leading.network_input, logits_model(self.model, self.temperature).outputs[0])
+        return fold_scaling(network, self.scaling.then(leading.scaling), nearest_zero=self.nearest_zero)
+
+    @cached_property
+    def for_int8(self) -> "Deployable":
+        """The same classifier as quantisers want it: pixels are the quantised image wherever that can be.
+
+        Equal but for half a step of 256 in the padding of the first convolution, where one value nearly means 0.
+        """
+        scaling = self.scaling.then(leading_scaling(self.model).scaling)
+        nearly = scaling.zero_point is None and scaling.nearest_zero_point is not None
+        return replace(self, nearest_zero=True) if nearly else self
+
+    @property
+    def network(self) -> keras.Model:
+        """What the converters see: no softmax, no scaling layers at its beginning, no scaling that weights can hold.
+
+        float32 (N, S, S, 3), as ``network_scaling`` makes it of pixels, to tempered logits float32 (N, C).
+        """
+        return self._folded[0]
+
+    @property
+    def network_scaling(self) -> PixelScaling:
+        """What the graph does to pixels before ``network``."""
+        return self._folded[1]
+
+    def trace(self, image: tf.Tensor) -> tf.Tensor:
+        """The network for the converters, called inside a ``tf.function``.
+
+        Args:
+            image: float32 (N, S, S, 3), pixels through ``network_scaling``.
+
+        Returns:
+            Probabilities, float32 (N, C), tempered.
+        """
+        return tf.nn.softmax(self.network(image, training=False))
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The reference: what Keras says of uint8 (N, S, S, 3), float32 (N, C).
+
+        It runs the model as it was loaded, not the stripped network that the converters see.
+        """
+        with log_hidden():
+            parts = [
+                self.model.predict(self.scaling(pixels[start : start + CHUNK]), batch_size=PREDICT_BATCH, verbose=0)
+                for start in range(0, len(pixels), CHUNK)
+            ]
+        answers = np.concatenate([np.zeros((0, self.class_count), np.float32), *parts])
+        if self.ends_in_softmax and self.temperature == 1:
+            return answers
+        # The logarithm of a softmax is its logits, less a constant that the next softmax takes out again.
+        logits = np.log(np.maximum(answers, np.finfo(np.float32).tiny)) if self.ends_in_softmax else answers
+        return softmax(logits / self.temperature)
+
+
+def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Probabilities of each row, computed in double precision."""
+    wide = logits.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
+    result: NDArray[np.float32] = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return result

@@ -1,0 +1,191 @@
+"""Reading what a person calls "my model": every way it can be unfit is one clear line, and no code of it runs."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pipeline import artifacts
+from pipeline.errors import ExportError, reason
+from pipeline.export.load.custom_code import refuse_foreign_code
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.manifest import read_manifest
+from pipeline.quiet import log_hidden
+
+MIN_SIDE, MAX_SIDE = 16, 256
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model file, and what a person must say of it because the file does not.
+
+    Attributes:
+        path: the Keras file.
+        class_names: one an output; ``None`` takes those in the ``history.json`` beside the model.
+        scaling: from pixels 0-255 to what the model expects; ``None`` is 1/255, or 1 where the model begins with
+            scaling or normalisation layers of its own.
+        temperature: what its logits are divided by; ``None`` takes what training fitted on its validation images and
+            left in the ``history.json`` beside the model, or 1 without one.
+        resize, resize_filter: how its photos became squares, as in ``runtime.spec.ModelSpec``; ``None`` takes what
+            training left in the ``history.json`` beside the model, or stretch and bilinear without one.
+    """
+
+    path: Path
+    class_names: tuple[str, ...] | None = None
+    scaling: PixelScaling | None = None
+    temperature: float | None = None
+    resize: str | None = None
+    resize_filter: str | None = None
+
+
+def load_model(path: Path) -> keras.Model:
+    """Read a Keras image classifier without running any code of its own.
+
+    Raises:
+        ExportError: not a Keras file, custom code inside, weights that are no numbers, or not one square RGB image in
+            and one class vector out.
+    """
+    refuse_foreign_code(path)
+    try:
+        with log_hidden():
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its parsers raise
+        raise ExportError(f"{path}: not a Keras model that can be loaded safely ({_first_line(error)})") from error
+    _check_shapes(path, model)
+    for variable in model.weights:
+        if not np.isfinite(np.asarray(variable)).all():
+            raise ExportError(f"{path}: the weights {variable.path} are not all finite numbers; train the model again")
+    return model
+
+
+def _check_shapes(path: Path, model: keras.Model) -> None:
+    if not getattr(model, "inputs", None):
+        raise ExportError(f"{path}: the model does not say which images it takes; begin it with keras.Input((S, S, 3))")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ExportError(
+            f"{path}: expected one input and one output, got {len(model.inputs)} and {len(model.outputs)}"
+        )
+    shape, answer = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
+    if len(shape) != 4 or shape[3] != 3:
+        raise ExportError(f"{path}: expected RGB images (None, S, S, 3), the model takes {shape}")
+    if None in shape[1:3]:
+        raise ExportError(
+            f"{path}: the model takes images of any size {shape}; fix its side with keras.Input((S, S, 3))"
+        )
+    if shape[1] != shape[2]:
+        raise ExportError(f"{path}: expected square images, the model takes {shape[1]} x {shape[2]} pixels")
+    if not MIN_SIDE <= shape[1] <= MAX_SIDE:
+        raise ExportError(f"{path}: images of {MIN_SIDE} to {MAX_SIDE} pixels a side are exported, not of {shape[1]}")
+    if len(answer) != 2 or answer[1] is None or answer[1] < 2:
+        raise ExportError(f"{path}: expected one vector of two classes or more (None, C), the model gives {answer}")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def read_class_list(path: Path) -> tuple[str, ...]:
+    """Class names out of a text file, one a line, in the order of the model's outputs.
+
+    Raises:
+        ExportError: not readable, an empty line between names, or a name that stands twice.
+    """
+    try:
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(
+            f"{path}: no readable list of classes ({reason(error)}); expected UTF-8 text, a name a line"
+        ) from error
+    if not all(names):
+        raise ExportError(f"{path}: line {names.index('') + 1} is empty; expected a class name a line")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ExportError(f"{path}: names {twice!r} twice; every class needs a name of its own")
+    return names
+
+
+def read_class_names(model_path: Path, class_count: int) -> tuple[str, ...]:
+    """Class names out of the ``history.json`` that training leaves beside the model.
+
+    Raises:
+        ExportError: no such file, or another number of classes than the model has.
+    """
+    path = model_path.parent / artifacts.HISTORY
+    try:
+        names = tuple(json.loads(path.read_text(encoding="utf-8"))["class_names"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ExportError(
+            f"{path}: no class names there ({reason(error)}); expected the history.json that training leaves beside "
+            "the model; put it there, or give --classes FILE with a name a line"
+        ) from error
+    if len(names) != class_count:
+        raise ExportError(f"{path} names {len(names)} classes, {model_path} has {class_count}")
+    return names
+
+
+def read_temperature(model_path: Path) -> float:
+    """The temperature in the ``history.json`` that training leaves beside the model; 1 where there is none.
+
+    Raises:
+        ExportError: the entry is no number.
+    """
+    path = model_path.parent / artifacts.HISTORY
+    if not path.is_file():
+        return 1.0
+    try:
+        return float(artifacts.read_json(path).get("temperature", 1.0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ExportError(f"{path}: no readable temperature there ({reason(error)}); restore the history") from error
+
+
+def load(source: Source) -> Deployable:
+    """The classifier in a model file, ready to convert.
+
+    Raises:
+        ExportError: the model or its class names are unusable.
+    """
+    model = load_model(source.path)
+    class_count = int(model.output_shape[-1])
+    names = source.class_names or read_class_names(source.path, class_count)
+    if len(names) != class_count:
+        raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
+    temperature = read_temperature(source.path) if source.temperature is None else source.temperature
+    return Deployable(model, names, source.scaling or _usual_scaling(model), temperature)
+
+
+def _usual_scaling(model: keras.Model) -> PixelScaling:
+    scales_itself = leading_scaling(model).network_input is not model.inputs[0]
+    return PixelScaling((1.0, 1.0, 1.0)) if scales_itself else UNIT_SCALING
+
+
+def keras_bytes(path: Path, model: keras.Model) -> bytes:
+    """The model as a ``.keras`` file: as it stands, or saved anew from the legacy format."""
+    if path.suffix == ".keras":
+        return path.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        modern = Path(folder) / artifacts.MODEL_KERAS
+        model.save(modern)
+        return modern.read_bytes()
+
+
+def load_exported(folder: Path) -> Deployable:
+    """The reference of an export folder, as its manifest describes it.
+
+    Raises:
+        PipelineError: the folder has no readable manifest, or its Keras file is unusable or not the one that it lists.
+    """
+    manifest, path = read_manifest(folder), folder / artifacts.MODEL_KERAS
+    listed = manifest["files"].get(artifacts.MODEL_KERAS, {}).get("sha256")
+    if listed and path.is_file() and (digest := artifacts.sha256(path.read_bytes())) != listed:
+        raise ExportError(
+            f"{path}: changed since export: its SHA-256 begins {digest[:12]}, {artifacts.MANIFEST} says "
+            f"{listed[:12]}: export again, or copy both files again"
+        )
+    scaling = PixelScaling(tuple(manifest["scale"]), tuple(manifest["offset"]))
+    names = tuple(manifest["class_names"])
+    return load(Source(path, names, scaling, manifest["temperature"]))

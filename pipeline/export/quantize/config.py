@@ -1,0 +1,74 @@
+"""How a network becomes int8: one frozen value, tried by the search and written into the manifest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeline.export.quantize.layer import Layer
+
+MIN_MAX = "min-max"
+METHODS = (
+    MIN_MAX,
+    "moving average",
+    "percentile 99.9",
+    "percentile 99.99",
+    "percentile 99.999",
+    "entropy",
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to quantise.
+
+    Attributes:
+        method: how a tensor's range is read off its activations, one of ``METHODS``.
+        images: how many calibration images fix the ranges.
+        per_channel: one scale an output channel of each weight, rather than one a tensor.
+        float_softmax: the softmax at the end computes in float; in 8 bits it loses what lies below 1/256.
+        float_head: the last layer before the softmax computes in float, so that no logit is rounded.
+        symmetric: activation ranges centred on zero.
+        operator_form: quantised operators in the graph, rather than float ones between quantise and dequantise nodes
+            (QDQ), which the engine fuses. ONNX alone knows both.
+        reduce_range: weights in 7 bits. x86 processors without VNNI add pairs of 8-bit products in 16 bits, which can
+            overflow; 7 bits cannot. ONNX alone.
+        float_layers: layers that stay float, by the names of their outputs.
+    """
+
+    method: str = MIN_MAX
+    images: int = 500
+    per_channel: bool = True
+    float_softmax: bool = True
+    float_head: bool = False
+    symmetric: bool = False
+    operator_form: bool = False
+    reduce_range: bool = False
+    float_layers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
+        if self.images < 1:
+            raise ValueError(f"need at least one calibration image, got {self.images}")
+
+    def in_float(self, layers: Sequence[Layer]) -> list[Layer]:
+        """Those of a network's layers, in the data's order, that this recipe leaves in float."""
+        named = [layer for layer in layers if layer.output in self.float_layers]
+        head = layers[-1:] if self.float_head else ()
+        return [*named, *(layer for layer in head if layer not in named)]
+
+    def flipped(self, name: str) -> "Recipe":
+        """The same recipe with one of its yes-or-no fields the other way."""
+        change: dict[str, Any] = {name: not getattr(self, name)}
+        return replace(self, **change)
+
+    def __str__(self) -> str:
+        parts = [f"{self.method}, {self.images:,} images", "per channel" if self.per_channel else "per tensor"]
+        head = "float head and softmax" if self.float_softmax else "float head, int8 softmax"
+        softmax = "float softmax" if self.float_softmax else "int8 softmax"
+        parts.append(head if self.float_head else softmax)
+        parts += ["symmetric"] * self.symmetric + ["operator form"] * self.operator_form
+        parts += ["7-bit weights"] * self.reduce_range
+        if self.float_layers:
+            parts.append(f"{len(self.float_layers)} layer{'s' * (len(self.float_layers) > 1)} in float")
+        return ", ".join(parts)

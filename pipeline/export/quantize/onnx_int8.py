@@ -1,0 +1,221 @@
+"""The int8 ONNX graph: activation statistics once, then any number of recipes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import TensorData, TensorsData
+from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.quant_utils import (
+    QuantizationMode,
+    QuantizedValue,
+    QuantizedValueType,
+    save_and_reload_model_with_shape_infer,
+)
+
+from pipeline.export import rewrites
+from pipeline.export.load.scaling import PixelScaling
+from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.layer import Layer
+from pipeline.export.quantize.ranges import Activations, Statistics
+from pipeline.quiet import log_hidden
+
+GROUP = 4
+"""Pixels a group in the int8 graph; of 1, 2, 4 and 8 the fastest on the network of the notes."""
+
+BATCH_BYTES = 64 * 1024 * 1024
+ACTIVATIONS_A_VALUE = 32
+"""Roughly how many floats of activations a network holds for each value of its image."""
+
+COMPUTING = (
+    "Conv",
+    "MatMul",
+    "Gemm",
+    "Add",
+    "Mul",
+    "GlobalAveragePool",
+    "AveragePool",
+    "Concat",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+)
+PASSING = ("Relu", "Clip", "MaxPool", "Transpose", "Reshape", "Flatten", "Pad", "Squeeze", "Unsqueeze")
+STATIC = True
+TYPES = (QuantType.QInt8, QuantType.QUInt8)
+"""Of weights and of activations."""
+
+DEQUANTIZED = "_DequantizeLinear_Output"
+
+
+class OnnxQuantizer:
+    """Quantises one network by any recipe.
+
+    Args:
+        network: the clean graph, ``image`` float32 (N, S, S, 3) to probabilities float32 (N, C).
+        scaling: from pixels to the network's input.
+        pixels: uint8 (N, S, S, 3), the calibration images.
+        counts: numbers of calibration images that recipes may ask for.
+        group: neighbouring pixels that the first convolution reads as one, where it can.
+    """
+
+    changes: tuple[str, ...] = (
+        "per_channel",
+        "float_softmax",
+        "float_head",
+        "symmetric",
+        "operator_form",
+        "reduce_range",
+    )
+
+    def __init__(
+        self,
+        network: onnx.ModelProto,
+        scaling: PixelScaling,
+        pixels: NDArray[np.uint8],
+        counts: tuple[int, ...],
+        group: int = GROUP,
+    ) -> None:
+        self._scaling = scaling
+        self._network = onnx.ModelProto()
+        self._network.CopyFrom(network)
+        if group > 1:
+            rewrites.group_pixels(self._network, group)
+        with log_hidden():
+            self._network = save_and_reload_model_with_shape_infer(self._network)
+        self._statistics = Statistics(lambda: self._float_activations(pixels), counts)
+        self.layers = _layers(self._network.graph)
+
+    def build(self, recipe: Recipe) -> onnx.ModelProto:
+        """The deployable graph: uint8 pixels in, which are the quantised input wherever their zero point is whole."""
+        model = self._quantize(recipe)
+        if rewrites.pixel_zero_point(self._scaling) is None:
+            rewrites.scale_pixels(model, self._scaling)
+        else:
+            rewrites.take_pixels_as_quantized(model, self._scaling)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+    def activations(self, recipe: Recipe, pixels: NDArray[np.uint8]) -> tuple[Activations, Activations]:
+        """What every layer puts out in float and by the recipe, dequantised, on the same pixels."""
+        twin = self._quantize(replace(recipe, operator_form=False))
+        carried = {name for node in twin.graph.node for name in node.output}
+        outputs = [layer.output for layer in self.layers]
+        names = [name + DEQUANTIZED if name + DEQUANTIZED in carried else name for name in outputs]
+        images = self._scaling(pixels)
+        exact, rounded = _run(self._network, outputs, images), _run(twin, names, images)
+        return exact, {output: rounded[name] for output, name in zip(outputs, names, strict=True)}
+
+    def _float_activations(self, pixels: NDArray[np.uint8]) -> Iterator[Activations]:
+        floats = _float_tensors(self._network)
+        names = [name for node in self._network.graph.node for name in node.output if name in floats]
+        session = _session(self._network, names)
+        step = max(BATCH_BYTES // (ACTIVATIONS_A_VALUE * 4 * pixels[0].size), 1)
+        for start in range(0, len(pixels), step):
+            feed = {rewrites.IMAGE: self._scaling(pixels[start : start + step])}
+            yield dict(zip(names, session.run(names, feed), strict=True))
+
+    def _quantize(self, recipe: Recipe) -> onnx.ModelProto:
+        model = onnx.ModelProto()
+        model.CopyFrom(self._network)
+        scale, zero_point = _input_quantization(self._scaling)
+        ends = ((0 - int(zero_point)) * float(scale), (255 - int(zero_point)) * float(scale))
+        ranges = self._statistics.ranges(recipe) | {rewrites.IMAGE: ends}
+        data = {
+            name: TensorData(lowest=np.array(low, np.float32), highest=np.array(high, np.float32))
+            for name, (low, high) in ranges.items()
+        }
+        tensors = TensorsData(CalibrationMethod.MinMax, data)
+        excluded = [name for layer in recipe.in_float(self.layers) for name in layer.nodes]
+        operators = [*COMPUTING, *PASSING, *(() if recipe.float_softmax else ("Softmax",))]
+        options = {
+            "ForceQuantizeNoInputCheck": True,
+            "ActivationSymmetric": recipe.symmetric,
+            "TensorQuantOverrides": {rewrites.IMAGE: [{"scale": scale, "zero_point": zero_point}]},
+        }
+        common: tuple[Any, ...] = (tensors, [], excluded, operators, options)
+        with log_hidden():
+            if recipe.operator_form:
+                quantizer = ONNXQuantizer(
+                    model,
+                    recipe.per_channel,
+                    recipe.reduce_range,
+                    QuantizationMode.QLinearOps,
+                    STATIC,
+                    *TYPES,
+                    *common,
+                )
+                _start_quantized(quantizer, scale, zero_point)
+            else:
+                quantizer = QDQQuantizer(model, recipe.per_channel, recipe.reduce_range, *TYPES, *common)
+            quantizer.quantize_model()
+            quantizer.model.topological_sort()
+        quantized: onnx.ModelProto = quantizer.model.model
+        return quantized
+
+
+def _input_quantization(scaling: PixelScaling) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Scale and zero point of the input: the pixels' own, or those of the range that 0 and 255 are scaled to."""
+    own = rewrites.pixel_zero_point(scaling)
+    if own is not None:
+        return np.array(scaling.scale[0], np.float32), np.array(own, np.uint8)
+    extremes = scaling(np.array([[0] * 3, [255] * 3], np.uint8))
+    low, high = min(float(extremes.min()), 0.0), max(float(extremes.max()), 0.0)
+    scale = (high - low) / 255
+    return np.array(scale, np.float32), np.array(round(-low / scale), np.uint8)
+
+
+def _start_quantized(quantizer: ONNXQuantizer, scale: NDArray[np.float32], zero_point: NDArray[np.uint8]) -> None:
+    """Let operator form begin at the image itself: it quantises no reshape whose input is not quantised already."""
+    quantizer.force_quantize_no_input_check = False
+    names = [f"{rewrites.IMAGE}_{part}" for part in ("quantized", "scale", "zero_point")]
+    constants = zip((scale, zero_point), names[1:], strict=True)
+    quantizer.model.initializer().extend(onnx.numpy_helper.from_array(*constant) for constant in constants)
+    quantizer.quantized_value_map[rewrites.IMAGE] = QuantizedValue(rewrites.IMAGE, *names, QuantizedValueType.Input)
+    quantizer.new_nodes.append(onnx.helper.make_node("QuantizeLinear", [rewrites.IMAGE, *names[1:]], names[:1]))
+
+
+def _layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
+    """Every computing node with the nodes after it that only pass its values on."""
+    owner: dict[str, int] = {}
+    found: list[tuple[list[str], list[str], str]] = []
+    for node in graph.node:
+        if node.op_type in COMPUTING:
+            owner[node.output[0]] = len(found)
+            found.append(([node.name], list(node.input), node.output[0]))
+        elif node.op_type in PASSING and node.input[0] in owner:
+            index = owner[node.output[0]] = owner[node.input[0]]
+            nodes, inputs, output = found[index]
+            found[index] = ([*nodes, node.name], inputs, node.output[0] if node.op_type in ("Relu", "Clip") else output)
+    return tuple(
+        Layer(output, tuple(nodes), tuple(sorted({owner[name] for name in inputs if name in owner})))
+        for nodes, inputs, output in found
+    )
+
+
+def _float_tensors(model: onnx.ModelProto) -> set[str]:
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    values = (*inferred.value_info, *inferred.output)
+    return {value.name for value in values if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
+
+
+def _session(model: onnx.ModelProto, outputs: list[str]) -> onnxruntime.InferenceSession:
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(model)
+    present = {output.name for output in exposed.graph.output}
+    exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs if name not in present)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _run(model: onnx.ModelProto, outputs: list[str], images: NDArray[np.float32]) -> Activations:
+    results = _session(model, outputs).run(outputs, {rewrites.IMAGE: images})
+    return dict(zip(outputs, results, strict=True))

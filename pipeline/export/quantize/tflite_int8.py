@@ -1,0 +1,183 @@
+"""The int8 TFLite flatbuffer: calibrated once, its ranges then rewritten for any number of recipes.
+
+TFLite's converter calibrates by minimum and maximum alone, but it does so into a float flatbuffer that carries a range
+a tensor, and quantises from there. Both halves are called here, with our ranges written in between, so that every
+calibration method of ONNX works for TFLite too. What it does not allow: operator form and 7-bit weights have no
+counterpart, and 16-bit activations ("16x8") take no uint8 pixels and run on unoptimised reference kernels.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from numpy.typing import NDArray
+from tensorflow.lite.python.convert import mlir_quantize
+from tensorflow.lite.tools import flatbuffer_utils
+
+from pipeline.export import tflite
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.layer import Layer
+from pipeline.export.quantize.ranges import Activations, Statistics
+from pipeline.export.quantize.tflite_pixels import take_pixels_through_float
+from pipeline.quiet import log_hidden
+
+COMPUTING = (
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "ADD",
+    "MUL",
+    "AVERAGE_POOL_2D",
+    "MEAN",
+    "CONCATENATION",
+    "LOGISTIC",
+    "HARD_SWISH",
+    "LEAKY_RELU",
+)
+SOFTMAX = "SOFTMAX"
+IDENTITY, FROM_UNIT = PixelScaling((1.0, 1.0, 1.0)), PixelScaling((255.0, 255.0, 255.0))
+
+
+class TfliteQuantizer:
+    """Quantises one network by any recipe.
+
+    Args:
+        deployable: the network, its scaling part of the graph.
+        pixels: uint8 (N, S, S, 3), the calibration images.
+        counts: numbers of calibration images that recipes may ask for.
+    """
+
+    changes: tuple[str, ...] = ("per_channel", "float_softmax", "float_head", "symmetric")
+
+    def __init__(self, deployable: Deployable, pixels: NDArray[np.uint8], counts: tuple[int, ...]) -> None:
+        deployable = deployable.for_int8
+        own = deployable.network_scaling
+        self._scaling, inside = (own, IDENTITY) if own.zero_point is not None else (UNIT_SCALING, FROM_UNIT.then(own))
+        self._calibrated = _calibrate(deployable, self._scaling, inside, pixels[:1])
+        self._interpreter = _interpreter(self._calibrated)
+        self._statistics = Statistics(lambda: self._float_activations(pixels), counts)
+        self.layers = _layers(self._interpreter)
+
+    def build(self, recipe: Recipe) -> bytes:
+        """The deployable flatbuffer: built-in operators, uint8 pixels in."""
+        with log_hidden():
+            content = mlir_quantize(
+                self._with_ranges(recipe),
+                disable_per_channel=not recipe.per_channel,
+                denylisted_ops={SOFTMAX} if recipe.float_softmax else None,
+                denylisted_nodes=self._denied(recipe) or None,
+                input_data_type=tf.uint8,
+                output_data_type=tf.float32 if recipe.float_softmax else tf.int8,
+            )
+        return take_pixels_through_float(bytes(content))
+
+    def activations(self, recipe: Recipe, pixels: NDArray[np.uint8]) -> tuple[Activations, Activations]:
+        """What every layer puts out in float and by the recipe, dequantised, on the same pixels."""
+        twin = _interpreter(self.build(recipe))
+        names = {layer.output for layer in self.layers}
+        return _collect(self._interpreter, self._scaling(pixels), names), _collect(twin, pixels, names)
+
+    def _denied(self, recipe: Recipe) -> set[str]:
+        return {name for layer in recipe.in_float(self.layers) for name in layer.nodes}
+
+    def _with_ranges(self, recipe: Recipe) -> bytes:
+        ranges = self._statistics.ranges(recipe)
+        flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(self._calibrated))
+        for tensor in flatbuffer.subgraphs[0].tensors:
+            name = tensor.name.decode()
+            if name in ranges and tensor.quantization is not None and tensor.quantization.min is not None:
+                low, high = ranges[name]
+                tensor.quantization.min = np.array([low], np.float32)
+                tensor.quantization.max = np.array([high], np.float32)
+        return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
+
+    def _float_activations(self, pixels: NDArray[np.uint8]) -> Iterator[Activations]:
+        inputs = {detail["name"] for detail in self._interpreter.get_input_details()}
+        for image in pixels:
+            batch = _collect(self._interpreter, self._scaling(image[np.newaxis]), None)
+            yield {name: values for name, values in batch.items() if name not in inputs}
+
+
+def _calibrate(deployable: Deployable, scaling: PixelScaling, inside: PixelScaling, pixels: NDArray[np.uint8]) -> bytes:
+    """The float flatbuffer of scaled images, as the quantiser reads it; only the input's range is final.
+
+    That range is what ``scaling`` makes of 0 to 255, so that pixels are its quantised values. What is left of the
+    scaling happens ``inside``.
+    """
+    images = scaling(np.concatenate([np.zeros_like(pixels), np.full_like(pixels, 255), pixels]))
+
+    def representative() -> Iterator[list[NDArray[np.float32]]]:
+        for image in images:
+            yield [image[np.newaxis]]
+
+    with log_hidden():
+        converter = tflite.converter(deployable, tf.float32, inside)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = representative
+        converter._experimental_calibrate_only = True  # noqa: SLF001 - what TensorFlow's own debugger of quantisation does
+        content: bytes = converter.convert()
+    return content
+
+
+def _interpreter(content: bytes) -> Interpreter:
+    with log_hidden():
+        # Without the delegate, which would swallow the tensors between its operators.
+        interpreter = Interpreter(
+            model_content=content,
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def _operators(interpreter: Interpreter) -> list[dict[str, Any]]:
+    operators: list[dict[str, Any]] = interpreter._get_ops_details()  # noqa: SLF001 - there is no public list
+    return [operator for operator in operators if operator["op_name"] != "DELEGATE"]
+
+
+def _collect(interpreter: Interpreter, images: NDArray[Any], names: set[str] | None) -> Activations:
+    """Outputs of all operators, or of those in ``names``, dequantised; the last of equal names, which is float."""
+    source = interpreter.get_input_details()[0]["index"]
+    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    produced = [details[int(index)] for operator in _operators(interpreter) for index in operator["outputs"]]
+    wanted = [detail for detail in produced if names is None or detail["name"] in names]
+    found: dict[str, list[NDArray[np.float32]]] = {}
+    for image in images:
+        interpreter.set_tensor(source, image[np.newaxis])
+        interpreter.invoke()
+        values = {detail["name"]: _dequantized(interpreter, detail) for detail in wanted}
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _dequantized(interpreter: Interpreter, detail: dict[str, Any]) -> NDArray[np.float32]:
+    values: NDArray[Any] = interpreter.get_tensor(detail["index"])
+    if values.dtype != np.int8:
+        return values.astype(np.float32)
+    scale, zero_point = detail["quantization"]
+    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
+    """Every computing operator with the operators after it that only pass its values on."""
+    names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
+    owner: dict[int, int] = {}
+    nodes: list[list[str]] = []
+    producers: list[tuple[int, ...]] = []
+    for operator in _operators(interpreter):
+        inputs, output = [int(index) for index in operator["inputs"]], int(operator["outputs"][0])
+        feeding = sorted({owner[index] for index in inputs if index in owner})
+        if operator["op_name"] in COMPUTING:
+            owner[output] = len(nodes)
+            nodes.append([names[output]])
+            producers.append(tuple(feeding))
+        elif operator["op_name"] != SOFTMAX and feeding:
+            owner[output] = feeding[0]
+            nodes[feeding[0]].append(names[output])
+    return tuple(Layer(own[0], tuple(own), fed) for own, fed in zip(nodes, producers, strict=True))

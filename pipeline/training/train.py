@@ -1,0 +1,185 @@
+"""Dataset -> ``model.keras`` and its history, epoch by epoch; killed and started again, it goes on where it was."""
+
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import artifacts
+from pipeline.data.dataset import Dataset
+from pipeline.data.folder import Settings as PhotoSettings
+from pipeline.evaluation.calibration import temperature_of
+from pipeline.export.load.deployable import Deployable
+from pipeline.models import fold
+from pipeline.training import batches, distribution, lock, progress, record
+from pipeline.training.batches import Epoch
+from pipeline.training.learner import EVALUATION_BATCH, Learner
+from pipeline.training.progress import Progress
+from pipeline.training.record import Record
+from pipeline.training.settings import Settings
+from pipeline.training.teacher import Teacher, pass_number
+
+__all__ = ["EVALUATION_BATCH", "Conduct", "Settings", "accuracy", "scale", "train"]
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How a run is carried out, as against what it computes (``Settings``).
+
+    Attributes:
+        teacher: a ``.keras`` file to learn from besides the labels.
+        distribute: one of ``distribution.KINDS``.
+        tensorboard: whether to write TensorBoard logs.
+        restart: whether to discard an unfinished run in the folder.
+        photos: how own photos were read; goes into the history, for export and evaluation to read them the same way.
+    """
+
+    teacher: Path | None = None
+    distribute: str = distribution.NONE
+    tensorboard: bool = False
+    restart: bool = False
+    photos: PhotoSettings | None = None
+
+
+def scale(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """uint8 0-255 to float32 0-1, as the network takes it."""
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+def accuracy(model: keras.Model, dataset: Dataset) -> float:
+    """Share of images (0-1) that a model of 0-1 floats classifies rightly."""
+    probabilities = model.predict(scale(dataset.pixels), batch_size=EVALUATION_BATCH, verbose=0)
+    return float(np.mean(probabilities.argmax(axis=1) == dataset.labels))
+
+
+def train(
+    training: Dataset, validation: Dataset, out: Path, settings: Settings = Settings(), conduct: Conduct = Conduct()
+) -> dict[str, Any]:
+    """Train a network; write ``model.keras``, ``history.json``, ``history.csv`` and ``curves.png`` into ``out``.
+
+    The epoch with the best validation accuracy is kept, folded into the deployed layers. After every epoch the run
+    is saved, and a later call with the same arguments goes on from there.
+
+    Returns:
+        What ``history.json`` holds: settings, the best epoch, one record an epoch.
+
+    Raises:
+        FolderInUseError: another process trains in ``out``.
+        PipelineError: settings that do not fit the data, or another unfinished run in ``out``.
+    """
+    strategy = distribution.strategy(conduct.distribute)
+    chief = distribution.is_chief(strategy)
+    with lock.held(out) if chief else nullcontext():
+        steps = batches.steps_an_epoch(training, settings)
+        teacher = Teacher(conduct.teacher, training, settings) if conduct.teacher else None
+        identity = {
+            **asdict(settings),
+            "teacher": teacher.digest if teacher else None,
+            "training_images": training.digest,
+            "validation_images": validation.digest,
+        }
+        if conduct.restart and chief:
+            progress.discard(out)
+        done = Progress(identity) if conduct.restart else progress.load(out, identity)
+        learner = Learner(settings, training, steps, strategy)
+        if done.state:
+            learner.restore(done.state)
+        with (
+            distribution.loss_of_workers_explained(),
+            record.bar(settings.epochs, steps, len(done.records), shown=chief) as bar,
+        ):
+            while not _finished(done, settings):
+                started = time.monotonic()
+                images = _images(training, settings, len(done.records), teacher, keep=chief)
+                learned = _learn(learner, images, bar)
+                _judge(learner, validation, done, learned, started)
+                bar.epoch(done.records[-1])
+                if chief:
+                    _save(out, done, tensorboard=conduct.tensorboard)
+        deployed = fold(learner.trained(done.best))
+        history = {
+            "settings": asdict(settings),
+            "teacher_sha256": identity["teacher"],
+            "class_names": list(training.class_names),
+            "images": {"training": len(training), "validation": len(validation)},
+            "best_epoch": int(done.best_record["epoch"]),
+            "validation_accuracy": accuracy(deployed, validation),
+            "temperature": temperature_of(Deployable(deployed, training.class_names), validation),
+            **({"photos": asdict(conduct.photos)} if conduct.photos else {}),
+            "epochs": done.records,
+        }
+        if chief:
+            _write(out, deployed, history)
+        return history
+
+
+def _finished(done: Progress, settings: Settings) -> bool:
+    """Whether all epochs are done, or the last ones asked for by early stopping brought nothing."""
+    count = len(done.records)
+    if count == settings.epochs:
+        return True
+    return bool(settings.early_stopping and count and count - done.best_record["epoch"] >= settings.early_stopping)
+
+
+def _images(training: Dataset, settings: Settings, epoch: int, teacher: Teacher | None, *, keep: bool) -> Epoch:
+    """What ``epoch`` (from 0) sees."""
+    number = pass_number(epoch, settings, taught=teacher is not None)
+    return Epoch(
+        training,
+        batches.order_of(training, settings, epoch),
+        settings.batch_size,
+        batches.plan_pass(training, settings, number),
+        batches.weights_of_classes(training, balance=settings.balance_classes),
+        teacher.outputs(number, keep=keep) if teacher else None,
+    )
+
+
+def _learn(learner: Learner, images: Epoch, bar: record.Bar) -> Record:
+    """One epoch of steps; mean accuracy (0-1) and loss on the augmented images."""
+    results = []
+    for batch in batches.distribute(images, learner.strategy):
+        results.append(learner.step(batch))
+        bar.step()
+    losses, hits = np.asarray(results, np.float64).T
+    return {"accuracy": float(hits.mean()), "loss": float(losses.mean())}
+
+
+def _judge(learner: Learner, validation: Dataset, done: Progress, learned: Record, started: float) -> None:
+    """Evaluate the epoch that ended and add it to ``done``."""
+    weights = learner.weights()
+    val_loss, val_accuracy = learner.evaluate(weights, validation)
+    done.records.append(
+        {
+            "epoch": len(done.records) + 1,
+            "seconds": round(time.monotonic() - started, 2),
+            **learned,
+            "val_accuracy": val_accuracy,
+            "val_loss": val_loss,
+            "learning_rate": learner.learning_rate,
+        }
+    )
+    done.state = learner.state()
+    if done.best_record is done.records[-1]:
+        done.best = weights
+
+
+def _save(out: Path, done: Progress, *, tensorboard: bool) -> None:
+    progress.save(out, done)
+    record.write_csv(out, done.records)
+    if tensorboard:
+        record.write_tensorboard(out, done.records[-1])
+
+
+def _write(out: Path, deployed: keras.Model, history: dict[str, Any]) -> None:
+    with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
+        deployed.save(temporary)
+    artifacts.write_json(out / artifacts.HISTORY, history)
+    record.write_csv(out, history["epochs"])
+    settings = history["settings"]
+    record.draw_curves(out, history["epochs"], f"{settings['model']}, {len(history['epochs'])} epochs")
+    progress.discard(out)

@@ -1,0 +1,96 @@
+"""Where a converted model leaves its reference: layer by layer, and image by image."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline import artifacts
+from pipeline.data import samples
+from pipeline.data.dataset import Dataset
+from pipeline.errors import PipelineError
+from pipeline.export.load.model import load_exported
+from pipeline.manifest import read_manifest
+from pipeline.verify.drift.flips import PICTURED, flips, pictures
+from pipeline.verify.drift.keras_tap import KerasTap
+from pipeline.verify.drift.measure import first_past, measure, steepest
+from pipeline.verify.drift.onnx_tap import OnnxTap
+from pipeline.verify.drift.taps import Tap
+from pipeline.verify.drift.tflite_tap import TfliteTap
+from pipeline.verify.parity import model_files
+from runtime import Classifier
+
+TAPS: dict[str, Callable[[bytes], Tap]] = {".onnx": OnnxTap, ".tflite": TfliteTap}
+"""How the layers of a file are read, by its suffix; NCNN files, made from the ONNX graph, are passed over."""
+THRESHOLDS_DB = {"fp32": 80.0, "fp16": 40.0, "dynamic": 20.0, "int8": 15.0}
+"""Signal-to-noise ratio below which a layer of each precision counts as drifted."""
+
+
+def drift(
+    folder: Path, images: Dataset | None = None, *, layer_images: int = 64, threshold_db: float | None = None
+) -> dict[str, Any]:
+    """Hold every layer of every model file in ``folder`` against Keras and write ``drift.json``.
+
+    Args:
+        folder: what export wrote.
+        images: of the model's classes; CIFAR-10's validation images by default.
+        layer_images: how many of them, evenly out of the set, to compare layers on; flips are sought on all.
+        threshold_db: signal-to-noise ratio below which a layer counts as drifted; by default by precision.
+
+    Returns:
+        What ``drift.json`` holds.
+
+    Raises:
+        PipelineError: not a folder that export wrote, or images of other classes or another side.
+        ModelError: a model file is damaged.
+    """
+    manifest = read_manifest(folder)
+    images = images or samples.validation_images()
+    if images.class_names != tuple(manifest["class_names"]) or images.side != manifest["side"]:
+        raise PipelineError(
+            f"{folder} takes {manifest['side']}x{manifest['side']} images of {', '.join(manifest['class_names'])}; "
+            f"got {images.side}x{images.side} of {', '.join(images.class_names)}: pass photos of the model's classes"
+        )
+    deployable = load_exported(folder)
+    names = [name for name in model_files(manifest) if Path(name).suffix in TAPS]
+    classifiers = {name: Classifier(folder / name) for name in names}  # checks seal and digest before anything is read
+    reference = KerasTap(deployable)
+    count = min(layer_images, len(images))
+    chosen = images.pixels[[index * len(images) // count for index in range(count)]]
+    drifts = measure(reference, {name: _tap(folder / name) for name in names}, chosen)
+    expected = deployable.probabilities(images.pixels)
+    rows: dict[str, dict[str, Any]] = {}
+    for name, classifier in classifiers.items():
+        threshold = THRESHOLDS_DB[classifier.spec.precision] if threshold_db is None else threshold_db
+        step = steepest(drifts[name], reference.layers)
+        rows[name] = {
+            "sha256": manifest["files"][name]["sha256"],
+            "precision": classifier.spec.precision,
+            "threshold_db": threshold,
+            "first_past": first_past(drifts[name], reference.layers, threshold),
+            "steepest": None if step is None else {"layer": step[0], "lost_db": round(step[1], 2)},
+            "layers": {
+                layer: {
+                    "snr_db": round(found.distance.snr_db, 2),
+                    "cosine": round(found.distance.cosine, 6),
+                    "value": found.match.value,
+                }
+                for layer, found in drifts[name].items()
+            },
+            "flips": flips(expected, classifier.predict(images.pixels), images),
+        }
+    report = {
+        "images": len(images),
+        "images_digest": images.digest,
+        "layer_images": count,
+        "layers": [
+            {"name": layer.name, "kind": layer.kind, "absorbable": layer.absorbable} for layer in reference.layers
+        ],
+        "artifacts": rows,
+        "pictures": pictures((flip["image"] for row in rows.values() for flip in row["flips"][:PICTURED]), images),
+    }
+    artifacts.write_json(folder / artifacts.DRIFT, report)
+    return report
+
+
+def _tap(path: Path) -> Tap:
+    return TAPS[path.suffix](path.read_bytes())

@@ -1,0 +1,136 @@
+"""How far each layer of a converted graph is from the reference, over many images."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.verify.drift.keras_tap import PROBABILITIES, KerasTap, Layer
+from pipeline.verify.drift.match import Match, arrange, decibels, match
+from pipeline.verify.drift.taps import Tap
+
+CHUNK = 8
+"""Images at a time: all values of all of them are in memory."""
+LOST_DB, HEALED_DB = 10.0, 20.0
+"""Below the one a match may be a wrong one; by the other no layer lessens noise, rectify and pool as it may."""
+
+
+@dataclass
+class Distance:
+    """Sums over all numbers of a layer and all images."""
+
+    signal: float = 0.0
+    noise: float = 0.0
+    power: float = 0.0
+    product: float = 0.0
+
+    def add(self, expected: NDArray[np.float32], got: NDArray[np.float32]) -> None:
+        """Add the images of one chunk."""
+        first, second = expected.ravel().astype(np.float64), got.ravel().astype(np.float64)
+        self.signal += float(first @ first)
+        self.power += float(second @ second)
+        self.product += float(first @ second)
+        self.noise += float(np.square(first - second).sum())
+
+    @property
+    def snr_db(self) -> float:
+        """Power of the reference over power of the difference, in decibels."""
+        return decibels(self.signal, self.noise)
+
+    @property
+    def cosine(self) -> float:
+        """Of the angle between the two, all images in one vector; -1 to 1."""
+        lengths = float(np.sqrt(self.signal * self.power))
+        return self.product / lengths if lengths > 0 else float(self.signal == self.power)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A found layer: the value that it is in the converted graph, and its distance from the reference."""
+
+    match: Match
+    distance: Distance
+
+
+def measure(reference: KerasTap, taps: Mapping[str, Tap], pixels: NDArray[np.uint8]) -> dict[str, dict[str, Drift]]:
+    """Hold the layers of several graphs against the reference.
+
+    Args:
+        reference: the Keras model.
+        taps: the graphs, by name.
+        pixels: uint8 (N, S, S, 3).
+
+    Returns:
+        For each graph the layers that were found in it.
+    """
+    found: dict[str, dict[str, Drift]] = {}
+    for chunk in _chunks(pixels):
+        expected = reference(chunk)
+        for name, tap in taps.items():
+            values = tap(chunk)
+            if name not in found:
+                matches = match(reference.layers, expected, values, tap.lineage)
+                found[name] = {layer: Drift(matched, Distance()) for layer, matched in matches.items()}
+            for layer in reference.layers:
+                drift = found[name].get(layer.name)
+                if drift is not None:
+                    value = values[drift.match.value]
+                    drift.distance.add(
+                        expected[layer.name], arrange(value, layer, channels_first=drift.match.channels_first)
+                    )
+    return {name: _without_healed(reference.layers, drifts) for name, drifts in found.items()}
+
+
+def _chunks(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    for start in range(0, len(pixels), CHUNK):
+        yield pixels[start : start + CHUNK]
+
+
+def _without_healed(layers: Sequence[Layer], drifts: dict[str, Drift]) -> dict[str, Drift]:
+    """Without layers whose every reader is far closer to the reference: those were matched with something else."""
+    readers: dict[str, list[str]] = {}
+    for layer in layers:
+        for source in layer.inputs:
+            readers.setdefault(source, []).append(layer.name)
+
+    def healed(name: str) -> bool:
+        after, own = readers.get(name, []), drifts[name].distance.snr_db
+        # A softmax saturates: it tells little of its logits.
+        return (
+            own < LOST_DB
+            and bool(after)
+            and all(
+                reader in drifts and reader != PROBABILITIES and drifts[reader].distance.snr_db > own + HEALED_DB
+                for reader in after
+            )
+        )
+
+    return {name: drift for name, drift in drifts.items() if not healed(name)}
+
+
+def first_past(drifts: Mapping[str, Drift], layers: Sequence[Layer], threshold_db: float) -> str | None:
+    """The first layer below a signal-to-noise ratio; ``None`` where all are above it."""
+    return next(
+        (layer.name for layer in layers if layer.name in drifts and drifts[layer.name].distance.snr_db < threshold_db),
+        None,
+    )
+
+
+def steepest(drifts: Mapping[str, Drift], layers: Sequence[Layer]) -> tuple[str, float] | None:
+    """The layer that adds most of its own: its name, and by how many dB it falls below the worst of its inputs."""
+    above: dict[str, float] = {}
+    steps: dict[str, float] = {}
+    for layer in layers:
+        known = [above[source] for source in layer.inputs if source in above]
+        before = min(known, default=None)
+        if layer.name in drifts:
+            above[layer.name] = drifts[layer.name].distance.snr_db
+            if before is not None and layer.name != PROBABILITIES:
+                steps[layer.name] = before - above[layer.name]
+        elif before is not None:
+            above[layer.name] = before
+    if not steps:
+        return None
+    name = max(steps, key=lambda step: steps[step])
+    return name, steps[name]

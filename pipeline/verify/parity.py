@@ -1,0 +1,217 @@
+"""Hold every exported file against Keras on the same test pixels, look at all of them, then judge."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from pipeline import artifacts
+from pipeline.artifacts import sha256
+from pipeline.data import samples
+from pipeline.data.dataset import Dataset
+from pipeline.errors import PipelineError
+from pipeline.evaluation.scores import scores
+from pipeline.export.load.model import load_exported
+from pipeline.export.quantize.acceptance import beats_chance, breaks_bound, mcnemar
+from pipeline.manifest import read_manifest
+from runtime import Classifier, EdgecnnError
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The most an artifact may differ from Keras. Agreement is a share 0-1, the accuracy drop in points.
+
+    On few test images the drop may be larger by chance: ``quantize.acceptance.Gate`` says when it counts.
+    """
+
+    max_difference: float
+    mean_difference: float
+    min_agreement: float
+    max_accuracy_drop: float
+
+
+FP32 = Tolerance(max_difference=1e-5, mean_difference=1e-5, min_agreement=1.0, max_accuracy_drop=0.0)
+FP16 = Tolerance(max_difference=0.05, mean_difference=1e-3, min_agreement=0.99, max_accuracy_drop=0.2)
+DYNAMIC = Tolerance(max_difference=0.5, mean_difference=0.01, min_agreement=0.98, max_accuracy_drop=0.5)
+INT8 = Tolerance(max_difference=1.0, mean_difference=0.02, min_agreement=0.97, max_accuracy_drop=0.5)
+
+FEW_IMAGES, CONFIDENCE = 200, 0.95
+"""On fewer images a verdict comes with what it leaves open, at this confidence."""
+
+COLUMNS = ("max diff", "mean diff", "agreement", "accuracy")
+TOLERANCES = {
+    artifacts.FP32_ONNX: FP32,
+    artifacts.INT8_ONNX: INT8,
+    artifacts.FP32_TFLITE: FP32,
+    artifacts.INT8_TFLITE: INT8,
+    artifacts.FP16_TFLITE: FP16,
+    artifacts.DYNAMIC_ONNX: DYNAMIC,
+    artifacts.DYNAMIC_TFLITE: DYNAMIC,
+    artifacts.FP32_NCNN: FP32,
+}
+
+
+def test_images(class_names: tuple[str, ...]) -> Dataset:
+    """All 10,000 test images of CIFAR-10 where they are cached, else the 1,000 shipped with the reference."""
+    test = samples.test_images()
+    if test.class_names != class_names:
+        raise PipelineError(
+            f"no test images for the classes {', '.join(class_names)}: give photos of its classes with --data DIR"
+        )
+    return test
+
+
+def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> dict[str, Any]:
+    """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json``.
+
+    Args:
+        folder: what export wrote.
+        test: images of its classes; CIFAR-10's test images without them.
+        part: of the data that these are: test or validation.
+
+    Returns:
+        What ``verify.json`` holds; ``passed`` is true when no artifact has a breach.
+
+    Raises:
+        PipelineError: the folder has no readable manifest, or no test images fit.
+    """
+    manifest = read_manifest(folder)
+    test = test or test_images(tuple(manifest["class_names"]))
+    expected = load_exported(folder).probabilities(test.pixels)
+    rows = {name: _examine(folder, name, manifest, test, expected) for name in model_files(manifest)}
+    report = {
+        "images": len(test),
+        "part": part,
+        "classes": len(test.class_names),
+        "class_names": list(test.class_names),
+        "test_digest": test.digest,
+        "keras_accuracy": _accuracy(expected, test),
+        "keras": scores(expected, test),
+        "artifacts": rows,
+        "passed": not any(row["breaches"] for row in rows.values()),
+    }
+    report["caveats"] = caveats(report)
+    artifacts.write_json(folder / artifacts.VERIFY, report)
+    return report
+
+
+def model_files(manifest: dict[str, Any]) -> list[str]:
+    """The model files that a manifest lists, in the order of ``TOLERANCES``.
+
+    Raises:
+        PipelineError: it lists none.
+    """
+    names = [name for name in TOLERANCES if name in manifest["files"]]
+    if not names:
+        raise PipelineError(f"the {artifacts.MANIFEST} lists no model files; run python -m pipeline export first")
+    return names
+
+
+def _accuracy(probabilities: NDArray[np.float32], test: Dataset) -> float:
+    return float(np.mean(probabilities.argmax(axis=1) == test.labels))
+
+
+def _discordant(expected: NDArray[np.float32], got: NDArray[np.float32], test: Dataset) -> tuple[int, int]:
+    """On how many images Keras alone is right, and on how many the artifact alone."""
+    keras_right, right = (answers.argmax(axis=1) == test.labels for answers in (expected, got))
+    return int((keras_right & ~right).sum()), int((right & ~keras_right).sum())
+
+
+def _golden_breaches(classifier: Classifier) -> list[str]:
+    golden = classifier.golden()
+    if golden is None:
+        return []
+    change = float(np.abs(classifier.predict(golden.pixels) - golden.probabilities).max())
+    if change <= golden.tolerance:
+        return []
+    return [f"answers its golden set otherwise than when built: {change:.1e} > {golden.tolerance}"]
+
+
+def _examine(
+    folder: Path, name: str, manifest: dict[str, Any], test: Dataset, expected: NDArray[np.float32]
+) -> dict[str, Any]:
+    breaches = []
+    try:
+        digest = sha256((folder / name).read_bytes())
+        if digest != manifest["files"].get(name, {}).get("sha256"):
+            breaches.append("changed since export: its SHA-256 is not the manifest's")
+        classifier = Classifier(folder / name)
+        if list(classifier.spec.class_names) != manifest["class_names"]:
+            breaches.append("its class names are not the manifest's")
+        breaches += _golden_breaches(classifier)
+        got = classifier.predict(np.ascontiguousarray(test.pixels))
+        if got.shape != expected.shape:
+            return {"breaches": [*breaches, f"gives probabilities of shape {got.shape}, Keras {expected.shape}"]}
+    except (EdgecnnError, OSError) as error:
+        return {"breaches": [*breaches, str(error)]}
+    difference = np.abs(got - expected)
+    row = {
+        "bytes": (folder / name).stat().st_size,
+        "sha256": digest,
+        "max_difference": float(difference.max()),
+        "mean_difference": float(difference.mean()),
+        "agreement": float(np.mean(got.argmax(axis=1) == expected.argmax(axis=1))),
+        **scores(got, test),
+        "p_value": mcnemar(*_discordant(expected, got, test)),
+    }
+    drop = 100 * (_accuracy(expected, test) - row["accuracy"])
+    limit = TOLERANCES[name]
+    # "not within" rather than "beyond": a NaN is a breach too.
+    if not row["max_difference"] <= limit.max_difference:
+        breaches.append(f"max difference {row['max_difference']:.2e} > {limit.max_difference:.0e}")
+    if not row["mean_difference"] <= limit.mean_difference:
+        breaches.append(f"mean difference {row['mean_difference']:.2e} > {limit.mean_difference:.0e}")
+    if not row["agreement"] >= limit.min_agreement:
+        breaches.append(f"agreement {row['agreement']:.2%} < {limit.min_agreement:.0%}")
+    if breaks_bound(limit.max_accuracy_drop, len(test), *_discordant(expected, got, test)):
+        breaches.append(f"accuracy drop {drop:.2f} points > {limit.max_accuracy_drop:.2f}")
+    return {**row, "accuracy_drop_points": drop, "limits": asdict(limit), "breaches": breaches}
+
+
+def format_report(report: dict[str, Any]) -> str:
+    """The verdicts as a table."""
+    lines = [
+        f"Against Keras ({report['keras_accuracy']:.2%} accurate) on {report['images']:,} {report['part']} images:",
+        f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'p':>7}  verdict",
+    ]
+    for name, row in report["artifacts"].items():
+        verdict = "PASS" if not row["breaches"] else "FAIL: " + "; ".join(row["breaches"])
+        if "accuracy" in row:
+            figures = (
+                f"{row['bytes'] / 1024:>8.0f}{row['max_difference']:>11.1e}{row['mean_difference']:>11.1e}"
+                f"{row['agreement']:>11.2%}{row['accuracy']:>11.2%}{row['p_value']:>7.2g}"
+            )
+        else:
+            figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
+        lines.append(f"{name:<20}{figures}  {verdict}")
+    return "\n".join([*lines, *caveats(report)])
+
+
+def caveats(report: dict[str, Any]) -> list[str]:
+    """What the verdicts of ``report`` leave open, a sentence each."""
+    said = _how_little_it_says(report) if report["images"] < FEW_IMAGES else []
+    if not beats_chance(report["keras_accuracy"], report["images"], report["classes"]):
+        few = "these images are too few to tell, or " if report["images"] < FEW_IMAGES else ""
+        said.append(
+            f"Keras itself does no better here than chance may: {few}the class names are not in the model's order, "
+            "what it expects of its pixels (--scale) or how its photos were resized (--filter) is not right, or it has "
+            "not learned. Equal to Keras is all that PASS says."
+        )
+    return said
+
+
+def _how_little_it_says(report: dict[str, Any]) -> list[str]:
+    """The upper bound of the share of flipped images (Clopper & Pearson, 1934), of the file with most of them."""
+    images, rows = report["images"], report["artifacts"].values()
+    flipped = max((round((1 - row["agreement"]) * images) for row in rows if "agreement" in row), default=None)
+    if flipped is None:
+        return []
+    bound = binomtest(flipped, images, alternative="less").proportion_ci(CONFIDENCE).high
+    said = (
+        f"So few images say little: with {flipped} of {images} in another class, up to {bound:.0%} of all may be "
+        f"({CONFIDENCE:.0%} confidence); verify on {FEW_IMAGES} or more."
+    )
+    return [said]

@@ -1,0 +1,77 @@
+"""LiteRT (TensorFlow Lite) with its XNNPACK kernels."""
+
+import threading
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.engines.archive import read_members
+from runtime.engines.base import MAX_JSON_BYTES, Probabilities, Tensor, one_by_one
+from runtime.errors import ModelFormatError
+from runtime.spec import GOLDEN_FILE, SPEC_FILE
+from runtime.system.stderr import native_stderr_hidden
+
+
+class LitertBackend:
+    """Runs the bytes of a ``.tflite`` file; the graph's batch is one image, so a batch is a loop."""
+
+    engine, title, suffixes = "litert", "LiteRT", (".tflite",)
+    package, install = "ai_edge_litert", "pip install ai-edge-litert"
+
+    @staticmethod
+    def import_engine() -> ModuleType:
+        """LiteRT."""
+        with native_stderr_hidden():
+            import_module("ai_edge_litert.interpreter")
+        return import_module("ai_edge_litert")
+
+    def __init__(self, content: bytes, name: str, threads: int) -> None:
+        interpreter = self.import_engine().interpreter.Interpreter
+        self._name = name
+        carried = read_members(content, name, dict.fromkeys((SPEC_FILE, GOLDEN_FILE), MAX_JSON_BYTES))
+        self.spec_json: str | bytes | None = carried.get(SPEC_FILE)
+        self.golden_json: str | bytes | None = carried.get(GOLDEN_FILE)
+        try:
+            with native_stderr_hidden():
+                self._interpreter = interpreter(model_content=content, num_threads=threads)
+                self._interpreter.allocate_tensors()
+            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            self._dequantized = _dequantization_table(outputs[0])
+        except (ValueError, RuntimeError, IndexError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelFormatError(f"{name}: LiteRT cannot load it ({reason}): export it again") from error
+        self.inputs = tuple(_tensor(entry) for entry in inputs)
+        self.outputs = tuple(_tensor(entry) for entry in outputs)
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        self._lock = threading.Lock()
+
+    def __call__(self, values: NDArray[Any]) -> Probabilities:
+        """A batch as the input declares it to float32 (N, C), dequantised."""
+        try:
+            with self._lock:
+                raw = one_by_one(self._run, values)
+        except (ValueError, RuntimeError) as error:
+            raise ModelFormatError(f"{self._name}: LiteRT cannot run it ({error})") from error
+        return raw if self._dequantized is None else self._dequantized[raw.view(np.uint8)]
+
+    def _run(self, values: NDArray[Any]) -> NDArray[Any]:
+        self._interpreter.set_tensor(self._input, values)
+        self._interpreter.invoke()
+        result: NDArray[Any] = self._interpreter.get_tensor(self._output)
+        return result
+
+
+def _tensor(entry: dict[str, Any]) -> Tensor:
+    return Tensor(entry["name"], np.dtype(entry["dtype"]).name, (None, *(int(axis) for axis in entry["shape"][1:])))
+
+
+def _dequantization_table(output: dict[str, Any]) -> Probabilities | None:
+    """float32 (256,): the value of every 8-bit output, indexed by its bits; ``None`` for a float output."""
+    if output["dtype"] not in (np.int8, np.uint8):
+        return None
+    scale, zero_point = output["quantization"]
+    steps: Probabilities = np.arange(256, dtype=np.uint8).view(output["dtype"]).astype(np.float32)
+    return (steps - np.float32(zero_point)) * np.float32(scale)

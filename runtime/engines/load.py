@@ -1,0 +1,111 @@
+"""A model file read once, checked and handed to its engine."""
+
+import json
+import os
+import stat
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from runtime.engines import registry
+from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Backend
+from runtime.engines.checksum import check_seal
+from runtime.errors import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError
+
+MANIFEST = "manifest.json"
+
+
+def load_backend(
+    path: Path, threads: int, *, spec_given: bool, engine: str | None = None, sha256: str | None = None
+) -> Backend:
+    """Read a model file once, check it and hand its bytes to its engine.
+
+    Args:
+        path: the file.
+        threads: processor threads of the engine.
+        spec_given: the caller says how to feed it, so it need not carry a spec.
+        engine: name of the engine that is to run it; by its suffix if not given.
+        sha256: what it held when ``tune`` chose it, if it did.
+
+    Raises:
+        ModelFileNotFoundError: no readable file.
+        ModelFormatError: not a model file of its suffix, or not one that the engine reads.
+        ModelSpecError: it carries no spec, and none is given.
+        ModelDigestError: it is damaged, has changed since it was chosen, or a manifest beside it lists another content.
+        BackendUnavailableError: the engine is unknown or not installed.
+    """
+    suffix = path.suffix.lower()
+    name = engine or registry.DEFAULTS.get(suffix) or next(iter(registry.engines_for(path)), None)
+    if name is None:
+        expected = f"expected a file that ends in {' or '.join(registry.DEFAULTS)}"
+        make = f": python -m pipeline export --model {path} --out DIR" if suffix in (".keras", ".h5") else ""
+        raise ModelFormatError(f"{path}: {expected}{make}")
+    backend = registry.find(name)
+    if suffix not in backend.suffixes:
+        able = " or ".join(registry.engines_for(path)) or "no engine"
+        raise ModelFormatError(
+            f"{path}: {backend.title} reads files that end in {' or '.join(backend.suffixes)}; {able} reads this one"
+        )
+    content = _read(path)
+    _check_digest(path, content)
+    if sha256 is not None and _sha256(content) != sha256:
+        raise ModelDigestError(f"{path}: changed since it was tuned: run python -m runtime tune {path.parent} again")
+    if suffix in registry.DEFAULTS:
+        check_seal(content, str(path), spec_given=spec_given)
+    try:
+        backend.import_engine()
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"{path}: running it needs {backend.title}, which cannot be imported ({error}): {backend.install}"
+        ) from error
+    return backend(content, str(path), threads)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        # Opened without waiting: a pipe of this name would otherwise be waited for.
+        with os.fdopen(
+            os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
+        ) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ModelFileNotFoundError(f"{path}: not a regular file; expected a readable model file")
+            content = file.read(MAX_MODEL_BYTES + 1)
+    except OSError as error:
+        if isinstance(error, ModelFileNotFoundError):
+            raise
+        raise ModelFileNotFoundError(f"{path}: {error.strerror}; expected a readable model file") from error
+    except ValueError as error:  # a NUL in the path
+        raise ModelFileNotFoundError(f"{str(path)!r}: {error}; expected a readable model file") from error
+    if len(content) > MAX_MODEL_BYTES:
+        raise ModelFormatError(f"{path}: larger than {MAX_MODEL_BYTES} bytes, the most that is read")
+    return content
+
+
+def _check_digest(path: Path, content: bytes) -> None:
+    """Hold the file against the manifest that export writes, where one lies beside it and lists it."""
+    manifest = path.with_name(MANIFEST)
+    try:
+        with manifest.open("rb") as file:
+            text = file.read(MAX_JSON_BYTES)
+        listed = json.loads(text).get("files", {}).get(path.name, {}).get("sha256")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise ModelDigestError(
+            f"{path}: the manifest beside it cannot be read ({error}): export anew, or remove {manifest}"
+        ) from error
+    if listed is None:
+        return
+    digest = _sha256(content)
+    if digest != listed:
+        raise ModelDigestError(
+            f"{path}: changed since export: its SHA-256 begins {digest[:12]}, {MANIFEST} says {str(listed)[:12]}: "
+            "copy both files again"
+        )
+
+
+def _sha256(content: bytes) -> str:
+    # hashlib would load OpenSSL: 6 ms and 4 MiB, a tenth of what a process that names one photo takes. The interpreter
+    # has the function without it: as _sha2 from 3.12 on, as _sha256 before.
+    found = next(name for name in ("_sha2", "_sha256", "hashlib") if find_spec(name))
+    return str(import_module(found).sha256(content).hexdigest())

@@ -1,0 +1,107 @@
+"""OpenVINO on the CPU: what PC and server processors run fastest in float; it has wheels for 64-bit Arm too."""
+
+import io
+import sys
+import threading
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from runtime.engines.base import Probabilities, Tensor, one_by_one
+from runtime.engines.onnxruntime import refuse_external_data
+from runtime.errors import ModelFormatError
+from runtime.spec import GOLDEN_KEY, SPEC_KEY
+from runtime.system.stderr import native_stderr_hidden
+
+DTYPES = {"u8": "uint8", "f32": "float32"}
+TELEMETRY = "openvino_telemetry"
+
+
+class OpenvinoBackend:
+    """Runs the bytes of an ``.onnx`` file; the graph is compiled for one image, so a batch is a loop."""
+
+    engine, title, suffixes = "openvino", "OpenVINO", (".onnx",)
+    package, install = "openvino", "pip install openvino"
+
+    @staticmethod
+    def import_engine() -> ModuleType:
+        """OpenVINO, which at import tells an analytics server of it, unless the package that does so is missing."""
+        hide = "openvino" not in sys.modules and TELEMETRY not in sys.modules
+        if hide:
+            sys.modules[TELEMETRY] = None  # type: ignore[assignment]
+        try:
+            with native_stderr_hidden():
+                return import_module("openvino")
+        finally:
+            if hide:
+                del sys.modules[TELEMETRY]
+
+    def __init__(self, content: bytes, name: str, threads: int) -> None:
+        refuse_external_data(content, name)
+        openvino = self.import_engine()
+        self._name = name
+        properties = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "f32",  # or it computes in half precision where the processor can
+            "ENABLE_CPU_PINNING": False,  # or the first of every process want the same core
+        }
+        try:
+            with native_stderr_hidden():
+                core = openvino.Core()
+                model = core.read_model(io.BytesIO(content))
+                self.inputs = tuple(map(_tensor, model.inputs))
+                self.outputs = tuple(map(_tensor, model.outputs))
+                self._single = len(self.inputs) == 1 and _takes_any_number(self.inputs[0])
+                if self._single:
+                    # Open axes cost a third more: shapes would be worked out anew in each run.
+                    model.reshape([1, *self.inputs[0].shape[1:]])
+                self._request = core.compile_model(model, "CPU", properties).create_infer_request()
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ModelFormatError(f"{name}: OpenVINO cannot load it ({_reason(error)}): export it again") from error
+        self.spec_json: str | bytes | None = _metadata(model, SPEC_KEY)
+        self.golden_json: str | bytes | None = _metadata(model, GOLDEN_KEY)
+        if self._single:
+            self._source = self._request.get_input_tensor().data
+            self._answer = self._request.get_output_tensor().data
+        self._lock = threading.Lock()
+
+    def __call__(self, values: NDArray[Any]) -> Probabilities:
+        """A batch as the input declares it to float32 (N, C)."""
+        try:
+            with self._lock:
+                if not self._single:
+                    result: Probabilities = self._request.infer([values])[0]
+                    return result
+                return one_by_one(self._run, values)
+        except (RuntimeError, ValueError) as error:
+            raise ModelFormatError(f"{self._name}: OpenVINO cannot run it ({_reason(error)})") from error
+
+    def _run(self, values: NDArray[Any]) -> Probabilities:
+        self._source[:] = values
+        self._request.infer()
+        result: Probabilities = self._answer.copy()
+        return result
+
+
+def _takes_any_number(source: Tensor) -> bool:
+    return len(source.shape) == 4 and source.shape[0] is None and None not in source.shape[1:]
+
+
+def _tensor(entry: Any) -> Tensor:
+    dtype = entry.element_type.get_type_name()
+    axes = (None if axis.is_dynamic else axis.get_length() for axis in entry.partial_shape)
+    return Tensor(entry.any_name, DTYPES.get(dtype, dtype), tuple(axes))
+
+
+def _metadata(model: Any, key: str) -> str | None:
+    path = ["framework", key]
+    return str(model.get_rt_info(path).astype(str)) if model.has_rt_info(path) else None
+
+
+def _reason(error: Exception) -> str:
+    """The last line: the lines above name the places in OpenVINO's code that it came through."""
+    return (str(error).strip() or type(error).__name__).splitlines()[-1][:300]

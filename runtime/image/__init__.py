@@ -1,0 +1,1 @@
+"""An image in any form -> square RGB pixels."""

@@ -1,0 +1,1 @@
+"""The machine, child processes, and the process's stderr."""
