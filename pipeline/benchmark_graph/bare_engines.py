@@ -9,6 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from pipeline.quiet import log_hidden
+from runtime.engines.onnxruntime import EXACT_INT8
 
 Run = Callable[[Any], Any]
 """Runs the images that it was made with; the argument is for the harness."""
@@ -55,6 +56,7 @@ def tflite_run(content: bytes, image: NDArray[Any]) -> Run:
 
 def _session(content: bytes, *, arena: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    options.add_session_config_entry(*EXACT_INT8)
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = arena
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

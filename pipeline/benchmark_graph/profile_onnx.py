@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from runtime.benchmark.timing import measure
+from runtime.engines.onnxruntime import EXACT_INT8
 
 CALL = "calling the engine"
 
@@ -49,6 +50,7 @@ def _optimised(content: bytes) -> onnx.ModelProto:
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = str(Path(folder) / "optimised.onnx")
         options.log_severity_level = 4
+        options.add_session_config_entry(*EXACT_INT8)
         onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)
 
@@ -79,6 +81,7 @@ def _idle(model: onnx.ModelProto) -> onnx.ModelProto:
 def _runner(model: onnx.ModelProto, pixels: NDArray[np.uint8]) -> Callable[[Any], Any]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry(*EXACT_INT8)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it has been optimised
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

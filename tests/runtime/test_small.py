@@ -5,7 +5,6 @@ import io
 import subprocess
 import sys
 import tokenize
-import zipfile
 from pathlib import Path
 
 from PIL import Image
@@ -14,9 +13,7 @@ import runtime
 
 PACKAGE = Path(runtime.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-MEASURING = ("bench", "tune")
 MAX_LOGICAL_LINES = 1_200
-MAX_ZIPPED_BYTES = 60 * 1024
 
 
 def logical_lines(path):
@@ -42,19 +39,6 @@ def test_what_names_a_photo_is_small(reference, tmp_path):
     used = [Path(name) for name in done.stdout.splitlines()[-1].split(" ")]
     assert len(used) > 10
     assert sum(map(logical_lines, used)) < MAX_LOGICAL_LINES
-
-
-def test_all_but_the_benchmark_is_small_in_the_wheel():
-    """What measures and chooses is about half of the rest in size; a board that names photos does without it."""
-    measuring = {*(PACKAGE / "benchmark").rglob("*.py"), *(PACKAGE / "commands" / f"{name}.py" for name in MEASURING)}
-    assert measuring < set(SOURCES)
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in SOURCES:
-            if path in measuring:
-                continue
-            archive.write(path, path.relative_to(PACKAGE.parent))
-    assert len(stream.getvalue()) < MAX_ZIPPED_BYTES
 
 
 def test_import_is_quick_because_it_brings_nothing_heavy():

@@ -6,6 +6,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline.verify.drift.taps import Lineage, Values, dequantize
+from runtime.engines.onnxruntime import EXACT_INT8
 
 PRODUCER_SCALES = {
     "QuantizeLinear": (1, 2),
@@ -53,6 +54,7 @@ class OnnxTap:
         graph.output.extend(onnx.ValueInfoProto(name=name) for name in self._names if name not in declared)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.add_session_config_entry(*EXACT_INT8)
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )

@@ -1,0 +1,51 @@
+"""ONNX Runtime's int8 products are whole numbers on every processor, those without VNNI included."""
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from runtime.engines.onnxruntime import OnnxBackend
+
+SIDE, CLASSES = 2, 3
+VALUES = SIDE * SIDE * 3
+
+
+def integer_classifier():
+    """White pixels times weights of 127 and -128: two neighboring products exceed 16 bits."""
+    weights = np.full((VALUES, CLASSES), 127, np.int8)
+    weights[:, 1] = -128
+    weights[::2, 2] = -128
+    one, scale = np.float32(1), np.float32(1 / 127)
+    constants = {
+        "pixel_scale": one,
+        "pixel_zero": np.uint8(0),
+        "weights": weights,
+        "weight_scale": np.full(CLASSES, scale, np.float32),
+        "weight_zero": np.zeros(CLASSES, np.int8),
+        "sum_scale": np.float32(256),
+        "sum_zero": np.uint8(128),
+        "flat": np.array([-1, VALUES], np.int64),
+    }
+    nodes = [
+        helper.make_node("DequantizeLinear", ["pixels", "pixel_scale", "pixel_zero"], ["values"]),
+        helper.make_node("Reshape", ["values", "flat"], ["row"]),
+        helper.make_node("QuantizeLinear", ["row", "pixel_scale", "pixel_zero"], ["quantized"]),
+        helper.make_node("DequantizeLinear", ["quantized", "pixel_scale", "pixel_zero"], ["left"]),
+        helper.make_node("DequantizeLinear", ["weights", "weight_scale", "weight_zero"], ["right"], axis=1),
+        helper.make_node("MatMul", ["left", "right"], ["sums"]),
+        helper.make_node("QuantizeLinear", ["sums", "sum_scale", "sum_zero"], ["quantized_sums"]),
+        helper.make_node("DequantizeLinear", ["quantized_sums", "sum_scale", "sum_zero"], ["answer"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "integers",
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, [None, SIDE, SIDE, 3])],
+        [helper.make_tensor_value_info("answer", TensorProto.FLOAT, [None, CLASSES])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_the_largest_products_do_not_saturate():
+    run = OnnxBackend(integer_classifier().SerializeToString(), "integers.onnx", 1)
+    answers = run(np.full((1, SIDE, SIDE, 3), 255, np.uint8))
+    assert answers.tolist() == [[3072.0, -3072.0, 0.0]]
