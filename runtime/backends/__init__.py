@@ -1,0 +1,1 @@
+"""The former name of ``runtime.engines``, which scripts of others import."""
