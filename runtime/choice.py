@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 
 from runtime.engines.registry import DEFAULTS
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
+from runtime.system.files import read_regular
 
 CHOICE_FILE = "runtime.json"
 FORMAT, VERSION = "edgecnn-runtime", 1
 DEFAULT_MODEL = "model_int8.onnx"
+MAX_BYTES = 1 << 20
+"""The most that ``runtime.json`` may hold."""
 
 
 class Choice(NamedTuple):
@@ -38,10 +41,10 @@ def choose(folder: Path) -> Choice:
     chosen = folder / CHOICE_FILE
     again = f"run python -m runtime tune {folder} again, or remove it"
     try:
-        choice = _read(folder, chosen.read_bytes())
+        choice = _read(folder, read_regular(chosen, MAX_BYTES))
     except FileNotFoundError:
         return Choice(_default(folder))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFormatError(f"{chosen}: not what tune of this version writes ({error!s:.100}): {again}") from error
     if not choice.path.is_file():
         raise ModelFileNotFoundError(f"{chosen}: names {choice.path.name}, which is not there: {again}")

@@ -1,8 +1,7 @@
 """A model file read once, checked and handed to its engine."""
 
+import errno
 import json
-import os
-import stat
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from runtime.engines import registry
 from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Backend
 from runtime.engines.checksum import check_seal
 from runtime.errors import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError
+from runtime.system.files import read_regular
 
 MANIFEST = "manifest.json"
 
@@ -63,31 +63,18 @@ def load_backend(
 
 def _read(path: Path) -> bytes:
     try:
-        # Opened without waiting: a pipe of this name would otherwise be waited for.
-        with os.fdopen(
-            os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
-        ) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ModelFileNotFoundError(f"{path}: not a regular file; expected a readable model file")
-            content = file.read(MAX_MODEL_BYTES + 1)
+        return read_regular(path, MAX_MODEL_BYTES)
     except OSError as error:
-        if isinstance(error, ModelFileNotFoundError):
-            raise
+        if error.errno == errno.EFBIG:
+            raise ModelFormatError(f"{path}: {error.strerror}") from error
         raise ModelFileNotFoundError(f"{path}: {error.strerror}; expected a readable model file") from error
-    except ValueError as error:  # a NUL in the path
-        raise ModelFileNotFoundError(f"{str(path)!r}: {error}; expected a readable model file") from error
-    if len(content) > MAX_MODEL_BYTES:
-        raise ModelFormatError(f"{path}: larger than {MAX_MODEL_BYTES} bytes, the most that is read")
-    return content
 
 
 def _check_digest(path: Path, content: bytes) -> None:
     """Hold the file against the manifest that export writes, where one lies beside it and lists it."""
     manifest = path.with_name(MANIFEST)
     try:
-        with manifest.open("rb") as file:
-            text = file.read(MAX_JSON_BYTES)
-        listed = json.loads(text).get("files", {}).get(path.name, {}).get("sha256")
+        listed = json.loads(read_regular(manifest, MAX_JSON_BYTES)).get("files", {}).get(path.name, {}).get("sha256")
     except (FileNotFoundError, NotADirectoryError):
         return
     except (OSError, ValueError, AttributeError, RecursionError) as error:

@@ -1,11 +1,14 @@
 """Reading files that other people wrote."""
 
+import contextlib
 import errno
 import os
+import shutil
 import socket
 
 import pytest
 
+from runtime import Classifier, ModelDigestError, ModelFormatError
 from runtime.system.files import open_regular, read_regular
 
 
@@ -54,3 +57,22 @@ def test_a_file_that_does_not_say_its_size_is_held_to_the_limit():
     assert read_regular("/proc/self/maps", 1 << 24).count(b"\n") > 10
     with pytest.raises(OSError, match="larger than 100 bytes"):
         read_regular("/proc/self/maps", 100)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "runtime.json"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "huge"])
+def test_no_file_beside_a_model_is_waited_for_or_read_without_end(reference, irregular, kind, name):
+    folder = irregular / "models"
+    folder.mkdir()
+    shutil.copy(reference / "model_int8.onnx", folder)
+    if kind == "huge":
+        with (folder / name).open("wb") as file:
+            file.truncate(1 << 40)
+    else:
+        (folder / name).symlink_to(irregular / kind)
+    if name == "runtime.json":
+        with pytest.raises(ModelFormatError, match=r"runtime\.json: .*tune"):
+            Classifier(folder)
+    else:
+        with contextlib.suppress(ModelDigestError):
+            Classifier(folder)

@@ -72,7 +72,7 @@ def test_only_regular_files_are_read(tmp_path):
 
 def test_a_file_beyond_the_bound_is_refused(model, monkeypatch):
     monkeypatch.setattr("runtime.engines.load.MAX_MODEL_BYTES", 1000)
-    with pytest.raises(ModelFormatError, match="larger than 1000 bytes"):
+    with pytest.raises(ModelFormatError, match="larger than 1,000 bytes"):
         Classifier(model)
 
 
