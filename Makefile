@@ -8,10 +8,10 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench bench-graph bench-runtime bench-data report quantisation reference readme bundle web fuzz test test-fast docs lint wheel-test test-pi clean
+.PHONY: help env export train bench figures-graph figures-runtime figures-reading report quantization reference readme bundle web fuzz test test-fast docs lint wheel-test test-pi clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(READY) ## set up the pinned environment in .venv
 
@@ -33,17 +33,17 @@ train: $(READY) ## train the network anew on full CIFAR-10 into artifacts/train
 bench: $(BUILD)/manifest.json ## compare latency across backends on the exported files
 	@$(PY) -m pipeline bench $(BUILD)
 
-bench-graph: $(BUILD)/manifest.json ## compare our graphs with the stock converters' and quantisers'
-	@$(PY) -m pipeline bench-graph $(BUILD)
+figures-graph: $(BUILD)/manifest.json ## compare our graphs with those of the stock converters and quantizers
+	@$(PY) -m docs.figures graph $(BUILD)
 
-bench-data: $(READY) ## time reading photos against Keras's own way
-	@$(PY) -m pipeline bench-data --out $(BUILD)
+figures-reading: $(READY) ## time reading photos against Keras's own way
+	@$(PY) -m docs.figures reading --out $(BUILD)
 
 $(BUILD)/manifest.json: | $(READY)
 	@$(MAKE) --no-print-directory export
 
-bench-runtime: $(BUILD)/manifest.json ## hold the runtime against hand-written code; PHOTOS=DIR adds real photos
-	@$(PY) -m pipeline bench-runtime $(BUILD) $(if $(PHOTOS),--photos "$(PHOTOS)")
+figures-runtime: $(BUILD)/manifest.json ## compare the runtime with hand-written code; PHOTOS=DIR adds real photos
+	@$(PY) -m docs.figures runtime $(BUILD) $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 report: $(BUILD)/manifest.json $(BUILD)/drift.json ## make one page of all that was measured; ADD="pi4.json pi5.json" adds devices
 	@$(PY) -m pipeline report $(BUILD) $(foreach file,$(ADD),--add "$(file)")
@@ -61,12 +61,12 @@ fuzz: $(READY) ## open 20,000 mutated image files and thousands of mutated model
 	@PYTHONPATH=tests $(PY) -m fuzz
 
 reference: $(READY) ## ship artifacts/train as the new reference (export, verify, README tables)
-	@$(PY) -m pipeline reference --train artifacts/train --out artifacts/reference
+	@$(PY) -m docs.figures reference --train artifacts/train --out artifacts/reference
 	@$(MAKE) --no-print-directory readme
 
 readme: export ## export the reference, measure it, print the README's tables; wants all of CIFAR-10
 	@$(PY) -m pipeline bench $(BUILD)
-	@$(PY) -m pipeline readme $(BUILD)
+	@$(PY) -m docs.figures readme $(BUILD)
 
 test: $(READY) ## run all tests
 	@$(PY) -m pytest
@@ -77,12 +77,12 @@ test-fast: $(READY) ## run the tests that take seconds
 docs: $(READY) ## write the outputs in docs/runtime.md anew
 	@UPDATE_DOCS=1 $(PY) -m pytest --quiet tests/runtime/test_docs.py
 
-quantisation: $(READY) ## export with all recipes into artifacts/build, measure, print docs/quantisation.md's figures
+quantization: $(READY) ## export with all recipes into artifacts/build, measure, print docs/quantization.md's figures
 	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD) --recipes fp16 dynamic
 	@$(PY) -m pipeline bench $(BUILD)
-	@$(PY) -m pipeline bench-graph $(BUILD)
+	@$(PY) -m docs.figures graph $(BUILD)
 	@$(PY) -m pipeline drift $(BUILD)
-	@$(PY) -m pipeline quantisation $(BUILD)
+	@$(PY) -m docs.figures quantization $(BUILD)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -3,53 +3,39 @@
 import argparse
 import errno
 import sys
+from collections.abc import Iterable
 
 from pipeline.commands import (
     INTERRUPTED,
     UNUSABLE,
+    Command,
     bench,
-    bench_data,
-    bench_graph,
-    bench_runtime,
     bundle,
     drift,
     evaluate,
     explain,
     export,
-    optimisers,
-    quantisation,
-    readme,
-    reference,
     report,
     summary,
     train,
-    tries,
     verify,
     web,
 )
 from pipeline.quiet import load_tensorflow
 from runtime.errors import EdgecnnError
 
-COMMANDS = (
+COMMANDS: tuple[Command, ...] = (
     summary,
     train,
-    tries,
     evaluate,
     explain,
     export,
     verify,
     drift,
     bench,
-    bench_graph,
-    bench_runtime,
-    bench_data,
     report,
-    optimisers,
-    quantisation,
-    readme,
     web,
     bundle,
-    reference,
 )
 
 REMEDIES = {
@@ -66,14 +52,12 @@ REMEDIES = {
 """What to do about what the system refuses, by its number."""
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline", description="From a Keras model to verified model files."
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
+def _parse(prog: str, description: str, commands: Iterable[Command], arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line; without any argument print the help and exit."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in commands:
+        command.add(subparsers)
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments:
         parser.print_help(sys.stderr)
@@ -90,9 +74,24 @@ def _explained(error: OSError) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; an error that the project knows is one line and exit status 2."""
+    """Run one command of ``python -m pipeline``."""
+    return run("python -m pipeline", "From a Keras model to verified model files.", COMMANDS, arguments)
+
+
+def run(prog: str, description: str, commands: Iterable[Command], arguments: list[str] | None) -> int:
+    """Run one of the commands; an error that the project knows is one line and exit status 2.
+
+    Args:
+        prog: how the program is started, for its help.
+        description: what it does, for its help.
+        commands: modules that register one subcommand each.
+        arguments: the command line; that of this process by default.
+
+    Returns:
+        The exit status.
+    """
     try:
-        options = parse(arguments)
+        options = _parse(prog, description, commands, arguments)
         if getattr(options, "tensorflow", True):
             start_devices = getattr(options, "distribute", None) != "multiworker"
             load_tensorflow(options.tensorflow_threads, start_devices=start_devices)

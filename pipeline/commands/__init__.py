@@ -4,8 +4,15 @@ Each imports what it needs when it runs, so that help and usage errors come at o
 """
 
 import argparse
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 OK, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse names it nowhere else
+
+
+class Command(Protocol):
+    """A module of this folder."""
+
+    def add(self, commands: Commands) -> None:
+        """Register the command and its options; ``run`` among the defaults is what runs it."""

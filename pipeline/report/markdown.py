@@ -1,5 +1,7 @@
 """The report for a README: the verdicts, and one table a device."""
 
+from collections.abc import Iterable, Sequence
+
 from pipeline.report import summary
 from pipeline.report.device import Contender
 from pipeline.report.gather import Facts
@@ -27,7 +29,7 @@ def markdown(facts: Facts) -> str:
             if row.missing
         ]
         about = f"{name}: {conditions(device)} {doubts(device)}"
-        parts += [_safe(about), _table((*HEADER, *LATENCY), rows)]
+        parts += [_safe(about), table((*HEADER, *LATENCY), rows, "llr")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -38,9 +40,17 @@ def _row(facts: Facts, row: Contender) -> tuple[str, ...]:
     return f"`{row.file}`", row.engine, str(row.threads), kib, percent(row.accuracy), percent(row.agreement), difference
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    rule = ["---"] * 2 + ["---:"] * (len(header) - 2)
-    filled = [(*map(_safe, row), *[""] * (len(header) - len(row))) for row in rows]
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "lr") -> str:
+    """A Markdown table.
+
+    Args:
+        header: the names of the columns.
+        rows: cells; those that are missing at the end of a row are empty.
+        align: ``l`` or ``r`` for each column; the last letter holds for all columns after it.
+    """
+    letters = align.ljust(len(header), align[-1])
+    rule = ["---:" if letter == "r" else "---" for letter in letters]
+    filled = [[*map(_safe, row), *[""] * (len(header) - len(row))] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *filled))
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from docs.figures.documents import replace_marked
 from pi import images, parity, root
 from pi.board import PROCESSORS, Board
 from pi.emulator import registered
-from pi.page import BEGIN, END, FIGURES_OF_PAGE, PAGE
-from pipeline.readme import replace_between
+from pi.page import FIGURES_OF_PAGE, PAGE
 
 MODELS = ("model_fp32.onnx", "model_int8.onnx", "model_fp32.tflite", "model_int8.tflite")
 FIGURES = pytest.StashKey[list[dict[str, object]]]()
@@ -120,7 +120,7 @@ def figures(request):
             measured = {row["processor"] for row in rows}
             rows = sorted(rows + [row for row in known if row["processor"] not in measured], key=_place)
             FIGURES_OF_PAGE.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-            replace_between(PAGE, BEGIN, END, parity.table(rows))
+            replace_marked(PAGE, "parity", parity.table(rows))
 
 
 def _place(row):

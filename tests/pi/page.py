@@ -10,7 +10,6 @@ from pathlib import Path
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "raspberry-pi.md"
 FIGURES_OF_PAGE = PAGE.with_name("raspberry-pi.json")
-BEGIN, END = "<!-- parity: begin -->", "<!-- parity: end -->"
 BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+) -->\n)?^```(?P<kind>.*)\n(?P<script>(?s:.*?))^```$", re.MULTILINE)
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.report.markdown import table as markdown_table
+
 SCRIPT = Path(__file__).with_name("predict.py")
 FP32_LIMIT = 1e-5
 """In any probability; int8 files are held to the gate of the manifest, as they are against Keras."""
@@ -40,15 +42,17 @@ def compare(name: str, board: np.ndarray, desk: np.ndarray, gate: dict[str, floa
 
 def table(rows: list[dict[str, object]]) -> str:
     """The rows as Markdown."""
-    lines = [
-        "| processor | file | images | largest difference | mean difference | same class |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
-    ]
-    lines += [
-        f"| {row['processor']} | `{row['file']}` | {row['images']:,} | {row['max_difference']:.1e} "
-        f"| {row['mean_difference']:.1e} | {row['agreement']:.2%} |"
+    header = ["processor", "file", "images", "largest difference", "mean difference", "same class"]
+    cells = [
+        [
+            str(row["processor"]),
+            f"`{row['file']}`",
+            f"{row['images']:,}",
+            f"{row['max_difference']:.1e}",
+            f"{row['mean_difference']:.1e}",
+            f"{row['agreement']:.2%}",
+        ]
         for row in rows
     ]
-    return "\n".join(
-        [*lines, "", "Differences are of probabilities (0-1), between the emulated ARM processor and x86."]
-    )
+    note = "Differences are of probabilities (0-1), between the emulated ARM processor and x86."
+    return f"{markdown_table(header, cells, 'llr')}\n\n{note}"

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from docs.figures.documents import marked
 from pi import parity
-from pi.page import BEGIN, END, FIGURES_OF_PAGE, PAGE, Block, blocks
+from pi.page import FIGURES_OF_PAGE, PAGE, Block, blocks
 
 
 def test_every_block_of_the_page_is_run_or_says_why_not():
@@ -14,7 +15,7 @@ def test_every_block_of_the_page_is_run_or_says_why_not():
 
 def test_the_figures_of_the_page_are_those_of_its_file():
     table = parity.table(json.loads(FIGURES_OF_PAGE.read_text(encoding="utf-8")))
-    assert f"{BEGIN}\n{table}\n{END}" in PAGE.read_text(encoding="utf-8")
+    assert marked("parity", table) in PAGE.read_text(encoding="utf-8")
 
 
 def test_blocks_are_told_apart():

@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
+from docs.figures.photos import photograph
 from pipeline.cli import main, parse
-from pipeline.data.photos import photograph
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.resize_mismatch import doubt
 from runtime import ModelSpec

@@ -23,10 +23,10 @@ import numpy as np
 import pytest
 from keras import layers
 
+from docs.figures.graph.bare_engines import onnx_run, tflite_run
+from docs.figures.graph.stock import stock_onnx, stock_tflite
 from four_files import centred_logits, check_graph, cosine_by_image, files
 from pipeline import artifacts
-from pipeline.benchmark_graph.bare_engines import onnx_run, tflite_run
-from pipeline.benchmark_graph.stock import stock_onnx, stock_tflite
 from pipeline.data import samples
 from pipeline.export import ncnn
 from pipeline.export import onnx as export_onnx

@@ -16,7 +16,6 @@ from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.benchmark.engines import BACKENDS, find
 from pipeline.benchmark.run import benchmark
-from pipeline.benchmark_graph import STOCK_ONNX, STOCK_TFLITE, benchmark_graph, format_graph_benchmark
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import ExportError, PipelineError
@@ -301,11 +300,3 @@ def test_command_line(arguments, status, expected):
     assert done.returncode == status
     assert expected in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.slow
-def test_graph_benchmark_holds_ours_against_the_stock_files(exported):
-    report = benchmark_graph(exported, rounds=1)
-    assert {STOCK_ONNX, STOCK_TFLITE, *artifacts.MODEL_FILES} < set(report["median_us_per_image"])
-    assert all(bar["ratio"] > 0 and bar["met"] == (bar["ratio"] <= bar["limit"]) for bar in report["bars"])
-    assert "stock int8 ONNX" in format_graph_benchmark(report)

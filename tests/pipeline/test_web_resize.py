@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.photos import photograph
+from docs.figures.photos import photograph
 from pipeline.deploy.web import PAGE_FILES
 from runtime import ModelSpec
 from runtime.image.load import load_square

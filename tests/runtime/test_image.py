@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipeline.data.photos import ENCODINGS, photograph
+from docs.figures.photos import ENCODINGS, photograph
 from runtime import ImageDecodeError, ImageError, ImageFileNotFoundError, ModelSpec
 from runtime.image.decode import _webp_size
 from runtime.image.load import load_square

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.photos import photograph
+from docs.figures.photos import photograph
 from runtime.image.progressive import without_unused_scans
 
 PHOTO = Image.fromarray(photograph(803, 605, seed=3))

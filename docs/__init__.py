@@ -1,0 +1,1 @@
+"""The documents, and ``docs.figures``, which measures and prints their figures."""

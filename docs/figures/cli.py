@@ -1,0 +1,22 @@
+"""The command line of the maintainers' tools: ``python -m docs.figures COMMAND``."""
+
+from docs.figures.commands import (
+    experiments,
+    graph,
+    optimizers,
+    quantization,
+    reading,
+    readme,
+    reference,
+    runtime,
+)
+from pipeline.cli import run
+from pipeline.commands import Command
+
+COMMANDS: tuple[Command, ...] = (graph, runtime, reading, optimizers, experiments, readme, quantization, reference)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    description = "Measure the figures of the documents and print them there. Run it in the root of a clone."
+    return run("python -m docs.figures", description, COMMANDS, arguments)

@@ -1,0 +1,26 @@
+"""``python -m docs.figures readme``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands import OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser(
+        "readme",
+        help="print an export folder's figures into README.md",
+        description="Needs what export, verify and bench wrote of the reference into the folder, on all test images.",
+    )
+    parser.add_argument("dir", type=Path, help="a folder that export wrote, best with --recipes ncnn")
+    parser.set_defaults(tensorflow=False, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from docs.figures.readme import DOCUMENT, FIGURES, gather, publish
+
+    publish(gather(options.dir))
+    print(f"Written: {FIGURES} and the tables of {DOCUMENT}")
+    return OK

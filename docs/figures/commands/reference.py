@@ -1,0 +1,23 @@
+"""``python -m docs.figures reference``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands import FAILED, OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser("reference", help="ship a trained model as the reference, with its exports")
+    parser.add_argument("--train", type=Path, required=True, help="a folder that train wrote")
+    parser.add_argument("--out", type=Path, required=True, help="the reference folder")
+    parser.set_defaults(tensorflow_threads=1, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from docs.figures.reference import ship
+
+    passed = ship(options.train, options.out)
+    print(f"Written: {options.out}/; make readme prints its figures into README.md")
+    return OK if passed else FAILED

@@ -1,0 +1,116 @@
+"""The tables of ``docs/training.md``: the networks, and the record of training experiments, one row for each run."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from docs.figures.documents import replace_marked
+from pipeline import artifacts
+from pipeline.errors import PipelineError, reason
+from pipeline.models import PRESETS, build, summarize
+from pipeline.report.markdown import table
+from pipeline.training.settings import Settings
+
+EXPERIMENTS = Path("docs/experiments.json")
+DOCUMENT = Path("docs/training.md")
+SHIPPED = {"notes": artifacts.REFERENCE_DIR, "resnet8": artifacts.REFERENCE_DIR / "resnet8"}
+"""Networks whose trained weights are in the repository, and their folders."""
+SHOWN_ELSEWHERE = ("model", "epochs")
+
+Row = dict[str, Any]
+
+
+def row_of(train_folder: Path, note: str) -> Row:
+    """What is kept of a finished run, out of its ``history.json``.
+
+    Raises:
+        PipelineError: no finished run there.
+    """
+    path = train_folder / artifacts.HISTORY
+    try:
+        history = artifacts.read_json(path)
+        return {
+            "note": note,
+            "settings": {**asdict(Settings()), **history["settings"]},
+            "teacher_sha256": history.get("teacher_sha256"),
+            "epochs_done": len(history["epochs"]),
+            "best_epoch": history["best_epoch"],
+            "validation_accuracy": history["validation_accuracy"],
+            "validation_images": history["images"]["validation"],
+            "minutes": round(sum(record["seconds"] for record in history["epochs"]) / 60, 1),
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PipelineError(
+            f"{path}: no history of a finished run ({reason(error)}); give a folder that train wrote"
+        ) from error
+
+
+def read(path: Path = EXPERIMENTS) -> list[Row]:
+    """All rows so far."""
+    rows: list[Row] = artifacts.read_json(path) if path.exists() else []
+    return rows
+
+
+def markdown_table(rows: list[Row]) -> str:
+    """The rows by model, the best first."""
+    header = ["model", "validation accuracy", "epochs", "minutes", "settings that differ from the defaults", "note"]
+    cells = [
+        [
+            row["settings"]["model"],
+            f"{row['validation_accuracy']:.2%}",
+            str(row["epochs_done"]),
+            f"{row['minutes']:.0f}",
+            _differences(row),
+            row["note"],
+        ]
+        for row in sorted(rows, key=lambda row: (row["settings"]["model"], -row["validation_accuracy"]))
+    ]
+    return table(header, cells, "lrrrl")
+
+
+def _differences(row: Row) -> str:
+    defaults = asdict(Settings())
+    parts = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in row["settings"].items()
+        if name not in SHOWN_ELSEWHERE and value != defaults.get(name)
+    ]
+    if row["teacher_sha256"]:
+        parts.append(f"teacher {row['teacher_sha256'][:8]}")
+    return ", ".join(parts) or "none"
+
+
+def networks_table(experiments: list[Row]) -> str:
+    """The presets for ten classes of 32x32 images: their size and cost, and the best validation accuracy so far."""
+    header = ["`--model`", "parameters", "multiply-accumulates", "int8 weight bytes", "best experiment", "what it is"]
+    rows = []
+    for name, preset in PRESETS.items():
+        shown = [row["validation_accuracy"] for row in experiments if row["settings"]["model"] == name]
+        layers = summarize(build(name))
+        totals = (
+            f"{sum(getattr(layer, figure) for layer in layers):,}"
+            for figure in ("parameters", "multiply_accumulates", "int8_bytes")
+        )
+        rows.append([f"`{name}`", *totals, f"{max(shown):.2%}" if shown else "none", preset.purpose])
+    return table(header, rows, "lrrrrl")
+
+
+def shipped_table() -> str:
+    """What the shipped networks reach on the test set, out of the ``verify.json`` beside each."""
+    header = ["`--model`", "test images", "Keras", "int8 ONNX", "int8 TFLite", "KiB of each"]
+    rows = []
+    for name, folder in SHIPPED.items():
+        verified = artifacts.read_json(folder / artifacts.VERIFY)
+        files = [verified["artifacts"][file] for file in (artifacts.INT8_ONNX, artifacts.INT8_TFLITE)]
+        accuracies = (f"{share:.2%}" for share in (verified["keras_accuracy"], *(file["accuracy"] for file in files)))
+        sizes = ", ".join(f"{file['bytes'] / 1024:.0f}" for file in files)
+        rows.append([f"`{name}`", f"{verified['images']:,}", *accuracies, sizes])
+    return table(header, rows)
+
+
+def publish(rows: list[Row], path: Path = EXPERIMENTS, document: Path = DOCUMENT) -> None:
+    """Keep the rows in ``path`` and draw the tables between their markers in ``document``."""
+    artifacts.write_json(path, rows)
+    replace_marked(document, "networks", networks_table(rows))
+    replace_marked(document, "shipped", shipped_table())
+    replace_marked(document, "experiments", markdown_table(rows))

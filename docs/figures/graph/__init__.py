@@ -1,0 +1,170 @@
+"""What the graph rewrites are worth: our files against the stock recipes, interleaved in one process on one thread.
+
+Files are held against files: each engine is called bare, and the stock files' float inputs are scaled beforehand,
+outside the timed call. Beside the exported network stand two whose weights are random, for their shapes alone: an
+image classifier of MLPerf Tiny and MobileNetV2.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from docs.figures.files import BENCHMARK_GRAPH
+from docs.figures.graph.bare_engines import Run, onnx_run, onnx_run_bound, tflite_run
+from docs.figures.graph.dense_operators import time_dense_operators
+from docs.figures.graph.profile_onnx import format_profile, profile_onnx
+from docs.figures.graph.profile_tflite import profile_tflite
+from docs.figures.graph.rewrites_worth import format_worth, worth
+from docs.figures.graph.stock import stock_onnx, stock_tflite
+from pipeline import artifacts
+from pipeline.data import samples
+from pipeline.export import onnx
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.model import load_exported
+from pipeline.export.load.scaling import PixelScaling
+from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
+from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
+from pipeline.models import build
+from runtime.benchmark.timing import measure
+
+STOCK_ONNX, STOCK_TFLITE = "stock int8 ONNX", "stock int8 TFLite"
+BATCH = 64
+BATCHED = f"{artifacts.INT8_ONNX}, batch of {BATCH}"
+CALIBRATION_IMAGES = 100
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The most that the ratio of two medians may be."""
+
+    ours: str
+    theirs: str
+    limit: float
+
+
+NOTES, RESNET, MOBILENET = "notes", "resnet8", "MobileNetV2"
+PLAIN = "session.run"
+OURS_ONNX, OURS_TFLITE = "int8 ONNX", "int8 TFLite"
+
+BARS = (
+    Bar(artifacts.INT8_ONNX, STOCK_ONNX, 0.70),
+    Bar(artifacts.INT8_ONNX, artifacts.FP32_ONNX, 0.65),
+    Bar(artifacts.INT8_ONNX, artifacts.INT8_TFLITE, 1.50),
+    Bar(artifacts.INT8_TFLITE, STOCK_TFLITE, 1.00),
+    Bar(BATCHED, artifacts.INT8_ONNX, 0.60),
+    *(
+        Bar(f"{network} {ours}", f"{network} {stock}", 1.00)
+        for network in (RESNET, MOBILENET)
+        for ours, stock in ((OURS_ONNX, STOCK_ONNX), (OURS_TFLITE, STOCK_TFLITE))
+    ),
+)
+
+
+def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
+    """Time ours and the stock files and write ``benchmark_graph.json``.
+
+    Returns:
+        What the file holds: the median latency of each contender in microseconds an image, each bar with its ratio,
+        the profiles of the int8 files by node, what each rewrite is worth, and what else was tried.
+    """
+    reference = load_exported(folder)
+    calibration = samples.calibration_images().pixels[:CALIBRATION_IMAGES]
+    pixels = samples.read_test(artifacts.REFERENCE_DIR).pixels
+    image, batch = pixels[:1], pixels[:BATCH]
+    contenders: dict[str, Run] = {}
+    for name in artifacts.MODEL_FILES:
+        content = (folder / name).read_bytes()
+        contenders[name] = onnx_run(content, image) if name.endswith(".onnx") else tflite_run(content, image)
+    int8_onnx = (folder / artifacts.INT8_ONNX).read_bytes()
+    contenders[BATCHED] = onnx_run(int8_onnx, batch)
+    contenders |= _stock_contenders("", reference, calibration)
+    for name, deployable in other_networks(reference.class_names):
+        images = _enlarged(calibration, deployable.side)
+        contenders |= _our_contenders(f"{name} ", deployable, images)
+        contenders |= _stock_contenders(f"{name} ", deployable, images)
+    latencies = measure(contenders, pixels, rounds)
+    per_image = {name: latency.p50_us / (BATCH if name == BATCHED else 1) for name, latency in latencies.items()}
+    ratios = [{**asdict(bar), "ratio": per_image[bar.ours] / per_image[bar.theirs]} for bar in BARS]
+    report = {
+        "rounds": rounds,
+        "median_us_per_image": per_image,
+        "bars": [{**row, "met": row["ratio"] <= row["limit"]} for row in ratios],
+        "profile": profile_onnx(int8_onnx, image, rounds),
+        "profile_tflite": profile_tflite((folder / artifacts.INT8_TFLITE).read_bytes(), image, rounds),
+        "worth": {
+            name: worth(network, _enlarged(calibration, network.side), rounds)
+            for name, network in ((NOTES, reference), *other_networks(reference.class_names))
+        },
+        "calls": _calls(int8_onnx, image, rounds),
+        "dense_us": time_dense_operators(rounds),
+    }
+    artifacts.write_json(folder / BENCHMARK_GRAPH, report)
+    return report
+
+
+def other_networks(class_names: tuple[str, ...]) -> Iterator[tuple[str, Deployable]]:
+    """Networks of known shapes and random weights, by name."""
+    yield RESNET, Deployable(build(RESNET, len(class_names)), class_names)
+    mobilenet = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=len(class_names))
+    yield MOBILENET, Deployable(mobilenet, class_names, PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)))
+
+
+def _our_contenders(prefix: str, deployable: Deployable, calibration: NDArray[np.uint8]) -> dict[str, Run]:
+    recipe, counts = Recipe(images=len(calibration)), (len(calibration),)
+    network, scaling = onnx.convert(deployable.for_int8), deployable.for_int8.network_scaling
+    graph = OnnxQuantizer(network, scaling, calibration, counts).build(recipe)
+    flatbuffer = TfliteQuantizer(deployable, calibration, counts).build(recipe)
+    image = calibration[:1]
+    return {
+        prefix + OURS_ONNX: onnx_run(graph.SerializeToString(), image),
+        prefix + OURS_TFLITE: tflite_run(flatbuffer, image),
+    }
+
+
+def _stock_contenders(prefix: str, deployable: Deployable, calibration: NDArray[np.uint8]) -> dict[str, Run]:
+    image = deployable.scaling(calibration[:1])
+    return {
+        prefix + STOCK_ONNX: onnx_run(stock_onnx(deployable, calibration), image),
+        prefix + STOCK_TFLITE: tflite_run(stock_tflite(deployable, calibration), image),
+    }
+
+
+def _enlarged(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The images at a multiple of their side."""
+    factor = side // pixels.shape[1]
+    return pixels.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def _calls(content: bytes, image: NDArray[np.uint8], rounds: int) -> dict[str, float]:
+    """Other ways to call ONNX Runtime, as ratios to the plain one."""
+    ways = {
+        PLAIN: onnx_run(content, image),
+        "input and output bound once (IoBinding)": onnx_run_bound(content, image),
+        "without the engine's memory arena": onnx_run(content, image, arena=False),
+    }
+    latencies = measure(ways, image, rounds)
+    return {name: latency.p50_us / latencies[PLAIN].p50_us for name, latency in latencies.items() if name != PLAIN}
+
+
+def format_graph_benchmark(report: dict[str, Any]) -> str:
+    """Medians and ratios as two tables."""
+    lines = [f"{'contender':<34}{'median us an image':>20}"]
+    for name, median in sorted(report["median_us_per_image"].items(), key=lambda item: float(item[1])):
+        lines.append(f"{name:<34}{median:>20.1f}")
+    lines += ["", f"{'ours':<34}{'against':<32}{'ratio':>7}{'bar':>7}"]
+    for row in report["bars"]:
+        verdict = "met" if row["met"] else "MISSED"
+        lines.append(f"{row['ours']:<34}{row['theirs']:<32}{row['ratio']:>7.2f}{row['limit']:>7.2f}  {verdict}")
+    for name, profile in ((artifacts.INT8_ONNX, "profile"), (artifacts.INT8_TFLITE, "profile_tflite")):
+        lines += ["", f"{name}, node by node:", format_profile(report[profile])]
+    lines += ["", format_worth(report["worth"]), "", f"{'calling ONNX Runtime':<42}{'ratio':>13}"]
+    lines += [f"{name:<42}{ratio:>13.2f}" for name, ratio in report["calls"].items()]
+    lines += ["", f"{'a dense layer of 1,024 to 500':<42}{'us':>13}"]
+    lines += [f"{name:<42}{us:>13.1f}" for name, us in report["dense_us"].items()]
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""Where an int8 TFLite file spends its time, operator by operator, with the XNNPACK kernels that run it.
+
+LiteRT's Python interpreter counts no time, and XNNPACK computes many operators in one call. As with ONNX the graph is
+cut behind each operator in turn; an operator costs what its cut takes longer than the one before.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
+
+from docs.figures.graph.bare_engines import tflite_run
+from runtime.benchmark.timing import measure
+
+NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+
+
+def profile_tflite(content: bytes, pixels: NDArray[np.uint8], rounds: int) -> list[dict[str, Any]]:
+    """Median microseconds of each operator on one image and one thread, in the order of execution.
+
+    Args:
+        content: a TFLite file.
+        pixels: uint8 (1, S, S, 3).
+        rounds: of timing.
+
+    Returns:
+        Rows of ``node``, ``operator`` and ``us``; the first operator's include calling the engine.
+    """
+    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    graph = flatbuffer.subgraphs[0]
+    cuts = {str(count): tflite_run(_cut(content, count), pixels) for count in range(1, len(graph.operators) + 1)}
+    latencies = measure(cuts, np.repeat(pixels, 100, axis=0), rounds)
+    rows, before = [], 0.0
+    for operator, latency in zip(graph.operators, latencies.values(), strict=True):
+        code = flatbuffer.operatorCodes[operator.opcodeIndex]
+        name = graph.tensors[operator.outputs[0]].name.decode().partition(";")[0]
+        rows.append({"node": name, "operator": NAMES[code.builtinCode], "us": latency.p50_us - before})
+        before = latency.p50_us
+    return rows
+
+
+def _cut(content: bytes, count: int) -> bytes:
+    """The first ``count`` operators; what they leave unread is the output."""
+    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    graph = flatbuffer.subgraphs[0]
+    graph.operators = graph.operators[:count]
+    read = {int(tensor) for operator in graph.operators for tensor in operator.inputs}
+    written = [int(tensor) for operator in graph.operators for tensor in operator.outputs]
+    graph.outputs = [tensor for tensor in written if tensor not in read]
+    flatbuffer.signatureDefs = []  # they name the old output
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))

@@ -1,0 +1,69 @@
+"""What each rewrite of the ONNX graph is worth: int8 files built without it, timed against the whole, interleaved."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from docs.figures.graph.bare_engines import onnx_run
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.onnx import CLEANING, clean, translate
+from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.onnx_int8 import GROUP, OnnxQuantizer
+from pipeline.export.rewrites import fold_constants_and_normalisation, free_batch, number_names
+from runtime.benchmark.timing import measure
+
+WHOLE = "all"
+NEEDED = (fold_constants_and_normalisation, free_batch, number_names)
+"""Without the first the batch cannot be opened; the others are not about speed."""
+GROUPS = (1, 2, 8)
+
+
+def worth(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dict[str, float | None]:
+    """How much longer one image takes on one thread without each rewrite, as a ratio to the file with all of them.
+
+    Args:
+        deployable: the network.
+        pixels: uint8 (N, S, S, 3); the first calibrates, for values matter little to speed.
+        rounds: of timing.
+
+    Returns:
+        By the rewrite's name; ``None`` where the network gives it nothing to do.
+    """
+    prepared = deployable.for_int8
+    translated = translate(prepared)
+
+    def cleaned(left_out: Any = None) -> onnx.ModelProto:
+        network = onnx.ModelProto()
+        network.CopyFrom(translated)
+        return clean(network, [rewrite for rewrite in CLEANING if rewrite is not left_out])
+
+    def build(network: onnx.ModelProto, group: int = GROUP) -> bytes:
+        quantizer = OnnxQuantizer(network, prepared.network_scaling, pixels[:1], (1,), group)
+        content: bytes = quantizer.build(Recipe(images=1)).SerializeToString(deterministic=True)
+        return content
+
+    network = cleaned()
+    files: dict[str, bytes | None] = {WHOLE: build(network)}
+    for rewrite in CLEANING:
+        if rewrite not in NEEDED:
+            other = cleaned(left_out=rewrite)
+            files[f"without {rewrite.__name__}"] = None if other == network else build(other)
+    for group in GROUPS:
+        name = "without group_pixels" if group == 1 else f"groups of {group} pixels instead of {GROUP}"
+        content = build(network, group)
+        files[name] = None if content == files[WHOLE] else content
+    runs = {name: onnx_run(content, pixels[:1]) for name, content in files.items() if content is not None}
+    latencies = measure(runs, pixels, rounds)
+    whole = latencies[WHOLE].p50_us
+    return {name: latencies[name].p50_us / whole if name in runs else None for name in files if name != WHOLE}
+
+
+def format_worth(by_network: dict[str, dict[str, float | None]]) -> str:
+    """The ratios as a table, a column a network."""
+    lines = [f"{'int8 ONNX':<42}" + "".join(f"{network:>13}" for network in by_network)]
+    for name in next(iter(by_network.values())):
+        ratios = [ratios[name] for ratios in by_network.values()]
+        lines.append(f"{name:<42}" + "".join(f"{'-' if ratio is None else f'{ratio:.2f}':>13}" for ratio in ratios))
+    return "\n".join(lines)

@@ -1,0 +1,217 @@
+"""The figures of ``docs/quantization.md``: gathered from an export folder into one JSON, printed between markers."""
+
+from pathlib import Path
+from typing import Any
+
+from docs.figures.documents import replace_marked
+from docs.figures.files import BENCHMARK_GRAPH
+from pipeline import artifacts
+from pipeline.errors import PipelineError
+from pipeline.manifest import read_manifest
+from pipeline.report.markdown import table
+from runtime.benchmark.reading import read_benchmark, row_of
+from runtime.engines.registry import DEFAULTS
+
+FIGURES = Path("docs/quantization.json")
+DOCUMENT = Path("docs/quantization.md")
+FLIPS_SHOWN = 3
+SEARCHED = ("summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "latency_ratio", "breaches")
+NEEDED = {
+    artifacts.VERIFY: "pipeline verify",
+    artifacts.BENCHMARK: "pipeline bench",
+    BENCHMARK_GRAPH: "docs.figures graph",
+    artifacts.DRIFT: "pipeline drift",
+}
+
+
+def gather(folder: Path) -> dict[str, Any]:
+    """The figures out of what export, verify, bench, bench-graph and drift wrote.
+
+    Raises:
+        PipelineError: one of them was not run.
+    """
+    manifest = read_manifest(folder)
+    for name, command in NEEDED.items():
+        if not (folder / name).is_file():
+            raise PipelineError(f"{folder / name}: not there; run python -m {command} {folder} first")
+    verified, _, graphs, drifted = (artifacts.read_json(folder / name) for name in NEEDED)
+    timed = read_benchmark(folder / artifacts.BENCHMARK)
+    files = {
+        name: {
+            **{key: row[key] for key in ("bytes", "accuracy", "agreement", "mean_difference")},
+            "p50_us": row_of(timed, name, DEFAULTS[Path(name).suffix])["latency_us"]["p50"],
+        }
+        for name, row in verified["artifacts"].items()
+    }
+    return {
+        "machine": timed["device"],
+        "test_images": verified["images"],
+        "keras_accuracy": verified["keras_accuracy"],
+        "files": files,
+        "validation_images": manifest["validation"]["images"],
+        "gate": manifest["gate"],
+        "search": {
+            name: {
+                "winner": decision["summary"],
+                "tried": len(decision["candidates"]),
+                "candidates": [
+                    {key: candidate[key] for key in SEARCHED}
+                    for candidate in decision["candidates"]
+                    if candidate["stage"] != "calibration" or candidate["latency_ratio"] is not None
+                ],
+            }
+            for name, decision in manifest["decisions"].items()
+        },
+        "bars": graphs["bars"],
+        "optimizers": artifacts.read_json(FIGURES)["optimizers"],  # as python -m pipeline optimizers counted them
+        "drift": {
+            "layer_images": drifted["layer_images"],
+            "images": drifted["images"],
+            "layers": drifted["layers"],
+            "artifacts": {
+                name: {
+                    "first_past": row["first_past"],
+                    "threshold_db": row["threshold_db"],
+                    "steepest": row["steepest"],
+                    "snr_db": {layer: found["snr_db"] for layer, found in row["layers"].items()},
+                    "flipped": len(row["flips"]),
+                    "flips": row["flips"][:FLIPS_SHOWN],
+                }
+                for name, row in drifted["artifacts"].items()
+            },
+        },
+        **{name: graphs[name] for name in ("profile", "profile_tflite", "worth", "calls", "dense_us")},
+    }
+
+
+def sections(figures: dict[str, Any]) -> dict[str, str]:
+    """The tables by the names of their markers."""
+    return {
+        "files": _files(figures),
+        "drift": _drift(figures["drift"]),
+        "search": "\n\n".join(_search(name, search) for name, search in figures["search"].items()),
+        "bars": _bars(figures),
+        "profile": _profile(figures["profile"]),
+        "profile-tflite": _profile(figures["profile_tflite"]),
+        "worth": _worth(figures["worth"]),
+        "experiments": _experiments(figures),
+        "optimizers": format_optimizers(figures["optimizers"]),
+    }
+
+
+def publish(figures: dict[str, Any], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
+    """Keep the figures in ``path`` and print them between the markers of ``document``."""
+    artifacts.write_json(path, figures)
+    for name, text in sections(figures).items():
+        replace_marked(document, name, text)
+
+
+def _files(figures: dict[str, Any]) -> str:
+    rows = []
+    for name, row in figures["files"].items():
+        base = figures["files"].get(f"model_fp32.{name.rpartition('.')[2]}")
+        ratio = "-" if base is None else f"{row['p50_us'] / base['p50_us']:.2f}"
+        cells = [f"`{name}`", f"{row['bytes'] / 1024:.0f}", f"{row['accuracy']:.2%}", f"{row['agreement']:.2%}"]
+        rows.append([*cells, f"{row['mean_difference']:.1e}", f"{row['p50_us']:.0f}", ratio])
+    header = ["file", "KiB", "accuracy", "same class as Keras", "mean difference", "p50 (µs)", "of the engine's fp32"]
+    return (
+        f"{table(header, rows)}\n\nKeras itself: {figures['keras_accuracy']:.2%} on {figures['test_images']:,} test "
+        f"images. One image, one thread of {figures['machine']['cpu']}."
+    )
+
+
+def _drift(drift: dict[str, Any]) -> str:
+    files = drift["artifacts"]
+    rows = []
+    for layer in drift["layers"]:
+        levels = [row["snr_db"].get(layer["name"]) for row in files.values()]
+        rows.append([layer["name"], *("not found" if level is None else f"{level:.1f}" for level in levels)])
+    lines = [table(["layer", *(f"`{name}`" for name in files)], rows), ""]
+    for name, row in files.items():
+        step = row["steepest"]
+        most = f"; most is lost in {step['layer']} ({step['lost_db']:.1f} dB)" if step and step["lost_db"] > 0 else ""
+        lines.append(
+            f"- `{name}`: first layer below {row['threshold_db']:g} dB: {row['first_past'] or 'none'}{most}; "
+            f"{row['flipped']:,} of {drift['images']:,} validation images change their class"
+            + "".join(
+                f"; the surest: image {flip['image']}, {flip['keras_class']} {flip['keras_probability']:.2f} to "
+                f"{flip['class']} {flip['probability']:.2f}"
+                for flip in row["flips"][:1]
+            )
+            + "."
+        )
+    return "\n".join([*lines, "", f"Signal-to-noise ratio in dB over {drift['layer_images']} validation images."])
+
+
+def _search(name: str, search: dict[str, Any]) -> str:
+    rows = []
+    for candidate in search["candidates"]:
+        latency = "-" if candidate["latency_ratio"] is None else f"{candidate['latency_ratio']:.2f}"
+        verdict = "; ".join(candidate["breaches"]) or (
+            "**chosen**" if candidate["summary"] == search["winner"] else "passes"
+        )
+        figures = [f"{candidate['accuracy']:.2%}", f"{candidate['lost_points']:.2f}", f"{candidate['p_value']:.2g}"]
+        rows.append([candidate["summary"], *figures, f"{candidate['agreement']:.2%}", latency, verdict])
+    header = ["recipe", "accuracy", "points lost", "p", "agreement", "latency", "gate"]
+    return f"`{name}`, {search['tried']} recipes tried:\n\n{table(header, rows)}"
+
+
+def _bars(figures: dict[str, Any]) -> str:
+    rows = [
+        [
+            row["ours"],
+            row["theirs"],
+            f"{row['ratio']:.3f}",
+            f"{row['limit']:.2f}",
+            "met" if row["met"] else "**missed**",
+        ]
+        for row in figures["bars"]
+    ]
+    return table(["file", "against", "ratio", "bar", ""], rows, "llr")
+
+
+def _worth(worth: dict[str, dict[str, float | None]]) -> str:
+    rows = [
+        [
+            name.replace("without ", ""),
+            *("-" if ratios[name] is None else f"{ratios[name]:.2f}" for ratios in worth.values()),
+        ]
+        for name in next(iter(worth.values()))
+        if name.startswith("without")
+    ]
+    return table(["time without", *worth], rows)
+
+
+def format_optimizers(optimizers: dict[str, Any]) -> str:
+    """Nodes and transposes, a row a way to make the graph, a column a network."""
+    rows = [
+        [name, *(f"{nodes} ({transposes})" for nodes, transposes in counts.values())]
+        for name, counts in optimizers["nodes"].items()
+    ]
+    networks = next(iter(optimizers["nodes"].values()))
+    versions = ", ".join(f"{tool} {version}" for tool, version in optimizers["versions"].items())
+    return f"{table(['nodes (transposes) of the fp32 graph', *networks], rows)}\n\n{versions}."
+
+
+def _experiments(figures: dict[str, Any]) -> str:
+    notes = next(iter(figures["worth"].values()))
+    groups = {name: ratio for name, ratio in notes.items() if not name.startswith("without") and ratio is not None}
+    ratios = [[name, f"{ratio:.2f}"] for name, ratio in (figures["calls"] | groups).items()]
+    microseconds = [[f"`{name}`", f"{us:.1f}"] for name, us in figures["dense_us"].items()]
+    return (
+        f"{table(['tried', 'of the time'], ratios)}\n\n{table(['1,024 inputs to 500 outputs by', 'µs'], microseconds)}"
+    )
+
+
+def _profile(profile: list[dict[str, Any]]) -> str:
+    total = sum(row["us"] for row in profile)
+    rows = [
+        [
+            row["operator"] or "-",
+            f"`{row['node']}`" if row["operator"] else row["node"],
+            f"{row['us']:.1f}",
+            f"{row['us'] / total:.0%}",
+        ]
+        for row in profile
+    ]
+    return table(["operator", "node", "µs", "share"], rows, "llr")

@@ -1,0 +1,158 @@
+"""Our way from a folder of photos to squares against Keras's, on the same files, taking turns."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from PIL import features
+
+from docs.figures.files import BENCHMARK_READING
+from docs.figures.photos import save_photographs
+from docs.figures.reading import parts
+from docs.figures.reading.contenders import WAYS, Cost, empty_cache, in_a_new_process, in_this_process
+from pipeline import artifacts
+from pipeline.data import folder
+from pipeline.data.cifar10 import cache_dir
+from pipeline.machine import describe_machine
+
+OURS, KERAS = WAYS
+START_PHOTOS, START_LIMIT_S = 10_000, 2.0
+NEW_PROCESSES = 3
+PART_ROUNDS, PART_FILES = 3, 16
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """One set of files.
+
+    Attributes:
+        width, height: of each picture in pixels.
+        pictures: how many are painted.
+        files: how many links to them the folder has.
+        encoding: a key of ``docs.figures.photos.ENCODINGS``.
+        limit: how many times faster than Keras's ours must be, if that was set.
+    """
+
+    width: int
+    height: int
+    pictures: int
+    files: int
+    encoding: str = "jpeg"
+    limit: float | None = None
+
+
+SETS = {
+    "12 megapixels": PhotoSet(4000, 3000, 8, 32, limit=3.0),
+    "12 megapixels, progressive": PhotoSet(4000, 3000, 8, 32, "progressive"),
+    "500 pixels": PhotoSet(500, 375, 64, 1_280, limit=1.0),
+}
+
+
+def benchmark_data(out: Path, side: int, rounds: int) -> dict[str, Any]:
+    """Time both ways on large and small JPEG files, then a second start, and write ``benchmark_data.json``.
+
+    Ours lists, decodes and fills an empty cache each time; Keras's lists and decodes, batched and prefetched.
+
+    Returns:
+        What ``benchmark_data.json`` holds: rate and processor time of each way, in a process that has loaded its
+        libraries and in a new one; where the time of a photo goes; each bar with whether it is met.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        measured = {name: _measure(Path(scratch) / name, photos, side, rounds) for name, photos in SETS.items()}
+        started = _second_start(_lay_out(Path(scratch) / "start", SETS["500 pixels"], START_PHOTOS), side)
+    bars = []
+    for name, photos in SETS.items():
+        if photos.limit is not None:
+            ours, keras_way = (measured[name]["ways"][way]["images_per_second"] for way in (OURS, KERAS))
+            bars.append(_bar(f"{name}: images a second, {OURS} / {KERAS}", ours / keras_way, photos.limit))
+    start_bar = _bar(f"second start with {START_PHOTOS:,} photos, seconds", started, START_LIMIT_S)
+    bars.append({**start_bar, "met": started < START_LIMIT_S})
+    report = {
+        "machine": describe_machine(),
+        "load_average": os.getloadavg()[0],
+        "versions": {
+            **{package: version(package) for package in ("pillow", "tensorflow", "keras")},
+            "libjpeg-turbo": features.version("libjpeg_turbo"),
+        },
+        "side": side,
+        "rounds": rounds,
+        "sets": measured,
+        "cached_images_per_second": START_PHOTOS / started,
+        "bars": bars,
+    }
+    artifacts.write_json(out / BENCHMARK_READING, report)
+    return report
+
+
+def _bar(name: str, value: float, limit: float) -> dict[str, Any]:
+    return {"name": name, "value": value, "limit": limit, "met": value >= limit}
+
+
+def _lay_out(root: Path, photos: PhotoSet, files: int | None = None) -> Path:
+    """A folder of two classes with links to painted photos, which are kept for the next time."""
+    pictures = save_photographs(
+        cache_dir() / "benchmark", [(photos.width, photos.height)] * photos.pictures, (photos.encoding,)
+    )
+    for number in range(files or photos.files):
+        picture = number % len(pictures)
+        link = root / "ab"[picture % 2] / f"{number}.jpg"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(pictures[picture])
+    return root
+
+
+def _measure(root: Path, photos: PhotoSet, side: int, rounds: int) -> dict[str, Any]:
+    """Both ways on one set, and the parts of one photo."""
+    _lay_out(root, photos)
+    files = sorted(root.rglob("*.jpg"))
+    loaded = _race(in_this_process, root, side, rounds, warm_up=True)
+    new = _race(in_a_new_process, root, side, min(rounds, NEW_PROCESSES), warm_up=False)
+    ways = {
+        way: {
+            "images_per_second": len(files) / median(cost.wall_s for cost in loaded[way]),
+            "processor_ms": 1_000 * median(cost.processor_s for cost in loaded[way]) / len(files),
+            "new_process_s": median(cost.wall_s for cost in new[way]),
+            "new_process_processor_s": median(cost.processor_s for cost in new[way]),
+        }
+        for way in WAYS
+    }
+    spec = folder.Settings(side=side, any_side=True).spec(("a", "b"))
+    chosen = files[:: max(1, len(files) // PART_FILES)][:PART_FILES]
+    return {
+        "files": len(files),
+        "bytes_a_file": round(sum(file.stat().st_size for file in files) / len(files)),
+        "ways": ways,
+        "parts_ms": parts.processor_ms(chosen, spec, PART_ROUNDS),
+    }
+
+
+def _race(
+    measure: Callable[[str, Path, int], Cost], root: Path, side: int, rounds: int, *, warm_up: bool
+) -> dict[str, list[Cost]]:
+    """The costs of each way, taking turns."""
+    costs: dict[str, list[Cost]] = {way: [] for way in WAYS}
+    for number in range(rounds + warm_up):
+        for way in sorted(WAYS, reverse=bool(number % 2)):
+            cost = measure(way, root, side)
+            if number or not warm_up:
+                costs[way].append(cost)
+    return costs
+
+
+def _second_start(root: Path, side: int) -> float:
+    """Seconds from a folder that an earlier run has decoded to its data sets; the best of three."""
+    settings = folder.Settings(side=side, any_side=True)
+    with empty_cache():
+        folder.load(root, settings)
+        seconds = []
+        for _ in range(3):
+            started = time.perf_counter()
+            folder.load(root, settings)
+            seconds.append(time.perf_counter() - started)
+    return min(seconds)

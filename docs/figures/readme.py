@@ -1,0 +1,158 @@
+"""The tables of ``README.md``: gathered from an export folder into one JSON, printed between markers."""
+
+from pathlib import Path
+from typing import Any
+
+from docs.figures.documents import replace_marked
+from pipeline import artifacts
+from pipeline.errors import PipelineError, ReportError
+from pipeline.manifest import read_manifest
+from pipeline.report.files import read
+from pipeline.report.markdown import table
+from pipeline.report.proofs import Verified
+from runtime.benchmark.environment import throttled
+from runtime.benchmark.reading import read_benchmark, row_of
+from runtime.engines.registry import DEFAULTS
+
+FIGURES = Path("docs/benchmark.json")
+DOCUMENT = Path("README.md")
+KERAS = "keras-compiled"
+
+
+def gather(folder: Path) -> dict[str, Any]:
+    """The figures out of what export, verify and bench wrote of the reference.
+
+    Raises:
+        PipelineError: one of them was not run, or on other files, another model or other images.
+        BenchmarkFormatError: the benchmark is not what bench writes.
+    """
+    listed = {name: entry["sha256"] for name, entry in read_manifest(folder)["files"].items()}
+    shipped = read(artifacts.REFERENCE_DIR / artifacts.VERIFY, Verified)
+    try:
+        verified = read(folder / artifacts.VERIFY, Verified)
+    except ReportError as error:
+        raise PipelineError(f"{error}; run python -m pipeline verify {folder} first") from error
+    report = read_benchmark(folder / artifacts.BENCHMARK)
+    reference = artifacts.REFERENCE_DIR / artifacts.MODEL_KERAS
+    if listed.get(reference.name) != artifacts.sha256(reference.read_bytes()):
+        raise PipelineError(f"{folder}: not an export of {reference}, which {DOCUMENT} speaks of; run make export")
+    if verified.test_digest != shipped.test_digest:
+        raise PipelineError(
+            f"{folder / artifacts.VERIFY}: of {verified.judged_on}; {DOCUMENT} speaks of all "
+            f"{shipped.images:,} test images of CIFAR-10: python -m pipeline train fetches them, then verify again"
+        )
+    if not verified.passed:
+        raise PipelineError(f"{folder / artifacts.VERIFY}: a file did not pass; {DOCUMENT} is left as it is")
+    report["contenders"] = [row for row in report["contenders"] if row["artifact"] in listed]
+    seen = [(name, row.sha256) for name, row in verified.measured.items()]
+    seen += [(row["artifact"], row["sha256"]) for row in report["contenders"]]
+    for name, digest in seen:
+        if digest != listed.get(name):
+            raise PipelineError(f"{folder / name}: exported anew since verify or bench saw it; run both again")
+    return {
+        "verified": {
+            "images": verified.images,
+            "keras_accuracy": verified.keras.accuracy,
+            "artifacts": {
+                name: {
+                    "accuracy": row.accuracy,
+                    "agreement": row.agreement,
+                    "mean_difference": row.mean_difference,
+                }
+                for name, row in verified.measured.items()
+            },
+        },
+        "benchmark": report,
+    }
+
+
+def tables(figures: dict[str, Any]) -> dict[str, str]:
+    """The tables by the names of their markers."""
+    return {
+        "artifacts": _artifacts(figures["verified"], figures["benchmark"]),
+        "backends": _backends(figures["benchmark"]),
+    }
+
+
+def publish(figures: dict[str, Any], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
+    """Keep the figures in ``path`` and print them between the markers of ``document``.
+
+    Raises:
+        PipelineError: markers are missing.
+    """
+    printed = tables(figures)
+    artifacts.write_json(path, figures)
+    for name, text in printed.items():
+        replace_marked(document, name, text)
+
+
+def _artifacts(verified: dict[str, Any], report: dict[str, Any]) -> str:
+    """Size, accuracy, parity and latency of each file on its default engine and one thread."""
+    keras = row_of(report, artifacts.MODEL_KERAS, KERAS)
+    header = ["file", "engine", "KiB", "accuracy", "same class as Keras", "mean difference", "latency p50 (µs)"]
+    rows = [["Keras", keras["engine"], _kib(keras), f"{verified['keras_accuracy']:.2%}", "", "", _p50(keras)]]
+    for name, row in verified["artifacts"].items():
+        timed = row_of(report, name, DEFAULTS[Path(name).suffix])
+        parity = [f"{row['agreement']:.2%}", f"{row['mean_difference']:.1e}"]
+        rows.append([f"`{name}`", timed["engine"], _kib(timed), f"{row['accuracy']:.2%}", *parity, _p50(timed)])
+    note = (
+        f"Accuracy and parity on {verified['images']:,} test images; latency of one image on one "
+        "thread. Differences are of probabilities (0-1)."
+    )
+    return f"{table(header, rows, 'llr')}\n\n{note}"
+
+
+def _backends(report: dict[str, Any]) -> str:
+    """Every engine on every file with the threads that serve it best, the fastest first, and those that are missing."""
+    header = ["file", "engine", "threads", "p50 (µs)", "p99 (µs)", "of Keras's", "images/s × 64", "cold start"]
+    header.append("memory")
+    rows = []
+    timed = [row for row in report["contenders"] if row["missing"] is None]
+    best: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in sorted(timed, key=lambda row: float(row["latency_us"]["p50"])):
+        best.setdefault((row["artifact"], row["backend"]), row)
+    for row in best.values():
+        ratio = row["ratio_to_keras"]
+        rows.append(
+            [
+                f"`{row['artifact']}`",
+                row["engine"],
+                str(row["threads"]),
+                _p50(row),
+                f"{row['latency_us']['p99']:,.0f}",
+                f"{ratio['value']:.3f} ({ratio['low']:.3f}-{ratio['high']:.3f})" if ratio else "",
+                f"{row['images_per_s']['64']:,.0f}",
+                f"{row['cold_start_ms']:,.0f} ms",
+                f"{row['peak_memory_bytes'] / 2**20:,.0f} MiB",
+            ]
+        )
+    absent = [f"{row['engine']} on `{row['artifact']}`" for row in report["contenders"] if row["missing"]]
+    return "\n\n".join(
+        [
+            table(header, rows, "llr"),
+            *([f"Not measured: {', '.join(absent)}."] if absent else []),
+            _conditions(report),
+        ]
+    )
+
+
+def _conditions(report: dict[str, Any]) -> str:
+    device, before, after = report["device"], report["conditions"]["before"], report["conditions"]["after"]
+    held_back = throttled(before, after)
+    return (
+        f"{device['name']} ({device['machine']}, {device['cores']} cores{', emulated' if device['emulated'] else ''}), "
+        f"load average {before['load_average']:.1f} before and {after['load_average']:.1f} after"
+        f"{', **throttled**: ' if held_back else ''}{', '.join(held_back)}; contenders are processes that take turns "
+        "in shuffled rounds. Each engine has as many threads as answer one image soonest on each file; "
+        f"[{FIGURES}]({FIGURES}) has the others too. In brackets the 95 % interval of the ratio to the fastest way of "
+        "calling Keras. A cold start is from nothing to the first answer; memory is the peak of a process that does "
+        "only that."
+    )
+
+
+def _kib(row: dict[str, Any]) -> str:
+    return f"{row['bytes'] / 1024:,.0f}"
+
+
+def _p50(row: dict[str, Any]) -> str:
+    return f"{row['latency_us']['p50']:,.0f}"

@@ -1,0 +1,126 @@
+"""The runtime as a process: cold start, import, idling; and a folder of photos with threads."""
+
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from docs.figures.photos import save_photographs
+from docs.figures.runtime.contenders import HandWritten, script
+from docs.figures.runtime.measuring import Bar, interleaved, interleaved_processes
+from runtime import Classifier
+
+WALL, PEAK, IMPORT, IDLE_MS, SPEED_UP, AHEAD, FLAT = 1.10, 1.05, 1.05, 5.0, 1.8, 1.0, 1.05
+IDLE_S = 2.0
+FOLDER_SIZES = ((640, 480), (1024, 768), (1280, 960), (1600, 1200))
+FOLDER_ENCODINGS = ("jpeg", "jpeg", "jpeg", "jpeg", "progressive", "png", "jpeg", "jpeg", "webp", "jpeg")
+
+
+def cold_start(ours: Classifier, model: Path, photo: Path, rounds: int) -> list[Bar]:
+    """``python -m runtime classify`` and the shortest script, and what importing costs, each as a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "script.py"
+        path.write_text(script(ours.spec), encoding="utf-8")
+        costs = interleaved_processes(
+            {
+                "ours": [sys.executable, "-m", "runtime", "classify", str(model), str(photo)],
+                "script": [sys.executable, str(path), str(model), str(photo)],
+                "import runtime": [sys.executable, "-c", "import runtime"],
+                "import Classifier": [sys.executable, "-c", "from runtime import Classifier"],
+                "import others": [sys.executable, "-c", "import numpy, PIL.Image"],
+            },
+            rounds,
+        )
+    mine, hand, imported = costs["ours"], costs["script"], costs["import others"].wall_ms
+    return [
+        Bar(
+            "cold start: wall time of the script's", mine.wall_ms, hand.wall_ms, "ms", mine.wall_ms / hand.wall_ms, WALL
+        ),
+        Bar(
+            "cold start: peak memory of the script's",
+            mine.peak_mib,
+            hand.peak_mib,
+            "MiB",
+            mine.peak_mib / hand.peak_mib,
+            PEAK,
+        ),
+        *(
+            Bar(
+                f"{name}: of numpy and PIL.Image",
+                costs[name].wall_ms,
+                imported,
+                "ms",
+                costs[name].wall_ms / imported,
+                IMPORT,
+            )
+            for name in ("import runtime", "import Classifier")
+        ),
+    ]
+
+
+def idle(ours: Classifier, photo: Path) -> Bar:
+    """Processor time that this process takes while it waits after a classify."""
+    ours.classify(photo)
+    start = time.process_time()
+    time.sleep(IDLE_S)
+    spent = (time.process_time() - start) * 1e3
+    return Bar(f"processor time in {IDLE_S:g} s of idling", spent, 0.0, "ms", spent, IDLE_MS)
+
+
+def mixed_photos(folder: Path, count: int) -> list[Path]:
+    """``count`` paths over forty files: mostly baseline JPEG, some progressive, PNG and WebP, 0.3 to 2 megapixels."""
+    distinct = [
+        save_photographs(folder, [size], [encoding], seed=100 + number)[0]
+        for number, (size, encoding) in enumerate(itertools.product(FOLDER_SIZES, FOLDER_ENCODINGS))
+    ]
+    return list(itertools.islice(itertools.cycle(distinct), count))
+
+
+def folder_of_photos(ours: Classifier, theirs: HandWritten, paths: Sequence[Path], rounds: int) -> list[Bar]:
+    """All of a folder with one thread, with two, and with two in a hand-written loop; and the memory it takes."""
+    seconds = interleaved(
+        {
+            "one": lambda: _drain(ours.classify_many(paths, workers=1)),
+            "two": lambda: _drain(ours.classify_many(paths, workers=2)),
+            "hand": lambda: _drain(theirs.folder(paths, workers=2)),
+        },
+        rounds,
+    )
+    rate = {name: len(paths) / value for name, value in seconds.items()}
+    few, all_ = (_peak_mib(ours, paths[:count]) for count in (len(paths) // 10, len(paths)))
+    count = f"{len(paths):,} photos"
+    return [
+        Bar(
+            f"{count}, two workers: times one thread's rate",
+            rate["two"],
+            rate["one"],
+            "1/s",
+            rate["two"] / rate["one"],
+            SPEED_UP,
+            at_least=True,
+        ),
+        Bar(
+            f"{count}, two workers: times OpenCV's rate",
+            rate["two"],
+            rate["hand"],
+            "1/s",
+            rate["two"] / rate["hand"],
+            AHEAD,
+            at_least=True,
+        ),
+        Bar(f"{count}: peak memory of a tenth's", all_, few, "MiB", all_ / few, FLAT),
+    ]
+
+
+def _drain(answers: Iterable[object]) -> None:
+    for _ in answers:
+        pass
+
+
+def _peak_mib(ours: Classifier, paths: Sequence[Path]) -> float:
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+    _drain(ours.classify_many(paths, workers=2))
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024

@@ -1,0 +1,3 @@
+from pipeline.quiet import load_tensorflow
+
+load_tensorflow()

@@ -1,0 +1,64 @@
+import shutil
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from keras import layers
+
+from docs.figures.files import BENCHMARK_GRAPH
+from docs.figures.graph import STOCK_ONNX, STOCK_TFLITE, benchmark_graph, format_graph_benchmark
+from docs.figures.graph.dense_operators import time_dense_operators
+from docs.figures.graph.profile_onnx import CALL, format_profile, profile_onnx
+from docs.figures.graph.profile_tflite import profile_tflite
+from docs.figures.graph.rewrites_worth import format_worth, worth
+from pipeline import artifacts
+from pipeline.export.load.deployable import Deployable
+
+
+def test_every_node_of_the_optimised_graph_has_its_cost(reference):
+    content = (reference / artifacts.INT8_ONNX).read_bytes()
+    rows = profile_onnx(content, np.zeros((1, 32, 32, 3), np.uint8), rounds=1)
+    assert rows[0]["node"] == CALL
+    assert len(rows) < len(onnx.load_from_string(content).graph.node)  # quantising and dequantising nodes are fused
+    assert sum("Conv" in row["operator"] for row in rows) == 3
+    assert sum(row["us"] for row in rows) > 0
+    assert format_profile(rows).splitlines()[-1].startswith("total")
+
+
+def test_every_operator_of_a_flatbuffer_has_its_cost(reference):
+    content = (reference / artifacts.INT8_TFLITE).read_bytes()
+    rows = profile_tflite(content, np.zeros((1, 32, 32, 3), np.uint8), rounds=1)
+    operators = [row["operator"] for row in rows]
+    assert operators.count("CONV_2D") == 3
+    assert operators[-1] == "SOFTMAX"
+    assert sum(row["us"] for row in rows) > 0
+
+
+def test_a_rewrite_is_worth_something_only_where_it_changes_the_graph():
+    keras.utils.set_random_seed(0)
+    body = [layers.Conv2D(8, 3, padding="same", activation="relu"), layers.Flatten(), layers.Dense(3)]
+    deployable = Deployable(keras.Sequential([keras.Input((16, 16, 3)), *body]), ("a", "b", "c"))
+    ratios = worth(deployable, np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), np.uint8), rounds=1)
+    assert ratios["without merge_reshapes"] > 0
+    assert ratios["without fuse_hard_swishes"] is None
+    assert ratios["without group_pixels"] is None  # the kernel reaches to the left
+    assert "merge_reshapes" in format_worth({"small": ratios})
+
+
+def test_every_dense_operator_runs():
+    assert len(time_dense_operators(rounds=1)) == 7
+
+
+@pytest.mark.slow
+def test_our_files_are_compared_with_the_stock_files(reference, tmp_path):
+    for name in (artifacts.MANIFEST, artifacts.HISTORY, artifacts.MODEL_KERAS, *artifacts.MODEL_FILES):
+        shutil.copy(reference / name, tmp_path)
+    report = benchmark_graph(tmp_path, rounds=1)
+    assert report == artifacts.read_json(tmp_path / BENCHMARK_GRAPH)
+    assert {STOCK_ONNX, STOCK_TFLITE, *artifacts.MODEL_FILES} < set(report["median_us_per_image"])
+    medians = report["median_us_per_image"]
+    for bar in report["bars"]:
+        assert bar["ratio"] == medians[bar["ours"]] / medians[bar["theirs"]]
+        assert bar["met"] == (bar["ratio"] <= bar["limit"])
+    assert "stock int8 ONNX" in format_graph_benchmark(report)

@@ -1,0 +1,40 @@
+"""docs/quantization.md shows what docs/quantization.json holds."""
+
+import copy
+
+import pytest
+
+from docs.figures import quantization
+from docs.figures.documents import marked
+from pipeline import artifacts
+from pipeline.errors import PipelineError
+
+ROOT = artifacts.REFERENCE_DIR.parent.parent
+
+
+@pytest.fixture
+def figures():
+    return artifacts.read_json(ROOT / quantization.FIGURES)
+
+
+def test_document_shows_the_kept_figures(figures):
+    text = (ROOT / quantization.DOCUMENT).read_text(encoding="utf-8")
+    for name, section in quantization.sections(figures).items():
+        assert marked(name, section) in text, name
+
+
+def test_publishing_replaces_every_table(figures, tmp_path):
+    document = tmp_path / "page.md"
+    pieces = [marked(name, "") for name in quantization.sections(figures)]
+    document.write_text("\n\n".join(pieces), encoding="utf-8")
+    other = copy.deepcopy(figures)
+    other["bars"] = [{"ours": "a", "theirs": "b", "ratio": 0.9, "limit": 0.5, "met": False}]
+    quantization.publish(other, tmp_path / "page.json", document)
+    assert "| a | b | 0.900 | 0.50 | **missed** |" in document.read_text(encoding="utf-8")
+    assert artifacts.read_json(tmp_path / "page.json") == other
+
+
+def test_what_was_not_run_is_asked_for(reference, tmp_path):
+    (tmp_path / artifacts.MANIFEST).write_bytes((reference / artifacts.MANIFEST).read_bytes())
+    with pytest.raises(PipelineError, match="run python -m pipeline verify"):
+        quantization.gather(tmp_path)
