@@ -19,14 +19,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         "Without any of these it gets 0 to 1, or, where it begins with scaling layers of its own, 0 to 255.",
     )
     group.add_argument(
-        "--classes", type=Path, metavar="FILE", help="class names, one a line (default: history.json beside the model)"
+        "--classes", type=Path, metavar="FILE", help="class names, one a line (default: those in its history.json)"
     )
     group.add_argument("--scale", type=_number, nargs="+", metavar="X", help="default: 1/255")
     group.add_argument("--offset", type=_number, nargs="+", metavar="X", help="default: 0")
     group.add_argument("--mean", type=_number, nargs="+", metavar="X", help="default: 0")
     group.add_argument("--std", type=_number, nargs="+", metavar="X", help="default: 1")
     group = parser.add_argument_group(
-        "how photos become squares", "As in training; a model trained here says so itself in its history.json."
+        "how photos become squares",
+        "As in training; the history.json that python -m pipeline train writes beside a model says so already.",
     )
     group.add_argument("--resize", choices=RESIZE_POLICIES, help="default: stretch")
     group.add_argument(

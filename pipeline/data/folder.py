@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.data.photo_cache import Decoded, decode
 from pipeline.data.scan import TEST, TRAINING, VALIDATION, LeftOut, Listing, PhotoFile, printable, scan
+from pipeline.documents.history import path_beside, read_history
 from pipeline.errors import ClassesError, DataError, UnusablePhotosError, reason
 from runtime.spec import ModelSpec
 
@@ -131,24 +131,27 @@ def class_weights(labels: NDArray[np.integer], class_count: int) -> dict[int, fl
 
 def was_recorded(model_path: Path) -> bool:
     """Whether training left beside a model how its photos were read."""
-    path = model_path.parent / artifacts.HISTORY
-    return path.is_file() and "photos" in artifacts.read_json(path)
+    history = read_history(model_path)
+    return history is not None and history.photos is not None
 
 
 def recorded(model_path: Path) -> Settings:
     """The settings that training left in the ``history.json`` beside a model, so that a folder is divided the same way.
 
     Raises:
-        DataError: no such file, or the model was not trained on a folder of photos.
+        DataError: the model has no history, or was not trained on a folder of photos.
     """
-    path = model_path.parent / artifacts.HISTORY
-    try:
-        entries = artifacts.read_json(path)["photos"]
-        return Settings(**{**entries, "fill": tuple(entries["fill"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    path, history = path_beside(model_path), read_history(model_path)
+    if history is None or history.photos is None:
         raise DataError(
-            f"{path}: does not say how photos were read in training ({reason(error)}); "
+            f"{path}: does not say how photos were read in training; "
             "expected the history of python -m pipeline train --data"
+        )
+    try:
+        return Settings(**{**history.photos, "fill": tuple(history.photos["fill"])})
+    except (DataError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: photos cannot be used ({reason(error)}); restore the file that training wrote"
         ) from error
 
 
@@ -167,7 +170,7 @@ def settings_for(
     Raises:
         DataError: the history says how photos were read, but the caller says otherwise, or it cannot be understood.
     """
-    path = model_path.parent / artifacts.HISTORY
+    path = path_beside(model_path)
     if not was_recorded(model_path):
         usual = Settings(side=side, any_side=True, skip_bad=skip_bad)
         return replace(usual, resize=resize or usual.resize, resize_filter=resize_filter or usual.resize_filter)

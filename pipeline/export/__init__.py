@@ -16,6 +16,7 @@ from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
 from pipeline.data.folder import spec_beside
+from pipeline.documents.history import history_for, read_history
 from pipeline.errors import ExportError
 from pipeline.export.formats import RECIPES, Material, Product, load_bytes
 from pipeline.export.load.model import Source, keras_bytes, load
@@ -84,13 +85,12 @@ def export(
     )
     material = Material(deployable, calibration, validation, settings.gate, settings.quick, preprocessing)
     keras_content = keras_bytes(source.path, deployable.model)
-    replaced = what_is_replaced(out, sha256(keras_content), settings.files)
+    contents = {artifacts.MODEL_KERAS: keras_content}
+    if read_history(source.path) is not None:
+        contents[artifacts.HISTORY] = history_for(source.path, sha256(keras_content))
+    replaced = what_is_replaced(out, sha256(keras_content), (*contents, *settings.files))
     if replaced:
         print(replaced, file=sys.stderr)
-    contents = {artifacts.MODEL_KERAS: keras_content}
-    history = source.path.parent / artifacts.HISTORY
-    if history.is_file():
-        contents[artifacts.HISTORY] = history.read_bytes()
     provenance = {
         "keras_sha256": sha256(keras_content),
         "calibration_sha256": calibration.digest,

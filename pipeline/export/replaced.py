@@ -17,7 +17,7 @@ def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> s
     Args:
         folder: where to export to.
         keras_sha256: of the Keras file that will lie there.
-        files: the model files that will be written; others of the old model stay.
+        files: what will be written; other files of the old model stay.
     """
     try:
         manifest = read_manifest(folder)
@@ -28,7 +28,7 @@ def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> s
     names, side = manifest["class_names"], manifest["side"]
     listed = ", ".join(names[:CLASSES_NAMED]) + (", …" if len(names) > CLASSES_NAMED else "")
     text = f"{folder}: replaces another model, of {len(names)} classes ({listed}) and {side}x{side} pixels"
-    written = {artifacts.MODEL_KERAS, artifacts.HISTORY, *files}
+    written = set(files)
     kept = [name for name in manifest["files"] if name not in written]
     left = [name for name in (*kept, *REPORTS) if (folder / name).is_file()]
     return f"{text}; what stays is about that one: {', '.join(left)}" if left else text

@@ -113,9 +113,7 @@ def train(
             **({"photos": asdict(conduct.photos)} if conduct.photos else {}),
             "epochs": done.records,
         }
-        if chief:
-            _write(out, deployed, history)
-        return history
+        return _write(out, deployed, history) if chief else history
 
 
 def _finished(done: Progress, settings: Settings) -> bool:
@@ -175,11 +173,14 @@ def _save(out: Path, done: Progress, *, tensorboard: bool) -> None:
         record.write_tensorboard(out, done.records[-1])
 
 
-def _write(out: Path, deployed: keras.Model, history: dict[str, Any]) -> None:
+def _write(out: Path, deployed: keras.Model, history: dict[str, Any]) -> dict[str, Any]:
+    """Leave model and history; the history names the model's SHA-256, so that it counts for no other."""
     with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
         deployed.save(temporary)
+        history = {"model_sha256": artifacts.sha256(temporary.read_bytes()), **history}
     artifacts.write_json(out / artifacts.HISTORY, history)
     record.write_csv(out, history["epochs"])
     settings = history["settings"]
     record.draw_curves(out, history["epochs"], f"{settings['model']}, {len(history['epochs'])} epochs")
     progress.discard(out)
+    return history

@@ -71,24 +71,29 @@ def _read(path: Path) -> bytes:
 
 
 def _check_digest(path: Path, content: bytes) -> None:
-    """Hold the file against the manifest that export writes, where one lies beside it and lists it."""
-    manifest = path.with_name(MANIFEST)
-    try:
-        listed = json.loads(read_regular(manifest, MAX_JSON_BYTES)).get("files", {}).get(path.name, {}).get("sha256")
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise ModelDigestError(
-            f"{path}: the manifest beside it cannot be read ({error}): export anew, or remove {manifest}"
-        ) from error
+    """Hold the file against the manifest that export writes, where one lies beside it and lists it.
+
+    Any other file of that name, such as a web app's, says nothing of the model.
+    """
+    listed = _listed_digest(path)
     if listed is None:
         return
     digest = _sha256(content)
     if digest != listed:
         raise ModelDigestError(
-            f"{path}: changed since export: its SHA-256 begins {digest[:12]}, {MANIFEST} says {str(listed)[:12]}: "
-            "copy both files again"
+            f"{path}: changed since export: its SHA-256 begins {digest[:12]}, the {MANIFEST} beside it says "
+            f"{listed[:12]}: copy both files again, or move the model to a folder of its own if it is another one"
         )
+
+
+def _listed_digest(path: Path) -> str | None:
+    """The SHA-256 that the manifest beside a file lists for it; ``None`` without such an entry."""
+    try:
+        manifest = json.loads(read_regular(path.with_name(MANIFEST), MAX_JSON_BYTES))
+        listed = manifest["files"][path.name]["sha256"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return listed if isinstance(listed, str) else None
 
 
 def _sha256(content: bytes) -> str:

@@ -10,7 +10,7 @@ from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
 from pipeline.data.folder import Settings as PhotoSettings
-from pipeline.errors import ExportError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.evaluation.calibration import (
     fit_temperature,
     logits_of,
@@ -158,15 +158,3 @@ def test_an_exported_model_reads_photos_as_its_training_did(trained, tmp_path, r
     spec = Classifier(tmp_path / "build" / artifacts.INT8_TFLITE).spec
     assert (spec.resize, spec.resize_filter, spec.fill) == ("pad", "lanczos", (1, 2, 3))
     assert spec.class_names == validation.class_names
-
-
-def test_a_history_without_a_number_for_temperature_is_refused(trained, tmp_path):
-    folder, validation = trained
-    path = tmp_path / artifacts.MODEL_KERAS
-    path.write_bytes((folder / artifacts.MODEL_KERAS).read_bytes())
-    names = list(validation.class_names)
-    artifacts.write_json(tmp_path / artifacts.HISTORY, {"class_names": names, "temperature": "warm"})
-    with pytest.raises(ExportError, match="no readable temperature"):
-        load(Source(path))
-    artifacts.write_json(tmp_path / artifacts.HISTORY, {"class_names": names})
-    assert load(Source(path)).temperature == 1

@@ -323,10 +323,12 @@ def test_a_long_list_is_cut():
 
 def test_a_history_says_how_its_photos_were_read(tmp_path):
     settings = Settings(side=64, resize="crop", seed=3)
-    artifacts.write_json(tmp_path / artifacts.HISTORY, {"photos": asdict(settings)})
+    artifacts.write_bytes(tmp_path / artifacts.MODEL_KERAS, b"")
+    entries = {"model_sha256": artifacts.sha256(b"")}
+    artifacts.write_json(tmp_path / artifacts.HISTORY, {**entries, "photos": asdict(settings)})
     assert recorded(tmp_path / artifacts.MODEL_KERAS) == settings
     assert spec_beside(tmp_path / artifacts.MODEL_KERAS, 64, ("a", "b")) == settings.spec(("a", "b"))
-    artifacts.write_json(tmp_path / artifacts.HISTORY, {"class_names": ["a", "b"]})
+    artifacts.write_json(tmp_path / artifacts.HISTORY, {**entries, "class_names": ["a", "b"]})
     with pytest.raises(DataError, match="does not say how photos were read"):
         recorded(tmp_path / artifacts.MODEL_KERAS)
     assert spec_beside(tmp_path / artifacts.MODEL_KERAS, 64, ("a", "b")).resize == "stretch"

@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+from pipeline.artifacts import sha256, write_json
 from pipeline.errors import ExportError
 from pipeline.export.load.model import Source, keras_bytes, load, load_model, read_class_list
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
@@ -177,9 +177,9 @@ def test_class_names_come_from_a_list_or_from_training(tmp_path):
     listed = tmp_path / "classes.txt"
     listed.write_text("ant\nbee \ncat\n\n")
     assert read_class_list(listed) == ("ant", "bee", "cat")
-    with pytest.raises(ExportError, match=r"history\.json: no class names there \(No such file.*or give --classes"):
+    with pytest.raises(ExportError, match=r"model\.keras: no class names; give --classes FILE"):
         load(Source(path))
-    Path(tmp_path / "history.json").write_text('{"class_names": ["x", "y", "z"]}')
+    write_json(tmp_path / "history.json", {"model_sha256": sha256(path.read_bytes()), "class_names": ["x", "y", "z"]})
     assert load(Source(path)).class_names == ("x", "y", "z")
     assert load(Source(path, ("a", "b", "c"))).class_names == ("a", "b", "c")
     with pytest.raises(ExportError, match=r"2 class names given, .* has 3 classes"):

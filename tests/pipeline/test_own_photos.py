@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from pipeline.artifacts import HISTORY, MODEL_KERAS, write_json
+from pipeline.artifacts import HISTORY, MODEL_KERAS, sha256, write_json
 from pipeline.data.folder import Settings, settings_for
 from pipeline.errors import DataError
 from pipeline.export.replaced import what_is_replaced
@@ -103,8 +103,9 @@ def test_how_photos_become_squares_is_told_once(model, photos, repository, tmp_p
 
 def test_a_history_of_photos_is_not_contradicted(tmp_path):
     settings = Settings(side=32, resize="pad")
-    write_json(tmp_path / HISTORY, {"photos": asdict(settings)})
     path = tmp_path / MODEL_KERAS
+    path.touch()
+    write_json(tmp_path / HISTORY, {"model_sha256": sha256(b""), "photos": asdict(settings)})
     assert settings_for(path, 32).resize == settings_for(path, 32, resize="pad").resize == "pad"
     with pytest.raises(DataError, match="trained with resize pad, got resize stretch"):
         settings_for(path, 32, resize="stretch")

@@ -80,6 +80,7 @@ def test_what_comes_next_can_be_typed_as_it_is_shown(monkeypatch, tmp_path):
 def test_history_table_and_curves_are_left(sets, tmp_path):
     history = train(*sets, tmp_path, Settings(**SMALL, averaging=0.9), Conduct(tensorboard=True))
     assert artifacts.read_json(tmp_path / artifacts.HISTORY) == history
+    assert history["model_sha256"] == artifacts.sha256((tmp_path / artifacts.MODEL_KERAS).read_bytes())
     with (tmp_path / artifacts.HISTORY_CSV).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in rows] == [record["loss"] for record in history["epochs"]]

@@ -1,6 +1,5 @@
 """Reading what a person calls "my model": every way it can be unfit is one clear line, and no code of it runs."""
 
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import keras
 import numpy as np
 
 from pipeline import artifacts
+from pipeline.documents.history import read_history, say_what_is_taken
 from pipeline.errors import ExportError, reason
 from pipeline.export.load.custom_code import refuse_foreign_code
 from pipeline.export.load.deployable import Deployable
@@ -25,13 +25,13 @@ class Source:
 
     Attributes:
         path: the Keras file.
-        class_names: one an output; ``None`` takes those in the ``history.json`` beside the model.
+        class_names: one an output; ``None`` takes those in the model's ``history.json``.
         scaling: from pixels 0-255 to what the model expects; ``None`` is 1/255, or 1 where the model begins with
             scaling or normalisation layers of its own.
         temperature: what its logits are divided by; ``None`` takes what training fitted on its validation images and
-            left in the ``history.json`` beside the model, or 1 without one.
+            left in its ``history.json``, or 1 without one.
         resize, resize_filter: how its photos became squares, as in ``runtime.spec.ModelSpec``; ``None`` takes what
-            training left in the ``history.json`` beside the model, or stretch and bilinear without one.
+            training left in its ``history.json``, or stretch and bilinear without one.
     """
 
     path: Path
@@ -109,53 +109,29 @@ def read_class_list(path: Path) -> tuple[str, ...]:
     return names
 
 
-def read_class_names(model_path: Path, class_count: int) -> tuple[str, ...]:
-    """Class names out of the ``history.json`` that training leaves beside the model.
-
-    Raises:
-        ExportError: no such file, or another number of classes than the model has.
-    """
-    path = model_path.parent / artifacts.HISTORY
-    try:
-        names = tuple(json.loads(path.read_text(encoding="utf-8"))["class_names"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ExportError(
-            f"{path}: no class names there ({reason(error)}); expected the history.json that training leaves beside "
-            "the model; put it there, or give --classes FILE with a name a line"
-        ) from error
-    if len(names) != class_count:
-        raise ExportError(f"{path} names {len(names)} classes, {model_path} has {class_count}")
-    return names
-
-
-def read_temperature(model_path: Path) -> float:
-    """The temperature in the ``history.json`` that training leaves beside the model; 1 where there is none.
-
-    Raises:
-        ExportError: the entry is no number.
-    """
-    path = model_path.parent / artifacts.HISTORY
-    if not path.is_file():
-        return 1.0
-    try:
-        return float(artifacts.read_json(path).get("temperature", 1.0))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ExportError(f"{path}: no readable temperature there ({reason(error)}); restore the history") from error
-
-
 def load(source: Source) -> Deployable:
-    """The classifier in a model file, ready to convert.
+    """The classifier in a model file, ready to convert; what its ``history.json`` adds is said on stderr.
 
     Raises:
         ExportError: the model or its class names are unusable.
+        DataError: the history of this very model is.
     """
     model = load_model(source.path)
     class_count = int(model.output_shape[-1])
-    names = source.class_names or read_class_names(source.path, class_count)
+    history = read_history(source.path)
+    names, temperature = source.class_names, source.temperature
+    if history is not None:
+        say_what_is_taken(source.path, history, names=names is None, temperature=temperature is None)
+        names = names or tuple(history.class_names or ())
+        temperature = history.temperature if temperature is None else temperature
+    if not names:
+        raise ExportError(
+            f"{source.path}: no class names; give --classes FILE with a name a line, in the order of the model's "
+            f"outputs, or lay the {artifacts.HISTORY} beside it that python -m pipeline train wrote for this model"
+        )
     if len(names) != class_count:
         raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
-    temperature = read_temperature(source.path) if source.temperature is None else source.temperature
-    return Deployable(model, names, source.scaling or _usual_scaling(model), temperature)
+    return Deployable(model, names, source.scaling or _usual_scaling(model), temperature or 1.0)
 
 
 def _usual_scaling(model: keras.Model) -> PixelScaling:
@@ -181,10 +157,11 @@ def load_exported(folder: Path) -> Deployable:
     """
     manifest, path = read_manifest(folder), folder / artifacts.MODEL_KERAS
     listed = manifest["files"].get(artifacts.MODEL_KERAS, {}).get("sha256")
-    if listed and path.is_file() and (digest := artifacts.sha256(path.read_bytes())) != listed:
+    if path.is_file() and (digest := artifacts.sha256(path.read_bytes())) != listed:
+        says = f"says {listed[:12]}" if listed else "does not list it"
         raise ExportError(
-            f"{path}: changed since export: its SHA-256 begins {digest[:12]}, {artifacts.MANIFEST} says "
-            f"{listed[:12]}: export again, or copy both files again"
+            f"{path}: changed since export: its SHA-256 begins {digest[:12]}, {artifacts.MANIFEST} {says}: "
+            "export again, or copy both files again"
         )
     scaling = PixelScaling(tuple(manifest["scale"]), tuple(manifest["offset"]))
     names = tuple(manifest["class_names"])
