@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from runtime.engines.base import Probabilities, Tensor
+from runtime.engines.onnx_file import read_onnx
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
 from runtime.system.stderr import native_stderr_hidden
@@ -31,7 +32,7 @@ class OnnxBackend:
             return import_module("onnxruntime")
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
-        refuse_external_data(content, name)
+        metadata = read_onnx(content, name).metadata
         self._name = name
         onnxruntime = self.import_engine()
         options = onnxruntime.SessionOptions()
@@ -39,6 +40,7 @@ class OnnxBackend:
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # or it also takes its own format for one
         options.add_session_config_entry(*EXACT_INT8)
         try:
             session = onnxruntime.InferenceSession(
@@ -47,7 +49,6 @@ class OnnxBackend:
                 providers=["CPUExecutionProvider"],
                 enable_fallback=0,  # it would print and try a damaged file a second time
             )
-            metadata = session.get_modelmeta().custom_metadata_map
             self.inputs = tuple(_tensor(entry) for entry in session.get_inputs())
             self.outputs = tuple(_tensor(entry) for entry in session.get_outputs())
         except Exception as error:  # its errors share no public base
@@ -76,23 +77,3 @@ def _tensor(entry: Any) -> Tensor:
 
 def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-
-
-def refuse_external_data(content: bytes, name: str) -> None:
-    """An engine would look for further files in whatever folder the process happens to run.
-
-    Raises:
-        ModelFormatError: a TensorProto has an ``external_data`` entry (field 13, a key-value message) named
-            ``location``.
-    """
-    entry = b"\n\x08location\x12"
-    position = content.find(entry)
-    while position >= 0:
-        # Tag 0x6a stands before a length of one or two bytes; in metadata a key of that name has another tag.
-        before = content[max(0, position - 3) : position]
-        if before[-2:-1] == b"j" or (before[:1] == b"j" and before[-2] >= 0x80):
-            raise ModelFormatError(
-                f"{name}: keeps weights in another file (external data), and one file is what is run: "
-                "save it with save_as_external_data=False"
-            )
-        position = content.find(entry, position + 1)

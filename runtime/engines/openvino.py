@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from runtime.engines.base import Probabilities, Tensor, one_by_one
-from runtime.engines.onnxruntime import refuse_external_data
+from runtime.engines.onnx_file import read_onnx
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
 from runtime.system.stderr import native_stderr_hidden
@@ -39,7 +39,7 @@ class OpenvinoBackend:
                 del sys.modules[TELEMETRY]
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
-        refuse_external_data(content, name)
+        metadata = read_onnx(content, name).metadata
         openvino = self.import_engine()
         self._name = name
         properties = {
@@ -62,8 +62,8 @@ class OpenvinoBackend:
                 self._request = core.compile_model(model, "CPU", properties).create_infer_request()
         except (RuntimeError, TypeError, ValueError) as error:
             raise ModelFormatError(f"{name}: OpenVINO cannot load it ({_reason(error)}): export it again") from error
-        self.spec_json: str | bytes | None = _metadata(model, SPEC_KEY)
-        self.golden_json: str | bytes | None = _metadata(model, GOLDEN_KEY)
+        self.spec_json: str | bytes | None = metadata.get(SPEC_KEY)
+        self.golden_json: str | bytes | None = metadata.get(GOLDEN_KEY)
         if self._single:
             self._source = self._request.get_input_tensor().data
             self._answer = self._request.get_output_tensor().data
@@ -95,11 +95,6 @@ def _tensor(entry: Any) -> Tensor:
     dtype = entry.element_type.get_type_name()
     axes = (None if axis.is_dynamic else axis.get_length() for axis in entry.partial_shape)
     return Tensor(entry.any_name, DTYPES.get(dtype, dtype), tuple(axes))
-
-
-def _metadata(model: Any, key: str) -> str | None:
-    path = ["framework", key]
-    return str(model.get_rt_info(path).astype(str)) if model.has_rt_info(path) else None
 
 
 def _reason(error: Exception) -> str:
