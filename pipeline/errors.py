@@ -8,6 +8,7 @@ EdgecnnError
     │   ├── DataUnavailableError
     │   ├── ClassesError
     │   └── UnusablePhotosError
+    ├── DocumentError (ValueError)
     ├── ExplainError
     ├── ExportError
     ├── FolderInUseError
@@ -15,6 +16,8 @@ EdgecnnError
     ├── ReportError (ValueError)
     └── WorkerLostError
 """
+
+from pathlib import Path
 
 from runtime.errors import EdgecnnError
 
@@ -45,6 +48,18 @@ class ClassesError(DataError):
 
 class UnusablePhotosError(DataError):
     """Files among the photos are no image, or contradict each other."""
+
+
+class DocumentError(PipelineError, ValueError):
+    """A JSON file that a command left is missing, is not of its kind, or is of a newer version.
+
+    Attributes:
+        fault: what is wrong with it.
+    """
+
+    def __init__(self, path: Path, fault: str, remedy: str) -> None:
+        super().__init__(f"{path}: {fault}; {remedy}")
+        self.fault = fault
 
 
 class ExplainError(PipelineError):

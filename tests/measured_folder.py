@@ -44,6 +44,7 @@ def manifest():
         "lost_points": 0.25,
         "p_value": 0.5,
         "agreement": 0.99,
+        "mean_difference": 0.003,
         "latency_ratio": 1.0,
         "breaches": [],
     }

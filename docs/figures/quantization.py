@@ -6,8 +6,8 @@ from typing import Any
 from docs.figures.documents import replace_marked
 from docs.figures.files import BENCHMARK_GRAPH
 from pipeline import artifacts
+from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
-from pipeline.manifest import read_manifest
 from pipeline.report.markdown import table
 from runtime.benchmark.reading import read_benchmark, row_of
 from runtime.engines.registry import DEFAULTS
@@ -15,7 +15,7 @@ from runtime.engines.registry import DEFAULTS
 FIGURES = Path("docs/quantization.json")
 DOCUMENT = Path("docs/quantization.md")
 FLIPS_SHOWN = 3
-SEARCHED = ("summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "latency_ratio", "breaches")
+SEARCHED = {"summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "latency_ratio", "breaches"}
 NEEDED = {
     artifacts.VERIFY: "pipeline verify",
     artifacts.BENCHMARK: "pipeline bench",
@@ -30,7 +30,7 @@ def gather(folder: Path) -> dict[str, Any]:
     Raises:
         PipelineError: one of them was not run.
     """
-    manifest = read_manifest(folder)
+    manifest = Manifest.read(folder)
     for name, command in NEEDED.items():
         if not (folder / name).is_file():
             raise PipelineError(f"{folder / name}: not there; run python -m {command} {folder} first")
@@ -48,19 +48,19 @@ def gather(folder: Path) -> dict[str, Any]:
         "test_images": verified["images"],
         "keras_accuracy": verified["keras_accuracy"],
         "files": files,
-        "validation_images": manifest["validation"]["images"],
-        "gate": manifest["gate"],
+        "validation_images": manifest.validation.images,
+        "gate": manifest.gate.model_dump(),
         "search": {
             name: {
-                "winner": decision["summary"],
-                "tried": len(decision["candidates"]),
+                "winner": decision.summary,
+                "tried": len(decision.candidates),
                 "candidates": [
-                    {key: candidate[key] for key in SEARCHED}
-                    for candidate in decision["candidates"]
-                    if candidate["stage"] != "calibration" or candidate["latency_ratio"] is not None
+                    candidate.model_dump(mode="json", include=SEARCHED)
+                    for candidate in decision.candidates
+                    if candidate.stage != "calibration" or candidate.latency_ratio is not None
                 ],
             }
-            for name, decision in manifest["decisions"].items()
+            for name, decision in manifest.decisions.items()
         },
         "bars": graphs["bars"],
         "optimizers": artifacts.read_json(FIGURES)["optimizers"],  # as python -m pipeline optimizers counted them

@@ -5,11 +5,10 @@ from typing import Any
 
 from docs.figures.documents import replace_marked
 from pipeline import artifacts
-from pipeline.errors import PipelineError, ReportError
-from pipeline.manifest import read_manifest
-from pipeline.report.files import read
+from pipeline.documents.manifest import Manifest
+from pipeline.documents.verify import Verification
+from pipeline.errors import PipelineError
 from pipeline.report.markdown import table
-from pipeline.report.proofs import Verified
 from runtime.benchmark.environment import throttled
 from runtime.benchmark.reading import read_benchmark, row_of
 from runtime.engines.registry import DEFAULTS
@@ -26,12 +25,8 @@ def gather(folder: Path) -> dict[str, Any]:
         PipelineError: one of them was not run, or on other files, another model or other images.
         BenchmarkFormatError: the benchmark is not what bench writes.
     """
-    listed = {name: entry["sha256"] for name, entry in read_manifest(folder)["files"].items()}
-    shipped = read(artifacts.REFERENCE_DIR / artifacts.VERIFY, Verified)
-    try:
-        verified = read(folder / artifacts.VERIFY, Verified)
-    except ReportError as error:
-        raise PipelineError(f"{error}; run python -m pipeline verify {folder} first") from error
+    listed = {name: entry.sha256 for name, entry in Manifest.read(folder).files.items()}
+    shipped, verified = Verification.read(artifacts.REFERENCE_DIR), Verification.read(folder)
     report = read_benchmark(folder / artifacts.BENCHMARK)
     reference = artifacts.REFERENCE_DIR / artifacts.MODEL_KERAS
     if listed.get(reference.name) != artifacts.sha256(reference.read_bytes()):

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline import artifacts
 from pipeline.benchmark.engines import desk_contenders
 from pipeline.data.dataset import Dataset
-from pipeline.manifest import read_manifest
+from pipeline.documents.manifest import Manifest
 from pipeline.verify.parity import model_files, test_images
 from runtime.benchmark import run
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
@@ -43,8 +43,8 @@ def benchmark(
     Raises:
         PipelineError: the folder is not one that export wrote, or no test images fit.
     """
-    manifest = read_manifest(folder)
-    test = test or test_images(tuple(manifest["class_names"]))
+    manifest = Manifest.read(folder)
+    test = test or test_images(manifest.class_names)
     counts = threads or thread_counts()
     files = find_models(str(folder / name) for name in model_files(manifest))  # not what an earlier export left
     with tempfile.TemporaryDirectory() as scratch, telling() as say:

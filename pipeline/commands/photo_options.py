@@ -117,12 +117,18 @@ def of_export(options: argparse.Namespace, folder: Path) -> Photos | None:
     """The photos of ``--data`` for the model in a folder that export wrote; ``None`` without ``--data``."""
     if not options.data:
         return None
+    from pipeline.documents.manifest import Manifest
     from pipeline.export.load.model import load_exported
-    from pipeline.manifest import read_manifest
 
-    deployable, stated = load_exported(folder), read_manifest(folder).get("photos", {})
-    model_path = folder / artifacts.MODEL_KERAS
-    return of_model(options, deployable, settings_for(model_path, deployable.side, skip_bad=options.skip_bad, **stated))
+    deployable, stated = load_exported(folder), Manifest.read(folder).photos
+    settings = settings_for(
+        folder / artifacts.MODEL_KERAS,
+        deployable.side,
+        skip_bad=options.skip_bad,
+        resize=stated.resize if stated else None,
+        resize_filter=stated.resize_filter if stated else None,
+    )
+    return of_model(options, deployable, settings)
 
 
 def test_images(options: argparse.Namespace, folder: Path) -> "tuple[Dataset | None, str]":

@@ -5,7 +5,6 @@ import sys
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,6 +16,14 @@ from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
 from pipeline.data.folder import spec_beside
 from pipeline.documents.history import history_for, read_history
+from pipeline.documents.manifest import (
+    AcceptanceCriteria,
+    FileEntry,
+    ImageSet,
+    Manifest,
+    Preprocessing,
+    ValidationSet,
+)
 from pipeline.errors import ExportError
 from pipeline.export.formats import RECIPES, Material, Product, load_bytes
 from pipeline.export.load.model import Source, keras_bytes, load
@@ -52,7 +59,7 @@ def export(
     calibration: Dataset | None = None,
     validation: Dataset | None = None,
     settings: Settings = Settings(),
-) -> dict[str, Any]:
+) -> Manifest:
     """Write the model files, a copy of the Keras file, and ``manifest.json`` into ``out``.
 
     Args:
@@ -64,7 +71,7 @@ def export(
         settings: what else may be chosen.
 
     Returns:
-        What ``manifest.json`` holds. ``passed`` is whether every int8 file passes its gate; all are written either way.
+        The manifest. ``passed`` is whether every int8 file passes its gate; all are written either way.
 
     Raises:
         ExportError: the model, its class names or the images are unusable.
@@ -102,32 +109,32 @@ def export(
         print(f"[{number}/{len(settings.files)}] {name}", file=sys.stderr, flush=True)
         product = RECIPES[name](material)
         contents[name] = _finish(product, material, provenance)
-        if product.decisions is not None:
-            decisions[name] = product.decisions
-    manifest = {
-        "files": {
-            name: {"bytes": len(content), "sha256": sha256(content)} for name, content in sorted(contents.items())
+        if product.decision is not None:
+            decisions[name] = product.decision
+    manifest = Manifest(
+        files={
+            name: FileEntry(bytes=len(content), sha256=sha256(content)) for name, content in sorted(contents.items())
         },
-        "class_names": list(deployable.class_names),
-        "side": deployable.side,
-        "scale": deployable.scaling.scale,
-        "offset": deployable.scaling.offset,
-        "temperature": deployable.temperature,
-        "photos": {"resize": preprocessing.resize, "resize_filter": preprocessing.resize_filter},
-        "calibration": {"images": len(calibration), "digest": calibration.digest},
-        "validation": {
-            "images": len(validation),
-            "digest": validation.digest,
-            "keras_accuracy": float(np.mean(material.scored.expected.argmax(axis=1) == validation.labels)),
-        },
-        "gate": asdict(settings.gate),
-        "decisions": decisions,
-        "passed": all(entry["passed"] for entry in decisions.values()),
-        "versions": {"python": platform.python_version(), **{tool: version(tool) for tool in tools}},
-    }
+        class_names=deployable.class_names,
+        side=deployable.side,
+        scale=deployable.scaling.scale,
+        offset=deployable.scaling.offset,
+        temperature=deployable.temperature,
+        photos=Preprocessing(resize=preprocessing.resize, resize_filter=preprocessing.resize_filter),
+        calibration=ImageSet(images=len(calibration), digest=calibration.digest),
+        validation=ValidationSet(
+            images=len(validation),
+            digest=validation.digest,
+            keras_accuracy=float(np.mean(material.scored.expected.argmax(axis=1) == validation.labels)),
+        ),
+        gate=AcceptanceCriteria(**asdict(settings.gate)),
+        decisions=decisions,
+        passed=all(decision.passed for decision in decisions.values()),
+        versions={"python": platform.python_version(), **{tool: version(tool) for tool in tools}},
+    )
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
-    artifacts.write_json(out / artifacts.MANIFEST, manifest)
+    manifest.write(out)
     return manifest
 
 

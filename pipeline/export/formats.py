@@ -3,7 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import onnx as onnx_format
 
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
+from pipeline.documents.manifest import Decision
 from pipeline.export import fp16_dynamic, ncnn, onnx, tflite
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.quantize.acceptance import Gate
@@ -87,17 +88,17 @@ class Product:
     outcome: Outcome | None = None
 
     @property
-    def decisions(self) -> dict[str, Any] | None:
+    def decision(self) -> Decision | None:
         """The search as the manifest holds it."""
         if self.outcome is None:
             return None
         winner = self.outcome.winner
-        return {
-            "recipe": asdict(winner.recipe),
-            "summary": str(winner.recipe),
-            "passed": winner.judgement.passed,
-            "candidates": [candidate.to_dict() for candidate in self.outcome.candidates],
-        }
+        return Decision(
+            recipe=winner.recipe.entry(),
+            summary=str(winner.recipe),
+            passed=winner.judgement.passed,
+            candidates=tuple(candidate.entry() for candidate in self.outcome.candidates),
+        )
 
 
 FP32_GOLDEN, FP16_GOLDEN, INT8_GOLDEN = 1e-5, 1e-3, 0.05

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import artifacts
+from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
-from pipeline.manifest import read_manifest
 
 REPORTS = (artifacts.BENCHMARK, artifacts.DRIFT)
 CLASSES_NAMED = 5
@@ -20,15 +20,15 @@ def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> s
         files: what will be written; other files of the old model stay.
     """
     try:
-        manifest = read_manifest(folder)
+        manifest = Manifest.read(folder)
     except PipelineError:
         return None
-    if manifest["files"].get(artifacts.MODEL_KERAS, {}).get("sha256") == keras_sha256:
+    if manifest.sha256_of(artifacts.MODEL_KERAS) == keras_sha256:
         return None
-    names, side = manifest["class_names"], manifest["side"]
+    names, side = manifest.class_names, manifest.side
     listed = ", ".join(names[:CLASSES_NAMED]) + (", …" if len(names) > CLASSES_NAMED else "")
     text = f"{folder}: replaces another model, of {len(names)} classes ({listed}) and {side}x{side} pixels"
     written = set(files)
-    kept = [name for name in manifest["files"] if name not in written]
+    kept = [name for name in manifest.files if name not in written]
     left = [name for name in (*kept, *REPORTS) if (folder / name).is_file()]
     return f"{text}; what stays is about that one: {', '.join(left)}" if left else text

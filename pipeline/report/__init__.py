@@ -23,7 +23,8 @@ def report(folder: Path, added: Iterable[Path] = (), out: Path | None = None) ->
         What was found.
 
     Raises:
-        ReportError: no usable manifest in the folder, or an unusable benchmark among ``added``.
+        DocumentError: no usable manifest in the folder.
+        ReportError: an unusable benchmark among ``added``.
     """
     facts = gather(folder, added)
     out = out or folder

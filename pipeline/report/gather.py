@@ -1,19 +1,19 @@
 """An export folder's JSON files and those of devices, read and held against each other."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data.cifar10 import CLASS_NAMES
-from pipeline.errors import ReportError
-from pipeline.report.device import Device, read_device
-from pipeline.report.files import File, Manifest, read
+from pipeline.documents.base import DocumentT, read
+from pipeline.documents.benchmark import Benchmark
+from pipeline.documents.drift import DriftReport
+from pipeline.documents.manifest import Manifest
+from pipeline.documents.verify import Verification
+from pipeline.errors import DocumentError, ReportError
 from pipeline.report.parts import Absent
-from pipeline.report.proofs import Drifted, Verified
 
 OF_DEVICE = (
     "expected a file that python -m runtime bench MODEL… --out FILE writes, of the same version of edgecnn: "
@@ -37,9 +37,9 @@ class Facts:
 
     folder: Path
     manifest: Manifest
-    verified: Verified | None
-    drifted: Drifted | None
-    devices: dict[str, Device]
+    verified: Verification | None
+    drifted: DriftReport | None
+    devices: dict[str, Benchmark]
     absent: dict[str, Absent] = field(default_factory=dict)
     stale: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -53,37 +53,38 @@ def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
         added: benchmarks of other devices; each must be usable.
 
     Raises:
-        ReportError: no usable manifest, or an unusable benchmark among ``added``.
+        DocumentError: no usable manifest.
+        ReportError: an unusable benchmark among ``added``.
     """
-    manifest = _asked(folder / artifacts.MANIFEST, partial(read, kind=Manifest), "run python -m pipeline export first")
+    manifest = Manifest.read(folder)
     absent: dict[str, Absent] = {}
     of_folder = f"{folder}{'' if manifest.class_names == CLASS_NAMES else ' --data PHOTOS'}"
-    verified = _own(folder / artifacts.VERIFY, partial(read, kind=Verified), f"verify {of_folder}", absent)
-    drifted = _own(folder / artifacts.DRIFT, partial(read, kind=Drifted), f"drift {of_folder}", absent)
-    own = _own(folder / artifacts.BENCHMARK, read_device, f"bench {of_folder}", absent)
-    devices = _named(own, {path: _asked(path, read_device, OF_DEVICE) for path in added})
+    verified = _own(folder, Verification, f"verify {of_folder}", absent)
+    drifted = _own(folder, DriftReport, f"drift {of_folder}", absent)
+    own = _own(folder, Benchmark, f"bench {of_folder}", absent)
+    devices = _named(own, {path: _of_device(path) for path in added})
     stale, warnings = _compare(folder, manifest, verified, drifted, devices)
     return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings)
 
 
-def _asked(path: Path, reader: Callable[[Path], File], remedy: str) -> File:
-    """What must be there."""
+def _of_device(path: Path) -> Benchmark:
+    """A benchmark that was asked for by its path."""
     try:
-        return reader(path)
-    except ReportError as error:
-        raise ReportError(f"{error}; {remedy}") from error
+        return read(path, Benchmark)
+    except DocumentError as error:
+        raise ReportError(f"{path}: {error.fault}; {OF_DEVICE}") from error
 
 
-def _own(path: Path, reader: Callable[[Path], File], command: str, absent: dict[str, Absent]) -> File | None:
+def _own(folder: Path, kind: type[DocumentT], command: str, absent: dict[str, Absent]) -> DocumentT | None:
     """What may be missing or unusable; then ``absent`` says so."""
     try:
-        return reader(path)
-    except ReportError as error:
-        absent[path.name] = Absent(str(error), f"python -m pipeline {command}")
+        return kind.read(folder)
+    except DocumentError as error:
+        absent[kind.FILE] = Absent(f"{folder / kind.FILE}: {error.fault}", f"python -m pipeline {command}")
         return None
 
 
-def _named(own: Device | None, added: dict[Path, Device]) -> dict[str, Device]:
+def _named(own: Benchmark | None, added: dict[Path, Benchmark]) -> dict[str, Benchmark]:
     """By the machine's name; machines of one name by that of the file."""
     named = {own.device.name: own} if own else {}
     shared = Counter(device.device.name for device in (*named.values(), *added.values()))
@@ -99,9 +100,9 @@ def _named(own: Device | None, added: dict[Path, Device]) -> dict[str, Device]:
 def _compare(
     folder: Path,
     manifest: Manifest,
-    verified: Verified | None,
-    drifted: Drifted | None,
-    devices: dict[str, Device],
+    verified: Verification | None,
+    drifted: DriftReport | None,
+    devices: dict[str, Benchmark],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The files that verify saw otherwise, and a warning on every file that is not the same everywhere."""
     stale, warnings = [], []

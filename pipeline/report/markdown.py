@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
+from pipeline.documents.benchmark import Contender
+from pipeline.documents.verify import Measured
 from pipeline.report import summary
-from pipeline.report.device import Contender
 from pipeline.report.gather import Facts
 from pipeline.report.measured import conditions, doubts
 from pipeline.report.measured_tables import of_keras
 from pipeline.report.numbers import optional, percent, small
-from pipeline.report.proofs import Measured
 
 HEADER = ("file", "engine", "threads", "KiB", "accuracy", "same class as Keras", "mean difference")
 LATENCY = ("p50 (µs)", "p99 (µs)", "of Keras's")

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pipeline import artifacts
-from pipeline.report.device import Contender, Device
+from pipeline.documents.benchmark import Benchmark, Contender
 from pipeline.report.figures import latency, resources, stages, tradeoff
 from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
@@ -41,7 +41,7 @@ def _contenders(facts: Facts) -> Section:
 
 
 def _tradeoff(facts: Facts) -> Section:
-    def caption(device: Device) -> str:
+    def caption(device: Benchmark) -> str:
         found = tradeoff.points(device)
         best = tradeoff.front(found)
         named = listed(
@@ -73,14 +73,14 @@ def _stages(facts: Facts) -> Section:
     return Section("end-to-end", "From photo to label", lead, charts, tables=tables, missing=missing)
 
 
-def _photos(device: Device) -> str:
+def _photos(device: Benchmark) -> str:
     """What was read."""
     photos = dict.fromkeys(row.photo for row in device.end_to_end)
     return listed([f"{photo.format} of {photo.width}×{photo.height} pixels, {size(photo.bytes)}" for photo in photos])
 
 
 def _resources(facts: Facts) -> Section:
-    def shown(device: Device) -> tuple[Contender, ...] | None:
+    def shown(device: Benchmark) -> tuple[Contender, ...] | None:
         """Each file and engine once, with the fewest threads, in the order of the latencies."""
         found = [row for row, _ in device.timed if row.peak_memory_bytes or row.cold_start_ms]
         fewest: dict[tuple[str, str], Contender] = {}
@@ -103,8 +103,8 @@ def _charts(
     facts: Facts,
     name: str,
     draw: Callable[[Any], Figure],
-    data: Callable[[Device], Any],
-    caption: Callable[[Device], str] = lambda _: "",
+    data: Callable[[Benchmark], Any],
+    caption: Callable[[Benchmark], str] = lambda _: "",
 ) -> list[Chart]:
     """A chart a device that has the data, side by side."""
     charts = []
@@ -123,7 +123,7 @@ def _missing(facts: Facts, charts: list[Chart], why: str) -> list[Absent]:
     return [Absent(f"{name}: {why}") for name in facts.devices if name not in drawn]
 
 
-def conditions(device: Device) -> str:
+def conditions(device: Benchmark) -> str:
     """What the machine was and how it fared, in a line or two."""
     machine, before, after = device.device, device.conditions.before, device.conditions.after
     parts = [f"{machine.cpu} ({machine.machine}), {machine.cores} cores"]
@@ -137,7 +137,7 @@ def conditions(device: Device) -> str:
     return f"{'; '.join(parts)}. {device.created[:10]}."
 
 
-def doubts(device: Device) -> str:
+def doubts(device: Benchmark) -> str:
     """What held the processor back or kept it busy, where something did."""
     held, load, cores = device.conditions.throttled, device.conditions.before.load_average, device.device.cores
     said = [f"Throttled ({listed(held)}): these times are too long."] if held else []

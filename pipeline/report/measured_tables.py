@@ -1,6 +1,6 @@
 """The tables of the measured sections: every number that a chart draws, and those it has no room for."""
 
-from pipeline.report.device import Contender, Device, Ratio
+from pipeline.documents.benchmark import Benchmark, Contender, Ratio
 from pipeline.report.figures import tradeoff
 from pipeline.report.figures.latency import detail, threads
 from pipeline.report.numbers import NONE, optional, percent, size
@@ -9,7 +9,7 @@ from pipeline.report.parts import Table
 WHO = "contender"
 
 
-def latencies(name: str, device: Device) -> Table:
+def latencies(name: str, device: Benchmark) -> Table:
     """Percentiles, ratios and images a second; what was not installed is a row that says so."""
     batches = sorted({size for row in device.contenders for size in row.images_per_s}, key=int)
     rows: list[tuple[str, ...]] = [
@@ -36,7 +36,7 @@ def latencies(name: str, device: Device) -> Table:
     return Table(header, rows, f"{name}, throttled" if device.conditions.throttled else name)
 
 
-def across(devices: dict[str, Device]) -> list[Table]:
+def across(devices: dict[str, Benchmark]) -> list[Table]:
     """The medians of all devices side by side, where there are several."""
     if len(devices) < 2:
         return []
@@ -46,7 +46,7 @@ def across(devices: dict[str, Device]) -> list[Table]:
     return [Table((WHO, *devices), rows, "Median in µs, device by device")]
 
 
-def worth(name: str, device: Device) -> Table:
+def worth(name: str, device: Benchmark) -> Table:
     """Latency, accuracy and size, and which are on the Pareto front."""
     found = tradeoff.points(device)
     best = {id(row) for row, _, _ in tradeoff.front(found)}
@@ -65,7 +65,7 @@ def worth(name: str, device: Device) -> Table:
     return Table(header, rows, name)
 
 
-def end_to_end(name: str, device: Device) -> Table:
+def end_to_end(name: str, device: Benchmark) -> Table:
     """Milliseconds of each stage."""
     rows = [
         (
@@ -81,7 +81,7 @@ def end_to_end(name: str, device: Device) -> Table:
     return Table(("file", "photo", "read ms", "decode", "resize", "inference", "all"), rows, name, left=2)
 
 
-def costs(name: str, device: Device) -> Table:
+def costs(name: str, device: Benchmark) -> Table:
     """Load, first result, cold start and memory."""
     rows = [
         (

@@ -4,13 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import artifacts
+from pipeline.documents.drift import DriftReport
+from pipeline.documents.verify import Calibration, Measured, Verification
 from pipeline.report.figures import confusion, layers, parity, reliability
 from pipeline.report.figures.reliability import FEWEST, KERAS
 from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, listed, percent, small
 from pipeline.report.parts import Absent, Card, Chart, Gallery, Section, Table
-from pipeline.report.proofs import Calibration, Drifted, Measured, Verified
 
 CONFUSIONS_LISTED, FLIPS_SHOWN = 10, 12
 
@@ -29,7 +30,7 @@ def sections(facts: Facts) -> list[Section]:
     ]
 
 
-def _parity(verified: Verified) -> Section:
+def _parity(verified: Verification) -> Section:
     rows: list[tuple[str, ...]] = []
     for name, row in verified.artifacts.items():
         if not isinstance(row, Measured):
@@ -65,7 +66,7 @@ def _parity(verified: Verified) -> Section:
     return Section("parity", "Parity by file", lead, charts, tables=[Table(header, rows)])
 
 
-def _layers(drifted: Drifted) -> Section:
+def _layers(drifted: DriftReport) -> Section:
     rows = [
         (
             layer.name,
@@ -87,7 +88,7 @@ def _layers(drifted: Drifted) -> Section:
     return Section("layers", "Layer drift", lead, [chart], tables=[table])
 
 
-def _confusion(verified: Verified) -> Section:
+def _confusion(verified: Verification) -> Section:
     names, keras = verified.class_names, np.array(verified.keras.confusion)
     chosen = confusion.shown(keras)
     caption = "" if len(chosen) == len(names) else f"The {len(chosen)} of {len(names)} classes that are confused most."
@@ -121,7 +122,7 @@ def _confusion_table(title: str, matrix: NDArray[np.int64], names: tuple[str, ..
     return Table(("shows", "taken for", "images"), rows, f"{title}, the commonest confusions", left=2)
 
 
-def _reliability(verified: Verified) -> Section:
+def _reliability(verified: Verification) -> Section:
     found: dict[str, Calibration] = {
         name: row.calibration
         for name, row in {KERAS: verified.keras, **verified.measured}.items()
@@ -163,7 +164,7 @@ def _bins(found: dict[str, Calibration]) -> Table:
     return Table(("confidence", *found), rows, "Accuracy at mean confidence, answers")
 
 
-def _flips(drifted: Drifted) -> Section:
+def _flips(drifted: DriftReport) -> Section:
     galleries, rows = [], []
     for name, row in drifted.artifacts.items():
         count = len(row.flips)

@@ -1,6 +1,6 @@
 """The end of the page: versions, digests, machines, and how int8 was chosen."""
 
-from pipeline.report.files import Candidate, Decision
+from pipeline.documents.manifest import Candidate, Decision
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, optional, percent
 from pipeline.report.parts import Section, Table

@@ -1,12 +1,12 @@
 """The top of the page: what was exported and from what, and the verdicts."""
 
 from pipeline import artifacts
+from pipeline.documents.manifest import Decision, Manifest
+from pipeline.documents.verify import Measured
 from pipeline.report.figures.latency import detail
-from pipeline.report.files import Decision, Manifest
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, duration, listed, percent, points, size
 from pipeline.report.parts import Section, Table, Verdict
-from pipeline.report.proofs import Measured
 
 BOUNDS = {
     "max_points": "{:g} points over all",
@@ -79,7 +79,7 @@ def _verify(facts: Facts) -> Verdict:
 def _gate(manifest: Manifest) -> Verdict:
     if not manifest.decisions:
         return Verdict("Gate", "none", "Not asked", "No int8 file was made, so none had to pass the gate.")
-    bounds = listed([BOUNDS[name].format(value) for name, value in manifest.gate.items() if name in BOUNDS])
+    bounds = listed([text.format(getattr(manifest.gate, name)) for name, text in BOUNDS.items()])
     images = f"{manifest.validation.images:,} validation images"
     if manifest.passed:
         return Verdict("Gate", "pass", "Pass", f"int8 costs no more than it may on {images}: {bounds}.")
@@ -88,8 +88,7 @@ def _gate(manifest: Manifest) -> Verdict:
 
 
 def _breaches(decision: Decision) -> tuple[str, ...]:
-    chosen = [candidate for candidate in decision.candidates if candidate.summary == decision.summary]
-    return chosen[0].breaches if chosen and not decision.passed else ()
+    return decision.winner.breaches if decision.winner and not decision.passed else ()
 
 
 def _fastest(facts: Facts) -> list[Verdict]:

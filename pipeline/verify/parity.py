@@ -12,11 +12,11 @@ from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset
+from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 from pipeline.evaluation.scores import scores
 from pipeline.export.load.model import load_exported
 from pipeline.export.quantize.acceptance import beats_chance, breaks_bound, mcnemar
-from pipeline.manifest import read_manifest
 from runtime import Classifier, EdgecnnError
 
 
@@ -78,8 +78,8 @@ def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> dic
     Raises:
         PipelineError: the folder has no readable manifest, or no test images fit.
     """
-    manifest = read_manifest(folder)
-    test = test or test_images(tuple(manifest["class_names"]))
+    manifest = Manifest.read(folder)
+    test = test or test_images(manifest.class_names)
     expected = load_exported(folder).probabilities(test.pixels)
     rows = {name: _examine(folder, name, manifest, test, expected) for name in model_files(manifest)}
     report = {
@@ -98,13 +98,13 @@ def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> dic
     return report
 
 
-def model_files(manifest: dict[str, Any]) -> list[str]:
+def model_files(manifest: Manifest) -> list[str]:
     """The model files that a manifest lists, in the order of ``TOLERANCES``.
 
     Raises:
         PipelineError: it lists none.
     """
-    names = [name for name in TOLERANCES if name in manifest["files"]]
+    names = [name for name in TOLERANCES if name in manifest.files]
     if not names:
         raise PipelineError(f"the {artifacts.MANIFEST} lists no model files; run python -m pipeline export first")
     return names
@@ -131,15 +131,15 @@ def _golden_breaches(classifier: Classifier) -> list[str]:
 
 
 def _examine(
-    folder: Path, name: str, manifest: dict[str, Any], test: Dataset, expected: NDArray[np.float32]
+    folder: Path, name: str, manifest: Manifest, test: Dataset, expected: NDArray[np.float32]
 ) -> dict[str, Any]:
     breaches = []
     try:
         digest = sha256((folder / name).read_bytes())
-        if digest != manifest["files"].get(name, {}).get("sha256"):
+        if digest != manifest.sha256_of(name):
             breaches.append("changed since export: its SHA-256 is not the manifest's")
         classifier = Classifier(folder / name)
-        if list(classifier.spec.class_names) != manifest["class_names"]:
+        if classifier.spec.class_names != manifest.class_names:
             breaches.append("its class names are not the manifest's")
         breaches += _golden_breaches(classifier)
         got = classifier.predict(np.ascontiguousarray(test.pixels))

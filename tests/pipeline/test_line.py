@@ -18,6 +18,7 @@ from pipeline.benchmark.engines import BACKENDS, find
 from pipeline.benchmark.run import benchmark
 from pipeline.data import samples
 from pipeline.data.dataset import split
+from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export import Settings as ExportSettings
 from pipeline.export import export
@@ -134,7 +135,7 @@ def test_manifest_tells_what_was_decided_and_on_what(exported, reference):
         assert decision["recipe"] in tried
         assert {recipe["method"] for recipe in tried} == set(METHODS)
         assert sum(candidate["latency_ratio"] is not None for candidate in decision["candidates"]) >= 4
-    table = format_decisions(manifest)
+    table = format_decisions(Manifest.read(exported))
     assert table.count(" * ") == 2
     assert max(map(len, table.splitlines())) <= 140
 

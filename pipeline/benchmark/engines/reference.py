@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.documents.manifest import Manifest
 from pipeline.export.load.model import load_exported
-from pipeline.manifest import read_manifest
 from pipeline.verify.parity import model_files
 from runtime import Classifier, ModelSpec
 from runtime.benchmark.subject import Subject
@@ -29,4 +29,4 @@ class ReferenceSubject(Subject):
 
 def spec_of(folder: Path) -> ModelSpec:
     """What an export folder's files say of themselves."""
-    return Classifier(folder / model_files(read_manifest(folder))[0]).spec
+    return Classifier(folder / model_files(Manifest.read(folder))[0]).spec

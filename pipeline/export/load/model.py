@@ -9,11 +9,11 @@ import numpy as np
 
 from pipeline import artifacts
 from pipeline.documents.history import read_history, say_what_is_taken
+from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError, reason
 from pipeline.export.load.custom_code import refuse_foreign_code
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
-from pipeline.manifest import read_manifest
 from pipeline.quiet import log_hidden
 
 MIN_SIDE, MAX_SIDE = 16, 256
@@ -155,14 +155,13 @@ def load_exported(folder: Path) -> Deployable:
     Raises:
         PipelineError: the folder has no readable manifest, or its Keras file is unusable or not the one that it lists.
     """
-    manifest, path = read_manifest(folder), folder / artifacts.MODEL_KERAS
-    listed = manifest["files"].get(artifacts.MODEL_KERAS, {}).get("sha256")
+    manifest, path = Manifest.read(folder), folder / artifacts.MODEL_KERAS
+    listed = manifest.sha256_of(artifacts.MODEL_KERAS)
     if path.is_file() and (digest := artifacts.sha256(path.read_bytes())) != listed:
         says = f"says {listed[:12]}" if listed else "does not list it"
         raise ExportError(
             f"{path}: changed since export: its SHA-256 begins {digest[:12]}, {artifacts.MANIFEST} {says}: "
             "export again, or copy both files again"
         )
-    scaling = PixelScaling(tuple(manifest["scale"]), tuple(manifest["offset"]))
-    names = tuple(manifest["class_names"])
-    return load(Source(path, names, scaling, manifest["temperature"]))
+    scaling = PixelScaling(manifest.scale, manifest.offset)
+    return load(Source(path, manifest.class_names, scaling, manifest.temperature))

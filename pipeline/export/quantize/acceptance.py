@@ -1,8 +1,7 @@
 """The gate: what quantisation may cost on the validation set, and how sure we are of what it did cost."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,10 +65,6 @@ class Judgement:
     def passed(self) -> bool:
         """Whether no bound is broken."""
         return not self.breaches
-
-    def to_dict(self) -> dict[str, Any]:
-        """For the manifest."""
-        return asdict(self)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -1,9 +1,10 @@
 """How a network becomes int8: one frozen value, tried by the search and written into the manifest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from pipeline.documents.manifest import ConfigEntry
 from pipeline.export.quantize.layer import Layer
 
 MIN_MAX = "min-max"
@@ -61,6 +62,10 @@ class Recipe:
         """The same recipe with one of its yes-or-no fields the other way."""
         change: dict[str, Any] = {name: not getattr(self, name)}
         return replace(self, **change)
+
+    def entry(self) -> ConfigEntry:
+        """For the manifest."""
+        return ConfigEntry(**asdict(self))
 
     def __str__(self) -> str:
         parts = [f"{self.method}, {self.images:,} images", "per channel" if self.per_channel else "per tensor"]

@@ -1,55 +1,57 @@
 """The search's decision log, shortened for the screen."""
 
-from typing import Any
+import math
+
+from pipeline.documents.manifest import Candidate, Decision, Manifest
+
+HEADER = ("accuracy", "lost", "p", "agreement", "mean diff", "latency")
+LEGEND = "* chosen; x fails the gate; lost: points against Keras; p: exact McNemar test of that loss"
 
 
-def format_decisions(manifest: dict[str, Any]) -> str:
+def format_decisions(manifest: Manifest) -> str:
     """For each int8 file what was tried and what won; of the calibrations only the best of each method."""
-    if not manifest["decisions"]:
+    if not manifest.decisions:
         return ""
-    validation = manifest["validation"]
-    judged_on = f"{validation['images']:,} validation images (Keras: {validation['keras_accuracy']:.2%} right)"
+    validation = manifest.validation
+    judged_on = f"{validation.images:,} validation images (Keras: {validation.keras_accuracy:.2%} right)"
     lines = [f"Recipes, judged on {judged_on}; latency against the best calibration's:"]
-    for name, decision in manifest["decisions"].items():
-        header = ("accuracy", "lost", "p", "agreement", "mean diff", "latency")
-        lines += ["", f"{name:<72}" + "".join(f"{text:>10}" for text in header)]
+    for name, decision in manifest.decisions.items():
+        lines += ["", f"{name:<72}" + "".join(f"{text:>10}" for text in HEADER)]
         lines += [_line(candidate, decision) for candidate in _shown(decision)]
-        won = next(entry for entry in decision["candidates"] if entry["recipe"] == decision["recipe"])
-        if won["breaches"]:
-            lines.append(f"  FAILED THE GATE: {'; '.join(won['breaches'])}")
+        if decision.winner and decision.winner.breaches:
+            lines.append(f"  FAILED THE GATE: {'; '.join(decision.winner.breaches)}")
     return "\n".join(lines)
 
 
-def _shown(decision: dict[str, Any]) -> list[dict[str, Any]]:
-    best: dict[str, dict[str, Any]] = {}
+def _shown(decision: Decision) -> list[Candidate]:
+    best: dict[str, Candidate] = {}
     others = []
-    for candidate in decision["candidates"]:
-        method = candidate["recipe"]["method"]
-        if candidate["stage"] != "calibration":
+    for candidate in decision.candidates:
+        method = candidate.recipe.method if candidate.recipe else candidate.summary
+        if candidate.stage != "calibration":
             others.append(candidate)
         elif method not in best or _order(candidate, decision) < _order(best[method], decision):
             best[method] = candidate
     return [*best.values(), *others]
 
 
-def _order(candidate: dict[str, Any], decision: dict[str, Any]) -> tuple[bool, bool, float]:
+def _order(candidate: Candidate, decision: Decision) -> tuple[bool, bool, float]:
     """The winner before all, what was timed before what was not, then by closeness to Keras."""
+    difference = candidate.mean_difference
     return (
-        candidate["recipe"] != decision["recipe"],
-        candidate["latency_ratio"] is None,
-        candidate["mean_difference"],
+        candidate is not decision.winner,
+        candidate.latency_ratio is None,
+        math.inf if difference is None else difference,
     )
 
 
-def _line(candidate: dict[str, Any], decision: dict[str, Any]) -> str:
-    mark = "*" if candidate["recipe"] == decision["recipe"] else "x" if candidate["breaches"] else " "
-    latency = "-" if candidate["latency_ratio"] is None else f"{candidate['latency_ratio']:.2f}"
-    text = candidate["summary"] if len(candidate["summary"]) <= 68 else candidate["summary"][:67] + "…"
+def _line(candidate: Candidate, decision: Decision) -> str:
+    mark = "*" if candidate is decision.winner else "x" if candidate.breaches else " "
+    text = candidate.summary if len(candidate.summary) <= 68 else candidate.summary[:67] + "…"
+    latency = "-" if candidate.latency_ratio is None else f"{candidate.latency_ratio:.2f}"
+    difference = "-" if candidate.mean_difference is None else f"{candidate.mean_difference:.1e}"
     line = (
-        f" {mark} {text:<69}{candidate['accuracy']:>10.2%}{candidate['lost_points']:>10.2f}"
-        f"{candidate['p_value']:>10.2g}{candidate['agreement']:>10.2%}{candidate['mean_difference']:>10.1e}{latency:>10}"
+        f" {mark} {text:<69}{candidate.accuracy:>10.2%}{candidate.lost_points:>10.2f}"
+        f"{candidate.p_value:>10.2g}{candidate.agreement:>10.2%}{difference:>10}{latency:>10}"
     )
-    return line if not candidate["stage"].startswith("back") else f"   {candidate['stage']}\n{line}"
-
-
-LEGEND = "* chosen; x fails the gate; lost: points against Keras; p: exact McNemar test of that loss"
+    return line if not candidate.stage.startswith("back") else f"   {candidate.stage}\n{line}"

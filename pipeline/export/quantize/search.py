@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
+from pipeline.documents.manifest import Candidate as CandidateEntry
 from pipeline.export.quantize.acceptance import Gate, Judgement, judge, mcnemar
 from pipeline.export.quantize.config import METHODS, MIN_MAX, Recipe
 from pipeline.export.quantize.layer import Layer
@@ -86,16 +87,16 @@ class Candidate:
     latency_ratio: float | None = None
     sure_ratio: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def entry(self) -> CandidateEntry:
         """For the manifest."""
-        return {
-            "stage": self.stage,
-            "recipe": asdict(self.recipe),
-            "summary": str(self.recipe),
-            "latency_ratio": self.latency_ratio,
-            "sure_ratio": self.sure_ratio,
-            **self.judgement.to_dict(),
-        }
+        return CandidateEntry(
+            stage=self.stage,
+            recipe=self.recipe.entry(),
+            summary=str(self.recipe),
+            latency_ratio=self.latency_ratio,
+            sure_ratio=self.sure_ratio,
+            **asdict(self.judgement),
+        )
 
 
 @dataclass(frozen=True)

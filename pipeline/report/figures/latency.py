@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from pipeline.report.device import Contender, Device, Latency
+from pipeline.documents.benchmark import Benchmark, Contender, Latency
 from pipeline.report.figures.rows import BAR, THICK, cut, name_row, rows
 from pipeline.report.figures.style import INK, engine_colour
 from pipeline.report.numbers import duration
@@ -18,7 +18,7 @@ def edge(latencies: list[Latency]) -> float:
     return 1.1 * max(min(latency.p99, 2 * latency.p50) for latency in comparable)
 
 
-def draw(device: Device) -> Figure:
+def draw(device: Benchmark) -> Figure:
     """A bar a contender, the fastest on top."""
     timed = device.timed
     figure, (axes,) = rows(len(timed))

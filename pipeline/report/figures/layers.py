@@ -2,9 +2,9 @@
 
 from matplotlib.figure import Figure
 
+from pipeline.documents.drift import DriftReport
 from pipeline.report.figures.rows import name_beside, rows
 from pipeline.report.figures.style import FAINT, file_style, legend_inches
-from pipeline.report.proofs import Drifted
 
 MANY = 30
 """More layers than this are drawn closer, and named now and then."""
@@ -12,7 +12,7 @@ NAMES = 1.2
 """Inches for the names."""
 
 
-def draw(drifted: Drifted) -> Figure:
+def draw(drifted: DriftReport) -> Figure:
     """A line a file, the first layer on top."""
     layers, files = drifted.layers, drifted.artifacts
     close = len(layers) > MANY

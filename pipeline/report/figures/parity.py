@@ -4,9 +4,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from pipeline.documents.verify import Measured
 from pipeline.report.figures.rows import BAR, name_row, rows
 from pipeline.report.figures.style import BLUE, INK, LINE, ORANGE, SKY, legend_inches
-from pipeline.report.proofs import Measured
 
 FLOOR = 1e-9
 """A difference of nothing stands at the left edge."""

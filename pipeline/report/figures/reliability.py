@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from pipeline.documents.verify import Calibration
 from pipeline.report.figures.style import FAINT, GREY, INK, WIDTH, file_style, legend_inches, placed
-from pipeline.report.proofs import Calibration
 
 KERAS = "Keras"
 FEWEST = 10

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.device import Contender
+from pipeline.documents.benchmark import Contender
 from pipeline.report.figures.latency import detail
 from pipeline.report.figures.rows import BAR, THICK, name_row, rows
 from pipeline.report.figures.style import engine_colour

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from pipeline.report.device import Device, EndToEnd, Photo
+from pipeline.documents.benchmark import Benchmark, EndToEnd, Photo
 from pipeline.report.figures.latency import threads
 from pipeline.report.figures.rows import BAR, THICK, cut, name_row, rows
 from pipeline.report.figures.style import AMBER, BLUE, GREY, PAPER, SKY
@@ -13,7 +13,7 @@ SHOWN_TIMES = 3
 """What takes more than so many times the fastest is cut off at the edge, and says so."""
 
 
-def shown(device: Device) -> tuple[EndToEnd, ...]:
+def shown(device: Benchmark) -> tuple[EndToEnd, ...]:
     """Each file, engine and photo once, with the fewest threads; the fastest first."""
     found: dict[tuple[str, str, Photo], EndToEnd] = {}
     for row in sorted(device.end_to_end, key=lambda row: row.threads):
@@ -21,7 +21,7 @@ def shown(device: Device) -> tuple[EndToEnd, ...]:
     return tuple(sorted(found.values(), key=lambda row: row.total_us))
 
 
-def draw(device: Device) -> Figure:
+def draw(device: Benchmark) -> Figure:
     """A bar a photo and file, in its parts."""
     found = shown(device)
     figure, (axes,) = rows(len(found), top=0.3)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from pipeline.report.device import Contender, Device
+from pipeline.documents.benchmark import Benchmark, Contender
 from pipeline.report.figures.style import FAINT, PAPER, WIDTH, engine_colour, engine_marker, legend_inches, placed
 from pipeline.report.numbers import duration
 
@@ -23,7 +23,7 @@ Point = tuple[Contender, float, float]
 """A contender, its median in microseconds, its accuracy (0-1)."""
 
 
-def points(device: Device) -> list[Point]:
+def points(device: Benchmark) -> list[Point]:
     """The contenders that have an accuracy, each file and engine with its best number of threads, the fastest first."""
     best: dict[tuple[str, str], Point] = {}
     for row, latency in device.timed:
@@ -42,7 +42,7 @@ def front(found: list[Point]) -> list[Point]:
     return kept
 
 
-def draw(device: Device) -> Figure:
+def draw(device: Benchmark) -> Figure:
     """A mark a contender, in the shape of its engine, its area the size of its file."""
     found = points(device)
     figure = Figure(figsize=(WIDTH, 3.1 + legend_inches(len({row.engine for row, _, _ in found}))))

@@ -7,9 +7,9 @@ from typing import Any
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset
+from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_exported
-from pipeline.manifest import read_manifest
 from pipeline.verify.drift.flips import PICTURED, flips, pictures
 from pipeline.verify.drift.keras_tap import KerasTap
 from pipeline.verify.drift.measure import first_past, measure, steepest
@@ -43,11 +43,11 @@ def drift(
         PipelineError: not a folder that export wrote, or images of other classes or another side.
         ModelError: a model file is damaged.
     """
-    manifest = read_manifest(folder)
+    manifest = Manifest.read(folder)
     images = images or samples.validation_images()
-    if images.class_names != tuple(manifest["class_names"]) or images.side != manifest["side"]:
+    if images.class_names != manifest.class_names or images.side != manifest.side:
         raise PipelineError(
-            f"{folder} takes {manifest['side']}x{manifest['side']} images of {', '.join(manifest['class_names'])}; "
+            f"{folder} takes {manifest.side}x{manifest.side} images of {', '.join(manifest.class_names)}; "
             f"got {images.side}x{images.side} of {', '.join(images.class_names)}: pass photos of the model's classes"
         )
     deployable = load_exported(folder)
@@ -63,7 +63,7 @@ def drift(
         threshold = THRESHOLDS_DB[classifier.spec.precision] if threshold_db is None else threshold_db
         step = steepest(drifts[name], reference.layers)
         rows[name] = {
-            "sha256": manifest["files"][name]["sha256"],
+            "sha256": manifest.sha256_of(name),
             "precision": classifier.spec.precision,
             "threshold_db": threshold,
             "first_past": first_past(drifts[name], reference.layers, threshold),

@@ -1,12 +1,11 @@
-"""``verify.json`` and ``drift.json``."""
+"""``verify.json``: how far each exported file is from Keras on the same images, and the verdicts."""
 
-from typing import Annotated
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from pipeline.report.files import Count, Entry, Share, Some
-
-Decibels = Annotated[float, Field(ge=-1000, le=1000)]
+from pipeline import artifacts
+from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Share
 
 
 class Calibration(Entry):
@@ -61,20 +60,24 @@ class Unusable(Entry):
     breaches: tuple[str, ...] = Field(min_length=1)
 
 
-class Verified(Entry):
+class Verification(Document):
     """``verify.json``."""
 
-    images: Some
+    FILE: ClassVar = artifacts.VERIFY
+    FORMAT: ClassVar = "edgecnn-verify"
+    REMEDY: ClassVar = "run python -m pipeline verify DIR"
+
+    images: PositiveCount
     part: str = "test"
     class_names: tuple[str, ...] = Field(min_length=2)
     test_digest: str
     keras: Scores
-    artifacts: dict[str, Measured | Unusable]
+    artifacts: dict[FileName, Measured | Unusable]
     passed: bool
     caveats: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _check_matrices(self) -> "Verified":
+    def _check_matrices(self) -> "Verification":
         count = len(self.class_names)
         for name, scores in {"keras": self.keras, **self.measured}.items():
             if [len(row) for row in scores.confusion] != [count] * count:
@@ -87,51 +90,6 @@ class Verified(Entry):
         return f"{self.images:,} {self.part} images"
 
     @property
-    def measured(self) -> dict[str, Measured]:
+    def measured(self) -> dict[FileName, Measured]:
         """The files that answered, by name."""
         return {name: row for name, row in self.artifacts.items() if isinstance(row, Measured)}
-
-
-class Layer(Entry):
-    """A layer of the reference."""
-
-    name: str
-    kind: str
-
-
-class LayerDistance(Entry):
-    """How close a file's layer is to it."""
-
-    snr_db: Decibels
-    cosine: float
-
-
-class Flip(Entry):
-    """An image whose class is another in a file than in Keras."""
-
-    image: Count
-    true_class: str
-    keras_class: str
-    keras_probability: Share
-    file_class: str = Field(alias="class")
-    probability: Share
-
-
-class FileDrift(Entry):
-    """Layers and flips of one file."""
-
-    sha256: str | None = None
-    threshold_db: Decibels
-    first_past: str | None
-    layers: dict[str, LayerDistance]
-    flips: tuple[Flip, ...]
-
-
-class Drifted(Entry):
-    """``drift.json``; ``pictures`` are PNG files in base64, by the image's index."""
-
-    images: Some
-    layer_images: Some
-    layers: tuple[Layer, ...] = Field(min_length=1)
-    artifacts: dict[str, FileDrift] = Field(min_length=1)
-    pictures: dict[str, str]

@@ -1,13 +1,13 @@
 """``benchmark.json``, from this machine or from a device."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from pipeline.errors import ReportError
-from pipeline.report.files import Entry, Positive, Share, Some, read
-from runtime.benchmark.document import FORMAT, VERSION
+from pipeline import artifacts
+from pipeline.documents.base import Document, Entry, Positive, PositiveCount, Share
+from runtime.benchmark import document
 from runtime.benchmark.environment import throttled
 
 
@@ -17,7 +17,7 @@ class Machine(Entry):
     name: str
     cpu: str
     machine: str
-    cores: Some
+    cores: PositiveCount
     governor: str | None = None
     os: str = ""
     python: str = ""
@@ -62,7 +62,7 @@ class Latency(Entry):
     p90: Positive
     p99: Positive
     worst: Positive
-    runs: Some
+    runs: PositiveCount
 
 
 class Ratio(Entry):
@@ -79,9 +79,9 @@ class Contender(Entry):
     backend: str
     engine: str
     artifact: str
-    threads: Some
+    threads: PositiveCount
     missing: Missing | None = None
-    bytes: Some | None = None
+    bytes: PositiveCount | None = None
     sha256: str | None = None
     latency_us: Latency | None = None
     ratio_to_best: Ratio | None = None
@@ -90,10 +90,10 @@ class Contender(Entry):
     load_ms: Positive | None = None
     first_result_ms: Positive | None = None
     cold_start_ms: Positive | None = None
-    peak_memory_bytes: Some | None = None
+    peak_memory_bytes: PositiveCount | None = None
     accuracy: Share | None = None
     agreement: Share | None = None
-    accuracy_images: Some | None = None
+    accuracy_images: PositiveCount | None = None
     accuracy_on: str | None = None
 
     @property
@@ -105,9 +105,9 @@ class Contender(Entry):
 class Photo(Entry):
     """An image file."""
 
-    width: Some
-    height: Some
-    bytes: Some
+    width: PositiveCount
+    height: PositiveCount
+    bytes: PositiveCount
     format: str
 
 
@@ -116,7 +116,7 @@ class EndToEnd(Entry):
 
     artifact: str
     backend: str
-    threads: Some = 1
+    threads: PositiveCount = 1
     photo: Photo
     read_us: Annotated[float, Field(ge=0)]
     decode_us: Annotated[float, Field(ge=0)]
@@ -125,13 +125,13 @@ class EndToEnd(Entry):
     total_us: Positive
 
 
-class _Heading(Entry):
-    format: str
-    version: int
+class Benchmark(Document):
+    """A benchmark of one machine."""
 
-
-class Device(Entry):
-    """A benchmark."""
+    FILE: ClassVar = artifacts.BENCHMARK
+    FORMAT: ClassVar = document.FORMAT
+    VERSION: ClassVar = document.VERSION
+    REMEDY: ClassVar = "run python -m pipeline bench DIR"
 
     created: str
     device: Machine
@@ -149,17 +149,3 @@ class Device(Entry):
         """What was measured, the fastest first."""
         rows = [(row, row.latency_us) for row in self.contenders if row.latency_us is not None]
         return tuple(sorted(rows, key=lambda pair: pair[1].p50))
-
-
-def read_device(path: Path) -> Device:
-    """Read a benchmark.
-
-    Raises:
-        ReportError: not one, or of another version.
-    """
-    heading = read(path, _Heading)
-    if heading.format != FORMAT:
-        raise ReportError(f"{path}: its format is {heading.format!r:.40}, not {FORMAT!r}")
-    if heading.version != VERSION:
-        raise ReportError(f"{path}: written in version {heading.version} of the format, this report reads {VERSION}")
-    return read(path, Device)

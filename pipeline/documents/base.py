@@ -1,0 +1,124 @@
+"""What all documents share: they are frozen, their entries are checked when a file is read, and they are versioned.
+
+A file begins with the entries ``format`` and ``version``. A file without them was written before they were introduced,
+and counts as version 1. Entries that a class does not know are passed over.
+"""
+
+import math
+from pathlib import Path
+from typing import Annotated, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline import artifacts
+from pipeline.errors import DocumentError
+from runtime.system.files import read_regular
+
+MAX_BYTES = 64 * 1024 * 1024
+MAX_SHOWN = 40
+"""Characters of a wrong value that a message shows."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, le=1e15)]
+NotNegative = Annotated[float, Field(ge=0, le=1e15)]
+FiniteOrNone = Annotated[float | None, BeforeValidator(lambda value: value if _is_finite(value) else None)]
+"""``None`` where what was computed is no number."""
+Count = Annotated[int, Field(ge=0)]
+PositiveCount = Annotated[int, Field(gt=0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f\x7f-\x9f]+$")]
+"""Without folders and control characters."""
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+class Entry(BaseModel):
+    """A JSON object. Every number is finite; a text is no number and a number no text."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, strict=True)
+
+
+class Document(Entry):
+    """A JSON file of its own.
+
+    Attributes:
+        FILE: its name in a folder.
+        FORMAT: the entry ``format``.
+        VERSION: the entry ``version`` of the files that are written; older ones are read.
+        REMEDY: what to do where it is missing or unusable.
+    """
+
+    FILE: ClassVar[str]
+    FORMAT: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+    REMEDY: ClassVar[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the document of a folder.
+
+        Raises:
+            DocumentError: it is missing, is not such a document, or is of a newer version.
+        """
+        return read(folder / cls.FILE, cls)
+
+    def write(self, folder: Path) -> None:
+        """Write the document into a folder, atomically."""
+        heading = {"format": self.FORMAT, "version": self.VERSION}
+        artifacts.write_json(folder / self.FILE, heading | self.model_dump(mode="json", by_alias=True))
+
+
+class _Heading(Entry):
+    format: str | None = None
+    version: int = 1
+
+
+DocumentT = TypeVar("DocumentT", bound=Document)
+EntryT = TypeVar("EntryT", bound=Entry)
+
+
+def read(path: Path, kind: type[DocumentT]) -> DocumentT:
+    """Read a document.
+
+    Args:
+        path: the file, whatever it is called.
+        kind: the class of the document.
+
+    Raises:
+        DocumentError: it is missing, is not such a document, or is of a newer version.
+    """
+    try:
+        content = read_regular(path, MAX_BYTES)
+    except FileNotFoundError as error:
+        raise DocumentError(path, "not there", kind.REMEDY) from error
+    except OSError as error:
+        raise DocumentError(path, f"cannot be read ({error.strerror})", kind.REMEDY) from error
+    heading = _parse(path, content, _Heading, kind.REMEDY)
+    if heading.format not in (None, kind.FORMAT):
+        raise DocumentError(path, f"its format is {heading.format!r:.{MAX_SHOWN}}, not {kind.FORMAT!r}", kind.REMEDY)
+    if heading.version > kind.VERSION:
+        fault = f"written in version {heading.version} of the format, this edgecnn reads up to {kind.VERSION}"
+        raise DocumentError(path, fault, f"update edgecnn, or {kind.REMEDY}")
+    return _parse(path, content, kind, kind.REMEDY)
+
+
+def _parse(path: Path, content: bytes, kind: type[EntryT], remedy: str) -> EntryT:
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        raise DocumentError(path, _fault(error.errors(include_url=False)[0]), remedy) from error
+
+
+def _fault(found: ErrorDetails) -> str:
+    """What was got in place of what was expected."""
+    where = ".".join(map(str, found["loc"]))
+    if found["type"] == "json_invalid":
+        return f"not JSON ({found['ctx']['error']})"
+    if found["type"] == "missing":
+        return f"has no entry {where!r:.120}"
+    expected = found["msg"][:1].lower() + found["msg"][1:]
+    place = f"its {where!r:.120}" if where else "what it holds"
+    return f"{place} is {found['input']!r:.{MAX_SHOWN}}, {expected}"

@@ -1,0 +1,130 @@
+"""``manifest.json``: what export wrote, from what, by which versions, and how int8 was chosen."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from pipeline import artifacts
+from pipeline.documents.base import (
+    Count,
+    Document,
+    Entry,
+    FileName,
+    FiniteOrNone,
+    Positive,
+    PositiveCount,
+    Sha256,
+    Share,
+)
+from runtime.spec import MAX_SIDE
+
+Channels = tuple[float, float, float]
+
+
+class FileEntry(Entry):
+    """A file of the export folder."""
+
+    bytes: PositiveCount
+    sha256: Sha256
+
+
+class ImageSet(Entry):
+    """Images that export used; ``digest`` is of their pixels and labels."""
+
+    images: Count
+    digest: Sha256
+
+
+class ValidationSet(ImageSet):
+    """The images that every choice was made on."""
+
+    keras_accuracy: Share
+
+
+class Preprocessing(Entry):
+    """How photos become squares, as in ``runtime.spec.ModelSpec``."""
+
+    resize: str
+    resize_filter: str
+
+
+class AcceptanceCriteria(Entry):
+    """What int8 may cost on the validation images: points of accuracy, a share of images, a mean difference."""
+
+    max_points: float
+    max_class_points: float
+    min_agreement: Share
+    max_mean_difference: float
+
+
+class ConfigEntry(Entry):
+    """A quantization config; its further fields are kept as they are (``pipeline.export.quantize.config``)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    method: str
+    images: PositiveCount
+
+
+class Candidate(Entry):
+    """A config that was tried for a file, and how its answers compare with Keras's on the validation images.
+
+    ``breaches`` says in words which criteria it fails. Latencies are multiples of the best calibration's.
+    """
+
+    stage: str
+    recipe: ConfigEntry | None = None
+    summary: str
+    latency_ratio: Positive | None = None
+    sure_ratio: Positive | None = None
+    accuracy: Share
+    lost_points: float
+    agreement: Share
+    mean_difference: FiniteOrNone
+    only_keras_right: Count = 0
+    only_candidate_right: Count = 0
+    p_value: Share
+    worst_class: str = ""
+    worst_class_lost_points: float = 0.0
+    breaches: tuple[str, ...]
+
+
+class Decision(Entry):
+    """The search behind a file: the config that was chosen, and everything that was tried, in order."""
+
+    recipe: ConfigEntry | None = None
+    summary: str
+    passed: bool
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def winner(self) -> Candidate | None:
+        """The candidate that was chosen."""
+        return next((candidate for candidate in self.candidates if candidate.summary == self.summary), None)
+
+
+class Manifest(Document):
+    """``manifest.json``; a pixel ``v`` enters the network as ``v * scale + offset``, a value for each of R, G, B."""
+
+    FILE: ClassVar = artifacts.MANIFEST
+    FORMAT: ClassVar = "edgecnn-manifest"
+    REMEDY: ClassVar = "run python -m pipeline export first"
+
+    files: dict[FileName, FileEntry]
+    class_names: tuple[str, ...] = Field(min_length=2)
+    side: Annotated[int, Field(ge=1, le=MAX_SIDE)]
+    scale: Channels
+    offset: Channels
+    temperature: Positive
+    photos: Preprocessing | None = None
+    calibration: ImageSet
+    validation: ValidationSet
+    gate: AcceptanceCriteria
+    decisions: dict[FileName, Decision]
+    passed: bool
+    versions: dict[str, str]
+
+    def sha256_of(self, name: str) -> str | None:
+        """The digest of a listed file."""
+        entry = self.files.get(name)
+        return None if entry is None else entry.sha256

@@ -1,0 +1,134 @@
+"""Every document is read back as it was written; whatever else stands in its place is one clear line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import measured_folder
+from pipeline import artifacts
+from pipeline.documents.base import MAX_BYTES, Document, read
+from pipeline.documents.benchmark import Benchmark
+from pipeline.documents.drift import DriftReport
+from pipeline.documents.manifest import Manifest
+from pipeline.documents.verify import Verification
+from pipeline.errors import DocumentError
+
+KINDS = (Manifest, Verification, DriftReport, Benchmark)
+HAND_MADE = {
+    Manifest: measured_folder.manifest(),
+    Verification: measured_folder.verified(),
+    DriftReport: measured_folder.drifted(),
+    Benchmark: measured_folder.benchmark(),
+}
+SHIPPED = {Manifest: [artifacts.REFERENCE_DIR]}
+WRONG = (None, -1, "\x1b[2J", ["x"], {"x": 1}, True, 10**30, float("nan"))
+
+
+def places(value, path=()):
+    """The path of every entry within a JSON value; of the entries of long lists only the first."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    for key, entry in entries:
+        yield (*path, key)
+        yield from places(entry, (*path, key))
+
+
+def replaced(value, path, wrong):
+    """A copy with another value at one place."""
+    copy = json.loads(json.dumps(value))
+    inner = copy
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = wrong
+    return copy
+
+
+def written(folder, kind, value):
+    text = value if isinstance(value, str) else json.dumps(value)
+    (folder / kind.FILE).write_text(text, encoding="utf-8")
+    return folder
+
+
+def plain(document):
+    return document.model_dump(mode="json", by_alias=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_is_read_back(kind, tmp_path):
+    document = kind.read(written(tmp_path, kind, HAND_MADE[kind]))
+    document.write(tmp_path)
+    assert kind.read(tmp_path) == document
+    heading = json.loads((tmp_path / kind.FILE).read_text(encoding="utf-8"))
+    assert list(heading)[:2] == ["format", "version"]
+    assert (heading["format"], heading["version"]) == (kind.FORMAT, kind.VERSION)
+
+
+@pytest.mark.parametrize("kind", SHIPPED)
+def test_shipped_documents_are_read_whole(kind):
+    """Nothing of a shipped file is passed over: written anew, it holds the same."""
+    for folder in SHIPPED[kind]:
+        shipped = json.loads((folder / kind.FILE).read_text(encoding="utf-8"))
+        shipped.pop("format", None)
+        shipped.pop("version", None)
+        assert plain(kind.read(folder)) == shipped
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_entry_is_one_line_or_harmless(kind, wrong, tmp_path):
+    refused = 0
+    for path in places(HAND_MADE[kind]):
+        written(tmp_path, kind, replaced(HAND_MADE[kind], path, wrong))
+        try:
+            kind.read(tmp_path)
+        except DocumentError as error:
+            refused += 1
+            message = str(error)
+            assert "\n" not in message
+            assert "\x1b" not in message
+            assert len(message) < 600
+            assert message.startswith(str(tmp_path / kind.FILE))
+            assert message.endswith(kind.REMEDY)
+    assert refused > len(kind.model_fields) / 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "what it holds is"),
+        ('"text"', "what it holds is"),
+        ('{"format": "edgecnn-other"}', "its format is 'edgecnn-other'"),
+        ('{"version": 99}', "written in version 99 of the format, this edgecnn reads up to"),
+        ('{"version": "1"}', "its 'version' is '1'"),
+        ("{}", "has no entry"),
+    ],
+)
+def test_what_is_no_document_is_said(kind, content, fault, tmp_path):
+    with pytest.raises(DocumentError, match=r"[^\n]+") as caught:
+        kind.read(written(tmp_path, kind, content))
+    assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_read_is_said(kind, tmp_path):
+    with pytest.raises(DocumentError, match="not there; "):
+        kind.read(tmp_path)
+    (tmp_path / kind.FILE).mkdir()
+    with pytest.raises(DocumentError, match="a folder, not a file"):
+        kind.read(tmp_path)
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(DocumentError, match="larger than"):
+        read(tmp_path / "large.json", kind)
+
+
+def test_every_kind_is_tested():
+    assert set(Document.__subclasses__()) == set(KINDS)
+
+
+def test_all_shipped_documents_are_tested():
+    found = {path.parent for kind in SHIPPED for path in artifacts.REFERENCE_DIR.glob(kind.FILE)}
+    assert found == {folder for folders in SHIPPED.values() for folder in folders} == {Path(artifacts.REFERENCE_DIR)}
