@@ -7,6 +7,7 @@ import keras
 import pytest
 from keras import layers
 
+import measured_folder
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data.folder import Settings, recorded, spec_beside, was_recorded
@@ -94,9 +95,11 @@ def test_a_history_that_names_the_model_and_cannot_be_understood_is_an_error(mod
         spec_beside(model, load(Source(model)).side, tuple(NAMES))
 
 
-@pytest.mark.parametrize("listed", [{}, {"model.keras": {"sha256": "0" * 64}}], ids=["not listed", "another"])
+@pytest.mark.parametrize(
+    "listed", [{}, {"model.keras": {"bytes": 1, "sha256": "0" * 64}}], ids=["not listed", "another"]
+)
 def test_a_manifest_that_does_not_name_the_model_is_not_its_manifest(model, listed):
-    manifest = {"files": listed, "class_names": NAMES, "side": 16, "scale": [9] * 3, "offset": [0] * 3}
-    artifacts.write_json(model.with_name(artifacts.MANIFEST), {**manifest, "temperature": 2.0})
+    manifest = {**measured_folder.manifest(), "files": listed, "class_names": NAMES, "temperature": 2.0}
+    artifacts.write_json(model.with_name(artifacts.MANIFEST), manifest)
     with pytest.raises(ExportError, match=r"manifest\.json .*export again"):
         load_exported(model.parent)
