@@ -1,6 +1,7 @@
 """Which model file of a folder to run, on what: as ``tune`` found it out there, or a default."""
 
 import json
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,12 +58,24 @@ def model_files(folder: Path) -> dict[str, Path]:
     Raises:
         ModelFileNotFoundError: there is none.
     """
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.suffix.lower() in DEFAULTS and path.is_file()}
+    files = {path.name: path for path in visible_files(folder, DEFAULTS)}
     if not files:
         raise ModelFileNotFoundError(
             f"{folder}: no {', '.join(DEFAULTS)} files in it; expected a readable model file or a folder of some"
         )
     return files
+
+
+def visible_files(folder: Path, suffixes: Container[str]) -> list[Path]:
+    """The files of a folder that end in one of some suffixes, by name.
+
+    Hidden ones are none of them: what a killed process left, or what a Mac puts beside each file on a USB stick.
+    """
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    )
 
 
 def _default(folder: Path) -> Path:

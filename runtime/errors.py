@@ -11,6 +11,7 @@
     │   └── ModelDigestError (ValueError)
     ├── BackendUnavailableError (ImportError)
     ├── BundleError (ValueError)
+    ├── OutputError (OSError)
     └── PixelsError (ValueError)
 
 Each message says what was got, what was expected and what to do.
@@ -59,6 +60,10 @@ class BackendUnavailableError(EdgecnnError, ImportError):
 
 class BundleError(EdgecnnError, ValueError):
     """A bundle is not as it was built, or not signed as it must be."""
+
+
+class OutputError(EdgecnnError, OSError):
+    """A file cannot be written where it was asked for."""
 
 
 class PixelsError(EdgecnnError, ValueError):

@@ -16,6 +16,7 @@ from pipeline.documents.manifest import Manifest
 from pipeline.verify.parity import model_files, test_images
 from runtime.benchmark import run
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
+from runtime.benchmark.files import check_writable
 from runtime.benchmark.progress import telling
 
 PACKAGES = ("tensorflow", "keras", "tf2onnx")
@@ -44,6 +45,7 @@ def benchmark(
         PipelineError: the folder is not one that export wrote, or no test images fit.
     """
     manifest = Manifest.read(folder)
+    check_writable(folder / artifacts.BENCHMARK)
     test = test or test_images(manifest.class_names)
     counts = threads or thread_counts()
     files = find_models(str(folder / name) for name in model_files(manifest))  # not what an earlier export left

@@ -31,7 +31,10 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.export.load.model import load
     from pipeline.verify.evaluate import evaluate, format_evaluation
     from pipeline.verify.parity import test_images
+    from runtime.benchmark.files import check_writable
 
+    out = options.out or options.model.parent
+    check_writable(out / artifacts.EVALUATION)
     source = source_options.source(options)
     deployable = load(source)
     if options.data:
@@ -43,7 +46,6 @@ def run(options: argparse.Namespace) -> int:
     judged = validation if options.on == "validation" else test
     if judged is None:
         raise DataError(f"{options.data} has no test photos: judge with --on validation, or add a test/ folder")
-    out = options.out or options.model.parent
     print(f"{options.model} on {len(judged):,} {options.on} images\n")
     print(format_evaluation(evaluate(deployable, validation, judged, out)))
     print(f"Written: {artifacts.EVALUATION}, {artifacts.CONFUSION_FIGURE} and {artifacts.CALIBRATION_FIGURE} in {out}")

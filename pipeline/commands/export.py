@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.data import samples
-    from pipeline.export import Settings, export
+    from pipeline.export import Settings, export, prepare
     from pipeline.export.load.model import load
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
     from pipeline.verify.parity import format_report, verify
@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     further = tuple(name for recipe in dict.fromkeys(options.recipes) for name in artifacts.ON_REQUEST[recipe])
     settings = Settings(quick=options.quick, files=artifacts.MODEL_FILES + further)
     source = source_options.source(options)
+    prepare(options.out, options.model)
     calibration = validation = test = None
     part = "test"
     if options.data:

@@ -46,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.data.dataset import split
     from pipeline.models import check_side
     from pipeline.training.train import Conduct, train
+    from runtime.benchmark.files import check_writable
 
+    check_writable(options.out / artifacts.MODEL_KERAS)
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
     photo_settings = photo_options.settings(options) if options.data else None
     conduct = Conduct(options.teacher, options.distribute, options.tensorboard, options.restart, photo_settings)

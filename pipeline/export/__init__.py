@@ -30,12 +30,15 @@ from pipeline.export.load.model import Source, keras_bytes, load
 from pipeline.export.quantize.acceptance import Gate
 from pipeline.export.quantize.search import predict_all
 from pipeline.export.replaced import what_is_replaced
+from runtime.benchmark.files import check_writable, clear_leftovers
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
 
 TOOLS = ("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert", "numpy", "pillow")
 NCNN_TOOLS = ("ncnn", "pnnx")
 GOLDEN_IMAGES, GOLDEN_BYTES = 8, 100_000
+SIZES_WRITTEN = 5
+"""How much an export writes, in sizes of its Keras file: a copy, fp32 and int8 in two formats, and some to spare."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,9 @@ def export(
 
     Raises:
         ExportError: the model, its class names or the images are unusable.
+        OutputError: ``out`` cannot be written.
     """
+    prepare(out, source.path)
     keras.utils.clear_session()  # restarts the counters of layer names, which end up in the files
     deployable = load(source)
     calibration, validation = _images(calibration, validation)
@@ -136,6 +141,17 @@ def export(
         artifacts.write_bytes(out / name, content)
     manifest.write(out)
     return manifest
+
+
+def prepare(out: Path, model_path: Path) -> None:
+    """Look whether ``out`` can take the files of a model, and clear what killed exports left there.
+
+    Raises:
+        OutputError: it cannot be written, or the disk is too full.
+    """
+    size = model_path.stat().st_size if model_path.is_file() else 0
+    check_writable(out / artifacts.MANIFEST, SIZES_WRITTEN * size)
+    clear_leftovers(out)
 
 
 def _images(calibration: Dataset | None, validation: Dataset | None) -> tuple[Dataset, Dataset]:

@@ -18,6 +18,7 @@ from pipeline.evaluation.scores import scores
 from pipeline.export.load.model import load_exported
 from pipeline.export.quantize.acceptance import beats_chance, breaks_bound, mcnemar
 from runtime import Classifier, EdgecnnError
+from runtime.benchmark.files import check_writable
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> dic
         PipelineError: the folder has no readable manifest, or no test images fit.
     """
     manifest = Manifest.read(folder)
+    check_writable(folder / artifacts.VERIFY)
     test = test or test_images(manifest.class_names)
     expected = load_exported(folder).probabilities(test.pixels)
     rows = {name: _examine(folder, name, manifest, test, expected) for name in model_files(manifest)}

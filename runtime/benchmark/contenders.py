@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.choice import visible_files
 from runtime.classifier import processors
 from runtime.engines.registry import engines
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
@@ -47,7 +48,7 @@ def find_models(names: Iterable[str]) -> list[Path]:
     suffixes = {suffix for engine in engines() for suffix in engine.suffixes}
     paths = []
     for path in map(Path, names):
-        found = sorted(file for file in path.iterdir() if file.suffix in suffixes) if path.is_dir() else [path]
+        found = visible_files(path, suffixes) if path.is_dir() else [path]
         if not found or not found[0].is_file():
             raise ModelFileNotFoundError(f"{path}: no model file there; expected {', '.join(sorted(suffixes))}")
         paths += found

@@ -1,27 +1,45 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, in places that are looked at before the work."""
 
+import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from runtime.errors import OutputError
+
+LEFTOVER = ".edgecnn-"
+"""What the name of a file begins with that is being written, or was when its process was killed."""
+PROBE_BYTES = 64 * 1024
+MEBIBYTE = 1024 * 1024
+
+REMEDIES = {
+    errno.EACCES: "let this user write there, or choose another place",
+    errno.EPERM: "let this user write there, or choose another place",
+    errno.EROFS: "choose a place that can be written",
+    errno.ENOSPC: "free some space, or choose another disk",
+    errno.EDQUOT: "free some space, or choose another disk",
+}
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is synced and takes ``path``'s place."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    os.close(descriptor)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=LEFTOVER, suffix=path.suffix)
     temporary = Path(name)
     try:
+        _lock(descriptor)  # the system lets go of it when the process ends, however it ends
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:
+        os.close(descriptor)
         temporary.unlink(missing_ok=True)
 
 
@@ -29,3 +47,56 @@ def write_json(path: Path, value: Any) -> None:
     """Indented JSON; a killed process leaves the old file or the new one."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Delete what killed processes left of ``atomic_path`` in a folder; what is being written stays."""
+    for path in folder.glob(f"{LEFTOVER}*"):
+        if not path.is_file():
+            continue
+        with path.open("rb+") as file:
+            if _lock(file.fileno()):
+                path.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str], size: int = PROBE_BYTES) -> None:
+    """Find out before the work whether a file can be written; nothing is left of the trial.
+
+    Args:
+        path: the file. Its folders may be missing: then the nearest that exists is looked at.
+        size: bytes that have to be free.
+
+    Raises:
+        OutputError: it cannot, and why.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path}: not a regular file; give the name of a file to write")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise OutputError(f"{folder}: not a folder; choose another folder to write {path.name} to")
+    try:
+        free = shutil.disk_usage(folder).free
+        with tempfile.TemporaryFile(dir=folder, prefix=LEFTOVER) as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        remedy = REMEDIES.get(error.errno or 0, "choose another place")
+        raise OutputError(f"{folder}: {path.name} cannot be written ({error.strerror}); {remedy}") from error
+    if free < size:
+        raise OutputError(
+            f"{folder}: {free / MEBIBYTE:.0f} MiB are free, about {size / MEBIBYTE:.0f} are needed: "
+            f"{REMEDIES[errno.ENOSPC]}"
+        )
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether this process holds the file now, for itself alone; nobody does where the system has no such locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from runtime.benchmark.figures import ratio
 from runtime.benchmark.timing import measure
+from runtime.choice import visible_files
 from runtime.classifier import Classifier, processors
 from runtime.commands.doctor import probe
 from runtime.engines.registry import Engine, engines
@@ -75,7 +76,7 @@ def candidates(folder: Path, say: Callable[[str], None]) -> list[Candidate]:
     """
     known = engines()
     suffixes = {suffix for engine in known for suffix in engine.suffixes}
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file())
+    files = visible_files(folder, suffixes)
     if not files:
         raise ModelFileNotFoundError(f"{folder}: no model file there; expected {', '.join(sorted(suffixes))}")
     found = []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runtime.benchmark import options as benchmark_options
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
-from runtime.benchmark.files import write_json
+from runtime.benchmark.files import check_writable, write_json
 from runtime.benchmark.progress import telling
 from runtime.benchmark.run import benchmark
 from runtime.benchmark.table import format_benchmark
@@ -40,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
     """Measure, write and print."""
     if options.out and not options.out.parent.is_dir():
         raise FileNotFoundError(f"{options.out}: no such folder to write to")
+    if options.out:
+        check_writable(options.out)
     taking_part = contenders(find_models(options.models), options.threads or thread_counts())
     with telling() as say:
         report = benchmark(taking_part, options.seconds, photo=options.photo, say=say)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from runtime.benchmark.choosing import describe, format_choice
-from runtime.benchmark.files import write_json
+from runtime.benchmark.files import check_writable, write_json
 from runtime.benchmark.progress import telling
 from runtime.benchmark.tuning import candidates, race
 from runtime.choice import CHOICE_FILE
@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     """Try, measure, choose and write."""
     if not options.folder.is_dir():
         raise ModelFileNotFoundError(f"{options.folder}: not a folder; expected one with model files")
+    check_writable(options.folder / CHOICE_FILE)
     with telling() as say:
         found = candidates(options.folder, say)
     for each in found:

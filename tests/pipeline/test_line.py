@@ -28,10 +28,12 @@ from pipeline.export.quantize.decisions import format_decisions
 from pipeline.training.train import Settings, train
 from pipeline.verify.parity import format_report, verify
 from runtime import Classifier
+from runtime.benchmark.files import LEFTOVER
 from runtime.benchmark.reading import read_benchmark
 from runtime.benchmark.table import format_benchmark
 from runtime.engines.checksum import seal
 from runtime.engines.registry import DEFAULTS
+from runtime.errors import OutputError
 from runtime.spec import SPEC_FILE, SPEC_KEY
 
 
@@ -267,6 +269,24 @@ def test_a_verdict_on_few_images_says_what_it_leaves_open(images, agreement, sai
 def test_folder_without_manifest_is_refused(tmp_path):
     with pytest.raises(PipelineError, match="run python -m pipeline export first"):
         verify(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_model_is_read(tmp_path):
+    with pytest.raises(OutputError, match=r"/proc: manifest\.json cannot be written"):
+        export(Source(tmp_path / "none.keras"), Path("/proc/out"))
+    (tmp_path / "large.keras").touch()
+    os.truncate(tmp_path / "large.keras", shutil.disk_usage(tmp_path).free)
+    with pytest.raises(OutputError, match=r"MiB are free, about \d+ are needed"):
+        export(Source(tmp_path / "large.keras"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_export_clears_what_killed_ones_left(tmp_path):
+    (tmp_path / f"{LEFTOVER}x7.onnx").write_bytes(b"half a file")
+    (tmp_path / ".x7.onnx").write_bytes(b"not ours")
+    with pytest.raises(ExportError, match="no such file"):
+        export(Source(tmp_path / "none.keras"), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".x7.onnx"]
 
 
 def test_interrupted_write_leaves_the_old_file(tmp_path):

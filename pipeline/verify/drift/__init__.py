@@ -18,6 +18,7 @@ from pipeline.verify.drift.taps import Tap
 from pipeline.verify.drift.tflite_tap import TfliteTap
 from pipeline.verify.parity import model_files
 from runtime import Classifier
+from runtime.benchmark.files import check_writable
 
 TAPS: dict[str, Callable[[bytes], Tap]] = {".onnx": OnnxTap, ".tflite": TfliteTap}
 """How the layers of a file are read, by its suffix; NCNN files, made from the ONNX graph, are passed over."""
@@ -44,6 +45,7 @@ def drift(
         ModelError: a model file is damaged.
     """
     manifest = Manifest.read(folder)
+    check_writable(folder / artifacts.DRIFT)
     images = images or samples.validation_images()
     if images.class_names != manifest.class_names or images.side != manifest.side:
         raise PipelineError(
