@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from runtime.bundle import SIGNATURE, verify_bundle
+from runtime.bundle import SIGNATURE, one_line, verify_bundle
 from runtime.commands import FAILED, OK
 from runtime.errors import BundleError
 
@@ -28,14 +28,14 @@ def run(options: argparse.Namespace) -> int:
     """Say whether it is whole."""
     try:
         files = verify_bundle(options.dir, options.key)
-    except BundleError as error:
+    except (BundleError, OSError) as error:
         print(f"FAIL {error}")
         return FAILED
     if options.key:
-        signature = f"signed by {options.key}"
+        signature = f"signed by {one_line(options.key)}"
     elif (options.dir / SIGNATURE).exists():
         signature = "signed, by whom --key would tell"
     else:
         signature = "not signed"
-    print(f"PASS {options.dir}: {files} files as they were built, {signature}")
+    print(f"PASS {one_line(options.dir)}: {files} files as they were built, {signature}")
     return OK
