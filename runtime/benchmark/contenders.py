@@ -1,6 +1,5 @@
 """Who takes part: every engine that reads a file, with one thread, two, and so on up to all cores."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from runtime.choice import visible_files
 from runtime.classifier import processors
 from runtime.engines.registry import engines
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
+from runtime.system.child import interpreter
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,6 @@ def contenders(paths: Iterable[Path], threads: Sequence[int]) -> list[Contender]
                 listed.append(Contender(*told, threads[0], missing=engine.missing, install=engine.install))
                 continue
             for count in threads:
-                command = (sys.executable, "-m", "runtime.benchmark.worker", engine.name, str(path), str(count))
+                command = (*interpreter(), "-m", "runtime.benchmark.worker", engine.name, str(path), str(count))
                 listed.append(Contender(*told, count, command, install=engine.install))
     return listed

@@ -1,6 +1,5 @@
 """Which model file, engine and number of threads are the fastest here, among those that compute what they should."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from runtime.classifier import Classifier, processors
 from runtime.commands.doctor import probe
 from runtime.engines.registry import Engine, engines
 from runtime.errors import ModelFileNotFoundError, ModelSpecError
+from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES
 
 ROUNDS = 15
@@ -88,7 +88,7 @@ def candidates(folder: Path, say: Callable[[str], None]) -> list[Candidate]:
                 found.append(Candidate(path, engine, passed=False, says=f"{engine.missing}: {engine.install}"))
                 continue
             say(f"{path.name} on {engine.title}")
-            command = [sys.executable, "-m", "runtime", "verify", str(path), "--engine", engine.name]
+            command = [*interpreter(), "-m", "runtime", "verify", str(path), "--engine", engine.name]
             result = probe(command, engine.install)
             found.append(Candidate(path, engine, passed=result["works"], says=result["says"]))
     return found

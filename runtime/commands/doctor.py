@@ -14,7 +14,7 @@ from runtime import __version__
 from runtime.choice import model_files
 from runtime.commands import FAILED, OK, add_json
 from runtime.engines.registry import DEFAULTS
-from runtime.system.child import death, environment
+from runtime.system.child import death, environment, interpreter
 from runtime.system.machine import CPU_FEATURES, examine_machine
 
 EPILOG = """\
@@ -45,12 +45,12 @@ def run(options: argparse.Namespace) -> int:
     """Look and tell."""
     machine = examine_machine(Path("/"))
     packages = {
-        name: probe([sys.executable, "-c", f"{code}; print(m.__version__)"], install)
+        name: probe([*interpreter(), "-c", f"{code}; print(m.__version__)"], install)
         for name, (code, install) in NEEDED.items()
     }
     engines = probe_engines()
     files = [file for name in options.models for file in _files(name, engines)]
-    models = {file: probe([sys.executable, "-m", "runtime", "verify", file]) for file in files}
+    models = {file: probe([*interpreter(), "-m", "runtime", "verify", file]) for file in files}
     well = all(result["works"] for result in (*packages.values(), *models.values()))
     well = well and any(result["works"] for result in engines.values())
     report = {
@@ -79,7 +79,7 @@ def probe_engines() -> dict[str, dict[str, Any]]:
         "import json; from runtime.engines.registry import engines; "
         "print(json.dumps([each._asdict() for each in engines()]))"
     )
-    listing = probe([sys.executable, "-c", code])
+    listing = probe([*interpreter(), "-c", code])
     if not listing["works"]:
         return {"engines": listing}
     results = {}
@@ -90,7 +90,7 @@ def probe_engines() -> dict[str, dict[str, Any]]:
         else:
             code = f"from runtime.engines.registry import find; m = find({engine['name']!r}).import_engine()"
             code += "; print(getattr(m, '__version__', 'of no version'))"
-            results[engine["name"]] = probe([sys.executable, "-c", code], engine["install"])
+            results[engine["name"]] = probe([*interpreter(), "-c", code], engine["install"])
     return results
 
 

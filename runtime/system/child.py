@@ -5,9 +5,25 @@ import signal
 import sys
 
 
+def interpreter() -> tuple[str, ...]:
+    """The beginning of a Python command that runs no file of the current folder, whoever wrote it.
+
+    To be run with ``environment()``, which says where this package is.
+    """
+    return (sys.executable, "-P", "-s") if sys.flags.no_user_site else (sys.executable, "-P")
+
+
 def environment() -> dict[str, str]:
-    """This process's, with its search path: a folder copied into a project is found from wherever the child runs."""
-    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    """This process's, with its search path: a folder copied into a project is found from wherever the child runs.
+
+    Python's own variables are left out where this process was told to ignore them (``-E``, ``-I``).
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not (sys.flags.ignore_environment and name.startswith("PYTHON"))
+    }
+    return inherited | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def death(number: int, install: str) -> str:
