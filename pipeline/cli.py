@@ -21,7 +21,7 @@ from pipeline.commands import (
     verify,
     web,
 )
-from pipeline.quiet import load_tensorflow
+from pipeline.quiet import in_our_command_line, load_tensorflow
 from runtime.errors import EdgecnnError
 
 COMMANDS: tuple[Command, ...] = (
@@ -90,6 +90,7 @@ def run(prog: str, description: str, commands: Iterable[Command], arguments: lis
     Returns:
         The exit status.
     """
+    in_our_command_line()
     try:
         options = _parse(prog, description, commands, arguments)
         if getattr(options, "tensorflow", True):

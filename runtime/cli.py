@@ -1,6 +1,7 @@
 """The command line of the device: ``python -m runtime COMMAND …``."""
 
 import argparse
+import io
 import os
 import sys
 from functools import partial
@@ -9,7 +10,7 @@ from typing import NoReturn
 
 from runtime.commands import INTERRUPTED, OK, UNUSABLE
 from runtime.errors import EdgecnnError
-from runtime.system.stderr import native_stderr_hidden_throughout
+from runtime.system.stderr import open_closed_streams, quiet_command
 
 COMMANDS = {
     "classify": "name what each image shows",
@@ -69,10 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; never shows a traceback for what a user can cause."""
     try:
         try:
-            if sys.stdout is not None:
-                sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names can be any bytes
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")  # names can be any bytes
             options = parse(sys.argv[1:] if arguments is None else arguments)
-            with native_stderr_hidden_throughout():
+            with quiet_command():
                 status: int = options.run(options)
         finally:
             if sys.stdout is not None:
@@ -97,6 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def entry() -> NoReturn:
     """``main`` as a process of its own."""
+    open_closed_streams()
     status = main()
     # Taking engine and interpreter down piece by piece costs a fifth of a cold start; the kernel does it at once.
     os._exit(status)

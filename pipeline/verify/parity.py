@@ -17,6 +17,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.scores import scores
 from pipeline.export.load.model import load_exported
 from pipeline.export.quantize.acceptance import beats_chance, breaks_bound, mcnemar
+from pipeline.quiet import load_classifier
 from runtime import Classifier, EdgecnnError
 from runtime.benchmark.files import check_writable
 
@@ -140,7 +141,7 @@ def _examine(
         digest = sha256((folder / name).read_bytes())
         if digest != manifest.sha256_of(name):
             breaches.append("changed since export: its SHA-256 is not the manifest's")
-        classifier = Classifier(folder / name)
+        classifier = load_classifier(folder / name)
         if classifier.spec.class_names != manifest.class_names:
             breaches.append("its class names are not the manifest's")
         breaches += _golden_breaches(classifier)

@@ -14,7 +14,6 @@ from runtime.errors import ImageDecodeError
 from runtime.image.decode import open_image, open_regular
 from runtime.image.load import decoded, load_square, to_square
 from runtime.spec import ModelSpec
-from runtime.system.stderr import warnings_hidden
 
 WIDTH, HEIGHT = 1920, 1080
 PARTS = ("read", "decode", "resize", "inference", "total")
@@ -60,10 +59,9 @@ def split(run: Callable[[Pixels], Probabilities], spec: ModelSpec, path: str, ru
         with open_regular(path) as file:
             content = file.read()
         marks.append(clock())
-        with warnings_hidden():
-            image, plan = decoded(io.BytesIO(content), spec)
-            marks.append(clock())
-            pixels = to_square(image, plan, spec)
+        image, plan = decoded(io.BytesIO(content), spec)
+        marks.append(clock())
+        pixels = to_square(image, plan, spec)
         marks.append(clock())
         run(pixels[np.newaxis])
         marks.append(clock())

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from runtime.classifier import Classifier, Prediction
-from runtime.commands import FAILED, OK, add_model, positive
+from runtime.commands import FAILED, OK, UNUSABLE, add_model, positive
 from runtime.errors import ImageError, ImageFileNotFoundError
 
 EPILOG = """\
@@ -42,6 +42,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Classify every image; one that fails does not stop the rest."""
+    if "-" in options.images and sys.stdin is None:
+        print("error: stdin is closed: name an image file, or pipe one in", file=sys.stderr)
+        return UNUSABLE
     classifier = Classifier(options.model, options.threads, engine=options.engine)
     top = min(options.top, len(classifier.spec.class_names))
     files = [file for name in options.images for file in _expand(name)]

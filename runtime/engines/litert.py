@@ -12,7 +12,6 @@ from runtime.engines.archive import read_members
 from runtime.engines.base import MAX_JSON_BYTES, Probabilities, Tensor, one_by_one
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_FILE, SPEC_FILE
-from runtime.system.stderr import native_stderr_hidden
 
 
 class LitertBackend:
@@ -24,8 +23,7 @@ class LitertBackend:
     @staticmethod
     def import_engine() -> ModuleType:
         """LiteRT."""
-        with native_stderr_hidden():
-            import_module("ai_edge_litert.interpreter")
+        import_module("ai_edge_litert.interpreter")
         return import_module("ai_edge_litert")
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
@@ -35,9 +33,8 @@ class LitertBackend:
         self.spec_json: str | bytes | None = carried.get(SPEC_FILE)
         self.golden_json: str | bytes | None = carried.get(GOLDEN_FILE)
         try:
-            with native_stderr_hidden():
-                self._interpreter = interpreter(model_content=content, num_threads=threads)
-                self._interpreter.allocate_tensors()
+            self._interpreter = interpreter(model_content=content, num_threads=threads)
+            self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
             self._dequantized = _dequantization_table(outputs[0])
         except (ValueError, RuntimeError, IndexError) as error:

@@ -14,7 +14,6 @@ from runtime.engines.archive import read_members
 from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Probabilities, Tensor, one_by_one
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_FILE, SPEC_FILE
-from runtime.system.stderr import native_stderr_hidden
 
 PARAM_FILE, WEIGHTS_FILE = "model.ncnn.param", "model.ncnn.bin"
 """The graph as text and its weights, as pnnx names them."""
@@ -67,7 +66,7 @@ class NcnnBackend:
         # Or it computes in half precision where the processor can.
         net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
         # From memory it would keep a pointer to bytes that Python has freed.
-        with tempfile.TemporaryDirectory() as folder, native_stderr_hidden():
+        with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / WEIGHTS_FILE
             path.write_bytes(weights)
             if net.load_param_mem(graph) or net.load_model(str(path)):

@@ -10,7 +10,6 @@ from runtime.engines.base import Probabilities, Tensor
 from runtime.engines.onnx_file import read_onnx
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
-from runtime.system.stderr import native_stderr_hidden
 
 EXACT_INT8 = ("session.x64quantprecision", "1")
 """Every session of an int8 graph wants this entry. On x86-64 without VNNI, ONNX Runtime otherwise multiplies uint8 by
@@ -28,8 +27,7 @@ class OnnxBackend:
     @staticmethod
     def import_engine() -> ModuleType:
         """ONNX Runtime."""
-        with native_stderr_hidden():  # it looks for graphics cards at import and complains of finding none
-            return import_module("onnxruntime")
+        return import_module("onnxruntime")
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
         metadata = read_onnx(content, name).metadata

@@ -13,10 +13,10 @@ from runtime.engines.base import Probabilities, Tensor, one_by_one
 from runtime.engines.onnx_file import read_onnx
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
-from runtime.system.stderr import native_stderr_hidden
 
 DTYPES = {"u8": "uint8", "f32": "float32"}
 TELEMETRY = "openvino_telemetry"
+_importing = threading.Lock()
 
 
 class OpenvinoBackend:
@@ -28,15 +28,15 @@ class OpenvinoBackend:
     @staticmethod
     def import_engine() -> ModuleType:
         """OpenVINO, which at import tells an analytics server of it, unless the package that does so is missing."""
-        hide = "openvino" not in sys.modules and TELEMETRY not in sys.modules
-        if hide:
-            sys.modules[TELEMETRY] = None  # type: ignore[assignment]
-        try:
-            with native_stderr_hidden():
-                return import_module("openvino")
-        finally:
+        with _importing:
+            hide = "openvino" not in sys.modules and TELEMETRY not in sys.modules
             if hide:
-                del sys.modules[TELEMETRY]
+                sys.modules[TELEMETRY] = None  # type: ignore[assignment]
+            try:
+                return import_module("openvino")
+            finally:
+                if hide:
+                    del sys.modules[TELEMETRY]
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
         metadata = read_onnx(content, name).metadata
@@ -50,16 +50,15 @@ class OpenvinoBackend:
             "ENABLE_CPU_PINNING": False,  # or the first of every process want the same core
         }
         try:
-            with native_stderr_hidden():
-                core = openvino.Core()
-                model = core.read_model(io.BytesIO(content))
-                self.inputs = tuple(map(_tensor, model.inputs))
-                self.outputs = tuple(map(_tensor, model.outputs))
-                self._single = len(self.inputs) == 1 and _takes_any_number(self.inputs[0])
-                if self._single:
-                    # Open axes cost a third more: shapes would be worked out anew in each run.
-                    model.reshape([1, *self.inputs[0].shape[1:]])
-                self._request = core.compile_model(model, "CPU", properties).create_infer_request()
+            core = openvino.Core()
+            model = core.read_model(io.BytesIO(content))
+            self.inputs = tuple(map(_tensor, model.inputs))
+            self.outputs = tuple(map(_tensor, model.outputs))
+            self._single = len(self.inputs) == 1 and _takes_any_number(self.inputs[0])
+            if self._single:
+                # Open axes cost a third more: shapes would be worked out anew in each run.
+                model.reshape([1, *self.inputs[0].shape[1:]])
+            self._request = core.compile_model(model, "CPU", properties).create_infer_request()
         except (RuntimeError, TypeError, ValueError) as error:
             raise ModelFormatError(f"{name}: OpenVINO cannot load it ({_reason(error)}): export it again") from error
         self.spec_json: str | bytes | None = metadata.get(SPEC_KEY)

@@ -6,7 +6,6 @@ first bytes choose one decoder, which alone is imported.
 
 import functools
 import io
-import logging
 import os
 import stat
 from importlib import import_module
@@ -39,9 +38,6 @@ _FORMATS = (
     (b"BM", "BmpImagePlugin", "BmpImageFile"),
     *((b"P" + digit, "PpmImagePlugin", "PpmImageFile") for digit in (b"1", b"2", b"3", b"4", b"5", b"6")),
 )
-# Without a handler, what Pillow logs of odd TIFF files would go to stderr.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-
 _AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
 _BLOCK = 2**16
 _ORIENTATION_TAG = 0x0112

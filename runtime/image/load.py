@@ -12,7 +12,6 @@ from runtime.errors import ImageDecodeError, ImageError, ImageFileNotFoundError
 from runtime.image.color import resizable, to_rgb
 from runtime.image.decode import MAX_DECODED_PIXELS, MAX_PIXELS, decode, exif_orientation, open_image, open_regular
 from runtime.spec import NO_ANTIALIAS, ModelSpec
-from runtime.system.stderr import warnings_hidden
 
 __all__ = ["MAX_DECODED_PIXELS", "MAX_PIXELS", "ImageSource", "Pixels", "load_square"]
 
@@ -57,17 +56,16 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
         ImageError: an array of another shape or dtype, or an object of another kind.
     """
     try:
-        with warnings_hidden():
-            if isinstance(image, Image.Image):
-                return to_square(image, _Plan.of(image, spec), spec)
-            if isinstance(image, np.ndarray):
-                array = _from_array(image)
-                return to_square(array, _Plan.of(array, spec), spec)
-            if isinstance(image, str | os.PathLike):
-                with open_regular(image) as file:
-                    return to_square(*decoded(file, spec), spec)
-            if isinstance(image, bytes) or hasattr(image, "read"):
-                return to_square(*decoded(image, spec), spec)
+        if isinstance(image, Image.Image):
+            return to_square(image, _Plan.of(image, spec), spec)
+        if isinstance(image, np.ndarray):
+            array = _from_array(image)
+            return to_square(array, _Plan.of(array, spec), spec)
+        if isinstance(image, str | os.PathLike):
+            with open_regular(image) as file:
+                return to_square(*decoded(file, spec), spec)
+        if isinstance(image, bytes) or hasattr(image, "read"):
+            return to_square(*decoded(image, spec), spec)
         raise ImageError(
             f"cannot read an image from {type(image).__name__}: "
             "give a path, bytes, a binary file, a PIL image or a uint8 array"

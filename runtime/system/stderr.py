@@ -1,60 +1,67 @@
-"""Keeping other libraries' chatter off the screen: what C++ code prints at start-up, what Pillow says of odd files."""
+"""How our command lines keep other libraries' noise off the screen, and do with standard streams that are closed.
 
+Everything here changes the whole process, so it is for our own command lines. A program that imports ``runtime`` keeps
+its file descriptors, warning filters and log handlers as they are.
+"""
+
+import io
 import os
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+
+
+class _Nowhere:
+    """The process's stderr, pointed at the null device while at least one thread wants that."""
+
+    def __init__(self) -> None:
+        self._lock, self._wanted, self._saved = threading.Lock(), 0, -1
+
+    def enter(self) -> None:
+        with self._lock:
+            self._wanted += 1
+            if self._wanted > 1:
+                return
+            if sys.stderr is not None:
+                sys.stderr.flush()
+            try:
+                self._saved = os.dup(2)
+            except OSError:  # closed: nothing to hide
+                self._saved = -1
+                return
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._wanted -= 1
+            if self._wanted == 0 and self._saved >= 0:
+                os.dup2(self._saved, 2)
+                os.close(self._saved)
+
+
+_nowhere = _Nowhere()
 
 
 @contextmanager
 def native_stderr_hidden() -> Iterator[None]:
-    """Discard what C++ code writes to the process's stderr; errors still come as exceptions."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    """Discard what C++ code writes to the process's stderr; errors still come as exceptions.
+
+    Several threads may be inside at once: the first to enter moves the descriptor, the last to leave puts it back.
+    """
+    _nowhere.enter()
     try:
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
-
-
-class _ThisThread(threading.local):
-    """Stands where a warning filter has the pattern of a module's name; matches while this thread wants silence."""
-
-    silent = False
-
-    def match(self, _module: str) -> bool:
-        return self.silent
-
-
-_this_thread = _ThisThread()
-_FILTER: Any = ("ignore", None, Warning, _this_thread, 0)
-
-
-@contextmanager
-def warnings_hidden() -> Iterator[None]:
-    """Ignore this thread's warnings. ``warnings.catch_warnings`` would swap the filters of every thread at once."""
-    filters: Any = warnings.filters
-    if _FILTER not in filters:
-        filters.insert(0, _FILTER)
-    _this_thread.silent = True
-    try:
-        yield
-    finally:
-        _this_thread.silent = False
+        _nowhere.leave()
 
 
 @contextmanager
 def native_stderr_hidden_throughout() -> Iterator[None]:
-    """Discard what C code (libtiff …) prints during a whole command, while ``sys.stderr`` still shows.
-
-    Moves the process's file descriptors, so it is for command lines alone.
-    """
+    """Discard what C code (libtiff, LiteRT …) prints during a whole command, while ``sys.stderr`` still shows."""
     if sys.stderr is None or sys.stderr is not sys.__stderr__:  # redirected within Python: not ours to move
         yield
         return
@@ -65,3 +72,43 @@ def native_stderr_hidden_throughout() -> Iterator[None]:
             yield
         finally:
             sys.stderr = sys.__stderr__
+
+
+@contextmanager
+def quiet_command() -> Iterator[None]:
+    """Show only what the command itself prints: no C code's messages, Python warnings or log lines of Pillow."""
+    import logging
+
+    handler = logging.NullHandler()  # without any, Python would print what Pillow logs of odd TIFF files
+    logger = logging.getLogger("PIL")
+    logger.addHandler(handler)
+    try:
+        with warnings.catch_warnings(), native_stderr_hidden_throughout():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _ClosedOutput(io.TextIOBase):
+    """Stands for a closed stdout: a command whose answers would be lost says so instead of succeeding."""
+
+    def write(self, _text: str) -> int:
+        raise OSError("standard output is closed, so the answers cannot be shown: redirect it to a file or /dev/null")
+
+
+def open_closed_streams() -> None:
+    """Make a process usable that was started with some of its three standard streams closed (``2>&-``, pythonw).
+
+    A file opened later would otherwise get the number of a closed one, and be written to by C code that prints.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    if sys.stdout is None:
+        sys.stdout = _ClosedOutput()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives

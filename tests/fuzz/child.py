@@ -11,14 +11,13 @@ import re
 import resource
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from runtime import Classifier, EdgecnnError
-from runtime.system.stderr import native_stderr_hidden_throughout
+from runtime.system.stderr import quiet_command
 
 MODEL_SUFFIXES = (".onnx", ".tflite", ".ncnn")
 REPLIES = os.fdopen(os.dup(1), "w", buffering=1)
@@ -34,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
-        with native_stderr_hidden_throughout():  # as in the command line
+        with quiet_command():  # as in the command line
             _serve(classifier, Path(folder), said)
 
 
@@ -66,26 +65,23 @@ def _judge(classifier: Classifier, path: Path, said: IO[bytes]) -> dict[str, str
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = _kibibytes("VmRSS")
     fault = None
-    with warnings.catch_warnings(record=True) as warned:
-        try:
-            if path.suffix in MODEL_SUFFIXES:
-                Classifier(path).predict(BLACK)
-                outcome = "classifies"
-            else:
-                outcome = classifier.classify(path).label
-        except EdgecnnError as error:
-            outcome = type(error).__name__
-            if isinstance(error.__cause__, MemoryError):
-                fault = "took memory beyond the limit"
-            elif not str(error):
-                fault = "an error that says nothing"
-        except BaseException as error:  # noqa: BLE001 - that is what is looked for
-            outcome = type(error).__name__
-            fault = f"not one of ours: {error}"
+    try:
+        if path.suffix in MODEL_SUFFIXES:
+            Classifier(path).predict(BLACK)
+            outcome = "classifies"
+        else:
+            outcome = classifier.classify(path).label
+    except EdgecnnError as error:
+        outcome = type(error).__name__
+        if isinstance(error.__cause__, MemoryError):
+            fault = "took memory beyond the limit"
+        elif not str(error):
+            fault = "an error that says nothing"
+    except BaseException as error:  # noqa: BLE001 - that is what is looked for
+        outcome = type(error).__name__
+        fault = f"not one of ours: {error}"
     sys.stdout.flush()
     sys.stderr.flush()
-    if warned:
-        fault = f"warned: {warned[0].message}"
     said.seek(0)
     if text := said.read(300):
         fault = f"printed: {text!r}"

@@ -6,7 +6,6 @@ import struct
 import subprocess
 import sys
 import threading
-import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -20,7 +19,6 @@ from runtime import ImageDecodeError, ImageError, ImageFileNotFoundError, ModelS
 from runtime.image.decode import _webp_size
 from runtime.image.load import load_square
 from runtime.spec import NO_ANTIALIAS
-from runtime.system.stderr import warnings_hidden
 
 FILL = (255, 0, 255)
 FILTERS = ("box", "bilinear", "bicubic", "lanczos")
@@ -213,32 +211,6 @@ def test_many_threads_get_the_same_pixels():
     with ThreadPoolExecutor(8) as pool:
         for pixels, alone in zip(pool.map(lambda content: load_square(content, SPEC), contents), expected, strict=True):
             assert (pixels == alone).all()
-
-
-def test_warnings_are_hidden_in_this_thread_alone():
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with warnings_hidden():
-            warnings.warn("hidden", stacklevel=1)
-            other = threading.Thread(target=lambda: warnings.warn("of another thread", stacklevel=1))
-            other.start()
-            other.join()
-        warnings.warn("afterwards", stacklevel=1)
-    assert [str(warning.message) for warning in caught] == ["of another thread", "afterwards"]
-
-
-def test_a_tiff_with_damaged_tags_makes_no_noise():
-    content = bytearray(encoded(Image.new("RGB", (40, 40), (1, 2, 3)), "TIFF", dpi=(72, 72)))
-    unit = content.index(struct.pack("<HHI", 296, 3, 1))  # one ResolutionUnit, in a directory's entry
-    content[unit + 4] = 2
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with Image.open(io.BytesIO(content)) as opened:
-            opened.load()
-        assert caught  # Pillow does complain
-        caught.clear()
-        assert (load_square(bytes(content), SPEC) == (1, 2, 3)).all()
-    assert not caught
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")

@@ -23,7 +23,8 @@ from pipeline.deploy.bundle.archive import pack
 from pipeline.deploy.bundle.sign import sign
 from pipeline.deploy.bundle.wheels import Target, build_runtime_wheel, fetch, hash_line, lock
 from pipeline.errors import BundleBuildError
-from runtime import Classifier, __version__
+from pipeline.quiet import load_classifier
+from runtime import __version__
 from runtime.bundle import SUMS
 from runtime.commands.verify import replay
 from runtime.engines.registry import DEFAULTS
@@ -110,7 +111,7 @@ def _require_fit(folder: Path, name: str) -> None:
         raise BundleBuildError(
             f"{folder}: no {artifacts.MANIFEST}: expected a folder that python -m pipeline export wrote"
         )
-    if not replay(Classifier(folder / name))["passed"]:
+    if not replay(load_classifier(folder / name))["passed"]:
         raise BundleBuildError(f"{folder / name}: does not answer as it did when exported: export it again")
     verified = folder / artifacts.VERIFY
     if verified.exists() and artifacts.read_json(verified)["artifacts"].get(name, {}).get("breaches"):

@@ -10,6 +10,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_exported
+from pipeline.quiet import load_classifier
 from pipeline.verify.drift.flips import PICTURED, flips, pictures
 from pipeline.verify.drift.keras_tap import KerasTap
 from pipeline.verify.drift.measure import first_past, measure, steepest
@@ -17,7 +18,6 @@ from pipeline.verify.drift.onnx_tap import OnnxTap
 from pipeline.verify.drift.taps import Tap
 from pipeline.verify.drift.tflite_tap import TfliteTap
 from pipeline.verify.parity import model_files
-from runtime import Classifier
 from runtime.benchmark.files import check_writable
 
 TAPS: dict[str, Callable[[bytes], Tap]] = {".onnx": OnnxTap, ".tflite": TfliteTap}
@@ -54,7 +54,7 @@ def drift(
         )
     deployable = load_exported(folder)
     names = [name for name in model_files(manifest) if Path(name).suffix in TAPS]
-    classifiers = {name: Classifier(folder / name) for name in names}  # checks seal and digest before anything is read
+    classifiers = {name: load_classifier(folder / name) for name in names}  # checks checksums before anything is read
     reference = KerasTap(deployable)
     count = min(layer_images, len(images))
     chosen = images.pixels[[index * len(images) // count for index in range(count)]]
