@@ -3,7 +3,7 @@
 import argparse
 import errno
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pipeline.commands import (
     INTERRUPTED,
@@ -52,8 +52,20 @@ REMEDIES = {
 """What to do about what the system refuses, by its number."""
 
 
-def _parse(prog: str, description: str, commands: Iterable[Command], arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line; without any argument print the help and exit."""
+def parse(
+    arguments: list[str] | None,
+    commands: Iterable[Command] = COMMANDS,
+    prog: str = "python -m pipeline",
+    description: str = "From a Keras model to verified model files.",
+) -> argparse.Namespace:
+    """Read the command line; without any argument print the help and exit.
+
+    Args:
+        arguments: the command line; that of this process if ``None``.
+        commands: modules that register one subcommand each.
+        prog: how the program is started, for its help.
+        description: what it does, for its help.
+    """
     parser = argparse.ArgumentParser(prog=prog, description=description)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in commands:
@@ -74,25 +86,21 @@ def _explained(error: OSError) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command of ``python -m pipeline``."""
-    return run("python -m pipeline", "From a Keras model to verified model files.", COMMANDS, arguments)
+    """Run one command of ``python -m pipeline`` and return its exit status."""
+    return run(lambda: parse(arguments))
 
 
-def run(prog: str, description: str, commands: Iterable[Command], arguments: list[str] | None) -> int:
-    """Run one of the commands; an error that the project knows is one line and exit status 2.
+def run(read_options: Callable[[], argparse.Namespace]) -> int:
+    """Run the command that the options name and return its exit status.
+
+    An error that the project knows is one line on standard error and exit status 2.
 
     Args:
-        prog: how the program is started, for its help.
-        description: what it does, for its help.
-        commands: modules that register one subcommand each.
-        arguments: the command line; that of this process by default.
-
-    Returns:
-        The exit status.
+        read_options: reads the command line; see ``parse``.
     """
     in_our_command_line()
     try:
-        options = _parse(prog, description, commands, arguments)
+        options = read_options()
         if getattr(options, "tensorflow", True):
             start_devices = getattr(options, "distribute", None) != "multiworker"
             load_tensorflow(options.tensorflow_threads, start_devices=start_devices)

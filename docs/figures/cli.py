@@ -10,7 +10,7 @@ from docs.figures.commands import (
     reference,
     runtime,
 )
-from pipeline.cli import run
+from pipeline.cli import parse, run
 from pipeline.commands import Command
 
 COMMANDS: tuple[Command, ...] = (graph, runtime, reading, optimizers, experiments, readme, quantization, reference)
@@ -19,4 +19,4 @@ COMMANDS: tuple[Command, ...] = (graph, runtime, reading, optimizers, experiment
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
     description = "Measure the figures of the documents and print them there. Run it in the root of a clone."
-    return run("python -m docs.figures", description, COMMANDS, arguments)
+    return run(lambda: parse(arguments, COMMANDS, "python -m docs.figures", description))

@@ -30,6 +30,7 @@ from pipeline.export.load.model import Source, keras_bytes, load
 from pipeline.export.quantize.acceptance import Gate
 from pipeline.export.quantize.search import predict_all
 from pipeline.export.replaced import what_is_replaced
+from pipeline.metrics.classification import accuracy
 from runtime.benchmark.files import check_writable, clear_leftovers
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
@@ -130,7 +131,7 @@ def export(
         validation=ValidationSet(
             images=len(validation),
             digest=validation.digest,
-            keras_accuracy=float(np.mean(material.scored.expected.argmax(axis=1) == validation.labels)),
+            keras_accuracy=accuracy(material.scored.expected, validation.labels),
         ),
         gate=AcceptanceCriteria(**asdict(settings.gate)),
         decisions=decisions,
@@ -175,7 +176,7 @@ def _finish(product: Product, material: Material, provenance: dict[str, str]) ->
 
 
 def _with_accuracy(spec: ModelSpec, answers: NDArray[np.float32], images: Dataset) -> ModelSpec:
-    return replace(spec, accuracy=float(np.mean(answers.argmax(axis=1) == images.labels)), accuracy_images=len(images))
+    return replace(spec, accuracy=accuracy(answers, images.labels), accuracy_images=len(images))
 
 
 def golden_pixels(images: Dataset) -> NDArray[np.uint8]:

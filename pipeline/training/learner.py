@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
+from pipeline.metrics.classification import accuracy
 from pipeline.models import build_trainable
 from pipeline.training.settings import Settings
 
@@ -144,7 +145,7 @@ class Learner:
         chunks = np.array_split(np.arange(len(data)), math.ceil(len(data) / EVALUATION_BATCH))
         logits = np.concatenate([self._logits(data.pixels[chunk]).numpy() for chunk in chunks])
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(data.labels.astype(np.int64), logits)
-        return float(np.mean(losses)), float(np.mean(logits.argmax(axis=1) == data.labels))
+        return float(np.mean(losses)), accuracy(logits, data.labels)
 
     def trained(self, weights: Arrays) -> keras.Model:
         """The trainable network with ``weights``, in float32 and on this machine alone."""

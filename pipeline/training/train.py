@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.data.folder import Settings as PhotoSettings
-from pipeline.evaluation.calibration import temperature_of
 from pipeline.export.load.deployable import Deployable
+from pipeline.metrics import classification
+from pipeline.metrics.calibration import temperature_of
 from pipeline.models import fold
 from pipeline.training import batches, distribution, lock, progress, record
 from pipeline.training.batches import Epoch
@@ -54,7 +55,7 @@ def scale(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 def accuracy(model: keras.Model, dataset: Dataset) -> float:
     """Share of images (0-1) that a model of 0-1 floats classifies rightly."""
     probabilities = model.predict(scale(dataset.pixels), batch_size=EVALUATION_BATCH, verbose=0)
-    return float(np.mean(probabilities.argmax(axis=1) == dataset.labels))
+    return classification.accuracy(probabilities, dataset.labels)
 
 
 def train(
@@ -109,7 +110,9 @@ def train(
             "images": {"training": len(training), "validation": len(validation)},
             "best_epoch": int(done.best_record["epoch"]),
             "validation_accuracy": accuracy(deployed, validation),
-            "temperature": temperature_of(Deployable(deployed, training.class_names), validation),
+            "temperature": temperature_of(
+                Deployable(deployed, training.class_names).logits(validation.pixels), validation.labels
+            ),
             **({"photos": asdict(conduct.photos)} if conduct.photos else {}),
             "epochs": done.records,
         }

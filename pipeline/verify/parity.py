@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from pipeline import artifacts
 from pipeline.artifacts import sha256
@@ -14,9 +13,12 @@ from pipeline.data import samples
 from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
-from pipeline.evaluation.scores import scores
 from pipeline.export.load.model import load_exported
-from pipeline.export.quantize.acceptance import beats_chance, breaks_bound, mcnemar
+from pipeline.export.quantize.acceptance import breaks_bound
+from pipeline.metrics.calibration import reliability, reliability_entry
+from pipeline.metrics.classification import accuracy, agreement, confusion_matrix, correct, discordant
+from pipeline.metrics.difference import max_difference, mean_difference
+from pipeline.metrics.significance import CONFIDENCE, beats_chance, mcnemar, share_interval, upper_bound
 from pipeline.quiet import load_classifier
 from runtime import Classifier, EdgecnnError
 from runtime.benchmark.files import check_writable
@@ -40,8 +42,8 @@ FP16 = Tolerance(max_difference=0.05, mean_difference=1e-3, min_agreement=0.99, 
 DYNAMIC = Tolerance(max_difference=0.5, mean_difference=0.01, min_agreement=0.98, max_accuracy_drop=0.5)
 INT8 = Tolerance(max_difference=1.0, mean_difference=0.02, min_agreement=0.97, max_accuracy_drop=0.5)
 
-FEW_IMAGES, CONFIDENCE = 200, 0.95
-"""On fewer images a verdict comes with what it leaves open, at this confidence."""
+FEW_IMAGES = 200
+"""On fewer images a verdict comes with a bound on the share of flipped images."""
 
 COLUMNS = ("max diff", "mean diff", "agreement", "accuracy")
 TOLERANCES = {
@@ -91,8 +93,8 @@ def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> dic
         "classes": len(test.class_names),
         "class_names": list(test.class_names),
         "test_digest": test.digest,
-        "keras_accuracy": _accuracy(expected, test),
-        "keras": scores(expected, test),
+        "keras_accuracy": accuracy(expected, test.labels),
+        "keras": _scores(expected, test),
         "artifacts": rows,
         "passed": not any(row["breaches"] for row in rows.values()),
     }
@@ -113,21 +115,22 @@ def model_files(manifest: Manifest) -> list[str]:
     return names
 
 
-def _accuracy(probabilities: NDArray[np.float32], test: Dataset) -> float:
-    return float(np.mean(probabilities.argmax(axis=1) == test.labels))
-
-
-def _discordant(expected: NDArray[np.float32], got: NDArray[np.float32], test: Dataset) -> tuple[int, int]:
-    """On how many images Keras alone is right, and on how many the artifact alone."""
-    keras_right, right = (answers.argmax(axis=1) == test.labels for answers in (expected, got))
-    return int((keras_right & ~right).sum()), int((right & ~keras_right).sum())
+def _scores(probabilities: NDArray[np.float32], test: Dataset) -> dict[str, Any]:
+    """Accuracy, confusion matrix and calibration; no calibration where a probability is NaN or infinite."""
+    predicted = probabilities.argmax(axis=1)
+    finite = bool(np.isfinite(probabilities).all())
+    return {
+        "accuracy": accuracy(probabilities, test.labels),
+        "confusion": confusion_matrix(predicted, test.labels, len(test.class_names)).tolist(),
+        "calibration": reliability_entry(reliability(probabilities, test.labels)) if finite else None,
+    }
 
 
 def _golden_breaches(classifier: Classifier) -> list[str]:
     golden = classifier.golden()
     if golden is None:
         return []
-    change = float(np.abs(classifier.predict(golden.pixels) - golden.probabilities).max())
+    change = max_difference(classifier.predict(golden.pixels), golden.probabilities)
     if change <= golden.tolerance:
         return []
     return [f"answers its golden set otherwise than when built: {change:.1e} > {golden.tolerance}"]
@@ -150,17 +153,17 @@ def _examine(
             return {"breaches": [*breaches, f"gives probabilities of shape {got.shape}, Keras {expected.shape}"]}
     except (EdgecnnError, OSError) as error:
         return {"breaches": [*breaches, str(error)]}
-    difference = np.abs(got - expected)
+    only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
     row = {
         "bytes": (folder / name).stat().st_size,
         "sha256": digest,
-        "max_difference": float(difference.max()),
-        "mean_difference": float(difference.mean()),
-        "agreement": float(np.mean(got.argmax(axis=1) == expected.argmax(axis=1))),
-        **scores(got, test),
-        "p_value": mcnemar(*_discordant(expected, got, test)),
+        "max_difference": max_difference(expected, got),
+        "mean_difference": mean_difference(expected, got),
+        "agreement": agreement(expected, got),
+        **_scores(got, test),
+        "p_value": mcnemar(only_keras, only_file),
     }
-    drop = 100 * (_accuracy(expected, test) - row["accuracy"])
+    drop = 100 * (accuracy(expected, test.labels) - row["accuracy"])
     limit = TOLERANCES[name]
     # "not within" rather than "beyond": a NaN is a breach too.
     if not row["max_difference"] <= limit.max_difference:
@@ -169,15 +172,17 @@ def _examine(
         breaches.append(f"mean difference {row['mean_difference']:.2e} > {limit.mean_difference:.0e}")
     if not row["agreement"] >= limit.min_agreement:
         breaches.append(f"agreement {row['agreement']:.2%} < {limit.min_agreement:.0%}")
-    if breaks_bound(limit.max_accuracy_drop, len(test), *_discordant(expected, got, test)):
+    if breaks_bound(limit.max_accuracy_drop, len(test), only_keras, only_file):
         breaches.append(f"accuracy drop {drop:.2f} points > {limit.max_accuracy_drop:.2f}")
     return {**row, "accuracy_drop_points": drop, "limits": asdict(limit), "breaches": breaches}
 
 
 def format_report(report: dict[str, Any]) -> str:
     """The verdicts as a table."""
+    low, high = share_interval(report["keras_accuracy"], report["images"])
+    keras = f"{report['keras_accuracy']:.2%} accurate, 95 % interval {low:.2%} to {high:.2%}"
     lines = [
-        f"Against Keras ({report['keras_accuracy']:.2%} accurate) on {report['images']:,} {report['part']} images:",
+        f"Against Keras ({keras}) on {report['images']:,} {report['part']} images:",
         f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'p':>7}  verdict",
     ]
     for name, row in report["artifacts"].items():
@@ -207,12 +212,12 @@ def caveats(report: dict[str, Any]) -> list[str]:
 
 
 def _how_little_it_says(report: dict[str, Any]) -> list[str]:
-    """The upper bound of the share of flipped images (Clopper & Pearson, 1934), of the file with most of them."""
+    """An upper bound of the share of flipped images, for the file with most of them."""
     images, rows = report["images"], report["artifacts"].values()
     flipped = max((round((1 - row["agreement"]) * images) for row in rows if "agreement" in row), default=None)
     if flipped is None:
         return []
-    bound = binomtest(flipped, images, alternative="less").proportion_ci(CONFIDENCE).high
+    bound = upper_bound(flipped, images)
     said = (
         f"So few images say little: with {flipped} of {images} in another class, up to {bound:.0%} of all may be "
         f"({CONFIDENCE:.0%} confidence); verify on {FEW_IMAGES} or more."

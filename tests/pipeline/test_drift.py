@@ -22,10 +22,10 @@ from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.quantize.config import Recipe
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
+from pipeline.metrics.difference import LIMIT_DB, snr_db
 from pipeline.verify.drift import drift
 from pipeline.verify.drift.flips import flips
 from pipeline.verify.drift.keras_tap import IMAGE, KerasTap
-from pipeline.verify.drift.match import LIMIT_DB, snr_db
 from pipeline.verify.drift.measure import first_past, measure
 from pipeline.verify.drift.onnx_tap import OnnxTap
 from pipeline.verify.drift.tables import first_label, format_drift

@@ -11,18 +11,20 @@ from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
 from pipeline.data.folder import Settings as PhotoSettings
 from pipeline.errors import PipelineError
-from pipeline.evaluation.calibration import (
+from pipeline.export import export
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.model import Source, load
+from pipeline.metrics.calibration import (
     fit_temperature,
-    logits_of,
     negative_log_likelihood,
     reliability,
+    softmax,
     temperature_of,
 )
-from pipeline.export import export
-from pipeline.export.load.deployable import Deployable, softmax
-from pipeline.export.load.model import Source, load
+from pipeline.metrics.classification import confusion_matrix
 from pipeline.training.train import Settings, train
-from pipeline.verify.evaluate import confusion_matrix, confusions, evaluate, format_evaluation
+from pipeline.verify.evaluate import evaluate, format_evaluation
+from pipeline.verify.evaluate.tables import confusions
 from runtime import Classifier
 
 RANDOM = np.random.default_rng(0)
@@ -88,9 +90,12 @@ def test_few_images_or_errors_fit_no_temperature(trained):
     folder, validation = trained
     deployable = load(Source(folder / artifacts.MODEL_KERAS, temperature=1.0))
     right = np.flatnonzero(deployable.probabilities(validation.pixels).argmax(axis=1) == validation.labels)
-    assert temperature_of(deployable, validation) != 1
-    assert temperature_of(deployable, validation.take(np.arange(199))) == 1
-    assert temperature_of(deployable, validation.take(np.resize(right, 400))) == 1
+    for images, fitted in (
+        (validation, True),
+        (validation.take(np.arange(199)), False),
+        (validation.take(np.resize(right, 400)), False),
+    ):
+        assert (temperature_of(deployable.logits(images.pixels), images.labels) != 1) == fitted
 
 
 def test_report_adds_up(trained, tmp_path, reference):
@@ -105,7 +110,9 @@ def test_report_adds_up(trained, tmp_path, reference):
     cats = report["classes"]["cat"]
     assert cats["accuracy"] == pytest.approx(np.mean(predicted[test.labels == 3] == 3))
     assert sum(report["calibration"]["before"]["counts"]) == len(test)
-    assert report["calibration"]["temperature"] == pytest.approx(temperature_of(deployable, validation))
+    assert report["calibration"]["temperature"] == pytest.approx(
+        temperature_of(deployable.logits(validation.pixels), validation.labels)
+    )
     assert "cat" in format_evaluation(report)
     for name in (artifacts.CONFUSION_FIGURE, artifacts.CALIBRATION_FIGURE):
         with Image.open(tmp_path / name) as figure:
@@ -137,7 +144,7 @@ def test_the_temperature_of_training_is_in_the_exported_graph(trained, tmp_path,
     path = folder / artifacts.MODEL_KERAS
     temperature = artifacts.read_json(folder / artifacts.HISTORY)["temperature"]
     untempered = Deployable(keras.models.load_model(path), validation.class_names)
-    logits = logits_of(untempered, validation.pixels)
+    logits = untempered.logits(validation.pixels)
     assert temperature == pytest.approx(fit_temperature(logits, validation.labels), rel=1e-3)
     assert abs(temperature - 1) > 0.02  # else the rest would show nothing
     export(Source(path), tmp_path, samples.read_calibration(reference))

@@ -31,8 +31,9 @@ from pipeline.data import samples
 from pipeline.export import ncnn
 from pipeline.export import onnx as export_onnx
 from pipeline.export.formats import load_bytes
-from pipeline.export.load.deployable import Deployable, softmax
+from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
+from pipeline.metrics.calibration import softmax
 from runtime.spec import ModelSpec
 
 SIDE = 64

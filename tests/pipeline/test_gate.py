@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.export.quantize.acceptance import Gate, judge, mcnemar
+from pipeline.export.quantize.acceptance import Gate, judge
 
 NAMES = ("cat", "dog")
 LOSS_ALONE = Gate(max_mean_difference=1.0, min_agreement=0.0)
@@ -63,8 +63,3 @@ def test_other_answers_and_numbers_that_are_none_do_not_pass():
     wrong = answers(1 - labels)
     swapped = judge(wrong, answers(labels), labels, NAMES)
     assert any("agreement 0.00%" in breach for breach in swapped.breaches)
-
-
-@pytest.mark.parametrize(("first", "second", "p_value"), [(0, 0, 1.0), (5, 5, 1.0), (10, 0, 2 / 1024), (1, 0, 1.0)])
-def test_mcnemar_is_the_two_sided_coin(first, second, p_value):
-    assert mcnemar(first, second) == pytest.approx(p_value)

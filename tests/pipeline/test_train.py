@@ -12,7 +12,7 @@ from pipeline.cli import parse
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import PipelineError
-from pipeline.export.load.deployable import softmax
+from pipeline.metrics.calibration import softmax
 from pipeline.training import record
 from pipeline.training.teacher import Teacher
 from pipeline.training.train import Conduct, Settings, accuracy, train

@@ -7,7 +7,6 @@ exported file is held against, its ``trace`` is the network that both converters
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +17,7 @@ from pipeline.errors import ExportError
 from pipeline.export.fold_scaling import fold_scaling
 from pipeline.export.load.head import ends_in_softmax, logits_model
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.metrics.calibration import softmax
 from pipeline.quiet import log_hidden
 
 PREDICT_BATCH = 250
@@ -105,6 +105,16 @@ class Deployable:
         """
         return tf.nn.softmax(self.network(image, training=False))
 
+    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the model says before its softmax, untempered: uint8 (N, S, S, 3) to float32 (N, C)."""
+        parts = [
+            self.network.predict(
+                self.network_scaling(pixels[start : start + CHUNK]), batch_size=PREDICT_BATCH, verbose=0
+            )
+            for start in range(0, len(pixels), CHUNK)
+        ]
+        return np.concatenate(parts) * np.float32(self.temperature)
+
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The reference: what Keras says of uint8 (N, S, S, 3), float32 (N, C).
 
@@ -121,11 +131,3 @@ class Deployable:
         # The logarithm of a softmax is its logits, less a constant that the next softmax takes out again.
         logits = np.log(np.maximum(answers, np.finfo(np.float32).tiny)) if self.ends_in_softmax else answers
         return softmax(logits / self.temperature)
-
-
-def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Probabilities of each row, computed in double precision."""
-    wide = logits.astype(np.float64)
-    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
-    result: NDArray[np.float32] = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
-    return result

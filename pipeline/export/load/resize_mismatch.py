@@ -15,7 +15,8 @@ import numpy as np
 
 from pipeline.data.scan import PhotoFile, scan
 from pipeline.export.load.deployable import Deployable
-from pipeline.export.quantize.acceptance import beats_chance, mcnemar
+from pipeline.metrics.classification import correct, discordant
+from pipeline.metrics.significance import beats_chance, mcnemar
 from runtime.errors import ImageError
 from runtime.image.load import Pixels, load_square
 from runtime.spec import NO_ANTIALIAS, ModelSpec
@@ -42,8 +43,8 @@ def doubt(deployable: Deployable, folder: Path, spec: ModelSpec) -> str | None:
         return None
     labels = np.array([deployable.class_names.index(file.class_name) for file, _ in seen])
     pixels = np.stack([squares for _, squares in seen], axis=1)
-    planned, otherwise = (deployable.probabilities(way).argmax(axis=1) == labels for way in pixels)
-    gained, lost = int((otherwise & ~planned).sum()), int((planned & ~otherwise).sum())
+    planned, otherwise = (correct(deployable.probabilities(way), labels) for way in pixels)
+    gained, lost = discordant(otherwise, planned)
     if gained <= lost or mcnemar(lost, gained) >= SIGNIFICANCE:
         return None
     if not beats_chance(float(otherwise.mean()), len(otherwise), deployable.class_count):

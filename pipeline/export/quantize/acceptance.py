@@ -1,11 +1,13 @@
 """The gate: what quantisation may cost on the validation set, and how sure we are of what it did cost."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+
+from pipeline.metrics.classification import agreement, correct
+from pipeline.metrics.difference import mean_difference
+from pipeline.metrics.significance import mcnemar, mcnemar_one_sided
 
 SIGNIFICANCE = 0.05
 ROUNDING = 1e-9
@@ -67,21 +69,6 @@ class Judgement:
         return not self.breaches
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """P-value of the exact McNemar test: two classifiers on the same images, of which one alone was right on these.
-
-    Under the null hypothesis each such image is a fair coin (McNemar, 1947).
-    """
-    discordant = only_first + only_second
-    return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
-
-
-def beats_chance(accuracy: float, images: int, classes: int) -> bool:
-    """Whether an accuracy (0-1) is more than guessing explains, by three standard errors."""
-    chance = 1 / classes
-    return accuracy > chance + 3 * math.sqrt(chance * (1 - chance) / images)
-
-
 def breaks_bound(points: float, images: int, lost: int, won: int) -> bool:
     """Whether a loss is larger than a bound of so many points, and larger than chance makes it; ``Gate`` says how.
 
@@ -93,7 +80,7 @@ def breaks_bound(points: float, images: int, lost: int, won: int) -> bool:
     """
     if lost - won <= points * images / 100 + ROUNDING:
         return False
-    return float(binomtest(lost, lost + won, 0.5, alternative="greater").pvalue) < SIGNIFICANCE
+    return mcnemar_one_sided(lost, won) < SIGNIFICANCE
 
 
 def judge(
@@ -104,16 +91,15 @@ def judge(
     gate: Gate = Gate(),
 ) -> Judgement:
     """Hold a candidate's probabilities, float32 (N, C), against Keras's."""
-    keras_right, right = (answers.argmax(axis=1) == labels for answers in (expected, got))
+    keras_right, right = (correct(answers, labels) for answers in (expected, got))
     lost, won = keras_right & ~right, right & ~keras_right
-    agreement = float(np.mean(expected.argmax(axis=1) == got.argmax(axis=1)))
-    mean_difference = float(np.abs(got - expected).mean())
+    same, distance = agreement(expected, got), mean_difference(expected, got)
     breaches = [*_loss_breach("over all", lost, won, gate.max_points)]
     # "not within" rather than "beyond": a NaN is a breach too.
-    if not agreement >= gate.min_agreement:
-        breaches.append(f"agreement {agreement:.2%} < {gate.min_agreement:.0%}")
-    if not mean_difference <= gate.max_mean_difference:
-        breaches.append(f"mean difference {mean_difference:.1e} > {gate.max_mean_difference:.0e}")
+    if not same >= gate.min_agreement:
+        breaches.append(f"agreement {same:.2%} < {gate.min_agreement:.0%}")
+    if not distance <= gate.max_mean_difference:
+        breaches.append(f"mean difference {distance:.1e} > {gate.max_mean_difference:.0e}")
     by_class = {}
     for label in np.unique(labels):
         own = labels == label
@@ -123,8 +109,8 @@ def judge(
     return Judgement(
         accuracy=float(right.mean()),
         lost_points=100 * float(keras_right.mean() - right.mean()),
-        agreement=agreement,
-        mean_difference=mean_difference,
+        agreement=same,
+        mean_difference=distance,
         only_keras_right=int(lost.sum()),
         only_candidate_right=int(won.sum()),
         p_value=mcnemar(int(lost.sum()), int(won.sum())),

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Candidate as CandidateEntry
-from pipeline.export.quantize.acceptance import Gate, Judgement, judge, mcnemar
+from pipeline.export.quantize.acceptance import Gate, Judgement, judge
 from pipeline.export.quantize.config import METHODS, MIN_MAX, Recipe
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.mixed_precision import next_float_layer
 from pipeline.export.quantize.ranges import Activations
+from pipeline.metrics.classification import correct, discordant
+from pipeline.metrics.significance import mcnemar
 from runtime.benchmark.timing import measure
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -170,7 +172,7 @@ class Search:
         images = self._validation.images
         got = predict_all(self._load(self._quantizer.build(recipe)), images.pixels)
         judgement = judge(self._validation.expected, got, images.labels, images.class_names, self._validation.gate)
-        candidate = Candidate(stage, recipe, judgement, got.argmax(axis=1) == images.labels)
+        candidate = Candidate(stage, recipe, judgement, correct(got, images.labels))
         self._tried.append(candidate)
         return candidate
 
@@ -252,8 +254,8 @@ def _faster(candidate: Candidate, other: Candidate) -> bool:
 
 
 def _significantly_worse(candidate: Candidate, best: Candidate) -> bool:
-    only_best, only_other = (best.right & ~candidate.right).sum(), (candidate.right & ~best.right).sum()
-    return bool(only_best > only_other and mcnemar(int(only_best), int(only_other)) < SIGNIFICANCE)
+    only_best, only_other = discordant(best.right, candidate.right)
+    return only_best > only_other and mcnemar(only_best, only_other) < SIGNIFICANCE
 
 
 def _medians_by_round(engines: dict[str, Predict], pixels: NDArray[np.uint8]) -> dict[str, list[float]]:

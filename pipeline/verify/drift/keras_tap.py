@@ -9,7 +9,8 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-from pipeline.export.load.deployable import Deployable, softmax
+from pipeline.export.load.deployable import Deployable
+from pipeline.metrics.calibration import softmax
 from pipeline.verify.drift.taps import Values
 
 IMAGE, PROBABILITIES = "image", "probabilities"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.metrics.difference import correlation, snr_db
 from pipeline.verify.drift.keras_tap import IMAGE, Layer
 from pipeline.verify.drift.taps import Lineage, Values
 
@@ -92,28 +93,3 @@ def arrange(value: NDArray[np.float32], layer: Layer, *, channels_first: bool) -
         height, width, channels = layer.spatial
         value = np.moveaxis(value.reshape(len(value), channels, height, width), 1, -1)
     return value.reshape(len(value), -1)
-
-
-def correlation(expected: NDArray[np.float32], got: NDArray[np.float32]) -> float:
-    """Pearson's, -1 to 1; 0 where one of them is constant."""
-    first = expected.ravel().astype(np.float64)
-    second = got.ravel().astype(np.float64)
-    first, second = first - first.mean(), second - second.mean()
-    lengths = float(np.sqrt((first @ first) * (second @ second)))
-    return float(first @ second) / lengths if lengths > 0 else 0.0
-
-
-def snr_db(expected: NDArray[np.float32], got: NDArray[np.float32]) -> float:
-    """Power of ``expected`` over power of the difference, in decibels."""
-    difference = got.ravel().astype(np.float64) - expected.ravel()
-    return decibels(float(np.square(expected.ravel(), dtype=np.float64).sum()), float(difference @ difference))
-
-
-LIMIT_DB = 200.0
-
-
-def decibels(signal: float, noise: float) -> float:
-    """Their ratio in decibels, kept within ±200, beyond which lies only exact equality or nothing at all."""
-    if noise == 0:
-        return LIMIT_DB
-    return float(np.clip(10 * np.log10(max(signal, 1e-300) / noise), -LIMIT_DB, LIMIT_DB))

@@ -6,43 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.metrics.difference import Distance
 from pipeline.verify.drift.keras_tap import PROBABILITIES, KerasTap, Layer
-from pipeline.verify.drift.match import Match, arrange, decibels, match
+from pipeline.verify.drift.match import Match, arrange, match
 from pipeline.verify.drift.taps import Tap
 
 CHUNK = 8
 """Images at a time: all values of all of them are in memory."""
 LOST_DB, HEALED_DB = 10.0, 20.0
 """Below the one a match may be a wrong one; by the other no layer lessens noise, rectify and pool as it may."""
-
-
-@dataclass
-class Distance:
-    """Sums over all numbers of a layer and all images."""
-
-    signal: float = 0.0
-    noise: float = 0.0
-    power: float = 0.0
-    product: float = 0.0
-
-    def add(self, expected: NDArray[np.float32], got: NDArray[np.float32]) -> None:
-        """Add the images of one chunk."""
-        first, second = expected.ravel().astype(np.float64), got.ravel().astype(np.float64)
-        self.signal += float(first @ first)
-        self.power += float(second @ second)
-        self.product += float(first @ second)
-        self.noise += float(np.square(first - second).sum())
-
-    @property
-    def snr_db(self) -> float:
-        """Power of the reference over power of the difference, in decibels."""
-        return decibels(self.signal, self.noise)
-
-    @property
-    def cosine(self) -> float:
-        """Of the angle between the two, all images in one vector; -1 to 1."""
-        lengths = float(np.sqrt(self.signal * self.power))
-        return self.product / lengths if lengths > 0 else float(self.signal == self.power)
 
 
 @dataclass(frozen=True)

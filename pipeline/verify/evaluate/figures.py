@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipeline import artifacts
-from pipeline.evaluation.calibration import Reliability
+from pipeline.metrics.calibration import Reliability
 
 INK, FAINT, BLUE, RED, AMBER = "#1b1f24", "#8b949e", "#2a6fbb", "#c8452d", "#f0a93b"
 MAX_WRITTEN = 20

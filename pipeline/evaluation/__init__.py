@@ -1,1 +1,0 @@
-"""The parts of evaluating: scores, calibration, pictures."""

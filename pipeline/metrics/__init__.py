@@ -1,0 +1,5 @@
+"""What answers on labelled images are worth, each measure written once: numpy and SciPy, no Keras.
+
+``classification`` counts right answers, ``difference`` compares two arrays of numbers, ``significance`` says what
+chance explains, ``calibration`` compares probabilities with how often they are right.
+"""

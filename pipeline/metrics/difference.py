@@ -1,0 +1,81 @@
+"""How far apart two arrays of numbers are."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.floating[Any]]
+
+LIMIT_DB = 200.0
+"""The largest signal-to-noise ratio that is reported, either way; only equal arrays lie beyond."""
+
+
+def max_difference(first: Numbers, second: Numbers) -> float:
+    """The largest absolute difference; NaN where either array has one."""
+    return float(np.abs(first - second).max())
+
+
+def mean_difference(first: Numbers, second: Numbers) -> float:
+    """The mean absolute difference; NaN where either array has one."""
+    return float(np.abs(first - second).mean())
+
+
+def correlation(first: Numbers, second: Numbers) -> float:
+    """Pearson's correlation coefficient of all numbers, -1 to 1; 0 where one array is constant."""
+    left = first.ravel().astype(np.float64)
+    right = second.ravel().astype(np.float64)
+    left, right = left - left.mean(), right - right.mean()
+    lengths = float(np.sqrt((left @ left) * (right @ right)))
+    return float(left @ right) / lengths if lengths > 0 else 0.0
+
+
+def decibels(signal: float, noise: float) -> float:
+    """Ratio of two powers in decibels, 10 log10(signal / noise), within ±``LIMIT_DB``."""
+    if noise == 0:
+        return LIMIT_DB
+    return float(np.clip(10 * np.log10(max(signal, 1e-300) / noise), -LIMIT_DB, LIMIT_DB))
+
+
+def snr_db(expected: Numbers, got: Numbers) -> float:
+    """Signal-to-noise ratio: power of ``expected`` over power of the difference, in decibels."""
+    distance = Distance()
+    distance.add(expected, got)
+    return distance.snr_db
+
+
+@dataclass
+class Distance:
+    """Signal-to-noise ratio and cosine similarity of arrays that come in chunks.
+
+    Attributes:
+        signal: sum of squares of the reference.
+        noise: sum of squares of the difference.
+        power: sum of squares of the other.
+        product: sum of their products.
+    """
+
+    signal: float = 0.0
+    noise: float = 0.0
+    power: float = 0.0
+    product: float = 0.0
+
+    def add(self, expected: Numbers, got: Numbers) -> None:
+        """Add one chunk: float arrays of equal size."""
+        first, second = expected.ravel().astype(np.float64), got.ravel().astype(np.float64)
+        self.signal += float(first @ first)
+        self.power += float(second @ second)
+        self.product += float(first @ second)
+        self.noise += float(np.square(first - second).sum())
+
+    @property
+    def snr_db(self) -> float:
+        """Power of the reference over power of the difference, in decibels."""
+        return decibels(self.signal, self.noise)
+
+    @property
+    def cosine(self) -> float:
+        """Cosine similarity with all chunks in one vector, -1 to 1."""
+        lengths = float(np.sqrt(self.signal * self.power))
+        return self.product / lengths if lengths > 0 else float(self.signal == self.power)

@@ -1,0 +1,67 @@
+"""What chance explains: tests of two classifiers on the same images, and intervals of shares."""
+
+import math
+from typing import NamedTuple
+
+from scipy.stats import binomtest
+
+CONFIDENCE = 0.95
+
+
+class Interval(NamedTuple):
+    """A confidence interval of a share, 0-1."""
+
+    low: float
+    high: float
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """P-value of the exact two-sided McNemar test.
+
+    Under the null hypothesis each image on which exactly one of two classifiers is right is a fair coin. Source:
+    Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages", 1947.
+
+    Args:
+        only_first: number of images on which the first classifier alone is right.
+        only_second: number of images on which the second alone is right.
+    """
+    discordant = only_first + only_second
+    return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+
+
+def mcnemar_one_sided(only_first: int, only_second: int) -> float:
+    """P-value of the exact McNemar test against the alternative that the first classifier is right more often."""
+    discordant = only_first + only_second
+    return float(binomtest(only_first, discordant, 0.5, alternative="greater").pvalue) if discordant else 1.0
+
+
+def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
+    """Wilson's score interval of a share.
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+
+    Raises:
+        ValueError: no trials, or more successes than trials.
+    """
+    found = binomtest(successes, trials).proportion_ci(confidence, "wilson")
+    return Interval(float(found.low), float(found.high))
+
+
+def share_interval(share: float, trials: int) -> Interval:
+    """Wilson's 95 % interval of a share (0-1) that was counted on so many images."""
+    return wilson(round(share * trials), trials)
+
+
+def upper_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided exact upper confidence bound of a share.
+
+    Source: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the
+    binomial", 1934.
+    """
+    return float(binomtest(successes, trials, alternative="less").proportion_ci(confidence).high)
+
+
+def beats_chance(accuracy: float, images: int, classes: int) -> bool:
+    """Whether an accuracy (0-1) lies more than three standard errors above that of guessing one of the classes."""
+    chance = 1 / classes
+    return accuracy > chance + 3 * math.sqrt(chance * (1 - chance) / images)

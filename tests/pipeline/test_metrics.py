@@ -1,0 +1,111 @@
+"""Each measure against values computed by hand or printed in its source."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pipeline.metrics.classification import accuracy, agreement, correct, discordant
+from pipeline.metrics.difference import Distance, correlation, decibels, max_difference, mean_difference, snr_db
+from pipeline.metrics.significance import (
+    beats_chance,
+    mcnemar,
+    mcnemar_one_sided,
+    share_interval,
+    upper_bound,
+    wilson,
+)
+
+LABELS = np.array([0, 1, 1, 0])
+FIRST = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.4, 0.6]], np.float32)  # right, right, wrong, wrong
+SECOND = np.array([[0.6, 0.4], [0.9, 0.1], [0.1, 0.9], [0.3, 0.7]], np.float32)  # right, wrong, right, wrong
+
+
+def test_right_answers_are_counted():
+    assert correct(FIRST, LABELS).tolist() == [True, True, False, False]
+    assert accuracy(FIRST, LABELS) == 0.5
+    assert agreement(FIRST, SECOND) == 0.5
+    assert discordant(correct(FIRST, LABELS), correct(SECOND, LABELS)) == (1, 1)
+    assert discordant(correct(FIRST, LABELS), correct(FIRST, 1 - LABELS)) == (2, 2)
+    assert discordant(np.array([True, True, False]), np.array([False, True, False])) == (1, 0)
+
+
+def test_differences_are_absolute_and_show_nan():
+    assert max_difference(FIRST, SECOND) == pytest.approx(0.7)
+    assert mean_difference(FIRST, SECOND) == pytest.approx((0.3 + 0.7 + 0.6 + 0.1) / 4)
+    assert np.isnan(max_difference(FIRST, np.full_like(FIRST, np.nan)))
+    assert np.isnan(mean_difference(FIRST, np.full_like(FIRST, np.nan)))
+
+
+@pytest.mark.parametrize(
+    ("signal", "noise", "expected"), [(100, 1, 20), (1, 1, 0), (1, 10, -10), (1, 0, 200), (0, 1, -200)]
+)
+def test_decibels_are_tenths_of_a_power_of_ten(signal, noise, expected):
+    assert decibels(signal, noise) == pytest.approx(expected)
+
+
+def test_signal_to_noise_ratio_is_that_of_powers():
+    expected = np.array([3.0, 4.0])
+    assert snr_db(expected, expected * 1.1) == pytest.approx(20)
+    assert snr_db(expected, expected) == 200
+
+
+def test_a_distance_in_chunks_is_that_of_the_whole():
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(size=(2, 100))
+    whole, parts = Distance(), Distance()
+    whole.add(first, second)
+    for half in (slice(0, 30), slice(30, 100)):
+        parts.add(first[half], second[half])
+    assert parts.snr_db == pytest.approx(whole.snr_db) == pytest.approx(snr_db(first, second))
+    cosine = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+    assert parts.cosine == pytest.approx(whole.cosine) == pytest.approx(cosine)
+
+
+def test_correlation_ignores_scale_and_offset():
+    values = np.array([1.0, 2.0, 4.0])
+    assert correlation(values, 3 * values + 7) == pytest.approx(1)
+    assert correlation(values, -values) == pytest.approx(-1)
+    assert correlation(values, np.ones(3)) == 0
+
+
+@pytest.mark.parametrize(("first", "second", "p_value"), [(0, 0, 1.0), (5, 5, 1.0), (10, 0, 2 / 1024), (1, 0, 1.0)])
+def test_mcnemar_is_the_two_sided_coin(first, second, p_value):
+    assert mcnemar(first, second) == pytest.approx(p_value)
+
+
+@pytest.mark.parametrize(("first", "second", "p_value"), [(0, 0, 1.0), (10, 0, 1 / 1024), (0, 10, 1.0), (4, 1, 6 / 32)])
+def test_one_sided_mcnemar_asks_whether_the_first_is_better(first, second, p_value):
+    assert mcnemar_one_sided(first, second) == pytest.approx(p_value)
+
+
+def test_wilson_interval_is_the_published_one():
+    """R. G. Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method 3."""
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
+    assert share_interval(81 / 263, 263) == wilson(81, 263)
+
+
+def test_upper_bound_of_nothing_seen_is_the_rule_of_three():
+    assert upper_bound(0, 100) == pytest.approx(1 - 0.05 ** (1 / 100))
+    assert upper_bound(100, 100) == 1
+
+
+def test_chance_is_beaten_by_three_standard_errors():
+    error = np.sqrt(0.1 * 0.9 / 1_000)
+    assert not beats_chance(0.1 + 2.9 * error, 1_000, 10)
+    assert beats_chance(0.1 + 3.1 * error, 1_000, 10)
+
+
+def test_metrics_load_no_keras():
+    code = (
+        "import sys, pkgutil, importlib, pipeline.metrics as metrics\n"
+        "for module in pkgutil.iter_modules(metrics.__path__):\n"
+        "    importlib.import_module(f'pipeline.metrics.{module.name}')\n"
+        "print(sorted({'keras', 'tensorflow', 'onnxruntime'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
