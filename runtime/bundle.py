@@ -20,6 +20,7 @@ from typing import Any
 
 from runtime.errors import BundleError
 from runtime.system.files import open_regular, read_regular
+from runtime.text import for_terminal
 
 SUMS, SIGNATURE = "SHA256SUMS", "model.sig"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -72,7 +73,7 @@ def verify_bundle(folder: Path, key: Path | None = None) -> int:
 
 def one_line(text: object) -> str:
     """``text`` as it is, or escaped where a character of it could end the line or steer a terminal."""
-    return str(text) if str(text).isprintable() else ascii(str(text))
+    return for_terminal(str(text))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import NoReturn
 from runtime.commands import INTERRUPTED, OK, UNUSABLE
 from runtime.errors import EdgecnnError
 from runtime.system.stderr import open_closed_streams, quiet_command
+from runtime.text import for_terminal
 
 COMMANDS = {
     "classify": "name what each image shows",
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return OK
     except (EdgecnnError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {for_terminal(str(error))}", file=sys.stderr)
         return UNUSABLE
     except ImportError as error:
         print(f"error: {error} for {sys.executable}: pip install numpy pillow onnxruntime", file=sys.stderr)

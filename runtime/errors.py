@@ -4,6 +4,7 @@
     ├── ImageError (ValueError)
     │   ├── ImageFileNotFoundError (FileNotFoundError)
     │   └── ImageDecodeError
+    │       └── HeicError
     ├── ModelError
     │   ├── ModelFileNotFoundError (FileNotFoundError)
     │   ├── ModelFormatError (ValueError)
@@ -32,6 +33,10 @@ class ImageFileNotFoundError(ImageError, FileNotFoundError):
 
 class ImageDecodeError(ImageError):
     """The bytes are not an image that can be decoded whole."""
+
+
+class HeicError(ImageDecodeError):
+    """A HEIC picture, and the package that decodes those is not installed."""
 
 
 class ModelError(EdgecnnError):

@@ -7,6 +7,7 @@ from typing import Any
 
 from runtime.benchmark.tuning import Race, reason
 from runtime.choice import CHOICE_FILE, FORMAT, VERSION
+from runtime.text import for_terminal
 
 
 def describe(races: list[Race], machine: dict[str, Any], load_average: float) -> dict[str, Any]:
@@ -49,4 +50,4 @@ def format_choice(document: dict[str, Any], folder: Path) -> str:
         f"{row['race']:<6}{row['artifact']:<{width}}  {row['engine']:<14}{row['threads']:>7}{row['p50_us']:>10.1f}"
         for row in rows
     ]
-    return "\n".join([*lines, document["reason"], f"Written: {folder / CHOICE_FILE}"])
+    return "\n".join(map(for_terminal, [*lines, document["reason"], f"Written: {folder / CHOICE_FILE}"]))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from runtime.benchmark.environment import throttled
+from runtime.text import for_terminal
 
 PARTS = ("read", "decode", "resize", "inference", "total")
 LATENCY = ("p50", "p90", "p99", "worst", "images/s")
@@ -28,9 +29,9 @@ def format_benchmark(report: dict[str, Any]) -> str:
         lines += _section("Each in a process of its own:", rows, COSTS, _costs)
     for row in report["contenders"]:
         if row["missing"]:
-            lines.append(f"{row['artifact']}  {row['engine']}: {why(row['missing'])}")
+            lines.append(for_terminal(f"{row['artifact']}  {row['engine']}: {why(row['missing'])}"))
         elif row["golden"] and not row["golden"]["passed"]:
-            lines.append(f"{row['artifact']}  {_engine(row)}: {_otherwise(row['golden'])}")
+            lines.append(for_terminal(f"{row['artifact']}  {_engine(row)}: {_otherwise(row['golden'])}"))
     titles = {row["backend"]: row["engine"] for row in report["contenders"]}
     photos = [row | {"engine": titles[row["backend"]]} for row in report["end_to_end"]]
     if photos:
@@ -107,7 +108,7 @@ def _percent(share: float | None) -> str:
 
 def columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
     """Lines of aligned cells, the first two to the left."""
-    rows = list(rows)
+    rows = [tuple(map(for_terminal, row)) for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return [
         "  ".join(

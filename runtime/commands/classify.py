@@ -7,22 +7,29 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.classifier import Classifier, Prediction
 from runtime.commands import FAILED, OK, UNUSABLE, add_model, positive
-from runtime.errors import ImageError, ImageFileNotFoundError
+from runtime.errors import HeicError, ImageError, ImageFileNotFoundError
+from runtime.text import for_csv, for_terminal
+
+if TYPE_CHECKING:
+    from runtime.photo_files import LeftOut
 
 EPILOG = """\
+Of a folder, photos are the files with a name such as a.jpg, and those without an extension that begin as an image does.
+What is left out (hidden files, other files, HEIC without pillow-heif) is counted on stderr at the end.
+
 exit status:
-  0 all classified, 1 some image failed (its line says why), 2 the model or the arguments are unusable
+  0 all classified, 1 some photo was not read (its line, or the last one, says why), 2 the model or the arguments are
+  unusable
 
 examples:
   PROGRAM classify model_int8.onnx photo.jpg --top 3
   PROGRAM classify model_int8.onnx photos/ --csv > answers.csv
   curl -s http://camera.local/still.jpg | PROGRAM classify model_int8.onnx -"""
 
-SUFFIXES = {f".{name}" for name in "jpg jpeg jpe jfif png webp gif bmp tif tiff avif ppm pgm pbm".split(" ")}  # noqa: SIM905
-"""What is taken for an image in a folder; a file named outright may be called anything."""
 MAX_STDIN_BYTES = 1 << 28
 BAR_AFTER_S, BAR_EVERY_S = 1.0, 0.2
 
@@ -40,6 +47,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     layout.add_argument("--csv", action="store_true", help="a header and a row an image")
 
 
+class _Item(NamedTuple):
+    """What gets a line.
+
+    Attributes:
+        file: path, or ``-`` for stdin.
+        error: why it cannot be read, where that is known already.
+        of_folder: found in a folder, and not named outright.
+    """
+
+    file: str
+    error: str = ""
+    of_folder: bool = False
+
+
 def run(options: argparse.Namespace) -> int:
     """Classify every image; one that fails does not stop the rest."""
     if "-" in options.images and sys.stdin is None:
@@ -47,44 +68,69 @@ def run(options: argparse.Namespace) -> int:
         return UNUSABLE
     classifier = Classifier(options.model, options.threads, engine=options.engine)
     top = min(options.top, len(classifier.spec.class_names))
-    files = [file for name in options.images for file in _expand(name)]
+    left_out: list[LeftOut] = []
+    items = [item for name in options.images for item in _expand(name, left_out)]
     show = _json_line if options.json else _Csv(top).line if options.csv else _text_line
-    workers = 1 if len(files) == 1 else options.workers
-    answers = classifier.classify_many(map(_source, files), top=top, workers=workers, yield_errors=True)
-    bar = _Bar(len(files))
+    sources = [item.file for item in items if not item.error]
+    workers = 1 if len(sources) == 1 else options.workers
+    answers = classifier.classify_many(map(_source, sources), top=top, workers=workers, yield_errors=True)
+    bar = _Bar(len(items))
     status = OK
-    for file, answer in zip(files, answers, strict=True):
+    for item in items:
+        answer = ImageFileNotFoundError(item.error) if item.error else next(answers)
         if isinstance(answer, ImageError):
             status = FAILED
-        print(show(file, answer), flush=True)
+        if isinstance(answer, HeicError) and item.of_folder:
+            left_out.append(_heic(item.file))
+        else:
+            print(show(item.file, answer), flush=True)
         bar.step()
+    if left_out:
+        from runtime.photo_files import tally
+
+        print(tally(left_out), file=sys.stderr)
     return status
 
 
-def _expand(name: str) -> list[str]:
-    """The files that an argument names; one that names none stays, so that its line can say so."""
+def _expand(name: str, left_out: "list[LeftOut]") -> list[_Item]:
+    """What an argument stands for; what else a folder holds is added to ``left_out``.
+
+    A name that stands for no file stays, so that its line can say so.
+    """
     if os.path.isdir(name):
-        return sorted(str(file) for file in Path(name).rglob("*") if file.suffix.lower() in SUFFIXES) or [name]
+        from runtime.photo_files import UNREADABLE, list_photos
+
+        listing = list_photos(name)
+        left_out += listing.left_out
+        items = [_Item(photo.path, of_folder=True) for photo in listing.photos]
+        items += [_Item(left.path, left.reason) for left in listing.left_out if left.kind == UNREADABLE]
+        return sorted(items) or [_Item(name, "no image files in this folder")]
     if glob.has_magic(name) and not os.path.exists(name):
-        return sorted(file for file in glob.iglob(name, recursive=True) if not Path(file).is_dir()) or [name]
-    return [name]
+        files = sorted(file for file in glob.iglob(name, recursive=True) if not Path(file).is_dir())
+        return [_Item(file) for file in files or [name]]
+    return [_Item(name)]
+
+
+def _heic(file: str) -> "LeftOut":
+    from runtime.image.heif import REMEDY
+    from runtime.photo_files import HEIC, LeftOut
+
+    return LeftOut(file, HEIC, REMEDY)
 
 
 def _source(file: str) -> str | bytes:
-    return sys.stdin.buffer.read(MAX_STDIN_BYTES) if file == "-" else file
+    return sys.stdin.buffer.read(MAX_STDIN_BYTES) or b"" if file == "-" else file
 
 
 def _reason(file: str, error: ImageError) -> str:
-    if isinstance(error, ImageFileNotFoundError) and os.path.isdir(file):
-        return "no image files in this folder"
     return str(error).removeprefix(f"{file}: ")
 
 
 def _text_line(file: str, answer: Prediction | ImageError) -> str:
     if isinstance(answer, ImageError):
-        return f"{file}: {_reason(file, answer)}"
+        return for_terminal(f"{file}: {_reason(file, answer)}")
     doubt = "" if answer.is_confident else " (not confident)"
-    return f"{file}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in answer.top) + doubt
+    return for_terminal(f"{file}: " + ", ".join(f"{label} {share:.1%}" for label, share in answer.top) + doubt)
 
 
 def _json_line(file: str, answer: Prediction | ImageError) -> str:
@@ -111,9 +157,10 @@ class _Csv:
             writer.writerow(self._head)
             self._head = []
         if isinstance(answer, ImageError):
-            writer.writerow([file, _reason(file, answer), *[""] * (self._width - 2)])
+            writer.writerow([for_csv(file), for_csv(_reason(file, answer)), *[""] * (self._width - 2)])
         else:
-            writer.writerow([file, "", answer.is_confident, *(value for pair in answer.top for value in pair)])
+            pairs = [(for_csv(label), probability) for label, probability in answer.top]
+            writer.writerow([for_csv(file), "", answer.is_confident, *(value for pair in pairs for value in pair)])
         return text.getvalue().removesuffix("\n")
 
 

@@ -16,6 +16,7 @@ from runtime.commands import FAILED, OK, add_json
 from runtime.engines.registry import DEFAULTS
 from runtime.system.child import death, environment, interpreter
 from runtime.system.machine import CPU_FEATURES, examine_machine
+from runtime.text import for_terminal
 
 EPILOG = """\
 With a model file, its carried images are replayed as well, in a child process.
@@ -138,6 +139,6 @@ def _text(report: dict[str, Any]) -> str:
     lines = [f"{name:<16}{value}" for name, value in {"edgecnn": report["edgecnn"], **machine}.items()]
     for name, result in {**report["packages"], **report["engines"], **report["models"]}.items():
         word = "works" if result["works"] else "absent" if "absent" in result else "FAILS"
-        lines.append(f"{Path(name).name:<15} {word}: {result['says']}")
+        lines.append(for_terminal(f"{Path(name).name:<15} {word}: {result['says']}"))
     verdict = "photos can be classified here" if report["well"] else "not ready: see the lines that say FAILS"
     return "\n".join([*lines, f"{'verdict':<16}{verdict}"])

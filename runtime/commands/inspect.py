@@ -8,6 +8,7 @@ from typing import Any
 
 from runtime.classifier import Classifier
 from runtime.commands import OK, add_json
+from runtime.text import for_terminal
 
 EPILOG = """\
 exit status:
@@ -66,7 +67,7 @@ def _text(card: dict[str, Any]) -> str:
         "golden images": str(card["golden_images"]),
         **{f"from {name}": text for name, text in card["provenance"].items()},
     }
-    return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
+    return "\n".join(for_terminal(f"{name:<16} {value}") for name, value in rows.items())
 
 
 def _numbers(values: tuple[float, ...]) -> str:

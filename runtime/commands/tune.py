@@ -14,6 +14,7 @@ from runtime.choice import CHOICE_FILE
 from runtime.commands import FAILED, OK, add_json, positive
 from runtime.errors import ModelFileNotFoundError
 from runtime.system.machine import examine_machine
+from runtime.text import for_terminal
 
 EPILOG = """\
 Every model file of the folder, on every engine that is installed, with 1, 2, … threads up to all processors. Those
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         found = candidates(options.folder, say)
     for each in found:
         if not each.passed:
-            print(f"left out: {each.path.name} on {each.engine.title}: {each.says}", file=sys.stderr)
+            print(for_terminal(f"left out: {each.path.name} on {each.engine.title}: {each.says}"), file=sys.stderr)
     passing = [each for each in found if each.passed]
     if not passing:
         print(f"error: {options.folder}: no golden set passes; nothing is written", file=sys.stderr)

@@ -13,6 +13,7 @@ from runtime.classifier import Classifier
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, add_model
 from runtime.engines.registry import DEFAULTS, find
 from runtime.errors import BackendUnavailableError, ModelFileNotFoundError, ModelSpecError
+from runtime.text import for_terminal
 
 EPILOG = """\
 The file carries a few images and what it answered to them where it was built. Of a folder all files are replayed whose
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         except BackendUnavailableError as error:
             if not among_others:
                 raise
-            print(f"left out: {error}", file=sys.stderr)
+            print(for_terminal(f"left out: {error}"), file=sys.stderr)
             continue
         print(json.dumps(result) if options.json else _line(result))
         passed.append(result["passed"])
@@ -89,7 +90,7 @@ def replay(classifier: Classifier) -> dict[str, str | int | float | bool]:
 
 
 def _line(result: dict[str, str | int | float | bool]) -> str:
-    return (
+    return for_terminal(
         f"{'PASS' if result['passed'] else 'FAIL'} {result['file']} ({result['engine']}): {result['images']} images, "
         f"largest difference {result['max_difference']:.1e} (allowed {result['tolerance']:.1e}), "
         f"same class on {result['same_class']}"

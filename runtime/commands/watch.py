@@ -7,19 +7,19 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from runtime.classifier import Classifier
 from runtime.commands import OK, UNUSABLE, add_model
-from runtime.commands.classify import SUFFIXES
 from runtime.errors import ImageError
+from runtime.photo_files import LeftOut, list_photos, tally
 
 EPILOG = """\
 What is in the folder already counts as come. A file that cannot be read yet is tried again while somebody writes it,
-and gets a line with the error once it has been left alone for 5 s; one that is written anew gets a new line. Hidden
-files and subfolders are passed over. With --out, a restart goes on where the lines end.
+and gets a line with the error once it has been left alone for 5 s; one that is written anew gets a new line. Photos are
+told as by classify; hidden files, other files and subfolders are passed over, and counted on stderr at the end. With
+--out, a restart goes on where the lines end.
 
 exit status:
   0 ended by SIGTERM or SIGINT, after the image at hand; 2 the model or the arguments are unusable
@@ -58,7 +58,7 @@ class Lines:
         if self._path is None:
             return {}
         with self._path.open("ab+") as file:
-            here, listed, last = {name for name, _ in images(folder)}, {}, b"\n"
+            here, listed, last = {name for name, _ in images(folder)[0]}, {}, b"\n"
             file.seek(0)
             for last in file:
                 try:
@@ -112,30 +112,38 @@ def run(options: argparse.Namespace) -> int:
     classifier = Classifier(options.model, options.threads, engine=options.engine)
     done, waiting = lines.listed(options.dir), dict[str, Waiting]()
     while True:
-        found = sorted(images(options.dir), key=lambda image: (image[1], image[0]))
-        for name, stamp in found:
+        found, left_out = images(options.dir)
+        for name, stamp in sorted(found, key=lambda image: (image[1], image[0])):
             if done.get(name) != stamp:
                 answer = _look(classifier, options.dir / name, stamp, waiting)
                 if answer is not None:
                     lines.add(name, stamp, answer)
                     done[name] = stamp
                 if stop.within(0):
-                    return OK
+                    return _ended(left_out, options.dir)
         here = {name for name, _ in found}
         done = {name: stamp for name, stamp in done.items() if name in here}
         waiting = {name: wait for name, wait in waiting.items() if name in here and done.get(name) != wait.stamp}
         if stop.within(EVERY_S):
-            return OK
+            return _ended(left_out, options.dir)
 
 
-def images(folder: Path) -> Iterator[tuple[str, Stamp]]:
-    """The image files that are in the folder now."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in SUFFIXES:
-                stamp = _stamp(entry)
-                if stamp:
-                    yield entry.name, stamp
+def images(folder: Path) -> tuple[list[tuple[str, Stamp]], list[LeftOut]]:
+    """The photos that are in the folder now, and what else is.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    with os.scandir(folder):  # is it still there?
+        listing = list_photos(folder, deep=False)
+    found = [(os.path.basename(photo.path), Stamp(photo.modified_ns, photo.size)) for photo in listing.photos]
+    return found, listing.left_out
+
+
+def _ended(left_out: list[LeftOut], folder: Path) -> int:
+    if left_out:
+        print(tally(left_out, folder), file=sys.stderr)
+    return OK
 
 
 def _look(classifier: Classifier, path: Path, stamp: Stamp, waiting: dict[str, Waiting]) -> dict[str, Any] | None:
@@ -157,7 +165,7 @@ def _look(classifier: Classifier, path: Path, stamp: Stamp, waiting: dict[str, W
     return None
 
 
-def _stamp(file: "os.DirEntry[str] | Path") -> Stamp | None:
+def _stamp(file: Path) -> Stamp | None:
     """Of a regular file that is still there."""
     try:
         status = file.stat()

@@ -14,6 +14,7 @@ from typing import IO, Any, BinaryIO, Literal
 from PIL import ImageFile
 
 from runtime.errors import ImageDecodeError, ImageFileNotFoundError
+from runtime.image import heif
 
 MAX_PIXELS = 2**28
 """Larger images are refused before their memory is taken; the largest phone sensors have 200 million pixels."""
@@ -39,6 +40,7 @@ _FORMATS = (
     *((b"P" + digit, "PpmImagePlugin", "PpmImageFile") for digit in (b"1", b"2", b"3", b"4", b"5", b"6")),
 )
 _AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
+_HEAD_BYTES = 64
 _BLOCK = 2**16
 _ORIENTATION_TAG = 0x0112
 
@@ -70,14 +72,15 @@ def open_image(source: bytes | BinaryIO) -> ImageFile.ImageFile:
     """
     stream = io.BytesIO(source) if isinstance(source, bytes) else _seekable(source)
     stream.seek(0)
-    head = stream.read(30)
+    head = stream.read(_HEAD_BYTES)
     stream.seek(0)
     module, name = _decoder(head)
     if module == "PngImagePlugin" and not isinstance(stream, io.BytesIO):
         stream = _in_memory(stream)  # a file would make room for whatever length a chunk claims
     if module == "WebPImagePlugin":
         _refuse_beyond(MAX_DECODED_PIXELS, *_webp_size(head))  # its decoder takes memory for all pixels as it opens
-    image: ImageFile.ImageFile = _decoder_class(module, name)(stream)
+    decoder = heif.decoder_class() if module == "heif" else _decoder_class(module, name)
+    image: ImageFile.ImageFile = decoder(stream)
     _refuse_beyond(MAX_PIXELS, *image.size)
     return image
 
@@ -119,7 +122,7 @@ def _refuse_beyond(most: int, width: int, height: int) -> None:
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
-    """Width and height out of the first 30 bytes of a WebP file, 0 where they are damaged (RFC 9649)."""
+    """Width and height out of the first bytes of a WebP file, 0 where they are damaged (RFC 9649)."""
 
     def number(start: int, size: int) -> int:
         return int.from_bytes(head[start : start + size], "little")
@@ -178,15 +181,24 @@ def _decoder_class(module: str, name: str) -> Any:
     return getattr(import_module(f"PIL.{module}"), name)
 
 
+def begins_as_image(head: bytes) -> bool:
+    """Whether a file with these first 64 bytes is one of the formats that are read here, HEIC among them."""
+    try:
+        _decoder(head)
+    except ImageDecodeError:
+        return False
+    return True
+
+
 def _decoder(head: bytes) -> tuple[str, str]:
     for magic, module, name in _FORMATS:
         if head.startswith(magic):
             return module, name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebPImagePlugin", "WebPImageFile"
+    if heif.is_heic(head):
+        return "heif", "HeifImageFile"
     if head[4:8] == b"ftyp" and head[8:12] in _AVIF_BRANDS:
         return "AvifImagePlugin", "AvifImageFile"
     got = "an empty file" if not head else f"one that begins with {head[:8]!r}"
-    if head[4:10] == b"ftyphe":
-        got = "a HEIC file: save it as JPEG"
     raise ImageDecodeError(f"not a JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM file but {got}")

@@ -44,7 +44,8 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
 
     Args:
         image: path, encoded bytes, binary file (read from its start where it can seek, left open), PIL image (left as
-            it is), or uint8 array (H, W, 3) in RGB. Files are JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM.
+            it is), or uint8 array (H, W, 3) in RGB. Files are JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM, or
+            HEIC where pillow-heif is installed.
         spec: side, resize policy, filter and fill colour.
 
     Returns:
@@ -71,7 +72,7 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
             "give a path, bytes, a binary file, a PIL image or a uint8 array"
         )
     except ImageDecodeError as error:
-        raise ImageDecodeError(f"{_describe(image)}: {error}") from error
+        raise type(error)(f"{_describe(image)}: {error}") from error
     except ImageError:
         raise
     except FileNotFoundError as error:

@@ -96,6 +96,92 @@ def test_a_folder_or_glob_without_images_fails_in_a_line(reference, tmp_path):
     assert len(done.stdout.splitlines()) == 2
 
 
+def test_what_a_folder_holds_besides_photos_is_counted_at_the_end(reference, folder):
+    for name in ("._0.png", ".DS_Store", "Thumbs.db", "deep/._1.png"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    (folder / "2.png").rename(folder / "2 without an extension")
+    (folder / "broken.JPG").unlink()
+    done = call("classify", reference / "model_int8.onnx", folder)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 6
+    assert done.stderr == f"left out: 4 hidden, 1 other ({folder / 'notes.txt'})\n"
+
+
+HEIC = b"\0\0\0\x18ftyp%s\0\0\0\0%s" + bytes(100)
+
+
+@pytest.mark.parametrize("brands", [(b"heic", b"mif1heic"), (b"mif1", b"mif1heic"), (b"msf1", b"hevcmsf1")])
+def test_heic_without_its_decoder_is_named_once_with_the_remedy(reference, tmp_path, photo, brands):
+    (tmp_path / "dcim").mkdir()
+    shutil.copy(photo, tmp_path / "dcim" / "a jpeg.HEIC")
+    for name in ("1.HEIC", "2.heic", "3.JPG"):
+        (tmp_path / "dcim" / name).write_bytes(HEIC % brands)
+    code = "import sys; sys.modules['pillow_heif'] = None; from runtime.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "classify", reference / "model_int8.onnx"]
+    done = subprocess.run([*command, "dcim"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == ["dcim/a jpeg.HEIC"]
+    assert done.stderr == (
+        "left out: 3 HEIC (dcim/1.HEIC, dcim/2.heic, dcim/3.JPG: pip install pillow-heif, or save as JPEG)\n"
+    )
+    named = subprocess.run([*command, "dcim/1.HEIC"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert named.returncode == 1
+    assert named.stdout == "dcim/1.HEIC: a HEIC file: pip install pillow-heif, or save as JPEG\n"
+
+
+def test_heic_is_decoded_where_pillow_heif_is_installed(reference, tmp_path, images):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    picture = Image.fromarray(images[0][0]).resize((256, 256))
+    pillow_heif.from_pillow(picture).save(tmp_path / "a.HEIC", quality=-1)
+    picture.save(tmp_path / "a.png")
+    done = call("classify", reference / "model_int8.onnx", tmp_path, "--top", 1)
+    assert done.returncode == 0
+    heic, png = (line.partition(": ")[2] for line in done.stdout.splitlines())
+    assert heic == png
+
+
+def test_a_folder_that_may_not_be_read_gets_a_line(reference, tmp_path, photo):
+    (tmp_path / "pics" / "locked").mkdir(parents=True)
+    shutil.copy(photo, tmp_path / "pics")
+    shutil.copy(photo, tmp_path / "pics" / "locked")
+    # Root reads what it may not; so the system's refusal is played.
+    code = (
+        "import os, sys; from runtime.cli import main; scan = os.scandir\n"
+        "def refuse(path):\n"
+        "    if path.endswith('locked'): raise PermissionError(13, 'Permission denied')\n"
+        "    return scan(path)\n"
+        "os.scandir = refuse; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "classify", reference / "model_int8.onnx", "pics", "--csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert {row["file"]: row["error"] for row in rows} == {
+        "pics/locked": "folder cannot be read (Permission denied)", "pics/photo.png": ""
+    }  # fmt: skip
+    assert done.stderr == "left out: 1 unreadable (pics/locked)\n"
+
+
+HOSTILE = ["a.png: ship 99.9%\nb.png", "\x1b[2J.png", "gpj.\u202egnp.png", "\x9b31m\r.png", "=cmd|' C calc'!A0.png"]
+
+
+def test_a_file_name_stays_in_its_line_and_cell(reference, tmp_path, photo):
+    for name in HOSTILE:
+        shutil.copy(photo, tmp_path / name)
+    (tmp_path / "+1.png").write_text("broken")
+    photo.unlink()
+    model = reference / "model_int8.onnx"
+    text = call("classify", model, ".", cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(Path.cwd())}).stdout
+    rows = call("classify", model, ".", "--csv", cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(Path.cwd())}).stdout
+    objects = call("classify", model, tmp_path, "--json").stdout
+    for printed, count in ((text, len(HOSTILE) + 1), (rows, len(HOSTILE) + 2), (objects, len(HOSTILE) + 1)):
+        assert len(printed.splitlines()) == count
+        assert all(letter.isprintable() for line in printed.splitlines() for letter in line)
+    cells = [row["file"] for row in csv.DictReader(io.StringIO(rows))]
+    assert "'+1.png" in cells
+    assert "'=cmd|' C calc'!A0.png" in cells
+
+
 def test_csv_is_a_row_an_image(reference, folder):
     done = call("classify", reference / "model_int8.onnx", folder, "--csv", "--top", 2)
     rows = list(csv.DictReader(io.StringIO(done.stdout)))

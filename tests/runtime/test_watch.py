@@ -44,14 +44,14 @@ def out(tmp_path):
 
 
 @contextmanager
-def watching(reference, folder, out, number=signal.SIGTERM):
-    """A process that watches; it has to end well on a signal."""
+def watching(reference, folder, out, number=signal.SIGTERM, told=b""):
+    """A process that watches; it has to end well on a signal, and to tell then what it has left out."""
     command = [sys.executable, "-m", "runtime", "watch", str(reference / "model_int8.onnx"), str(folder)]
     with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE) as process:
         try:
             yield process
             process.send_signal(number)
-            assert (process.wait(LIMIT_S), process.stderr.read()) == (0, b"")
+            assert (process.wait(LIMIT_S), process.stderr.read()) == (0, told)
         finally:
             process.kill()
 
@@ -73,13 +73,17 @@ def test_what_is_there_and_what_comes_gets_a_line(reference, folder, out, photos
     (folder / "a.jpg").write_bytes(photos["horse"])
     (folder / "sub.jpg").mkdir()
     (folder / "notes.txt").write_text("no image")
-    (folder / ".hidden.jpg").write_bytes(photos["horse"])
-    with watching(reference, folder, out):
+    (folder / "._a.jpg").write_bytes(photos["horse"])
+    (folder / "movie").write_bytes(b"no image")
+    with watching(reference, folder, out, told=b"left out: 1 hidden, 2 other (movie, notes.txt)\n"):
         wait_for(out, 1)
         (folder / ".coming").write_bytes(photos["ship"])
         (folder / ".coming").rename(folder / "b.JPG")
         found = wait_for(out, 2)
         status = (folder / "b.JPG").stat()
+        (folder / ".coming").write_bytes(photos["ship"])
+        (folder / ".coming").rename(folder / "no extension")
+        assert wait_for(out, 3)[2]["file"] == "no extension"
     assert [(line["file"], line["label"]) for line in found] == [("a.jpg", "horse"), ("b.JPG", "ship")]
     assert 0 < found[1]["probability"] <= 1
     assert found[1]["confident"] in {True, False}
@@ -175,7 +179,7 @@ def test_the_lines_may_be_moved_away_while_it_watches(reference, folder, out, ph
 
 def test_a_file_that_vanishes_between_two_looks_is_passed_over(reference, folder, monkeypatch, capsys):
     asked = iter([False, False, True])
-    monkeypatch.setattr(watch, "images", lambda _: [("gone.jpg", watch.Stamp(1, 2))])
+    monkeypatch.setattr(watch, "images", lambda _: ([("gone.jpg", watch.Stamp(1, 2))], []))
     monkeypatch.setattr(watch, "Stop", type("Stop", (), {"within": lambda _, __: next(asked)}))
     arguments = ["watch", str(reference / "model_int8.onnx"), str(folder)]
     assert main(arguments) == 0

@@ -1,0 +1,33 @@
+"""HEIC and HEIF pictures, as iPhones take them: decoded by the package pillow-heif where it is installed."""
+
+from typing import Any
+
+from runtime.errors import HeicError
+
+REMEDY = "pip install pillow-heif, or save as JPEG"
+_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+
+
+def is_heic(head: bytes) -> bool:
+    """Whether a file with these first 64 bytes holds pictures coded with HEVC (ISO/IEC 23008-12).
+
+    The brands of its ``ftyp`` box say so. The first of them may be the general ``mif1``, which AVIF files have too.
+    """
+    if head[4:8] != b"ftyp":
+        return False
+    end = int.from_bytes(head[:4], "big")
+    brands = head[8:12] + head[16:end]
+    return any(brands[start : start + 4] in _BRANDS for start in range(0, len(brands), 4))
+
+
+def decoder_class() -> Any:
+    """The subclass of ``PIL.ImageFile.ImageFile`` that decodes them.
+
+    Raises:
+        HeicError: pillow-heif is not installed.
+    """
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        raise HeicError(f"a HEIC file: {REMEDY}") from error
+    return HeifImageFile

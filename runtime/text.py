@@ -1,0 +1,38 @@
+"""Names from files and folders, made safe to print: they stay text, whatever their characters would do elsewhere."""
+
+_ACTIVE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of control and format characters, lone surrogates, line and paragraph separators."""
+_JOINERS = "\u200c\u200d"
+"""Format characters that Persian words and many emoji need, and that act on nothing else."""
+_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a cell begins with that spreadsheets compute, in Latin and in full-width letters."""
+
+
+def is_plain(text: str) -> bool:
+    """Whether no character of ``text`` moves a cursor, turns the direction of reading or ends a line."""
+    return for_terminal(text) == text
+
+
+def for_terminal(text: str) -> str:
+    """``text`` on one line; each character that a terminal would obey is written as a backslash escape."""
+    if text.isprintable():
+        return text
+    from unicodedata import category  # seldom needed, so not at start-up
+
+    return "".join(
+        _escape(letter) if category(letter) in _ACTIVE and letter not in _JOINERS else letter for letter in text
+    )
+
+
+def for_csv(text: str) -> str:
+    """``text`` as a cell on one line; an apostrophe goes before what a spreadsheet would take for a formula."""
+    line = for_terminal(text)
+    return f"'{line}" if len(line) > 1 and line.startswith(_FORMULA) else line
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    if letter in _SHORT:
+        return _SHORT[letter]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
