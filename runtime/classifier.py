@@ -11,8 +11,7 @@ import numpy as np
 
 from runtime.choice import Choice, choose
 from runtime.engines.base import Pixels, Probabilities
-from runtime.engines.load import load_backend
-from runtime.engines.signature import carried_spec, fit
+from runtime.engines.load import load_model
 from runtime.errors import BackendUnavailableError, ImageError, ModelSpecError, PixelsError
 from runtime.image.load import ImageSource, load_square
 from runtime.spec import ModelSpec
@@ -47,7 +46,8 @@ class Classifier:
         threads: processor threads of the engine, 1 or more; by default 1, or what ``tune`` has chosen.
         spec: for files of other exporters, which carry none: how to feed them. ``scale`` and ``offset`` are applied
             to the pixels here where the graph takes floats; NHWC and NCHW are told apart by the graph's own shape;
-            answers that do not sum to 1 are taken for logits. Takes the place of a spec that the file carries.
+            whether it answers with logits by ``output``, or else by its last operator. Takes the place of a spec that
+            the file carries.
         engine: what is to run it, e.g. ``onnxruntime``, ``openvino`` or ``litert``; by the file's suffix if not given.
 
     Attributes:
@@ -73,21 +73,14 @@ class Classifier:
         chosen = _choice(model_path)
         self.path, self.threads = chosen.path, threads or chosen.threads
         try:
-            model = load_backend(
-                self.path,
-                self.threads,
-                spec_given=spec is not None,
-                engine=engine or chosen.engine,
-                sha256=chosen.sha256,
-            )
+            model = load_model(self.path, self.threads, spec, engine or chosen.engine, chosen.sha256)
         except BackendUnavailableError as error:
             if engine or not chosen.engine:
                 raise
             raise BackendUnavailableError(f"{error}; or tune {self.path.parent} again, which asks for it") from error
-        self.backend, self.inputs, self.outputs = model.engine, model.inputs, model.outputs
-        self.spec = spec or carried_spec(model, str(self.path))
-        self._run = fit(model, self.spec, str(self.path), foreign=spec is not None)
-        self._golden_json = model.golden_json
+        backend, self.spec, self._run = model
+        self.backend, self.inputs, self.outputs = backend.engine, backend.inputs, backend.outputs
+        self._golden_json = backend.golden_json
         self._square = (self.spec.side, self.spec.side, 3)
 
     def classify(self, image: ImageSource, top: int = 5) -> Prediction:

@@ -20,6 +20,7 @@ RESIZE_POLICIES = ("stretch", "crop", "pad")
 NO_ANTIALIAS = "bilinear-no-antialias"
 RESIZE_FILTERS = ("box", "bilinear", "bicubic", "lanczos", NO_ANTIALIAS)
 MAX_SIDE = 4096
+OUTPUTS = ("softmax", "logits", "sigmoid")
 PRECISIONS = ("fp32", "fp16", "int8", "dynamic")
 
 
@@ -38,6 +39,10 @@ class ModelSpec:
         fill: RGB 0-255 of the letterbox and of what lies behind transparency.
         scale, offset: one of each a channel; the graph itself computes ``pixel * scale + offset`` before its first
             layer, the caller always gives plain 0-255 pixels.
+        output: what the graph answers with: ``softmax`` (probabilities), ``logits`` (of which softmax is taken here) or
+            ``sigmoid`` (a probability a class, each by itself, that sum to anything). A graph that answers two classes
+            with one number gives that of the second. ``None``: probabilities in a file that carries its spec; of other
+            files, as their last operator has it.
         temperature: what the logits are divided by inside the graph; 1 leaves them as trained.
         abstain: probability (0-1) below which a prediction is not to be trusted; 0 trusts all.
         accuracy: share (0-1) of ``accuracy_images`` validation images that this file itself classifies rightly, images
@@ -55,6 +60,7 @@ class ModelSpec:
     fill: tuple[int, int, int] = (255, 255, 255)
     scale: tuple[float, float, float] = (1 / 255, 1 / 255, 1 / 255)
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    output: str | None = None
     temperature: float = 1.0
     abstain: float = 0.0
     accuracy: float | None = None
@@ -77,6 +83,7 @@ class ModelSpec:
             ("resize_filter", RESIZE_FILTERS),
         ):
             self._require(name, f"one of {', '.join(allowed)}", getattr(self, name) in allowed)
+        self._require("output", f"one of {', '.join(OUTPUTS)} or None", self.output is None or self.output in OUTPUTS)
         filled = isinstance(fill, tuple) and len(fill) == 3 and all(_is_whole(value, 0, 255) for value in fill)
         self._require("fill", "three whole numbers 0-255", filled)
         for name in ("scale", "offset"):

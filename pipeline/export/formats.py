@@ -65,6 +65,7 @@ class Material:
             precision=precision,
             scale=scaling.scale,
             offset=scaling.offset,
+            output="softmax",
             temperature=network.temperature,
         )
 

@@ -66,9 +66,15 @@ def _tensor(entry: dict[str, Any]) -> Tensor:
 
 
 def _dequantization_table(output: dict[str, Any]) -> Probabilities | None:
-    """float32 (256,): the value of every 8-bit output, indexed by its bits; ``None`` for a float output."""
+    """float32 (256,): the value of every 8-bit output, indexed by its bits; ``None`` for any other output.
+
+    Raises:
+        ValueError: 8-bit values without one scale.
+    """
     if output["dtype"] not in (np.int8, np.uint8):
         return None
     scale, zero_point = output["quantization"]
+    if not 0 < scale < np.inf:
+        raise ValueError(f"its output is {np.dtype(output['dtype'])} of unknown scale ({scale})")
     steps: Probabilities = np.arange(256, dtype=np.uint8).view(output["dtype"]).astype(np.float32)
     return (steps - np.float32(zero_point)) * np.float32(scale)

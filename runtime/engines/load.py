@@ -2,38 +2,81 @@
 
 import errno
 import json
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.engines import registry
-from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Backend
+from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Backend, Pixels, Probabilities
 from runtime.engines.checksum import check_seal
+from runtime.engines.signature import carried_spec, fit
 from runtime.errors import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError
+from runtime.spec import ModelSpec
 from runtime.system.files import read_regular
+
+if TYPE_CHECKING:
+    from runtime.engines.graph import Graph
 
 MANIFEST = "manifest.json"
 
 
-def load_backend(
-    path: Path, threads: int, *, spec_given: bool, engine: str | None = None, sha256: str | None = None
-) -> Backend:
-    """Read a model file once, check it and hand its bytes to its engine.
+class LoadedModel(NamedTuple):
+    """A model file, ready to run.
+
+    Attributes:
+        backend: its engine, with the file in it.
+        spec: what the caller said of it, or what it says of itself.
+        predict: uint8 (N, S, S, 3) to float32 (N, C); a ``ModelFormatError`` where the graph answers anything else.
+    """
+
+    backend: Backend
+    spec: ModelSpec
+    predict: Callable[[Pixels], Probabilities]
+
+
+def load_model(
+    path: Path, threads: int, spec: ModelSpec | None, engine: str | None = None, sha256: str | None = None
+) -> LoadedModel:
+    """Read a model file once, check it, hand its bytes to its engine, and hold the graph against the spec.
 
     Args:
         path: the file.
         threads: processor threads of the engine.
-        spec_given: the caller says how to feed it, so it need not carry a spec.
+        spec: how to feed it, if the caller says so; it need not carry a spec then.
         engine: name of the engine that is to run it; by its suffix if not given.
         sha256: what it held when ``tune`` chose it, if it did.
 
     Raises:
         ModelFileNotFoundError: no readable file.
-        ModelFormatError: not a model file of its suffix, or not one that the engine reads.
-        ModelSpecError: it carries no spec, and none is given.
+        ModelFormatError: not a model file of its suffix, not one that the engine reads, or not an image classifier.
+        ModelSpecError: it carries no spec and none is given, or the spec is not the graph's.
         ModelDigestError: it is damaged, has changed since it was chosen, or a manifest beside it lists another content.
         BackendUnavailableError: the engine is unknown or not installed.
     """
+    backend = _find_engine(path, engine)
+    suffix, name = path.suffix.lower(), str(path)
+    content = _read(path)
+    _check_digest(path, content)
+    if sha256 is not None and _sha256(content) != sha256:
+        raise ModelDigestError(f"{path}: changed since it was tuned: run python -m runtime tune {path.parent} again")
+    if suffix in registry.DEFAULTS:
+        check_seal(content, name, spec_given=spec is not None)
+    try:
+        backend.import_engine()
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"{path}: running it needs {backend.title}, which cannot be imported ({error}): {backend.install}"
+        ) from error
+    graph = _read_graph(content, suffix) if spec and not spec.output else None
+    loaded = backend(content, name, threads)
+    del content  # the graph's first run may want the room
+    about = spec or carried_spec(loaded, name)
+    return LoadedModel(loaded, about, fit(loaded, about, name, foreign=spec is not None, graph=graph))
+
+
+def _find_engine(path: Path, engine: str | None) -> type[Backend]:
     suffix = path.suffix.lower()
     name = engine or registry.DEFAULTS.get(suffix) or next(iter(registry.engines_for(path)), None)
     if name is None:
@@ -46,19 +89,7 @@ def load_backend(
         raise ModelFormatError(
             f"{path}: {backend.title} reads files that end in {' or '.join(backend.suffixes)}; {able} reads this one"
         )
-    content = _read(path)
-    _check_digest(path, content)
-    if sha256 is not None and _sha256(content) != sha256:
-        raise ModelDigestError(f"{path}: changed since it was tuned: run python -m runtime tune {path.parent} again")
-    if suffix in registry.DEFAULTS:
-        check_seal(content, str(path), spec_given=spec_given)
-    try:
-        backend.import_engine()
-    except ImportError as error:
-        raise BackendUnavailableError(
-            f"{path}: running it needs {backend.title}, which cannot be imported ({error}): {backend.install}"
-        ) from error
-    return backend(content, str(path), threads)
+    return backend
 
 
 def _read(path: Path) -> bytes:
@@ -94,6 +125,17 @@ def _listed_digest(path: Path) -> str | None:
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return listed if isinstance(listed, str) else None
+
+
+def _read_graph(content: bytes, suffix: str) -> "Graph | None":
+    """The operators of a file of another exporter; ``None`` where they cannot be read."""
+    from runtime.engines import ncnn, onnx_file, tflite_file
+
+    readers = {".onnx": onnx_file.read_graph, ".tflite": tflite_file.read_graph, ".ncnn": ncnn.read_graph}
+    try:
+        return readers[suffix](content)
+    except (KeyError, ValueError):
+        return None
 
 
 def _sha256(content: bytes) -> str:

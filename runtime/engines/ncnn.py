@@ -1,6 +1,5 @@
 """NCNN on the CPU: written for Arm phones and boards, in float."""
 
-import re
 import tempfile
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 
 from runtime.engines.archive import read_members
 from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Probabilities, Tensor, one_by_one
+from runtime.engines.graph import Graph
+from runtime.engines.ncnn_file import read_ncnn
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_FILE, SPEC_FILE
 
@@ -23,8 +24,6 @@ LIMITS = {
     PARAM_FILE: MAX_JSON_BYTES,
     WEIGHTS_FILE: MAX_MODEL_BYTES,
 }
-_INPUT = re.compile(r"^Input +\S+ +0 1 (\S+) 0=(\d+) 1=(\d+) 2=(\d+)$", re.MULTILINE | re.ASCII)
-"""A layer without inputs and with one output, and that one's width (0), height (1) and channels (2)."""
 
 
 class NcnnBackend:
@@ -48,16 +47,16 @@ class NcnnBackend:
         self.golden_json: str | bytes | None = members.get(GOLDEN_FILE)
         if PARAM_FILE not in members or WEIGHTS_FILE not in members:
             raise ModelFormatError(f"{name}: no {PARAM_FILE} and {WEIGHTS_FILE} in its archive: export it again")
-        graph = members[PARAM_FILE].decode("utf-8", "replace")
-        source = _INPUT.search(graph)
-        if source is None:
-            raise ModelFormatError(f"{name}: its graph does not say which image it takes: export it again")
-        self._width, self._height, channels = (int(source[place]) for place in (2, 3, 4))
-        self.inputs = (Tensor(source[1], "uint8", (None, self._height, self._width, channels)),)
-        self._net = self._load(graph, members[WEIGHTS_FILE], threads)
+        text, weights = members[PARAM_FILE], members[WEIGHTS_FILE]
+        try:
+            graph = read_ncnn(text, len(weights))
+        except ValueError as error:
+            raise ModelFormatError(f"{name}: its graph cannot be run ({error}): export it again") from error
+        self._shape = (graph.height, graph.width, graph.channels)
+        self.inputs = (Tensor(graph.source, "uint8", (None, *self._shape)),)
+        self._net = self._load(text.decode("ascii"), weights, threads)
         self._output = self._net.output_names()[-1]
-        answer = self._run(np.zeros((1, self._height, self._width, channels), np.uint8))
-        self.outputs = (Tensor(self._output, "float32", (None, *answer.shape[1:])),)
+        self.outputs = (Tensor(self._output, "float32", (None, None)),)
 
     def _load(self, graph: str, weights: bytes, threads: int) -> Any:
         net = self._ncnn.Net()
@@ -78,13 +77,30 @@ class NcnnBackend:
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
         """A batch as the input declares it to float32 (N, C)."""
+        if values.shape[1:] != self._shape or values.dtype != np.uint8 or self._shape[2] != 3:
+            # NCNN would read on behind the array's end.
+            raise ModelFormatError(f"{self._name}: takes {self.inputs[0]}, got {values.dtype} {values.shape}")
         return one_by_one(self._run, np.ascontiguousarray(values))
 
     def _run(self, values: NDArray[np.uint8]) -> Probabilities:
         mat, rgb = self._ncnn.Mat, self._ncnn.Mat.PixelType.PIXEL_RGB
         extractor = self._net.create_extractor()
-        extractor.input(self.inputs[0].name, mat.from_pixels(values[0], rgb, self._width, self._height))
+        height, width, _ = self._shape
+        extractor.input(self.inputs[0].name, mat.from_pixels(values[0], rgb, width, height))
         status, answer = extractor.extract(self._output)
         if status:
             raise ModelFormatError(f"{self._name}: NCNN cannot run it (status {status}): export it again")
-        return np.array(answer)[np.newaxis]
+        result: Probabilities = np.array(answer)[np.newaxis]
+        if self.outputs[0].shape == (None, None):  # only a run tells how many classes there are
+            self.outputs = (Tensor(self._output, "float32", (None, *result.shape[1:])),)
+        return result
+
+
+def read_graph(content: bytes) -> Graph:
+    """The operators of an ``.ncnn`` file.
+
+    Raises:
+        ValueError: not such a file.
+    """
+    members = read_members(content, "the file", LIMITS)
+    return read_ncnn(members.get(PARAM_FILE, b""), len(members.get(WEIGHTS_FILE, b""))).graph

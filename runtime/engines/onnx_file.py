@@ -5,10 +5,13 @@ The field numbers are those of ``onnx/onnx.proto``.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from runtime.engines.protobuf import BYTES, MAX_FIELDS, VARINT, fields
 from runtime.errors import ModelFormatError
+
+if TYPE_CHECKING:
+    from runtime.engines.graph import Graph
 
 MESSAGES = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -21,42 +24,24 @@ MESSAGES = {
     "tensor": {},
 }
 """Every way from a model to a tensor: message, number of a field, message that the field holds."""
-_GRAPH, _METADATA, _KEY, _VALUE, _NODE = 7, 14, 1, 2, 1
+_GRAPH, _METADATA, _KEY, _VALUE, _NODE, _OUTPUT = 7, 14, 1, 2, 1, 12
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 Span = tuple[int, int]
 """First byte of a message and the one behind its last."""
 
 
-class OnnxFile(NamedTuple):
-    """An ONNX file, looked through.
+def read_metadata(content: bytes, name: str) -> dict[str, bytes]:
+    """Look through a file, which messages call ``name``; the values of its ``metadata_props`` by key.
 
-    Attributes:
-        metadata: the values of ``metadata_props`` by key; of two with one key the last.
-        graph: where the graph lies; a message that comes in parts is all of them together.
-    """
-
-    metadata: dict[str, bytes]
-    graph: tuple[Span, ...]
-
-
-class Node(NamedTuple):
-    """A node of the graph: its operator, and the names of its tensors."""
-
-    operator: str
-    domain: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-
-def read_onnx(content: bytes, name: str) -> OnnxFile:
-    """Look through a file, which messages call ``name``.
+    Of two values with one key the last counts.
 
     Raises:
         ModelFormatError: not an ONNX file, or one that keeps weights in other files.
     """
     try:
-        metadata, graph = _model(content)
+        metadata, _ = _model(content)
         # Looking at every tensor takes milliseconds; a file without this word in it names no other file.
         external = b"location" in content and _has_external_data(content)
     except ValueError as error:
@@ -66,10 +51,11 @@ def read_onnx(content: bytes, name: str) -> OnnxFile:
             f"{name}: keeps weights in another file (external data), and one file is what is run: "
             "save it with save_as_external_data=False"
         )
-    return OnnxFile(metadata, graph)
+    return metadata
 
 
-def _model(content: bytes) -> tuple[dict[str, bytes], tuple[Span, ...]]:
+def _model(content: bytes) -> tuple[dict[str, bytes], list[Span]]:
+    """The metadata, and where the graph lies: a message that comes in parts is all of them together."""
     metadata: dict[str, bytes] = {}
     graph: list[Span] = []
     for number, start, end in _parts(content, [(0, len(content))]):
@@ -81,7 +67,7 @@ def _model(content: bytes) -> tuple[dict[str, bytes], tuple[Span, ...]]:
             metadata[_text(entry[_KEY])] = entry[_VALUE]
     if not graph:
         raise ValueError("no graph in it")
-    return metadata, tuple(graph)
+    return metadata, graph
 
 
 def _has_external_data(content: bytes) -> bool:
@@ -102,15 +88,27 @@ def _has_external_data(content: bytes) -> bool:
     return False
 
 
-def nodes(content: bytes, graph: tuple[Span, ...]) -> Iterator[Node]:
-    """The nodes of a graph, in their order."""
-    for number, start, end in _parts(content, graph):
-        if number == _NODE:
+def read_graph(content: bytes) -> "Graph":
+    """The graph, without its subgraphs.
+
+    Raises:
+        ValueError: not an ONNX file.
+    """
+    from runtime.engines.graph import Graph, Node
+
+    nodes, outputs = [], []
+    for number, start, end in _parts(content, _model(content)[1]):
+        if number in (_NODE, _OUTPUT):
             texts: dict[int, list[str]] = {}
             for part, first, last in _parts(content, [(start, end)]):
                 texts.setdefault(part, []).append(_text(content[first:last]))
-            operator, domain = texts.get(4, [""])[-1], texts.get(7, [""])[-1]
-            yield Node(operator, domain, tuple(texts.get(1, ())), tuple(texts.get(2, ())))
+            if number == _OUTPUT:
+                outputs += texts.get(1, [""])[-1:]
+            else:
+                operator, domain = texts.get(4, [""])[-1], texts.get(7, [""])[-1]
+                known = operator if domain in _DOMAINS else f"{domain}.{operator}"
+                nodes.append(Node(known, tuple(texts.get(1, ())), tuple(texts.get(2, ()))))
+    return Graph(tuple(nodes), tuple(outputs))
 
 
 def _parts(content: bytes, spans: Iterable[Span]) -> Iterator[tuple[int, int, int]]:

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from runtime.engines.base import Probabilities, Tensor
-from runtime.engines.onnx_file import read_onnx
+from runtime.engines.onnx_file import read_metadata
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
 
@@ -30,7 +30,7 @@ class OnnxBackend:
         return import_module("onnxruntime")
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
-        metadata = read_onnx(content, name).metadata
+        metadata = read_metadata(content, name)
         self._name = name
         onnxruntime = self.import_engine()
         options = onnxruntime.SessionOptions()

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from runtime.engines.base import Probabilities, Tensor, one_by_one
-from runtime.engines.onnx_file import read_onnx
+from runtime.engines.onnx_file import read_metadata
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
 from runtime.system.machine import examine_machine
@@ -45,7 +45,7 @@ class OpenvinoBackend:
                     del sys.modules[TELEMETRY]
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
-        metadata = read_onnx(content, name).metadata
+        metadata = read_metadata(content, name)
         openvino = self.import_engine()
         self._name = name
         properties = {

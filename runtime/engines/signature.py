@@ -1,6 +1,8 @@
 """A graph held against its spec, before anybody trusts its answers."""
 
 from collections.abc import Callable
+from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +10,13 @@ from runtime.engines.base import Backend, Pixels, Probabilities
 from runtime.engines.checksum import no_spec
 from runtime.errors import ModelFormatError, ModelSpecError
 from runtime.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from runtime.engines.graph import Graph
+
+REMEDY, FOREIGN_REMEDY = "export it again", "pass the spec that it was trained with"
+SLACK = 0.01
+"""How far beyond 0-1 a probability may be: half precision and quantized steps round."""
 
 
 def carried_spec(backend: Backend, name: str) -> ModelSpec:
@@ -24,37 +33,99 @@ def carried_spec(backend: Backend, name: str) -> ModelSpec:
         raise ModelSpecError(f"{name}: {error}") from error
 
 
-def fit(backend: Backend, spec: ModelSpec, name: str, *, foreign: bool) -> Callable[[Pixels], Probabilities]:
+def fit(
+    backend: Backend, spec: ModelSpec, name: str, *, foreign: bool, graph: "Graph | None" = None
+) -> Callable[[Pixels], Probabilities]:
     """Check inputs and outputs, run the graph once on black, and return what turns pixels into probabilities.
+
+    Args:
+        backend: the loaded graph, which has not run.
+        spec: what it is held against.
+        name: what messages call the file.
+        foreign: it is of another exporter, and the spec the caller's.
+        graph: its operators, which say what a foreign graph answers with where the spec does not.
+
+    Returns:
+        uint8 (N, S, S, 3) to float32 (N, C); a ``ModelFormatError`` where the graph answers anything else.
 
     Raises:
         ModelFormatError: not the inputs and outputs of an image classifier.
-        ModelSpecError: the spec's side or number of classes is not the graph's.
+        ModelSpecError: the spec's side, number of classes or kind of output is not the graph's.
     """
-    side, classes = spec.side, len(spec.class_names)
+    _check_tensors(backend, spec, name, foreign=foreign)
+    remedy = FOREIGN_REMEDY if foreign else REMEDY
+    run: Callable[[Pixels], Probabilities] = backend
+    output = spec.output or "softmax"
+    if foreign:
+        from runtime.engines.external import ForeignBackend, known_output
+
+        run, output = ForeignBackend(backend, spec), spec.output or known_output(graph, name)
+    black, classes = np.zeros((1, spec.side, spec.side, 3), np.uint8), len(spec.class_names)
+    answer = run(black)
+    if answer.dtype not in (np.float32, *([np.float16, np.float64] if foreign else [])):
+        raise ModelFormatError(
+            f"{name}: answers with {answer.dtype} values of unknown scale, expected float32 probabilities: {remedy}"
+        )
+    if foreign or output == "logits":
+        from runtime.engines.external import to_probabilities
+
+        convert = to_probabilities(output, classes, spec.temperature if foreign else 1.0)
+        run, answer = _chained(run, convert), convert(answer)
+    if answer.shape != (1, classes):
+        raise ModelSpecError(
+            f"{name}: the spec names {classes} classes, the graph answers one image with {answer.dtype} "
+            f"{answer.shape}: {remedy}"
+        )
+    _refuse_broken(answer, 1, classes, name)
+    if np.abs(answer - 0.5).max() > 0.5 + SLACK:
+        raise ModelSpecError(
+            f"{name}: answers from {answer.min():.4g} to {answer.max():.4g} are no probabilities: "
+            + ("if they are logits, pass ModelSpec(…, output='logits')" if foreign else remedy)
+        )
+    return _checked(run, classes, name)
+
+
+def _check_tensors(backend: Backend, spec: ModelSpec, name: str, *, foreign: bool) -> None:
+    side = spec.side
     tensors = f"{'; '.join(map(str, backend.inputs))} -> {'; '.join(map(str, backend.outputs))}"
     dtypes = ("uint8", "float32") if foreign else ("uint8",)
     if len(backend.inputs) != 1 or len(backend.outputs) != 1 or backend.inputs[0].dtype not in dtypes:
         raise ModelFormatError(
             f"{name}: expected one {' or '.join(dtypes)} input (images) and one output (probabilities), got {tensors}"
         )
-    remedy = "pass the spec that it was trained with" if foreign else "export it again"
+    remedy = FOREIGN_REMEDY if foreign else REMEDY
     shape = backend.inputs[0].shape
     layouts = [(side, side, 3), (3, side, side)] if foreign else [(side, side, 3)]
     if not any(_matches(shape, layout, open_sides=foreign) for layout in layouts):
         raise ModelSpecError(f"{name}: the spec gives side {side}, the graph takes {backend.inputs[0]}: {remedy}")
-    run: Callable[[Pixels], Probabilities] = backend
-    if foreign:
-        from runtime.engines.external import ForeignBackend
 
-        run = ForeignBackend(backend, spec)
-    answer = run(np.zeros((1, side, side, 3), np.uint8))
-    if answer.shape != (1, classes) or answer.dtype != np.float32:
-        raise ModelSpecError(
-            f"{name}: the spec names {classes} classes, the graph answers one image with {answer.dtype} "
-            f"{answer.shape}: {remedy}"
+
+def _chained(
+    run: Callable[[Pixels], Probabilities], convert: Callable[[Probabilities], Probabilities]
+) -> Callable[[Pixels], Probabilities]:
+    return lambda pixels: convert(run(pixels))
+
+
+def _checked(run: Callable[[Pixels], Probabilities], classes: int, name: str) -> Callable[[Pixels], Probabilities]:
+    def checked(pixels: Pixels) -> Probabilities:
+        answers = run(pixels)
+        _refuse_broken(answers, len(pixels), classes, name)
+        return answers
+
+    return checked
+
+
+def _refuse_broken(answers: Probabilities, images: int, classes: int, name: str) -> None:
+    """No class is named by anything but a row of numbers an image."""
+    if answers.shape != (images, classes):
+        raise ModelFormatError(
+            f"{name}: answers {images} images with values of shape {answers.shape}, expected ({images}, {classes}): "
+            "export it again with a batch of any size"
         )
-    return run
+    if not isfinite(np.vdot(answers, answers)):  # the quickest sum that no NaN or infinity leaves finite
+        raise ModelFormatError(
+            f"{name}: answers with NaN or infinity: its weights or its scaling are broken; export it again"
+        )
 
 
 def _matches(shape: tuple[int | None, ...], layout: tuple[int, ...], *, open_sides: bool) -> bool:

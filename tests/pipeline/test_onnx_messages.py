@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.message import DecodeError
 
 from fuzz.mutate import mutate
-from runtime.engines.onnx_file import MESSAGES, read_onnx
+from runtime.engines.onnx_file import MESSAGES, read_metadata
 from runtime.errors import ModelFormatError
 
 NAMES = {
@@ -61,7 +61,7 @@ def test_no_mutant_hides_external_data():
     for _ in range(3000):
         mutant = mutate(content, [content], random_)
         try:
-            read_onnx(mutant, "model.onnx")
+            read_metadata(mutant, "model.onnx")
         except ModelFormatError as error:
             seen += "external data" in str(error)
             continue

@@ -14,13 +14,20 @@ from runtime.engines.checksum import seal
 from runtime.golden import GOLDEN_FILE, GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY
 
+DATA_TYPES = {"float32": 1, "uint8": 2, "int64": 7}
+
+
+def varint(number):
+    """A protobuf number."""
+    content = b""
+    while number >= 0x80:
+        content, number = content + bytes([number & 0x7F | 0x80]), number >> 7
+    return content + bytes([number])
+
 
 def field(tag, content):
     """A length-delimited protobuf field."""
-    length, size = b"", len(content)
-    while size >= 0x80:
-        length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
-    return bytes([tag]) + length + bytes([size]) + content
+    return bytes([tag]) + varint(len(content)) + content
 
 
 def metadata(key, value):
@@ -30,16 +37,23 @@ def metadata(key, value):
 
 def tensor(name, array, extra=b""):
     """A TensorProto (dims 1, data_type 2, name 8, raw_data 9)."""
-    dims = b"".join(bytes([0x08, size]) for size in array.shape)
-    return dims + b"\x10\x01" + field(0x42, name.encode()) + field(0x4A, array.tobytes()) + extra
-
-
-def value(name, shape):
-    """A ValueInfoProto of float32; a text in the shape is an open axis."""
-    axes = b"".join(
-        field(0x0A, field(0x12, axis.encode()) if isinstance(axis, str) else bytes([0x08, axis])) for axis in shape
+    dims = b"".join(b"\x08" + varint(size) for size in array.shape)
+    return (
+        dims
+        + b"\x10"
+        + varint(DATA_TYPES[array.dtype.name])
+        + field(0x42, name.encode())
+        + field(0x4A, array.tobytes())
+        + extra
     )
-    return field(0x0A, name.encode()) + field(0x12, field(0x0A, b"\x08\x01" + field(0x12, axes)))
+
+
+def value(name, shape, data_type=1):
+    """A ValueInfoProto; a text in the shape is an open axis."""
+    axes = b"".join(
+        field(0x0A, field(0x12, axis.encode()) if isinstance(axis, str) else b"\x08" + varint(axis)) for axis in shape
+    )
+    return field(0x0A, name.encode()) + field(0x12, field(0x0A, b"\x08" + varint(data_type) + field(0x12, axes)))
 
 
 def node(operator, inputs, outputs, **attributes):
@@ -57,18 +71,26 @@ def node(operator, inputs, outputs, **attributes):
 
 @pytest.fixture
 def foreign(tmp_path):
-    """A function: an ONNX file as others export them: float32 in, the channels' means times a matrix out."""
+    """A function: an ONNX file as others export them: float32 in, the channels' means times a matrix out.
 
-    def write(shape, weights, *, softmax=False, extra=b""):
+    ``ending`` lists what follows the matrix: operators with their further inputs, which ``constants`` names, and
+    attributes.
+    """
+
+    def write(shape, weights, *, softmax=False, extra=b"", ending=(), constants=(), answers=1):  # noqa: PLR0913 - parts
+        ending = ending or ([("Softmax", [], {})] if softmax else [])
+        names = [f"t{number}" for number in range(len(ending))] + ["y"]
         axes = [2, 3] if shape[1] == 3 else [1, 2]
         nodes = [
             node("ReduceMean", ["x"], ["means"], axes=axes, keepdims=0),
-            node("MatMul", ["means", "w"], ["y" if not softmax else "logits"]),
+            node("MatMul", ["means", "w"], names[:1]),
         ]
-        nodes += [node("Softmax", ["logits"], ["y"])] if softmax else []
+        for (operator, others, attributes), before, after in zip(ending, names, names[1:], strict=False):
+            nodes.append(node(operator, [before, *others], [after], **attributes))
         graph = b"".join(field(0x0A, content) for content in nodes) + field(0x12, b"g")
         graph += field(0x2A, tensor("w", weights.astype(np.float32), extra))
-        graph += field(0x5A, value("x", shape)) + field(0x62, value("y", [shape[0], weights.shape[1]]))
+        graph += b"".join(field(0x2A, tensor(name, array)) for name, array in constants)
+        graph += field(0x5A, value("x", shape)) + field(0x62, value("y", [shape[0], weights.shape[1]], answers))
         path = tmp_path / "foreign.onnx"
         path.write_bytes(b"\x08\x08" + field(0x3A, graph) + field(0x42, b"\x10\x11"))
         return path

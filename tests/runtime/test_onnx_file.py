@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runtime import Classifier, ModelFormatError, ModelSpec, ModelSpecError
-from runtime.engines.onnx_file import MESSAGES, nodes, read_onnx
+from runtime.engines.onnx_file import MESSAGES, read_graph, read_metadata
 from runtime.engines.protobuf import MAX_FIELDS, fields
 from runtime.engines.registry import OWN, engines, find
 
@@ -73,7 +73,7 @@ def model(way, tensor):
 @pytest.mark.parametrize("name", TENSORS)
 def test_external_data_is_seen_in_every_encoding(name):
     with pytest.raises(ModelFormatError, match=r"^model\.onnx: keeps weights in another file"):
-        read_onnx(model((7, 5), TENSORS[name]), "model.onnx")
+        read_metadata(model((7, 5), TENSORS[name]), "model.onnx")
 
 
 def test_external_data_is_seen_wherever_a_tensor_can_be():
@@ -81,14 +81,14 @@ def test_external_data_is_seen_wherever_a_tensor_can_be():
     assert {(7, 5), (7, 15, 1), (7, 1, 5, 6, 5), (25, 7, 5, 5), (20, 1, 5), (7, 1, 5, 11, 1, 5, 23, 2)} <= set(found)
     for way in found:
         with pytest.raises(ModelFormatError, match="external data"):
-            read_onnx(model(way, TENSORS["value first"]), "model.onnx")
+            read_metadata(model(way, TENSORS["value first"]), "model.onnx")
 
 
 def test_a_message_in_two_parts_is_read_as_one():
     halves = part(7, part(5, varint(14 << 3) + varint(1))), part(7, part(5, part(8, b"location")))
     for order in itertools.permutations(halves):
         with pytest.raises(ModelFormatError, match="external data"):
-            read_onnx(b"".join(order), "model.onnx")
+            read_metadata(b"".join(order), "model.onnx")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_message_in_two_parts_is_read_as_one():
     ],
 )
 def test_what_is_no_external_data_is_none(content):
-    read_onnx(part(7, b"") + content, "model.onnx")
+    read_metadata(part(7, b"") + content, "model.onnx")
 
 
 @pytest.mark.parametrize(
@@ -126,29 +126,27 @@ def test_what_is_no_external_data_is_none(content):
 )
 def test_what_is_no_protobuf_message_is_refused(content):
     with pytest.raises(ModelFormatError, match=r"^model\.onnx: not an ONNX file"):
-        read_onnx(content, "model.onnx")
+        read_metadata(content, "model.onnx")
 
 
 def test_no_more_fields_are_read_than_a_model_has():
     many = b"\x08\x01" * (MAX_FIELDS + 1)
     for content in (part(7, b"") + many, part(7, b"location") + many, part(7, part(5, b"\x42\x08location" + many))):
         with pytest.raises(ModelFormatError, match="not an ONNX file"):
-            read_onnx(content, "model.onnx")
+            read_metadata(content, "model.onnx")
 
 
 def test_of_two_entries_of_metadata_the_last_counts():
     entries = [part(14, part(2, value) + part(1, b"k")) for value in (b"old", b"\xff")]
-    assert read_onnx(part(7, b"") + b"".join(entries), "model.onnx").metadata == {"k": b"\xff"}
+    assert read_metadata(part(7, b"") + b"".join(entries), "model.onnx") == {"k": b"\xff"}
 
 
 def test_nodes_are_read_in_their_order():
     first = part(1, b"a") + part(1, b"b") + part(2, b"c") + part(4, b"MatMul")
     second = part(4, b"Softmax") + part(7, b"other") + part(2, b"d") + part(1, b"c")
-    content = part(7, part(1, first)) + part(7, part(1, second))
-    assert list(nodes(content, read_onnx(content, "model.onnx").graph)) == [
-        ("MatMul", "", ("a", "b"), ("c",)),
-        ("Softmax", "other", ("c",), ("d",)),
-    ]
+    nodes, outputs = read_graph(part(7, part(1, first)) + part(7, part(1, second) + part(12, part(1, b"d"))))
+    assert nodes == (("MatMul", ("a", "b"), ("c",)), ("other.Softmax", ("c",), ("d",)))
+    assert outputs == ("d",)
 
 
 def test_a_number_is_its_value():
