@@ -129,9 +129,9 @@ def _listed_digest(path: Path) -> str | None:
 
 def _read_graph(content: bytes, suffix: str) -> "Graph | None":
     """The operators of a file of another exporter; ``None`` where they cannot be read."""
-    from runtime.engines import ncnn, onnx_file, tflite_file
+    from runtime.engines import ncnn, onnx_graph, tflite_file
 
-    readers = {".onnx": onnx_file.read_graph, ".tflite": tflite_file.read_graph, ".ncnn": ncnn.read_graph}
+    readers = {".onnx": onnx_graph.read_graph, ".tflite": tflite_file.read_graph, ".ncnn": ncnn.read_graph}
     try:
         return readers[suffix](content)
     except (KeyError, ValueError):

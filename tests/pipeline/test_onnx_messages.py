@@ -7,7 +7,8 @@ import pytest
 from google.protobuf.message import DecodeError
 
 from fuzz.mutate import mutate
-from runtime.engines.onnx_file import MESSAGES, read_metadata
+from runtime.engines.onnx_file import read_metadata
+from runtime.engines.onnx_graph import MESSAGES
 from runtime.errors import ModelFormatError
 
 NAMES = {

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from runtime import Classifier, ModelFormatError, ModelSpec, ModelSpecError
-from runtime.engines.onnx_file import MESSAGES, read_graph, read_metadata
+from runtime.engines.onnx_file import read_metadata
+from runtime.engines.onnx_graph import MESSAGES, read_graph
 from runtime.engines.protobuf import MAX_FIELDS, fields
 from runtime.engines.registry import OWN, engines, find
 
