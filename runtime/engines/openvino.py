@@ -18,11 +18,11 @@ from runtime.system.machine import examine_machine
 
 DTYPES = {"u8": "uint8", "f32": "float32"}
 TELEMETRY = "openvino_telemetry"
-_importing = threading.Lock()
 EXACT_INT8 = ("LP_TRANSFORMS_MODE", "NO")
 """On x86-64 without VNNI, OpenVINO multiplies int8 in 16 bits that saturate: the reference's probabilities were off by
 0.25. With this entry, which it does not document, it computes int8 graphs in float there. Source:
 ``ov::intel_cpu::Config::LPTransformsMode``."""
+_importing = threading.Lock()
 
 
 class OpenvinoBackend:
