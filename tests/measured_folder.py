@@ -112,7 +112,7 @@ def drifted():
 
     def row(level, flips):
         layers = {"conv": {"snr_db": level, "cosine": 0.999}, "dense": {"snr_db": level - 5.25, "cosine": 0.99}}
-        return {"threshold_db": 15.0, "first_past": None, "layers": layers, "flips": flips}
+        return {"precision": "int8", "threshold_db": 15.0, "first_past": None, "layers": layers, "flips": flips}
 
     return {
         "images": 5000,
@@ -124,6 +124,21 @@ def drifted():
             artifacts.INT8_TFLITE: row(35.5, []),
         },
         "pictures": {"7": base64.b64encode(stream.getvalue()).decode()},
+    }
+
+
+def evaluation():
+    bins = scores(KERAS_MATRIX)["calibration"]
+    shares = {"images": 10, "accuracy": 0.8, "precision": None}
+    return {
+        "images": 30,
+        "images_digest": "e" * 64,
+        "validation_images": 300,
+        "validation_digest": "f" * 64,
+        "accuracy": 25 / 30,
+        "classes": dict.fromkeys(NAMES, shares),
+        "confusion": KERAS_MATRIX,
+        "calibration": {"temperature": 1.25, "before": {**bins, "nll": 0.5}, "after": {**bins, "nll": 0.4}},
     }
 
 

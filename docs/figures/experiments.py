@@ -6,6 +6,7 @@ from typing import Any
 
 from docs.figures.documents import replace_marked
 from pipeline import artifacts
+from pipeline.documents.verify import VerificationSummary
 from pipeline.errors import PipelineError, reason
 from pipeline.models import PRESETS, build, summarize
 from pipeline.report.markdown import table
@@ -100,11 +101,11 @@ def shipped_table() -> str:
     header = ["`--model`", "test images", "Keras", "int8 ONNX", "int8 TFLite", "KiB of each"]
     rows = []
     for name, folder in SHIPPED.items():
-        verified = artifacts.read_json(folder / artifacts.VERIFY)
-        files = [verified["artifacts"][file] for file in (artifacts.INT8_ONNX, artifacts.INT8_TFLITE)]
-        accuracies = (f"{share:.2%}" for share in (verified["keras_accuracy"], *(file["accuracy"] for file in files)))
-        sizes = ", ".join(f"{file['bytes'] / 1024:.0f}" for file in files)
-        rows.append([f"`{name}`", f"{verified['images']:,}", *accuracies, sizes])
+        verified = VerificationSummary.read(folder)
+        files = [verified.artifacts[file] for file in (artifacts.INT8_ONNX, artifacts.INT8_TFLITE)]
+        accuracies = (f"{share:.2%}" for share in (verified.keras_accuracy, *(file.accuracy for file in files)))
+        sizes = ", ".join(f"{file.bytes / 1024:.0f}" for file in files)
+        rows.append([f"`{name}`", f"{verified.images:,}", *accuracies, sizes])
     return table(header, rows)
 
 

@@ -6,7 +6,9 @@ from typing import Any
 from docs.figures.documents import replace_marked
 from docs.figures.files import BENCHMARK_GRAPH
 from pipeline import artifacts
+from pipeline.documents.drift import DriftReport
 from pipeline.documents.manifest import Manifest
+from pipeline.documents.verify import Verification
 from pipeline.errors import PipelineError
 from pipeline.report.markdown import table
 from runtime.benchmark.reading import read_benchmark, row_of
@@ -16,12 +18,6 @@ FIGURES = Path("docs/quantization.json")
 DOCUMENT = Path("docs/quantization.md")
 FLIPS_SHOWN = 3
 SEARCHED = {"summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "latency_ratio", "breaches"}
-NEEDED = {
-    artifacts.VERIFY: "pipeline verify",
-    artifacts.BENCHMARK: "pipeline bench",
-    BENCHMARK_GRAPH: "docs.figures graph",
-    artifacts.DRIFT: "pipeline drift",
-}
 
 
 def gather(folder: Path) -> dict[str, Any]:
@@ -31,22 +27,23 @@ def gather(folder: Path) -> dict[str, Any]:
         PipelineError: one of them was not run.
     """
     manifest = Manifest.read(folder)
-    for name, command in NEEDED.items():
-        if not (folder / name).is_file():
-            raise PipelineError(f"{folder / name}: not there; run python -m {command} {folder} first")
-    verified, _, graphs, drifted = (artifacts.read_json(folder / name) for name in NEEDED)
+    verified, drifted = Verification.read(folder), DriftReport.read(folder)
+    graphs_file = folder / BENCHMARK_GRAPH
+    if not graphs_file.is_file():
+        raise PipelineError(f"{graphs_file}: not there; run python -m docs.figures graph {folder} first")
+    graphs = artifacts.read_json(graphs_file)
     timed = read_benchmark(folder / artifacts.BENCHMARK)
     files = {
         name: {
-            **{key: row[key] for key in ("bytes", "accuracy", "agreement", "mean_difference")},
+            **row.model_dump(include={"bytes", "accuracy", "agreement", "mean_difference"}),
             "p50_us": row_of(timed, name, DEFAULTS[Path(name).suffix])["latency_us"]["p50"],
         }
-        for name, row in verified["artifacts"].items()
+        for name, row in verified.measured.items()
     }
     return {
         "machine": timed["device"],
-        "test_images": verified["images"],
-        "keras_accuracy": verified["keras_accuracy"],
+        "test_images": verified.images,
+        "keras_accuracy": verified.keras_accuracy,
         "files": files,
         "validation_images": manifest.validation.images,
         "gate": manifest.gate.model_dump(),
@@ -65,19 +62,19 @@ def gather(folder: Path) -> dict[str, Any]:
         "bars": graphs["bars"],
         "optimizers": artifacts.read_json(FIGURES)["optimizers"],  # as python -m pipeline optimizers counted them
         "drift": {
-            "layer_images": drifted["layer_images"],
-            "images": drifted["images"],
-            "layers": drifted["layers"],
+            "layer_images": drifted.layer_images,
+            "images": drifted.images,
+            "layers": [layer.model_dump() for layer in drifted.layers],
             "artifacts": {
                 name: {
-                    "first_past": row["first_past"],
-                    "threshold_db": row["threshold_db"],
-                    "steepest": row["steepest"],
-                    "snr_db": {layer: found["snr_db"] for layer, found in row["layers"].items()},
-                    "flipped": len(row["flips"]),
-                    "flips": row["flips"][:FLIPS_SHOWN],
+                    "first_past": row.first_past,
+                    "threshold_db": row.threshold_db,
+                    "steepest": row.steepest.model_dump() if row.steepest else None,
+                    "snr_db": {layer: found.snr_db for layer, found in row.layers.items()},
+                    "flipped": len(row.flips),
+                    "flips": [flip.model_dump(by_alias=True) for flip in row.flips[:FLIPS_SHOWN]],
                 }
-                for name, row in drifted["artifacts"].items()
+                for name, row in drifted.artifacts.items()
             },
         },
         **{name: graphs[name] for name in ("profile", "profile_tflite", "worth", "calls", "dense_us")},

@@ -20,4 +20,4 @@ def ship(train_folder: Path, out: Path) -> bool:
     export(Source(train_folder / artifacts.MODEL_KERAS), out)
     report = verify(out)
     print(format_report(report))
-    return bool(report["passed"])
+    return report.passed

@@ -48,4 +48,4 @@ def run(options: argparse.Namespace) -> int:
     report = verify(options.out, test, part)
     print(format_report(report))
     print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")
-    return OK if report["passed"] and manifest.passed else FAILED
+    return OK if report.passed and manifest.passed else FAILED

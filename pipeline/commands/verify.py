@@ -21,4 +21,4 @@ def run(options: argparse.Namespace) -> int:
     report = verify(options.dir, *photo_options.test_images(options, options.dir))
     print(format_report(report))
     print(f"Written: {options.dir}/verify.json")
-    return OK if report["passed"] else FAILED
+    return OK if report.passed else FAILED

@@ -22,8 +22,6 @@ MAX_SHOWN = 40
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e15)]
 NotNegative = Annotated[float, Field(ge=0, le=1e15)]
-FiniteOrNone = Annotated[float | None, BeforeValidator(lambda value: value if _is_finite(value) else None)]
-"""``None`` where what was computed is no number."""
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(gt=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -31,14 +29,19 @@ FileName = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f\x7f-\x9f]+$")]
 """Without folders and control characters."""
 
 
-def _is_finite(value: object) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
+def _none_for_nan(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+FiniteOrNone = Annotated[float | None, BeforeValidator(_none_for_nan)]
+"""``None`` stands for a result that is not a finite number."""
+ShareOrNone = Annotated[Share | None, BeforeValidator(_none_for_nan)]
 
 
 class Entry(BaseModel):
     """A JSON object. Every number is finite; a text is no number and a number no text."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, strict=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, strict=True, populate_by_name=True)
 
 
 class Document(Entry):

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, computed_field, model_validator
 
 from pipeline import artifacts
-from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Share
+from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Sha256, Share, ShareOrNone
 
 
 class Calibration(Entry):
@@ -24,7 +24,10 @@ class Calibration(Entry):
 
 
 class Scores(Entry):
-    """What probabilities on the test images come to; rows of the matrix are what the images show."""
+    """Accuracy, confusion matrix (rows: what the images show) and calibration of probabilities on the test images.
+
+    There is no calibration where some probability is not a finite number.
+    """
 
     accuracy: Share
     confusion: tuple[tuple[Count, ...], ...]
@@ -41,14 +44,14 @@ class Limits(Entry):
 
 
 class Measured(Scores):
-    """A file that answered."""
+    """A file that answered; its differences are ``None`` where some probability is not a finite number."""
 
-    bytes: int
-    sha256: str
-    max_difference: Share
-    mean_difference: Share
+    bytes: PositiveCount
+    sha256: Sha256
+    max_difference: ShareOrNone
+    mean_difference: ShareOrNone
     agreement: Share
-    p_value: float
+    p_value: Share
     accuracy_drop_points: float
     limits: Limits
     breaches: tuple[str, ...]
@@ -60,8 +63,28 @@ class Unusable(Entry):
     breaches: tuple[str, ...] = Field(min_length=1)
 
 
+class FileSummary(Entry):
+    """What every version says of a file that answered."""
+
+    bytes: PositiveCount
+    accuracy: Share
+    agreement: Share
+
+
+class VerificationSummary(Document):
+    """What every version of ``verify.json`` says; the first ones had neither scores by class nor digests of files."""
+
+    FILE: ClassVar = artifacts.VERIFY
+    FORMAT: ClassVar = "edgecnn-verify"
+    REMEDY: ClassVar = "run python -m pipeline verify DIR"
+
+    images: PositiveCount
+    keras_accuracy: Share
+    artifacts: dict[FileName, FileSummary]
+
+
 class Verification(Document):
-    """``verify.json``."""
+    """``verify.json``; ``part`` says of which part of the data the images are, ``caveats`` what a PASS leaves open."""
 
     FILE: ClassVar = artifacts.VERIFY
     FORMAT: ClassVar = "edgecnn-verify"
@@ -70,7 +93,7 @@ class Verification(Document):
     images: PositiveCount
     part: str = "test"
     class_names: tuple[str, ...] = Field(min_length=2)
-    test_digest: str
+    test_digest: Sha256
     keras: Scores
     artifacts: dict[FileName, Measured | Unusable]
     passed: bool
@@ -83,6 +106,18 @@ class Verification(Document):
             if [len(row) for row in scores.confusion] != [count] * count:
                 raise ValueError(f"{name}: its confusion matrix is not {count} by {count}")
         return self
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def keras_accuracy(self) -> float:
+        """Share (0-1) of the images that Keras classifies correctly."""
+        return self.keras.accuracy
 
     @property
     def judged_on(self) -> str:

@@ -1,5 +1,6 @@
 """How far apart two arrays of numbers are."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,12 @@ def correlation(first: Numbers, second: Numbers) -> float:
 
 
 def decibels(signal: float, noise: float) -> float:
-    """Ratio of two powers in decibels, 10 log10(signal / noise), within ±``LIMIT_DB``."""
+    """Ratio of two powers in decibels, 10 log10(signal / noise), within ±``LIMIT_DB``.
+
+    Noise that is not a finite number gives -``LIMIT_DB``.
+    """
+    if not math.isfinite(noise):
+        return -LIMIT_DB
     if noise == 0:
         return LIMIT_DB
     return float(np.clip(10 * np.log10(max(signal, 1e-300) / noise), -LIMIT_DB, LIMIT_DB))

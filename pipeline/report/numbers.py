@@ -34,9 +34,9 @@ def points(value: float) -> str:
     return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}") if abs(value) >= 0.005 else "0.00"
 
 
-def small(value: float) -> str:
-    """A difference of probabilities."""
-    return f"{value:.1e}"
+def small(value: float | None) -> str:
+    """A difference of probabilities; a dash where there is none."""
+    return NONE if value is None else f"{value:.1e}"
 
 
 def optional(value: float | None, form: str = ".1f", divisor: float = 1) -> str:

@@ -10,7 +10,7 @@ from pipeline.report.figures import confusion, layers, parity, reliability
 from pipeline.report.figures.reliability import FEWEST, KERAS
 from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
-from pipeline.report.numbers import NONE, listed, percent, small
+from pipeline.report.numbers import NONE, listed, optional, percent, small
 from pipeline.report.parts import Absent, Card, Chart, Gallery, Section, Table
 
 CONFUSIONS_LISTED, FLIPS_SHOWN = 10, 12
@@ -193,5 +193,5 @@ def _flips(drifted: DriftReport) -> Section:
     return Section("flips", "Flipped images", lead, tables=[Table(header, rows)], galleries=galleries)
 
 
-def _answer(name: str, probability: float, truth: str) -> str:
-    return f"{name} {probability:.2f}" + (" ✓" if name == truth else "")
+def _answer(name: str, probability: float | None, truth: str) -> str:
+    return f"{name} {optional(probability, '.2f')}" + (" ✓" if name == truth else "")

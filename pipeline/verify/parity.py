@@ -1,8 +1,8 @@
 """Hold every exported file against Keras on the same test pixels, look at all of them, then judge."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Manifest
+from pipeline.documents.verify import Calibration, Limits, Measured, Scores, Unusable, Verification
 from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_exported
 from pipeline.export.quantize.acceptance import breaks_bound
@@ -68,7 +69,7 @@ def test_images(class_names: tuple[str, ...]) -> Dataset:
     return test
 
 
-def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> dict[str, Any]:
+def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> Verification:
     """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json``.
 
     Args:
@@ -77,7 +78,7 @@ def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> dic
         part: of the data that these are: test or validation.
 
     Returns:
-        What ``verify.json`` holds; ``passed`` is true when no artifact has a breach.
+        What is written; ``passed`` is true when no artifact has a breach.
 
     Raises:
         PipelineError: the folder has no readable manifest, or no test images fit.
@@ -87,19 +88,18 @@ def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> dic
     test = test or test_images(manifest.class_names)
     expected = load_exported(folder).probabilities(test.pixels)
     rows = {name: _examine(folder, name, manifest, test, expected) for name in model_files(manifest)}
-    report = {
-        "images": len(test),
-        "part": part,
-        "classes": len(test.class_names),
-        "class_names": list(test.class_names),
-        "test_digest": test.digest,
-        "keras_accuracy": accuracy(expected, test.labels),
-        "keras": _scores(expected, test),
-        "artifacts": rows,
-        "passed": not any(row["breaches"] for row in rows.values()),
-    }
-    report["caveats"] = caveats(report)
-    artifacts.write_json(folder / artifacts.VERIFY, report)
+    keras = _scores(expected, test)
+    report = Verification(
+        images=len(test),
+        part=part,
+        class_names=test.class_names,
+        test_digest=test.digest,
+        keras=keras,
+        artifacts=rows,
+        passed=not any(row.breaches for row in rows.values()),
+        caveats=caveats(len(test), len(test.class_names), keras.accuracy, rows.values()),
+    )
+    report.write(folder)
     return report
 
 
@@ -115,15 +115,15 @@ def model_files(manifest: Manifest) -> list[str]:
     return names
 
 
-def _scores(probabilities: NDArray[np.float32], test: Dataset) -> dict[str, Any]:
-    """Accuracy, confusion matrix and calibration; no calibration where a probability is NaN or infinite."""
+def _scores(probabilities: NDArray[np.float32], test: Dataset) -> Scores:
     predicted = probabilities.argmax(axis=1)
     finite = bool(np.isfinite(probabilities).all())
-    return {
-        "accuracy": accuracy(probabilities, test.labels),
-        "confusion": confusion_matrix(predicted, test.labels, len(test.class_names)).tolist(),
-        "calibration": reliability_entry(reliability(probabilities, test.labels)) if finite else None,
-    }
+    confusion = confusion_matrix(predicted, test.labels, len(test.class_names))
+    return Scores(
+        accuracy=accuracy(probabilities, test.labels),
+        confusion=tuple(map(tuple, confusion.tolist())),
+        calibration=Calibration(**reliability_entry(reliability(probabilities, test.labels))) if finite else None,
+    )
 
 
 def _golden_breaches(classifier: Classifier) -> list[str]:
@@ -138,11 +138,11 @@ def _golden_breaches(classifier: Classifier) -> list[str]:
 
 def _examine(
     folder: Path, name: str, manifest: Manifest, test: Dataset, expected: NDArray[np.float32]
-) -> dict[str, Any]:
+) -> Measured | Unusable:
     breaches = []
     try:
-        digest = sha256((folder / name).read_bytes())
-        if digest != manifest.sha256_of(name):
+        content = (folder / name).read_bytes()
+        if sha256(content) != manifest.sha256_of(name):
             breaches.append("changed since export: its SHA-256 is not the manifest's")
         classifier = load_classifier(folder / name)
         if classifier.spec.class_names != manifest.class_names:
@@ -150,71 +150,92 @@ def _examine(
         breaches += _golden_breaches(classifier)
         got = classifier.predict(np.ascontiguousarray(test.pixels))
         if got.shape != expected.shape:
-            return {"breaches": [*breaches, f"gives probabilities of shape {got.shape}, Keras {expected.shape}"]}
+            shapes = f"gives probabilities of shape {got.shape}, Keras {expected.shape}"
+            return Unusable(breaches=(*breaches, shapes))
     except (EdgecnnError, OSError) as error:
-        return {"breaches": [*breaches, str(error)]}
+        return Unusable(breaches=(*breaches, str(error)))
     only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
-    row = {
-        "bytes": (folder / name).stat().st_size,
-        "sha256": digest,
-        "max_difference": max_difference(expected, got),
-        "mean_difference": mean_difference(expected, got),
-        "agreement": agreement(expected, got),
-        **_scores(got, test),
-        "p_value": mcnemar(only_keras, only_file),
-    }
-    drop = 100 * (accuracy(expected, test.labels) - row["accuracy"])
-    limit = TOLERANCES[name]
+    scores, limit = _scores(got, test), TOLERANCES[name]
+    return Measured(
+        **dict(scores),
+        bytes=len(content),
+        sha256=sha256(content),
+        max_difference=max_difference(expected, got),
+        mean_difference=mean_difference(expected, got),
+        agreement=agreement(expected, got),
+        p_value=mcnemar(only_keras, only_file),
+        accuracy_drop_points=100 * (accuracy(expected, test.labels) - scores.accuracy),
+        limits=Limits(**asdict(limit)),
+        breaches=(*breaches, *_breaches(got, expected, test, limit)),
+    )
+
+
+def _breaches(got: NDArray[np.float32], expected: NDArray[np.float32], test: Dataset, limit: Tolerance) -> list[str]:
+    """Which limits a file breaks, in words."""
+    largest, mean, agreeing = max_difference(expected, got), mean_difference(expected, got), agreement(expected, got)
+    breaches = []
     # "not within" rather than "beyond": a NaN is a breach too.
-    if not row["max_difference"] <= limit.max_difference:
-        breaches.append(f"max difference {row['max_difference']:.2e} > {limit.max_difference:.0e}")
-    if not row["mean_difference"] <= limit.mean_difference:
-        breaches.append(f"mean difference {row['mean_difference']:.2e} > {limit.mean_difference:.0e}")
-    if not row["agreement"] >= limit.min_agreement:
-        breaches.append(f"agreement {row['agreement']:.2%} < {limit.min_agreement:.0%}")
+    if not largest <= limit.max_difference:
+        breaches.append(f"max difference {largest:.2e} > {limit.max_difference:.0e}")
+    if not mean <= limit.mean_difference:
+        breaches.append(f"mean difference {mean:.2e} > {limit.mean_difference:.0e}")
+    if not agreeing >= limit.min_agreement:
+        breaches.append(f"agreement {agreeing:.2%} < {limit.min_agreement:.0%}")
+    only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
     if breaks_bound(limit.max_accuracy_drop, len(test), only_keras, only_file):
+        drop = 100 * (only_keras - only_file) / len(test)
         breaches.append(f"accuracy drop {drop:.2f} points > {limit.max_accuracy_drop:.2f}")
-    return {**row, "accuracy_drop_points": drop, "limits": asdict(limit), "breaches": breaches}
+    return breaches
 
 
-def format_report(report: dict[str, Any]) -> str:
+def format_report(report: Verification) -> str:
     """The verdicts as a table."""
-    low, high = share_interval(report["keras_accuracy"], report["images"])
-    keras = f"{report['keras_accuracy']:.2%} accurate, 95 % interval {low:.2%} to {high:.2%}"
+    low, high = share_interval(report.keras.accuracy, report.images)
+    keras = f"{report.keras.accuracy:.2%} accurate, 95 % interval {low:.2%} to {high:.2%}"
     lines = [
-        f"Against Keras ({keras}) on {report['images']:,} {report['part']} images:",
+        f"Against Keras ({keras}) on {report.judged_on}:",
         f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'p':>7}  verdict",
     ]
-    for name, row in report["artifacts"].items():
-        verdict = "PASS" if not row["breaches"] else "FAIL: " + "; ".join(row["breaches"])
-        if "accuracy" in row:
+    for name, row in report.artifacts.items():
+        verdict = "PASS" if not row.breaches else "FAIL: " + "; ".join(row.breaches)
+        if isinstance(row, Measured):
             figures = (
-                f"{row['bytes'] / 1024:>8.0f}{row['max_difference']:>11.1e}{row['mean_difference']:>11.1e}"
-                f"{row['agreement']:>11.2%}{row['accuracy']:>11.2%}{row['p_value']:>7.2g}"
+                f"{row.bytes / 1024:>8.0f}{_difference(row.max_difference):>11}{_difference(row.mean_difference):>11}"
+                f"{row.agreement:>11.2%}{row.accuracy:>11.2%}{row.p_value:>7.2g}"
             )
         else:
             figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
         lines.append(f"{name:<20}{figures}  {verdict}")
-    return "\n".join([*lines, *caveats(report)])
+    return "\n".join([*lines, *report.caveats])
 
 
-def caveats(report: dict[str, Any]) -> list[str]:
-    """What the verdicts of ``report`` leave open, a sentence each."""
-    said = _how_little_it_says(report) if report["images"] < FEW_IMAGES else []
-    if not beats_chance(report["keras_accuracy"], report["images"], report["classes"]):
-        few = "these images are too few to tell, or " if report["images"] < FEW_IMAGES else ""
+def _difference(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
+
+
+def caveats(images: int, classes: int, keras_accuracy: float, rows: Iterable[Measured | Unusable]) -> tuple[str, ...]:
+    """What the verdicts leave open, a sentence each.
+
+    Args:
+        images: how many there are.
+        classes: how many there are.
+        keras_accuracy: share (0-1) of the images that Keras classifies correctly.
+        rows: the files.
+    """
+    said = _how_little_it_says(images, rows) if images < FEW_IMAGES else []
+    if not beats_chance(keras_accuracy, images, classes):
+        few = "these images are too few to tell, or " if images < FEW_IMAGES else ""
         said.append(
             f"Keras itself does no better here than chance may: {few}the class names are not in the model's order, "
             "what it expects of its pixels (--scale) or how its photos were resized (--filter) is not right, or it has "
             "not learned. Equal to Keras is all that PASS says."
         )
-    return said
+    return tuple(said)
 
 
-def _how_little_it_says(report: dict[str, Any]) -> list[str]:
+def _how_little_it_says(images: int, rows: Iterable[Measured | Unusable]) -> list[str]:
     """An upper bound of the share of flipped images, for the file with most of them."""
-    images, rows = report["images"], report["artifacts"].values()
-    flipped = max((round((1 - row["agreement"]) * images) for row in rows if "agreement" in row), default=None)
+    flipped = max((round((1 - row.agreement) * images) for row in rows if isinstance(row, Measured)), default=None)
     if flipped is None:
         return []
     bound = upper_bound(flipped, images)

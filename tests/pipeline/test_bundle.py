@@ -8,6 +8,7 @@ import zipfile
 import pytest
 from packaging.markers import Marker
 
+import measured_folder
 from pipeline import artifacts
 from pipeline.cli import main
 from pipeline.deploy.bundle import Settings, bundle
@@ -138,8 +139,10 @@ def test_without_a_network_the_message_asks_for_one(tmp_path, monkeypatch):
 def test_a_model_that_may_not_ship_is_refused(reference, tmp_path):
     for name in (artifacts.INT8_ONNX, artifacts.MANIFEST):
         (tmp_path / name).write_bytes((reference / name).read_bytes())
-    breach = {"artifacts": {artifacts.INT8_ONNX: {"breaches": ["accuracy"]}}}
-    (tmp_path / artifacts.VERIFY).write_text(json.dumps(breach))
+    artifacts.write_json(
+        tmp_path / artifacts.VERIFY,
+        {**measured_folder.verified(), "artifacts": {artifacts.INT8_ONNX: {"breaches": ["accuracy"]}}},
+    )
     with pytest.raises(BundleBuildError, match="differs from Keras"):
         bundle(tmp_path, tmp_path, Settings("test", PI, wheels=False))
     (tmp_path / artifacts.MANIFEST).unlink()

@@ -1,6 +1,5 @@
 """Drift finds every layer in every format, and names the damaged one."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pipeline.artifacts import sha256
 from pipeline.cli import main
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset
+from pipeline.documents.drift import DriftReport, FileDrift, Layer, LayerDistance
 from pipeline.errors import PipelineError
 from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.load.deployable import Deployable
@@ -191,12 +191,12 @@ def test_damaged_weights_in_a_file_are_named_on_screen_and_in_json(copied):
     bless(copied, name, graph.SerializeToString())
     images = samples.read_validation(copied)
     report = drift(copied, images.take(np.arange(100)), layer_images=8)
-    second = [layer["name"] for layer in report["layers"] if layer["kind"] == "Conv2D"][1]
-    assert report["artifacts"][name]["first_past"] == second
-    assert report["artifacts"][name]["steepest"]["layer"] == second
-    assert report["artifacts"][artifacts.FP32_TFLITE]["first_past"] is None
-    assert report["artifacts"][name]["flips"]
-    assert json.loads((copied / artifacts.DRIFT).read_text(encoding="utf-8")) == report
+    second = [layer.name for layer in report.layers if layer.kind == "Conv2D"][1]
+    assert report.artifacts[name].first_past == second
+    assert report.artifacts[name].steepest.layer == second
+    assert report.artifacts[artifacts.FP32_TFLITE].first_past is None
+    assert report.artifacts[name].flips
+    assert DriftReport.read(copied) == report
     text = format_drift(report, flips_shown=2)
     assert f"{name}: first layer below 80 dB: {second}" in text
     assert "more, of which Keras was less sure" in text
@@ -221,18 +221,20 @@ def test_flips_are_sorted_by_the_confidence_of_keras():
     expected = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]], np.float32)
     got = np.array([[0.8, 0.2], [0.4, 0.6], [0.6, 0.4], [0.45, 0.55]], np.float32)
     rows = flips(expected, got, images)
-    assert [row["image"] for row in rows] == [2, 3, 1]
-    assert rows[0]["keras_class"] == rows[0]["true_class"] == "dog"
-    assert rows[0]["class"] == "cat"
-    assert rows[0]["probability"] == pytest.approx(0.6)
+    assert [row.image for row in rows] == [2, 3, 1]
+    assert rows[0].keras_class == rows[0].true_class == "dog"
+    assert rows[0].file_class == "cat"
+    assert rows[0].probability == pytest.approx(0.6)
 
 
 def test_absorbed_layers_are_named_with_the_one_that_shows_them():
     names = ("conv", "normal", "relu", "next")
-    report = {"layers": [{"name": name, "kind": "", "absorbable": name in ("conv", "normal")} for name in names]}
-    row = {"first_past": "relu", "layers": {"relu": {}, "next": {}}}
+    layers = tuple(Layer(name=name, kind="", absorbable=name in ("conv", "normal")) for name in names)
+    found = dict.fromkeys(("relu", "next"), LayerDistance(snr_db=20.0, cosine=1.0))
+    row = FileDrift(threshold_db=30.0, first_past="relu", layers=found, flips=())
+    report = DriftReport(images=1, layer_images=1, layers=layers, artifacts={"file": row}, pictures={})
     assert first_label(report, row) == "relu (computed with conv, normal)"
-    assert first_label(report, {**row, "first_past": None}) == "none"
+    assert first_label(report, row.model_copy(update={"first_past": None})) == "none"
 
 
 def test_decibels():
@@ -240,3 +242,4 @@ def test_decibels():
     assert snr_db(signal, signal * 1.1) == pytest.approx(20, abs=1e-3)
     assert snr_db(signal, signal) == LIMIT_DB
     assert snr_db(signal * 0, signal) == -LIMIT_DB
+    assert snr_db(signal, signal * np.float32("nan")) == -LIMIT_DB

@@ -1,4 +1,3 @@
-import json
 from dataclasses import asdict
 
 import keras
@@ -10,6 +9,7 @@ from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
 from pipeline.data.folder import Settings as PhotoSettings
+from pipeline.documents.evaluation import Evaluation
 from pipeline.errors import PipelineError
 from pipeline.export import export
 from pipeline.export.load.deployable import Deployable
@@ -103,14 +103,14 @@ def test_report_adds_up(trained, tmp_path, reference):
     deployable = load(Source(folder / artifacts.MODEL_KERAS))
     test = samples.read_test(reference)
     report = evaluate(deployable, validation, test, tmp_path)
-    assert artifacts.read_json(tmp_path / artifacts.EVALUATION) == json.loads(json.dumps(report))
+    assert Evaluation.read(tmp_path) == report
     predicted = deployable.probabilities(test.pixels).argmax(axis=1)
-    assert report["accuracy"] == pytest.approx(np.mean(predicted == test.labels))
-    assert np.sum(report["confusion"]) == len(test) == report["images"]
-    cats = report["classes"]["cat"]
-    assert cats["accuracy"] == pytest.approx(np.mean(predicted[test.labels == 3] == 3))
-    assert sum(report["calibration"]["before"]["counts"]) == len(test)
-    assert report["calibration"]["temperature"] == pytest.approx(
+    assert report.accuracy == pytest.approx(np.mean(predicted == test.labels))
+    assert np.sum(report.confusion) == len(test) == report.images
+    cats = report.classes["cat"]
+    assert cats.accuracy == pytest.approx(np.mean(predicted[test.labels == 3] == 3))
+    assert sum(report.calibration.before.counts) == len(test)
+    assert report.calibration.temperature == pytest.approx(
         temperature_of(deployable.logits(validation.pixels), validation.labels)
     )
     assert "cat" in format_evaluation(report)

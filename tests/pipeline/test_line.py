@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
+import measured_folder
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.benchmark.engines import BACKENDS, find
@@ -19,6 +20,7 @@ from pipeline.benchmark.run import benchmark
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.documents.manifest import Manifest
+from pipeline.documents.verify import Unusable, Verification
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export import Settings as ExportSettings
 from pipeline.export import export
@@ -26,7 +28,7 @@ from pipeline.export.load.model import Source
 from pipeline.export.quantize.config import METHODS
 from pipeline.export.quantize.decisions import format_decisions
 from pipeline.training.train import Settings, train
-from pipeline.verify.parity import format_report, verify
+from pipeline.verify.parity import caveats, format_report, verify
 from runtime import Classifier
 from runtime.benchmark.files import LEFTOVER
 from runtime.benchmark.reading import read_benchmark
@@ -74,8 +76,8 @@ def test_images(reference):
 @pytest.mark.slow
 def test_fresh_model_passes(exported, test_images):
     report = verify(exported, test_images)
-    assert report["passed"], format_report(report)
-    assert set(report["artifacts"]) == set(artifacts.MODEL_FILES)
+    assert report.passed, format_report(report)
+    assert set(report.artifacts) == set(artifacts.MODEL_FILES)
 
 
 @pytest.mark.slow
@@ -151,11 +153,11 @@ def test_altered_weight_is_caught(copied, test_images):
     weights.CopyFrom(onnx.numpy_helper.from_array(values, weights.name))
     bless(copied, artifacts.FP32_ONNX, graph.SerializeToString())
     report = verify(copied, test_images)
-    assert not report["passed"]
-    breaches = report["artifacts"][artifacts.FP32_ONNX]["breaches"]
+    assert not report.passed
+    breaches = report.artifacts[artifacts.FP32_ONNX].breaches
     assert any("max difference" in breach for breach in breaches)
     assert any("golden set" in breach for breach in breaches)
-    assert not report["artifacts"][artifacts.INT8_TFLITE]["breaches"]
+    assert not report.artifacts[artifacts.INT8_TFLITE].breaches
 
 
 @pytest.mark.slow
@@ -169,11 +171,11 @@ def test_shortened_label_list_changed_file_and_missing_file_are_all_reported(cop
     (copied / artifacts.FP32_TFLITE).unlink()
     with (copied / artifacts.FP32_ONNX).open("ab") as file:
         file.write(b"\0")
-    rows = verify(copied, test_images)["artifacts"]
-    assert "the spec names 9 classes" in rows[artifacts.INT8_ONNX]["breaches"][0]
-    assert rows[artifacts.FP32_TFLITE]["breaches"]
-    assert "changed since export" in rows[artifacts.FP32_ONNX]["breaches"][0]
-    assert "FAIL" in format_report({**artifacts.read_json(copied / artifacts.VERIFY)})
+    rows = verify(copied, test_images).artifacts
+    assert "the spec names 9 classes" in rows[artifacts.INT8_ONNX].breaches[0]
+    assert rows[artifacts.FP32_TFLITE].breaches
+    assert "changed since export" in rows[artifacts.FP32_ONNX].breaches[0]
+    assert "FAIL" in format_report(Verification.read(copied))
 
 
 @pytest.mark.slow
@@ -222,11 +224,11 @@ def test_benchmark_measures_every_contender(exported, test_images):
 def test_shipped_reference_holds_its_parity_and_its_accuracy(reference, test_images, tmp_path):
     folder = Path(shutil.copytree(reference, tmp_path / "reference"))
     report = verify(folder, test_images)
-    assert report["passed"], format_report(report)
-    shipped = artifacts.read_json(reference / artifacts.VERIFY)
-    assert shipped["images"] == 10_000
-    assert shipped["passed"]
-    assert min(shipped["keras_accuracy"], *(row["accuracy"] for row in shipped["artifacts"].values())) > 0.85
+    assert report.passed, format_report(report)
+    shipped = Verification.read(reference)
+    assert shipped.images == 10_000
+    assert shipped.passed
+    assert min(shipped.keras.accuracy, *(row.accuracy for row in shipped.measured.values())) > 0.85
 
 
 def test_what_is_no_keras_model_is_refused(tmp_path):
@@ -241,8 +243,8 @@ def test_what_is_no_keras_model_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("accuracy", "doubted"), [(0.35, True), (0.6, False)])
 def test_an_accuracy_of_chance_is_doubted(accuracy, doubted):
-    report = {"keras_accuracy": accuracy, "images": 60, "part": "test", "classes": 3, "artifacts": {}}
-    assert ("no better here than chance" in format_report(report)) == doubted
+    said = caveats(images=60, classes=3, keras_accuracy=accuracy, rows=[])
+    assert any("no better here than chance" in caveat for caveat in said) == doubted
 
 
 @pytest.mark.parametrize(
@@ -254,16 +256,21 @@ def test_an_accuracy_of_chance_is_doubted(accuracy, doubted):
     ],
 )
 def test_a_verdict_on_few_images_says_what_it_leaves_open(images, agreement, said):
-    figures = {"bytes": 1, "max_difference": 0, "mean_difference": 0, "accuracy": 1, "p_value": 1, "breaches": []}
-    rows = {
-        artifacts.INT8_ONNX: {**figures, "agreement": agreement},
-        artifacts.FP32_ONNX: {**figures, "agreement": 1.0},
-    }
-    report = {"keras_accuracy": 1.0, "images": images, "part": "validation", "classes": 3, "artifacts": rows}
-    text = format_report(report)
-    assert f"on {images} validation images:" in text
+    row = next(iter(Verification.model_validate_json(json.dumps(measured_folder.verified())).measured.values()))
+    rows = [row.model_copy(update={"agreement": share}) for share in (agreement, 1.0)]
+    text = "\n".join(caveats(images, 3, 1.0, rows))
     assert said in text if said else "few images" not in text
-    assert "few images" not in format_report(report | {"artifacts": {artifacts.INT8_ONNX: {"breaches": ["no model"]}}})
+    assert not caveats(images, 3, 1.0, [Unusable(breaches=("no model",))])
+
+
+def test_a_file_whose_answers_are_no_numbers_fails_and_is_written(tmp_path):
+    row = next(iter(Verification.model_validate_json(json.dumps(measured_folder.verified())).measured.values()))
+    nan = row.model_copy(update={"max_difference": None, "mean_difference": None, "breaches": ("max difference nan",)})
+    document = Verification.model_validate_json(json.dumps(measured_folder.verified()))
+    document = document.model_copy(update={"artifacts": {artifacts.INT8_ONNX: nan}})
+    document.write(tmp_path)
+    assert Verification.read(tmp_path) == document
+    assert "FAIL: max difference nan" in format_report(document)
 
 
 def test_folder_without_manifest_is_refused(tmp_path):

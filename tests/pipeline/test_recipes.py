@@ -36,8 +36,8 @@ def exported(reference, tmp_path_factory):
 @pytest.mark.slow
 def test_each_is_verified_and_timed_like_the_rest(exported, reference):
     report = verify(exported, samples.read_test(reference))
-    assert tuple(report["artifacts"]) == FILES
-    assert report["passed"], report
+    assert tuple(report.artifacts) == FILES
+    assert report.passed, report
     full = (exported / artifacts.MODEL_KERAS).stat().st_size
     sizes = {name: (exported / name).stat().st_size / full for name in FILES}
     assert sizes[artifacts.FP16_TFLITE] < 0.55
@@ -49,7 +49,7 @@ def test_each_is_verified_and_timed_like_the_rest(exported, reference):
 @pytest.mark.slow
 def test_drift_looks_into_what_it_can(exported, reference):
     report = drift(exported, samples.read_validation(reference), layer_images=2)
-    assert set(report["artifacts"]) == set(FILES) - {artifacts.FP32_NCNN}
+    assert set(report.artifacts) == set(FILES) - {artifacts.FP32_NCNN}
 
 
 @pytest.mark.slow

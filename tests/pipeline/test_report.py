@@ -1,6 +1,7 @@
 """The report tells what the JSON files say, all of it as text, and what is missing or does not belong together."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -95,7 +96,7 @@ def test_what_cannot_be_used_is_told_from_the_rest(folder, name, command, harm):
     elif harm == "foreign":
         path.write_text('{"some": "other"}')
     else:
-        path.write_text(path.read_text().replace("2000", "NaN").replace("0.0027", "NaN").replace("36.75", "NaN"))
+        path.write_text(re.sub(r'("(agreement|runs|snr_db)"): [\d.]+', r"\1: NaN", path.read_text()))
     absent = gather(folder).absent
     assert set(absent) == {name}
     said = str(absent[name])

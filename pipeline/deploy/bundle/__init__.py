@@ -22,6 +22,7 @@ from pipeline import artifacts
 from pipeline.deploy.bundle.archive import pack
 from pipeline.deploy.bundle.sign import sign
 from pipeline.deploy.bundle.wheels import Target, build_runtime_wheel, fetch, hash_line, lock
+from pipeline.documents.verify import Verification
 from pipeline.errors import BundleBuildError
 from pipeline.quiet import load_classifier
 from runtime import __version__
@@ -75,6 +76,7 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
 
     Raises:
         BundleBuildError: an artifact may not ship, or a wheel is not to be had.
+        DocumentError: what verify wrote cannot be read.
         ModelError: an artifact is missing or damaged.
     """
     for name in settings.artifacts:
@@ -114,7 +116,8 @@ def _require_fit(folder: Path, name: str) -> None:
     if not replay(load_classifier(folder / name))["passed"]:
         raise BundleBuildError(f"{folder / name}: does not answer as it did when exported: export it again")
     verified = folder / artifacts.VERIFY
-    if verified.exists() and artifacts.read_json(verified)["artifacts"].get(name, {}).get("breaches"):
+    row = Verification.read(folder).artifacts.get(name) if verified.exists() else None
+    if row and row.breaches:
         raise BundleBuildError(f"{folder / name}: differs from Keras by more than is allowed: see {verified}")
 
 

@@ -26,7 +26,7 @@ def draw(found: dict[str, Measured]) -> Figure:
     for row, (name, measured) in enumerate(found.items()):
         name_row(axes, row, name, value=f"{100 * measured.agreement:.2f} % same class")
         place = row + BAR
-        mean, most = max(measured.mean_difference, FLOOR), max(measured.max_difference, FLOOR)
+        mean, most = _shown(measured.mean_difference), _shown(measured.max_difference)
         axes.plot([mean, most], [place, place], color=LINE, linewidth=2.5, zorder=1)
         for kind, value, limit, colour, marker in (
             ("mean", mean, measured.limits.mean_difference, BLUE, "o"),
@@ -49,3 +49,8 @@ def draw(found: dict[str, Measured]) -> Figure:
         loc="upper left", ncols=2, handletextpad=0.1, columnspacing=1.1, borderaxespad=0.2,
     )  # fmt: skip
     return figure
+
+
+def _shown(difference: float | None) -> float:
+    """Where a difference stands on the axis; one that is no number stands at the largest."""
+    return 1.0 if difference is None else max(difference, FLOOR)

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset
+from pipeline.documents.drift import DriftReport, FileDrift, Layer, LayerDistance, Steepest
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_exported
@@ -28,7 +27,7 @@ THRESHOLDS_DB = {"fp32": 80.0, "fp16": 40.0, "dynamic": 20.0, "int8": 15.0}
 
 def drift(
     folder: Path, images: Dataset | None = None, *, layer_images: int = 64, threshold_db: float | None = None
-) -> dict[str, Any]:
+) -> DriftReport:
     """Hold every layer of every model file in ``folder`` against Keras and write ``drift.json``.
 
     Args:
@@ -38,14 +37,14 @@ def drift(
         threshold_db: signal-to-noise ratio below which a layer counts as drifted; by default by precision.
 
     Returns:
-        What ``drift.json`` holds.
+        What is written.
 
     Raises:
         PipelineError: not a folder that export wrote, or images of other classes or another side.
         ModelError: a model file is damaged.
     """
     manifest = Manifest.read(folder)
-    check_writable(folder / artifacts.DRIFT)
+    check_writable(folder / DriftReport.FILE)
     images = images or samples.validation_images()
     if images.class_names != manifest.class_names or images.side != manifest.side:
         raise PipelineError(
@@ -60,37 +59,37 @@ def drift(
     chosen = images.pixels[[index * len(images) // count for index in range(count)]]
     drifts = measure(reference, {name: _tap(folder / name) for name in names}, chosen)
     expected = deployable.probabilities(images.pixels)
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, FileDrift] = {}
     for name, classifier in classifiers.items():
         threshold = THRESHOLDS_DB[classifier.spec.precision] if threshold_db is None else threshold_db
         step = steepest(drifts[name], reference.layers)
-        rows[name] = {
-            "sha256": manifest.sha256_of(name),
-            "precision": classifier.spec.precision,
-            "threshold_db": threshold,
-            "first_past": first_past(drifts[name], reference.layers, threshold),
-            "steepest": None if step is None else {"layer": step[0], "lost_db": round(step[1], 2)},
-            "layers": {
-                layer: {
-                    "snr_db": round(found.distance.snr_db, 2),
-                    "cosine": round(found.distance.cosine, 6),
-                    "value": found.match.value,
-                }
+        rows[name] = FileDrift(
+            sha256=manifest.sha256_of(name),
+            precision=classifier.spec.precision,
+            threshold_db=threshold,
+            first_past=first_past(drifts[name], reference.layers, threshold),
+            steepest=None if step is None else Steepest(layer=step[0], lost_db=round(step[1], 2)),
+            layers={
+                layer: LayerDistance(
+                    snr_db=round(found.distance.snr_db, 2),
+                    cosine=round(found.distance.cosine, 6),
+                    value=found.match.value,
+                )
                 for layer, found in drifts[name].items()
             },
-            "flips": flips(expected, classifier.predict(images.pixels), images),
-        }
-    report = {
-        "images": len(images),
-        "images_digest": images.digest,
-        "layer_images": count,
-        "layers": [
-            {"name": layer.name, "kind": layer.kind, "absorbable": layer.absorbable} for layer in reference.layers
-        ],
-        "artifacts": rows,
-        "pictures": pictures((flip["image"] for row in rows.values() for flip in row["flips"][:PICTURED]), images),
-    }
-    artifacts.write_json(folder / artifacts.DRIFT, report)
+            flips=flips(expected, classifier.predict(images.pixels), images),
+        )
+    report = DriftReport(
+        images=len(images),
+        images_digest=images.digest,
+        layer_images=count,
+        layers=tuple(
+            Layer(name=layer.name, kind=layer.kind, absorbable=layer.absorbable) for layer in reference.layers
+        ),
+        artifacts=rows,
+        pictures=pictures((flip.image for row in rows.values() for flip in row.flips[:PICTURED]), images),
+    )
+    report.write(folder)
     return report
 
 

@@ -3,19 +3,19 @@
 import base64
 import io
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.data.dataset import Dataset
+from pipeline.documents.drift import Flip
 
 PICTURED, PICTURE_SIDE = 12, 96
 """How many flips of a file are kept as pictures, and the most pixels a side of one."""
 
 
-def flips(expected: NDArray[np.float32], got: NDArray[np.float32], images: Dataset) -> list[dict[str, Any]]:
+def flips(expected: NDArray[np.float32], got: NDArray[np.float32], images: Dataset) -> tuple[Flip, ...]:
     """The images on which two answers name different classes, those of which Keras was surest first.
 
     Args:
@@ -26,17 +26,17 @@ def flips(expected: NDArray[np.float32], got: NDArray[np.float32], images: Datas
     before, after = expected.argmax(axis=1), got.argmax(axis=1)
     changed = np.flatnonzero(before != after)
     names = images.class_names
-    return [
-        {
-            "image": int(index),
-            "true_class": names[int(images.labels[index])],
-            "keras_class": names[int(before[index])],
-            "keras_probability": float(expected[index, before[index]]),
-            "class": names[int(after[index])],
-            "probability": float(got[index, after[index]]),
-        }
+    return tuple(
+        Flip(
+            image=int(index),
+            true_class=names[int(images.labels[index])],
+            keras_class=names[int(before[index])],
+            keras_probability=float(expected[index, before[index]]),
+            file_class=names[int(after[index])],
+            probability=float(got[index, after[index]]),
+        )
         for index in changed[np.argsort(-expected[changed, before[changed]], kind="stable")]
-    ]
+    )
 
 
 def pictures(indices: Iterable[int], images: Dataset) -> dict[str, str]:

@@ -1,32 +1,30 @@
 """``drift.json`` for the eye."""
 
-from typing import Any
+from pipeline.documents.drift import DriftReport, FileDrift, Flip
 
 NAME_WIDTH = 34
 
 
-def format_drift(report: dict[str, Any], flips_shown: int = 10) -> str:
+def format_drift(report: DriftReport, flips_shown: int = 10) -> str:
     """Layers, first drifted layers and flipped images as tables."""
     return "\n\n".join([_layers(report), _firsts(report), *_flips(report, flips_shown)])
 
 
-def _layers(report: dict[str, Any]) -> str:
-    rows = report["artifacts"]
+def _layers(report: DriftReport) -> str:
+    rows = report.artifacts
     width = max(18, *(len(name) + 2 for name in rows))
     lines = [
-        f"Against Keras on {report['layer_images']} images: signal-to-noise ratio in dB, cosine",
+        f"Against Keras on {report.layer_images} images: signal-to-noise ratio in dB, cosine",
         f"{'layer':<{NAME_WIDTH}}" + "".join(f"{name:>{width}}" for name in rows),
     ]
-    for layer in report["layers"]:
+    for layer in report.layers:
         cells = []
         for row in rows.values():
-            found = row["layers"].get(layer["name"])
-            past = found is not None and found["snr_db"] < row["threshold_db"]
-            text = (
-                "not found " if found is None else f"{found['snr_db']:.1f} {found['cosine']:.5f}{'!' if past else ' '}"
-            )
+            found = row.layers.get(layer.name)
+            past = found is not None and found.snr_db < row.threshold_db
+            text = "not found " if found is None else f"{found.snr_db:.1f} {found.cosine:.5f}{'!' if past else ' '}"
             cells.append(f"{text:>{width}}")
-        lines.append(f"{shorten(layer['name']):<{NAME_WIDTH}}" + "".join(cells))
+        lines.append(f"{shorten(layer.name):<{NAME_WIDTH}}" + "".join(cells))
     lines.append("!: below the threshold; not found: computed together with the layers that follow, or nowhere")
     return "\n".join(lines)
 
@@ -36,43 +34,47 @@ def shorten(name: str) -> str:
     return name if len(name) < NAME_WIDTH else f"…{name[-NAME_WIDTH + 2 :]}"
 
 
-def _firsts(report: dict[str, Any]) -> str:
+def _firsts(report: DriftReport) -> str:
     lines = []
-    for name, row in report["artifacts"].items():
-        line = f"{name}: first layer below {row['threshold_db']:g} dB: {first_label(report, row)}"
-        step = row["steepest"]
-        if step and step["lost_db"] > 0:
-            line += f"; most is lost in {step['layer']} ({step['lost_db']:.1f} dB)"
+    for name, row in report.artifacts.items():
+        line = f"{name}: first layer below {row.threshold_db:g} dB: {first_label(report, row)}"
+        step = row.steepest
+        if step and step.lost_db > 0:
+            line += f"; most is lost in {step.layer} ({step.lost_db:.1f} dB)"
         lines.append(line)
     return "\n".join(lines)
 
 
-def first_label(report: dict[str, Any], row: dict[str, Any]) -> str:
+def first_label(report: DriftReport, row: FileDrift) -> str:
     """The first drifted layer, with the layers before it that were not found and are computed within it."""
-    first = row["first_past"]
+    first = row.first_past
     if first is None:
         return "none"
-    names = [layer["name"] for layer in report["layers"]]
+    names = [layer.name for layer in report.layers]
     inside: list[str] = []
-    for layer in reversed(report["layers"][: names.index(first)]):
-        if layer["name"] in row["layers"] or not layer["absorbable"]:
+    for layer in reversed(report.layers[: names.index(first)]):
+        if layer.name in row.layers or not layer.absorbable:
             break
-        inside.insert(0, layer["name"])
-    return f"{first} (computed with {', '.join(inside)})" if inside else str(first)
+        inside.insert(0, layer.name)
+    return f"{first} (computed with {', '.join(inside)})" if inside else first
 
 
-def _flips(report: dict[str, Any], shown: int) -> list[str]:
+def _probability(flip: Flip) -> str:
+    return "-" if flip.probability is None else f"{flip.probability:.2f}"
+
+
+def _flips(report: DriftReport, shown: int) -> list[str]:
     tables = []
-    for name, row in report["artifacts"].items():
-        flipped = row["flips"]
-        share = len(flipped) / report["images"]
-        lines = [f"{name}: another class than Keras on {len(flipped):,} of {report['images']:,} images ({share:.2%})"]
+    for name, row in report.artifacts.items():
+        flipped = row.flips
+        share = len(flipped) / report.images
+        lines = [f"{name}: another class than Keras on {len(flipped):,} of {report.images:,} images ({share:.2%})"]
         if flipped:
             lines.append(f"{'image':>7}  {'true class':<16}{'Keras says':<24}{'the file says':<24}")
         for flip in flipped[:shown]:
-            before = f"{flip['keras_class']} {flip['keras_probability']:.2f}"
-            after = f"{flip['class']} {flip['probability']:.2f}"
-            lines.append(f"{flip['image']:>7}  {flip['true_class']:<16}{before:<24}{after:<24}".rstrip())
+            before = f"{flip.keras_class} {flip.keras_probability:.2f}"
+            after = f"{flip.file_class} {_probability(flip)}"
+            lines.append(f"{flip.image:>7}  {flip.true_class:<16}{before:<24}{after:<24}".rstrip())
         if len(flipped) > shown:
             lines.append(f"        … and {len(flipped) - shown:,} more, of which Keras was less sure")
         tables.append("\n".join(lines))

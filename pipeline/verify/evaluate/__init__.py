@@ -1,13 +1,13 @@
 """The truth about a trained model: which classes it confuses, and what its probabilities are worth."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
+from pipeline.documents.evaluation import CalibrationLoss, ClassScores, Evaluation, Tempering
 from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.calibration import (
@@ -24,13 +24,13 @@ from pipeline.verify.evaluate.tables import format_evaluation
 __all__ = ["evaluate", "format_evaluation"]
 
 
-def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Path) -> dict[str, Any]:
+def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Path) -> Evaluation:
     """Judge a model on ``test``, with the temperature that ``validation`` asks for.
 
     Writes ``evaluation.json``, ``confusion.png`` and ``calibration.png`` into ``out``.
 
     Returns:
-        What ``evaluation.json`` holds.
+        What is written.
 
     Raises:
         PipelineError: images of other classes or another side than the model's.
@@ -41,21 +41,22 @@ def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Pa
     logits = deployable.logits(test.pixels)
     confusion = confusion_matrix(logits.argmax(axis=1), test.labels, len(test.class_names))
     before, after = (reliability(softmax(logits / divisor), test.labels) for divisor in (1.0, temperature))
-    report = {
-        "images": len(test),
-        "images_digest": test.digest,
-        "validation_images": len(validation),
-        "validation_digest": validation.digest,
-        "accuracy": accuracy(logits, test.labels),
-        "classes": _classes(confusion, test.class_names),
-        "confusion": confusion.tolist(),
-        "calibration": {
-            "temperature": temperature,
-            "before": {**reliability_entry(before), "nll": negative_log_likelihood(logits, test.labels)},
-            "after": {**reliability_entry(after), "nll": negative_log_likelihood(logits, test.labels, temperature)},
-        },
-    }
-    artifacts.write_json(out / artifacts.EVALUATION, report)
+    losses = [negative_log_likelihood(logits, test.labels, divisor) for divisor in (1.0, temperature)]
+    report = Evaluation(
+        images=len(test),
+        images_digest=test.digest,
+        validation_images=len(validation),
+        validation_digest=validation.digest,
+        accuracy=accuracy(logits, test.labels),
+        classes=_classes(confusion, test.class_names),
+        confusion=tuple(map(tuple, confusion.tolist())),
+        calibration=Tempering(
+            temperature=temperature,
+            before=CalibrationLoss(**reliability_entry(before), nll=losses[0]),
+            after=CalibrationLoss(**reliability_entry(after), nll=losses[1]),
+        ),
+    )
+    report.write(out)
     figures.draw_confusion(out / artifacts.CONFUSION_FIGURE, confusion, test.class_names)
     figures.draw_reliability(out / artifacts.CALIBRATION_FIGURE, before, after, temperature)
     return report
@@ -69,14 +70,14 @@ def _check(deployable: Deployable, images: Dataset) -> None:
         )
 
 
-def _classes(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def _classes(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> dict[str, ClassScores]:
     """Per class: images, share of them found (its accuracy), share of those named so that are (its precision)."""
     rows = {}
     for label, name in enumerate(class_names):
         right, images, named = confusion[label, label], confusion[label].sum(), confusion[:, label].sum()
-        rows[name] = {
-            "images": int(images),
-            "accuracy": float(right / images) if images else None,
-            "precision": float(right / named) if named else None,
-        }
+        rows[name] = ClassScores(
+            images=int(images),
+            accuracy=float(right / images) if images else None,
+            precision=float(right / named) if named else None,
+        )
     return rows

@@ -1,44 +1,45 @@
 """``evaluation.json`` as text."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.documents.evaluation import CalibrationLoss, Evaluation
 from pipeline.metrics.significance import share_interval
 
 CONFUSIONS_LISTED = 10
 
 
-def format_evaluation(report: dict[str, Any]) -> str:
+def format_evaluation(report: Evaluation) -> str:
     """Accuracy class by class, the commonest confusions and the calibration, as text."""
-    classes = report["classes"]
+    classes = report.classes
     width = max(12, *map(len, classes)) + 2
     lines = [f"{'class':<{width}}{'images':>8}{'found':>9}{'trusted':>9}"]
     for name, row in classes.items():
-        found, trusted = ("-" if row[key] is None else f"{row[key]:.1%}" for key in ("accuracy", "precision"))
-        lines.append(f"{name:<{width}}{row['images']:>8,}{found:>9}{trusted:>9}")
-    low, high = share_interval(report["accuracy"], report["images"])
-    lines.append(
-        f"{'all':<{width}}{report['images']:>8,}{report['accuracy']:>9.2%}  95 % interval {low:.2%} to {high:.2%}"
-    )
+        found, trusted = ("-" if share is None else f"{share:.1%}" for share in (row.accuracy, row.precision))
+        lines.append(f"{name:<{width}}{row.images:>8,}{found:>9}{trusted:>9}")
+    low, high = share_interval(report.accuracy, report.images)
+    lines.append(f"{'all':<{width}}{report.images:>8,}{report.accuracy:>9.2%}  95 % interval {low:.2%} to {high:.2%}")
     lines.append("found: of this class's images, those named so; trusted: of the images named so, those that are")
     lines += ["", "Most confused:"]
-    for count, share, true, taken_for in confusions(np.array(report["confusion"]), tuple(classes)):
+    for count, share, true, taken_for in confusions(np.array(report.confusion), tuple(classes)):
         lines.append(f"  {true} taken for {taken_for}: {count} ({share:.1%})")
-    tempered = report["calibration"]
-    before, after = tempered["before"], tempered["after"]
-    if tempered["temperature"] == 1:
-        judged = f"calibration error {before['expected_error']:.2%}, log-likelihood loss {before['nll']:.4f}"
+    tempered = report.calibration
+    before, after = tempered.before, tempered.after
+    if tempered.temperature == 1:
+        judged = f"calibration error {before.expected_error:.2%}, log-likelihood loss {_loss(before)}"
         return "\n".join([*lines, "", f"{judged}; no temperature: too few validation images, or errors, to fit one"])
     lines += [
         "",
         f"{'calibration':<22}{'as trained':>12}{'tempered':>12}",
-        f"{'temperature':<22}{1:>12.3f}{tempered['temperature']:>12.3f}",
-        f"{'calibration error':<22}{before['expected_error']:>12.2%}{after['expected_error']:>12.2%}",
-        f"{'log-likelihood loss':<22}{before['nll']:>12.4f}{after['nll']:>12.4f}",
+        f"{'temperature':<22}{1:>12.3f}{tempered.temperature:>12.3f}",
+        f"{'calibration error':<22}{before.expected_error:>12.2%}{after.expected_error:>12.2%}",
+        f"{'log-likelihood loss':<22}{_loss(before):>12}{_loss(after):>12}",
     ]
     return "\n".join(lines)
+
+
+def _loss(calibrated: CalibrationLoss) -> str:
+    return "-" if calibrated.nll is None else f"{calibrated.nll:.4f}"
 
 
 def confusions(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> list[tuple[int, float, str, str]]:

@@ -1,0 +1,46 @@
+"""``evaluation.json``: which classes a trained model confuses, and what its probabilities are worth."""
+
+from typing import ClassVar
+
+from pipeline import artifacts
+from pipeline.documents.base import Count, Document, Entry, FiniteOrNone, Positive, PositiveCount, Sha256, Share
+from pipeline.documents.verify import Calibration
+
+
+class ClassScores(Entry):
+    """One class: its images, the share of them that is named so, and the share of those named so that are right."""
+
+    images: Count
+    accuracy: Share | None
+    precision: Share | None
+
+
+class CalibrationLoss(Calibration):
+    """A reliability diagram's bins, and the mean negative log-likelihood of the labels in nats."""
+
+    nll: FiniteOrNone
+
+
+class Tempering(Entry):
+    """Calibration before and after the logits are divided by the temperature."""
+
+    temperature: Positive
+    before: CalibrationLoss
+    after: CalibrationLoss
+
+
+class Evaluation(Document):
+    """``evaluation.json``; rows of the confusion matrix are what the images show, in the order of ``classes``."""
+
+    FILE: ClassVar = artifacts.EVALUATION
+    FORMAT: ClassVar = "edgecnn-evaluation"
+    REMEDY: ClassVar = "run python -m pipeline evaluate MODEL"
+
+    images: PositiveCount
+    images_digest: Sha256
+    validation_images: PositiveCount
+    validation_digest: Sha256
+    accuracy: Share
+    classes: dict[str, ClassScores]
+    confusion: tuple[tuple[Count, ...], ...]
+    calibration: Tempering
