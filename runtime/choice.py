@@ -1,13 +1,12 @@
 """Which model file of a folder to run, on what: as ``tune`` found it out there, or a default."""
 
-import json
 from collections.abc import Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from runtime.engines.registry import DEFAULTS
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
-from runtime.system.files import read_regular
+from runtime.system.files import parse_json, read_regular
 
 CHOICE_FILE = "runtime.json"
 FORMAT, VERSION = "edgecnn-runtime", 1
@@ -45,7 +44,7 @@ def choose(folder: Path) -> Choice:
         choice = _read(folder, read_regular(chosen, MAX_BYTES))
     except FileNotFoundError:
         return Choice(_default(folder))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(f"{chosen}: not what tune of this version writes ({error!s:.100}): {again}") from error
     if not choice.path.is_file():
         raise ModelFileNotFoundError(f"{chosen}: names {choice.path.name}, which is not there: {again}")
@@ -88,7 +87,7 @@ def _default(folder: Path) -> Path:
 
 
 def _read(folder: Path, content: bytes) -> Choice:
-    entries: Any = json.loads(content)
+    entries: Any = parse_json(content)
     name, engine, threads, digest = (entries[key] for key in ("artifact", "engine", "threads", "sha256"))
     if (entries["format"], entries["version"]) != (FORMAT, VERSION) or Path(name).name != name:
         raise ValueError(f"{entries['format']!r:.40} of version {entries['version']!r:.40}")

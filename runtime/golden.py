@@ -16,11 +16,16 @@ from PIL import Image
 
 from runtime.errors import ModelSpecError
 from runtime.spec import GOLDEN_FILE, GOLDEN_KEY
+from runtime.system.files import parse_json
 
 __all__ = ["GOLDEN_FILE", "GOLDEN_KEY", "GoldenSet"]
 
 MAX_PIXELS = 1 << 24
 """Of all its images together; larger sets are refused."""
+MAX_CHUNKS = 10_000
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_RGB = b"\x08\x02\0\0\0"
+"""Bit depth, color type, compression, filter and interlace of a PNG's header."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,8 @@ class GoldenSet:
             ModelSpecError: not JSON, entries missing or out of range, or images and answers that do not fit each other.
         """
         try:
-            entries = json.loads(text)
-            png, tolerance = base64.b64decode(entries["png"]), entries["tolerance"]
-            width, height = struct.unpack(">II", png[16:24])  # of the IHDR chunk, which is the first
-            if not 0 < width * height <= MAX_PIXELS or height % width:
-                raise ValueError(f"images of {width}x{height} pixels in all")
-            with Image.open(io.BytesIO(png), formats=["PNG"]) as sheet:
-                pixels = np.asarray(sheet.convert("RGB")).reshape(-1, width, width, 3)
+            entries = parse_json(text)
+            pixels, tolerance = _decode(base64.b64decode(entries["png"], validate=True)), entries["tolerance"]
             probabilities = np.array(entries["probabilities"], np.float32)
             if probabilities.ndim != 2 or len(probabilities) != len(pixels):
                 raise ValueError(f"{len(pixels)} images, but probabilities of shape {probabilities.shape}")
@@ -72,6 +72,26 @@ class GoldenSet:
                 raise ValueError("probabilities outside 0-1")
             if not isinstance(tolerance, int | float) or not 0 <= tolerance <= 1:
                 raise ValueError(f"tolerance {tolerance!r:.50}")
+        except MemoryError:
+            raise
         except Exception as error:  # JSON, base64 and Pillow's decoder raise a dozen types on damaged data
             raise ModelSpecError(f"golden set is not readable ({error!s:.200}): export the model again") from error
         return cls(pixels, probabilities, float(tolerance))
+
+
+def _decode(png: bytes) -> NDArray[np.uint8]:
+    """The images, uint8 (N, S, S, 3), of a PNG as ``to_json`` writes it, and of no other."""
+    kinds: list[bytes] = []
+    place = len(_SIGNATURE)
+    while place < len(png) and len(kinds) <= MAX_CHUNKS:
+        kinds.append(png[place + 4 : place + 8])
+        place += 12 + int.from_bytes(png[place : place + 4])
+    width, height = struct.unpack(">II", png[16:24])
+    if not 0 < width * height <= MAX_PIXELS or height % width:
+        raise ValueError(f"images of {width}x{height} pixels in all")
+    # Pillow goes by the last header of several, wherever it stands, and unpacks texts and profiles.
+    plain = place == len(png) and kinds == [b"IHDR", *[b"IDAT"] * (len(kinds) - 2), b"IEND"]
+    if not plain or not png.startswith(_SIGNATURE) or png[24:29] != _RGB:
+        raise ValueError("the images are no PNG of 8-bit RGB without further chunks")
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as sheet:
+        return np.asarray(sheet).reshape(-1, width, width, 3)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from runtime.errors import ModelSpecError
+from runtime.system.files import parse_json
 
 SPEC_KEY = "edgecnn_spec"
 SPEC_FILE = "edgecnn_spec.json"
@@ -113,7 +114,7 @@ class ModelSpec:
             ModelSpecError: not JSON, unknown or missing entries, or values out of range.
         """
         try:
-            entries: Any = json.loads(text)
+            entries: Any = parse_json(text)
             if not isinstance(entries, dict):
                 raise ModelSpecError(f"model spec must be a JSON object, got {text[:40]!r}: export the model again")
             for name, value in entries.items():
@@ -122,7 +123,7 @@ class ModelSpec:
             if unknown:
                 raise ModelSpecError(f"model spec has unknown entries {sorted(unknown)}: update the runtime")
             return cls(**entries)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             if isinstance(error, ModelSpecError):
                 raise
             raise ModelSpecError(f"model spec is not readable ({error}): export the model again") from error

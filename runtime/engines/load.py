@@ -1,7 +1,6 @@
 """A model file read once, checked and handed to its engine."""
 
 import errno
-import json
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,7 +13,7 @@ from runtime.engines.checksum import check_seal
 from runtime.engines.signature import carried_spec, fit
 from runtime.errors import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError
 from runtime.spec import ModelSpec
-from runtime.system.files import read_regular
+from runtime.system.files import parse_json, read_regular
 
 if TYPE_CHECKING:
     from runtime.engines.graph import Graph
@@ -120,9 +119,9 @@ def _check_digest(path: Path, content: bytes) -> None:
 def _listed_digest(path: Path) -> str | None:
     """The SHA-256 that the manifest beside a file lists for it; ``None`` without such an entry."""
     try:
-        manifest = json.loads(read_regular(path.with_name(MANIFEST), MAX_JSON_BYTES))
+        manifest = parse_json(read_regular(path.with_name(MANIFEST), MAX_JSON_BYTES))
         listed = manifest["files"][path.name]["sha256"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError):
         return None
     return listed if isinstance(listed, str) else None
 

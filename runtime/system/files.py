@@ -1,12 +1,15 @@
 """Files from other people, read with care: regular files only, and only up to a stated size."""
 
 import errno
+import json
 import os
 import stat
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _BLOCK = 1 << 20
+MAX_VALUES = 1_000_000
+"""The most that a JSON text may hold, which then take some 100 MB."""
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -57,6 +60,21 @@ def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
     if max(size, len(content)) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit:,} bytes, the most that is read", os.fspath(path))
     return content
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON that may be hostile: ``[[[…`` and ``[{},{},…`` of a few bytes a value take many times their size.
+
+    Raises:
+        ValueError: not JSON, nested too deeply, or more than ``MAX_VALUES``.
+    """
+    content = text.encode() if isinstance(text, str) else text
+    if content.count(b",") + content.count(b"[") + content.count(b"{") > MAX_VALUES:
+        raise ValueError(f"more than {MAX_VALUES:,} values")
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _refuse_irregular(mode: int, path: str | os.PathLike[str]) -> None:

@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import json
 import os
@@ -188,8 +189,6 @@ def test_a_golden_set_of_another_model_is_refused(carrying, without_golden):
 
 def png(width, height):
     """The beginning of a PNG that says how large it is."""
-    import base64
-
     return base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + width.to_bytes(4) + height.to_bytes(4)).decode()
 
 
