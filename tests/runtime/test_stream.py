@@ -79,6 +79,55 @@ def test_a_frame_without_end_does_not_fill_the_memory(frames, monkeypatch):
     assert list(split([*chunks, frames[1]])) == [None, frames[1]]
 
 
+MIB = 1 << 20
+START = b"\xff\xd8"
+SCAN = START + b"\xff\xda\0\x02"
+STUCK = {
+    "zeros": bytes(8 * MIB),
+    "noise": np.random.default_rng(0).bytes(8 * MIB),
+    "0xff alone": b"\xff" * 8 * MIB,
+    "a start and 0xff": START + b"\xff" * 8 * MIB,
+    "a segment and 0xff": START + b"\xff\xe0\0\x02" + b"\xff" * 8 * MIB,
+    "empty comments": START + b"\xff\xfe\0\x02" * 2 * MIB,
+    "empty tables": START + b"\xff\xdb\0\x02" * 2 * MIB,
+    "starts": START * 4 * MIB,
+    "starts with 0xff": (START + b"\xff" * 62) * (MIB // 8),
+    "starts with a comment": (START + b"\xff\xfe\0\x40" + bytes(58)) * (MIB // 8),
+    "starts with segments that reach far": (START + b"\xff\xe1\xff\xff") * (MIB // 4),
+    "empty frames": (START + b"\xff\xdb\0\x02\xff\xd9") * (MIB // 8),
+    "a scan without end": SCAN + b"x" * 8 * MIB,
+    "a scan of stuffed bytes": SCAN + b"\xff\0" * 4 * MIB,
+    "a scan of restart markers": SCAN + b"\xff\xd0" * 4 * MIB,
+    "a scan of 0xff": SCAN + b"\xff" * 8 * MIB,
+    "many scans": START + SCAN[2:] * (8 * MIB // 6),
+}
+"""What a stuck camera or line sends; before it was read in one pass, some of it would have taken hours."""
+
+
+@pytest.mark.parametrize("kind", STUCK)
+def test_good_frames_behind_a_stuck_line_come_through_soon(kind, frames):
+    stream = STUCK[kind] + b"".join(frames * 3)  # a segment that is cut off may take 64 KiB of them with it
+    chunks = (stream[start : start + 65_536] for start in range(0, len(stream), 65_536))
+    start = time.process_time()
+    found = [frame for frame in split(chunks) if frame is not None]
+    assert found[-len(frames) :] == frames
+    assert time.process_time() - start < 20  # one to five seconds at most; the square of the length took minutes
+
+
+@pytest.mark.parametrize("kind", STUCK)
+def test_a_stuck_line_gives_the_same_in_small_chunks(kind, frames):
+    stream = STUCK[kind][:20_000] + b"".join(frames)
+    whole = list(split([stream]))
+    for size in (1, 5, 1000):
+        assert list(split(stream[start : start + size] for start in range(0, len(stream), size))) == whole
+
+
+def test_a_frame_is_given_as_soon_as_its_last_byte_has_come(frames):
+    taken = []
+    for frame in split(taken.append(len(chunk)) or chunk for chunk in [frames[0][:-1], frames[0][-1:], frames[1]]):
+        assert frame == frames[len(taken) - 2]
+
+
 def test_the_oldest_frames_are_dropped_and_counted(frames):
     inbox = Inbox(every_frame=False)
     reader, writer = os.pipe()
