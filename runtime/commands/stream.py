@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import select
+import signal
 import sys
 import threading
 import time
@@ -11,16 +13,18 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from runtime.classifier import Classifier
-from runtime.commands import FAILED, OK, UNUSABLE, add_model
+from runtime.commands import FAILED, INTERRUPTED, OK, UNUSABLE, add_model
 from runtime.errors import ImageError
 from runtime.image.mjpeg import split
+from runtime.system.signals import Stop
 
 EPILOG = """\
 Frames that come faster than they can be classified are dropped, the oldest first; each line says how many so far.
 A broken frame is skipped. A summary goes to stderr at the end.
 
 exit status:
-  0 done, 1 no frame could be classified, 2 the model or the arguments are unusable
+  0 the stream ended, or SIGTERM came; 1 no frame could be classified, 2 the model or the arguments are unusable,
+  130 interrupted (Ctrl-C). A signal is heard after the frame at hand, and the summary is still given
 
 examples:
   rpicam-vid -t 0 --codec mjpeg -o - | PROGRAM stream model_int8.onnx
@@ -52,19 +56,30 @@ class Inbox:
         self._ended = False
         self._changed = threading.Condition()
 
-    def read(self, descriptor: int, start: float) -> None:
-        """Fill it until the stream ends."""
+    def read(self, descriptor: int, start: float, stop: Stop | None = None) -> None:
+        """Fill it until the stream ends or a signal comes."""
         try:
-            for content in split(self._chunks(descriptor)):
+            for content in split(self._chunks(descriptor, stop)):
                 self._put(content, time.monotonic() - start)
+        except InterruptedError:
+            pass
         except OSError as error:
             self.error = error
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
-    def _chunks(self, descriptor: int) -> Iterator[bytes]:
-        while chunk := os.read(descriptor, READ_BYTES):
+    def _chunks(self, descriptor: int, stop: Stop | None) -> Iterator[bytes]:
+        waited_for: list[int | Stop] = [descriptor] if stop is None else [descriptor, stop]
+        while True:
+            if stop in _readable(waited_for):
+                raise InterruptedError  # and not an end, at which the frame that has begun would be a broken one
+            try:
+                chunk = os.read(descriptor, READ_BYTES)
+            except BlockingIOError:  # who shares a non-blocking stdin with this process has been faster
+                continue
+            if not chunk:
+                return
             self.beginning = self.beginning or chunk[:8]
             self.received += len(chunk)
             yield chunk
@@ -94,6 +109,11 @@ class Inbox:
             yield frame
 
 
+def _readable(waited_for: list[int | Stop]) -> list[int | Stop]:
+    """Those that can be read from, as soon as there are any."""
+    return select.select(waited_for, [], [])[0] if os.name == "posix" else []  # Windows selects sockets alone
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     add_model(parser)
@@ -101,17 +121,19 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Classify frames until the stream ends."""
+    """Classify frames until the stream ends or a signal comes."""
     if sys.stdin is None or sys.stdin.isatty():
         print("error: stream reads JPEG frames from stdin: pipe a camera into it (see --help)", file=sys.stderr)
         return UNUSABLE
     classifier = Classifier(options.model, options.threads, engine=options.engine)
     inbox, start, classified = Inbox(every_frame=options.every_frame), time.monotonic(), 0
-    reason = "cut off or damaged"
-    # A daemon, because a thread that waits for a camera cannot be asked to stop.
-    threading.Thread(target=inbox.read, args=(sys.stdin.fileno(), start), daemon=True).start()
+    stop, reason = Stop(), "cut off or damaged"
+    # A daemon, because it may be waiting for room for a frame that nobody will take.
+    threading.Thread(target=inbox.read, args=(sys.stdin.fileno(), start, stop), daemon=True).start()
     try:
         for frame in inbox:
+            if stop.number:
+                break
             try:
                 answer = classifier.classify(frame.content, top=1)
             except ImageError as error:
@@ -129,12 +151,14 @@ def run(options: argparse.Namespace) -> int:
             }
             print(json.dumps(line), flush=True)
     finally:
-        seconds = time.monotonic() - start
+        seconds = max(time.monotonic() - start, 1e-6)
         print(
             f"{inbox.seen} frames in {seconds:.1f} s: {classified} classified ({classified / seconds:.1f}/s), "
             f"{inbox.dropped} dropped, {inbox.broken} broken",
             file=sys.stderr,
         )
+    if stop.number:
+        return INTERRUPTED if stop.number == signal.SIGINT else OK
     if inbox.error:
         raise inbox.error
     if classified:

@@ -3,8 +3,6 @@
 import argparse
 import json
 import os
-import select
-import signal
 import sys
 import time
 from pathlib import Path
@@ -14,6 +12,7 @@ from runtime.classifier import Classifier
 from runtime.commands import OK, UNUSABLE, add_model
 from runtime.errors import ImageError
 from runtime.photo_files import LeftOut, list_photos, tally
+from runtime.system.signals import Stop
 
 EPILOG = """\
 What is in the folder already counts as come. A file that cannot be read yet is tried again while somebody writes it,
@@ -81,19 +80,6 @@ class Lines:
         else:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(text + "\n")
-
-
-class Stop:
-    """SIGTERM and SIGINT, heard between two images."""
-
-    def __init__(self) -> None:
-        self._asked, ask = os.pipe()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: os.write(ask, b"."))
-
-    def within(self, seconds: float) -> bool:
-        """Whether one has come, or comes in this time."""
-        return bool(select.select([self._asked], [], [], seconds)[0])
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -180,16 +180,77 @@ def test_frames_that_are_all_broken_say_why(reference, frames):
     assert "error: no frame could be decoded, the last one: " in summary
 
 
-def test_ctrl_c_ends_with_the_summary(reference, frames):
-    command = [sys.executable, "-m", "runtime", "stream", str(reference / "model_int8.onnx")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes) as process:
-        process.stdin.write(frames[0])
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["frame"] == 1
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
-        assert process.stderr.read().startswith(b"1 frames")
+@pytest.fixture
+def started(reference):
+    """A function: ``stream`` as a process that is ended after the test."""
+    processes = []
+
+    def start(*switches, **options):
+        command = [sys.executable, "-m", "runtime", "stream", str(reference / "model_int8.onnx"), *switches]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        processes.append(subprocess.Popen(command, **(pipes | options)))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+HEARD_S = 2
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 0)]
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_a_signal_ends_the_wait_for_a_frame_with_the_summary(number, status, started, frames):
+    process = started()
+    process.stdin.write(frames[0] + frames[1][:100])
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["frame"] == 1
+    process.send_signal(number)
+    assert process.wait(HEARD_S) == status
+    assert process.stderr.read().startswith(b"1 frames")
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_a_signal_ends_a_stream_that_never_ends(number, status, started, frames, tmp_path):
+    (tmp_path / "film").write_bytes(b"".join(frames) * 1000)
+    with (tmp_path / "film").open("rb") as film, (tmp_path / "lines").open("wb") as lines:
+        process = started("--every-frame", stdin=film, stdout=lines)
+        while not (tmp_path / "lines").stat().st_size:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(HEARD_S) == status
+    assert b" classified" in process.stderr.read()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes that do not block")
+def test_a_stdin_that_does_not_block_is_waited_for(started, frames):
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    process = started(stdin=reader)
+    for frame in frames[:3]:
+        for part in (frame[:100], frame[100:]):
+            os.write(writer, part)
+            time.sleep(0.1)
+        assert json.loads(process.stdout.readline())["dropped"] == 0
+    assert not os.get_blocking(reader)  # it is the other programs' too
+    os.close(writer)
+    os.close(reader)
+    assert process.wait(10) == 0
+    assert process.stderr.read().startswith(b"3 frames")
+
+
+def test_good_frames_behind_a_stuck_line_get_their_lines_at_once(started, frames):
+    process = started("--every-frame")
+    process.stdin.write(frames[0])
+    process.stdin.flush()
+    process.stdout.readline()
+    start = time.monotonic()
+    process.stdin.write(STUCK["a start and 0xff"] + STUCK["empty comments"] + frames[1])  # and stays open
+    process.stdin.flush()
+    assert process.stdout.readline().startswith(b"{")
+    assert time.monotonic() - start < 10  # about half a second; minutes before
 
 
 @pytest.mark.skipif(FFMPEG is None, reason="ffmpeg is not installed")
