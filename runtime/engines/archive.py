@@ -10,7 +10,7 @@ MAX_RATIO = 50
 """How many times the file's own size a member may unpack to: text and weights do not shrink further."""
 SMALL_BYTES = 1 << 20
 """Up to which size nobody asks for a member's ratio."""
-_ENTRY = b"PK\1\2"
+ENTRY = b"PK\1\2"
 """What each entry of an archive's directory begins with."""
 
 
@@ -28,7 +28,7 @@ def read_members(content: bytes, name: str, limits: dict[str, int]) -> dict[str,
     if not zipfile.is_zipfile(io.BytesIO(content)):
         return {}
     try:
-        if content.count(_ENTRY) > MAX_MEMBERS:  # each costs memory before any is asked for
+        if content.count(ENTRY) > MAX_MEMBERS:  # each costs memory before any is asked for
             raise ValueError(f"more than {MAX_MEMBERS} members")
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}

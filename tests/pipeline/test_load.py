@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -170,6 +171,69 @@ def test_a_cut_off_file_is_refused(tmp_path):
 def test_weights_alone_are_refused(tmp_path):
     classifier().save_weights(tmp_path / "model.weights.h5")
     assert "weights alone do not do" in refusal(tmp_path / "model.weights.h5")
+
+
+def bomb(name, content):
+    """A function that writes a ``.keras`` file whose member ``name`` unpacks to ``content``."""
+
+    def write(path):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", b"{}")
+            archive.writestr(name, content)
+
+    return write
+
+
+def lying(name, content):
+    """The same, with a header that says ten bytes."""
+
+    def write(path):
+        bomb(name, content)(path)
+        changed = bytearray(path.read_bytes())
+        for signature, place in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
+            start = changed.rindex(signature) + place
+            changed[start : start + 4] = (10).to_bytes(4, "little")
+        path.write_bytes(changed)
+
+    return write
+
+
+def nested(depth):
+    return b'{"config": ' * depth + b'{"class_name": "Lambda"}' + b"}" * depth
+
+
+@pytest.mark.parametrize(
+    ("write", "why"),
+    [
+        (bomb("other", bytes(100_000_000)), "unpacks to more than 50 times"),
+        (lying("model.weights.h5", bytes(100_000_000)), "Bad CRC-32"),
+        (bomb("config.json", b"[" + b"{}," * 2_000_000 + b"{}]"), "more than 1,000,000 values"),
+        (bomb("config.json", np.random.default_rng(0).bytes(17_000_000)), "more than 16,777,216 bytes"),
+        (bomb("config.json", nested(100_000)), "nested too deeply"),
+        (bomb("config.json", nested(300)), "nested deeper than 100"),
+        (bomb("config.json", b'"\xff"'), "utf-8"),
+        (bomb("config.json", b'{"class_name": "Dense", "module": ["keras"]}'), "custom layer Dense"),
+        (bomb("config.json", b'{"class_name": "Dense", "registered_name": ["Dense"]}'), "custom layer Dense"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_file_that_asks_for_more_than_it_holds_is_refused(tmp_path, write, why):
+    write(tmp_path / "model.keras")
+    assert why in refusal(tmp_path / "model.keras")
+
+
+def test_a_member_beyond_number_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        for number in range(1001):
+            archive.writestr(f"{number}", b"")
+    assert "more than 1000 members" in refusal(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, 5, np.zeros(3), "{"])
+def test_an_hdf5_file_without_a_sound_description_is_refused(tmp_path, value):
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file.attrs["model_config"] = value
+    assert "not a whole Keras model" in refusal(tmp_path / "model.h5")
 
 
 def test_class_names_come_from_a_list_or_from_training(tmp_path):
