@@ -84,10 +84,11 @@ quantization: $(READY) ## export with all recipes into artifacts/build, measure,
 	@$(PY) -m pipeline drift $(BUILD)
 	@$(PY) -m docs.figures quantization $(BUILD)
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## ruff, mypy and the layers of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 wheel-test: ## build the wheel, install it alone in a new environment, run tests/runtime there
 	@PYTHON=$(PYTHON) sh .ci/wheel-test
@@ -97,4 +98,4 @@ test-pi: $(READY) ## as root: install bundles on emulated Raspberry Pis 4 and 5 
 	@PYTHONPATH=tests $(PY) -m pi $(if $(PI),"$(PI)")
 
 clean: ## delete the environment and everything built
-	rm -rf .venv $(BUILD) artifacts/train build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(BUILD) artifacts/train build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

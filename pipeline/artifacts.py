@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runtime.benchmark import files
+from runtime.system import writing
 
 MODEL_KERAS = "model.keras"
 HISTORY = "history.json"
@@ -48,9 +48,9 @@ REFERENCE_DIR = Path(__file__).parent.parent / "artifacts" / "reference"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """``runtime.benchmark.files.atomic_path``, in a folder that is made where it is missing."""
+    """``runtime.system.writing.atomic_path``, in a folder that is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with files.atomic_path(path) as temporary:
+    with writing.atomic_path(path) as temporary:
         yield temporary
 
 

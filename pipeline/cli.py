@@ -21,7 +21,7 @@ from pipeline.commands import (
     verify,
     web,
 )
-from pipeline.quiet import in_our_command_line, load_tensorflow
+from pipeline.system.quiet import in_our_command_line, load_tensorflow
 from runtime.errors import EdgecnnError
 
 COMMANDS: tuple[Command, ...] = (

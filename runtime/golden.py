@@ -9,6 +9,7 @@ import io
 import json
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,10 @@ from runtime.errors import ModelSpecError
 from runtime.spec import GOLDEN_FILE, GOLDEN_KEY
 from runtime.system.files import parse_json
 
-__all__ = ["GOLDEN_FILE", "GOLDEN_KEY", "GoldenSet"]
+if TYPE_CHECKING:
+    from runtime.classifier import Classifier
+
+__all__ = ["GOLDEN_FILE", "GOLDEN_KEY", "GoldenSet", "replay"]
 
 MAX_PIXELS = 1 << 24
 """Of all its images together; larger sets are refused."""
@@ -77,6 +81,30 @@ class GoldenSet:
         except Exception as error:  # JSON, base64 and Pillow's decoder raise a dozen types on damaged data
             raise ModelSpecError(f"golden set is not readable ({error!s:.200}): export the model again") from error
         return cls(pixels, probabilities, float(tolerance))
+
+
+def replay(classifier: "Classifier") -> dict[str, str | int | float | bool]:
+    """Compare the answers here with those that the file carries.
+
+    Raises:
+        ModelSpecError: the file carries no golden set.
+    """
+    golden = classifier.golden()
+    if golden is None:
+        raise ModelSpecError(
+            f"{classifier.path}: carries no golden set to replay: export it anew with python -m pipeline export"
+        )
+    got = classifier.predict(golden.pixels)
+    distance = float(np.abs(got - golden.probabilities).max())
+    return {
+        "file": str(classifier.path),
+        "engine": classifier.backend,
+        "images": len(golden.pixels),
+        "same_class": int((got.argmax(axis=1) == golden.probabilities.argmax(axis=1)).sum()),
+        "max_difference": distance,
+        "tolerance": golden.tolerance,
+        "passed": distance <= golden.tolerance,  # a NaN is not
+    }
 
 
 def _decode(png: bytes) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ def reference() -> Path:
 @pytest.fixture(scope="session")
 def chromium():
     """An installed Chromium without a window (a Playwright ``Browser``), whose camera shows a test picture."""
-    from pipeline.browser import launched, why_no_browser
+    from pipeline.deploy.web.browser import launched, why_no_browser
 
     reason = why_no_browser()
     if reason:

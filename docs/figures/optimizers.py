@@ -20,7 +20,7 @@ from pipeline.export.freeze import IMAGE
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import load_exported
 from pipeline.export.onnx import OPSET, clean, translate
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 
 ASKED_FOR = SLIM, SCRIPT = ("onnxslim", "onnxscript")
 

@@ -16,8 +16,8 @@ from pipeline.documents.manifest import Manifest
 from pipeline.verify.parity import model_files, test_images
 from runtime.benchmark import run
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
-from runtime.benchmark.files import check_writable
 from runtime.benchmark.progress import telling
+from runtime.system.writing import check_writable
 
 PACKAGES = ("tensorflow", "keras", "tf2onnx")
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands import FAILED, OK, Commands, photo_options
-from runtime.benchmark import options as benchmark_options
+from runtime.commands import benchmark_options
 
 
 def add(commands: Commands) -> None:

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.export.load.model import load
     from pipeline.verify.evaluate import evaluate, format_evaluation
     from pipeline.verify.parity import test_images
-    from runtime.benchmark.files import check_writable
+    from runtime.system.writing import check_writable
 
     out = options.out or options.model.parent
     check_writable(out / artifacts.EVALUATION)

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.data.dataset import split
     from pipeline.models import check_side
     from pipeline.training.train import Conduct, train
-    from runtime.benchmark.files import check_writable
+    from runtime.system.writing import check_writable
 
     check_writable(options.out / artifacts.MODEL_KERAS)
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})

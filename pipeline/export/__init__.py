@@ -31,9 +31,9 @@ from pipeline.export.quantize.acceptance import Gate
 from pipeline.export.quantize.search import predict_all
 from pipeline.export.replaced import what_is_replaced
 from pipeline.metrics.classification import accuracy
-from runtime.benchmark.files import check_writable, clear_leftovers
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
+from runtime.system.writing import check_writable, clear_leftovers
 
 TOOLS = ("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert", "numpy", "pillow")
 NCNN_TOOLS = ("ncnn", "pnnx")

@@ -14,7 +14,7 @@ from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.onnx import fp32
 from pipeline.export.tflite import converter
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 
 LEAST_WEIGHTS = 256
 """Kernels with fewer weights stay in float: their scales would outweigh what they save."""

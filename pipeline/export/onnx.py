@@ -10,7 +10,7 @@ from pipeline.export import rewrites
 from pipeline.export.freeze import IMAGE, OUTPUT, freeze
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 from runtime.engines.checksum import seal
 from runtime.golden import GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY, ModelSpec

@@ -9,7 +9,7 @@ import tensorflow as tf
 from pipeline.export.freeze import freeze
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 from runtime.engines.checksum import seal
 from runtime.golden import GOLDEN_FILE, GoldenSet
 from runtime.spec import SPEC_FILE, ModelSpec

@@ -20,9 +20,9 @@ from pipeline.metrics.calibration import reliability, reliability_entry
 from pipeline.metrics.classification import accuracy, agreement, confusion_matrix, correct, discordant
 from pipeline.metrics.difference import max_difference, mean_difference
 from pipeline.metrics.significance import CONFIDENCE, beats_chance, mcnemar, share_interval, upper_bound
-from pipeline.quiet import load_classifier
+from pipeline.system.quiet import load_classifier
 from runtime import Classifier, EdgecnnError
-from runtime.benchmark.files import check_writable
+from runtime.system.writing import check_writable
 
 
 @dataclass(frozen=True)

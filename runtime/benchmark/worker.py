@@ -14,8 +14,8 @@ import numpy as np
 
 from runtime.benchmark.subject import Subject
 from runtime.classifier import Classifier
-from runtime.commands.verify import replay
 from runtime.errors import EdgecnnError
+from runtime.golden import replay
 from runtime.spec import ModelSpec
 
 NOISE_IMAGES = 64

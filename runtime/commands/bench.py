@@ -4,13 +4,12 @@ import argparse
 import json
 from pathlib import Path
 
-from runtime.benchmark import options as benchmark_options
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
-from runtime.benchmark.files import check_writable, write_json
 from runtime.benchmark.progress import telling
 from runtime.benchmark.run import benchmark
 from runtime.benchmark.table import format_benchmark
-from runtime.commands import FAILED, OK, UNUSABLE, add_json
+from runtime.commands import FAILED, OK, UNUSABLE, add_json, benchmark_options
+from runtime.system.writing import check_writable, write_json
 
 EPILOG = """\
 Each engine on each file with 1, 2, … threads up to all cores, each in a process of its own; they take turns in shuffled

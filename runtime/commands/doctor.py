@@ -5,8 +5,6 @@ Nothing that could die is imported here: each probe runs in a child process, who
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,9 @@ from runtime import __version__
 from runtime.choice import model_files
 from runtime.commands import FAILED, OK, add_json
 from runtime.engines.registry import DEFAULTS
-from runtime.system.child import death, environment, interpreter
+from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES, examine_machine
+from runtime.system.probe import probe, word_size
 from runtime.text import for_terminal
 
 EPILOG = """\
@@ -33,7 +32,6 @@ NEEDED = {
     "pillow": ("import PIL.Image as i, PIL as m; i.new('RGB', (64, 64)).resize((8, 8), 2)", "pip install pillow"),
 }
 """A package: what to run, and how to install it."""
-PROBE_LIMIT_S = 120
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -86,43 +84,13 @@ def probe_engines() -> dict[str, dict[str, Any]]:
     results = {}
     for engine in json.loads(listing["says"]):
         if engine["missing"]:
-            says = f"{engine['missing']}: {engine['install']}{_word_size()}"
+            says = f"{engine['missing']}: {engine['install']}{word_size()}"
             results[engine["name"]] = {"works": False, "absent": True, "says": says}
         else:
             code = f"from runtime.engines.registry import find; m = find({engine['name']!r}).import_engine()"
             code += "; print(getattr(m, '__version__', 'of no version'))"
             results[engine["name"]] = probe([*interpreter(), "-c", code], engine["install"])
     return results
-
-
-def probe(command: list[str], install: str = "") -> dict[str, Any]:
-    """Run a child; say how it went and what to do about it, with the command that installs what it tried."""
-    try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter on our own code
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PROBE_LIMIT_S,
-            check=False,
-            env=environment(),
-        )
-    except subprocess.TimeoutExpired:
-        return {"works": False, "says": f"no answer within {PROBE_LIMIT_S} s"}
-    last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
-    if done.returncode == 0:
-        return {"works": True, "says": done.stdout.strip().splitlines()[-1]}
-    if done.returncode < 0:
-        return {"works": False, "says": death(-done.returncode, install)}
-    if "ModuleNotFoundError" in last and install:
-        return {"works": False, "says": f"not installed: {install}{_word_size()}"}
-    return {"works": False, "says": last.removeprefix("error: ")}
-
-
-def _word_size() -> str:
-    if sys.maxsize > 2**32:
-        return ""
-    return "; this Python is 32-bit, for which no engine has wheels: use a 64-bit Raspberry Pi OS"
 
 
 def _text(report: dict[str, Any]) -> str:

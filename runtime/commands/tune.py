@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 from runtime.benchmark.choosing import describe, format_choice
-from runtime.benchmark.files import check_writable, write_json
 from runtime.benchmark.progress import telling
 from runtime.benchmark.tuning import candidates, race
 from runtime.choice import CHOICE_FILE
 from runtime.commands import FAILED, OK, add_json, positive
 from runtime.errors import ModelFileNotFoundError
 from runtime.system.machine import examine_machine
+from runtime.system.writing import check_writable, write_json
 from runtime.text import for_terminal
 
 EPILOG = """\

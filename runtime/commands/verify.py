@@ -6,13 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from runtime.choice import CHOICE_FILE, choose, model_files
 from runtime.classifier import Classifier
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, add_model
 from runtime.engines.registry import DEFAULTS, find
-from runtime.errors import BackendUnavailableError, ModelFileNotFoundError, ModelSpecError
+from runtime.errors import BackendUnavailableError, ModelFileNotFoundError
+from runtime.golden import replay
 from runtime.text import for_terminal
 
 EPILOG = """\
@@ -63,30 +62,6 @@ def _files(names: Iterable[str], engine: str | None) -> Iterator[tuple[Path, boo
             raise ModelFileNotFoundError(f"{path}: no file there that {engine} reads; expected {', '.join(suffixes)}")
         chosen = choose(path).path if (path / CHOICE_FILE).exists() else None
         yield from ((path, False) if file == chosen else (file, True) for file in files)
-
-
-def replay(classifier: Classifier) -> dict[str, str | int | float | bool]:
-    """Compare the answers here with those that the file carries.
-
-    Raises:
-        ModelSpecError: the file carries no golden set.
-    """
-    golden = classifier.golden()
-    if golden is None:
-        raise ModelSpecError(
-            f"{classifier.path}: carries no golden set to replay: export it anew with python -m pipeline export"
-        )
-    got = classifier.predict(golden.pixels)
-    distance = float(np.abs(got - golden.probabilities).max())
-    return {
-        "file": str(classifier.path),
-        "engine": classifier.backend,
-        "images": len(golden.pixels),
-        "same_class": int((got.argmax(axis=1) == golden.probabilities.argmax(axis=1)).sum()),
-        "max_difference": distance,
-        "tolerance": golden.tolerance,
-        "passed": distance <= golden.tolerance,  # a NaN is not
-    }
 
 
 def _line(result: dict[str, str | int | float | bool]) -> str:

@@ -4,7 +4,7 @@ The field numbers are those of ``onnx/onnx.proto``.
 """
 
 from runtime.engines.graph import Graph, Node
-from runtime.engines.onnx_file import model_parts, parts
+from runtime.engines.onnx_parts import model_parts, parts
 from runtime.engines.protobuf import BYTES, MAX_FIELDS, VARINT, fields
 
 MESSAGES = {

@@ -1,3 +1,3 @@
-from pipeline.quiet import load_tensorflow
+from pipeline.system.quiet import load_tensorflow
 
 load_tensorflow()

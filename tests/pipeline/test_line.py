@@ -30,13 +30,13 @@ from pipeline.export.quantize.decisions import format_decisions
 from pipeline.training.train import Settings, train
 from pipeline.verify.parity import caveats, format_report, verify
 from runtime import Classifier
-from runtime.benchmark.files import LEFTOVER
 from runtime.benchmark.reading import read_benchmark
 from runtime.benchmark.table import format_benchmark
 from runtime.engines.checksum import seal
 from runtime.engines.registry import DEFAULTS
 from runtime.errors import OutputError
 from runtime.spec import SPEC_FILE, SPEC_KEY
+from runtime.system.writing import LEFTOVER
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline.quiet import load_tensorflow
+from pipeline.system.quiet import load_tensorflow
 
 
 def main(folder, settings, distribute="none"):

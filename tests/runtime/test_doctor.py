@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from runtime.commands.doctor import probe
 from runtime.system.child import death
 from runtime.system.machine import examine_machine, throttling
+from runtime.system.probe import probe
 
 PI4_CPU = """\
 processor\t: 0

@@ -8,7 +8,7 @@ import onnxruntime
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 from runtime.engines.onnxruntime import EXACT_INT8
 
 Run = Callable[[Any], Any]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 from pipeline.export.load.deployable import Deployable
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 
 INPUT = "image"
 

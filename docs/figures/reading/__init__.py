@@ -19,7 +19,7 @@ from docs.figures.reading.contenders import WAYS, Cost, empty_cache, in_a_new_pr
 from pipeline import artifacts
 from pipeline.data import folder
 from pipeline.data.cifar10 import cache_dir
-from pipeline.machine import describe_machine
+from runtime.benchmark.environment import describe_device
 
 OURS, KERAS = WAYS
 START_PHOTOS, START_LIMIT_S = 10_000, 2.0
@@ -74,7 +74,7 @@ def benchmark_data(out: Path, side: int, rounds: int) -> dict[str, Any]:
     start_bar = _bar(f"second start with {START_PHOTOS:,} photos, seconds", started, START_LIMIT_S)
     bars.append({**start_bar, "met": started < START_LIMIT_S})
     report = {
-        "machine": describe_machine(),
+        "machine": describe_device(),
         "load_average": os.getloadavg()[0],
         "versions": {
             **{package: version(package) for package in ("pillow", "tensorflow", "keras")},

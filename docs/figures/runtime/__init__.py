@@ -14,8 +14,8 @@ from docs.figures.photos import save_photographs
 from docs.figures.runtime import photo, process
 from docs.figures.runtime.contenders import HandWritten
 from pipeline import artifacts
-from pipeline.machine import describe_machine
 from runtime import Classifier
+from runtime.benchmark.environment import describe_device
 
 PACKAGES = ("onnxruntime", "numpy", "pillow", "opencv-python-headless", "simplejpeg")
 
@@ -74,7 +74,7 @@ def benchmark_runtime(folder: Path, photos: Path | None, effort: Effort) -> dict
         mixed = process.mixed_photos(kept, effort.folder_photos)
         bars += process.folder_of_photos(ours, theirs, mixed, effort.folder_rounds)
     report = {
-        "machine": describe_machine(),
+        "machine": describe_device(),
         "load_average": os.getloadavg()[0],
         "model": artifacts.INT8_ONNX,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},

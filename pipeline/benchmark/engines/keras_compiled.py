@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline import artifacts
 from pipeline.benchmark.engines import DeskBackend
-from pipeline.quiet import load_tensorflow
+from pipeline.system.quiet import load_tensorflow
 from runtime.benchmark.subject import Subject
 from runtime.engines.base import Pixels, Probabilities
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from pipeline import artifacts
 from pipeline.benchmark.engines import DeskBackend
-from pipeline.browser import INSTALL, launched, why_no_browser
 from pipeline.deploy.web import PAGE_FILES
+from pipeline.deploy.web.browser import INSTALL, launched, why_no_browser
 from pipeline.deploy.web.engine import VERSION, cached, from_npm
 from pipeline.deploy.web.serve import serving
 from runtime import Classifier

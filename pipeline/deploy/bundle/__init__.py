@@ -24,11 +24,11 @@ from pipeline.deploy.bundle.sign import sign
 from pipeline.deploy.bundle.wheels import Target, build_runtime_wheel, fetch, hash_line, lock
 from pipeline.documents.verify import Verification
 from pipeline.errors import BundleBuildError
-from pipeline.quiet import load_classifier
+from pipeline.system.quiet import load_classifier
 from runtime import __version__
 from runtime.bundle import SUMS
-from runtime.commands.verify import replay
 from runtime.engines.registry import DEFAULTS
+from runtime.golden import replay
 
 FORMAT, FORMAT_VERSION = "edgecnn-bundle", 1
 BUNDLE, REQUIREMENTS, MODELS, WHEELS = "bundle.json", "requirements.txt", "models", "wheels"

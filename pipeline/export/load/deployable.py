@@ -14,11 +14,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline.errors import ExportError
-from pipeline.export.fold_scaling import fold_scaling
+from pipeline.export.load.fold_scaling import fold_scaling
 from pipeline.export.load.head import ends_in_softmax, logits_model
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
 from pipeline.metrics.calibration import softmax
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 
 PREDICT_BATCH = 250
 CHUNK = 1_000

@@ -14,7 +14,7 @@ from pipeline.errors import ExportError, reason
 from pipeline.export.load.custom_code import refuse_foreign_code
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 
 MIN_SIDE, MAX_SIDE = 16, 256
 

@@ -24,7 +24,7 @@ from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.quantize.config import Recipe
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.ranges import Activations, Statistics
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 
 GROUP = 4
 """Pixels a group in the int8 graph; of 1, 2, 4 and 8 the fastest on the network of the notes."""

@@ -23,7 +23,7 @@ from pipeline.export.quantize.config import Recipe
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.ranges import Activations, Statistics
 from pipeline.export.quantize.tflite_pixels import take_pixels_through_float
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 
 COMPUTING = (
     "CONV_2D",

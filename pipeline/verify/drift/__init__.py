@@ -9,7 +9,7 @@ from pipeline.documents.drift import DriftReport, FileDrift, Layer, LayerDistanc
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_exported
-from pipeline.quiet import load_classifier
+from pipeline.system.quiet import load_classifier
 from pipeline.verify.drift.flips import PICTURED, flips, pictures
 from pipeline.verify.drift.keras_tap import KerasTap
 from pipeline.verify.drift.measure import first_past, measure, steepest
@@ -17,7 +17,7 @@ from pipeline.verify.drift.onnx_tap import OnnxTap
 from pipeline.verify.drift.taps import Tap
 from pipeline.verify.drift.tflite_tap import TfliteTap
 from pipeline.verify.parity import model_files
-from runtime.benchmark.files import check_writable
+from runtime.system.writing import check_writable
 
 TAPS: dict[str, Callable[[bytes], Tap]] = {".onnx": OnnxTap, ".tflite": TfliteTap}
 """How the layers of a file are read, by its suffix; NCNN files, made from the ONNX graph, are passed over."""

@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from pipeline.quiet import log_hidden
+from pipeline.system.quiet import log_hidden
 from pipeline.verify.drift.taps import Lineage, Values, dequantize
 
 INTEGERS = (np.int8, np.uint8, np.int16)
