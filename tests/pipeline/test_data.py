@@ -61,6 +61,90 @@ def test_tarball_in_the_folder_is_read_checked_and_cached(data_dir, monkeypatch)
     assert isinstance(cifar10.load()[0].pixels, np.memmap)
 
 
+@pytest.fixture
+def cached(data_dir, monkeypatch):
+    """The folder of a cache that was filled from an npm tarball, which is gone."""
+    arrays = small_arrays()
+    npm_tarball(data_dir / cifar10.NPM_TARBALL, arrays)
+    digests = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
+    monkeypatch.setattr(cifar10, "DIGESTS", digests)
+    cifar10.load()
+    (data_dir / cifar10.NPM_TARBALL).rename(data_dir / "away")
+    return data_dir / "cifar10"
+
+
+def noise(path):
+    np.save(path, np.random.default_rng(1).integers(0, 256, np.load(path).shape, np.uint8))
+
+
+def zipped(array):
+    content = io.BytesIO()
+    np.savez(content, array)
+    return content.getvalue()
+
+
+def one_byte(path):
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)
+        file.seek(-1, 2)
+        file.write(bytes([last[0] ^ 1]))
+
+
+DAMAGES = {
+    "noise": noise,
+    "one byte": one_byte,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "no pixels": lambda path: path.write_bytes(path.read_bytes()[:128]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("no array"),
+    "header": lambda path: path.write_bytes(path.read_bytes().replace(b"'shape': (", b"'shape': ((")),
+    "huge": lambda path: path.write_bytes(path.read_bytes().replace(b"(2, 32", b"(2000000000, 32")),
+    "objects": lambda path: np.save(path, np.array([{}]), allow_pickle=True),
+    "other type": lambda path: np.save(path, np.load(path).view(np.int8)),
+    "other order": lambda path: np.save(path, np.asfortranarray(np.load(path))[..., ::-1]),
+    "scalar": lambda path: np.save(path, np.uint8(1)),
+    "archive": lambda path: path.write_bytes(zipped(np.zeros(3))),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_cache_is_one_line_or_made_anew_from_the_archive_beside_it(cached, damage, capsys):
+    path = cached / "x_test.npy"
+    damage(path)
+    with pytest.raises(DataError, match=r"x_test\.npy is damaged \(.*: delete .*cifar10 and try again") as caught:
+        cifar10.load()
+    assert "\n" not in str(caught.value)
+    (cached.parent / "away").rename(cached.parent / cifar10.NPM_TARBALL)
+    capsys.readouterr()
+    assert cifar10.load()[1].pixels.tobytes() == small_arrays()["x_test"].tobytes()
+    said = capsys.readouterr().err
+    assert "x_test.npy is damaged" in said
+    assert said.count("\n") == 1
+    cifar10.load()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("cached")
+def test_a_cache_is_checked_once_as_long_as_it_stays_the_same(monkeypatch):
+    cifar10.load()
+    monkeypatch.setattr(cifar10, "open_memmap", lambda *_, **__: pytest.fail("read again"))
+    cifar10.load()
+
+
+@pytest.mark.parametrize("name", [cifar10.ARCHIVE, cifar10.NPM_TARBALL])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99, None])
+def test_a_broken_archive_put_there_by_hand_is_one_line(data_dir, name, share):
+    npm_tarball(data_dir / name, small_arrays())
+    content = (data_dir / name).read_bytes()
+    (data_dir / name).write_bytes(b"no archive" if share is None else content[: int(share * len(content))])
+    with pytest.raises(DataError, match="fetch it again") as caught:
+        cifar10.load()
+    assert "\n" not in str(caught.value)
+    assert str(data_dir / name) in str(caught.value)
+    assert not (data_dir / "cifar10").exists()
+
+
 def test_other_images_are_refused_and_nothing_is_cached(data_dir):
     npm_tarball(data_dir / cifar10.NPM_TARBALL, small_arrays())
     with pytest.raises(DataError, match="x_train is not CIFAR-10's"):
