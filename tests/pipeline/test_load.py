@@ -146,31 +146,10 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
     assert "are not all finite" in refusal(saved(model, tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("model.keras", b"nothing"),
-        ("model.h5", b"nothing"),
-        ("model.onnx", b"nothing"),
-        ("model.keras", b""),
-    ],
-)
-def test_other_files_are_refused(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    assert "not a Keras model file" in refusal(tmp_path / name)
-    assert "no such file" in refusal(tmp_path / "none.keras")
-    assert "no such file" in refusal(tmp_path)
-
-
 def test_a_cut_off_file_is_refused(tmp_path):
     path = saved(classifier(), tmp_path)
     path.write_bytes(path.read_bytes()[:-200])
     assert "not a" in refusal(path)
-
-
-def test_weights_alone_are_refused(tmp_path):
-    classifier().save_weights(tmp_path / "model.weights.h5")
-    assert "weights alone do not do" in refusal(tmp_path / "model.weights.h5")
 
 
 def bomb(name, content):

@@ -13,6 +13,7 @@ from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError, reason
 from pipeline.export.load.custom_code import refuse_foreign_code
 from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.keras_file import loadable, read_keras_file, refuse_unknown_operators
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
 from pipeline.system.quiet import log_hidden
 
@@ -49,12 +50,14 @@ def load_model(path: Path) -> keras.Model:
         ExportError: not a Keras file, custom code inside, weights that are no numbers, or not one square RGB image in
             and one class vector out.
     """
-    refuse_foreign_code(path)
+    file = read_keras_file(path)
+    refuse_foreign_code(path, file.config)
+    refuse_unknown_operators(file)
     try:
-        with log_hidden():
-            model = keras.models.load_model(path, compile=False, safe_mode=True)
+        with log_hidden(), loadable(file) as readable:
+            model = keras.models.load_model(readable, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parsers raise
-        raise ExportError(f"{path}: not a Keras model that can be loaded safely ({_first_line(error)})") from error
+        raise file.refusal(error) from error
     _check_shapes(path, model)
     for variable in model.weights:
         if not np.isfinite(np.asarray(variable)).all():
@@ -82,11 +85,6 @@ def _check_shapes(path: Path, model: keras.Model) -> None:
         raise ExportError(f"{path}: images of {MIN_SIDE} to {MAX_SIDE} pixels a side are exported, not of {shape[1]}")
     if len(answer) != 2 or answer[1] is None or answer[1] < 2:
         raise ExportError(f"{path}: expected one vector of two classes or more (None, C), the model gives {answer}")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:
