@@ -12,6 +12,8 @@ from runtime import __version__
 from runtime.choice import model_files
 from runtime.commands import FAILED, OK, add_json
 from runtime.engines.registry import DEFAULTS
+from runtime.errors import EdgecnnError
+from runtime.replay import describe, replay_in_child
 from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES, examine_machine
 from runtime.system.probe import probe, word_size
@@ -49,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     }
     engines = probe_engines()
     files = [file for name in options.models for file in _files(name, engines)]
-    models = {file: probe([*interpreter(), "-m", "runtime", "verify", file]) for file in files}
+    models = {file: _replayed(file) for file in files}
     well = all(result["works"] for result in (*packages.values(), *models.values()))
     well = well and any(result["works"] for result in engines.values())
     report = {
@@ -70,6 +72,14 @@ def _files(name: str, engines: dict[str, dict[str, Any]]) -> list[str]:
         return [name]
     files = model_files(Path(name)).values()
     return [str(file) for file in files if "absent" not in engines.get(DEFAULTS[file.suffix.lower()], {})]
+
+
+def _replayed(file: str) -> dict[str, Any]:
+    try:
+        result = replay_in_child(Path(file))
+    except EdgecnnError as error:
+        return {"works": False, "says": str(error)}
+    return {"works": result["passed"], "says": describe(result)}
 
 
 def probe_engines() -> dict[str, dict[str, Any]]:

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runtime.choice import CHOICE_FILE, choose, model_files
-from runtime.classifier import Classifier
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, add_model
 from runtime.engines.registry import DEFAULTS, find
-from runtime.errors import BackendUnavailableError, ModelFileNotFoundError
-from runtime.golden import replay
+from runtime.errors import BackendUnavailableError, ModelError, ModelFileNotFoundError
+from runtime.replay import describe, replay_in_child
 from runtime.text import for_terminal
 
 EPILOG = """\
-The file carries a few images and what it answered to them where it was built. Of a folder all files are replayed whose
-engine is installed; what tune has chosen there, as it has.
+The file carries a few images and what it answered to them where it was built. They are replayed in a child process, for
+a file can be made so that its engine dies of it. Of a folder all files are replayed whose engine is installed; what
+tune has chosen there, as it has.
 
 exit status:
   0 PASS: every answer is within the file's tolerance, 1 FAIL, 2 a file is unusable or carries no such images
@@ -33,21 +33,23 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Replay every file; status 1 when any fails."""
-    passed = []
+    """Replay every file; one that is unusable does not stop the others."""
+    statuses = []
     for path, among_others in _files(options.model, options.engine):
         try:
-            result = replay(Classifier(path, options.threads, engine=options.engine))
+            result = replay_in_child(path, options.threads, options.engine)
         except BackendUnavailableError as error:
             if not among_others:
                 raise
             print(for_terminal(f"left out: {error}"), file=sys.stderr)
             continue
-        print(json.dumps(result) if options.json else _line(result))
-        passed.append(result["passed"])
-    if not passed:
-        return UNUSABLE
-    return OK if all(passed) else FAILED
+        except ModelError as error:
+            print(for_terminal(f"error: {error}"), file=sys.stderr)
+            statuses.append(UNUSABLE)
+            continue
+        print(json.dumps(result) if options.json else describe(result))
+        statuses.append(OK if result["passed"] else FAILED)
+    return max(statuses, default=UNUSABLE)
 
 
 def _files(names: Iterable[str], engine: str | None) -> Iterator[tuple[Path, bool]]:
@@ -62,11 +64,3 @@ def _files(names: Iterable[str], engine: str | None) -> Iterator[tuple[Path, boo
             raise ModelFileNotFoundError(f"{path}: no file there that {engine} reads; expected {', '.join(suffixes)}")
         chosen = choose(path).path if (path / CHOICE_FILE).exists() else None
         yield from ((path, False) if file == chosen else (file, True) for file in files)
-
-
-def _line(result: dict[str, str | int | float | bool]) -> str:
-    return for_terminal(
-        f"{'PASS' if result['passed'] else 'FAIL'} {result['file']} ({result['engine']}): {result['images']} images, "
-        f"largest difference {result['max_difference']:.1e} (allowed {result['tolerance']:.1e}), "
-        f"same class on {result['same_class']}"
-    )

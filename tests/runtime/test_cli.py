@@ -326,11 +326,14 @@ def test_verify_of_a_folder_replays_every_file_that_an_engine_here_reads(carryin
 def test_verify_of_a_folder_says_which_files_no_engine_here_reads(carrying, archived, tmp_path):
     carrying("model_int8.onnx")
     archived(np.eye(3, 2))
-    code = "import sys; sys.modules['ncnn'] = None; from runtime.cli import main; sys.exit(main(sys.argv[1:]))"
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "ncnn.py").write_text("raise ImportError('no libgomp')")
+    paths = os.pathsep.join([str(tmp_path / "broken"), *filter(None, sys.path)])
 
     def verify(*names):
-        command = [sys.executable, "-c", code, "verify", *names]
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        command = [sys.executable, "-m", "runtime", "verify", *names]
+        environment = os.environ | {"PYTHONPATH": paths}
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
 
     done = verify(".")
     assert done.returncode == 0, done.stderr

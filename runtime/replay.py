@@ -1,0 +1,114 @@
+"""The golden set of a model file, replayed in a child process that an engine may take down.
+
+Imports no numpy and no engine, for it speaks where they cannot be imported.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from runtime import errors
+from runtime.engines import registry
+from runtime.errors import EdgecnnError, ModelError, ModelFormatError
+from runtime.system.child import death, environment, interpreter
+from runtime.text import for_terminal
+
+LIMIT_S = 120
+"""The longest that loading a file and replaying its images may take."""
+
+Replay = dict[str, str | int | float | bool]
+
+
+def describe(result: Replay) -> str:
+    """What a replay found, as one line."""
+    return for_terminal(
+        f"{'PASS' if result['passed'] else 'FAIL'} {result['file']} ({result['engine']}): {result['images']} images, "
+        f"largest difference {result['max_difference']:.1e} (allowed {result['tolerance']:.1e}), "
+        f"same class on {result['same_class']}"
+    )
+
+
+def replay_in_child(path: Path, threads: int | None = None, engine: str | None = None) -> Replay:
+    """``runtime.golden.replay`` in a process of its own: a file can be made so that its engine dies of it.
+
+    Args:
+        path: a model file, or a folder of them.
+        threads: as ``Classifier`` takes them.
+        engine: likewise.
+
+    Raises:
+        EdgecnnError: as ``Classifier`` and ``replay``; a ``ModelFormatError`` where the child died, or took too long.
+    """
+    question = json.dumps([str(path), threads, engine])
+    command = [*interpreter(), "-m", "runtime.replay", question]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter on our own code
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=LIMIT_S,
+            check=False,
+            env=environment(),
+        )
+    except subprocess.TimeoutExpired:
+        raise ModelFormatError(
+            f"{path}: no answer within {LIMIT_S} s: export it again, or try another engine"
+        ) from None
+    if done.returncode:
+        raise ModelFormatError(f"{path}: {_fate(path, engine, done.returncode)}")
+    answer: Any = json.loads(done.stdout)
+    if "error" in answer:
+        raise getattr(errors, answer["error"], ModelError)(answer["message"])
+    result: Replay = answer
+    return result
+
+
+def _fate(path: Path, engine: str | None, status: int) -> str:
+    name = engine or registry.DEFAULTS.get(path.suffix.lower())
+    title, install = (name, registry.find(name).install) if name else ("its engine", "")
+    if -status in (signal.SIGILL, signal.SIGKILL):
+        return f"{title} {death(-status, install)}"
+    how = f"dies of {signal.Signals(-status).name}" if -status in set(signal.Signals) else f"ends with status {status}"
+    return (
+        f"{title} {how} when it loads or runs this file: it is damaged, or was made to do that: "
+        "do not use it; copy or export it again"
+    )
+
+
+def _answer(path: str, threads: int | None, engine: str | None) -> Any:
+    try:
+        from runtime.classifier import Classifier
+        from runtime.golden import replay
+
+        return replay(Classifier(path, threads, engine=engine))
+    except EdgecnnError as error:
+        return {"error": type(error).__name__, "message": str(error)}
+    except MemoryError:
+        return {"error": "ModelError", "message": f"{path}: needs more memory than there is: use a smaller model"}
+    except ImportError as error:
+        return {"error": "BackendUnavailableError", "message": f"{path}: {error}: pip install numpy pillow onnxruntime"}
+
+
+def _serve() -> None:
+    """The child: one question, one line of JSON."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # engines print what they like
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # where memory runs out, this goes first
+        file.write("1000")
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    json.dump(_answer(*json.loads(sys.argv[1])), answers)
+    answers.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve()
