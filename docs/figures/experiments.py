@@ -6,8 +6,9 @@ from typing import Any
 
 from docs.figures.documents import replace_marked
 from pipeline import artifacts
+from pipeline.documents.history import History
 from pipeline.documents.verify import VerificationSummary
-from pipeline.errors import PipelineError, reason
+from pipeline.errors import PipelineError
 from pipeline.models import PRESETS, build, summarize
 from pipeline.report.markdown import table
 from pipeline.training.settings import Settings
@@ -27,23 +28,19 @@ def row_of(train_folder: Path, note: str) -> Row:
     Raises:
         PipelineError: no finished run there.
     """
-    path = train_folder / artifacts.HISTORY
-    try:
-        history = artifacts.read_json(path)
-        return {
-            "note": note,
-            "settings": {**asdict(Settings()), **history["settings"]},
-            "teacher_sha256": history.get("teacher_sha256"),
-            "epochs_done": len(history["epochs"]),
-            "best_epoch": history["best_epoch"],
-            "validation_accuracy": history["validation_accuracy"],
-            "validation_images": history["images"]["validation"],
-            "minutes": round(sum(record["seconds"] for record in history["epochs"]) / 60, 1),
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PipelineError(
-            f"{path}: no history of a finished run ({reason(error)}); give a folder that train wrote"
-        ) from error
+    history = History.read(train_folder)
+    if history.images is None or not history.epochs:
+        raise PipelineError(f"{train_folder / History.FILE}: of no finished run; give a folder that train wrote")
+    return {
+        "note": note,
+        "settings": {**asdict(Settings()), **history.settings},
+        "teacher_sha256": history.teacher_sha256,
+        "epochs_done": len(history.epochs),
+        "best_epoch": history.best_epoch,
+        "validation_accuracy": history.validation_accuracy,
+        "validation_images": history.images.validation,
+        "minutes": round(sum(record.seconds for record in history.epochs) / 60, 1),
+    }
 
 
 def read(path: Path = EXPERIMENTS) -> list[Row]:

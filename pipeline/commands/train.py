@@ -67,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
         print("\nInterrupted; the same command goes on after the last finished epoch.", file=sys.stderr)
         raise
     print(
-        f"Validation accuracy {history['validation_accuracy']:.2%} "
-        f"(epoch {history['best_epoch']} of {len(history['epochs'])}).\n"
+        f"Validation accuracy {history.validation_accuracy:.2%} "
+        f"(epoch {history.best_epoch} of {len(history.epochs)}).\n"
         f"Written: model.keras, history.json, history.csv and curves.png in {options.out}\n"
         f"Next: {next_command(options)}"
     )

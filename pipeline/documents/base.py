@@ -4,6 +4,7 @@ A file begins with the entries ``format`` and ``version``. A file without them w
 and counts as version 1. Entries that a class does not know are passed over.
 """
 
+import json
 import math
 from pathlib import Path
 from typing import Annotated, ClassVar, Self, TypeVar
@@ -70,8 +71,12 @@ class Document(Entry):
 
     def write(self, folder: Path) -> None:
         """Write the document into a folder, atomically."""
+        artifacts.write_bytes(folder / self.FILE, self.to_json().encode())
+
+    def to_json(self) -> str:
+        """The content of the file."""
         heading = {"format": self.FORMAT, "version": self.VERSION}
-        artifacts.write_json(folder / self.FILE, heading | self.model_dump(mode="json", by_alias=True))
+        return json.dumps(heading | self.model_dump(mode="json", by_alias=True), indent=2) + "\n"
 
 
 class _Heading(Entry):

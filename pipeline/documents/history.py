@@ -1,37 +1,81 @@
 """``history.json``: what training left beside a model. It counts only for the model whose SHA-256 it names."""
 
 import hashlib
-import json
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from pipeline import artifacts
-from pipeline.errors import DataError
+from pipeline.documents.base import (
+    MAX_BYTES,
+    Document,
+    Entry,
+    FiniteOrNone,
+    NotNegative,
+    Positive,
+    PositiveCount,
+    Sha256,
+    Share,
+)
+from runtime.system.files import read_regular
 
-MAX_HISTORY_BYTES = 64 * 1024 * 1024
+
+class EpochRecord(Entry):
+    """One epoch. Accuracy and loss are of the augmented training images, ``val_…`` of the validation images.
+
+    A loss is ``None`` where it was not a finite number.
+    """
+
+    epoch: PositiveCount
+    seconds: NotNegative
+    accuracy: Share
+    loss: FiniteOrNone
+    val_accuracy: Share
+    val_loss: FiniteOrNone
+    learning_rate: NotNegative
 
 
-class History(BaseModel):
-    """What other commands take from a training, beside what only reports read.
+class ImageCounts(Entry):
+    """How many images were trained on, and how many chose the best epoch."""
+
+    training: PositiveCount
+    validation: PositiveCount
+
+
+class History(Document):
+    """``history.json``; one written by hand may have nothing but the model's digest and what that model needs.
 
     Attributes:
-        model_sha256: hex SHA-256 of the Keras file that the training wrote.
+        model_sha256: of the Keras file that the training wrote; ``None`` on the machines that write none.
+        settings: the options of the training.
+        teacher_sha256: of the model that it learned from, if there was one.
         class_names: one an output, in order.
+        images: how many there were.
+        best_epoch: the number of the epoch that was kept.
+        validation_accuracy: of the kept epoch.
         temperature: what the logits are divided by; fitted on the validation images.
         photos: how own photos were read and divided, the fields of ``pipeline.data.folder.Settings``; ``None`` after
             a training on CIFAR-10.
+        epochs: all of them, in order.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+    FILE: ClassVar = artifacts.HISTORY
+    FORMAT: ClassVar = "edgecnn-history"
+    REMEDY: ClassVar = "restore the file that python -m pipeline train wrote"
 
-    model_sha256: str
-    class_names: list[str] | None = None
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    model_sha256: Sha256 | None = None
+    settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    teacher_sha256: Sha256 | None = None
+    class_names: tuple[str, ...] | None = None
+    images: ImageCounts | None = None
+    best_epoch: PositiveCount | None = None
+    validation_accuracy: Share | None = None
+    temperature: Positive = 1.0
     photos: dict[str, Any] | None = None
+    epochs: tuple[EpochRecord, ...] = ()
 
 
 def path_beside(model_path: Path) -> Path:
@@ -45,7 +89,7 @@ def read_history(model_path: Path) -> History | None:
     One that lies there and does not count is named on stderr, once.
 
     Raises:
-        DataError: it names the model, but its entries cannot be understood.
+        DocumentError: it names the model, but its entries cannot be understood.
     """
     path = path_beside(model_path)
     if not path.is_file() or not model_path.is_file():
@@ -54,23 +98,16 @@ def read_history(model_path: Path) -> History | None:
     if named != digest:
         _say_once(f"{path}: not used: {_why_not(model_path, named, digest)}")
         return None
-    try:
-        return History.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise DataError(
-            f"{path}: {first['loc'][0]} cannot be used ({first['msg']}, got {first['input']!r}); restore the file that "
-            "training wrote"
-        ) from error
+    return History.read(path.parent)
 
 
 def history_for(model_path: Path, model_sha256: str) -> bytes:
     """The content of the history beside a model, for the same model saved as the file of another digest."""
     content = path_beside(model_path).read_bytes()
-    entries = json.loads(content)
-    if entries["model_sha256"] == model_sha256:
+    history = History.read(model_path.parent)
+    if history.model_sha256 == model_sha256:
         return content
-    return (json.dumps({**entries, "model_sha256": model_sha256}, indent=2) + "\n").encode()
+    return history.model_copy(update={"model_sha256": model_sha256}).to_json().encode()
 
 
 def say_what_is_taken(model_path: Path, history: History, *, names: bool, temperature: bool) -> None:
@@ -84,16 +121,16 @@ def say_what_is_taken(model_path: Path, history: History, *, names: bool, temper
         _say_once(f"{path_beside(model_path)}: {', '.join(taken)} are taken")
 
 
+class _Named(Entry):
+    model_sha256: str | None = None
+
+
 def _named_digest(path: Path) -> str | None:
     """The model that a JSON file names; ``None`` where it names none or is no such file."""
     try:
-        if path.stat().st_size > MAX_HISTORY_BYTES:
-            return None
-        content = artifacts.read_json(path)
-    except (OSError, ValueError, RecursionError):
+        return _Named.model_validate_json(read_regular(path, MAX_BYTES)).model_sha256
+    except (OSError, ValidationError):
         return None
-    named = content.get("model_sha256") if isinstance(content, dict) else None
-    return named if isinstance(named, str) else None
 
 
 def _why_not(model_path: Path, named: str | None, digest: str) -> str:

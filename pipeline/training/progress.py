@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import artifacts
+from pipeline.documents.history import EpochRecord
 from pipeline.errors import PipelineError, reason
 from pipeline.training.learner import Arrays
 
@@ -28,19 +29,19 @@ class Progress:
     """
 
     run: dict[str, Any]
-    records: list[dict[str, float]] = field(default_factory=list)
+    records: list[EpochRecord] = field(default_factory=list)
     best: Arrays = field(default_factory=list)
     state: dict[str, Arrays] = field(default_factory=dict)
 
     @property
-    def best_record(self) -> dict[str, float]:
+    def best_record(self) -> EpochRecord:
         """The record of the epoch with the best validation accuracy, the first of equals."""
-        return max(self.records, key=lambda record: record["val_accuracy"])
+        return max(self.records, key=lambda record: record.val_accuracy)
 
 
 def save(folder: Path, progress: Progress) -> None:
     """Write ``progress`` as one file, whole or not at all."""
-    text = json.dumps({RUN: progress.run, RECORDS: progress.records})
+    text = json.dumps({RUN: progress.run, RECORDS: [record.model_dump() for record in progress.records]})
     arrays: dict[str, Any] = {"about": np.asarray(text)}
     arrays |= {
         f"{name}/{index:04}": array
@@ -68,8 +69,9 @@ def load(folder: Path, run: dict[str, Any]) -> Progress:
             groups: dict[str, Arrays] = {"best": [], "model": [], "optimizer": [], "averages": []}
             for name in sorted(set(archive.files) - {"about"}):
                 groups[name.partition("/")[0]].append(archive[name])
-        kept = Progress(about[RUN], about[RECORDS], groups.pop("best"), groups)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        records = [EpochRecord(**record) for record in about[RECORDS]]
+        kept = Progress(about[RUN], records, groups.pop("best"), groups)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise PipelineError(f"{path} is no unfinished run that can be read ({reason(error)}): {remedy}") from error
     changes = [
         f"{name.replace('_', ' ')} was {kept.run.get(name)}, is now {run.get(name)}"

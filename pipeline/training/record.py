@@ -2,16 +2,18 @@
 
 import csv
 import io
+import math
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pipeline import artifacts
+from pipeline.documents.history import EpochRecord
 
-Record = dict[str, float]
 DOTS_AN_INCH = 120
 FEW_EPOCHS = 20
 
@@ -31,14 +33,14 @@ class Bar:
         """One more step."""
         self._bar.update()
 
-    def epoch(self, record: Record) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         """One more epoch."""
-        number = int(record["epoch"])
-        self._bar.set_postfix(epoch=f"{number}/{self.epochs}", val_accuracy=f"{record['val_accuracy']:.4f}")
+        number = record.epoch
+        self._bar.set_postfix(epoch=f"{number}/{self.epochs}", val_accuracy=f"{record.val_accuracy:.4f}")
         if self.logged:
             print(
-                f"epoch {number}/{self.epochs}  {record['seconds']:.1f} s  loss {record['loss']:.4f}  "
-                f"accuracy {record['accuracy']:.4f}  val_accuracy {record['val_accuracy']:.4f}{self._left(number)}",
+                f"epoch {number}/{self.epochs}  {record.seconds:.1f} s  loss {_number(record.loss)}  "
+                f"accuracy {record.accuracy:.4f}  val_accuracy {record.val_accuracy:.4f}{self._left(number)}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -58,45 +60,52 @@ class Bar:
         self._bar.close()
 
 
+def _number(loss: float | None) -> str:
+    return "nan" if loss is None else f"{loss:.4f}"
+
+
 def bar(epochs: int, steps: int, done: int, *, shown: bool) -> AbstractContextManager[Bar]:
     """A ``Bar`` that closes by itself, at ``done`` of ``epochs`` of ``steps`` each."""
     return closing(Bar(epochs, steps, done, shown=shown))
 
 
-def write_csv(folder: Path, records: list[Record]) -> None:
+def write_csv(folder: Path, records: Sequence[EpochRecord]) -> None:
     """One row an epoch, for spreadsheets."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(records[0]))
+    writer = csv.DictWriter(text, list(EpochRecord.model_fields))
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows(record.model_dump() for record in records)
     artifacts.write_bytes(folder / artifacts.HISTORY_CSV, text.getvalue().encode())
 
 
-def draw_curves(folder: Path, records: list[Record], title: str) -> None:
+def draw_curves(folder: Path, records: Sequence[EpochRecord], title: str) -> None:
     """Loss, accuracy and learning rate by epoch as one PNG."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
-    epochs = [record["epoch"] for record in records]
+    epochs = [record.epoch for record in records]
     marker = "." if len(records) <= FEW_EPOCHS else ""  # a line of few points is hard to see, of one invisible
     loss, accuracy, rate = figure.subplots(1, 3)
     for axes, name, factor, label in ((loss, "loss", 1, "loss"), (accuracy, "accuracy", 100, "accuracy (%)")):
         for prefix, who in (("", "training, augmented"), ("val_", "validation")):
-            axes.plot(epochs, [factor * record[prefix + name] for record in records], marker=marker, label=who)
+            values = [getattr(record, prefix + name) for record in records]
+            axes.plot(
+                epochs, [math.nan if value is None else factor * value for value in values], marker=marker, label=who
+            )
         axes.set_ylabel(label)
         axes.legend()
-    best = max(records, key=lambda record: record["val_accuracy"])
-    accuracy.plot(best["epoch"], 100 * best["val_accuracy"], "o", color="C1")
+    best = max(records, key=lambda record: record.val_accuracy)
+    accuracy.plot(best.epoch, 100 * best.val_accuracy, "o", color="C1")
     accuracy.annotate(
-        f"{best['val_accuracy']:.2%}",
-        (best["epoch"], 100 * best["val_accuracy"]),
+        f"{best.val_accuracy:.2%}",
+        (best.epoch, 100 * best.val_accuracy),
         (0, 6),
         textcoords="offset points",
         ha="right",
     )
     accuracy.margins(y=0.1)
-    rate.plot(epochs, [record["learning_rate"] for record in records], marker=marker, color="C2")
+    rate.plot(epochs, [record.learning_rate for record in records], marker=marker, color="C2")
     rate.set_ylabel("learning rate")
     for axes in (loss, accuracy, rate):
         axes.set_xlabel("epoch")
@@ -107,11 +116,10 @@ def draw_curves(folder: Path, records: list[Record], title: str) -> None:
         figure.savefig(temporary, dpi=DOTS_AN_INCH)
 
 
-def write_tensorboard(folder: Path, record: Record) -> None:
+def write_tensorboard(folder: Path, record: EpochRecord) -> None:
     """Add one epoch to the TensorBoard logs."""
     import tensorflow as tf
 
-    with tf.summary.create_file_writer(str(folder / artifacts.TENSORBOARD)).as_default(step=int(record["epoch"])):
-        for name, value in record.items():
-            if name != "epoch":
-                tf.summary.scalar(name, value)
+    with tf.summary.create_file_writer(str(folder / artifacts.TENSORBOARD)).as_default(step=record.epoch):
+        for name, value in record.model_dump(exclude={"epoch"}).items():
+            tf.summary.scalar(name, math.nan if value is None else value)

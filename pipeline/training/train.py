@@ -4,7 +4,6 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.data.folder import Settings as PhotoSettings
+from pipeline.documents.history import EpochRecord, History, ImageCounts
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics import classification
 from pipeline.metrics.calibration import temperature_of
@@ -21,7 +21,6 @@ from pipeline.training import batches, distribution, lock, progress, record
 from pipeline.training.batches import Epoch
 from pipeline.training.learner import EVALUATION_BATCH, Learner
 from pipeline.training.progress import Progress
-from pipeline.training.record import Record
 from pipeline.training.settings import Settings
 from pipeline.training.teacher import Teacher, pass_number
 
@@ -60,14 +59,14 @@ def accuracy(model: keras.Model, dataset: Dataset) -> float:
 
 def train(
     training: Dataset, validation: Dataset, out: Path, settings: Settings = Settings(), conduct: Conduct = Conduct()
-) -> dict[str, Any]:
+) -> History:
     """Train a network; write ``model.keras``, ``history.json``, ``history.csv`` and ``curves.png`` into ``out``.
 
     The epoch with the best validation accuracy is kept, folded into the deployed layers. After every epoch the run
     is saved, and a later call with the same arguments goes on from there.
 
     Returns:
-        What ``history.json`` holds: settings, the best epoch, one record an epoch.
+        What is written; without the model's SHA-256 on machines that write nothing.
 
     Raises:
         FolderInUseError: another process trains in ``out``.
@@ -103,20 +102,19 @@ def train(
                 if chief:
                     _save(out, done, tensorboard=conduct.tensorboard)
         deployed = fold(learner.trained(done.best))
-        history = {
-            "settings": asdict(settings),
-            "teacher_sha256": identity["teacher"],
-            "class_names": list(training.class_names),
-            "images": {"training": len(training), "validation": len(validation)},
-            "best_epoch": int(done.best_record["epoch"]),
-            "validation_accuracy": accuracy(deployed, validation),
-            "temperature": temperature_of(
-                Deployable(deployed, training.class_names).logits(validation.pixels), validation.labels
-            ),
-            **({"photos": asdict(conduct.photos)} if conduct.photos else {}),
-            "epochs": done.records,
-        }
-        return _write(out, deployed, history) if chief else history
+        logits = Deployable(deployed, training.class_names).logits(validation.pixels)
+        history = History(
+            settings=asdict(settings),
+            teacher_sha256=teacher.digest if teacher else None,
+            class_names=training.class_names,
+            images=ImageCounts(training=len(training), validation=len(validation)),
+            best_epoch=done.best_record.epoch,
+            validation_accuracy=accuracy(deployed, validation),
+            temperature=temperature_of(logits, validation.labels),
+            photos=asdict(conduct.photos) if conduct.photos else None,
+            epochs=tuple(done.records),
+        )
+        return _write(out, deployed, history, settings.model) if chief else history
 
 
 def _finished(done: Progress, settings: Settings) -> bool:
@@ -124,7 +122,7 @@ def _finished(done: Progress, settings: Settings) -> bool:
     count = len(done.records)
     if count == settings.epochs:
         return True
-    return bool(settings.early_stopping and count and count - done.best_record["epoch"] >= settings.early_stopping)
+    return bool(settings.early_stopping and count and count - done.best_record.epoch >= settings.early_stopping)
 
 
 def _images(training: Dataset, settings: Settings, epoch: int, teacher: Teacher | None, *, keep: bool) -> Epoch:
@@ -140,29 +138,31 @@ def _images(training: Dataset, settings: Settings, epoch: int, teacher: Teacher 
     )
 
 
-def _learn(learner: Learner, images: Epoch, bar: record.Bar) -> Record:
-    """One epoch of steps; mean accuracy (0-1) and loss on the augmented images."""
+def _learn(learner: Learner, images: Epoch, bar: record.Bar) -> tuple[float, float]:
+    """One epoch of steps; mean loss and accuracy (0-1) on the augmented images."""
     results = []
     for batch in batches.distribute(images, learner.strategy):
         results.append(learner.step(batch))
         bar.step()
     losses, hits = np.asarray(results, np.float64).T
-    return {"accuracy": float(hits.mean()), "loss": float(losses.mean())}
+    return float(losses.mean()), min(float(hits.mean()), 1.0)  # the sum over replicas may round to more than 1
 
 
-def _judge(learner: Learner, validation: Dataset, done: Progress, learned: Record, started: float) -> None:
+def _judge(learner: Learner, validation: Dataset, done: Progress, learned: tuple[float, float], started: float) -> None:
     """Evaluate the epoch that ended and add it to ``done``."""
+    loss, hits = learned
     weights = learner.weights()
     val_loss, val_accuracy = learner.evaluate(weights, validation)
     done.records.append(
-        {
-            "epoch": len(done.records) + 1,
-            "seconds": round(time.monotonic() - started, 2),
-            **learned,
-            "val_accuracy": val_accuracy,
-            "val_loss": val_loss,
-            "learning_rate": learner.learning_rate,
-        }
+        EpochRecord(
+            epoch=len(done.records) + 1,
+            seconds=round(time.monotonic() - started, 2),
+            accuracy=hits,
+            loss=loss,
+            val_accuracy=val_accuracy,
+            val_loss=val_loss,
+            learning_rate=learner.learning_rate,
+        )
     )
     done.state = learner.state()
     if done.best_record is done.records[-1]:
@@ -176,14 +176,13 @@ def _save(out: Path, done: Progress, *, tensorboard: bool) -> None:
         record.write_tensorboard(out, done.records[-1])
 
 
-def _write(out: Path, deployed: keras.Model, history: dict[str, Any]) -> dict[str, Any]:
+def _write(out: Path, deployed: keras.Model, history: History, model: str) -> History:
     """Leave model and history; the history names the model's SHA-256, so that it counts for no other."""
     with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
         deployed.save(temporary)
-        history = {"model_sha256": artifacts.sha256(temporary.read_bytes()), **history}
-    artifacts.write_json(out / artifacts.HISTORY, history)
-    record.write_csv(out, history["epochs"])
-    settings = history["settings"]
-    record.draw_curves(out, history["epochs"], f"{settings['model']}, {len(history['epochs'])} epochs")
+        history = history.model_copy(update={"model_sha256": artifacts.sha256(temporary.read_bytes())})
+    history.write(out)
+    record.write_csv(out, history.epochs)
+    record.draw_curves(out, history.epochs, f"{model}, {len(history.epochs)} epochs")
     progress.discard(out)
     return history

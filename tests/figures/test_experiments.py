@@ -3,6 +3,7 @@ import pytest
 from docs.figures import experiments
 from docs.figures.documents import marked
 from pipeline import artifacts
+from pipeline.documents.history import History
 from pipeline.errors import PipelineError
 
 DOCUMENT = artifacts.REFERENCE_DIR.parent.parent / experiments.DOCUMENT
@@ -19,7 +20,7 @@ def test_document_shows_the_kept_experiments():
 
 def test_row_says_what_differs_from_the_defaults(reference, tmp_path):
     row = experiments.row_of(reference, "shipped")
-    assert row["validation_accuracy"] == artifacts.read_json(reference / artifacts.HISTORY)["validation_accuracy"]
+    assert row["validation_accuracy"] == History.read(reference).validation_accuracy
     other = {**row, "settings": {**row["settings"], "cutmix": 0.5}, "validation_accuracy": 0.5}
     document = tmp_path / "training.md"
     document.write_text(
@@ -41,5 +42,5 @@ def test_a_network_without_an_experiment_claims_no_accuracy(reference):
 
 
 def test_folder_without_history_is_refused(tmp_path):
-    with pytest.raises(PipelineError, match="give a folder that train wrote"):
+    with pytest.raises(PipelineError, match="not there; restore the file"):
         experiments.row_of(tmp_path, "")

@@ -12,6 +12,7 @@ import pytest
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import split
+from pipeline.documents.history import History
 from pipeline.errors import PipelineError
 from pipeline.training import distribution
 from pipeline.training.train import Conduct, Settings, train
@@ -79,8 +80,8 @@ def test_two_workers_survive_the_loss_of_one(sets, tmp_path):
         for worker in workers:
             worker.kill()
             worker.wait()
-    history = artifacts.read_json(folder / artifacts.HISTORY)
-    assert [record["epoch"] for record in history["epochs"]] == list(range(1, 11))
+    history = History.read(folder)
+    assert [record.epoch for record in history.epochs] == list(range(1, 11))
     assert {path.name for path in folder.iterdir()} == {
         artifacts.MODEL_KERAS,
         artifacts.HISTORY,
@@ -88,8 +89,8 @@ def test_two_workers_survive_the_loss_of_one(sets, tmp_path):
         artifacts.CURVES,
     }
     alone = train(*sets, tmp_path / "alone", Settings(**SETTINGS))
-    assert history["validation_accuracy"] == pytest.approx(alone["validation_accuracy"], abs=0.06)
-    losses = [np.asarray([record["loss"] for record in run["epochs"]]) for run in (history, alone)]
+    assert history.validation_accuracy == pytest.approx(alone.validation_accuracy, abs=0.06)
+    losses = [np.asarray([record.loss for record in run.epochs]) for run in (history, alone)]
     assert np.abs(losses[0] - losses[1]).max() < 0.15
 
 
@@ -98,10 +99,10 @@ def test_mirrored_on_two_devices_learns_as_on_one(sets, tmp_path):
     settings = {**SETTINGS, "epochs": 3}
     command = [sys.executable, SCRIPT, tmp_path / "two", json.dumps(settings), distribution.MIRRORED]
     subprocess.run(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}, capture_output=True, check=True)
-    two = artifacts.read_json(tmp_path / "two" / artifacts.HISTORY)["epochs"]
-    one = train(*sets, tmp_path / "one", Settings(**settings), Conduct(distribute=distribution.MIRRORED))["epochs"]
+    two = History.read(tmp_path / "two").epochs
+    one = train(*sets, tmp_path / "one", Settings(**settings), Conduct(distribute=distribution.MIRRORED)).epochs
     # Batch normalisation sees half a batch a device, so the runs differ a little.
-    assert max(abs(first["loss"] - second["loss"]) for first, second in zip(one, two, strict=True)) < 0.15
+    assert max(abs(first.loss - second.loss) for first, second in zip(one, two, strict=True)) < 0.15
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'])

@@ -10,11 +10,12 @@ from pipeline.documents.base import MAX_BYTES, Document, read
 from pipeline.documents.benchmark import Benchmark
 from pipeline.documents.drift import DriftReport
 from pipeline.documents.evaluation import Evaluation
+from pipeline.documents.history import History
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification, VerificationSummary
 from pipeline.errors import DocumentError
 
-KINDS = (Manifest, Verification, VerificationSummary, DriftReport, Benchmark, Evaluation)
+KINDS = (Manifest, Verification, VerificationSummary, DriftReport, Benchmark, Evaluation, History)
 HAND_MADE = {
     Manifest: measured_folder.manifest(),
     Verification: measured_folder.verified(),
@@ -22,9 +23,14 @@ HAND_MADE = {
     DriftReport: measured_folder.drifted(),
     Benchmark: measured_folder.benchmark(),
     Evaluation: measured_folder.evaluation(),
+    History: measured_folder.history(),
 }
 RESNET8 = artifacts.REFERENCE_DIR / "resnet8"
-SHIPPED = {Manifest: [artifacts.REFERENCE_DIR], Verification: [artifacts.REFERENCE_DIR]}
+SHIPPED = {
+    Manifest: [artifacts.REFERENCE_DIR],
+    Verification: [artifacts.REFERENCE_DIR],
+    History: [artifacts.REFERENCE_DIR, RESNET8],
+}
 WRONG = (None, -1, "\x1b[2J", ["x"], {"x": 1}, True, 10**30, float("nan"))
 
 
@@ -73,7 +79,9 @@ def test_shipped_documents_are_read_whole(kind):
         shipped = json.loads((folder / kind.FILE).read_text(encoding="utf-8"))
         shipped.pop("format", None)
         shipped.pop("version", None)
-        assert plain(kind.read(folder)) == shipped
+        document = kind.read(folder)
+        assert {name: value for name, value in plain(document).items() if name in shipped} == shipped
+        assert shipped.keys() <= plain(document).keys()
 
 
 def test_the_first_version_is_summed_up_or_refused():
@@ -112,13 +120,18 @@ def test_a_wrong_entry_is_one_line_or_harmless(kind, wrong, tmp_path):
         ('{"format": "edgecnn-other"}', "its format is 'edgecnn-other'"),
         ('{"version": 99}', "written in version 99 of the format, this edgecnn reads up to"),
         ('{"version": "1"}', "its 'version' is '1'"),
-        ("{}", "has no entry"),
     ],
 )
 def test_what_is_no_document_is_said(kind, content, fault, tmp_path):
     with pytest.raises(DocumentError, match=r"[^\n]+") as caught:
         kind.read(written(tmp_path, kind, content))
     assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not History])
+def test_entries_that_are_needed_are_asked_for(kind, tmp_path):
+    with pytest.raises(DocumentError, match="has no entry"):
+        kind.read(written(tmp_path, kind, "{}"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

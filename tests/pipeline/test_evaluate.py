@@ -10,6 +10,7 @@ from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
 from pipeline.data.folder import Settings as PhotoSettings
 from pipeline.documents.evaluation import Evaluation
+from pipeline.documents.history import History
 from pipeline.errors import PipelineError
 from pipeline.export import export
 from pipeline.export.load.deployable import Deployable
@@ -142,7 +143,7 @@ def test_images_of_other_classes_are_refused(trained, tmp_path):
 def test_the_temperature_of_training_is_in_the_exported_graph(trained, tmp_path, reference):
     folder, validation = trained
     path = folder / artifacts.MODEL_KERAS
-    temperature = artifacts.read_json(folder / artifacts.HISTORY)["temperature"]
+    temperature = History.read(folder).temperature
     untempered = Deployable(keras.models.load_model(path), validation.class_names)
     logits = untempered.logits(validation.pixels)
     assert temperature == pytest.approx(fit_temperature(logits, validation.labels), rel=1e-3)

@@ -46,8 +46,8 @@ def exported(tmp_path_factory, reference):
     images = samples.read_calibration(reference)
     training, validation = split(images, 100)
     history = train(training, validation, folder / "train", Settings(epochs=40, batch_size=32, label_smoothing=0.0))
-    assert len(history["epochs"]) == 40
-    assert history["validation_accuracy"] > 0.2  # chance is 0.1
+    assert len(history.epochs) == 40
+    assert history.validation_accuracy > 0.2  # chance is 0.1
     export(
         Source(folder / "train" / artifacts.MODEL_KERAS), folder / "build", images, samples.read_validation(reference)
     )

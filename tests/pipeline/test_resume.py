@@ -47,10 +47,10 @@ def test_killed_run_goes_on_as_if_nothing_had_been(sets, tmp_path):
         artifacts.PROGRESS,
     ]
     resumed = train(*sets, tmp_path / "killed", Settings(**SETTINGS))
-    assert len(resumed["epochs"]) == 12
-    assert resumed["best_epoch"] == whole["best_epoch"]
+    assert len(resumed.epochs) == 12
+    assert resumed.best_epoch == whole.best_epoch
     for name in ("loss", "val_loss", "val_accuracy", "learning_rate"):
-        values = [[record[name] for record in history["epochs"]] for history in (whole, resumed)]
+        values = [[getattr(record, name) for record in history.epochs] for history in (whole, resumed)]
         assert np.abs(np.subtract(*values)).max() <= 1e-6, name
     first, second = ((tmp_path / name / artifacts.MODEL_KERAS).read_bytes() for name in ("whole", "killed"))
     assert len(first) == len(second)
@@ -67,7 +67,7 @@ def test_other_settings_or_data_do_not_take_up_an_unfinished_run(sets, tmp_path)
     with pytest.raises(PipelineError, match=r"training images was .* is now .*--restart"):
         train(training.take(np.arange(399)), validation, tmp_path, Settings(**SETTINGS))
     fresh = train(training, validation, tmp_path, Settings(2, batch_size=50), Conduct(restart=True))
-    assert [record["epoch"] for record in fresh["epochs"]] == [1, 2]
+    assert [record.epoch for record in fresh.epochs] == [1, 2]
 
 
 def test_damaged_unfinished_run_is_an_error_with_a_remedy(sets, tmp_path):

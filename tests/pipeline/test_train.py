@@ -11,6 +11,7 @@ from pipeline import artifacts, commands
 from pipeline.cli import parse
 from pipeline.data import samples
 from pipeline.data.dataset import split
+from pipeline.documents.history import EpochRecord, History
 from pipeline.errors import PipelineError
 from pipeline.metrics.calibration import softmax
 from pipeline.training import record
@@ -56,8 +57,8 @@ def test_time_left_is_judged_without_the_first_epoch(monkeypatch, capsys):
     with record.bar(epochs=12, steps=1, done=8, shown=True) as bar:
         for number, seconds in ((9, 600), (10, 30), (11, 40)):
             now += seconds
-            figures = dict.fromkeys(("seconds", "loss", "accuracy", "val_accuracy"), 0.5)
-            bar.epoch({"epoch": number, **figures})
+            figures = dict.fromkeys(EpochRecord.model_fields, 0.5)
+            bar.epoch(EpochRecord(**{**figures, "epoch": number}))
     first, *others = capsys.readouterr().err.splitlines()
     assert "left" not in first
     assert [line.partition("left ")[2] for line in others] == ["00:01:00", "00:00:35"]
@@ -79,29 +80,29 @@ def test_what_comes_next_can_be_typed_as_it_is_shown(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_history_table_and_curves_are_left(sets, tmp_path):
     history = train(*sets, tmp_path, Settings(**SMALL, averaging=0.9), Conduct(tensorboard=True))
-    assert artifacts.read_json(tmp_path / artifacts.HISTORY) == history
-    assert history["model_sha256"] == artifacts.sha256((tmp_path / artifacts.MODEL_KERAS).read_bytes())
+    assert History.read(tmp_path) == history
+    assert history.model_sha256 == artifacts.sha256((tmp_path / artifacts.MODEL_KERAS).read_bytes())
     with (tmp_path / artifacts.HISTORY_CSV).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["loss"]) for row in rows] == [record["loss"] for record in history["epochs"]]
+    assert [float(row["loss"]) for row in rows] == [record.loss for record in history.epochs]
     with Image.open(tmp_path / artifacts.CURVES) as image:
         assert image.width > 1000
     assert list((tmp_path / artifacts.TENSORBOARD).iterdir())
     assert not (tmp_path / artifacts.PROGRESS).exists()
     model = keras.models.load_model(tmp_path / artifacts.MODEL_KERAS)
-    assert accuracy(model, sets[1]) == history["validation_accuracy"]
-    assert history["validation_accuracy"] == max(record["val_accuracy"] for record in history["epochs"])
+    assert accuracy(model, sets[1]) == history.validation_accuracy
+    assert history.validation_accuracy == max(record.val_accuracy for record in history.epochs)
 
 
 @pytest.mark.slow
 def test_two_runs_of_a_seed_agree_and_of_two_seeds_do_not(sets, tmp_path):
     first, again, other = (
-        train(*sets, tmp_path, Settings(**SMALL, seed=seed, averaging=0.9, cutmix=0.5))["epochs"] for seed in (0, 0, 1)
+        train(*sets, tmp_path, Settings(**SMALL, seed=seed, averaging=0.9, cutmix=0.5)).epochs for seed in (0, 0, 1)
     )
     for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
-        values = [[record[name] for record in records] for records in (first, again)]
+        values = [[getattr(record, name) for record in records] for records in (first, again)]
         assert np.abs(np.subtract(*values)).max() <= 1e-6, name
-    assert first[0]["loss"] != other[0]["loss"]
+    assert first[0].loss != other[0].loss
 
 
 @pytest.mark.slow
@@ -114,15 +115,15 @@ def test_two_runs_of_a_seed_agree_and_of_two_seeds_do_not(sets, tmp_path):
     ],
 )
 def test_each_part_of_the_recipe_learns(sets, tmp_path, recipe):
-    records = train(*sets, tmp_path, Settings(8, batch_size=25, dropout=0.0, **recipe))["epochs"]
-    assert records[-1]["loss"] < records[0]["loss"] - 0.1
-    assert max(record["val_accuracy"] for record in records) > 0.15
+    records = train(*sets, tmp_path, Settings(8, batch_size=25, dropout=0.0, **recipe)).epochs
+    assert records[-1].loss < records[0].loss - 0.1
+    assert max(record.val_accuracy for record in records) > 0.15
 
 
 @pytest.mark.slow
 def test_early_stopping_ends_a_run_that_no_longer_gains(sets, tmp_path):
     history = train(*sets, tmp_path, Settings(50, batch_size=50, learning_rate=1e-9, early_stopping=2))
-    assert len(history["epochs"]) == history["best_epoch"] + 2 < 50
+    assert len(history.epochs) == history.best_epoch + 2 < 50
 
 
 @pytest.mark.slow
@@ -136,8 +137,8 @@ def test_teacher_is_asked_once_a_pass_and_its_pupil_takes_after_it(sets, tmp_pat
     times = [path.stat().st_mtime_ns for path in kept]
     again = train(*sets, tmp_path / "again", Settings(6, **recipe), Conduct(teacher=teacher))
     assert [path.stat().st_mtime_ns for path in kept] == times
-    assert taught["epochs"][0]["loss"] == pytest.approx(again["epochs"][0]["loss"], abs=1e-6)
-    assert taught["epochs"][-1]["loss"] < taught["epochs"][0]["loss"]
+    assert taught.epochs[0].loss == pytest.approx(again.epochs[0].loss, abs=1e-6)
+    assert taught.epochs[-1].loss < taught.epochs[0].loss
 
 
 @pytest.mark.slow

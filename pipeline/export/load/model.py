@@ -112,7 +112,7 @@ def load(source: Source) -> Deployable:
 
     Raises:
         ExportError: the model or its class names are unusable.
-        DataError: the history of this very model is.
+        DocumentError: the history of this very model is.
     """
     model = load_model(source.path)
     class_count = int(model.output_shape[-1])
@@ -120,7 +120,7 @@ def load(source: Source) -> Deployable:
     names, temperature = source.class_names, source.temperature
     if history is not None:
         say_what_is_taken(source.path, history, names=names is None, temperature=temperature is None)
-        names = names or tuple(history.class_names or ())
+        names = names or (history.class_names or ())
         temperature = history.temperature if temperature is None else temperature
     if not names:
         raise ExportError(
