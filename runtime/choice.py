@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from runtime.engines.registry import DEFAULTS
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 from runtime.system.files import parse_json, read_regular
+from runtime.system.processors import why_not_threads
 
 CHOICE_FILE = "runtime.json"
 FORMAT, VERSION = "edgecnn-runtime", 1
@@ -93,4 +94,6 @@ def _read(folder: Path, content: bytes) -> Choice:
         raise ValueError(f"{entries['format']!r:.40} of version {entries['version']!r:.40}")
     if not (isinstance(threads, int) and threads >= 1 and isinstance(engine, str) and isinstance(digest, str)):
         raise ValueError(f"engine {engine!r:.40} with {threads!r:.40} threads")
+    if reason := why_not_threads(threads):
+        raise ValueError(f"threads must be {reason}")
     return Choice(folder / name, engine, threads, digest)

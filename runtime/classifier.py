@@ -15,6 +15,7 @@ from runtime.engines.load import load_model
 from runtime.errors import BackendUnavailableError, ImageError, ModelSpecError, PixelsError
 from runtime.image.load import ImageSource, load_square
 from runtime.spec import ModelSpec
+from runtime.system.processors import processors, why_not_threads
 
 if TYPE_CHECKING:
     from runtime.golden import GoldenSet
@@ -43,7 +44,7 @@ class Classifier:
     Args:
         model_path: an ``.onnx``, ``.tflite`` or ``.ncnn`` file, or a folder of them: what ``tune`` has chosen there,
             or else ``model_int8.onnx``, or the only model file.
-        threads: processor threads of the engine, 1 or more; by default 1, or what ``tune`` has chosen.
+        threads: processor threads of the engine, 1 to 4 a processor; by default 1, or what ``tune`` has chosen.
         spec: for files of other exporters, which carry none: how to feed them. ``scale`` and ``offset`` are applied
             to the pixels here where the graph takes floats; NHWC and NCHW are told apart by the graph's own shape;
             whether it answers with logits by ``output``, or else by its last operator. Takes the place of a spec that
@@ -68,7 +69,7 @@ class Classifier:
         engine: str | None = None,
     ) -> None:
         if threads is not None:
-            _require_positive(threads=threads)
+            _require_threads(threads=threads)
         self._given_spec = spec
         chosen = _choice(model_path)
         self.path, self.threads = chosen.path, threads or chosen.threads
@@ -132,7 +133,8 @@ class Classifier:
         if isinstance(images, str | bytes):
             raise TypeError(f"expected images, one after the other, got one {type(images).__name__}: put it in a list")
         workers = processors() if workers is None else workers
-        _require_positive(top=top, batch_size=batch_size, workers=workers)
+        _require_positive(top=top, batch_size=batch_size)
+        _require_threads(workers=workers)
         return self._classify_many(images, top, batch_size, workers, yield_errors)
 
     def _classify_many(
@@ -221,15 +223,16 @@ def _choice(model_path: str | os.PathLike[str]) -> Choice:
     return choose(path) if os.path.isdir(path) else Choice(path)
 
 
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _require_positive(**values: int) -> None:
     for name, value in values.items():
         if value < 1:
             raise ValueError(f"{name} must be 1 or more, got {value}")
+
+
+def _require_threads(**counts: int) -> None:
+    for name, count in counts.items():
+        if reason := why_not_threads(count):
+            raise ValueError(f"{name} must be {reason}")
 
 
 def _closed(_: Pixels) -> NoReturn:

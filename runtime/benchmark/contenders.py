@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.choice import visible_files
-from runtime.classifier import processors
 from runtime.engines.registry import engines
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 from runtime.system.child import interpreter
+from runtime.system.processors import processors
 
 
 @dataclass(frozen=True)

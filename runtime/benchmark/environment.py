@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from runtime import __version__
-from runtime.classifier import processors
 from runtime.system.machine import examine_machine
+from runtime.system.processors import processors
 
 PACKAGES = ("numpy", "pillow", "onnxruntime", "ai-edge-litert", "openvino", "ncnn")
 

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from runtime.benchmark.figures import ratio
 from runtime.benchmark.timing import measure
 from runtime.choice import visible_files
-from runtime.classifier import Classifier, processors
+from runtime.classifier import Classifier
 from runtime.engines.registry import Engine, engines
 from runtime.errors import ModelFileNotFoundError, ModelSpecError
 from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES
 from runtime.system.probe import probe
+from runtime.system.processors import processors
 
 ROUNDS = 15
 MAX_RUNS = 300

@@ -2,6 +2,8 @@
 
 import argparse
 
+from runtime.system.processors import why_not_threads
+
 OK, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -12,6 +14,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def threads(text: str) -> int:
+    """An argument that is a number of threads which this machine can run."""
+    count = positive(text)
+    if reason := why_not_threads(count):
+        raise argparse.ArgumentTypeError(f"expected {reason}")
+    return count
+
+
 def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     """The argument that most commands begin with, and the engine's threads."""
     parser.add_argument(
@@ -20,7 +30,7 @@ def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None
         nargs="+" if several else None,
         help="a model file: .onnx, .tflite or .ncnn; or a folder of them",
     )
-    parser.add_argument("--threads", type=positive, help="processor threads of the engine (default: 1, or as tuned)")
+    parser.add_argument("--threads", type=threads, help="processor threads of the engine (default: 1, or as tuned)")
     parser.add_argument("--engine", metavar="NAME", help="what runs it (default: by its suffix; doctor lists them)")
 
 

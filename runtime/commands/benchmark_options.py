@@ -2,7 +2,7 @@
 
 import argparse
 
-from runtime.commands import positive
+from runtime.commands import positive, threads
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -17,5 +17,5 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def counts(text: str) -> list[int]:
-    """An argument of several numbers of 1 or more, separated by commas."""
-    return [positive(part) for part in text.split(",")]
+    """An argument of several numbers of threads, separated by commas."""
+    return [threads(part) for part in text.split(",")]

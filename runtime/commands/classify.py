@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.classifier import Classifier, Prediction
-from runtime.commands import FAILED, OK, UNUSABLE, add_model, positive
+from runtime.commands import FAILED, OK, UNUSABLE, add_model, positive, threads
 from runtime.errors import HeicError, ImageError, ImageFileNotFoundError
 from runtime.text import for_csv, for_terminal
 
@@ -41,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "images", metavar="IMAGE", nargs="+", help="image files, folders (searched to the bottom), globs; - reads stdin"
     )
     parser.add_argument("--top", type=positive, default=5, help="how many classes to list (default: 5)")
-    parser.add_argument("--workers", type=positive, help="threads that decode (default: one a processor)")
+    parser.add_argument("--workers", type=threads, help="threads that decode (default: one a processor)")
     layout = parser.add_mutually_exclusive_group()
     layout.add_argument("--json", action="store_true", help="one JSON object a line")
     layout.add_argument("--csv", action="store_true", help="a header and a row an image")
