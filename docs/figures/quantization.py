@@ -156,13 +156,13 @@ def _search(name: str, search: dict[str, Any]) -> str:
 def _bars(figures: dict[str, Any]) -> str:
     rows = [
         [
-            row["ours"],
-            row["theirs"],
-            f"{row['ratio']:.3f}",
-            f"{row['limit']:.2f}",
-            "met" if row["met"] else "**missed**",
+            bar["name"],
+            bar["against"],
+            f"{bar['value']:.3f}",
+            f"{bar['limit']:.2f}",
+            "met" if bar["met"] else "**missed**",
         ]
-        for row in figures["bars"]
+        for bar in figures["bars"]
     ]
     return table(["file", "against", "ratio", "bar", ""], rows, "llr")
 

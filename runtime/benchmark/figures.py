@@ -39,6 +39,11 @@ def images_per_s(rounds: Rounds, batch: int) -> float:
     return float(np.median([batch * 1e9 / np.mean(values) for values in rounds]))
 
 
+def median_us(rounds: Rounds) -> float:
+    """The median of all runs in microseconds."""
+    return float(np.median(np.concatenate([np.asarray(values, np.float64) for values in rounds]))) / 1e3
+
+
 def medians(rounds: Rounds) -> NDArray[np.float64]:
     """Of every round, in nanoseconds."""
     return np.array([np.median(values) for values in rounds], np.float64)

@@ -1,6 +1,5 @@
 """The measurement: starts, warm-up, rounds in which all contenders take turns, and the way from photo to label."""
 
-import random
 import statistics
 import tempfile
 import time
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from runtime.benchmark.contenders import Contender
 from runtime.benchmark.photo import PARTS, describe_photo, write_photo
 from runtime.benchmark.progress import Countdown
+from runtime.benchmark.timing import shuffled
 from runtime.benchmark.workers import Worker, WorkerError
 from runtime.engines.base import Pixels
 from runtime.system.machine import examine_machine
@@ -147,11 +147,9 @@ def _take_turns(seen: Sequence[Measured], turn_s: float, say: Callable[[str], No
         [(one, batch) for one in able for batch in BATCHES if batch == 1 or number < BATCH_ROUNDS]
         for number in range(ROUNDS)
     ]
-    shuffler = random.Random(0)  # noqa: S311 - an order, no secret
     done, countdown = 0, Countdown(sum(map(len, rounds)))
-    for number, turns in enumerate(rounds, 1):
+    for number, turns in enumerate(shuffled(rounds), 1):
         say(f"timing {len(able)} contenders: round {number} of {ROUNDS}{countdown.left(done)}")
-        shuffler.shuffle(turns)
         for one, batch in turns:
             if one.reason is None:
                 _attempt(_turn, one, batch, turn_s)
@@ -168,12 +166,10 @@ def _turn(one: Measured, batch: int, turn_s: float) -> None:
 
 def _photo_to_label(seen: Sequence[Measured], photo: str, say: Callable[[str], None]) -> None:
     able = list(_going(seen))
-    shuffler = random.Random(0)  # noqa: S311 - an order, no secret
     countdown = Countdown(PHOTO_ROUNDS)
-    for number in range(PHOTO_ROUNDS):
+    for number, turns in enumerate(shuffled([able] * PHOTO_ROUNDS)):
         say(f"timing photo to label: round {number + 1} of {PHOTO_ROUNDS}{countdown.left(number)}")
-        shuffler.shuffle(able)
-        for one in _going(able):
+        for one in _going(turns):
             _attempt(_photograph, one, photo)
 
 

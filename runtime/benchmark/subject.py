@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from runtime.benchmark.photo import split
+from runtime.benchmark.timing import stopwatch
 from runtime.engines.base import Pixels, Probabilities
 from runtime.spec import ModelSpec
 
@@ -69,16 +70,12 @@ class Subject:
 
     def time(self, batch: int, runs: int) -> list[int]:
         """Nanoseconds of each of ``runs`` runs on ``batch`` images, after a few that are not counted."""
-        batches, run, nanoseconds = self._of(batch), self.run, []
+        batches = self._of(batch)
         for values in batches[: 1 + runs // 10]:
-            run(values)
-        for index in range(self._next, self._next + runs):
-            values = batches[index % len(batches)]
-            start = time.perf_counter_ns()
-            run(values)
-            nanoseconds.append(time.perf_counter_ns() - start)
+            self.run(values)
+        chosen = [batches[index % len(batches)] for index in range(self._next, self._next + runs)]
         self._next += runs
-        return nanoseconds
+        return stopwatch(self.run, chosen)
 
     def answers(self, path: str) -> list[int]:
         """The most probable class of each image in an ``.npy`` file."""

@@ -1,10 +1,9 @@
-"""The latency harness: contenders take turns on the same pixels, so that a slow moment of the machine hits all."""
+"""The timing harness: contenders take turns in shuffled rounds, so that a slow moment of the machine hits all."""
 
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,53 +11,61 @@ from numpy.typing import NDArray
 WARMUP_RUNS = 50
 """Untimed runs of each contender, and no more than a turn has: a large network takes seconds for a few."""
 
+Turn = TypeVar("Turn")
+Argument = TypeVar("Argument")
 
-@dataclass(frozen=True)
-class Latency:
-    """Percentiles of the latency of one image, in microseconds, and how many runs they rest on."""
 
-    p50_us: float
-    p90_us: float
-    p99_us: float
-    runs: int
+def shuffled(rounds: Iterable[Sequence[Turn]], seed: int = 0) -> Iterator[list[Turn]]:
+    """The turns of each round in a random order of its own; the same seed gives the same orders."""
+    shuffler = random.Random(seed)  # noqa: S311 - an order, no secret
+    for turns in rounds:
+        order = list(turns)
+        shuffler.shuffle(order)
+        yield order
+
+
+def stopwatch(call: Callable[[Argument], Any], arguments: Iterable[Argument]) -> list[int]:
+    """Nanoseconds of one call for each argument; getting the argument is not timed."""
+    nanoseconds = []
+    for argument in arguments:
+        start = time.perf_counter_ns()
+        call(argument)
+        nanoseconds.append(time.perf_counter_ns() - start)
+    return nanoseconds
+
+
+def single_images(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Each image as a batch of one: uint8 (N, S, S, 3) to N arrays of (1, S, S, 3)."""
+    return [np.ascontiguousarray(image[np.newaxis]) for image in pixels]
 
 
 def measure(
-    contenders: Mapping[str, Callable[[NDArray[np.uint8]], Any]],
-    pixels: NDArray[np.uint8],
+    contenders: Mapping[str, Callable[[Argument], Any]],
+    arguments: Sequence[Argument],
     rounds: int,
-    runs_per_round: int = 100,
+    runs: int = 100,
     seed: int = 0,
-) -> dict[str, Latency]:
-    """Time every contender on single images, in rounds of shuffled order.
+) -> dict[str, list[list[int]]]:
+    """Time every contender in this process.
 
     Args:
-        contenders: functions of uint8 (1, S, S, 3), by name.
-        pixels: uint8 (N, S, S, 3); runs go through them in turn.
+        contenders: functions of one argument, by name.
+        arguments: what they are called with, in turn.
         rounds: how often each contender gets a turn, 1 or more.
-        runs_per_round: timed runs a turn.
+        runs: timed calls a turn, 1 or more.
         seed: of the order.
+
+    Returns:
+        For each contender and round the nanoseconds of each call; ``runtime.benchmark.figures`` sums them up.
     """
-    if rounds < 1 or runs_per_round < 1:
-        raise ValueError(f"rounds and runs per round must be 1 or more, got {rounds} and {runs_per_round}")
-    images = [np.ascontiguousarray(image[np.newaxis]) for image in pixels]
-    for run in contenders.values():
-        for index in range(min(WARMUP_RUNS, runs_per_round)):
-            run(images[index % len(images)])
-    order, shuffler = list(contenders), random.Random(seed)  # noqa: S311 - an order, no secret
-    nanoseconds: dict[str, list[int]] = {name: [] for name in contenders}
-    for round_number in range(rounds):
-        shuffler.shuffle(order)
+    if rounds < 1 or runs < 1:
+        raise ValueError(f"rounds and runs must be 1 or more, got {rounds} and {runs}")
+    for call in contenders.values():
+        for index in range(min(WARMUP_RUNS, runs)):
+            call(arguments[index % len(arguments)])
+    nanoseconds: dict[str, list[list[int]]] = {name: [] for name in contenders}
+    for number, order in enumerate(shuffled([list(contenders)] * rounds, seed)):
+        chosen = [arguments[index % len(arguments)] for index in range(number * runs, (number + 1) * runs)]
         for name in order:
-            run, record = contenders[name], nanoseconds[name].append
-            for index in range(runs_per_round):
-                image = images[(round_number * runs_per_round + index) % len(images)]
-                start = time.perf_counter_ns()
-                run(image)
-                record(time.perf_counter_ns() - start)
-    return {name: _summarize(values) for name, values in nanoseconds.items()}
-
-
-def _summarize(nanoseconds: list[int]) -> Latency:
-    p50, p90, p99 = np.percentile(nanoseconds, [50, 90, 99]) / 1000
-    return Latency(float(p50), float(p90), float(p99), len(nanoseconds))
+            nanoseconds[name].append(stopwatch(contenders[name], chosen))
+    return nanoseconds

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.benchmark.figures import ratio
-from runtime.benchmark.timing import measure
+from runtime.benchmark.contenders import thread_counts
+from runtime.benchmark.figures import median_us, medians, ratio
+from runtime.benchmark.timing import measure, single_images
 from runtime.choice import visible_files
 from runtime.classifier import Classifier
 from runtime.engines.registry import Engine, engines
@@ -26,8 +27,8 @@ TIE = 1.02
 FORMATS = {".onnx": "ONNX", ".tflite": "TFLite", ".ncnn": "NCNN"}
 
 
-class Contender(NamedTuple):
-    """A model file, the engine that runs it and its threads, loaded."""
+class Loaded(NamedTuple):
+    """A model file that an engine has loaded with so many threads, and the title of the engine."""
 
     classifier: Classifier
     title: str
@@ -44,7 +45,7 @@ class Contender(NamedTuple):
 class Timed(NamedTuple):
     """A contender and the medians of its rounds, in microseconds, (R,)."""
 
-    contender: Contender
+    contender: Loaded
     medians_us: NDArray[np.float64]
 
     @property
@@ -95,12 +96,6 @@ def candidates(folder: Path, say: Callable[[str], None]) -> list[Candidate]:
     return found
 
 
-def thread_counts() -> tuple[int, ...]:
-    """1, 2, 4, … and all processors that this process may use."""
-    count = processors()
-    return (*(1 << power for power in range((count - 1).bit_length())), count)
-
-
 def race(passing: list[Candidate], seconds: float, say: Callable[[str], None]) -> list[Race]:
     """Measure all with one thread, then all with two, and so on; the best so far takes part again, as the last.
 
@@ -110,7 +105,7 @@ def race(passing: list[Candidate], seconds: float, say: Callable[[str], None]) -
     for threads in thread_counts():
         say(f"{len(passing)} contenders, {threads} thread{'s' * (threads > 1)}")
         taking_part = [
-            Contender(Classifier(each.path, threads, engine=each.engine.name), each.engine.title) for each in passing
+            Loaded(Classifier(each.path, threads, engine=each.engine.name), each.engine.title) for each in passing
         ]
         if races:
             taking_part.append(races[-1].best.contender)
@@ -119,19 +114,16 @@ def race(passing: list[Candidate], seconds: float, say: Callable[[str], None]) -
     return races
 
 
-def _measured(contenders: list[Contender], seconds: float) -> list[Timed]:
-    pixels = _images(contenders)
+def _measured(contenders: list[Loaded], seconds: float) -> list[Timed]:
+    images = single_images(_images(contenders))
     predict = {str(index): contender.classifier.predict for index, contender in enumerate(contenders)}
-    slowest_us = max(latency.p50_us for latency in measure(predict, pixels, 1, 5).values())
+    slowest_us = max(median_us(rounds) for rounds in measure(predict, images, 1, 5).values())
     runs = min(MAX_RUNS, max(1, int(seconds * 1e6 / ROUNDS / slowest_us)))
-    rounds = [measure(predict, pixels, 1, runs, seed) for seed in range(ROUNDS)]
-    return [
-        Timed(contender, np.array([latencies[str(index)].p50_us for latencies in rounds]))
-        for index, contender in enumerate(contenders)
-    ]
+    rounds = measure(predict, images, ROUNDS, runs)
+    return [Timed(contender, medians(rounds[str(index)]) / 1e3) for index, contender in enumerate(contenders)]
 
 
-def _images(contenders: list[Contender]) -> NDArray[np.uint8]:
+def _images(contenders: list[Loaded]) -> NDArray[np.uint8]:
     specs = {(each.classifier.spec.side, each.classifier.spec.class_names) for each in contenders}
     if len(specs) > 1:
         names = ", ".join(sorted({each.classifier.path.name for each in contenders}))

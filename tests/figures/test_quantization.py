@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from docs.figures import quantization
+from docs.figures.bars import Bar
 from docs.figures.documents import marked
 from pipeline import artifacts
 from pipeline.errors import PipelineError
@@ -28,7 +29,7 @@ def test_publishing_replaces_every_table(figures, tmp_path):
     pieces = [marked(name, "") for name in quantization.sections(figures)]
     document.write_text("\n\n".join(pieces), encoding="utf-8")
     other = copy.deepcopy(figures)
-    other["bars"] = [{"ours": "a", "theirs": "b", "ratio": 0.9, "limit": 0.5, "met": False}]
+    other["bars"] = [Bar("a", 0.9, 0.5, against="b").to_json()]
     quantization.publish(other, tmp_path / "page.json", document)
     assert "| a | b | 0.900 | 0.50 | **missed** |" in document.read_text(encoding="utf-8")
     assert artifacts.read_json(tmp_path / "page.json") == other

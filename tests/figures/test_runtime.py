@@ -5,26 +5,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from docs.figures.bars import Bar, ratio_bar
 from docs.figures.files import BENCHMARK_RUNTIME
 from docs.figures.runtime import QUICK, benchmark_runtime, format_runtime_benchmark
 from docs.figures.runtime.contenders import HandWritten, script
-from docs.figures.runtime.measuring import Bar, interleaved, interleaved_processes
+from docs.figures.runtime.processes import interleaved_processes
 from pipeline import artifacts
 from runtime import Classifier
 
 
 def test_a_bar_knows_whether_it_is_met():
-    assert Bar("", 1, 1, "ms", 1.1, 1.1).met
-    assert not Bar("", 1, 1, "ms", 1.11, 1.1).met
-    assert Bar("", 1, 1, "ms", 5.1, 5.0, at_least=True).met
-    assert not Bar("", 1, 1, "ms", 4.9, 5.0, at_least=True).met
+    assert Bar("", 1.1, 1.1).met
+    assert not Bar("", 1.11, 1.1).met
+    assert Bar("", 5.1, 5.0, at_least=True).met
+    assert not Bar("", 4.9, 5.0, at_least=True).met
 
 
-def test_every_contender_gets_every_turn():
-    calls = []
-    seconds = interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=3, runs=2)
-    assert set(seconds) == {"a", "b"}
-    assert calls.count("a") == calls.count("b") == 7  # one untimed
+def test_a_ratio_is_ours_over_theirs():
+    bar = ratio_bar("", (3.0, 2.0), "ms", 1.4)
+    assert (bar.value, bar.met) == (1.5, False)
 
 
 def test_a_process_costs_its_own_memory():

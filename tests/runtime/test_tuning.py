@@ -19,7 +19,8 @@ from runtime import (
     ModelFormatError,
 )
 from runtime.benchmark.choosing import describe, format_choice
-from runtime.benchmark.tuning import Contender, Race, Timed, reason, select, thread_counts
+from runtime.benchmark.contenders import thread_counts
+from runtime.benchmark.tuning import Loaded, Race, Timed, reason, select
 
 
 def call(*arguments):
@@ -119,7 +120,7 @@ def timed(p50_us, precision="int8", accuracy=0.85, **others):
     path = SimpleNamespace(suffix=suffix, stat=lambda: SimpleNamespace(st_size=size))
     spec = SimpleNamespace(precision=precision, accuracy=accuracy)
     classifier = SimpleNamespace(path=path, spec=spec, threads=threads)
-    return Timed(Contender(classifier, "Engine"), p50_us * np.random.default_rng(0).uniform(0.995, 1.005, 15))
+    return Timed(Loaded(classifier, "Engine"), p50_us * np.random.default_rng(0).uniform(0.995, 1.005, 15))
 
 
 def test_the_fastest_is_chosen_and_ties_go_to_the_better():
@@ -185,12 +186,6 @@ def test_times_are_printed_by_race_because_only_those_of_one_compare():
     assert document["reason"] in printed
 
 
-def test_threads_go_up_to_all_processors(monkeypatch):
-    for count, expected in ((1, (1,)), (2, (1, 2)), (4, (1, 2, 4)), (6, (1, 2, 4, 6))):
-        monkeypatch.setattr("runtime.benchmark.tuning.processors", lambda count=count: count)
-        assert thread_counts() == expected
-
-
 @pytest.mark.slow
 def test_a_folder_is_tuned_and_then_run_as_chosen(folder, carrying, images):
     shutil.move(carrying("model_int8.onnx", shift=0.1), folder / "other.onnx")
@@ -241,4 +236,4 @@ def test_models_that_are_not_one_are_refused(folder, archived):
 
     classifiers = [Classifier(folder / "model_int8.onnx"), Classifier(archived(np.eye(4, 3)))]
     with pytest.raises(ValueError, match="are not one model: their sides or classes differ"):
-        _images([Contender(classifier, "Engine") for classifier in classifiers])
+        _images([Loaded(classifier, "Engine") for classifier in classifiers])

@@ -6,7 +6,6 @@ image classifier of MLPerf Tiny and MobileNetV2.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from docs.figures.bars import Bar, format_bars
 from docs.figures.files import BENCHMARK_GRAPH
 from docs.figures.graph.bare_engines import Run, onnx_run, onnx_run_bound, tflite_run
 from docs.figures.graph.dense_operators import time_dense_operators
@@ -31,7 +31,8 @@ from pipeline.export.quantize.config import Recipe
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.models import build
-from runtime.benchmark.timing import measure
+from runtime.benchmark.figures import median_us
+from runtime.benchmark.timing import measure, single_images
 
 STOCK_ONNX, STOCK_TFLITE = "stock int8 ONNX", "stock int8 TFLite"
 BATCH = 64
@@ -39,31 +40,23 @@ BATCHED = f"{artifacts.INT8_ONNX}, batch of {BATCH}"
 CALIBRATION_IMAGES = 100
 
 
-@dataclass(frozen=True)
-class Bar:
-    """The most that the ratio of two medians may be."""
-
-    ours: str
-    theirs: str
-    limit: float
-
-
 NOTES, RESNET, MOBILENET = "notes", "resnet8", "MobileNetV2"
 PLAIN = "session.run"
 OURS_ONNX, OURS_TFLITE = "int8 ONNX", "int8 TFLite"
 
-BARS = (
-    Bar(artifacts.INT8_ONNX, STOCK_ONNX, 0.70),
-    Bar(artifacts.INT8_ONNX, artifacts.FP32_ONNX, 0.65),
-    Bar(artifacts.INT8_ONNX, artifacts.INT8_TFLITE, 1.50),
-    Bar(artifacts.INT8_TFLITE, STOCK_TFLITE, 1.00),
-    Bar(BATCHED, artifacts.INT8_ONNX, 0.60),
+LIMITS = (
+    (artifacts.INT8_ONNX, STOCK_ONNX, 0.70),
+    (artifacts.INT8_ONNX, artifacts.FP32_ONNX, 0.65),
+    (artifacts.INT8_ONNX, artifacts.INT8_TFLITE, 1.50),
+    (artifacts.INT8_TFLITE, STOCK_TFLITE, 1.00),
+    (BATCHED, artifacts.INT8_ONNX, 0.60),
     *(
-        Bar(f"{network} {ours}", f"{network} {stock}", 1.00)
+        (f"{network} {ours}", f"{network} {stock}", 1.00)
         for network in (RESNET, MOBILENET)
         for ours, stock in ((OURS_ONNX, STOCK_ONNX), (OURS_TFLITE, STOCK_TFLITE))
     ),
 )
+"""Our file, the file that it is compared with, and the most that the ratio of their medians may be."""
 
 
 def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
@@ -88,13 +81,17 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
         images = _enlarged(calibration, deployable.side)
         contenders |= _our_contenders(f"{name} ", deployable, images)
         contenders |= _stock_contenders(f"{name} ", deployable, images)
-    latencies = measure(contenders, pixels, rounds)
-    per_image = {name: latency.p50_us / (BATCH if name == BATCHED else 1) for name, latency in latencies.items()}
-    ratios = [{**asdict(bar), "ratio": per_image[bar.ours] / per_image[bar.theirs]} for bar in BARS]
+    timed = measure(contenders, single_images(pixels), rounds)
+    per_image = {name: median_us(values) / (BATCH if name == BATCHED else 1) for name, values in timed.items()}
+    bars = [
+        Bar(ours, per_image[ours] / per_image[theirs], limit, against=theirs, ours=per_image[ours],
+            theirs=per_image[theirs], unit="us")
+        for ours, theirs, limit in LIMITS
+    ]  # fmt: skip
     report = {
         "rounds": rounds,
         "median_us_per_image": per_image,
-        "bars": [{**row, "met": row["ratio"] <= row["limit"]} for row in ratios],
+        "bars": [bar.to_json() for bar in bars],
         "profile": profile_onnx(int8_onnx, image, rounds),
         "profile_tflite": profile_tflite((folder / artifacts.INT8_TFLITE).read_bytes(), image, rounds),
         "worth": {
@@ -148,8 +145,8 @@ def _calls(content: bytes, image: NDArray[np.uint8], rounds: int) -> dict[str, f
         "input and output bound once (IoBinding)": onnx_run_bound(content, image),
         "without the engine's memory arena": onnx_run(content, image, arena=False),
     }
-    latencies = measure(ways, image, rounds)
-    return {name: latency.p50_us / latencies[PLAIN].p50_us for name, latency in latencies.items() if name != PLAIN}
+    medians = {name: median_us(values) for name, values in measure(ways, [image], rounds).items()}
+    return {name: median / medians[PLAIN] for name, median in medians.items() if name != PLAIN}
 
 
 def format_graph_benchmark(report: dict[str, Any]) -> str:
@@ -157,10 +154,7 @@ def format_graph_benchmark(report: dict[str, Any]) -> str:
     lines = [f"{'contender':<34}{'median us an image':>20}"]
     for name, median in sorted(report["median_us_per_image"].items(), key=lambda item: float(item[1])):
         lines.append(f"{name:<34}{median:>20.1f}")
-    lines += ["", f"{'ours':<34}{'against':<32}{'ratio':>7}{'bar':>7}"]
-    for row in report["bars"]:
-        verdict = "met" if row["met"] else "MISSED"
-        lines.append(f"{row['ours']:<34}{row['theirs']:<32}{row['ratio']:>7.2f}{row['limit']:>7.2f}  {verdict}")
+    lines += ["", format_bars(report["bars"])]
     for name, profile in ((artifacts.INT8_ONNX, "profile"), (artifacts.INT8_TFLITE, "profile_tflite")):
         lines += ["", f"{name}, node by node:", format_profile(report[profile])]
     lines += ["", format_worth(report["worth"]), "", f"{'calling ONNX Runtime':<42}{'ratio':>13}"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from runtime.benchmark.figures import median_us
 from runtime.benchmark.timing import measure
 
 INPUTS, OUTPUTS, BLOCK = 1_024, 500, 32
@@ -22,10 +22,9 @@ IDLE = "idle"
 
 def time_dense_operators(rounds: int) -> dict[str, float]:
     """Median microseconds of each operator on one row and one thread, less those of a call that does nothing."""
-    images = np.zeros((100, 1, INPUTS), np.uint8)
-    latencies = measure({name: _runner(graph) for name, graph in _graphs().items()}, images, rounds)
-    idle = latencies[IDLE].p50_us
-    return {name: latency.p50_us - idle for name, latency in latencies.items() if name != IDLE}
+    timed = measure({name: _runner(graph) for name, graph in _graphs().items()}, [None], rounds)
+    idle = median_us(timed[IDLE])
+    return {name: median_us(values) - idle for name, values in timed.items() if name != IDLE}
 
 
 def _graphs() -> dict[str, onnx.ModelProto]:
@@ -83,7 +82,7 @@ def _graph(
     return helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION)
 
 
-def _runner(model: onnx.ModelProto) -> Callable[[NDArray[np.uint8]], Any]:
+def _runner(model: onnx.ModelProto) -> Callable[[None], Any]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

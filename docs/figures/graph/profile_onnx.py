@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from runtime.benchmark.figures import median_us
 from runtime.benchmark.timing import measure
 from runtime.engines.onnxruntime import EXACT_INT8
 
@@ -37,8 +38,7 @@ def profile_onnx(content: bytes, pixels: NDArray[np.uint8], rounds: int) -> list
     cuts: dict[str, Callable[[Any], Any]] = {CALL: _runner(_idle(optimised), pixels)}
     for count in range(1, len(nodes) + 1):
         cuts[str(count)] = _runner(_cut(optimised, count), pixels)
-    latencies = measure(cuts, np.repeat(pixels, 100, axis=0), rounds)
-    medians = [latencies[name].p50_us for name in cuts]
+    medians = [median_us(values) for values in measure(cuts, [pixels], rounds).values()]
     rows = [{"node": CALL, "operator": "", "us": medians[0]}]
     for node, before, after in zip(nodes, medians[:-1], medians[1:], strict=True):
         rows.append({"node": node.name, "operator": node.op_type, "us": after - before})

@@ -12,6 +12,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from docs.figures.graph.bare_engines import tflite_run
+from runtime.benchmark.figures import median_us
 from runtime.benchmark.timing import measure
 
 NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
@@ -31,13 +32,13 @@ def profile_tflite(content: bytes, pixels: NDArray[np.uint8], rounds: int) -> li
     flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     graph = flatbuffer.subgraphs[0]
     cuts = {str(count): tflite_run(_cut(content, count), pixels) for count in range(1, len(graph.operators) + 1)}
-    latencies = measure(cuts, np.repeat(pixels, 100, axis=0), rounds)
+    medians = [median_us(values) for values in measure(cuts, [pixels], rounds).values()]
     rows, before = [], 0.0
-    for operator, latency in zip(graph.operators, latencies.values(), strict=True):
+    for operator, median in zip(graph.operators, medians, strict=True):
         code = flatbuffer.operatorCodes[operator.opcodeIndex]
         name = graph.tensors[operator.outputs[0]].name.decode().partition(";")[0]
-        rows.append({"node": name, "operator": NAMES[code.builtinCode], "us": latency.p50_us - before})
-        before = latency.p50_us
+        rows.append({"node": name, "operator": NAMES[code.builtinCode], "us": median - before})
+        before = median
     return rows
 
 

@@ -12,7 +12,8 @@ from pipeline.export.onnx import CLEANING, clean, translate
 from pipeline.export.quantize.config import Recipe
 from pipeline.export.quantize.onnx_int8 import GROUP, OnnxQuantizer
 from pipeline.export.rewrites import fold_constants_and_normalisation, free_batch, number_names
-from runtime.benchmark.timing import measure
+from runtime.benchmark.figures import median_us
+from runtime.benchmark.timing import measure, single_images
 
 WHOLE = "all"
 NEEDED = (fold_constants_and_normalisation, free_batch, number_names)
@@ -55,9 +56,8 @@ def worth(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dic
         content = build(network, group)
         files[name] = None if content == files[WHOLE] else content
     runs = {name: onnx_run(content, pixels[:1]) for name, content in files.items() if content is not None}
-    latencies = measure(runs, pixels, rounds)
-    whole = latencies[WHOLE].p50_us
-    return {name: latencies[name].p50_us / whole if name in runs else None for name in files if name != WHOLE}
+    medians = {name: median_us(values) for name, values in measure(runs, single_images(pixels), rounds).items()}
+    return {name: medians[name] / medians[WHOLE] if name in runs else None for name in files if name != WHOLE}
 
 
 def format_worth(by_network: dict[str, dict[str, float | None]]) -> str:

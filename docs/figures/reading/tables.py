@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from docs.figures.bars import format_bars
 from docs.figures.documents import replace_marked
 from docs.figures.reading import KERAS, OURS
 from docs.figures.reading.parts import SCALES, WHOLE
@@ -43,9 +44,7 @@ def format_data_benchmark(report: dict[str, Any]) -> str:
         f"Later epochs: {report['cached_images_per_second']:,.0f} images/s out of the cache; Keras decodes anew.",
         "",
     ]
-    for bar in report["bars"]:
-        verdict = "met" if bar["met"] else "NOT MET"
-        lines.append(f"{bar['name']}: {bar['value']:.2f} (bar {bar['limit']:g}) {verdict}")
+    lines.append(format_bars(report["bars"]))
     if report["load_average"] > report["machine"]["cores"]:
         lines.append("The machine was busy with other work: the ratios of processor time say more than the rates.")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from docs.figures.bars import format_bars
 from docs.figures.files import BENCHMARK_RUNTIME
 from docs.figures.photos import save_photographs
 from docs.figures.runtime import photo, process
@@ -97,12 +98,4 @@ def format_runtime_benchmark(report: dict[str, Any]) -> str:
         + "".join(f"{row[name]:>14.2f}" for name in names)
         for row in report["photo_to_label_ms"]
     ]
-    width = max(len(bar["name"]) for bar in report["bars"])
-    lines += ["", f"{'':<{width}}{'ours':>10}{'theirs':>10}{'':<8}{'measure':>9}{'bar':>9}"]
-    for bar in report["bars"]:
-        sign, verdict = (">=" if bar["at_least"] else "<="), ("met" if bar["met"] else "MISSED")
-        lines.append(
-            f"{bar['name']:<{width}}{bar['ours']:>10.2f}{bar['theirs']:>10.2f} {bar['unit']:<7}"
-            f"{bar['measure']:>9.3f} {sign}{bar['limit']:>6.2f}  {verdict}"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", format_bars(report["bars"])])

@@ -1,18 +1,18 @@
 """Photo to label in one process: decoding, the engine's call, a small picture, and whether the answers agree."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from docs.figures.bars import Bar, ratio_bar
 from docs.figures.photos import save_photographs
 from docs.figures.runtime.contenders import HandWritten
-from docs.figures.runtime.measuring import Bar, interleaved
 from runtime import Classifier, ImageError
-from runtime.benchmark.timing import measure
+from runtime.benchmark.figures import median_us
+from runtime.benchmark.timing import measure, single_images
 
 SIZES = {2: (1632, 1224), 4: (2304, 1728), 8: (3264, 2448), 12: (4032, 3024), 20: (5184, 3888)}
 """Megapixels: width, height."""
@@ -27,37 +27,22 @@ def photo_to_label(
     rows, bars = [], []
     for size in megapixels:
         (path,) = save_photographs(folder, [SIZES[size]], seed=size)
-        seconds = interleaved(
-            {
-                "ours": partial(ours.classify, path),
-                "full decode": partial(theirs.naive, path),
-                "OpenCV 1/8": partial(theirs.opencv, path),
-                "simplejpeg": partial(theirs.simplejpeg, path),
-            },
-            rounds,
-        )
-        ms = {name: value * 1e3 for name, value in seconds.items()}
+        ways: dict[str, Callable[[Path], object]] = {
+            "ours": ours.classify,
+            "full decode": theirs.naive,
+            "OpenCV 1/8": theirs.opencv,
+            "simplejpeg": theirs.simplejpeg,
+        }
+        ms = {name: median_us(timed) / 1e3 for name, timed in measure(ways, [path], rounds, runs=1).items()}
         rows.append({"megapixels": size, "bytes": path.stat().st_size, **ms})
         fastest = min(ms["OpenCV 1/8"], ms["simplejpeg"])
+        name = f"{size} MP JPEG"
+        speed_up = ms["full decode"] / ms["ours"]
         bars += [
-            Bar(
-                f"{size} MP JPEG: times faster than full decode",
-                ms["ours"],
-                ms["full decode"],
-                "ms",
-                ms["full decode"] / ms["ours"],
-                FASTER,
-                at_least=True,
-            ),
-            Bar(
-                f"{size} MP JPEG: of the fastest other decoder",
-                ms["ours"],
-                fastest,
-                "ms",
-                ms["ours"] / fastest,
-                NOT_SLOWER,
-            ),
-        ]
+            Bar(f"{name}: times faster than full decode", speed_up, FASTER, at_least=True, ours=ms["ours"],
+                theirs=ms["full decode"], unit="ms"),
+            ratio_bar(f"{name}: of the fastest other decoder", (ms["ours"], fastest), "ms", NOT_SLOWER),
+        ]  # fmt: skip
     return rows, bars
 
 
@@ -70,10 +55,8 @@ def agreement(ours: Classifier, theirs: HandWritten, paths: Sequence[Path], what
         except ImageError:
             continue
     same = sum(label == other for label, other in pairs)
-    share = same / max(len(pairs), 1)
-    return Bar(
-        f"same class as full decode, {len(pairs)} {what}", same, len(pairs), "photos", share, AGREEMENT, at_least=True
-    )
+    name = f"same class as full decode, {len(pairs)} {what}"
+    return ratio_bar(name, (same, max(len(pairs), 1)), "photos", AGREEMENT, at_least=True)
 
 
 def find_photos(folder: Path, most: int) -> list[Path]:
@@ -86,13 +69,14 @@ def small_calls(ours: Classifier, theirs: HandWritten, folder: Path, rounds: int
     """What is left of the cost where there is little to decode: ``predict``, and ``classify`` of a ready PNG."""
     side = ours.spec.side
     pixels = np.random.default_rng(0).integers(0, 256, (16, side, side, 3)).astype(np.uint8)
-    latencies = measure({"ours": ours.predict, "raw": theirs.run}, pixels, rounds * 10)
-    predict, raw = latencies["ours"].p50_us, latencies["raw"].p50_us
+    timed = measure({"ours": ours.predict, "raw": theirs.run}, single_images(pixels), rounds * 10)
+    predict, raw = median_us(timed["ours"]), median_us(timed["raw"])
     path = folder / "ready.png"
     Image.fromarray(pixels[0]).save(path)
-    seconds = interleaved({"ours": lambda: ours.classify(path), "hand": lambda: theirs.ready(path)}, rounds * 5, 50)
-    png, hand = seconds["ours"] * 1e6, seconds["hand"] * 1e6
+    timed = measure({"ours": ours.classify, "hand": theirs.ready}, [path], rounds * 5, 50)
+    png, hand = median_us(timed["ours"]), median_us(timed["hand"])
+    name = "predict: beyond the engine's own call"
     return [
-        Bar("predict: beyond the engine's own call", predict, raw, "us", predict - raw, OVERHEAD_US),
-        Bar(f"classify a {side}x{side} PNG: of the hand-written loop", png, hand, "us", png / hand, SMALL),
+        Bar(name, predict - raw, OVERHEAD_US, ours=predict, theirs=raw, unit="us"),
+        ratio_bar(f"classify a {side}x{side} PNG: of the hand-written loop", (png, hand), "us", SMALL),
     ]

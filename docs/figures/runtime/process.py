@@ -4,13 +4,16 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from docs.figures.bars import Bar, ratio_bar
 from docs.figures.photos import save_photographs
 from docs.figures.runtime.contenders import HandWritten, script
-from docs.figures.runtime.measuring import Bar, interleaved, interleaved_processes
+from docs.figures.runtime.processes import interleaved_processes
 from runtime import Classifier
+from runtime.benchmark.figures import median_us
+from runtime.benchmark.timing import measure
 
 WALL, PEAK, IMPORT, IDLE_MS, SPEED_UP, AHEAD, FLAT = 1.10, 1.05, 1.05, 5.0, 1.8, 1.0, 1.05
 IDLE_S = 2.0
@@ -35,26 +38,10 @@ def cold_start(ours: Classifier, model: Path, photo: Path, rounds: int) -> list[
         )
     mine, hand, imported = costs["ours"], costs["script"], costs["import others"].wall_ms
     return [
-        Bar(
-            "cold start: wall time of the script's", mine.wall_ms, hand.wall_ms, "ms", mine.wall_ms / hand.wall_ms, WALL
-        ),
-        Bar(
-            "cold start: peak memory of the script's",
-            mine.peak_mib,
-            hand.peak_mib,
-            "MiB",
-            mine.peak_mib / hand.peak_mib,
-            PEAK,
-        ),
+        ratio_bar("cold start: wall time of the script's", (mine.wall_ms, hand.wall_ms), "ms", WALL),
+        ratio_bar("cold start: peak memory of the script's", (mine.peak_mib, hand.peak_mib), "MiB", PEAK),
         *(
-            Bar(
-                f"{name}: of numpy and PIL.Image",
-                costs[name].wall_ms,
-                imported,
-                "ms",
-                costs[name].wall_ms / imported,
-                IMPORT,
-            )
+            ratio_bar(f"{name}: of numpy and PIL.Image", (costs[name].wall_ms, imported), "ms", IMPORT)
             for name in ("import runtime", "import Classifier")
         ),
     ]
@@ -66,7 +53,7 @@ def idle(ours: Classifier, photo: Path) -> Bar:
     start = time.process_time()
     time.sleep(IDLE_S)
     spent = (time.process_time() - start) * 1e3
-    return Bar(f"processor time in {IDLE_S:g} s of idling", spent, 0.0, "ms", spent, IDLE_MS)
+    return Bar(f"processor time in {IDLE_S:g} s of idling", spent, IDLE_MS, ours=spent, unit="ms")
 
 
 def mixed_photos(folder: Path, count: int) -> list[Path]:
@@ -80,37 +67,20 @@ def mixed_photos(folder: Path, count: int) -> list[Path]:
 
 def folder_of_photos(ours: Classifier, theirs: HandWritten, paths: Sequence[Path], rounds: int) -> list[Bar]:
     """All of a folder with one thread, with two, and with two in a hand-written loop; and the memory it takes."""
-    seconds = interleaved(
-        {
-            "one": lambda: _drain(ours.classify_many(paths, workers=1)),
-            "two": lambda: _drain(ours.classify_many(paths, workers=2)),
-            "hand": lambda: _drain(theirs.folder(paths, workers=2)),
-        },
-        rounds,
-    )
-    rate = {name: len(paths) / value for name, value in seconds.items()}
+    ways: dict[str, Callable[[Sequence[Path]], None]] = {
+        "one": lambda paths: _drain(ours.classify_many(paths, workers=1)),
+        "two": lambda paths: _drain(ours.classify_many(paths, workers=2)),
+        "hand": lambda paths: _drain(theirs.folder(paths, workers=2)),
+    }
+    timed = measure(ways, [paths], rounds, runs=1)
+    rate = {name: len(paths) * 1e6 / median_us(values) for name, values in timed.items()}
     few, all_ = (_peak_mib(ours, paths[:count]) for count in (len(paths) // 10, len(paths)))
-    count = f"{len(paths):,} photos"
+    name = f"{len(paths):,} photos"
+    two = f"{name}, two workers"
     return [
-        Bar(
-            f"{count}, two workers: times one thread's rate",
-            rate["two"],
-            rate["one"],
-            "1/s",
-            rate["two"] / rate["one"],
-            SPEED_UP,
-            at_least=True,
-        ),
-        Bar(
-            f"{count}, two workers: times OpenCV's rate",
-            rate["two"],
-            rate["hand"],
-            "1/s",
-            rate["two"] / rate["hand"],
-            AHEAD,
-            at_least=True,
-        ),
-        Bar(f"{count}: peak memory of a tenth's", all_, few, "MiB", all_ / few, FLAT),
+        ratio_bar(f"{two}: times one thread's rate", (rate["two"], rate["one"]), "1/s", SPEED_UP, at_least=True),
+        ratio_bar(f"{two}: times OpenCV's rate", (rate["two"], rate["hand"]), "1/s", AHEAD, at_least=True),
+        ratio_bar(f"{name}: peak memory of a tenth's", (all_, few), "MiB", FLAT),
     ]
 
 

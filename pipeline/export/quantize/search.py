@@ -20,7 +20,8 @@ from pipeline.export.quantize.mixed_precision import next_float_layer
 from pipeline.export.quantize.ranges import Activations
 from pipeline.metrics.classification import correct, discordant
 from pipeline.metrics.significance import mcnemar
-from runtime.benchmark.timing import measure
+from runtime.benchmark.figures import medians
+from runtime.benchmark.timing import measure, single_images
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 Timer = Callable[[dict[str, Predict], NDArray[np.uint8]], dict[str, list[float]]]
@@ -259,5 +260,5 @@ def _significantly_worse(candidate: Candidate, best: Candidate) -> bool:
 
 
 def _medians_by_round(engines: dict[str, Predict], pixels: NDArray[np.uint8]) -> dict[str, list[float]]:
-    rounds = [measure(engines, pixels, 1, RUNS_A_ROUND, seed=number) for number in range(ROUNDS)]
-    return {name: [latencies[name].p50_us for latencies in rounds] for name in engines}
+    timed = measure(engines, single_images(pixels), ROUNDS, RUNS_A_ROUND)
+    return {name: medians(rounds).tolist() for name, rounds in timed.items()}
