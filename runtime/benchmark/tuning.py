@@ -17,7 +17,6 @@ from runtime.errors import ModelFileNotFoundError, ModelSpecError
 from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES
 from runtime.system.probe import probe
-from runtime.system.processors import processors
 
 ROUNDS = 15
 MAX_RUNS = 300

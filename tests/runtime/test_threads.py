@@ -25,9 +25,10 @@ def test_a_number_of_threads_that_the_machine_has_not_is_refused(count, referenc
 
 def test_more_threads_than_processors_can_be_had(reference, images):
     classifier = Classifier(reference / "model_int8.onnx", threads=most_threads())
-    assert classifier.classify(images[0][0]).label == Classifier(reference / "model_int8.onnx").classify(
-        images[0][0]
-    ).label
+    assert (
+        classifier.classify(images[0][0]).label
+        == Classifier(reference / "model_int8.onnx").classify(images[0][0]).label
+    )
     assert len(list(classifier.classify_many(images[0], workers=most_threads()))) == len(images[0])
 
 
