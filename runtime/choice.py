@@ -4,7 +4,7 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runtime.engines.registry import DEFAULTS
+from runtime.engines.registry import file_formats
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 from runtime.system.files import parse_json, read_regular
 from runtime.system.processors import why_not_threads
@@ -58,10 +58,11 @@ def model_files(folder: Path) -> dict[str, Path]:
     Raises:
         ModelFileNotFoundError: there is none.
     """
-    files = {path.name: path for path in visible_files(folder, DEFAULTS)}
+    known = file_formats()
+    files = {path.name: path for path in visible_files(folder, known)}
     if not files:
         raise ModelFileNotFoundError(
-            f"{folder}: no {', '.join(DEFAULTS)} files in it; expected a readable model file or a folder of some"
+            f"{folder}: no {', '.join(known)} files in it; expected a readable model file or a folder of some"
         )
     return files
 
@@ -79,9 +80,11 @@ def visible_files(folder: Path, suffixes: Container[str]) -> list[Path]:
 
 
 def _default(folder: Path) -> Path:
+    if (folder / DEFAULT_MODEL).is_file():
+        return folder / DEFAULT_MODEL
     files = model_files(folder)
-    if DEFAULT_MODEL in files or len(files) == 1:
-        return files[DEFAULT_MODEL if DEFAULT_MODEL in files else next(iter(files))]
+    if len(files) == 1:
+        return next(iter(files.values()))
     raise ModelFileNotFoundError(
         f"{folder}: which of {', '.join(files)}? Name one, or let python -m runtime tune {folder} find the fastest"
     )

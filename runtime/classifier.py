@@ -42,8 +42,8 @@ class Classifier:
     """A model file, loaded and ready; may be used from several threads, pickled (by path) and in a ``with`` statement.
 
     Args:
-        model_path: an ``.onnx``, ``.tflite`` or ``.ncnn`` file, or a folder of them: what ``tune`` has chosen there,
-            or else ``model_int8.onnx``, or the only model file.
+        model_path: a file that some engine reads (``.onnx``, ``.tflite``, …), or a folder of them: what ``tune`` has
+            chosen there, or else ``model_int8.onnx``, or the only model file.
         threads: processor threads of the engine, 1 to 4 a processor; by default 1, or what ``tune`` has chosen.
         spec: for files of other exporters, which carry none: how to feed them. ``scale`` and ``offset`` are applied
             to the pixels here where the graph takes floats; NHWC and NCHW are told apart by the graph's own shape;

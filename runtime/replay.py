@@ -70,7 +70,7 @@ def replay_in_child(path: Path, threads: int | None = None, engine: str | None =
 
 
 def _fate(path: Path, engine: str | None, status: int) -> str:
-    name = engine or registry.DEFAULTS.get(path.suffix.lower())
+    name = engine or registry.default_engine(path.suffix.lower())
     title, install = (name, registry.find(name).install) if name else ("its engine", "")
     if -status in (signal.SIGILL, signal.SIGKILL):
         return f"{title} {death(-status, install)}"

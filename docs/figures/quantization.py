@@ -12,7 +12,7 @@ from pipeline.documents.verify import Verification
 from pipeline.errors import PipelineError
 from pipeline.report.markdown import table
 from runtime.benchmark.reading import read_benchmark, row_of
-from runtime.engines.registry import DEFAULTS
+from runtime.engines.registry import default_engine
 
 FIGURES = Path("docs/quantization.json")
 DOCUMENT = Path("docs/quantization.md")
@@ -36,7 +36,7 @@ def gather(folder: Path) -> dict[str, Any]:
     files = {
         name: {
             **row.model_dump(include={"bytes", "accuracy", "agreement", "mean_difference"}),
-            "p50_us": row_of(timed, name, DEFAULTS[Path(name).suffix])["latency_us"]["p50"],
+            "p50_us": row_of(timed, name, str(default_engine(Path(name).suffix)))["latency_us"]["p50"],
         }
         for name, row in verified.measured.items()
     }

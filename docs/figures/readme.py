@@ -11,7 +11,7 @@ from pipeline.errors import PipelineError
 from pipeline.report.markdown import table
 from runtime.benchmark.environment import throttled
 from runtime.benchmark.reading import read_benchmark, row_of
-from runtime.engines.registry import DEFAULTS
+from runtime.engines.registry import default_engine
 
 FIGURES = Path("docs/benchmark.json")
 DOCUMENT = Path("README.md")
@@ -87,7 +87,7 @@ def _artifacts(verified: dict[str, Any], report: dict[str, Any]) -> str:
     header = ["file", "engine", "KiB", "accuracy", "same class as Keras", "mean difference", "latency p50 (µs)"]
     rows = [["Keras", keras["engine"], _kib(keras), f"{verified['keras_accuracy']:.2%}", "", "", _p50(keras)]]
     for name, row in verified["artifacts"].items():
-        timed = row_of(report, name, DEFAULTS[Path(name).suffix])
+        timed = row_of(report, name, str(default_engine(Path(name).suffix)))
         parity = [f"{row['agreement']:.2%}", f"{row['mean_difference']:.1e}"]
         rows.append([f"`{name}`", timed["engine"], _kib(timed), f"{row['accuracy']:.2%}", *parity, _p50(timed)])
     note = (

@@ -5,6 +5,10 @@ from pathlib import Path
 
 from pipeline import artifacts
 from pipeline.commands import OK, Commands
+from runtime.engines.registry import OWN
+
+EXTRAS = OWN[1:]
+"""All but the first, ONNX Runtime, which is always there."""
 
 
 def add(commands: Commands) -> None:
@@ -34,8 +38,8 @@ def add(commands: Commands) -> None:
         help="its processor (default: aarch64); for 32-bit systems onnxruntime has no wheels",
     )
     parser.add_argument(
-        "--engines", nargs="+", default=[], choices=("litert", "openvino", "ncnn"), metavar="NAME",
-        help="engines to bring besides those that the model files need: litert, openvino, ncnn",
+        "--engines", nargs="+", default=[], choices=EXTRAS, metavar="NAME",
+        help=f"engines to bring besides those that the model files need: {', '.join(EXTRAS)}",
     )  # fmt: skip
     parser.add_argument(
         "--no-wheels", action="store_true",

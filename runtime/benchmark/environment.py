@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from runtime import __version__
+from runtime.engines.registry import OWN, find
 from runtime.system.machine import examine_machine
 from runtime.system.processors import processors
 
-PACKAGES = ("numpy", "pillow", "onnxruntime", "ai-edge-litert", "openvino", "ncnn")
+PACKAGES = ("numpy", "pillow")
 
 
 def describe_device() -> dict[str, Any]:
@@ -49,7 +50,7 @@ def throttled(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 def versions(*others: str) -> dict[str, str]:
     """Of this package and of whatever engine is installed."""
     found = {"edgecnn": __version__}
-    for name in (*PACKAGES, *others):
+    for name in (*PACKAGES, *(find(engine).distribution for engine in OWN), *others):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

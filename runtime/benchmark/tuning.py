@@ -12,7 +12,7 @@ from runtime.benchmark.figures import median_us, medians, ratio
 from runtime.benchmark.timing import measure, single_images
 from runtime.choice import visible_files
 from runtime.classifier import Classifier
-from runtime.engines.registry import Engine, engines
+from runtime.engines.registry import Engine, engines, file_formats
 from runtime.errors import ModelFileNotFoundError, ModelSpecError
 from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES
@@ -23,7 +23,6 @@ MAX_RUNS = 300
 """In one turn; more say nothing new of a small model."""
 TIE = 1.02
 """A contender may take so many times the fastest's time, at the low end of the interval, and ties with it."""
-FORMATS = {".onnx": "ONNX", ".tflite": "TFLite", ".ncnn": "NCNN"}
 
 
 class Loaded(NamedTuple):
@@ -36,7 +35,9 @@ class Loaded(NamedTuple):
     def name(self) -> str:
         """Its precision, format, engine and threads in words."""
         classifier = self.classifier
-        kind = FORMATS.get(classifier.path.suffix.lower(), classifier.path.suffix.lstrip("."))
+        suffix = classifier.path.suffix.lower()
+        known = file_formats().get(suffix)
+        kind = known.title if known else suffix.lstrip(".")
         threads = f"{classifier.threads} thread" + "s" * (classifier.threads > 1)
         return f"{classifier.spec.precision} {kind} on {self.title}, {threads}"
 

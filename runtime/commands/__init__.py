@@ -28,7 +28,7 @@ def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None
         "model",
         metavar="MODEL",
         nargs="+" if several else None,
-        help="a model file: .onnx, .tflite or .ncnn; or a folder of them",
+        help="a model file, such as model_int8.onnx; or a folder of them",
     )
     parser.add_argument("--threads", type=threads, help="processor threads of the engine (default: 1, or as tuned)")
     parser.add_argument("--engine", metavar="NAME", help="what runs it (default: by its suffix; doctor lists them)")

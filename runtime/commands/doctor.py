@@ -11,7 +11,7 @@ from typing import Any
 from runtime import __version__
 from runtime.choice import model_files
 from runtime.commands import FAILED, OK, add_json
-from runtime.engines.registry import DEFAULTS
+from runtime.engines.registry import default_engine
 from runtime.errors import EdgecnnError
 from runtime.replay import describe, replay_in_child
 from runtime.system.child import interpreter
@@ -71,7 +71,7 @@ def _files(name: str, engines: dict[str, dict[str, Any]]) -> list[str]:
     if not Path(name).is_dir():
         return [name]
     files = model_files(Path(name)).values()
-    return [str(file) for file in files if "absent" not in engines.get(DEFAULTS[file.suffix.lower()], {})]
+    return [str(file) for file in files if "absent" not in engines.get(str(default_engine(file.suffix.lower())), {})]
 
 
 def _replayed(file: str) -> dict[str, Any]:

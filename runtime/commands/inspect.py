@@ -20,7 +20,7 @@ example:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument("model", metavar="MODEL", help="a model file: .onnx, .tflite or .ncnn; or a folder of them")
+    parser.add_argument("model", metavar="MODEL", help="a model file, such as model_int8.onnx; or a folder of them")
     add_json(parser)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runtime.choice import CHOICE_FILE, choose, model_files
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, add_model
-from runtime.engines.registry import DEFAULTS, find
+from runtime.engines.registry import file_formats, find
 from runtime.errors import BackendUnavailableError, ModelError, ModelFileNotFoundError
 from runtime.replay import describe, replay_in_child
 from runtime.text import for_terminal
@@ -58,7 +58,7 @@ def _files(names: Iterable[str], engine: str | None) -> Iterator[tuple[Path, boo
         if not path.is_dir():
             yield path, False
             continue
-        suffixes = find(engine).suffixes if engine else DEFAULTS
+        suffixes = find(engine).suffixes if engine else tuple(file_formats())
         files = [file for file in model_files(path).values() if file.suffix.lower() in suffixes]
         if not files:
             raise ModelFileNotFoundError(f"{path}: no file there that {engine} reads; expected {', '.join(suffixes)}")

@@ -1,9 +1,12 @@
-"""The ZIP archive inside a model file: appended to a ``.tflite`` flatbuffer, the whole of an ``.ncnn`` file."""
+"""The ZIP archive inside a model file: appended to a ``.tflite`` flatbuffer, or the whole of a file."""
 
 import io
-import zipfile
+from typing import TYPE_CHECKING
 
 from runtime.errors import ModelFormatError
+
+if TYPE_CHECKING:
+    import zipfile
 
 MAX_MEMBERS = 100
 MAX_RATIO = 50
@@ -25,6 +28,8 @@ def read_members(content: bytes, name: str, limits: dict[str, int]) -> dict[str,
     Raises:
         ModelFormatError: a damaged archive, or a member beyond its limit.
     """
+    import zipfile
+
     if not zipfile.is_zipfile(io.BytesIO(content)):
         return {}
     try:
@@ -44,13 +49,15 @@ def read_members(content: bytes, name: str, limits: dict[str, int]) -> dict[str,
         raise ModelFormatError(f"{name}: its archive is damaged ({error}): copy or export it again") from error
 
 
-def read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
+def read_member(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo", limit: int) -> bytes:
     """A member, which may hold more than its header says.
 
     Raises:
         ValueError: it is larger than ``limit`` or than it says, or packed in a way that takes memory as it likes.
         zipfile.BadZipFile: it is damaged.
     """
+    import zipfile
+
     if entry.file_size > limit:
         raise ValueError(f"{entry.filename} of more than {limit:,} bytes")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

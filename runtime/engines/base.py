@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from runtime.engines.graph import Graph
 
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
@@ -26,6 +29,24 @@ class Tensor(NamedTuple):
         return f"{self.name}: {self.dtype} [{', '.join('N' if axis is None else str(axis) for axis in self.shape)}]"
 
 
+class FileFormat(NamedTuple):
+    """A kind of model file.
+
+    Attributes:
+        suffix: in lower case.
+        title: its name in words.
+        magic: the bytes at ``offset`` by which it is known; empty where it has none.
+        offset: in bytes.
+        magic_title: what messages call these bytes.
+    """
+
+    suffix: str
+    title: str
+    magic: bytes = b""
+    offset: int = 0
+    magic_title: str = ""
+
+
 class Backend(Protocol):
     """A loaded model; safe to call from several threads. The class is what the registry knows, and imports nothing."""
 
@@ -39,12 +60,25 @@ class Backend(Protocol):
     """What ``import_engine`` imports; looked for, but not imported, to say whether it is installed."""
     install: ClassVar[str]
     """The command that installs that."""
+    distribution: ClassVar[str]
+    """What PyPI calls it."""
+    file_format: ClassVar[FileFormat | None]
+    """The files that it runs when no engine is asked for; ``None`` where it is the default of none."""
+    color: ClassVar[str]
+    """Of its bars and lines in a report, ``#rrggbb``; after Okabe and Ito (2008)."""
+    marker: ClassVar[str]
+    """Of its points, as Matplotlib names it."""
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     spec_json: str | bytes | None
     """The spec as the model file carries it, if it does."""
     golden_json: str | bytes | None
     """The golden set as the model file carries it, if it does."""
+
+    @staticmethod
+    def read_graph(content: bytes) -> "Graph":
+        """The operators of a file of another exporter, without loading it; a ``ValueError`` if they cannot be read."""
+        ...
 
     @staticmethod
     def import_engine() -> ModuleType:

@@ -2,7 +2,7 @@
 
 Engines trust what they load: a flipped bit in a flatbuffer can kill the process. In ONNX the seal is the last
 ``metadata_props`` entry (protobuf lets fields be appended to a serialised message); in TFLite the comment of the
-appended ZIP archive; in NCNN that of the archive which is the file. All end in the marker, two bytes, and eight
+appended ZIP archive; in a file that is a ZIP archive, that archive's. All end in the marker, two bytes, and eight
 hexadecimal digits. A checksum, and not a digest, because it guards against accidents, and because hashlib would cost a
 small process 4 ms and 4 MB; where a file comes from is what the manifest's SHA-256 is for.
 """
@@ -10,6 +10,7 @@ small process 4 ms and 4 MB; where a file comes from is what the manifest's SHA-
 import io
 import zlib
 
+from runtime.engines.base import FileFormat
 from runtime.errors import ModelDigestError, ModelFormatError, ModelSpecError
 from runtime.spec import SPEC_KEY
 
@@ -35,11 +36,12 @@ def seal(content: bytes) -> bytes:
     return body + _checksum(body)
 
 
-def check_seal(content: bytes, name: str, *, spec_given: bool) -> None:
+def check_seal(content: bytes, kind: FileFormat, name: str, *, spec_given: bool) -> None:
     """Look a file over before an engine sees it.
 
     Args:
         content: the whole file.
+        kind: what its suffix says that it is.
         name: what messages call it.
         spec_given: the caller says how to feed it, so it need not be one of ours.
 
@@ -48,10 +50,8 @@ def check_seal(content: bytes, name: str, *, spec_given: bool) -> None:
         ModelSpecError: it carries no spec, and none is given.
         ModelDigestError: it was damaged or changed since it was sealed.
     """
-    if name.lower().endswith(".tflite") and content[4:8] != b"TFL3":
-        raise ModelFormatError(f"{name}: not a TFLite file (no TFL3 identifier): copy or export it again")
-    if name.lower().endswith(".ncnn") and not content.startswith(_ZIP):
-        raise ModelFormatError(f"{name}: not a ZIP archive: copy or export it again")
+    if not content.startswith(kind.magic, kind.offset):
+        raise ModelFormatError(f"{name}: not a {kind.title} file (no {kind.magic_title}): copy or export it again")
     sealed = MARKER in content
     if not sealed and SPEC_KEY.encode() not in content:
         if spec_given:

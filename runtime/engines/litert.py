@@ -3,22 +3,34 @@
 import threading
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.engines.archive import read_members
-from runtime.engines.base import MAX_JSON_BYTES, Probabilities, Tensor, one_by_one
+from runtime.engines.base import MAX_JSON_BYTES, FileFormat, Probabilities, Tensor, one_by_one
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_FILE, SPEC_FILE
+
+if TYPE_CHECKING:
+    from runtime.engines.graph import Graph
 
 
 class LitertBackend:
     """Runs the bytes of a ``.tflite`` file; the graph's batch is one image, so a batch is a loop."""
 
     engine, title, suffixes = "litert", "LiteRT", (".tflite",)
-    package, install = "ai_edge_litert", "pip install ai-edge-litert"
+    file_format = FileFormat(".tflite", "TFLite", b"TFL3", 4, "TFL3 identifier")
+    color, marker = "#d55e00", "s"
+    distribution, package, install = "ai-edge-litert", "ai_edge_litert", "pip install ai-edge-litert"
+
+    @staticmethod
+    def read_graph(content: bytes) -> "Graph":
+        """The operators of a file; a ``ValueError`` if it is none."""
+        from runtime.engines import tflite_file
+
+        return tflite_file.read_graph(content)
 
     @staticmethod
     def import_engine() -> ModuleType:
@@ -59,6 +71,9 @@ class LitertBackend:
         self._interpreter.invoke()
         result: NDArray[Any] = self._interpreter.get_tensor(self._output)
         return result
+
+
+BACKEND = LitertBackend
 
 
 def _tensor(entry: dict[str, Any]) -> Tensor:

@@ -60,15 +60,17 @@ def load_model(
     _check_digest(path, content)
     if sha256 is not None and _sha256(content) != sha256:
         raise ModelDigestError(f"{path}: changed since it was tuned: run python -m runtime tune {path.parent} again")
-    if suffix in registry.DEFAULTS:
-        check_seal(content, name, spec_given=spec is not None)
+    default = registry.default_engine(suffix)
+    kind = registry.find(default).file_format if default else None
+    if kind:
+        check_seal(content, kind, name, spec_given=spec is not None)
     try:
         backend.import_engine()
     except ImportError as error:
         raise BackendUnavailableError(
             f"{path}: running it needs {backend.title}, which cannot be imported ({error}): {backend.install}"
         ) from error
-    graph = _read_graph(content, suffix) if spec and not spec.output else None
+    graph = _read_graph(content, default) if spec and not spec.output else None
     loaded = backend(content, name, threads)
     del content  # the graph's first run may want the room
     about = spec or carried_spec(loaded, name)
@@ -77,9 +79,9 @@ def load_model(
 
 def _find_engine(path: Path, engine: str | None) -> type[Backend]:
     suffix = path.suffix.lower()
-    name = engine or registry.DEFAULTS.get(suffix) or next(iter(registry.engines_for(path)), None)
+    name = engine or registry.default_engine(suffix) or next(iter(registry.engines_for(path)), None)
     if name is None:
-        expected = f"expected a file that ends in {' or '.join(registry.DEFAULTS)}"
+        expected = f"expected a file that ends in {' or '.join(registry.file_formats())}"
         make = f": python -m pipeline export --model {path} --out DIR" if suffix in (".keras", ".h5") else ""
         raise ModelFormatError(f"{path}: {expected}{make}")
     backend = registry.find(name)
@@ -126,14 +128,11 @@ def _listed_digest(path: Path) -> str | None:
     return listed if isinstance(listed, str) else None
 
 
-def _read_graph(content: bytes, suffix: str) -> "Graph | None":
+def _read_graph(content: bytes, engine: str | None) -> "Graph | None":
     """The operators of a file of another exporter; ``None`` where they cannot be read."""
-    from runtime.engines import ncnn, onnx_graph, tflite_file
-
-    readers = {".onnx": onnx_graph.read_graph, ".tflite": tflite_file.read_graph, ".ncnn": ncnn.read_graph}
     try:
-        return readers[suffix](content)
-    except (KeyError, ValueError):
+        return registry.find(engine).read_graph(content) if engine else None
+    except ValueError:
         return None
 
 

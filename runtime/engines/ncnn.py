@@ -1,6 +1,5 @@
 """NCNN on the CPU: written for Arm phones and boards, in float."""
 
-import tempfile
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.engines.archive import read_members
-from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Probabilities, Tensor, one_by_one
+from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, FileFormat, Probabilities, Tensor, one_by_one
 from runtime.engines.graph import Graph
 from runtime.engines.ncnn_file import read_ncnn
 from runtime.errors import ModelFormatError
@@ -33,7 +32,14 @@ class NcnnBackend:
     """
 
     engine, title, suffixes = "ncnn", "NCNN", (".ncnn",)
-    package, install = "ncnn", "pip install ncnn"
+    file_format, color, marker = FileFormat(".ncnn", "NCNN", b"PK\x03\x04", 0, "ZIP archive"), "#b8608f", "^"
+    distribution, package, install = "ncnn", "ncnn", "pip install ncnn"
+
+    @staticmethod
+    def read_graph(content: bytes) -> Graph:
+        """The operators of a file; a ``ValueError`` if it is none."""
+        members = read_members(content, "the file", LIMITS)
+        return read_ncnn(members.get(PARAM_FILE, b""), len(members.get(WEIGHTS_FILE, b""))).graph
 
     @staticmethod
     def import_engine() -> ModuleType:
@@ -59,6 +65,8 @@ class NcnnBackend:
         self.outputs = (Tensor(self._output, "float32", (None, None)),)
 
     def _load(self, graph: str, weights: bytes, threads: int) -> Any:
+        import tempfile
+
         net = self._ncnn.Net()
         net.opt.num_threads = threads
         net.opt.use_vulkan_compute = False
@@ -96,11 +104,4 @@ class NcnnBackend:
         return result
 
 
-def read_graph(content: bytes) -> Graph:
-    """The operators of an ``.ncnn`` file.
-
-    Raises:
-        ValueError: not such a file.
-    """
-    members = read_members(content, "the file", LIMITS)
-    return read_ncnn(members.get(PARAM_FILE, b""), len(members.get(WEIGHTS_FILE, b""))).graph
+BACKEND = NcnnBackend

@@ -2,14 +2,17 @@
 
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from runtime.engines.base import Probabilities, Tensor
+from runtime.engines.base import FileFormat, Probabilities, Tensor
 from runtime.engines.onnx_file import read_metadata
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
+
+if TYPE_CHECKING:
+    from runtime.engines.graph import Graph
 
 EXACT_INT8 = ("session.x64quantprecision", "1")
 """Every session of an int8 graph wants this entry. On x86-64 without VNNI, ONNX Runtime otherwise multiplies uint8 by
@@ -22,7 +25,15 @@ class OnnxBackend:
     """Runs the bytes of an ``.onnx`` file."""
 
     engine, title, suffixes = "onnxruntime", "ONNX Runtime", (".onnx",)
-    package, install = "onnxruntime", "pip install 'onnxruntime>=1.20,!=1.21.0'"
+    file_format, color, marker = FileFormat(".onnx", "ONNX"), "#0072b2", "o"
+    distribution, package, install = "onnxruntime", "onnxruntime", "pip install 'onnxruntime>=1.20,!=1.21.0'"
+
+    @staticmethod
+    def read_graph(content: bytes) -> "Graph":
+        """The operators of a file; a ``ValueError`` if it is none."""
+        from runtime.engines import onnx_graph
+
+        return onnx_graph.read_graph(content)
 
     @staticmethod
     def import_engine() -> ModuleType:
@@ -66,6 +77,9 @@ class OnnxBackend:
         except Exception as error:
             raise ModelFormatError(f"{self._name}: ONNX Runtime cannot run it ({_reason(error)})") from error
         return result
+
+
+BACKEND = OnnxBackend
 
 
 def _tensor(entry: Any) -> Tensor:

@@ -6,7 +6,7 @@ import threading
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -15,6 +15,9 @@ from runtime.engines.onnx_file import read_metadata
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
 from runtime.system.machine import examine_machine
+
+if TYPE_CHECKING:
+    from runtime.engines.graph import Graph
 
 DTYPES = {"u8": "uint8", "f32": "float32"}
 TELEMETRY = "openvino_telemetry"
@@ -29,7 +32,15 @@ class OpenvinoBackend:
     """Runs the bytes of an ``.onnx`` file; the graph is compiled for one image, so a batch is a loop."""
 
     engine, title, suffixes = "openvino", "OpenVINO", (".onnx",)
-    package, install = "openvino", "pip install openvino"
+    file_format, color, marker = None, "#009e73", "D"
+    distribution, package, install = "openvino", "openvino", "pip install openvino"
+
+    @staticmethod
+    def read_graph(content: bytes) -> "Graph":
+        """The operators of a file; a ``ValueError`` if it is none."""
+        from runtime.engines import onnx_graph
+
+        return onnx_graph.read_graph(content)
 
     @staticmethod
     def import_engine() -> ModuleType:
@@ -90,6 +101,9 @@ class OpenvinoBackend:
         self._request.infer()
         result: Probabilities = self._answer.copy()
         return result
+
+
+BACKEND = OpenvinoBackend
 
 
 def _saturates() -> bool:

@@ -1,4 +1,4 @@
-"""The engines by name: our own in one table, those of other packages through an entry point.
+"""The engines by name: our own in one list, those of other packages through an entry point.
 
 A package names a class that follows ``runtime.engines.base.Backend`` in its pyproject.toml:
 
@@ -16,17 +16,11 @@ from runtime.errors import BackendUnavailableError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from runtime.engines.base import Backend
+    from runtime.engines.base import Backend, FileFormat
 
 GROUP = "edgecnn.backends"
-OWN = {
-    "onnxruntime": "runtime.engines.onnxruntime:OnnxBackend",
-    "litert": "runtime.engines.litert:LitertBackend",
-    "openvino": "runtime.engines.openvino:OpenvinoBackend",
-    "ncnn": "runtime.engines.ncnn:NcnnBackend",
-}
-DEFAULTS = {".onnx": "onnxruntime", ".tflite": "litert", ".ncnn": "ncnn"}
-"""The engine that runs a file when none is asked for."""
+OWN = ("onnxruntime", "litert", "openvino", "ncnn")
+"""Ours: a module of this folder by each name, whose ``BACKEND`` states all that is known of the engine."""
 
 
 class Engine(NamedTuple):
@@ -54,8 +48,7 @@ def find(name: str) -> "type[Backend]":
         BackendUnavailableError: none has this name, or the package that brings it is broken.
     """
     if name in OWN:
-        module, _, attribute = OWN[name].partition(":")
-        found: type[Backend] = getattr(import_module(module), attribute)
+        found: type[Backend] = import_module(f"runtime.engines.{name}").BACKEND
         return found
     others = _others()
     if name not in others:
@@ -70,6 +63,19 @@ def find(name: str) -> "type[Backend]":
     return loaded
 
 
+def default_engine(suffix: str) -> str | None:
+    """The engine that runs files of a suffix (lower case) when none is asked for.
+
+    Modules are imported up to that engine's, so that an ``.onnx`` file brings in no other engine's.
+    """
+    return next((name for name in OWN if (kind := find(name).file_format) and kind.suffix == suffix), None)
+
+
+def file_formats() -> "dict[str, FileFormat]":
+    """The kinds of model files that our engines run, by their suffix."""
+    return {kind.suffix: kind for name in OWN if (kind := find(name).file_format)}
+
+
 def engines() -> list[Engine]:
     """Every engine that is known here, installed or not, ours first; a broken one says so in ``missing``."""
     return [_describe(name) for name in dict.fromkeys([*OWN, *_others()])]
@@ -79,7 +85,8 @@ def engines_for(path: Path) -> tuple[str, ...]:
     """Names of the engines that read files of this suffix, installed or not, the default first."""
     suffix = path.suffix.lower()
     able = [engine.name for engine in engines() if suffix in engine.suffixes]
-    return tuple(sorted(able, key=lambda name: name != DEFAULTS.get(suffix)))
+    default = default_engine(suffix)
+    return tuple(sorted(able, key=lambda name: name != default))
 
 
 def _describe(name: str) -> Engine:

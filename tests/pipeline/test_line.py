@@ -33,7 +33,7 @@ from runtime import Classifier
 from runtime.benchmark.reading import read_benchmark
 from runtime.benchmark.table import format_benchmark
 from runtime.engines.checksum import seal
-from runtime.engines.registry import DEFAULTS
+from runtime.engines.registry import default_engine
 from runtime.errors import OutputError
 from runtime.spec import SPEC_FILE, SPEC_KEY
 from runtime.system.writing import LEFTOVER
@@ -204,10 +204,10 @@ def test_benchmark_measures_every_contender(exported, test_images):
     assert all(row["artifact"] != left.name for row in report["contenders"]), "what an earlier export left took part"
     assert report == read_benchmark(exported / artifacts.BENCHMARK)
     rows = {(row["artifact"], row["backend"]): row for row in report["contenders"]}
-    assert {(name, DEFAULTS[Path(name).suffix]) for name in artifacts.MODEL_FILES} <= set(rows)
+    assert {(name, default_engine(Path(name).suffix)) for name in artifacts.MODEL_FILES} <= set(rows)
     assert {(find(name).artifact, name) for name in BACKENDS} <= set(rows)
     timed = [row for row in rows.values() if row["missing"] is None]
-    assert len([row for row in timed if row["backend"] in DEFAULTS.values()]) == 4
+    assert len([row for row in timed if row["backend"] in ("onnxruntime", "litert")]) == 4
     for row in timed:
         assert row["accuracy"] > 0.15
         assert row["agreement"] > 0.9

@@ -1,6 +1,7 @@
 """Engines by name: our own, and those of other packages."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 
 import runtime
 from runtime import BackendUnavailableError, Classifier, ModelFormatError
-from runtime.engines.registry import DEFAULTS, OWN, engines, engines_for, find
+from runtime.engines.registry import OWN, default_engine, engines, engines_for, file_formats, find
 
 TOY = '''\
 """An engine for files of one line: the spec; it answers the classes in turn, by the mean of the pixels."""
@@ -108,13 +109,38 @@ def test_ours_come_first_and_keep_their_names(toy):
 
 
 def test_engines_describe_themselves():
-    assert set(DEFAULTS.values()) <= set(OWN) == {engine.name for engine in engines() if engine.name in OWN}
+    assert set(OWN) <= {engine.name for engine in engines()}
+    assert {default_engine(suffix) for suffix in file_formats()} <= set(OWN)
     for engine in engines():
         assert engine.title
         assert engine.suffixes
         assert engine.install.startswith("pip install ")
         assert find(engine.name).engine == engine.name
     assert next(engine for engine in engines() if engine.name == "onnxruntime").missing is None
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_an_engine_states_all_that_is_known_of_it(name):
+    backend = find(name)
+    assert (backend.engine, backend.__module__) == (name, f"runtime.engines.{name}")
+    assert re.fullmatch(r"#[0-9a-f]{6}", backend.color)
+    kind = backend.file_format
+    if kind:
+        assert kind.title
+        assert kind.suffix in backend.suffixes
+        assert bool(kind.magic) == bool(kind.magic_title)
+    assert backend.distribution in backend.install
+
+
+def test_an_onnx_file_brings_in_the_module_of_no_other_engine(reference):
+    code = (
+        "import sys; from runtime import Classifier; Classifier(sys.argv[1]); "
+        "print(*(name for name in sys.modules if name.startswith('runtime.engines.')))"
+    )
+    command = [sys.executable, "-c", code, reference / "model_int8.onnx"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {name.rpartition(".")[2] for name in done.stdout.split()}
+    assert loaded & set(OWN) == {"onnxruntime"}
 
 
 def test_the_default_engine_comes_first():

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from runtime import Classifier, ModelDigestError, ModelSpec, ModelSpecError
+from runtime.engines.base import FileFormat
 from runtime.engines.checksum import MARKER, check_seal, seal
 
 NAMES = ["model_int8.onnx", "model_int8.tflite"]
+KIND = FileFormat(".model", "model")
 
 
 @pytest.fixture(params=NAMES)
@@ -17,7 +19,7 @@ def sealed(request, reference):
 
 def _is_seen(content):
     try:
-        check_seal(content, "model", spec_given=False)
+        check_seal(content, KIND, "model", spec_given=False)
     except (ModelDigestError, ModelSpecError):
         return True
     return False
@@ -53,7 +55,7 @@ def test_a_damaged_file_is_refused_by_name_with_a_remedy(sealed, tmp_path):
 
 def test_without_a_spec_only_the_caller_can_vouch():
     assert _is_seen(b"another exporter's file")
-    check_seal(b"another exporter's file", "model", spec_given=True)
+    check_seal(b"another exporter's file", KIND, "model", spec_given=True)
 
 
 def test_a_given_spec_does_not_open_a_damaged_file(reference, tmp_path):

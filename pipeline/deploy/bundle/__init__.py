@@ -27,7 +27,7 @@ from pipeline.errors import BundleBuildError
 from pipeline.system.quiet import load_classifier
 from runtime import __version__
 from runtime.bundle import SUMS
-from runtime.engines.registry import DEFAULTS
+from runtime.engines.registry import default_engine, file_formats
 from runtime.golden import replay
 
 FORMAT, FORMAT_VERSION = "edgecnn-bundle", 1
@@ -81,7 +81,7 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
     """
     for name in settings.artifacts:
         _require_fit(folder, name)
-    needed = {DEFAULTS[Path(name).suffix] for name in settings.artifacts}
+    needed = {str(default_engine(Path(name).suffix)) for name in settings.artifacts}
     extras = sorted({*settings.engines, *needed} - {ALWAYS_THERE})
     stem = f"edgecnn-{settings.name}-{__version__}-{settings.target.machine}"
     with tempfile.TemporaryDirectory() as temporary:
@@ -107,8 +107,9 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
 
 
 def _require_fit(folder: Path, name: str) -> None:
-    if Path(name).suffix not in DEFAULTS or Path(name).name != name:
-        raise BundleBuildError(f"{name}: expected the name of a file in {folder} that ends in {' or '.join(DEFAULTS)}")
+    suffixes = file_formats()
+    if Path(name).suffix not in suffixes or Path(name).name != name:
+        raise BundleBuildError(f"{name}: expected the name of a file in {folder} that ends in {' or '.join(suffixes)}")
     if not (folder / artifacts.MANIFEST).exists():
         raise BundleBuildError(
             f"{folder}: no {artifacts.MANIFEST}: expected a folder that python -m pipeline export wrote"

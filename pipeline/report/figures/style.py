@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -10,6 +11,8 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from runtime.engines.registry import OWN, default_engine, find
 
 WIDTH = 4.2
 """Inches: at 72 units an inch fewer than a telephone is wide, so that text is not smaller there than it is here."""
@@ -23,12 +26,8 @@ ROLES = {
     INK: "ink", FAINT: "faint", LINE: "line", PAPER: "paper",
     BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple", AMBER: "amber", SKY: "sky", GREY: "grey",
 }  # fmt: skip
-ENGINES = {
-    "onnxruntime": (BLUE, "o"), "litert": (ORANGE, "s"), "openvino": (GREEN, "D"), "ncnn": (PURPLE, "^"),
-    "onnxruntime-web": (SKY, "v"), "tensorflow": (AMBER, "p"), "keras-compiled": (INK, "h"),
-}  # fmt: skip
-"""Colour, and shape where a mark has no name beside it. Others are grey crosses, uncompiled Keras too."""
-FORMATS = {"onnx": BLUE, "tflite": ORANGE, "ncnn": PURPLE}
+DESK_ENGINES = {"onnxruntime-web": (SKY, "v"), "tensorflow": (AMBER, "p"), "keras-compiled": (INK, "h")}
+"""Color, and shape where a mark has no name beside it. Those of the device state their own; others are grey crosses."""
 DASHES = {"int8": "-", "fp32": (0, (5, 2)), "fp16": (0, (1, 1.5)), "dynamic": (0, (5, 1.5, 1, 1.5))}
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -116,18 +115,19 @@ def _role(colour: str) -> str:
 
 def engine_colour(backend: str) -> str:
     """The colour of an engine."""
-    return ENGINES.get(backend, (GREY, "X"))[0]
+    return find(backend).color if backend in OWN else DESK_ENGINES.get(backend, (GREY, "X"))[0]
 
 
 def engine_marker(backend: str) -> str:
     """The shape of an engine."""
-    return ENGINES.get(backend, (GREY, "X"))[1]
+    return find(backend).marker if backend in OWN else DESK_ENGINES.get(backend, (GREY, "X"))[1]
 
 
 def file_style(name: str) -> dict[str, Any]:
     """Colour and dashes of a model file: its format and its precision."""
     precision = next((precision for precision in DASHES if precision in name), "fp32")
-    return {"color": FORMATS.get(name.rpartition(".")[2], GREY), "linestyle": DASHES[precision]}
+    engine = default_engine(Path(name).suffix)
+    return {"color": engine_colour(engine) if engine else GREY, "linestyle": DASHES[precision]}
 
 
 def legend_inches(entries: int) -> float:
