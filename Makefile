@@ -8,7 +8,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench figures-graph figures-runtime figures-reading report quantization reference readme bundle web fuzz test test-fast docs lint wheel-test test-pi clean
+.PHONY: help env export train bench figures-graph figures-runtime figures-reading report quantization reference readme pictures bundle web fuzz test test-fast docs lint wheel-test test-pi clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ fuzz: $(READY) ## open 20,000 mutated image files and thousands of mutated model
 reference: $(READY) ## ship artifacts/train as the new reference (export, verify, README tables)
 	@$(PY) -m docs.figures reference --train artifacts/train --out artifacts/reference
 	@$(MAKE) --no-print-directory readme
+
+pictures: report web ## take the documents' pictures of report, web page and command lines
+	@$(PY) -m docs.figures pictures $(BUILD)
 
 readme: export ## export the reference, measure it, print the README's tables; wants all of CIFAR-10
 	@$(PY) -m pipeline bench $(BUILD)

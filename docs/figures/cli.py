@@ -4,6 +4,7 @@ from docs.figures.commands import (
     experiments,
     graph,
     optimizers,
+    pictures,
     quantization,
     reading,
     readme,
@@ -13,7 +14,17 @@ from docs.figures.commands import (
 from pipeline.cli import parse, run
 from pipeline.commands import Command
 
-COMMANDS: tuple[Command, ...] = (graph, runtime, reading, optimizers, experiments, readme, quantization, reference)
+COMMANDS: tuple[Command, ...] = (
+    graph,
+    runtime,
+    reading,
+    optimizers,
+    experiments,
+    readme,
+    quantization,
+    reference,
+    pictures,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

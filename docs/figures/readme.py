@@ -15,6 +15,8 @@ from runtime.engines.registry import default_engine
 
 FIGURES = Path("docs/benchmark.json")
 DOCUMENT = Path("README.md")
+DOCUMENTS = {"artifacts": DOCUMENT, "backends": Path("docs/performance.md")}
+"""The document in which each table stands."""
 KERAS = "keras-compiled"
 
 
@@ -69,22 +71,25 @@ def tables(figures: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def publish(figures: dict[str, Any], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
-    """Keep the figures in ``path`` and print them between the markers of ``document``.
+def publish(figures: dict[str, Any], root: Path = Path()) -> None:
+    """Keep the figures and print each table between its markers.
+
+    Args:
+        figures: what ``gather`` gives.
+        root: the clone's; the documents in it have the markers.
 
     Raises:
         PipelineError: markers are missing.
     """
-    printed = tables(figures)
-    artifacts.write_json(path, figures)
-    for name, text in printed.items():
-        replace_marked(document, name, text)
+    artifacts.write_json(root / FIGURES, figures)
+    for name, text in tables(figures).items():
+        replace_marked(root / DOCUMENTS[name], name, text)
 
 
 def _artifacts(verified: dict[str, Any], report: dict[str, Any]) -> str:
     """Size, accuracy, parity and latency of each file on its default engine and one thread."""
     keras = row_of(report, artifacts.MODEL_KERAS, KERAS)
-    header = ["file", "engine", "KiB", "accuracy", "same class as Keras", "mean difference", "latency p50 (µs)"]
+    header = ["file", "engine", "KiB", "accuracy", "top-1 agreement", "mean difference", "latency p50 (µs)"]
     rows = [["Keras", keras["engine"], _kib(keras), f"{verified['keras_accuracy']:.2%}", "", "", _p50(keras)]]
     for name, row in verified["artifacts"].items():
         timed = row_of(report, name, str(default_engine(Path(name).suffix)))
@@ -139,8 +144,8 @@ def _conditions(report: dict[str, Any]) -> str:
         f"load average {before['load_average']:.1f} before and {after['load_average']:.1f} after"
         f"{', **throttled**: ' if held_back else ''}{', '.join(held_back)}; contenders are processes that take turns "
         "in shuffled rounds. Each engine has as many threads as answer one image soonest on each file; "
-        f"[{FIGURES}]({FIGURES}) has the others too. In brackets the 95 % interval of the ratio to the fastest way of "
-        "calling Keras. A cold start is from nothing to the first answer; memory is the peak of a process that does "
+        f"[{FIGURES.name}]({FIGURES.name}) has the others too. In brackets the 95 % interval of the ratio to the "
+        "fastest way of calling Keras. A cold start is from nothing to the first answer; memory is the peak of a process that does "
         "only that."
     )
 

@@ -19,8 +19,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from docs.figures.readme import DOCUMENT, FIGURES, gather, publish
+    from docs.figures.readme import DOCUMENTS, FIGURES, gather, publish
 
     publish(gather(options.dir))
-    print(f"Written: {FIGURES} and the tables of {DOCUMENT}")
+    print(f"Written: {FIGURES} and the tables of {', '.join(map(str, DOCUMENTS.values()))}")
     return OK

@@ -1,0 +1,132 @@
+"""The pictures of the documents, each made by the commands that it shows."""
+
+import html
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from pipeline import artifacts
+from pipeline.artifacts import atomic_path
+from pipeline.data import samples
+from pipeline.deploy.web.browser import launched
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+FOLDER = Path("docs/pictures")
+MAX_BYTES = 200_000
+COLORS = 128
+TEST_IMAGE = 40
+"""A frog of CIFAR-10's test images that come with the repository."""
+
+_TERMINAL = """<!doctype html><meta charset="utf-8"><style>
+body {{ margin: 0; background: #14181f; color: #dfe5ec; font: 15px/1.45 "DejaVu Sans Mono", monospace }}
+pre {{ margin: 0; padding: 22px 26px; display: inline-block }} b {{ color: #7fd1ff; font-weight: normal }}
+</style><pre>{text}</pre>"""
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Make all pictures out of an export folder and write them into ``docs/pictures``.
+
+    Args:
+        folder: what export, drift, bench, report and web wrote of the reference.
+
+    Returns:
+        The files, at most 200 KB each.
+
+    Raises:
+        PipelineError: a page is missing in the folder, or a picture is too large.
+    """
+    for name, command in ((artifacts.REPORT_PAGE, "make report"), ("web/index.html", "make web")):
+        if not (folder / name).is_file():
+            raise PipelineError(f"{folder / name}: not there; run {command} first")
+    written = []
+    with tempfile.TemporaryDirectory() as scratch, launched() as browser:
+        photo = Path(scratch) / "photo.png"
+        Image.fromarray(samples.read_test(artifacts.REFERENCE_DIR).pixels[TEST_IMAGE]).save(photo)
+        written.append(_explained(photo, Path(scratch)))
+        written.append(_terminal(browser, photo))
+        report = (folder / artifacts.REPORT_PAGE).resolve().as_uri()
+        written.append(_saved("report.png", lambda path: _shot(browser, report, path, 1100, 1500)))
+        written.append(_saved("report-phone.png", lambda path: _shot(browser, report, path, 390, 1100)))
+        written.append(_saved("web.png", lambda path: _web(browser, folder / "web", photo, path)))
+    return written
+
+
+def _explained(photo: Path, scratch: Path) -> Path:
+    model, large = artifacts.REFERENCE_DIR / artifacts.MODEL_KERAS, scratch / "explain.png"
+    _output("pipeline", "explain", model, photo, "--out", large)
+    with Image.open(large) as image:
+        small = image.convert("RGB").resize((1280, 720), Image.Resampling.LANCZOS)
+    return _saved("explain.png", small.save)
+
+
+def _terminal(browser: "Browser", photo: Path) -> Path:
+    model = artifacts.REFERENCE_DIR / artifacts.INT8_ONNX
+    shown = []
+    for arguments in (("classify", model, photo, "--top", "3"), ("inspect", model), ("verify", model)):
+        said = _output("runtime", *arguments).replace(str(photo), photo.name).replace(f"{model.parent}/", "")
+        typed = shlex.join(["python", "-m", "runtime", *(Path(str(part)).name for part in arguments)])
+        shown.append(f"<b>$ {html.escape(typed)}</b>\n{html.escape(said.rstrip())}\n")
+    page = browser.new_page(viewport={"width": 900, "height": 400})
+    page.set_content(_TERMINAL.format(text="\n".join(shown)))
+    try:
+        return _saved("terminal.png", lambda path: page.locator("pre").screenshot(path=path))
+    finally:
+        page.close()
+
+
+def _shot(browser: "Browser", address: str, path: Path, width: int, height: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.goto(address)
+    page.screenshot(path=path)
+    page.close()
+
+
+def _web(browser: "Browser", site: Path, photo: Path, path: Path) -> None:
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(site))  # type: ignore[arg-type]
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        page = browser.new_page(viewport={"width": 760, "height": 900})
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.wait_for_selector("#file:enabled")
+        page.set_input_files("#file", photo)
+        page.wait_for_selector(".answer[aria-busy=false]")
+        page.screenshot(path=path)
+        page.close()
+        server.shutdown()
+
+
+def _output(module: str, *arguments: object) -> str:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own command
+
+
+def _saved(name: str, save: Callable[[Path], object]) -> Path:
+    """Write a PNG with a palette, which takes a quarter of the bytes and looks the same."""
+    path = FOLDER / name
+    with atomic_path(path) as temporary:
+        as_png = temporary.with_suffix(".png")
+        save(as_png)
+        with Image.open(as_png) as image:
+            palette = image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+        as_png.unlink()
+        palette.save(temporary, "PNG", optimize=True)
+        if temporary.stat().st_size > MAX_BYTES:
+            raise PipelineError(f"{path}: {temporary.stat().st_size:,} bytes, at most {MAX_BYTES:,} are kept in git")
+    return path
