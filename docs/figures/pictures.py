@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FOLDER = Path("docs/pictures")
 MAX_BYTES = 200_000
 COLORS = 128
+PHOTO_SIDE = 480
 TEST_IMAGE = 40
 """A frog of CIFAR-10's test images that come with the repository."""
 
@@ -52,7 +53,8 @@ def pictures(folder: Path) -> list[Path]:
     written = []
     with tempfile.TemporaryDirectory() as scratch, launched() as browser:
         photo = Path(scratch) / "photo.png"
-        Image.fromarray(samples.read_test(artifacts.REFERENCE_DIR).pixels[TEST_IMAGE]).save(photo)
+        image = Image.fromarray(samples.read_test(artifacts.REFERENCE_DIR).pixels[TEST_IMAGE])
+        image.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC).save(photo)
         written.append(_explained(photo, Path(scratch)))
         written.append(_terminal(browser, photo))
         report = (folder / artifacts.REPORT_PAGE).resolve().as_uri()

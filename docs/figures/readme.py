@@ -145,8 +145,8 @@ def _conditions(report: dict[str, Any]) -> str:
         f"{', **throttled**: ' if held_back else ''}{', '.join(held_back)}; contenders are processes that take turns "
         "in shuffled rounds. Each engine has as many threads as answer one image soonest on each file; "
         f"[{FIGURES.name}]({FIGURES.name}) has the others too. In brackets the 95 % interval of the ratio to the "
-        "fastest way of calling Keras. A cold start is from nothing to the first answer; memory is the peak of a process "
-        "that does only that."
+        "fastest way of calling Keras. A cold start is from nothing to the first answer; memory is the peak of a "
+        "process that does only that."
     )
 
 
