@@ -1,9 +1,11 @@
 """What chance explains: tests of two classifiers on the same images, and intervals of shares."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from scipy.stats import binomtest
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, ttest_1samp
 
 CONFIDENCE = 0.95
 
@@ -33,6 +35,19 @@ def mcnemar_one_sided(only_first: int, only_second: int) -> float:
     """P-value of the exact McNemar test against the alternative that the first classifier is right more often."""
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant, 0.5, alternative="greater").pvalue) if discordant else 1.0
+
+
+def binomial_greater(successes: int, trials: int, share: float) -> float:
+    """P-value of the exact binomial test: at least so many successes where each trial succeeds with ``share`` (0-1)."""
+    return float(binomtest(successes, trials, share, alternative="greater").pvalue)
+
+
+def mean_greater(values: NDArray[np.floating[Any]], bound: float) -> float:
+    """P-value of Student's one-sided t-test that the mean of values (N,) is greater than ``bound``; 0 of one value."""
+    spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    if spread == 0:
+        return 0.0 if values.mean() > bound else 1.0
+    return float(ttest_1samp(values, bound, alternative="greater").pvalue)
 
 
 def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:

@@ -1,7 +1,7 @@
 """Hold every exported file against Keras on the same test pixels, look at all of them, then judge."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Calibration, Limits, Measured, Scores, Unusable, Verification
 from pipeline.errors import PipelineError
+from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import load_exported
-from pipeline.export.quantize.acceptance import breaks_bound
+from pipeline.export.load.rounding import rounding
+from pipeline.export.quantize.acceptance import breaks_bound, differs, disagrees
 from pipeline.metrics.calibration import reliability, reliability_entry
 from pipeline.metrics.classification import accuracy, agreement, confusion_matrix, correct, discordant
 from pipeline.metrics.difference import max_difference, mean_difference
@@ -29,7 +31,16 @@ from runtime.system.writing import check_writable
 class Tolerance:
     """The most an artifact may differ from Keras. Agreement is a share 0-1, the accuracy drop in points.
 
-    On few test images the drop may be larger by chance: ``quantize.acceptance.Gate`` says when it counts.
+    On few test images all but the differences of fp32 may be larger by chance: ``quantize.acceptance.Gate`` says when
+    they count.
+
+    fp32 files may differ from Keras by 1e-5 in any probability, or by ``ROUNDINGS`` times Keras's own rounding where
+    that is more. Keras's rounding is its largest difference from the same weights in float64
+    (``pipeline.export.load.rounding``), so that the bound follows from the depth and the width of the network. Measured
+    on the network of the notes, and on MobileNetV2 of 96 and 224 pixels with narrow and wide answers, the files of ONNX
+    Runtime and LiteRT differed from Keras by 0.8 to 5.5 times that: 2e-6 for MobileNetV2 at 224 pixels with answers of
+    32 % on average, 6e-6 with answers of 78 %. A wrong constant, padding or order of channels moves probabilities a
+    thousand times further.
     """
 
     max_difference: float
@@ -42,6 +53,10 @@ FP32 = Tolerance(max_difference=1e-5, mean_difference=1e-5, min_agreement=1.0, m
 FP16 = Tolerance(max_difference=0.05, mean_difference=1e-3, min_agreement=0.99, max_accuracy_drop=0.2)
 DYNAMIC = Tolerance(max_difference=0.5, mean_difference=0.01, min_agreement=0.98, max_accuracy_drop=0.5)
 INT8 = Tolerance(max_difference=1.0, mean_difference=0.02, min_agreement=0.97, max_accuracy_drop=0.5)
+
+ROUNDINGS = 8
+ROUNDED_IMAGES = 32
+"""On how many images Keras's rounding is measured: half of them those on which the file differs most."""
 
 FEW_IMAGES = 200
 """On fewer images a verdict comes with a bound on the share of flipped images."""
@@ -86,8 +101,10 @@ def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> Ver
     manifest = Manifest.read(folder)
     check_writable(folder / artifacts.VERIFY)
     test = test or test_images(manifest.class_names)
-    expected = load_exported(folder).probabilities(test.pixels)
-    rows = {name: _examine(folder, name, manifest, test, expected) for name in model_files(manifest)}
+    deployable = load_exported(folder)
+    expected = deployable.probabilities(test.pixels)
+    reference = _Reference(deployable, test, expected)
+    rows = {name: _examine(folder, name, manifest, reference) for name in model_files(manifest)}
     keras = _scores(expected, test)
     report = Verification(
         images=len(test),
@@ -115,6 +132,27 @@ def model_files(manifest: Manifest) -> list[str]:
     return names
 
 
+@dataclass(frozen=True)
+class _Reference:
+    """The Keras model, the test images, and its probabilities for them, float32 (N, C)."""
+
+    deployable: Deployable
+    test: Dataset
+    expected: NDArray[np.float32]
+
+    def limit(self, tolerance: Tolerance, got: NDArray[np.float32]) -> Tolerance:
+        """The tolerance for a file that gives ``got``: fp32 files are allowed Keras's own rounding, multiplied."""
+        if tolerance is not FP32 or not np.isfinite(got).all():
+            return tolerance
+        differences = np.abs(self.expected - got).max(axis=1)
+        if differences.max() <= tolerance.max_difference:
+            return tolerance
+        worst = np.argsort(-differences, kind="stable")[: ROUNDED_IMAGES // 2]
+        others = np.arange(ROUNDED_IMAGES // 2) * len(got) // (ROUNDED_IMAGES // 2)
+        measured = rounding(self.deployable, self.test.pixels[np.union1d(worst, others)])
+        return replace(tolerance, max_difference=max(tolerance.max_difference, ROUNDINGS * measured))
+
+
 def _scores(probabilities: NDArray[np.float32], test: Dataset) -> Scores:
     predicted = probabilities.argmax(axis=1)
     finite = bool(np.isfinite(probabilities).all())
@@ -136,10 +174,8 @@ def _golden_breaches(classifier: Classifier) -> list[str]:
     return [f"answers its golden set otherwise than when built: {change:.1e} > {golden.tolerance}"]
 
 
-def _examine(
-    folder: Path, name: str, manifest: Manifest, test: Dataset, expected: NDArray[np.float32]
-) -> Measured | Unusable:
-    breaches = []
+def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference) -> Measured | Unusable:
+    breaches, test, expected = [], reference.test, reference.expected
     try:
         content = (folder / name).read_bytes()
         if sha256(content) != manifest.sha256_of(name):
@@ -155,7 +191,7 @@ def _examine(
     except (EdgecnnError, OSError) as error:
         return Unusable(breaches=(*breaches, str(error)))
     only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
-    scores, limit = _scores(got, test), TOLERANCES[name]
+    scores, limit = _scores(got, test), reference.limit(TOLERANCES[name], got)
     return Measured(
         **dict(scores),
         bytes=len(content),
@@ -174,12 +210,12 @@ def _breaches(got: NDArray[np.float32], expected: NDArray[np.float32], test: Dat
     """Which limits a file breaks, in words."""
     largest, mean, agreeing = max_difference(expected, got), mean_difference(expected, got), agreement(expected, got)
     breaches = []
-    # "not within" rather than "beyond": a NaN is a breach too.
+    # "not within" rather than "beyond": a NaN is beyond as well.
     if not largest <= limit.max_difference:
-        breaches.append(f"max difference {largest:.2e} > {limit.max_difference:.0e}")
-    if not mean <= limit.mean_difference:
+        breaches.append(f"max difference {largest:.2e} > {limit.max_difference:.1e}")
+    if differs(expected, got, limit.mean_difference):
         breaches.append(f"mean difference {mean:.2e} > {limit.mean_difference:.0e}")
-    if not agreeing >= limit.min_agreement:
+    if disagrees(expected, got, limit.min_agreement):
         breaches.append(f"agreement {agreeing:.2%} < {limit.min_agreement:.0%}")
     only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
     if breaks_bound(limit.max_accuracy_drop, len(test), only_keras, only_file):

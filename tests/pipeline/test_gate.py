@@ -1,5 +1,7 @@
 """What passes the gate and what does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,37 @@ def test_other_answers_and_numbers_that_are_none_do_not_pass():
     wrong = answers(1 - labels)
     swapped = judge(wrong, answers(labels), labels, NAMES)
     assert any("agreement 0.00%" in breach for breach in swapped.breaches)
+
+
+LAX = Gate(max_points=100, max_class_points=100, min_agreement=0.0, max_mean_difference=1.0)
+
+
+@pytest.mark.parametrize(
+    ("images", "flipped", "passes"),
+    [
+        (30, 1, True),  # 96.67 %: a public model of leaves
+        (30, 3, True),  # once in 17 draws of 97 %
+        (30, 4, False),  # once in 85
+        (1_000, 39, True),
+        (1_000, 40, False),
+        (5_000, 180, False),
+        (1, 1, False),
+    ],
+)
+def test_agreement_counts_only_beyond_chance(images, flipped, passes):
+    labels = np.zeros(images, np.int64)
+    got = labels.copy()
+    got[:flipped] = 1
+    assert judge(answers(labels), answers(got), labels, NAMES, replace(LAX, min_agreement=0.97)).passed == passes
+
+
+@pytest.mark.parametrize(
+    ("images", "apart", "passes"), [(30, 1, True), (30, 8, False), (3_000, 60, True), (3_000, 110, False)]
+)
+def test_the_mean_difference_counts_only_beyond_chance(images, apart, passes):
+    """Some images differ by 0.8, all others not at all; allowed are 0.02 on average."""
+    labels = np.zeros(images, np.int64)
+    expected = np.tile(np.float32([0.9, 0.1]), (images, 1))
+    got = expected.copy()
+    got[:apart] = [0.1, 0.9]
+    assert judge(expected, got, labels, NAMES, replace(LAX, max_mean_difference=0.02)).passed == passes

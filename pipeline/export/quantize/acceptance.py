@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.metrics.classification import agreement, correct
+from pipeline.metrics.classification import Answers, agreement, correct
 from pipeline.metrics.difference import mean_difference
-from pipeline.metrics.significance import mcnemar, mcnemar_one_sided
+from pipeline.metrics.significance import binomial_greater, mcnemar, mcnemar_one_sided, mean_greater
 
 SIGNIFICANCE = 0.05
 ROUNDING = 1e-9
@@ -17,11 +17,16 @@ ROUNDING = 1e-9
 class Gate:
     """Bounds on the loss against Keras on the validation set.
 
-    A loss breaks its bound of ``p`` points on ``n`` images where more than ``n * p / 100`` images are lost, net of
-    those won, and McNemar's test (one-sided: a fair coin for each image on which exactly one of the two is right)
-    leaves less than 5 % for chance. On thousands of images the first alone decides: of 3,000, 97 % of which get the
-    same class, half a point is always beyond chance. On a few hundred, where half a point is one image, the second
-    keeps chance from failing a file; there agreement is the bound that bites.
+    Each bound counts only where the images at hand break it by more than chance may, at 5 %:
+
+    - A loss of accuracy breaks its bound of ``p`` points on ``n`` images where more than ``n * p / 100`` images are
+      lost, net of those won, and McNemar's test (one-sided: a fair coin for each image on which exactly one of the two
+      is right) leaves less than 5 % for chance.
+    - Agreement breaks its bound where the exact binomial test does: so many other classes on ``n`` images would be seen
+      in less than 5 % of all draws if the bound were the truth. One of 30 images is 96.67 %, and no evidence.
+    - The mean difference breaks its bound where Student's one-sided t-test over the images does.
+
+    On thousands of images chance explains next to nothing, and the bounds alone decide.
 
     Attributes:
         max_points: accuracy lost over all, in points.
@@ -83,6 +88,26 @@ def breaks_bound(points: float, images: int, lost: int, won: int) -> bool:
     return mcnemar_one_sided(lost, won) < SIGNIFICANCE
 
 
+def disagrees(expected: Answers, got: Answers, min_agreement: float) -> bool:
+    """Whether top-1 agreement of answers (N, C) is lower than a share (0-1), and lower than chance makes it."""
+    same = expected.argmax(axis=1) == got.argmax(axis=1)
+    flipped = int((~same).sum())
+    if same.mean() >= min_agreement:
+        return False
+    return binomial_greater(flipped, len(same), 1 - min_agreement) < SIGNIFICANCE
+
+
+def differs(expected: Answers, got: Answers, max_mean_difference: float) -> bool:
+    """Whether the mean difference of answers (N, C) is larger than a bound, and larger than chance makes it.
+
+    Answers that are no numbers are too different.
+    """
+    by_image = np.abs(got - expected).mean(axis=1, dtype=np.float64)
+    if not np.isfinite(by_image).all():
+        return True
+    return bool(by_image.mean() > max_mean_difference) and mean_greater(by_image, max_mean_difference) < SIGNIFICANCE
+
+
 def judge(
     expected: NDArray[np.float32],
     got: NDArray[np.float32],
@@ -95,10 +120,9 @@ def judge(
     lost, won = keras_right & ~right, right & ~keras_right
     same, distance = agreement(expected, got), mean_difference(expected, got)
     breaches = [*_loss_breach("over all", lost, won, gate.max_points)]
-    # "not within" rather than "beyond": a NaN is a breach too.
-    if not same >= gate.min_agreement:
+    if disagrees(expected, got, gate.min_agreement):
         breaches.append(f"agreement {same:.2%} < {gate.min_agreement:.0%}")
-    if not distance <= gate.max_mean_difference:
+    if differs(expected, got, gate.max_mean_difference):
         breaches.append(f"mean difference {distance:.1e} > {gate.max_mean_difference:.0e}")
     by_class = {}
     for label in np.unique(labels):

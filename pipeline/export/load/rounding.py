@@ -1,0 +1,46 @@
+"""How far Keras's own float32 answers lie from exact ones: what parity in float32 can be asked of a network.
+
+No two engines add in the same order, so that each float32 file rounds differently from Keras, and the more layers and
+the wider they are, the more of it reaches the probabilities. The same weights evaluated in float64 say how much that
+is in this network, on these images, whatever its depth and width.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.export.load.deployable import Deployable
+
+BATCH = 8
+
+
+def exact_probabilities(deployable: Deployable, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What the reference answers when every layer computes in float64: uint8 (N, S, S, 3) to float64 (N, C)."""
+    model = _in_float64(deployable.model)
+    scale, offset = np.array(deployable.scaling.scale), np.array(deployable.scaling.offset)
+    batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
+    answers = np.concatenate([np.asarray(model(batch * scale + offset, training=False)) for batch in batches])
+    if deployable.ends_in_softmax:
+        if deployable.temperature == 1:
+            return answers
+        answers = np.log(np.maximum(answers, np.finfo(np.float64).tiny))
+    powers = np.exp((answers - answers.max(axis=1, keepdims=True)) / deployable.temperature)
+    result: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return result
+
+
+def rounding(deployable: Deployable, pixels: NDArray[np.uint8]) -> float:
+    """The largest difference of a probability between Keras in float32 and in float64."""
+    exact = exact_probabilities(deployable, pixels)
+    return float(np.abs(deployable.probabilities(pixels) - exact).max())
+
+
+def _in_float64(model: keras.Model) -> keras.Model:
+    def in_float64(layer: Any) -> Any:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+    twin = keras.models.clone_model(model, clone_function=in_float64, recursive=True)
+    twin.set_weights(model.get_weights())
+    return twin
