@@ -3,8 +3,9 @@
     EdgecnnError
     ├── ImageError (ValueError)
     │   ├── ImageFileNotFoundError (FileNotFoundError)
-    │   └── ImageDecodeError
-    │       └── HeicError
+    │   ├── ImageDecodeError
+    │   │   └── HeicError
+    │   └── ImageMemoryError (MemoryError)
     ├── ModelError
     │   ├── ModelFileNotFoundError (FileNotFoundError)
     │   ├── ModelFormatError (ValueError)
@@ -37,6 +38,10 @@ class ImageDecodeError(ImageError):
 
 class HeicError(ImageDecodeError):
     """A HEIC picture, and the package that decodes those is not installed."""
+
+
+class ImageMemoryError(ImageError, MemoryError):
+    """There was not enough memory to decode an image, which may be a good one."""
 
 
 class ModelError(EdgecnnError):

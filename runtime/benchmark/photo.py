@@ -37,7 +37,7 @@ def describe_photo(path: Path) -> dict[str, Any]:
     """
     try:
         with open_regular(path) as file:
-            image = open_image(file)
+            image = open_image(file).image
             return {"width": image.width, "height": image.height, "bytes": path.stat().st_size, "format": image.format}
     except (OSError, ValueError) as error:
         raise ImageDecodeError(f"{path}: not a photo that can be read ({error})") from error

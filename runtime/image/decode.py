@@ -1,111 +1,165 @@
-"""From bytes to a lazily decoded Pillow image: formats told by their first bytes, size bounded, EXIF orientation.
+"""From bytes to a Pillow image: one decoder by the first bytes, memory known from the header, EXIF orientation.
 
 ``PIL.Image.open`` is passed by: it imports and tries every format, hands EPS files to Ghostscript, and warns. Here the
-first bytes choose one decoder, which alone is imported.
+first bytes choose one decoder, which alone is imported, once the header has said what decoding will take.
 """
 
+import errno
 import functools
 import io
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
-from typing import IO, Any, BinaryIO, Literal
+from typing import IO, Any, BinaryIO, Literal, NamedTuple
 
 from PIL import ImageFile
 
-from runtime.errors import ImageDecodeError, ImageFileNotFoundError
+from runtime.errors import ImageDecodeError, ImageError, ImageFileNotFoundError
 from runtime.image import heif
-
-MAX_PIXELS = 2**28
-"""Larger images are refused before their memory is taken; the largest phone sensors have 200 million pixels."""
-
-MAX_DECODED_PIXELS = 89_478_485
-"""The same for what a decoder writes, which is all of an image unless it is a JPEG (Pillow's own bound)."""
+from runtime.image.header.base import MAX_FILE_BYTES, Header, Reader, damaged
+from runtime.system import files
 
 MAX_SCANS = 100
 """A progressive JPEG may repeat its scans without end, and each costs time for all pixels; encoders write about ten."""
 
-MAX_PIPE_BYTES = 2**28
-"""At most this much is read from what cannot seek."""
-
 _FORMATS = (
-    (b"\xff\xd8\xff", "JpegImagePlugin", "JpegImageFile"),
-    (b"\x89PNG\r\n\x1a\n", "PngImagePlugin", "PngImageFile"),
-    (b"GIF8", "GifImagePlugin", "GifImageFile"),
-    (b"II*\0", "TiffImagePlugin", "TiffImageFile"),
-    (b"MM\0*", "TiffImagePlugin", "TiffImageFile"),
-    (b"II+\0", "TiffImagePlugin", "TiffImageFile"),
-    (b"MM\0+", "TiffImagePlugin", "TiffImageFile"),
-    (b"BM", "BmpImagePlugin", "BmpImageFile"),
-    *((b"P" + digit, "PpmImagePlugin", "PpmImageFile") for digit in (b"1", b"2", b"3", b"4", b"5", b"6")),
+    (b"\xff\xd8\xff", "jpeg", "JpegImagePlugin", "JpegImageFile"),
+    (b"\x89PNG\r\n\x1a\n", "png", "PngImagePlugin", "PngImageFile"),
+    (b"GIF8", "gif", "GifImagePlugin", "GifImageFile"),
+    *((magic, "tiff", "TiffImagePlugin", "TiffImageFile") for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    (b"BM", "bmp", "BmpImagePlugin", "BmpImageFile"),
+    *((b"P" + digit, "ppm", "PpmImagePlugin", "PpmImageFile") for digit in (b"1", b"2", b"3", b"4", b"5", b"6")),
 )
+"""The first bytes of a file, the module that reads its header, Pillow's module and class that decode it."""
+
 _AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
-_HEAD_BYTES = 64
-_BLOCK = 2**16
+_SMALL_FILE = 2**20
 _ORIENTATION_TAG = 0x0112
+
+
+class Encoded(NamedTuple):
+    """An image file of which nothing is decoded yet.
+
+    Attributes:
+        stream: its bytes.
+        size: how many.
+        header: what it says of itself.
+        plugin: Pillow's module and class that decode it.
+    """
+
+    stream: BinaryIO
+    size: int
+    header: Header
+    plugin: tuple[str, str]
+
+
+class Opened(NamedTuple):
+    """An image whose header Pillow has read too; its pixels are decoded when they are asked for."""
+
+    image: ImageFile.ImageFile
+    header: Header
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a file that has an end: no device, whose bytes never stop, and no pipe, whose first may never come.
 
     Raises:
-        ImageFileNotFoundError: something else.
-        OSError, ValueError: it cannot be opened.
+        ImageFileNotFoundError: there is none, it is something else, or it cannot be opened.
     """
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-    file = os.fdopen(os.open(path, flags), "rb")
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
-    raise ImageFileNotFoundError(f"{os.fspath(path)}: a device or pipe; expected an image file, or give its bytes")
+    try:
+        return files.open_regular(path)
+    except FileNotFoundError as error:
+        reason = "no such image file" if error.strerror == os.strerror(errno.ENOENT) else error.strerror
+        raise ImageFileNotFoundError(f"{os.fspath(path)}: {reason}") from error
+    except OSError as error:
+        raise ImageFileNotFoundError(
+            f"{os.fspath(path)}: {error.strerror}; expected a readable image file, or give its bytes"
+        ) from error
 
 
-def open_image(source: bytes | BinaryIO) -> ImageFile.ImageFile:
-    """Read an image's header; its pixels are decoded when they are asked for.
+def examine(source: bytes | BinaryIO) -> Encoded:
+    """Read an image's header, and take no more memory than that.
 
     Args:
         source: encoded bytes, or a binary file, which must stay open until the pixels are there and is never closed.
 
     Raises:
-        ImageDecodeError: not a format that is read here, or too many pixels.
-        Exception: whatever Pillow raises on a damaged header.
+        ImageDecodeError: not a format that is read here, too large a file, too many pixels, or a damaged header.
     """
-    stream = io.BytesIO(source) if isinstance(source, bytes) else _seekable(source)
-    stream.seek(0)
-    head = stream.read(_HEAD_BYTES)
-    stream.seek(0)
-    module, name = _decoder(head)
-    if module == "PngImagePlugin" and not isinstance(stream, io.BytesIO):
-        stream = _in_memory(stream)  # a file would make room for whatever length a chunk claims
-    if module == "WebPImagePlugin":
-        _refuse_beyond(MAX_DECODED_PIXELS, *_webp_size(head))  # its decoder takes memory for all pixels as it opens
-    decoder = heif.decoder_class() if module == "heif" else _decoder_class(module, name)
-    image: ImageFile.ImageFile = decoder(stream)
-    _refuse_beyond(MAX_PIXELS, *image.size)
-    return image
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    size = _size(stream)
+    if size is None:
+        stream = _in_memory(stream)
+        size = stream.getbuffer().nbytes
+    if size > MAX_FILE_BYTES:
+        raise ImageDecodeError(f"{size:,} bytes, at most {MAX_FILE_BYTES:,} are read: make it smaller elsewhere")
+    reader = Reader(stream, size)
+    name, *plugin = _format(reader.head)
+    if name == "heif":
+        heif.decoder_class()  # without it, that is what is to be said
+    header: Header = import_module(f"runtime.image.header.{name}").read(reader)
+    header.require_size()
+    return Encoded(stream, size, header, (plugin[0], plugin[1]))
 
 
-def decode(image: ImageFile.ImageFile, scale: int) -> None:
+def open_encoded(encoded: Encoded) -> Opened:
+    """Let Pillow read the header.
+
+    Raises:
+        ImageDecodeError: Pillow finds it damaged, or finds more pixels than the header said.
+    """
+    header, stream = encoded.header, encoded.stream
+    stream.seek(0)
+    if encoded.size <= _SMALL_FILE and not isinstance(stream, io.BytesIO):
+        stream = io.BytesIO(stream.read(encoded.size))  # quicker to read from, and ends where it ended
+    with decoder_errors():
+        image: ImageFile.ImageFile = _decoder_class(*encoded.plugin)(stream)
+    if image.width * image.height > header.width * header.height:
+        raise damaged(f"it says {header.width}x{header.height} pixels and {image.width}x{image.height}")
+    return Opened(image, header)
+
+
+def open_image(source: bytes | BinaryIO) -> Opened:
+    """``examine`` and ``open_encoded``."""
+    return open_encoded(examine(source))
+
+
+def decode(opened: Opened, scale: int) -> None:
     """Decode the pixels, of a JPEG at 1/``scale`` (1, 2, 4 or 8) of its width and height.
 
     Raises:
-        ImageDecodeError: that would take too much memory.
-        Exception: whatever Pillow raises on damaged data.
+        ImageDecodeError: that would take too much memory, or the data are damaged.
     """
-    width, height = image.size
-    progressive = "progressive" in image.info
-    if scale > 1:
-        image.draft(None, (width // scale, height // scale))
-    # The decoder of progressive files gathers the coefficients of all pixels first.
-    _refuse_beyond(MAX_DECODED_PIXELS, *((width, height) if progressive else image.size))
-    if progressive and image.fp:
-        image.fp = io.BytesIO(_needed_scans(image.fp, scale))
-    image.load()
+    image, header = opened
+    header.require_memory(scale)
+    with decoder_errors():
+        if scale > 1:
+            image.draft(None, (image.width // scale, image.height // scale))
+        if "progressive" in image.info and image.fp:
+            image.fp = io.BytesIO(_needed_scans(image.fp, scale))
+        image.load()
+
+
+@contextmanager
+def decoder_errors() -> Iterator[None]:
+    """Pillow's decoders raise a dozen types on damaged files: make them one.
+
+    Raises:
+        ImageDecodeError: in the place of any error but a ``MemoryError``.
+    """
+    try:
+        yield
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
+        raise damaged(str(error) or type(error).__name__) from error
 
 
 def _needed_scans(file: IO[bytes], scale: int) -> bytes:
     file.seek(0)
-    content = file.read(MAX_PIPE_BYTES)
+    content = file.read(MAX_FILE_BYTES)
     scans = content.count(b"\xff\xda")
     if scans > MAX_SCANS:
         raise ImageDecodeError(f"a progressive JPEG of {scans} scans, at most {MAX_SCANS} are decoded: save it anew")
@@ -114,25 +168,6 @@ def _needed_scans(file: IO[bytes], scale: int) -> bytes:
     from runtime.image.progressive import without_unused_scans
 
     return without_unused_scans(content)
-
-
-def _refuse_beyond(most: int, width: int, height: int) -> None:
-    if width * height > most:
-        raise ImageDecodeError(f"image of {width}x{height} pixels is too large: make it smaller elsewhere")
-
-
-def _webp_size(head: bytes) -> tuple[int, int]:
-    """Width and height out of the first bytes of a WebP file, 0 where they are damaged (RFC 9649)."""
-
-    def number(start: int, size: int) -> int:
-        return int.from_bytes(head[start : start + size], "little")
-
-    chunk = head[12:16]
-    if chunk == b"VP8X":
-        return number(24, 3) + 1, number(27, 3) + 1
-    if chunk == b"VP8L":
-        return number(21, 2) % 2**14 + 1, number(22, 3) // 2**6 % 2**14 + 1
-    return (number(26, 2) % 2**14, number(28, 2) % 2**14) if chunk == b"VP8 " else (0, 0)
 
 
 def exif_orientation(exif: object) -> int:
@@ -162,43 +197,51 @@ def exif_orientation(exif: object) -> int:
     return 1
 
 
-def _seekable(stream: BinaryIO) -> BinaryIO:
+def _size(stream: BinaryIO) -> int | None:
+    """How many bytes it has, ``None`` where only reading can tell."""
+    if isinstance(stream, io.BytesIO):
+        return stream.getbuffer().nbytes
+    try:
+        status = os.fstat(stream.fileno())
+        return status.st_size if stat.S_ISREG(status.st_mode) and stream.seekable() else None
+    except (AttributeError, OSError):
+        return None
+
+
+def _in_memory(stream: BinaryIO) -> io.BytesIO:
+    """What is no regular file, from its start where it can seek."""
     if hasattr(stream, "seekable") and stream.seekable():
-        return stream
-    content = stream.read(MAX_PIPE_BYTES + 1)
-    if len(content) > MAX_PIPE_BYTES:
-        raise ImageDecodeError(f"more than {MAX_PIPE_BYTES:,} bytes without an end: give one image file")
+        stream.seek(0)
+    content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ImageDecodeError(f"more than {MAX_FILE_BYTES:,} bytes without an end: give one image file")
     return io.BytesIO(content)
-
-
-def _in_memory(stream: BinaryIO) -> BinaryIO:
-    content = stream.read(_BLOCK)  # room for MAX_PIPE_BYTES takes longer to make than a small file to read
-    return io.BytesIO(content if len(content) < _BLOCK else content + stream.read(MAX_PIPE_BYTES))
 
 
 @functools.cache
 def _decoder_class(module: str, name: str) -> Any:
-    return getattr(import_module(f"PIL.{module}"), name)
+    return heif.decoder_class() if module == "heif" else getattr(import_module(f"PIL.{module}"), name)
 
 
 def begins_as_image(head: bytes) -> bool:
     """Whether a file with these first 64 bytes is one of the formats that are read here, HEIC among them."""
     try:
-        _decoder(head)
+        _format(head)
     except ImageDecodeError:
         return False
     return True
 
 
-def _decoder(head: bytes) -> tuple[str, str]:
-    for magic, module, name in _FORMATS:
+def _format(head: bytes) -> tuple[str, str, str]:
+    """The module that reads the header, Pillow's module and class."""
+    for magic, *names in _FORMATS:
         if head.startswith(magic):
-            return module, name
+            return names[0], names[1], names[2]
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WebPImagePlugin", "WebPImageFile"
-    if heif.is_heic(head):
-        return "heif", "HeifImageFile"
+        return "webp", "WebPImagePlugin", "WebPImageFile"
+    if heif.is_heic(head[:64]):
+        return "heif", "heif", "HeifImageFile"
     if head[4:8] == b"ftyp" and head[8:12] in _AVIF_BRANDS:
-        return "AvifImagePlugin", "AvifImageFile"
+        return "avif", "AvifImagePlugin", "AvifImageFile"
     got = "an empty file" if not head else f"one that begins with {head[:8]!r}"
     raise ImageDecodeError(f"not a JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM file but {got}")

@@ -8,21 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runtime.errors import ImageDecodeError, ImageError, ImageFileNotFoundError
-from runtime.image.color import resizable, to_rgb
-from runtime.image.decode import MAX_DECODED_PIXELS, MAX_PIXELS, decode, exif_orientation, open_image, open_regular
+from runtime.errors import ImageDecodeError, ImageError, ImageMemoryError
+from runtime.image.budget import BUDGET
+from runtime.image.color import to_rgb
+from runtime.image.decode import (
+    Encoded,
+    decode,
+    decoder_errors,
+    examine,
+    exif_orientation,
+    open_encoded,
+    open_regular,
+)
+from runtime.image.resize import resized
 from runtime.spec import NO_ANTIALIAS, ModelSpec
 
-__all__ = ["MAX_DECODED_PIXELS", "MAX_PIXELS", "ImageSource", "Pixels", "load_square"]
+__all__ = ["ImageSource", "Pixels", "load_square"]
 
 Pixels = NDArray[np.uint8]
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels
 
-# How many times larger than its target a picture is left by the cheap reductions (a JPEG decoder's, then whole blocks
-# of pixels) before the exact filter: what keeps the result within half a grey level of doing without them.
-# The box filter takes or leaves whole pixels at its edges, so its pixels must be fine.
+# How many times larger than its target a JPEG's decoder leaves it; see REDUCING_GAPS.
 _DRAFT_GAP = {"box": 24.0, NO_ANTIALIAS: math.inf}
-_REDUCING_GAP = {"box": 24.0}
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -58,29 +65,23 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
     """
     try:
         if isinstance(image, Image.Image):
-            return to_square(image, _Plan.of(image, spec), spec)
+            return to_square(image, _Plan.of(*image.size, spec), spec)
         if isinstance(image, np.ndarray):
             array = _from_array(image)
-            return to_square(array, _Plan.of(array, spec), spec)
+            return to_square(array, _Plan.of(*array.size, spec), spec)
         if isinstance(image, str | os.PathLike):
             with open_regular(image) as file:
-                return to_square(*decoded(file, spec), spec)
+                return _from_encoded(file, spec)
         if isinstance(image, bytes) or hasattr(image, "read"):
-            return to_square(*decoded(image, spec), spec)
-        raise ImageError(
-            f"cannot read an image from {type(image).__name__}: "
-            "give a path, bytes, a binary file, a PIL image or a uint8 array"
-        )
+            return _from_encoded(image, spec)
     except ImageDecodeError as error:
         raise type(error)(f"{_describe(image)}: {error}") from error
-    except ImageError:
-        raise
-    except FileNotFoundError as error:
-        raise ImageFileNotFoundError(f"{_describe(image)}: no such image file") from error
-    except (IsADirectoryError, PermissionError) as error:
-        raise ImageFileNotFoundError(f"{_describe(image)}: {error.strerror}; expected a readable image file") from error
-    except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
-        raise ImageDecodeError(f"{_describe(image)}: not an image that can be decoded whole ({error})") from error
+    except MemoryError as error:
+        raise ImageMemoryError(f"{_describe(image)}: not enough memory to decode it: close other programs") from error
+    raise ImageError(
+        f"cannot read an image from {type(image).__name__}: "
+        "give a path, bytes, a binary file, a PIL image or a uint8 array"
+    )
 
 
 class _Plan(NamedTuple):
@@ -96,9 +97,8 @@ class _Plan(NamedTuple):
     height: int
 
     @classmethod
-    def of(cls, image: Image.Image, spec: ModelSpec) -> "_Plan":
+    def of(cls, width: int, height: int, spec: ModelSpec) -> "_Plan":
         """All three policies are symmetric, so they hold for the image as stored as for the upright one."""
-        width, height = image.size
         if spec.resize == "crop":
             side = min(width, height)
             left, top = (width - side) / 2, (height - side) / 2
@@ -119,26 +119,42 @@ class _Plan(NamedTuple):
         return _Plan((left / scale, top / scale, right / scale, bottom / scale), self.width, self.height)
 
 
+def _from_encoded(source: bytes | BinaryIO, spec: ModelSpec) -> Pixels:
+    encoded = examine(source)
+    scale = _scale(encoded, spec)
+    with BUDGET.taken(encoded.header.require_memory(scale)):
+        return to_square(*_decoded(encoded, scale, spec), spec)
+
+
 def decoded(source: bytes | BinaryIO, spec: ModelSpec) -> tuple[Image.Image, _Plan]:
     """The first half of ``load_square`` for encoded images, which benchmarks time by itself."""
-    image = open_image(source)
-    plan = _Plan.of(image, spec)
-    scale = plan.scale(_DRAFT_GAP.get(spec.resize_filter, 3.0)) if image.format == "JPEG" else 1
-    decode(image, scale)
-    return image, plan.reduced(scale) if scale > 1 else plan
+    encoded = examine(source)
+    return _decoded(encoded, _scale(encoded, spec), spec)
+
+
+def _scale(encoded: Encoded, spec: ModelSpec) -> int:
+    """By how much the decoder may reduce the image."""
+    if encoded.header.kind != "JPEG":
+        return 1
+    plan = _Plan.of(encoded.header.width, encoded.header.height, spec)
+    return plan.scale(_DRAFT_GAP.get(spec.resize_filter, 3.0))
+
+
+def _decoded(encoded: Encoded, scale: int, spec: ModelSpec) -> tuple[Image.Image, _Plan]:
+    opened = open_encoded(encoded)
+    width, height = opened.image.size
+    decode(opened, scale)
+    if scale > 1:
+        return opened.image, _Plan.of(width, height, spec).reduced(scale)
+    return opened.image, _Plan.of(*opened.image.size, spec)  # some decoders have turned it
 
 
 def to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
     """Its second half: resized, in RGB and upright."""
-    image.load()  # what lies behind the pixels of a caller's file may still change how they are meant
+    with decoder_errors():
+        image.load()  # what lies behind the pixels of a caller's file may still change how they are meant
+        picture = resized(image, plan.box, (plan.width, plan.height), spec.resize_filter)
     info = image.info
-    picture = resizable(image)
-    size = (plan.width, plan.height)
-    if spec.resize_filter == NO_ANTIALIAS:
-        picture = picture.transform(size, Image.Transform.EXTENT, plan.box, Image.Resampling.BILINEAR)
-    elif picture.size != size or plan.box != (0, 0, *size):
-        resample = Image.Resampling[spec.resize_filter.upper()]
-        picture = picture.resize(size, resample, plan.box, _REDUCING_GAP.get(spec.resize_filter, 4.0))
     picture = to_rgb(picture, info.get("icc_profile"), spec.fill)
     # A small picture turns as well as a large one, and a thousand times cheaper.
     orientation = exif_orientation(info.get("exif"))

@@ -2,12 +2,13 @@
 
 import argparse
 import importlib.util
+import json
 import sys
 import time
 from pathlib import Path
 
 from fuzz.bombs import BOMBS, thin_pictures
-from fuzz.campaign import Findings, mutated_images, mutated_models, run, truncated_images
+from fuzz.campaign import Findings, crafted_pictures, mutated_images, mutated_models, run, truncated_images
 from fuzz.sandbox import ROOT, Sandbox
 
 REFERENCE = ROOT / "artifacts" / "reference"
@@ -19,6 +20,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=20_000, help="mutated image files (default: 20000)")
     parser.add_argument("--models", type=int, default=1_000, help="mutants of each model file (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other mutants (default: 0)")
+    parser.add_argument("--out", type=Path, default=ROOT / "artifacts" / "build" / "fuzz.json", help="counts and peaks")
     parser.add_argument("--keep", type=Path, default=ROOT / "artifacts" / "build" / "fuzz", help="folder for faults")
     options = parser.parse_args()
     engines = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
@@ -32,11 +34,12 @@ def main() -> int:
             *((name, build(), ".img") for name, build in BOMBS.items()),
             *((name, content, ".img") for name, content in thin_pictures().items()),
         ],
+        "crafted pictures": crafted_pictures(),
         "image files cut off at every byte": truncated_images(longest=1500),
         "mutated image files": mutated_images(options.images, options.seed),
         "mutated model files": mutated_models(models, options.models, options.seed),
     }
-    faults = 0
+    faults, document = 0, {}
     with Sandbox(REFERENCE / "model_int8.onnx") as sandbox:
         for name, files in campaigns.items():
             start = time.monotonic()
@@ -44,7 +47,9 @@ def main() -> int:
             total = sum(findings.outcomes.values())
             print(f"\r{total:,} {name} in {time.monotonic() - start:.0f} s: {findings}", flush=True)
             faults += len(findings.faults)
+            document[name] = findings.summary()
             _keep(findings, options.keep)
+    options.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     print(f"{faults} faults" + (f", kept in {options.keep}" if faults else ""))
     return 1 if faults else 0
 

@@ -1,8 +1,9 @@
 """The process that opens hostile files: ``python child.py MODEL ADDRESS_SPACE_BYTES``.
 
-Reads files from stdin, each as one line of JSON (``suffix``, ``size``) and its bytes; answers each with one line of
-JSON: ``outcome`` (a class name, or the name of a typed error), ``fault`` (why that will not do, or ``null``) and
-``mebibytes`` (what the process grew by at its peak). Linux only.
+Reads files from stdin, each as one line of JSON (``suffix``, ``size``) and its bytes, or as a line that names its
+``path``; answers each with one line of JSON: ``outcome`` (a class name, or the name of a typed error), ``fault`` (why
+that will not do, or ``null``), ``mebibytes`` (what the process grew by at its peak) and ``peak_mebibytes`` (all that it
+took then). Linux only.
 """
 
 import json
@@ -40,8 +41,11 @@ def main() -> None:
 def _serve(classifier: Classifier, folder: Path, said: IO[bytes]) -> None:
     while header := sys.stdin.buffer.readline():
         entry = json.loads(header)
-        path = folder / f"file{entry['suffix']}"
-        path.write_bytes(sys.stdin.buffer.read(entry["size"]))
+        if "path" in entry:
+            path = Path(entry["path"])
+        else:
+            path = folder / f"file{entry['suffix']}"
+            path.write_bytes(sys.stdin.buffer.read(entry["size"]))
         REPLIES.write(json.dumps(_judge(classifier, path, said)) + "\n")
 
 
@@ -85,7 +89,8 @@ def _judge(classifier: Classifier, path: Path, said: IO[bytes]) -> dict[str, str
     said.seek(0)
     if text := said.read(300):
         fault = f"printed: {text!r}"
-    return {"outcome": outcome, "fault": fault, "mebibytes": (_kibibytes("VmHWM") - before) // 1024}
+    peak = _kibibytes("VmHWM")
+    return {"outcome": outcome, "fault": fault, "mebibytes": (peak - before) // 1024, "peak_mebibytes": peak // 1024}
 
 
 if __name__ == "__main__":

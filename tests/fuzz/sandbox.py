@@ -22,6 +22,7 @@ class Verdict:
     outcome: str
     fault: str | None
     mebibytes: int
+    peak_mebibytes: int
     seconds: float
 
 
@@ -50,6 +51,13 @@ class Sandbox:
 
     def open(self, content: bytes, suffix: str = ".img") -> Verdict:
         """Let the child classify an image, or load a model file where the suffix is one's."""
+        return self._ask(json.dumps({"suffix": suffix, "size": len(content)}).encode() + b"\n" + content)
+
+    def open_path(self, path: Path) -> Verdict:
+        """The same with a file that is there already."""
+        return self._ask(json.dumps({"path": str(path)}).encode() + b"\n")
+
+    def _ask(self, request: bytes) -> Verdict:
         if self._child is None:
             environment = os.environ | {"PYTHONPATH": str(ROOT)}
             self._child = subprocess.Popen(
@@ -58,7 +66,6 @@ class Sandbox:
         child, start = self._child, time.monotonic()
         assert child.stdin
         assert child.stdout
-        request = json.dumps({"suffix": suffix, "size": len(content)}).encode() + b"\n" + content
         try:
             view = memoryview(request)
             while view:
@@ -72,9 +79,9 @@ class Sandbox:
         status = child.poll() if line is not None else None
         self.__exit__()
         if line is None:
-            return Verdict("hang", f"took more than {self._limit_s:g} s", 0, seconds)
+            return Verdict("hang", f"took more than {self._limit_s:g} s", 0, 0, seconds)
         status = child.returncode if status is None else status
-        return Verdict("death", _death(status), 0, seconds)
+        return Verdict("death", _death(status), 0, 0, seconds)
 
     def _reply(self, child: "subprocess.Popen[bytes]") -> bytes | None:
         assert child.stdout

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fuzz.bombs import BOMBS, thin_pictures
-from fuzz.campaign import mutated_images, mutated_models, run, truncated_images
+from fuzz.campaign import MEMORY_MIB, mutated_images, mutated_models, run, truncated_images
+from fuzz.pictures import HEAVY, crafted, sparse
 from fuzz.sandbox import ROOT, Sandbox
 from fuzz.seeds import image_seeds
 from runtime import Classifier, EdgecnnError, ImageError, ModelError
@@ -70,6 +71,29 @@ def test_pictures_one_pixel_wide_or_high_are_answered(sandbox, name):
     assert verdict.fault is None, verdict
     assert not verdict.outcome.endswith("Error"), verdict
     assert verdict.mebibytes <= 64, verdict
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if HEAVY.search(name) else ()) for name in crafted()]
+)
+def test_crafted_pictures_take_bounded_memory_and_time(sandbox, name):
+    sandbox.open(b"")  # the child has started
+    verdict = sandbox.open(crafted()[name]())
+    assert verdict.fault is None, verdict
+    assert verdict.peak_mebibytes <= MEMORY_MIB, verdict
+
+
+@pytest.mark.parametrize("name", sparse())
+def test_files_of_a_terabyte_are_refused_unread(sandbox, tmp_path, name):
+    sandbox.open(b"")
+    path = tmp_path / "file.img"
+    with path.open("wb") as file:
+        file.write(sparse()[name])
+        file.truncate(2**40)
+    verdict = sandbox.open_path(path)
+    assert (verdict.outcome, verdict.fault) == ("ImageDecodeError", None)
+    assert verdict.seconds < 2, verdict
+    assert verdict.mebibytes < 8, verdict
 
 
 @pytest.mark.slow

@@ -12,11 +12,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from docs.figures.photos import ENCODINGS, photograph
-from runtime import ImageDecodeError, ImageError, ImageFileNotFoundError, ModelSpec
-from runtime.image.decode import _webp_size
+from runtime import ImageDecodeError, ImageError, ImageFileNotFoundError, ImageMemoryError, ModelSpec
+from runtime.image.decode import examine
 from runtime.image.load import load_square
 from runtime.spec import NO_ANTIALIAS
 
@@ -122,6 +122,32 @@ def test_reductions_stay_within_half_a_grey_level(encoding, size, policy):
         for filter_name in FILTERS:
             spec = ModelSpec(side, ("a", "b"), resize=policy, resize_filter=filter_name, fill=FILL)
             assert distance(load_square(content, spec), full_decode(content, spec)) <= 0.5, (filter_name, side)
+
+
+def in_mode(mode):
+    """A large picture of a mode that is converted part by part."""
+    rgb = photo(640, 481).resize((2501, 1907))
+    if mode in {"LA", "RGBA"}:
+        other = rgb.convert(mode.removesuffix("A") if mode == "LA" else "RGB")
+        other.putalpha(rgb.transpose(Image.Transpose.FLIP_LEFT_RIGHT).convert("L"))
+        return other
+    if mode == "I;16":
+        return Image.fromarray(np.asarray(rgb.convert("L")).astype(np.uint16) * 257)
+    if mode == "P":
+        return rgb.quantize(64)
+    return rgb.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16"])
+@pytest.mark.parametrize("resize_filter", [*FILTERS, NO_ANTIALIAS])
+@pytest.mark.parametrize("policy", ["stretch", "crop"])
+def test_a_large_image_is_resized_in_parts_as_in_one(mode, resize_filter, policy, monkeypatch):
+    image, spec = in_mode(mode), ModelSpec(32, ("a", "b"), resize=policy, resize_filter=resize_filter)
+    in_parts = load_square(image, spec).astype(int)
+    monkeypatch.setattr("runtime.image.resize._LARGE", 2**40)
+    whole = load_square(image, spec).astype(int)
+    # Pillow itself reduces no image with alpha before it resizes it, which makes up to half a grey level.
+    assert np.abs(in_parts - whole).max() <= (2 if mode.endswith("A") else 0 if resize_filter != NO_ANTIALIAS else 1)
 
 
 @pytest.mark.parametrize(("low", "high", "axis"), [(0, 481, 0), (79.5, 560.5, 1)])
@@ -303,6 +329,39 @@ def test_what_is_no_image_is_refused(tmp_path):
         load_square(Image.new("F", (8, 8)), SPEC)
 
 
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_want_of_memory_is_told_from_a_damaged_image(image_format, monkeypatch):
+    def exhausted(_):
+        raise MemoryError
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", exhausted)
+    with pytest.raises(ImageMemoryError, match="not enough memory") as caught:
+        load_square(encoded(photo(64, 48), image_format), SPEC)
+    assert not isinstance(caught.value, ImageDecodeError)  # the image may be a good one
+    assert isinstance(caught.value, MemoryError)
+
+
+@pytest.mark.parametrize("fault", [TypeError("ours"), KeyError("ours"), AssertionError("ours")])
+@pytest.mark.parametrize("place", ["_Plan.of", "to_rgb", "examine", "BUDGET.taken"])
+def test_faults_of_our_own_are_not_blamed_on_the_image(place, fault, monkeypatch):
+    def faulty(*_):
+        raise fault
+
+    monkeypatch.setattr(f"runtime.image.load.{place}", faulty)
+    with pytest.raises(type(fault), match="ours"):
+        load_square(photo_file(640, 480, "jpeg"), SPEC)
+
+
+@pytest.mark.parametrize("fault", [TypeError("theirs"), IndexError("theirs"), SyntaxError("theirs"), RuntimeError()])
+def test_whatever_a_decoder_raises_is_a_damaged_image(fault, monkeypatch):
+    def faulty(_):
+        raise fault
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", faulty)
+    with pytest.raises(ImageDecodeError, match=r"decoded whole \((theirs|RuntimeError)\)"):
+        load_square(photo_file(640, 480, "jpeg"), SPEC)
+
+
 def test_no_postscript_interpreter_is_started():
     """Pillow would hand this to Ghostscript."""
     with pytest.raises(ImageDecodeError, match="not a JPEG"):
@@ -313,6 +372,5 @@ def test_no_postscript_interpreter_is_started():
 @pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_the_size_of_a_webp_is_read_from_its_first_bytes(mode, options, size):
-    stream = io.BytesIO()
-    Image.new(mode, size).save(stream, "WEBP", **options)
-    assert _webp_size(stream.getvalue()[:30]) == size
+    header = examine(encoded(Image.new(mode, size), "WEBP", **options)).header
+    assert (header.width, header.height) == size
