@@ -1,5 +1,8 @@
 """Feed the first int8 convolution several neighbouring pixels at a time."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -24,69 +27,92 @@ def group_pixels(model: onnx.ModelProto, group: int) -> bool:
         as in, and a kernel that reaches into one neighbouring group at most.
     """
     graph = model.graph
+    found = _find(graph, group)
+    if found is None:
+        return False
+    replaced = [found.transpose, found.convolution, *([found.relu] if found.relu is not None else [])]
+    replace_nodes(graph, replaced, _grouped_nodes(graph, found, group))
+    drop_stale(model)
+    return True
+
+
+@dataclass(frozen=True)
+class _First:
+    """The first convolution of a graph.
+
+    Attributes:
+        transpose: turns the NHWC image into the NCHW that the convolution reads.
+        convolution, relu: the convolution and what alone reads it, if that is a Relu.
+        weights: float32 (O, C, H, W).
+        bias: float32 (O,).
+        side: width of the image.
+        top, bottom: its padding; there is none on the left.
+    """
+
+    transpose: onnx.NodeProto
+    convolution: onnx.NodeProto
+    relu: onnx.NodeProto | None
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    side: int
+    top: int
+    bottom: int
+
+
+def _find(graph: onnx.GraphProto, group: int) -> _First | None:
+    """The first convolution, where grouped pixels fit it."""
     side = graph.input[0].type.tensor_type.shape.dim[2].dim_value
     transpose = only_reader(graph, IMAGE)
     convolution = only_reader(graph, transpose.output[0]) if transpose is not None else None
     if transpose is None or convolution is None or convolution.op_type != "Conv" or side % group:
-        return False
+        return None
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in convolution.attribute}
     weights, bias = (find_constant(graph, name) for name in (*convolution.input[1:], "")[:2])
     if weights is None or bias is None or weights.ndim != SPATIAL_RANK or attributes.get("group", 1) != 1:
-        return False
-    filters, channels, _, width = weights.shape
+        return None
     top, left, bottom, right = attributes.get("pads") or (0, 0, 0, 0)
+    reach = weights.shape[3] - 1
     unit_steps = all(step == 1 for name in ("strides", "dilations") for step in attributes.get(name, (1, 1)))
-    same_width = left + right == width - 1
-    if (
-        attributes.get("auto_pad", b"NOTSET") != b"NOTSET"
-        or not unit_steps
-        or not same_width
-        or left
-        or width - 1 > group
-    ):
-        return False
-    output = convolution.output[0]
-    relu = only_reader(graph, output)
-    last = relu if relu is not None and relu.op_type == "Relu" else convolution
-    grouped = _group_kernel(weights, group)
-    names = {part: f"{output}_grouped_{part}" for part in ("in", "nchw", "conv", "relu", "nhwc", "out")}
-    height = side + top + bottom - weights.shape[2] + 1
-    convolution_inputs = [
-        names["nchw"],
-        add_constant(graph, f"{output}_grouped_weights", grouped),
-        add_constant(graph, f"{output}_grouped_bias", np.tile(bias, group)),
-    ]
-    in_shape = np.array([-1, side, side // group, group * channels])
-    out_shape = np.array([-1, height, side, filters])
-    nodes = [
-        helper.make_node(
-            "Reshape", [IMAGE, add_constant(graph, f"{names['in']}_shape", in_shape)], [names["in"]], name=names["in"]
-        ),
-        helper.make_node("Transpose", [names["in"]], [names["nchw"]], perm=NHWC_TO_NCHW, name=names["nchw"]),
-        helper.make_node(
-            "Conv",
-            convolution_inputs,
-            [names["conv"]],
-            name=names["conv"],
-            kernel_shape=grouped.shape[2:],
-            pads=[top, 0, bottom, grouped.shape[3] - 1],
-        ),
-    ]
-    if last is not convolution:
-        nodes.append(helper.make_node("Relu", [names["conv"]], [names["relu"]], name=names["relu"]))
-    nodes += [
-        helper.make_node("Transpose", [nodes[-1].output[0]], [names["nhwc"]], perm=NCHW_TO_NHWC, name=names["nhwc"]),
-        helper.make_node(
-            "Reshape",
-            [names["nhwc"], add_constant(graph, f"{names['out']}_shape", out_shape)],
-            [names["out"]],
-            name=names["out"],
-        ),
-        helper.make_node("Transpose", [names["out"]], list(last.output), perm=NHWC_TO_NCHW, name=f"{output}_ungrouped"),
-    ]
-    replace_nodes(graph, [transpose, convolution, *([last] if last is not convolution else [])], nodes)
-    drop_stale(model)
-    return True
+    if attributes.get("auto_pad", b"NOTSET") != b"NOTSET" or not unit_steps or left or right != reach or reach > group:
+        return None
+    reader = only_reader(graph, convolution.output[0])
+    relu = reader if reader is not None and reader.op_type == "Relu" else None
+    return _First(transpose, convolution, relu, weights, bias, side, top, bottom)
+
+
+def _grouped_nodes(graph: onnx.GraphProto, first: _First, group: int) -> list[onnx.NodeProto]:
+    """The nodes that take the place of the first convolution, from the NHWC image to what it gave."""
+    output = first.convolution.output[0]
+    filters, channels, kernel_height, _ = first.weights.shape
+    kernel = _group_kernel(first.weights, group)
+    weights = add_constant(graph, f"{output}_grouped_weights", kernel)
+    bias = add_constant(graph, f"{output}_grouped_bias", np.tile(first.bias, group))
+    height = first.side + first.top + first.bottom - kernel_height + 1
+    shapes = {
+        "in": np.array([-1, first.side, first.side // group, group * channels]),
+        "out": np.array([-1, height, first.side, filters]),
+    }
+    nodes: list[onnx.NodeProto] = []
+
+    def add(operator: str, part: str, *inputs: str, **attributes: Any) -> None:
+        """Let a new node read the one before it, or the image."""
+        name = f"{output}_grouped_{part}"
+        source = nodes[-1].output[0] if nodes else IMAGE
+        if operator == "Reshape":
+            inputs = (add_constant(graph, f"{name}_shape", shapes[part]),)
+        nodes.append(helper.make_node(operator, [source, *inputs], [name], name=name, **attributes))
+
+    add("Reshape", "in")
+    add("Transpose", "nchw", perm=NHWC_TO_NCHW)
+    pads = [first.top, 0, first.bottom, kernel.shape[3] - 1]
+    add("Conv", "conv", weights, bias, kernel_shape=kernel.shape[2:], pads=pads)
+    if first.relu is not None:
+        add("Relu", "relu")
+    add("Transpose", "nhwc", perm=NCHW_TO_NHWC)
+    add("Reshape", "out")
+    result = list((first.relu if first.relu is not None else first.convolution).output)
+    back = helper.make_node("Transpose", [nodes[-1].output[0]], result, perm=NHWC_TO_NCHW, name=f"{output}_ungrouped")
+    return [*nodes, back]
 
 
 def _group_kernel(weights: NDArray[np.float32], group: int) -> NDArray[np.float32]:

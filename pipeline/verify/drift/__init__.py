@@ -1,7 +1,8 @@
 """Where a converted model leaves its reference: layer by layer, and image by image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset
@@ -12,11 +13,13 @@ from pipeline.export.load.model import load_exported
 from pipeline.system.quiet import load_classifier
 from pipeline.verify.drift.flips import PICTURED, flips, pictures
 from pipeline.verify.drift.keras_tap import KerasTap
-from pipeline.verify.drift.measure import first_past, measure, steepest
+from pipeline.verify.drift.keras_tap import Layer as LayerOfKeras
+from pipeline.verify.drift.measure import Drift, first_past, measure, steepest
 from pipeline.verify.drift.onnx_tap import OnnxTap
 from pipeline.verify.drift.taps import Tap
 from pipeline.verify.drift.tflite_tap import TfliteTap
 from pipeline.verify.parity import model_files
+from runtime import Classifier
 from runtime.system.writing import check_writable
 
 TAPS: dict[str, Callable[[bytes], Tap]] = {".onnx": OnnxTap, ".tflite": TfliteTap}
@@ -59,26 +62,15 @@ def drift(
     chosen = images.pixels[[index * len(images) // count for index in range(count)]]
     drifts = measure(reference, {name: _tap(folder / name) for name in names}, chosen)
     expected = deployable.probabilities(images.pixels)
-    rows: dict[str, FileDrift] = {}
-    for name, classifier in classifiers.items():
-        threshold = THRESHOLDS_DB[classifier.spec.precision] if threshold_db is None else threshold_db
-        step = steepest(drifts[name], reference.layers)
-        rows[name] = FileDrift(
+    rows = {
+        name: FileDrift(
             sha256=manifest.sha256_of(name),
             precision=classifier.spec.precision,
-            threshold_db=threshold,
-            first_past=first_past(drifts[name], reference.layers, threshold),
-            steepest=None if step is None else Steepest(layer=step[0], lost_db=round(step[1], 2)),
-            layers={
-                layer: LayerDistance(
-                    snr_db=round(found.distance.snr_db, 2),
-                    cosine=round(found.distance.cosine, 6),
-                    value=found.match.value,
-                )
-                for layer, found in drifts[name].items()
-            },
+            **_layers(drifts[name], reference.layers, _threshold(classifier, threshold_db)),
             flips=flips(expected, classifier.predict(images.pixels), images),
         )
+        for name, classifier in classifiers.items()
+    }
     report = DriftReport(
         images=len(images),
         images_digest=images.digest,
@@ -95,3 +87,23 @@ def drift(
 
 def _tap(path: Path) -> Tap:
     return TAPS[path.suffix](path.read_bytes())
+
+
+def _threshold(classifier: Classifier, threshold_db: float | None) -> float:
+    return THRESHOLDS_DB[classifier.spec.precision] if threshold_db is None else threshold_db
+
+
+def _layers(found: Mapping[str, Drift], layers: Sequence[LayerOfKeras], threshold_db: float) -> dict[str, Any]:
+    """The entries of ``FileDrift`` on the layers that were found in a file."""
+    step = steepest(found, layers)
+    return {
+        "threshold_db": threshold_db,
+        "first_past": first_past(found, layers, threshold_db),
+        "steepest": None if step is None else Steepest(layer=step[0], lost_db=round(step[1], 2)),
+        "layers": {
+            name: LayerDistance(
+                snr_db=round(one.distance.snr_db, 2), cosine=round(one.distance.cosine, 6), value=one.match.value
+            )
+            for name, one in found.items()
+        },
+    }
