@@ -1,4 +1,4 @@
-"""From bytes to a Pillow image: one decoder by the first bytes, memory known from the header, EXIF orientation.
+"""From bytes to a Pillow image: one decoder by the first bytes, memory known from the header.
 
 ``PIL.Image.open`` is passed by: it imports and tries every format, hands EPS files to Ghostscript, and warns. Here the
 first bytes choose one decoder, which alone is imported, once the header has said what decoding will take.
@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import IO, Any, BinaryIO, Literal, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from PIL import ImageFile
 
@@ -36,7 +36,6 @@ _FORMATS = (
 
 _AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
 _SMALL_FILE = 2**20
-_ORIENTATION_TAG = 0x0112
 
 
 class Encoded(NamedTuple):
@@ -168,33 +167,6 @@ def _needed_scans(file: IO[bytes], scale: int) -> bytes:
     from runtime.image.progressive import without_unused_scans
 
     return without_unused_scans(content)
-
-
-def exif_orientation(exif: object) -> int:
-    """The orientation 1-8 in an EXIF block, 1 where there is none or the block is damaged.
-
-    Read here and not by ``Image.getexif``, which imports the TIFF decoder and takes as long as decoding a small image.
-
-    Args:
-        exif: the block as Pillow keeps it in ``image.info["exif"]`` (CIPA DC-008: a TIFF header and directories,
-            perhaps after a marker), or ``None``.
-    """
-    if not isinstance(exif, bytes):
-        return 1
-    tiff = exif.removeprefix(b"Exif\0\0")
-    if tiff[:2] not in {b"II", b"MM"}:
-        return 1
-    order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
-
-    def number(start: int, size: int) -> int:
-        return int.from_bytes(tiff[start : start + size], order)
-
-    directory = number(4, 4)
-    for entry in range(directory + 2, min(directory + 2 + 12 * number(directory, 2), len(tiff)), 12):
-        if number(entry, 2) == _ORIENTATION_TAG:
-            orientation = number(entry + 8, 2)
-            return orientation if 1 <= orientation <= 8 else 1
-    return 1
 
 
 def _size(stream: BinaryIO) -> int | None:

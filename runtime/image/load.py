@@ -16,10 +16,10 @@ from runtime.image.decode import (
     decode,
     decoder_errors,
     examine,
-    exif_orientation,
     open_encoded,
     open_regular,
 )
+from runtime.image.orientation import orientation
 from runtime.image.resize import resized
 from runtime.spec import NO_ANTIALIAS, ModelSpec
 
@@ -154,12 +154,11 @@ def to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
     with decoder_errors():
         image.load()  # what lies behind the pixels of a caller's file may still change how they are meant
         picture = resized(image, plan.box, (plan.width, plan.height), spec.resize_filter)
-    info = image.info
-    picture = to_rgb(picture, info.get("icc_profile"), spec.fill)
+    picture = to_rgb(picture, image.info.get("icc_profile"), spec.fill)
     # A small picture turns as well as a large one, and a thousand times cheaper.
-    orientation = exif_orientation(info.get("exif"))
-    if orientation in _UPRIGHT:
-        picture = picture.transpose(_UPRIGHT[orientation])
+    turned = orientation(image)
+    if turned in _UPRIGHT:
+        picture = picture.transpose(_UPRIGHT[turned])
     if picture.size != (spec.side, spec.side):
         square = Image.new("RGB", (spec.side, spec.side), spec.fill)
         square.paste(picture, ((spec.side - picture.width) // 2, (spec.side - picture.height) // 2))
