@@ -18,6 +18,7 @@ from pipeline.export.quantize.acceptance import Gate
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.search import Outcome, Predict, Quantizer, Search, Validation, image_counts
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
+from pipeline.system.quiet import log_hidden
 from runtime.engines.litert import LitertBackend
 from runtime.engines.ncnn import NcnnBackend
 from runtime.engines.onnxruntime import OnnxBackend
@@ -109,7 +110,8 @@ FP32_GOLDEN, FP16_GOLDEN, INT8_GOLDEN = 1e-5, 1e-3, 0.05
 def load_bytes(content: bytes) -> Predict:
     """The engine that runs a file's bytes, on one thread."""
     if content[4:8] == b"TFL3":
-        return LitertBackend(content, "candidate.tflite", 1)
+        with log_hidden():
+            return LitertBackend(content, "candidate.tflite", 1)
     if zipfile.is_zipfile(io.BytesIO(content)):
         return NcnnBackend(content, "candidate.ncnn", 1)
     return OnnxBackend(content, "candidate.onnx", 1)
