@@ -7,7 +7,7 @@ is there for an engine which is not there for this reader. Source: https://proto
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, START_GROUP, END_GROUP, FIXED32 = range(6)
-MAX_FIELDS = 500_000
+MAX_FIELDS = 200_000
 """The most that one message may have; a network of a thousand layers has some ten thousand in all."""
 
 _SIZES = {FIXED64: 8, FIXED32: 4, START_GROUP: 0, END_GROUP: 0}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fuzz.bombs import BOMBS, thin_pictures
 from fuzz.campaign import Findings, crafted_pictures, mutated_images, mutated_models, run, truncated_images
+from fuzz.model_campaign import crafted_models
 from fuzz.sandbox import ROOT, Sandbox
 
 REFERENCE = ROOT / "artifacts" / "reference"
@@ -49,6 +50,12 @@ def main() -> int:
             faults += len(findings.faults)
             document[name] = findings.summary()
             _keep(findings, options.keep)
+    for name, result in crafted_models(
+        REFERENCE / "model_int8.onnx", REFERENCE / "model_int8.tflite", _progress
+    ).items():
+        print(f"\r{result['files']:,} crafted model files {name}: {json.dumps(result)}", flush=True)
+        faults += len(result["faults"])
+        document[f"crafted model files {name}"] = result
     options.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     print(f"{faults} faults" + (f", kept in {options.keep}" if faults else ""))
     return 1 if faults else 0

@@ -1,0 +1,1 @@
+"""Hostile content, which the tests and the fuzzer share."""
