@@ -113,10 +113,19 @@ def list_photos(folder: str | os.PathLike[str], *, deep: bool = True) -> Listing
 
 
 def tally(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") -> str:
-    """How many of each kind were left out, on one line; empty where nothing was.
+    """How many of each kind were left out, on one line for the end of a command; empty where nothing was.
+
+    Arguments are those of ``counted``.
+    """
+    found = counted(left_out, folder)
+    return f"left out: {found}" if found else ""
+
+
+def counted(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") -> str:
+    """How many of each kind there are; empty where there is nothing.
 
     Args:
-        left_out: what to count. Kinds other than hidden are named as well, the first of them.
+        left_out: what to count. Of the kinds of this module but hidden, the first are named as well.
         folder: what the names begin with, and need not say again.
     """
     kinds: dict[str, list[LeftOut]] = {}
@@ -124,8 +133,7 @@ def tally(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") -> s
         kinds.setdefault(left.kind, []).append(left)
     first = (UNREADABLE, HEIC, HIDDEN)
     order = sorted(kinds, key=lambda kind: (first.index(kind) if kind in first else len(first), kind))
-    parts = [f"{len(kinds[kind])} {kind}{_names(kind, kinds[kind], folder)}" for kind in order]
-    return f"left out: {', '.join(parts)}" if parts else ""
+    return ", ".join(f"{len(kinds[kind])} {kind}{_names(kind, kinds[kind], folder)}" for kind in order)
 
 
 def is_hidden(name: str) -> bool:
@@ -164,7 +172,7 @@ def _begins_as_image(path: str, _modified_ns: int, _size: int) -> bool:
 
 def _names(kind: str, left_out: list[LeftOut], folder: str | os.PathLike[str]) -> str:
     """The first paths and, where it is the same for all, the remedy."""
-    if kind == HIDDEN:
+    if kind not in {UNREADABLE, HEIC, LINKED, OTHER}:
         return ""
     prefix = os.path.join(folder, "") if os.fspath(folder) else ""
     names = [for_terminal(left.path.removeprefix(prefix)) for left in left_out[:NAMES_LISTED]]

@@ -11,7 +11,7 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser("bench", help="compare latency, memory and accuracy across backends")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
-    photo_options.add_data(parser, "photos of the model's classes to judge on (default: CIFAR-10's test images)")
+    photo_options.add_data(parser, "photos of the model's classes to judge on")
     benchmark_options.add(parser)
     parser.set_defaults(tensorflow_threads=1, run=run)
 
@@ -21,8 +21,10 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.benchmark.run import benchmark
     from runtime.benchmark.table import format_benchmark
 
-    test, part = photo_options.test_images(options, options.dir)
+    photos = photo_options.of_export(options, options.dir)
+    test, part = photo_options.judged(photos)
     report = benchmark(options.dir, options.seconds, test, options.threads, part)
     print(format_benchmark(report))
+    photo_options.report_left_out(photos)
     print(f"Written: {options.dir}/benchmark.json")
     return FAILED if any(row["missing"] and row["missing"]["failed"] for row in report["contenders"]) else OK

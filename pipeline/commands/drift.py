@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--flips", type=int, default=10, metavar="N", help="changed images to print a file (default: %(default)s)"
     )
-    photo_options.add_data(parser, "photos of the model's classes (default: CIFAR-10)")
+    photo_options.add_data(parser, "photos of the model's classes")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
@@ -42,5 +42,6 @@ def run(options: argparse.Namespace) -> int:
     images = None if photos is None else photos.validation
     report = drift(options.dir, images, layer_images=options.images, threshold_db=options.threshold)
     print(format_drift(report, options.flips))
+    photo_options.report_left_out(photos)
     print(f"\nWritten: {options.dir}/{artifacts.DRIFT}")
     return OK

@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("model", type=Path, help="a .keras or .h5 file")
     source_options.add(parser)
-    photo_options.add_data(parser, "the photos it was trained on (default: CIFAR-10)")
+    photo_options.add_data(parser, "photos of its classes")
     parser.add_argument(
         "--on", choices=("test", "validation"), default="test", help="images to judge on; validation while choosing"
     )
@@ -37,16 +37,18 @@ def run(options: argparse.Namespace) -> int:
     check_writable(out / artifacts.EVALUATION)
     source = source_options.source(options)
     deployable = load(source)
-    if options.data:
-        photos = photo_options.of_source(options, deployable, source)
+    folder, photos = photo_options.folder_of(options, source.path), None
+    if folder:
+        photos = photo_options.of_source(options, folder, deployable, source)
         validation, test = photos.validation, photos.test
     else:
         validation = samples.validation_images()
         test = test_images(deployable.class_names) if options.on == "test" else None
     judged = validation if options.on == "validation" else test
     if judged is None:
-        raise DataError(f"{options.data} has no test photos: judge with --on validation, or add a test/ folder")
+        raise DataError(f"{folder} has no test photos: judge with --on validation, or add a test/ folder")
     print(f"{options.model} on {len(judged):,} {options.on} images\n")
     print(format_evaluation(evaluate(deployable, validation, judged, out)))
+    photo_options.report_left_out(photos)
     print(f"Written: {artifacts.EVALUATION}, {artifacts.CONFUSION_FIGURE} and {artifacts.CALIBRATION_FIGURE} in {out}")
     return OK

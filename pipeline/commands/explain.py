@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline.data.folder import spec_beside
+    from pipeline.data.photo_settings import spec_beside
     from pipeline.explain import explain
     from pipeline.export.load.model import load
 

@@ -13,9 +13,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--model", type=Path, required=True, help="a .keras or .h5 file")
     source_options.add(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    photo_options.add_data(
-        parser, "photos of the model's classes: calibrate, choose and verify on them (default: CIFAR-10)"
-    )
+    photo_options.add_data(parser, "photos of the model's classes: calibrate, choose and verify on them")
     parser.add_argument("--quick", action="store_true", help="take the default int8 recipe rather than search")
     parser.add_argument(
         "--recipes", nargs="+", default=[], choices=list(artifacts.ON_REQUEST), metavar="NAME",
@@ -37,15 +35,16 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(quick=options.quick, files=artifacts.MODEL_FILES + further)
     source = source_options.source(options)
     prepare(options.out, options.model)
-    calibration = validation = test = None
-    part = "test"
-    if options.data:
-        photos = photo_options.of_source(options, load(source), source)
+    calibration = validation = photos = None
+    folder = photo_options.folder_of(options, source.path)
+    if folder:
+        photos = photo_options.of_source(options, folder, load(source), source)
         calibration, validation = samples.draw_calibration(photos.training), photos.validation
-        test, part = photo_options.judged(photos, options.data)
+    test, part = photo_options.judged(photos)
     manifest = export(source, options.out, calibration, validation, settings)
     print(f"{format_decisions(manifest)}\n{LEGEND}\n")
     report = verify(options.out, test, part)
     print(format_report(report))
+    photo_options.report_left_out(photos)
     print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")
     return OK if report.passed and manifest.passed else FAILED

@@ -2,11 +2,15 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import artifacts
-from pipeline.data.folder import Photos, Settings, format_left_out, load, settings_for, was_recorded
+from pipeline.data.folder import Photos, format_left_out, load
+from pipeline.data.photo_settings import Settings, settings_for, was_recorded
+from pipeline.documents.history import read_history
+from runtime.photo_files import HEIC, tally
 from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
 
 if TYPE_CHECKING:
@@ -49,7 +53,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="part of each class kept for the final report, without a test/ folder (default: %(default)s)",
     )  # fmt: skip
     group.add_argument("--split-seed", type=int, default=default.seed, help="of the division (default: %(default)s)")
-    group.add_argument("--skip-bad", action="store_true", help="leave out files that are no image, and list them")
+    group.add_argument("--skip-bad", action="store_true", help="leave out photos that cannot be read, and list them")
 
 
 def settings(options: argparse.Namespace) -> Settings:
@@ -72,30 +76,35 @@ def read(folder: Path, photo_settings: Settings) -> Photos:
     parts = {"training": photos.training, "validation": photos.validation, "test": photos.test}
     counts = ", ".join(f"{len(images):,} for {name}" for name, images in parts.items() if images is not None)
     print(f"{folder}: {len(photos.training.class_names)} classes; {counts}", file=sys.stderr)
+    if photos.hint:
+        print(photos.hint, file=sys.stderr)
     return photos
 
 
 def add_data(parser: argparse.ArgumentParser, help_text: str) -> None:
     """Register the options of a command that takes a model and photos of its classes."""
-    parser.add_argument("--data", type=Path, metavar="DIR", help=help_text)
-    parser.add_argument("--skip-bad", action="store_true", help="leave out photos that are no image, and list them")
-
-
-def of_model(options: argparse.Namespace, deployable: "Deployable", photo_settings: Settings) -> Photos:
-    """The photos of ``--data``, read as the model's own were, labelled in the order of its classes."""
-    photos = read(options.data, photo_settings)
-    report_left_out(photos)
-    names = deployable.class_names
-    return Photos(
-        photos.training.in_order_of(names),
-        photos.validation.in_order_of(names),
-        photos.test.in_order_of(names) if photos.test else None,
-        photos.left_out,
+    default = "(default: the folder that the model was trained on, or CIFAR-10)"
+    parser.add_argument("--data", type=Path, metavar="DIR", help=f"{help_text} {default}")
+    parser.add_argument(
+        "--skip-bad",
+        action=argparse.BooleanOptionalAction,
+        help="leave out photos that cannot be read, and list them (default: as in training)",
     )
 
 
-def of_source(options: argparse.Namespace, deployable: "Deployable", source: "Source") -> Photos:
-    """The photos of ``--data`` for a model file; where nothing but the caller says how they were read, with a doubt."""
+def folder_of(options: argparse.Namespace, model_path: Path) -> Path | None:
+    """The photos of ``--data``, else the folder that the model was trained on, where it is still there."""
+    if options.data:
+        return Path(options.data)
+    history = read_history(model_path)
+    if history is None or history.data is None or not Path(history.data).is_dir():
+        return None
+    print(f"{history.data}: the photos that {model_path} was trained on are taken", file=sys.stderr)
+    return Path(history.data)
+
+
+def of_source(options: argparse.Namespace, folder: Path, deployable: "Deployable", source: "Source") -> Photos:
+    """A folder of photos for a model file; where nothing but the caller says how they were read, with a doubt."""
     from pipeline.export.load.resize_mismatch import doubt
 
     way = settings_for(
@@ -105,47 +114,60 @@ def of_source(options: argparse.Namespace, deployable: "Deployable", source: "So
         resize=source.resize,
         resize_filter=source.resize_filter,
     )
-    photos = of_model(options, deployable, way)
+    photos = _of_model(folder, deployable, way)
     if not was_recorded(source.path):
-        warning = doubt(deployable, options.data, way.spec(deployable.class_names))
+        warning = doubt(deployable, folder, way.spec(deployable.class_names))
         if warning:
             print(warning, file=sys.stderr)
     return photos
 
 
-def of_export(options: argparse.Namespace, folder: Path) -> Photos | None:
-    """The photos of ``--data`` for the model in a folder that export wrote; ``None`` without ``--data``."""
-    if not options.data:
+def of_export(options: argparse.Namespace, exported: Path) -> Photos | None:
+    """The photos for the model in a folder that export wrote; ``None`` where CIFAR-10 takes their place."""
+    model_path = exported / artifacts.MODEL_KERAS
+    folder = folder_of(options, model_path)
+    if folder is None:
         return None
     from pipeline.documents.manifest import Manifest
     from pipeline.export.load.model import load_exported
 
-    deployable, stated = load_exported(folder), Manifest.read(folder).photos
-    settings = settings_for(
-        folder / artifacts.MODEL_KERAS,
+    deployable, stated = load_exported(exported), Manifest.read(exported).photos
+    way = settings_for(
+        model_path,
         deployable.side,
         skip_bad=options.skip_bad,
         resize=stated.resize if stated else None,
         resize_filter=stated.resize_filter if stated else None,
     )
-    return of_model(options, deployable, settings)
+    return _of_model(folder, deployable, way)
 
 
-def test_images(options: argparse.Namespace, folder: Path) -> "tuple[Dataset | None, str]":
-    """What ``judged`` takes of the photos of ``--data``; ``None`` without them."""
-    photos = of_export(options, folder)
-    return (None, "test") if photos is None else judged(photos, options.data)
-
-
-def judged(photos: Photos, folder: Path) -> "tuple[Dataset, str]":
+def judged(photos: Photos | None) -> "tuple[Dataset | None, str]":
     """The test photos, or where there are none the validation photos, and a line that says so; and which they are."""
+    if photos is None:
+        return None, "test"
     if photos.test is None:
-        print(f"{folder}: no test photos; judging on the {len(photos.validation):,} validation photos", file=sys.stderr)
+        print(
+            f"{photos.folder}: no test photos; judging on the {len(photos.validation):,} validation photos",
+            file=sys.stderr,
+        )
         return photos.validation, "validation"
     return photos.test, "test"
 
 
-def report_left_out(photos: Photos) -> None:
-    """List the files that are in no part, where there are any."""
-    if photos.left_out:
-        print(f"Left out ({len(photos.left_out)}):\n{format_left_out(photos.left_out)}")
+def report_left_out(photos: Photos | None) -> None:
+    """Say at the end of a command what of the folder was not read, where there is something."""
+    if photos and photos.left_out:
+        told = [tally(photos.left_out), format_left_out(left for left in photos.left_out if left.kind != HEIC)]
+        print("\n".join(filter(None, told)))
+
+
+def _of_model(folder: Path, deployable: "Deployable", photo_settings: Settings) -> Photos:
+    """Photos read as the model's own were, labelled in the order of its classes."""
+    photos, names = read(folder, photo_settings), deployable.class_names
+    return replace(
+        photos,
+        training=photos.training.in_order_of(names),
+        validation=photos.validation.in_order_of(names),
+        test=photos.test.in_order_of(names) if photos.test else None,
+    )

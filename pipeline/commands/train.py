@@ -51,7 +51,9 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.out / artifacts.MODEL_KERAS)
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
     photo_settings = photo_options.settings(options) if options.data else None
-    conduct = Conduct(options.teacher, options.distribute, options.tensorboard, options.restart, photo_settings)
+    conduct = Conduct(
+        options.teacher, options.distribute, options.tensorboard, options.restart, photo_settings, options.data
+    )
     if photo_settings:
         check_side(settings.model, photo_settings.side)
         photos = photo_options.read(options.data, photo_settings)

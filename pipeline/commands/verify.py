@@ -10,7 +10,7 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser("verify", help="hold exported files against Keras; exit status 1 on any breach")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
-    photo_options.add_data(parser, "photos of the model's classes to judge on (default: CIFAR-10's test images)")
+    photo_options.add_data(parser, "photos of the model's classes to judge on")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
@@ -18,7 +18,9 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.verify.parity import format_report, verify
 
-    report = verify(options.dir, *photo_options.test_images(options, options.dir))
+    photos = photo_options.of_export(options, options.dir)
+    report = verify(options.dir, *photo_options.judged(photos))
     print(format_report(report))
+    photo_options.report_left_out(photos)
     print(f"Written: {options.dir}/verify.json")
     return OK if report.passed else FAILED

@@ -7,67 +7,30 @@ files that differ in their metadata alone) stay on one side.
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
-from pipeline.data.photo_cache import Decoded, decode
-from pipeline.data.scan import TEST, TRAINING, VALIDATION, LeftOut, Listing, PhotoFile, printable, scan
-from pipeline.documents.history import path_beside, read_history
-from pipeline.errors import ClassesError, DataError, UnusablePhotosError, reason
-from runtime.spec import ModelSpec
+from pipeline.data.photo_cache import BROKEN, Decoded, decode
+from pipeline.data.photo_settings import Settings
+from pipeline.data.scan import NO_CLASS, TEST, TRAINING, VALIDATION, Listing, PhotoFile, scan
+from pipeline.errors import ClassesError, UnusablePhotosError
+from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, LeftOut, counted
+from runtime.text import for_terminal
 
-MIN_SIDE, MAX_SIDE = 16, 256
 MIN_PICTURES = 5
 """Different pictures that a class needs, so that each part of a divided folder gets one and training more."""
 
-LISTED = 20
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a folder becomes data sets.
-
-    Attributes:
-        side: height and width of the squares in pixels, 16 to 256, a power of two.
-        any_side: take sides that are no power of two; the network still asks for a multiple of its pooling factor.
-        resize, resize_filter, fill: as in ``runtime.spec.ModelSpec``.
-        validation_share, test_share: part of each class, 0-1; not asked where the folder is divided by itself.
-        seed: of the division.
-        skip_bad: leave out files that are no image, and list them, instead of refusing the folder.
-    """
-
-    side: int = 32
-    any_side: bool = False
-    resize: str = "stretch"
-    resize_filter: str = "bilinear"
-    fill: tuple[int, int, int] = (255, 255, 255)
-    validation_share: float = 0.1
-    test_share: float = 0.0
-    seed: int = 0
-    skip_bad: bool = False
-
-    def __post_init__(self) -> None:
-        if not MIN_SIDE <= self.side <= MAX_SIDE:
-            raise DataError(f"side must lie between {MIN_SIDE} and {MAX_SIDE} pixels, got {self.side}")
-        if self.side & (self.side - 1) and not self.any_side:
-            raise DataError(f"side {self.side} is no power of two; choose one, or ask for any side (--any-side)")
-        if not (0 < self.validation_share < 1 and 0 <= self.test_share < 1) or self._held_out >= 1:
-            raise DataError(
-                "validation share must be above 0, test share 0 or more, and something must be left to train on; "
-                f"got {self.validation_share} and {self.test_share}"
-            )
-
-    @property
-    def _held_out(self) -> float:
-        return self.validation_share + self.test_share
-
-    def spec(self, class_names: tuple[str, ...]) -> ModelSpec:
-        """The preprocessing as a model file will carry it."""
-        return ModelSpec(self.side, class_names, resize=self.resize, resize_filter=self.resize_filter, fill=self.fill)
+IN_TWO_CLASSES, COPIED = "in two classes", "copied from another part"
+"""Kinds of photos that are left out, as of ``runtime.photo_files``: nobody knows their class; they would leak."""
+BAD = frozenset({UNREADABLE, HEIC, BROKEN, NO_CLASS, IN_TWO_CLASSES})
+"""What a person has to look at, or to say that it may be left out."""
+UNLISTED = frozenset({HEIC, HIDDEN, LINKED, OTHER})
+"""Kinds that are counted, and not listed file by file."""
+LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -77,13 +40,17 @@ class Photos:
     Attributes:
         training, validation: never share a picture.
         test: ``None`` unless the folder has one or a share was asked for.
-        left_out: files that are in none of them, and why.
+        left_out: everything in the folder that is in none of them, and why.
+        hint: what a person may have meant instead of this folder; mostly empty.
+        folder: which.
     """
 
     training: Dataset
     validation: Dataset
     test: Dataset | None
     left_out: tuple[LeftOut, ...]
+    hint: str
+    folder: Path
 
 
 def load(folder: Path, settings: Settings = Settings()) -> Photos:
@@ -91,17 +58,18 @@ def load(folder: Path, settings: Settings = Settings()) -> Photos:
 
     Raises:
         ClassesError: the folders do not make a classification: too few classes, or too few pictures in one.
-        UnusablePhotosError: files that are no image, or one picture in two classes; not with ``skip_bad``.
+        UnusablePhotosError: photos that cannot be read, or one picture in two classes; not with ``skip_bad``.
         DataError: no such folder.
     """
     listing = scan(folder)
     decoded = decode(folder, listing.files, settings.spec(listing.class_names))
     files = [file for file in listing.files if file.path in decoded.rows]
     contradictions = _contradictions(files, decoded)
-    bad = (*listing.left_out, *decoded.left_out, *contradictions)
+    left_out = (*listing.left_out, *decoded.left_out, *contradictions)
+    bad = [left for left in left_out if left.kind in BAD]
     if bad and not settings.skip_bad:
         raise UnusablePhotosError(
-            f"{folder}: {len(bad)} of {len(listing.files) + len(listing.left_out)} files cannot be used:\n"
+            f"{folder}: {len(bad)} of {len(files) + len(bad) - len(contradictions)} photos cannot be used:\n"
             f"{format_left_out(bad)}\nMend or remove them, or leave them out with --skip-bad."
         )
     unusable = {left.path for left in contradictions}
@@ -114,86 +82,23 @@ def load(folder: Path, settings: Settings = Settings()) -> Photos:
         return _dataset(parts[part], decoded, listing.class_names)
 
     test = dataset(TEST) if TEST in parts else None
-    return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*bad, *copies))
+    return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*left_out, *copies), listing.hint, folder)
 
 
-def format_left_out(left_out: Sequence[LeftOut]) -> str:
-    """One line a file, the first of them."""
-    lines = [f"  {left}" for left in left_out[:LISTED]]
-    return "\n".join([*lines, f"  … and {len(left_out) - LISTED} more"] if len(left_out) > LISTED else lines)
+def format_left_out(left_out: Iterable[LeftOut]) -> str:
+    """One line a file, the first of them; HEIC files, for which one remedy holds, share one."""
+    left_out = list(left_out)
+    single = [left for left in left_out if left.kind not in UNLISTED]
+    heic = counted(left for left in left_out if left.kind == HEIC)
+    lines = [str(left) for left in single[:LISTED]]
+    lines += [f"… and {len(single) - LISTED} more"] * (len(single) > LISTED) + [heic] * bool(heic)
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def class_weights(labels: NDArray[np.integer], class_count: int) -> dict[int, float]:
     """Weights that let every class count the same: mean 1 over the images (King and Zeng, 2001)."""
     counts = np.bincount(labels, minlength=class_count)
     return {label: len(labels) / (class_count * int(count)) for label, count in enumerate(counts) if count}
-
-
-def was_recorded(model_path: Path) -> bool:
-    """Whether training left beside a model how its photos were read."""
-    history = read_history(model_path)
-    return history is not None and history.photos is not None
-
-
-def recorded(model_path: Path) -> Settings:
-    """The settings that training left in the ``history.json`` beside a model, so that a folder is divided the same way.
-
-    Raises:
-        DataError: the model has no history, or was not trained on a folder of photos.
-    """
-    path, history = path_beside(model_path), read_history(model_path)
-    if history is None or history.photos is None:
-        raise DataError(
-            f"{path}: does not say how photos were read in training; "
-            "expected the history of python -m pipeline train --data"
-        )
-    try:
-        return Settings(**{**history.photos, "fill": tuple(history.photos["fill"])})
-    except (DataError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: photos cannot be used ({reason(error)}); restore the file that training wrote"
-        ) from error
-
-
-def settings_for(
-    model_path: Path, side: int, *, skip_bad: bool = False, resize: str | None = None, resize_filter: str | None = None
-) -> Settings:
-    """How a model's photos are read: as its history says, or, where that names no photos, as the caller does.
-
-    Args:
-        model_path: its Keras file.
-        side: of its images.
-        skip_bad: leave out files that are no image.
-        resize: of a model without such a history; ``None`` is stretch.
-        resize_filter: the same; ``None`` is bilinear.
-
-    Raises:
-        DataError: the history says how photos were read, but the caller says otherwise, or it cannot be understood.
-    """
-    path = path_beside(model_path)
-    if not was_recorded(model_path):
-        usual = Settings(side=side, any_side=True, skip_bad=skip_bad)
-        return replace(usual, resize=resize or usual.resize, resize_filter=resize_filter or usual.resize_filter)
-    own = recorded(model_path)
-    for words, trained, asked in (("resize", own.resize, resize), ("filter", own.resize_filter, resize_filter)):
-        if asked not in (None, trained):
-            raise DataError(f"{path}: the model was trained with {words} {trained}, got {words} {asked}; leave it out")
-    return replace(own, skip_bad=skip_bad)
-
-
-def spec_beside(
-    model_path: Path,
-    side: int,
-    class_names: tuple[str, ...],
-    resize: str | None = None,
-    resize_filter: str | None = None,
-) -> ModelSpec:
-    """The preprocessing of a model's photos, as a model file carries it; arguments as of ``settings_for``.
-
-    Raises:
-        DataError: as ``settings_for`` does.
-    """
-    return settings_for(model_path, side, resize=resize, resize_filter=resize_filter).spec(class_names)
 
 
 def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOut]:
@@ -210,7 +115,8 @@ def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOu
         digest = decoded.rows[file.path][1]
         if digest in rivals:
             other = rivals[digest] if file.class_name == first[digest].class_name else first[digest]
-            contradicting.append(LeftOut(file.path, f"the same picture as {printable(other.path)}, of another class"))
+            why = f"the same picture as {for_terminal(other.path)}, of another class"
+            contradicting.append(LeftOut(file.path, IN_TWO_CLASSES, why))
     return contradicting
 
 
@@ -250,7 +156,7 @@ def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list
         if holder.part == file.part:
             parts[file.part].append(file)
         else:
-            copies.append(LeftOut(file.path, f"the same picture as {printable(holder.path)}"))
+            copies.append(LeftOut(file.path, COPIED, f"the same picture as {for_terminal(holder.path)}"))
     return dict(parts), copies
 
 

@@ -2,15 +2,20 @@
 
 A folder and a way of preprocessing have one place in the cache. The index knows each file by path, size and time, so
 that after a change only new files are decoded. Squares and index are each replaced whole, the index last: a killed
-process leaves the old pair or the new one.
+process leaves the old pair or the new one. Squares count only while their SHA-256 is the index's, which is looked at
+once a process.
 """
 
-import inspect
+import json
 import os
+import re
 import secrets
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +27,22 @@ from tqdm import tqdm
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data.cifar10 import cache_dir
-from pipeline.data.scan import LeftOut, PhotoFile
-from runtime.errors import ImageDecodeError, ImageError
-from runtime.image import color, load
-from runtime.image import decode as decoding
+from pipeline.data.scan import PhotoFile
+from pipeline.errors import reason
+from runtime.errors import HeicError, ImageDecodeError, ImageError
+from runtime.image.heif import REMEDY
 from runtime.image.load import load_square
+from runtime.photo_files import HEIC, LeftOut
 from runtime.spec import ModelSpec
+
+VERSION = 1
+"""To be raised when ``load_square`` makes other squares of the same files, or the index is another one."""
 
 INDEX = "index.json"
 SQUARES_SUFFIX = ".u8"
+BROKEN = "broken"
+_PLACE = re.compile(r"(?:v(?P<version>\d+)-)?[0-9a-f]{32}")
+"""Names of places in the cache; the first ones had no version."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +62,15 @@ class Decoded:
 
 @dataclass
 class _Store:
-    """One place of the cache: squares, the row and digest of each known file, why others are no image."""
+    """One place of the cache: squares, the row and digest of each known file, why others are no image.
+
+    ``passing`` are reasons that another run may not meet, by identity: they are not kept.
+    """
 
     squares: NDArray[np.uint8]
     rows: dict[str, tuple[int, str]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    passing: dict[str, ImageError] = field(default_factory=dict)
 
     def knows(self, file: PhotoFile) -> bool:
         return _identity(file) in self.rows or _identity(file) in self.failures
@@ -63,25 +79,41 @@ class _Store:
 def decode(root: Path, files: Sequence[PhotoFile], spec: ModelSpec) -> Decoded:
     """Put every file through ``load_square``, in parallel, or take what an earlier run left.
 
-    Interrupted by Ctrl-C, it keeps what is decoded by then.
+    What is damaged in the cache is said on stderr and made anew. Interrupted by Ctrl-C, it keeps what is decoded by
+    then.
     """
-    place = cache_dir() / "photos" / _key(root, spec)
+    place = cache_dir() / "photos" / _place(root, spec)
     store = _read(place, spec.side)
     if not all(map(store.knows, files)):
         store = _complete(place, root, files, spec, store)
     rows = {file.path: store.rows[_identity(file)] for file in files if _identity(file) in store.rows}
-    left_out = [
-        LeftOut(file.path, store.failures[_identity(file)]) for file in files if _identity(file) in store.failures
-    ]
+    left_out = [left for file in files if (left := _left_out(root, file, store)) is not None]
     return Decoded(store.squares, rows, tuple(left_out))
 
 
-def _key(root: Path, spec: ModelSpec) -> str:
-    """Everything that decides about the squares besides the files: folder, preprocessing, decoder."""
-    code = "".join(inspect.getsource(module) for module in (load, decoding, color))
-    decoder = (PIL.__version__, features.version("jpg"), features.version("libjpeg_turbo"))
-    way = (spec.side, spec.resize, spec.resize_filter, spec.fill, decoder, sha256(code.encode()))
-    return sha256(os.fsencode(root.resolve()) + repr(way).encode())[:32]
+def _left_out(root: Path, file: PhotoFile, store: _Store) -> LeftOut | None:
+    identity = _identity(file)
+    if identity in store.failures:
+        return LeftOut(file.path, BROKEN, store.failures[identity])
+    error = store.passing.get(identity)
+    if isinstance(error, HeicError):
+        return LeftOut(file.path, HEIC, REMEDY)
+    return None if error is None else LeftOut(file.path, BROKEN, _reason(error, root / file.path))
+
+
+def _place(root: Path, spec: ModelSpec) -> str:
+    """The name of the place: the version, and a digest of the folder and the preprocessing."""
+    way = (spec.side, spec.resize, spec.resize_filter, spec.fill)
+    return f"v{VERSION}-{sha256(os.fsencode(root.resolve()) + repr(way).encode())[:32]}"
+
+
+def _decoder() -> list[str | None]:
+    """What decodes: with another Pillow a file may become another square."""
+    try:
+        heif = version("pillow-heif")
+    except PackageNotFoundError:
+        heif = None
+    return [PIL.__version__, features.version("jpg"), features.version("libjpeg_turbo"), heif]
 
 
 def _identity(file: PhotoFile) -> str:
@@ -89,26 +121,50 @@ def _identity(file: PhotoFile) -> str:
 
 
 def _read(place: Path, side: int) -> _Store:
-    """What the cache holds; nothing where it is empty or damaged."""
+    """What the cache holds and is sound; nothing where it is empty, or filled by another decoder."""
+    empty = _Store(np.zeros((0, side, side, 3), np.uint8))
     try:
-        index = artifacts.read_json(place / INDEX)
-        rows = {name: (int(row), str(digest)) for name, (row, digest) in index["rows"].items()}
-        return _Store(_map(place / index["squares"], side, len(rows)), rows, dict(index["failures"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return _Store(np.zeros((0, side, side, 3), np.uint8))
+        index = json.loads((place / INDEX).read_bytes())
+        if index["decoder"] != _decoder():
+            return empty
+        rows = {str(name): (int(row), str(digest)) for name, (row, digest) in index["rows"].items()}
+        failures = {str(name): str(why) for name, why in index["failures"].items()}
+        path = place / str(index["squares"])
+        squares, digests = _map(path, side), _digests(path, side, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return empty
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        _say(place, f"damaged ({reason(error)}); decoding the photos anew")
+        return empty
+    sound = {name: row for name, row in rows.items() if 0 <= row[0] < len(digests) and digests[row[0]] == row[1]}
+    if len(sound) < len(rows):
+        _say(place, f"{len(rows) - len(sound)} of {len(rows)} squares are damaged; decoding those photos anew")
+    return _Store(squares, sound, failures)
 
 
-def _map(path: Path, side: int, count: int) -> NDArray[np.uint8]:
+def _map(path: Path, side: int) -> NDArray[np.uint8]:
+    """The whole squares in a file, memory-mapped."""
+    count = path.stat().st_size // (side * side * 3)
     if not count:
         return np.zeros((0, side, side, 3), np.uint8)
-    return np.memmap(path, np.uint8, "r", shape=(count, side, side, 3))  # ValueError where the file is cut short
+    return np.memmap(path, np.uint8, "r", shape=(count, side, side, 3))
+
+
+@lru_cache(maxsize=16)
+def _digests(path: Path, side: int, _modified_ns: int) -> tuple[str, ...]:
+    """SHA-256 of each square in a file, computed once a process."""
+    return tuple(sha256(np.ascontiguousarray(square).data) for square in _map(path, side))
+
+
+def _say(place: Path, text: str) -> None:
+    print(f"cache of photos {place}: {text}", file=sys.stderr)
 
 
 def _complete(place: Path, root: Path, files: Sequence[PhotoFile], spec: ModelSpec, old: _Store) -> _Store:
     """Write the cache anew: known squares copied, the others decoded."""
+    _clear_old(place.parent)
     squares_path = place / f"{secrets.token_hex(8)}{SQUARES_SUFFIX}"
     new = _Store(old.squares)
-    passing: dict[str, str] = {}
     interrupt: KeyboardInterrupt | None = None
     with artifacts.atomic_path(squares_path) as temporary:
         with temporary.open("wb") as out:
@@ -123,24 +179,40 @@ def _complete(place: Path, root: Path, files: Sequence[PhotoFile], spec: ModelSp
             new.failures = {name: old.failures[name] for name in map(_identity, files) if name in old.failures}
             try:
                 for file, outcome in _decode_all(root, [file for file in files if not old.knows(file)], spec):
-                    if isinstance(outcome, ImageDecodeError):
-                        new.failures[_identity(file)] = _reason(outcome, root / file.path)
-                    elif isinstance(outcome, ImageError):  # may be readable next time
-                        passing[_identity(file)] = _reason(outcome, root / file.path)
-                    else:
+                    if isinstance(outcome, np.ndarray):
                         keep(_identity(file), outcome, sha256(outcome.tobytes()))
+                    elif isinstance(outcome, ImageDecodeError) and not isinstance(outcome, HeicError):
+                        new.failures[_identity(file)] = _reason(outcome, root / file.path)
+                    else:  # may be readable next time
+                        new.passing[_identity(file)] = outcome
             except KeyboardInterrupt as error:
                 interrupt = error
-        new.squares = _map(temporary, spec.side, len(new.rows))
-    index = {"squares": squares_path.name, "rows": new.rows, "failures": new.failures}
+        new.squares = _map(temporary, spec.side)
+    index = {"decoder": _decoder(), "squares": squares_path.name, "rows": new.rows, "failures": new.failures}
     artifacts.write_json(place / INDEX, index)
     for stale in place.glob(f"[!.]*{SQUARES_SUFFIX}"):
         if stale != squares_path:
             stale.unlink(missing_ok=True)
     if interrupt:
         raise interrupt
-    new.failures |= passing
     return new
+
+
+def _clear_old(photos: Path) -> None:
+    """Remove the places of earlier versions, which nobody reads any more."""
+    places = [path for path in photos.glob("*") if _is_old(path.name) and path.is_dir() and not path.is_symlink()]
+    for place in places:
+        for file in (*place.glob(f"*{SQUARES_SUFFIX}"), place / INDEX):
+            file.unlink(missing_ok=True)
+        if not any(place.iterdir()):
+            place.rmdir()
+    if places:
+        _say(photos, f"{len(places)} places of an earlier version removed")
+
+
+def _is_old(name: str) -> bool:
+    match = _PLACE.fullmatch(name)
+    return match is not None and int(match["version"] or 0) < VERSION
 
 
 def _reason(error: ImageError, path: Path) -> str:

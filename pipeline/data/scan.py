@@ -1,19 +1,25 @@
-"""A folder of photos -> the list of its files, each with its class; nothing is opened yet."""
+"""A folder of photos -> the list of its files, each with its class; nothing is decoded yet."""
 
 import os
-import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from pipeline import class_names
 from pipeline.errors import ClassesError, DataError
+from runtime.photo_files import LINKED, UNREADABLE, LeftOut, is_hidden, list_photos
+from runtime.text import for_terminal
 
 TRAINING, VALIDATION, TEST = "train", "val", "test"
 SPLIT_FOLDERS = {"train": TRAINING, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
 
-DROPPINGS = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir"})
-"""What operating systems leave in folders of photos; as hidden as names with a dot in front."""
+NO_CLASS = "in no class folder"
+SEARCHED_LEVELS = 3
+"""How far below a folder without classes others are looked for that have some."""
+SUGGESTED = 3
+"""How many of these are named."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,6 @@ class PhotoFile:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A file that gives no image, and why."""
-
-    path: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{printable(self.path)}: {self.reason}"
-
-
-@dataclass(frozen=True)
 class Listing:
     """What a folder holds.
 
@@ -54,29 +49,26 @@ class Listing:
         files: in the order of their paths.
         class_names: in alphabetical order.
         parts: those that the folder itself is divided into; one empty name where it is not.
-        left_out: what is no file that could be opened.
+        left_out: everything else in it, with paths as of the files.
+        hint: what a person may have meant instead; empty where nothing suggests it.
     """
 
     files: tuple[PhotoFile, ...]
     class_names: tuple[str, ...]
     parts: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
-
-
-def printable(name: str) -> str:
-    """A file name as text that every terminal takes, whatever its bytes."""
-    text = os.fsencode(name).decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    hint: str = ""
 
 
 def scan(root: Path) -> Listing:
     """List a folder of photos: a folder a class, or ``train/`` and ``val/`` (and ``test/``) above them.
 
-    Class folders may be nested to any depth and hold links; what is hidden is passed over.
+    Class folders may be nested to any depth and hold links. What is a photo, ``runtime.photo_files`` says.
 
     Raises:
-        DataError: no such folder.
-        ClassesError: fewer than two classes, or two class folders with the same name but for case and accents' form.
+        DataError: no such folder, or it cannot be read.
+        ClassesError: fewer than two classes, data sets in the place of classes, or two class folders with the same
+            name but for case and accents' form.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; expected one with a folder of photos for each class")
@@ -85,92 +77,74 @@ def scan(root: Path) -> Listing:
     folders: dict[str, str] = {}
     parts = _parts(root)
     for part, top in parts:
-        for entry in _visible(top):
-            below = Path(entry.path).relative_to(root).as_posix()
-            if not entry.is_dir():
-                left_out.append(LeftOut(below, "lies in no class folder"))
-                continue
-            name = _class_name(below)
-            folders[below] = name
-            for found in _walk(Path(entry.path)):
-                path = Path(found.path).relative_to(root).as_posix()
-                facts = _facts(found)
-                if isinstance(facts, str):
-                    left_out.append(LeftOut(path, facts))
-                else:
-                    files.append(PhotoFile(path, part, name, facts.st_size, facts.st_mtime_ns))
+        beside = list_photos(top, deep=False)
+        if any(left.kind == UNREADABLE and left.path == str(top) for left in beside.left_out):
+            raise DataError(f"{top}: {beside.left_out[0].reason}; let this user read it")
+        left_out += (_below(root, left) for left in beside.left_out)
+        left_out += (_below(root, LeftOut(photo.path, NO_CLASS, "lies in no class folder")) for photo in beside.photos)
+        for folder in _folders(top):
+            place = folder.relative_to(root).as_posix()
+            folders[place] = _class_name(place)
+            found = list_photos(folder)
+            files += (
+                PhotoFile(_relative(root, photo.path), part, folders[place], photo.size, photo.modified_ns)
+                for photo in found.photos
+            )
+            left_out += (_below(root, left) for left in found.left_out)
     names = tuple(sorted(set(folders.values())))
     _check_classes(root, folders, names)
     return Listing(
-        tuple(sorted(files, key=lambda file: file.path)), names, tuple(part for part, _ in parts), tuple(left_out)
+        tuple(sorted(files, key=lambda file: file.path)),
+        names,
+        tuple(part for part, _ in parts),
+        tuple(left_out),
+        _hint(root, files, folders),
     )
+
+
+def _relative(root: Path, path: str) -> str:
+    return Path(path).relative_to(root).as_posix()
+
+
+def _below(root: Path, left: LeftOut) -> LeftOut:
+    reason = "a link back to a folder above it" if left.kind == LINKED and _leads_up(Path(left.path)) else left.reason
+    return LeftOut(_relative(root, left.path), left.kind, reason)
+
+
+def _leads_up(link: Path) -> bool:
+    return link.parent.resolve().is_relative_to(link.resolve())
 
 
 def _parts(root: Path) -> list[tuple[str, Path]]:
     """The folders that hold the class folders, with the part of the data that each is."""
-    folders = {entry.name.lower(): Path(entry.path) for entry in _visible(root) if entry.is_dir()}
-    if TRAINING in folders and set(folders) <= set(SPLIT_FOLDERS):
-        parts = [(SPLIT_FOLDERS[name], path) for name, path in sorted(folders.items())]
-        if len(parts) > len({part for part, _ in parts}):
-            raise DataError(f"{root}: more than one validation folder ({', '.join(sorted(folders))}); keep one of them")
-        return parts
-    return [("", root)]
+    if not _is_divided(root):
+        return [("", root)]
+    parts = [(SPLIT_FOLDERS[folder.name.lower()], folder) for folder in _folders(root)]
+    if len(parts) > len({part for part, _ in parts}):
+        names = ", ".join(folder.name for _, folder in parts)
+        raise DataError(f"{root}: more than one validation folder ({names}); keep one of them")
+    return parts
 
 
-def _visible(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        shown = [entry for entry in entries if entry.name[0] != "." and entry.name.lower() not in DROPPINGS]
-    return sorted(shown, key=lambda entry: entry.name)
+def _is_divided(folder: Path) -> bool:
+    names = {each.name.lower() for each in _folders(folder)}
+    return TRAINING in names and names <= set(SPLIT_FOLDERS)
 
 
-@dataclass(frozen=True)
-class _Dead:
-    """A folder that cannot be entered, in the place of its entries."""
-
-    path: str
-    reason: str
-
-
-def _walk(top: Path) -> Iterator["os.DirEntry[str] | _Dead"]:
-    """All files below ``top``, links followed; a link back to a folder above it is dead."""
-    pending: list[tuple[Path, frozenset[tuple[int, int]]]] = [(top, frozenset())]
-    while pending:
-        folder, above = pending.pop()
-        try:
-            facts = folder.stat()
-            identity = (facts.st_dev, facts.st_ino)
-            if identity in above:
-                yield _Dead(str(folder), "a link back to a folder above it")
-                continue
-            entries = _visible(folder)
-        except OSError as error:
-            yield _Dead(str(folder), f"folder cannot be read ({error.strerror})")
-            continue
-        for entry in entries:
-            if entry.is_dir():
-                pending.append((Path(entry.path), above | {identity}))
-            else:
-                yield entry
-
-
-def _facts(found: "os.DirEntry[str] | _Dead") -> os.stat_result | str:
-    """Size and time of a regular file, or why it is none."""
-    if isinstance(found, _Dead):
-        return found.reason
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, hidden ones passed over; none where it cannot be read, which ``list_photos`` says."""
     try:
-        facts = found.stat()
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return facts if stat.S_ISREG(facts.st_mode) else "no regular file"
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir())
+    except OSError:
+        return []
 
 
 def _class_name(folder: str) -> str:
     name = unicodedata.normalize("NFC", folder.rpartition("/")[2])
-    if not name.isprintable() or name != name.strip():
-        raise ClassesError(
-            f"{printable(folder)}: a class cannot be named so (outer blanks, control characters or broken UTF-8); "
-            "rename the folder"
-        )
+    fault = class_names.fault([name])
+    if fault:
+        raise ClassesError(f"{for_terminal(folder)}: the folder's name {fault}")
     return name
 
 
@@ -186,7 +160,37 @@ def _check_classes(root: Path, folders: dict[str, str], names: tuple[str, ...]) 
         if other != folder:
             raise ClassesError(f"{root}: two folders carry the class name {name!r} in different bytes; rename one")
     if len(names) < 2:
+        found = f"the one class {names[0]!r}" if names else "no folder"
         raise ClassesError(
-            f"{root}: need a folder of photos for each of at least two classes, found "
-            + (f"the one class {names[0]!r}" if names else "no folder")
+            f"{root}: need a folder of photos for each of at least two classes, found {found}{_question(root)}"
         )
+    if any(_is_divided(root / folder) for folder in folders):
+        raise ClassesError(
+            f"{root}: holds folders that are divided into train and val, and so no classes{_question(root)}"
+        )
+
+
+def _question(root: Path) -> str:
+    """Which folders have what ``root`` lacks: the nearest below it, or the one that holds it."""
+    level, found = [root], list[Path]()
+    for _ in range(SEARCHED_LEVELS):
+        level = [folder for above in level for folder in _folders(above)]
+        found = found or [folder for folder in level if _has_classes(folder)]
+    if not found and list_photos(root, deep=False).photos and _has_classes(root.resolve().parent):
+        found = [root.resolve().parent]
+    return f"; did you mean {' or '.join(map(str, found[:SUGGESTED]))}?" if found else ""
+
+
+def _has_classes(folder: Path) -> bool:
+    if _is_divided(folder):
+        return True
+    with_photos = (each for each in _folders(folder) if list_photos(each, deep=False).photos)
+    return len(list(islice(with_photos, 2))) == 2
+
+
+def _hint(root: Path, files: Iterable[PhotoFile], folders: Iterable[str]) -> str:
+    """Whether the classes look like data sets themselves: no photo lies in them, but in several folders of each."""
+    holders = {file.path.rpartition("/")[0] for file in files}
+    if not holders.isdisjoint(folders) or not all(_has_classes(root / folder) for folder in folders):
+        return ""
+    return f"{root}: no photo lies in a class folder itself, only deeper; did you mean {root / min(folders)}?"

@@ -57,8 +57,9 @@ class History(Document):
         best_epoch: the number of the epoch that was kept.
         validation_accuracy: of the kept epoch.
         temperature: what the logits are divided by; fitted on the validation images.
-        photos: how own photos were read and divided, the fields of ``pipeline.data.folder.Settings``; ``None`` after
-            a training on CIFAR-10.
+        photos: how own photos were read and divided, the fields of ``pipeline.data.photo_settings.Settings``;
+            ``None`` after a training on CIFAR-10.
+        data: the folder of these photos, as the training was told.
         epochs: all of them, in order.
     """
 
@@ -75,6 +76,7 @@ class History(Document):
     validation_accuracy: Share | None = None
     temperature: Positive = 1.0
     photos: dict[str, Any] | None = None
+    data: str | None = None
     epochs: tuple[EpochRecord, ...] = ()
 
 

@@ -14,7 +14,7 @@ from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
-from pipeline.data.folder import spec_beside
+from pipeline.data.photo_settings import spec_beside
 from pipeline.documents.history import history_for, read_history
 from pipeline.documents.manifest import (
     AcceptanceCriteria,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
-from pipeline.data.folder import Settings as PhotoSettings
+from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.documents.history import EpochRecord, History, ImageCounts
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics import classification
@@ -37,6 +37,7 @@ class Conduct:
         tensorboard: whether to write TensorBoard logs.
         restart: whether to discard an unfinished run in the folder.
         photos: how own photos were read; goes into the history, for export and evaluation to read them the same way.
+        data: their folder, which goes there too.
     """
 
     teacher: Path | None = None
@@ -44,6 +45,7 @@ class Conduct:
     tensorboard: bool = False
     restart: bool = False
     photos: PhotoSettings | None = None
+    data: Path | None = None
 
 
 def scale(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -112,6 +114,7 @@ def train(
             validation_accuracy=accuracy(deployed, validation),
             temperature=temperature_of(logits, validation.labels),
             photos=asdict(conduct.photos) if conduct.photos else None,
+            data=str(conduct.data) if conduct.data else None,
             epochs=tuple(done.records),
         )
         return _write(out, deployed, history, settings.model) if chief else history

@@ -8,7 +8,7 @@ from PIL import Image
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
-from pipeline.data.folder import Settings as PhotoSettings
+from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.documents.evaluation import Evaluation
 from pipeline.documents.history import History
 from pipeline.errors import PipelineError

@@ -7,11 +7,14 @@ import pytest
 from PIL import Image
 
 from pipeline import artifacts
-from pipeline.data import folder, photo_cache
-from pipeline.data.folder import Settings, class_weights, load, recorded, spec_beside
-from pipeline.data.scan import printable, scan
+from pipeline.data import folder
+from pipeline.data.folder import class_weights, load
+from pipeline.data.photo_cache import BROKEN
+from pipeline.data.photo_settings import Settings, recorded, spec_beside
+from pipeline.data.scan import NO_CLASS, scan
 from pipeline.errors import ClassesError, DataError, UnusablePhotosError
 from runtime.image.load import load_square
+from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, tally
 
 SKIP = Settings(skip_bad=True)
 
@@ -124,6 +127,7 @@ def test_copies_across_given_parts_leave_training(photos):
     paint(photos / "val" / "dog" / "copied.png", 103)
     loaded = load(photos)
     assert [str(left) for left in loaded.left_out] == ["train/dog/3.png: the same picture as val/dog/copied.png"]
+    assert tally(loaded.left_out) == "left out: 1 copied from another part"
     assert len(loaded.training) == 29
     assert len(loaded.validation) == 3
 
@@ -137,28 +141,81 @@ def test_one_picture_in_two_classes_is_refused(photos):
     assert len(loaded.training) + len(loaded.validation) == 29
 
 
-def test_files_that_are_no_image_are_named(photos):
-    (photos / "cat" / "notes.txt").write_text("no image")
+def test_photos_that_cannot_be_read_are_refused_and_other_files_counted(photos):
+    for name in ("cat/notes.txt", "labels.csv", "cat/.DS_Store", "cat/._0.png", "cat/Thumbs.db"):
+        (photos / name).write_text("no image")
     (photos / "dog" / "empty.jpg").touch()
-    (photos / "labels.csv").touch()
-    (photos / "cat" / ".DS_Store").touch()
-    (photos / "cat" / "Thumbs.db").touch()
-    os.mkfifo(photos / "cat" / "pipe")
-    (photos / "cat" / "broken.png").symlink_to(photos / "nowhere.png")
+    paint(photos / "above.png", 77)
+    os.mkfifo(photos / "cat" / "pipe.jpg")
+    (photos / "cat" / "dead.png").symlink_to(photos / "nowhere.png")
     (photos / "cat" / "loop").symlink_to(photos / "cat", target_is_directory=True)
-    with pytest.raises(UnusablePhotosError, match="6 of 36 files cannot be used") as error:
+    with pytest.raises(UnusablePhotosError, match="4 of 34 photos cannot be used") as error:
         load(photos)
     assert "--skip-bad" in str(error.value)
+    for unlisted in ("notes.txt", "DS_Store", "loop"):
+        assert unlisted not in str(error.value)
     for _ in range(2):  # decoded, and out of the cache
         loaded = load(photos, SKIP)
         assert len(loaded.training) + len(loaded.validation) == 30
-        reasons = {left.path: left.reason for left in loaded.left_out}
-        assert set(reasons) == {
-            "cat/notes.txt", "dog/empty.jpg", "labels.csv", "cat/pipe", "cat/broken.png", "cat/loop"
-        }  # fmt: skip
-        assert "JPEG" in reasons["cat/notes.txt"]
-        assert str(photos) not in reasons["cat/notes.txt"]
-        assert reasons["cat/loop"] == "a link back to a folder above it"
+        left_out = {left.path: (left.kind, left.reason) for left in loaded.left_out}
+        assert left_out.pop("dog/empty.jpg")[0] == BROKEN
+        assert left_out == {
+            "cat/notes.txt": (OTHER, ""),
+            "labels.csv": (OTHER, ""),
+            "cat/.DS_Store": (HIDDEN, ""),
+            "cat/._0.png": (HIDDEN, ""),
+            "cat/Thumbs.db": (HIDDEN, ""),
+            "above.png": (NO_CLASS, "lies in no class folder"),
+            "cat/pipe.jpg": (UNREADABLE, "a pipe, not a regular file"),
+            "cat/dead.png": (UNREADABLE, "No such file or directory"),
+            "cat/loop": (LINKED, "a link back to a folder above it"),
+        }
+
+
+def test_a_folder_with_nothing_but_photos_and_droppings_needs_no_option(photos):
+    (photos / "cat" / "._0.png").write_bytes(b"\0\5\x16\7")
+    (photos / "readme.txt").touch()
+    for number, name in enumerate(("cat/IMG_1", "cat/IMG_2.JPG", "cat/IMG_3.HEIC")):
+        paint(photos / "new.png", 400 + number)
+        (photos / "new.png").rename(photos / name)
+    loaded = load(photos)
+    assert len(loaded.training) + len(loaded.validation) == 33
+    assert tally(loaded.left_out) == "left out: 1 hidden, 1 other (readme.txt)"
+
+
+def test_a_folder_that_may_not_be_read_is_refused(photos, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("night"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UnusablePhotosError, match=r"cat/indoors/night: folder cannot be read \(Permission denied\)"):
+        load(photos)
+    assert len(load(photos, SKIP).training) == 18
+
+
+def test_heic_without_its_decoder_is_one_line_and_read_once_it_is_there(photos, monkeypatch):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    for number in range(15):
+        paint(photos / "new.png", 400 + number)
+        pillow_heif.from_pillow(Image.open(photos / "new.png")).save(photos / "cat" / f"{number}.HEIC", quality=-1)
+    (photos / "new.png").unlink()
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "pillow_heif", None)
+        with pytest.raises(UnusablePhotosError, match="15 of 45 photos cannot be used") as error:
+            load(photos)
+        lines = str(error.value).splitlines()
+        assert len(lines) == 3
+        assert lines[1].startswith("  15 HEIC (cat/0.HEIC, ")
+        assert lines[1].endswith(" and 5 more: pip install pillow-heif, or save as JPEG)")
+        skipped = load(photos, SKIP)
+        assert len(skipped.training) + len(skipped.validation) == 30
+        assert {left.kind for left in skipped.left_out} == {HEIC}
+    loaded = load(photos)
+    assert len(loaded.training) + len(loaded.validation) == 45
 
 
 def test_links_to_folders_elsewhere_are_followed(photos, tmp_path):
@@ -184,6 +241,40 @@ def test_too_few_classes_or_pictures_are_refused(photos, tmp_path):
         load(photos)
 
 
+def data_set(root, *names):
+    for number, name in enumerate(names):
+        for photo in range(5):
+            paint(root / name / f"{photo}.png", 10 * number + photo)
+
+
+def test_a_folder_one_level_too_high_or_too_low_is_answered_with_the_right_one(tmp_path):
+    data_set(tmp_path / "archive" / "flowers", "rose", "tulip")
+    (tmp_path / "archive" / "__MACOSX").mkdir()
+    flowers = tmp_path / "archive" / "flowers"
+    for wrong in (tmp_path / "archive", tmp_path, flowers / "rose"):
+        with pytest.raises(ClassesError, match=f"; did you mean {flowers}\\?$"):
+            load(wrong)
+    assert load(flowers).hint == ""
+
+
+def test_data_sets_side_by_side_are_no_classes(tmp_path):
+    data_set(tmp_path / "ants", "train/ant", "train/bee", "val/ant", "val/bee")
+    data_set(tmp_path / "flowers", "rose", "tulip")
+    with pytest.raises(
+        ClassesError,
+        match=f"divided into train and val, .*; did you mean {tmp_path / 'ants'} or {tmp_path / 'flowers'}\\?$",
+    ):
+        load(tmp_path)
+
+
+def test_classes_that_hold_folders_alone_are_taken_with_a_question(tmp_path):
+    data_set(tmp_path / "indoors", "cat", "dog")
+    data_set(tmp_path / "outdoors", "cow", "dog")
+    assert scan(tmp_path).hint.endswith(f"did you mean {tmp_path / 'indoors'}?")
+    paint(tmp_path / "outdoors" / "0.png", 0)
+    assert scan(tmp_path).hint == ""
+
+
 def test_an_empty_validation_folder_is_refused(photos):
     (photos / "train").mkdir()
     for name in ("cat", "dog"):
@@ -199,10 +290,10 @@ def test_names_that_collide_are_refused(photos):
         load(photos)
 
 
-@pytest.mark.parametrize("name", ["caf\ne", " cat"])
+@pytest.mark.parametrize("name", ["caf\ne", " cat", "\x1b[2Jcat", "tac\u202e", "cat\u200f"])
 def test_names_that_no_label_file_can_carry_are_refused(photos, name):
     (photos / name).mkdir()
-    with pytest.raises(ClassesError, match="cannot be named so"):
+    with pytest.raises(ClassesError, match="cannot name a class"):
         load(photos)
 
 
@@ -221,73 +312,6 @@ def test_file_names_are_any_bytes(photos):
     for _ in range(2):
         loaded = load(photos)
         assert len(loaded.training) + len(loaded.validation) == 31
-    assert printable(os.fsdecode(b"caf\xe9.png")) == "caf\ufffd.png"
-
-
-def count_decodes(monkeypatch):
-    decoded = []
-    monkeypatch.setattr(photo_cache, "load_square", lambda path, spec: decoded.append(path) or load_square(path, spec))
-    return decoded
-
-
-def test_every_photo_is_decoded_once(photos, monkeypatch):
-    decoded = count_decodes(monkeypatch)
-    first = load(photos)
-    assert len(decoded) == 30
-    again = load(photos)
-    assert len(decoded) == 30
-    assert first.training.digest == again.training.digest
-    load(photos, Settings(side=64))
-    assert len(decoded) == 60
-
-
-def test_only_what_changed_is_decoded_again(photos, monkeypatch):
-    load(photos)
-    decoded = count_decodes(monkeypatch)
-    paint(photos / "dog" / "3.png", 3_000)
-    os.utime(photos / "dog" / "3.png", ns=(1, 1))
-    paint(photos / "dog" / "more.png", 3_001)
-    (photos / "dog" / "4.png").unlink()
-    loaded = load(photos)
-    assert {path.name for path in decoded} == {"3.png", "more.png"}
-    expected = {load_square(path, Settings().spec(("a", "b"))).tobytes() for path in photos.rglob("*.png")}
-    assert squares(loaded.training) | squares(loaded.validation) == expected
-    assert len(list((photo_cache.cache_dir() / "photos").rglob("*.u8"))) == 1
-
-
-def test_an_interrupted_run_keeps_what_it_decoded(photos, monkeypatch):
-    calls = []
-
-    def interrupted(path, spec):
-        calls.append(path)
-        if len(calls) == 12:
-            raise KeyboardInterrupt
-        return load_square(path, spec)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(photo_cache.os, "cpu_count", lambda: 1)
-        patched.setattr(photo_cache, "load_square", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            load(photos)
-    decoded = count_decodes(monkeypatch)
-    load(photos)
-    assert len(decoded) == 30 - 11
-
-
-@pytest.mark.parametrize("damage", ["truncate", "remove", "garble"])
-def test_a_damaged_cache_is_filled_anew(photos, monkeypatch, damage):
-    before = load(photos)
-    place = photo_cache.cache_dir() / "photos"
-    squares_path, index = next(place.rglob("*.u8")), next(place.rglob("index.json"))
-    if damage == "truncate":
-        os.truncate(squares_path, 1_000)
-    elif damage == "remove":
-        squares_path.unlink()
-    else:
-        index.write_text("{")
-    decoded = count_decodes(monkeypatch)
-    assert load(photos).training.digest == before.training.digest
-    assert len(decoded) == 30
 
 
 @pytest.mark.parametrize(
@@ -317,8 +341,8 @@ def test_class_weights_let_every_class_count_the_same():
 
 
 def test_a_long_list_is_cut():
-    left_out = [folder.LeftOut(str(number), "bad") for number in range(50)]
-    assert folder.format_left_out(left_out).endswith("… and 30 more")
+    left_out = [folder.LeftOut(str(number), BROKEN, "bad") for number in range(50)]
+    assert folder.format_left_out(left_out).endswith("… and 40 more")
 
 
 def test_a_history_says_how_its_photos_were_read(tmp_path):

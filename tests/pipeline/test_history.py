@@ -10,7 +10,7 @@ from keras import layers
 import measured_folder
 from pipeline import artifacts
 from pipeline.artifacts import sha256
-from pipeline.data.folder import Settings, recorded, spec_beside, was_recorded
+from pipeline.data.photo_settings import Settings, recorded, spec_beside, was_recorded
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export.load.model import Source, load, load_exported
 

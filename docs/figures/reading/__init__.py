@@ -20,6 +20,7 @@ from docs.figures.reading.contenders import WAYS, Cost, empty_cache, in_a_new_pr
 from pipeline import artifacts
 from pipeline.data import folder
 from pipeline.data.cifar10 import cache_dir
+from pipeline.data.photo_settings import Settings
 from runtime.benchmark.environment import describe_device
 from runtime.benchmark.timing import shuffled
 
@@ -120,7 +121,7 @@ def _measure(root: Path, photos: PhotoSet, side: int, rounds: int) -> dict[str, 
         }
         for way in WAYS
     }
-    spec = folder.Settings(side=side, any_side=True).spec(("a", "b"))
+    spec = Settings(side=side, any_side=True).spec(("a", "b"))
     chosen = files[:: max(1, len(files) // PART_FILES)][:PART_FILES]
     return {
         "files": len(files),
@@ -146,7 +147,7 @@ def _race(
 
 def _second_start(root: Path, side: int) -> float:
     """Seconds from a folder that an earlier run has decoded to its data sets; the best of three."""
-    settings = folder.Settings(side=side, any_side=True)
+    settings = Settings(side=side, any_side=True)
     with empty_cache():
         folder.load(root, settings)
         seconds = []

@@ -12,8 +12,8 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.data import folder
 from pipeline.data.photo_cache import decode
+from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import scan
 
 BATCH_SIZE = 32
@@ -31,7 +31,7 @@ def edgecnn(root: Path, side: int) -> int:
     """List, decode and fill an empty cache; the number of photos."""
     with empty_cache():
         listing = scan(root)
-        spec = folder.Settings(side=side, any_side=True).spec(listing.class_names)
+        spec = Settings(side=side, any_side=True).spec(listing.class_names)
         return len(decode(root, listing.files, spec).rows)
 
 

@@ -1,0 +1,138 @@
+"""How a folder of photos is read and divided: what a person says, and what a training left beside its model."""
+
+import sys
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from pipeline.documents.history import path_beside, read_history
+from pipeline.errors import DataError, reason
+from runtime.spec import ModelSpec
+
+MIN_SIDE, MAX_SIDE = 16, 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a folder becomes data sets.
+
+    Attributes:
+        side: height and width of the squares in pixels, 16 to 256, a power of two.
+        any_side: take sides that are no power of two; the network still asks for a multiple of its pooling factor.
+        resize, resize_filter, fill: as in ``runtime.spec.ModelSpec``.
+        validation_share, test_share: part of each class, 0-1; not asked where the folder is divided by itself.
+        seed: of the division.
+        skip_bad: leave out photos that cannot be read, and list them, instead of refusing the folder.
+    """
+
+    side: int = 32
+    any_side: bool = False
+    resize: str = "stretch"
+    resize_filter: str = "bilinear"
+    fill: tuple[int, int, int] = (255, 255, 255)
+    validation_share: float = 0.1
+    test_share: float = 0.0
+    seed: int = 0
+    skip_bad: bool = False
+
+    def __post_init__(self) -> None:
+        if not MIN_SIDE <= self.side <= MAX_SIDE:
+            raise DataError(f"side must lie between {MIN_SIDE} and {MAX_SIDE} pixels, got {self.side}")
+        if self.side & (self.side - 1) and not self.any_side:
+            raise DataError(f"side {self.side} is no power of two; choose one, or ask for any side (--any-side)")
+        if not (0 < self.validation_share < 1 and 0 <= self.test_share < 1) or self._held_out >= 1:
+            raise DataError(
+                "validation share must be above 0, test share 0 or more, and something must be left to train on; "
+                f"got {self.validation_share} and {self.test_share}"
+            )
+
+    @property
+    def _held_out(self) -> float:
+        return self.validation_share + self.test_share
+
+    def spec(self, class_names: tuple[str, ...]) -> ModelSpec:
+        """The preprocessing as a model file will carry it."""
+        return ModelSpec(self.side, class_names, resize=self.resize, resize_filter=self.resize_filter, fill=self.fill)
+
+
+def was_recorded(model_path: Path) -> bool:
+    """Whether training left beside a model how its photos were read."""
+    history = read_history(model_path)
+    return history is not None and history.photos is not None
+
+
+def recorded(model_path: Path) -> Settings:
+    """The settings that training left in the ``history.json`` beside a model, so that a folder is divided the same way.
+
+    Raises:
+        DataError: the model has no history, or was not trained on a folder of photos.
+    """
+    path, history = path_beside(model_path), read_history(model_path)
+    if history is None or history.photos is None:
+        raise DataError(
+            f"{path}: does not say how photos were read in training; "
+            "expected the history of python -m pipeline train --data"
+        )
+    try:
+        return Settings(**{**history.photos, "fill": tuple(history.photos["fill"])})
+    except (DataError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: photos cannot be used ({reason(error)}); restore the file that training wrote"
+        ) from error
+
+
+def settings_for(
+    model_path: Path,
+    side: int,
+    *,
+    skip_bad: bool | None = None,
+    resize: str | None = None,
+    resize_filter: str | None = None,
+) -> Settings:
+    """How a model's photos are read: as its history says, but for what the caller says.
+
+    Args:
+        model_path: its Keras file.
+        side: of its images.
+        skip_bad: leave out photos that cannot be read; ``None`` does so where training did.
+        resize: ``None`` is as in training, or stretch where no history says.
+        resize_filter: ``None`` is as in training, or bilinear where no history says.
+
+    Raises:
+        DataError: the history cannot be understood.
+    """
+    trained = was_recorded(model_path)
+    own = recorded(model_path) if trained else Settings(side=side, any_side=True)
+    asked = replace(
+        own,
+        skip_bad=own.skip_bad if skip_bad is None else skip_bad,
+        resize=resize or own.resize,
+        resize_filter=resize_filter or own.resize_filter,
+    )
+    if trained and (asked.resize, asked.resize_filter) != (own.resize, own.resize_filter):
+        _warn(
+            f"warning: {model_path} was trained with --resize {own.resize} --filter {own.resize_filter}; photos are "
+            f"read with --resize {asked.resize} --filter {asked.resize_filter}, as asked"
+        )
+    return asked
+
+
+@cache
+def _warn(text: str) -> None:
+    """Once, though a command may ask several times."""
+    print(text, file=sys.stderr)
+
+
+def spec_beside(
+    model_path: Path,
+    side: int,
+    class_names: tuple[str, ...],
+    resize: str | None = None,
+    resize_filter: str | None = None,
+) -> ModelSpec:
+    """The preprocessing of a model's photos, as a model file carries it; arguments as of ``settings_for``.
+
+    Raises:
+        DataError: as ``settings_for`` does.
+    """
+    return settings_for(model_path, side, resize=resize, resize_filter=resize_filter).spec(class_names)
