@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from pipeline import class_names
+from pipeline.data import class_names
 from pipeline.errors import ClassesError, DataError
 from runtime.photo_files import LINKED, UNREADABLE, LeftOut, is_hidden, list_photos
 from runtime.text import for_terminal
