@@ -25,7 +25,7 @@ $(READY): .ci/constraints.txt pyproject.toml
 	@touch $@
 
 export: $(READY) ## export the trained reference to ONNX, TFLite and NCNN, verify, print the table
-	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD) --recipes ncnn
+	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD) --formats ncnn
 
 train: $(READY) ## train the network anew on full CIFAR-10 into artifacts/train
 	@$(PY) -m pipeline train --out artifacts/train
@@ -81,7 +81,7 @@ docs: $(READY) ## write the outputs in docs/runtime.md anew
 	@UPDATE_DOCS=1 $(PY) -m pytest --quiet tests/runtime/test_docs.py
 
 quantization: $(READY) ## export with all recipes into artifacts/build, measure, print docs/quantization.md's figures
-	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD) --recipes fp16 dynamic
+	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD) --formats fp16 dynamic
 	@$(PY) -m pipeline bench $(BUILD)
 	@$(PY) -m docs.figures graph $(BUILD)
 	@$(PY) -m pipeline drift $(BUILD)

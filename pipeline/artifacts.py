@@ -34,14 +34,6 @@ FP32_ONNX = "model_fp32.onnx"
 INT8_ONNX = "model_int8.onnx"
 FP32_TFLITE = "model_fp32.tflite"
 INT8_TFLITE = "model_int8.tflite"
-FP16_TFLITE = "model_fp16.tflite"
-DYNAMIC_ONNX = "model_dynamic.onnx"
-DYNAMIC_TFLITE = "model_dynamic.tflite"
-FP32_NCNN = "model_fp32.ncnn"
-MODEL_FILES = (FP32_ONNX, INT8_ONNX, FP32_TFLITE, INT8_TFLITE)
-"""What export always writes."""
-ON_REQUEST = {"fp16": (FP16_TFLITE,), "dynamic": (DYNAMIC_ONNX, DYNAMIC_TFLITE), "ncnn": (FP32_NCNN,)}
-"""What it writes for a recipe that is asked for."""
 
 REFERENCE_DIR = Path(__file__).parent.parent / "artifacts" / "reference"
 

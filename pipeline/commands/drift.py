@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands import OK, Commands, photo_options
+from pipeline.formats import PRECISIONS
 
 
 def add(commands: Commands) -> None:
@@ -16,8 +17,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     parser.add_argument(
         "--threshold", type=float, metavar="DB",
-        help="signal-to-noise ratio below which a layer counts as drifted (default: 80 in fp32, 40 in fp16, "
-        "20 with dynamic ranges, 15 in int8)",
+        help="signal-to-noise ratio below which a layer counts as drifted (default: "
+        + ", ".join(f"{precision.threshold_db:g} in {precision.name}" for precision in PRECISIONS) + ")",
     )  # fmt: skip
     parser.add_argument(
         "--images", type=int, default=64, metavar="N", help="images to compare layers on (default: %(default)s)"

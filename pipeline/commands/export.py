@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline import artifacts
+from pipeline import formats
 from pipeline.commands import FAILED, OK, Commands, photo_options, source_options
 
 
@@ -16,10 +16,12 @@ def add(commands: Commands) -> None:
     photo_options.add_data(parser, "photos of the model's classes: calibrate, choose and verify on them")
     parser.add_argument("--quick", action="store_true", help="take the default int8 recipe rather than search")
     parser.add_argument(
-        "--recipes", nargs="+", default=[], choices=list(artifacts.ON_REQUEST), metavar="NAME",
-        help="write further files: fp16 (TFLite: weights in half precision), dynamic (ONNX and TFLite: int8 weights, "
-        "float activations), ncnn (for NCNN, in float; needs pnnx)",
+        "--formats", nargs="+", default=[], choices=list(formats.options()), metavar="NAME",
+        help="write further files: " + ", ".join(f"{name} ({about})" for name, about in formats.options().items()),
     )  # fmt: skip
+    parser.add_argument(
+        "--recipes", dest="formats", nargs="+", choices=list(formats.options()), help=argparse.SUPPRESS
+    )  # what --formats was called
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
@@ -31,8 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
     from pipeline.verify.parity import format_report, verify
 
-    further = tuple(name for recipe in dict.fromkeys(options.recipes) for name in artifacts.ON_REQUEST[recipe])
-    settings = Settings(quick=options.quick, files=artifacts.MODEL_FILES + further)
+    settings = Settings(quick=options.quick, files=formats.files_of(options.formats))
     source = source_options.source(options)
     prepare(options.out, options.model)
     calibration = validation = photos = None

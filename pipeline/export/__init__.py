@@ -25,11 +25,12 @@ from pipeline.documents.manifest import (
     ValidationSet,
 )
 from pipeline.errors import ExportError
-from pipeline.export.formats import RECIPES, Material, Product, load_bytes
+from pipeline.export.formats import Material, Product, load_bytes
 from pipeline.export.load.model import Source, keras_bytes, load
 from pipeline.export.quantize.acceptance import Gate
 from pipeline.export.quantize.search import predict_all
 from pipeline.export.replaced import what_is_replaced
+from pipeline.formats import FP32, MODEL_FILES, Format, format_of
 from pipeline.metrics.classification import accuracy
 from pipeline.metrics.difference import max_difference
 from runtime.golden import GoldenSet
@@ -37,7 +38,6 @@ from runtime.spec import ModelSpec
 from runtime.system.writing import check_writable, clear_leftovers
 
 TOOLS = ("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert", "numpy", "pillow")
-NCNN_TOOLS = ("ncnn", "pnnx")
 GOLDEN_IMAGES, GOLDEN_BYTES = 8, 100_000
 ROUNDINGS = 4
 """Another processor may differ from an fp32 file's golden answers by so many times what the file differs from Keras."""
@@ -57,7 +57,7 @@ class Settings:
 
     quick: bool = False
     gate: Gate = field(default_factory=Gate)
-    files: tuple[str, ...] = artifacts.MODEL_FILES
+    files: tuple[str, ...] = MODEL_FILES
 
 
 def export(
@@ -112,14 +112,15 @@ def export(
         "calibration_sha256": calibration.digest,
         "validation_sha256": validation.digest,
     }
-    tools = TOOLS + NCNN_TOOLS * (artifacts.FP32_NCNN in settings.files)
+    rows = [format_of(name) for name in settings.files]
+    tools = (*TOOLS, *dict.fromkeys(tool for row in rows for tool in row.container.tools))
     decisions = {}
-    for number, name in enumerate(settings.files, start=1):
-        print(f"[{number}/{len(settings.files)}] {name}", file=sys.stderr, flush=True)
-        product = RECIPES[name](material)
-        contents[name] = _finish(product, material, provenance)
+    for number, row in enumerate(rows, start=1):
+        print(f"[{number}/{len(rows)}] {row.file}", file=sys.stderr, flush=True)
+        product = row.build(material, row)
+        contents[row.file] = _finish(product, row, material, provenance)
         if product.decision is not None:
-            decisions[name] = product.decision
+            decisions[row.file] = product.decision
     manifest = Manifest(
         files={
             name: FileEntry(bytes=len(content), sha256=sha256(content)) for name, content in sorted(contents.items())
@@ -164,21 +165,21 @@ def _images(calibration: Dataset | None, validation: Dataset | None) -> tuple[Da
     return calibration or samples.calibration_images(), validation or samples.validation_images()
 
 
-def _finish(product: Product, material: Material, provenance: dict[str, str]) -> bytes:
+def _finish(product: Product, row: Format, material: Material, provenance: dict[str, str]) -> bytes:
     """The file's bytes, carrying the accuracy that the file itself has and the answers that it itself gives."""
-    spec = replace(material.spec(product.precision), provenance=provenance)
+    spec = replace(material.spec(row.precision.name), provenance=provenance)
     if product.outcome is not None:
         spec = replace(spec, provenance={**provenance, "recipe": str(product.outcome.winner.recipe)})
-    run = load_bytes(product.pack(product.graph, spec, None))
+    run = load_bytes(row.pack(product.graph, spec, None))
     images = material.validation
     answers = predict_all(run, images.pixels)
     spec = _with_accuracy(spec, answers, images)
     pixels = golden_pixels(images)
-    tolerance = product.golden_tolerance
-    if product.precision == "fp32":  # in a deep network rounding alone may pass the usual tolerance
+    tolerance = row.precision.golden_tolerance
+    if row.precision is FP32:  # in a deep network rounding alone may pass the usual tolerance
         tolerance = max(tolerance, ROUNDINGS * max_difference(answers, material.scored.expected))
     golden = GoldenSet(pixels, predict_all(run, pixels), tolerance)
-    return product.pack(product.graph, spec, golden)
+    return row.pack(product.graph, spec, golden)
 
 
 def _with_accuracy(spec: ModelSpec, answers: NDArray[np.float32], images: Dataset) -> ModelSpec:

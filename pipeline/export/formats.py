@@ -1,31 +1,23 @@
-"""What export makes: one row a file, from the network to a graph and a way to pack it."""
+"""What each row of ``pipeline.formats`` is built by: from the network to a graph."""
 
-import io
-import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import onnx as onnx_format
 
-from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Decision
-from pipeline.export import fp16_dynamic, ncnn, onnx, tflite
+from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.quantize.acceptance import Gate
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.search import Outcome, Predict, Quantizer, Search, Validation, image_counts
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
+from pipeline.formats import Format
 from pipeline.system.quiet import log_hidden
-from runtime.engines.litert import LitertBackend
-from runtime.engines.ncnn import NcnnBackend
-from runtime.engines.onnxruntime import OnnxBackend
-from runtime.golden import GoldenSet
+from runtime.engines.registry import default_engine, file_formats, find
 from runtime.spec import ModelSpec
-
-Pack = Callable[[Any, ModelSpec, GoldenSet | None], bytes]
 
 
 @dataclass(frozen=True)
@@ -73,20 +65,9 @@ class Material:
 
 @dataclass(frozen=True)
 class Product:
-    """A graph, how to pack it into a file, and how it was chosen.
-
-    Attributes:
-        graph: as the converter built it.
-        pack: graph, spec and golden set to the file's bytes.
-        precision: the spec's word.
-        golden_tolerance: the most that a probability may differ from its golden answer on another processor.
-        outcome: the search behind it, for those that have one.
-    """
+    """A graph as the converter built it, and the search behind it, for those that have one."""
 
     graph: Any
-    pack: Pack
-    precision: str
-    golden_tolerance: float
     outcome: Outcome | None = None
 
     @property
@@ -103,76 +84,55 @@ class Product:
         )
 
 
-FP32_GOLDEN, FP16_GOLDEN, INT8_GOLDEN = 1e-5, 1e-3, 0.05
-"""Processors round the rescaled sums of int8 differently: a step of 1/256 here and there, which a softmax spreads."""
-
-
 def load_bytes(content: bytes) -> Predict:
-    """The engine that runs a file's bytes, on one thread."""
-    if content[4:8] == b"TFL3":
-        with log_hidden():
-            return LitertBackend(content, "candidate.tflite", 1)
-    if zipfile.is_zipfile(io.BytesIO(content)):
-        return NcnnBackend(content, "candidate.ncnn", 1)
-    return OnnxBackend(content, "candidate.onnx", 1)
+    """The default engine of a file's bytes, on one thread."""
+    kinds = sorted(file_formats().values(), key=lambda kind: not kind.magic)
+    suffix = next(kind.suffix for kind in kinds if content.startswith(kind.magic, kind.offset))
+    with log_hidden():
+        return find(str(default_engine(suffix)))(content, f"candidate{suffix}", 1)
 
 
-def _fp32_onnx(material: Material) -> Product:
-    graph = onnx.fp32(material.network, material.deployable.network_scaling)
-    return Product(graph, onnx.with_metadata, "fp32", FP32_GOLDEN)
+def fp32_onnx(material: Material, _: Format) -> Product:
+    """The graph in float."""
+    return Product(onnx.fp32(material.network, material.deployable.network_scaling))
 
 
-def _fp32_tflite(material: Material) -> Product:
-    return Product(tflite.convert(material.deployable), tflite.with_metadata, "fp32", FP32_GOLDEN)
+def fp32_tflite(material: Material, _: Format) -> Product:
+    """The graph in float."""
+    return Product(tflite.convert(material.deployable))
 
 
-def _fp16_tflite(material: Material) -> Product:
-    return Product(fp16_dynamic.fp16_tflite(material.deployable), tflite.with_metadata, "fp16", FP16_GOLDEN)
+def fp16_tflite(material: Material, _: Format) -> Product:
+    """The graph with weights in half precision."""
+    return Product(fp16_dynamic.fp16_tflite(material.deployable))
 
 
-def _dynamic_onnx(material: Material) -> Product:
-    graph = fp16_dynamic.dynamic_onnx(material.network, material.deployable.network_scaling)
-    return Product(graph, onnx.with_metadata, "dynamic", INT8_GOLDEN)
+def dynamic_onnx(material: Material, _: Format) -> Product:
+    """The graph with int8 weights."""
+    return Product(fp16_dynamic.dynamic_onnx(material.network, material.deployable.network_scaling))
 
 
-def _dynamic_tflite(material: Material) -> Product:
-    return Product(fp16_dynamic.dynamic_tflite(material.deployable), tflite.with_metadata, "dynamic", INT8_GOLDEN)
+def dynamic_tflite(material: Material, _: Format) -> Product:
+    """The graph with int8 weights."""
+    return Product(fp16_dynamic.dynamic_tflite(material.deployable))
 
 
-def _fp32_ncnn(material: Material) -> Product:
-    network = material.deployable
-    graph = ncnn.convert(material.network, network.side, network.network_scaling)
-    return Product(graph, ncnn.with_metadata, "fp32", FP32_GOLDEN)
-
-
-def _int8_onnx(material: Material) -> Product:
+def int8_onnx(material: Material, row: Format) -> Product:
+    """The best int8 graph."""
     counts, pixels = image_counts(len(material.calibration)), material.calibration.pixels
     deployable = material.deployable.for_int8
     network = material.network if deployable is material.deployable else onnx.convert(deployable)
-    quantizer = OnnxQuantizer(network, deployable.network_scaling, pixels, counts)
-    return _searched(material, quantizer, onnx.with_metadata)
+    return _searched(material, OnnxQuantizer(network, deployable.network_scaling, pixels, counts), row)
 
 
-def _int8_tflite(material: Material) -> Product:
+def int8_tflite(material: Material, row: Format) -> Product:
+    """The best int8 graph."""
     counts, pixels = image_counts(len(material.calibration)), material.calibration.pixels
-    return _searched(material, TfliteQuantizer(material.deployable, pixels, counts), tflite.with_metadata)
+    return _searched(material, TfliteQuantizer(material.deployable, pixels, counts), row)
 
 
-def _searched(material: Material, quantizer: Quantizer, pack: Pack) -> Product:
-    spec = material.spec("int8")
-    search = Search(quantizer, material.scored, lambda graph: load_bytes(pack(graph, spec, None)))
+def _searched(material: Material, quantizer: Quantizer, row: Format) -> Product:
+    spec = material.spec(row.precision.name)
+    search = Search(quantizer, material.scored, lambda graph: load_bytes(row.pack(graph, spec, None)))
     outcome = search.run(len(material.calibration), quick=material.quick)
-    return Product(outcome.graph, pack, "int8", INT8_GOLDEN, outcome)
-
-
-RECIPES: dict[str, Callable[[Material], Product]] = {
-    artifacts.FP32_ONNX: _fp32_onnx,
-    artifacts.INT8_ONNX: _int8_onnx,
-    artifacts.FP32_TFLITE: _fp32_tflite,
-    artifacts.INT8_TFLITE: _int8_tflite,
-    artifacts.FP16_TFLITE: _fp16_tflite,
-    artifacts.DYNAMIC_ONNX: _dynamic_onnx,
-    artifacts.DYNAMIC_TFLITE: _dynamic_tflite,
-    artifacts.FP32_NCNN: _fp32_ncnn,
-}
-"""Every file that export can write, by its name."""
+    return Product(outcome.graph, outcome)

@@ -16,10 +16,12 @@ import onnx
 from onnx import helper, numpy_helper
 
 from pipeline.errors import ExportError
+from pipeline.export.formats import Material, Product
 from pipeline.export.freeze import IMAGE
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.rewrites.editing import only_reader, redirect
 from pipeline.export.tflite import ZIP_EPOCH
+from pipeline.formats import Format
 from runtime.engines.checksum import seal
 from runtime.engines.ncnn import PARAM_FILE, WEIGHTS_FILE
 from runtime.golden import GOLDEN_FILE, GoldenSet
@@ -50,6 +52,12 @@ def convert(network: onnx.ModelProto, side: int, scaling: PixelScaling) -> Graph
             last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
             raise ExportError(f"pnnx cannot convert this network to NCNN (status {done.returncode}: {last[:300]})")
         return _with_side(graph.read_text(encoding="utf-8"), side), weights.read_bytes()
+
+
+def fp32(material: Material, _: Format) -> Product:
+    """The graph in float."""
+    network = material.deployable
+    return Product(convert(material.network, network.side, network.network_scaling))
 
 
 def with_metadata(graph: Graph, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:

@@ -18,6 +18,7 @@ from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import load_exported
 from pipeline.export.load.rounding import rounding
 from pipeline.export.quantize.acceptance import breaks_bound, differs, disagrees
+from pipeline.formats import FORMATS, FP32, Tolerance, format_of
 from pipeline.metrics.calibration import reliability, reliability_entry
 from pipeline.metrics.classification import accuracy, agreement, confusion_matrix, correct, discordant
 from pipeline.metrics.difference import max_difference, mean_difference
@@ -25,34 +26,6 @@ from pipeline.metrics.significance import CONFIDENCE, beats_chance, mcnemar, sha
 from pipeline.system.quiet import load_classifier
 from runtime import Classifier, EdgecnnError
 from runtime.system.writing import check_writable
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """The most an artifact may differ from Keras. Agreement is a share 0-1, the accuracy drop in points.
-
-    On few test images all but the differences of fp32 may be larger by chance: ``quantize.acceptance.Gate`` says when
-    they count.
-
-    fp32 files may differ from Keras by 1e-5 in any probability, or by ``ROUNDINGS`` times Keras's own rounding where
-    that is more. Keras's rounding is its largest difference from the same weights in float64
-    (``pipeline.export.load.rounding``), so that the bound follows from the depth and the width of the network. Measured
-    on the network of the notes, and on MobileNetV2 of 96 and 224 pixels with narrow and wide answers, the files of ONNX
-    Runtime and LiteRT differed from Keras by 0.8 to 5.5 times that: 2e-6 for MobileNetV2 at 224 pixels with answers of
-    32 % on average, 6e-6 with answers of 78 %. A wrong constant, padding or order of channels moves probabilities a
-    thousand times further.
-    """
-
-    max_difference: float
-    mean_difference: float
-    min_agreement: float
-    max_accuracy_drop: float
-
-
-FP32 = Tolerance(max_difference=1e-5, mean_difference=1e-5, min_agreement=1.0, max_accuracy_drop=0.0)
-FP16 = Tolerance(max_difference=0.05, mean_difference=1e-3, min_agreement=0.99, max_accuracy_drop=0.2)
-DYNAMIC = Tolerance(max_difference=0.5, mean_difference=0.01, min_agreement=0.98, max_accuracy_drop=0.5)
-INT8 = Tolerance(max_difference=1.0, mean_difference=0.02, min_agreement=0.97, max_accuracy_drop=0.5)
 
 ROUNDINGS = 8
 ROUNDED_IMAGES = 32
@@ -62,16 +35,6 @@ FEW_IMAGES = 200
 """On fewer images a verdict comes with a bound on the share of flipped images."""
 
 COLUMNS = ("max diff", "mean diff", "agreement", "accuracy")
-TOLERANCES = {
-    artifacts.FP32_ONNX: FP32,
-    artifacts.INT8_ONNX: INT8,
-    artifacts.FP32_TFLITE: FP32,
-    artifacts.INT8_TFLITE: INT8,
-    artifacts.FP16_TFLITE: FP16,
-    artifacts.DYNAMIC_ONNX: DYNAMIC,
-    artifacts.DYNAMIC_TFLITE: DYNAMIC,
-    artifacts.FP32_NCNN: FP32,
-}
 
 
 def test_images(class_names: tuple[str, ...]) -> Dataset:
@@ -121,12 +84,12 @@ def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> Ver
 
 
 def model_files(manifest: Manifest) -> list[str]:
-    """The model files that a manifest lists, in the order of ``TOLERANCES``.
+    """The model files that a manifest lists, in the order of ``FORMATS``.
 
     Raises:
         PipelineError: it lists none.
     """
-    names = [name for name in TOLERANCES if name in manifest.files]
+    names = [row.file for row in FORMATS if row.file in manifest.files]
     if not names:
         raise PipelineError(f"the {artifacts.MANIFEST} lists no model files; run python -m pipeline export first")
     return names
@@ -142,7 +105,7 @@ class _Reference:
 
     def limit(self, tolerance: Tolerance, got: NDArray[np.float32]) -> Tolerance:
         """The tolerance for a file that gives ``got``: fp32 files are allowed Keras's own rounding, multiplied."""
-        if tolerance is not FP32 or not np.isfinite(got).all():
+        if tolerance is not FP32.tolerance or not np.isfinite(got).all():
             return tolerance
         differences = np.abs(self.expected - got).max(axis=1)
         if differences.max() <= tolerance.max_difference:
@@ -191,7 +154,7 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
     except (EdgecnnError, OSError) as error:
         return Unusable(breaches=(*breaches, str(error)))
     only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
-    scores, limit = _scores(got, test), reference.limit(TOLERANCES[name], got)
+    scores, limit = _scores(got, test), reference.limit(format_of(name).precision.tolerance, got)
     return Measured(
         **dict(scores),
         bytes=len(content),

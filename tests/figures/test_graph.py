@@ -14,6 +14,7 @@ from docs.figures.graph.profile_tflite import profile_tflite
 from docs.figures.graph.rewrites_worth import format_worth, worth
 from pipeline import artifacts
 from pipeline.export.load.deployable import Deployable
+from pipeline.formats import MODEL_FILES
 
 
 def test_every_node_of_the_optimised_graph_has_its_cost(reference):
@@ -52,11 +53,11 @@ def test_every_dense_operator_runs():
 
 @pytest.mark.slow
 def test_our_files_are_compared_with_the_stock_files(reference, tmp_path):
-    for name in (artifacts.MANIFEST, artifacts.HISTORY, artifacts.MODEL_KERAS, *artifacts.MODEL_FILES):
+    for name in (artifacts.MANIFEST, artifacts.HISTORY, artifacts.MODEL_KERAS, *MODEL_FILES):
         shutil.copy(reference / name, tmp_path)
     report = benchmark_graph(tmp_path, rounds=1)
     assert report == artifacts.read_json(tmp_path / BENCHMARK_GRAPH)
-    assert {STOCK_ONNX, STOCK_TFLITE, *artifacts.MODEL_FILES} < set(report["median_us_per_image"])
+    assert {STOCK_ONNX, STOCK_TFLITE, *MODEL_FILES} < set(report["median_us_per_image"])
     medians = report["median_us_per_image"]
     for bar in report["bars"]:
         assert bar["value"] == medians[bar["name"]] / medians[bar["against"]]

@@ -9,6 +9,7 @@ from docs.figures.cli import main
 from docs.figures.documents import marked
 from pipeline import artifacts
 from pipeline.errors import PipelineError
+from pipeline.formats import MODEL_FILES
 from runtime.benchmark.reading import BenchmarkFormatError
 
 ROOT = artifacts.REFERENCE_DIR.parent.parent
@@ -47,7 +48,7 @@ def test_figures_are_gathered_and_printed(measured, tmp_path):
     found = readme.gather(measured)
     assert found["verified"]["images"] == 10_000
     timed = {row["artifact"] for row in found["benchmark"]["contenders"]}
-    assert timed == {*artifacts.MODEL_FILES, artifacts.MODEL_KERAS}
+    assert timed == {*MODEL_FILES, artifacts.MODEL_KERAS}
     for name, document in readme.DOCUMENTS.items():
         artifacts.write_bytes(tmp_path / document, marked(name, "").encode())
     readme.publish(found, tmp_path)

@@ -77,7 +77,7 @@ FAMILIES = {
         PixelScaling.of(scale=(1,), mean=(103.939, 116.779, 123.68)),
     ),
 }
-FILES = (artifacts.FP32_ONNX, artifacts.INT8_ONNX, artifacts.FP32_TFLITE, artifacts.INT8_TFLITE, artifacts.FP32_NCNN)
+FILES = (artifacts.FP32_ONNX, artifacts.INT8_ONNX, artifacts.FP32_TFLITE, artifacts.INT8_TFLITE, "model_fp32.ncnn")
 
 
 @cache
@@ -142,7 +142,7 @@ def family(name):
     images = photos()[-IMAGES:]
     made = files(deployable, images)  # ranges of the very images: what is left is rounding
     graph = ncnn.convert(export_onnx.convert(deployable), SIDE, deployable.network_scaling)
-    made[artifacts.FP32_NCNN] = ncnn.with_metadata(graph, ModelSpec(SIDE, deployable.class_names))
+    made["model_fp32.ncnn"] = ncnn.with_metadata(graph, ModelSpec(SIDE, deployable.class_names))
     answers = {file: load_bytes(made[file])(images) for file in FILES}
     stock = {} if name == LEANING else stock_answers(deployable, images)
     return deployable.probabilities(images), answers, stock, made

@@ -27,6 +27,7 @@ from pipeline.export import export
 from pipeline.export.load.model import Source
 from pipeline.export.quantize.config import METHODS
 from pipeline.export.quantize.decisions import format_decisions
+from pipeline.formats import MODEL_FILES
 from pipeline.training.train import Settings, train
 from pipeline.verify.parity import caveats, format_report, verify
 from runtime import Classifier
@@ -77,7 +78,7 @@ def test_images(reference):
 def test_fresh_model_passes(exported, test_images):
     report = verify(exported, test_images)
     assert report.passed, format_report(report)
-    assert set(report.artifacts) == set(artifacts.MODEL_FILES)
+    assert set(report.artifacts) == set(MODEL_FILES)
 
 
 @pytest.mark.slow
@@ -116,7 +117,7 @@ def test_int8_tflite_is_integer_throughout_but_for_its_ends(exported):
 @pytest.mark.slow
 def test_every_file_carries_its_accuracy_and_its_own_answers(exported, reference):
     validation = samples.read_validation(reference)
-    for name in artifacts.MODEL_FILES:
+    for name in MODEL_FILES:
         classifier = Classifier(exported / name)
         assert classifier.spec.accuracy_images == len(validation)
         right = classifier.predict(validation.pixels).argmax(axis=1) == validation.labels
@@ -189,7 +190,7 @@ def test_exporting_twice_gives_the_same_bytes(exported, tmp_path, reference):
 
 @pytest.mark.slow
 def test_batches_give_what_single_images_give(exported, test_images):
-    for name in artifacts.MODEL_FILES:
+    for name in MODEL_FILES:
         classifier = Classifier(exported / name)
         single = np.concatenate([classifier.predict(test_images.pixels[index : index + 1]) for index in range(8)])
         assert np.abs(classifier.predict(test_images.pixels[:8]) - single).max() <= 1e-6, name
@@ -197,14 +198,14 @@ def test_batches_give_what_single_images_give(exported, test_images):
 
 @pytest.mark.slow
 def test_benchmark_measures_every_contender(exported, test_images):
-    left = exported / artifacts.FP16_TFLITE
+    left = exported / "model_fp16.tflite"
     shutil.copy(exported / artifacts.FP32_TFLITE, left)
     report = benchmark(exported, 0.1, test_images, threads=(1,))
     left.unlink()
     assert all(row["artifact"] != left.name for row in report["contenders"]), "what an earlier export left took part"
     assert report == read_benchmark(exported / artifacts.BENCHMARK)
     rows = {(row["artifact"], row["backend"]): row for row in report["contenders"]}
-    assert {(name, default_engine(Path(name).suffix)) for name in artifacts.MODEL_FILES} <= set(rows)
+    assert {(name, default_engine(Path(name).suffix)) for name in MODEL_FILES} <= set(rows)
     assert {(find(name).artifact, name) for name in BACKENDS} <= set(rows)
     timed = [row for row in rows.values() if row["missing"] is None]
     assert len([row for row in timed if row["backend"] in ("onnxruntime", "litert")]) == 4

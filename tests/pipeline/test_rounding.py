@@ -12,6 +12,7 @@ from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Source, load_exported
 from pipeline.export.load.rounding import exact_probabilities, rounding
 from pipeline.export.load.scaling import PixelScaling
+from pipeline.formats import FP32, INT8
 from pipeline.verify import parity
 
 NAMES = tuple("abcdefghij")
@@ -60,12 +61,12 @@ def test_the_limit_follows_from_the_rounding_of_the_network(reference, monkeypat
         return 2e-6
 
     monkeypatch.setattr(parity, "rounding", measured)
-    assert judged.limit(parity.FP32, got).max_difference == pytest.approx(16e-6)
+    assert judged.limit(FP32.tolerance, got).max_difference == pytest.approx(16e-6)
     assert any((image == test.pixels[7]).all() for image in looked_at[0])
     assert len(looked_at[0]) <= parity.ROUNDED_IMAGES
-    assert judged.limit(parity.FP32, expected) is parity.FP32, "a file within 1e-5 needs no other bound"
-    assert judged.limit(parity.INT8, got) is parity.INT8
-    assert judged.limit(parity.FP32, got * np.float32(np.nan)) is parity.FP32
+    assert judged.limit(FP32.tolerance, expected) is FP32.tolerance, "a file within 1e-5 needs no other bound"
+    assert judged.limit(INT8.tolerance, got) is INT8.tolerance
+    assert judged.limit(FP32.tolerance, got * np.float32(np.nan)) is FP32.tolerance
     assert len(looked_at) == 1
 
 
@@ -85,5 +86,5 @@ def test_a_deep_network_of_224_pixels_passes_and_a_wrong_one_does_not(reference,
     expected, last = deployable.probabilities(images), deployable.model.layers[-4]
     last.set_weights([weight * np.float32(1.01) for weight in last.get_weights()])
     got = deployable.probabilities(images)
-    limit = parity._Reference(deployable, data, expected).limit(parity.FP32, got)  # noqa: SLF001 - the rule itself
+    limit = parity._Reference(deployable, data, expected).limit(FP32.tolerance, got)  # noqa: SLF001 - the rule itself
     assert np.abs(got - expected).max() > 5 * limit.max_difference

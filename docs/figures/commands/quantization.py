@@ -13,7 +13,7 @@ def add(commands: Commands) -> None:
         help="print an export folder's figures into docs/quantization.md",
         description="Needs what export, verify, bench, drift and python -m docs.figures graph wrote into the folder.",
     )
-    parser.add_argument("dir", type=Path, help="a folder that export wrote, best with --recipes fp16 dynamic")
+    parser.add_argument("dir", type=Path, help="a folder that export wrote, best with --formats fp16 dynamic")
     parser.set_defaults(tensorflow_threads=1, run=run)
 
 

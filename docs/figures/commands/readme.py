@@ -13,7 +13,7 @@ def add(commands: Commands) -> None:
         help="print an export folder's figures into README.md",
         description="Needs what export, verify and bench wrote of the reference into the folder, on all test images.",
     )
-    parser.add_argument("dir", type=Path, help="a folder that export wrote, best with --recipes ncnn")
+    parser.add_argument("dir", type=Path, help="a folder that export wrote, best with --formats ncnn")
     parser.set_defaults(tensorflow=False, run=run)
 
 

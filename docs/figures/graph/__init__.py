@@ -30,6 +30,7 @@ from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.quantize.config import Recipe
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
+from pipeline.formats import MODEL_FILES
 from pipeline.models import build
 from runtime.benchmark.figures import median_us
 from runtime.benchmark.timing import measure, single_images
@@ -71,7 +72,7 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
     pixels = samples.read_test(artifacts.REFERENCE_DIR).pixels
     image, batch = pixels[:1], pixels[:BATCH]
     contenders: dict[str, Run] = {}
-    for name in artifacts.MODEL_FILES:
+    for name in MODEL_FILES:
         content = (folder / name).read_bytes()
         contenders[name] = onnx_run(content, image) if name.endswith(".onnx") else tflite_run(content, image)
     int8_onnx = (folder / artifacts.INT8_ONNX).read_bytes()

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.formats import precision_of
 from runtime.engines.registry import OWN, default_engine, find
 
 WIDTH = 4.2
@@ -28,7 +29,6 @@ ROLES = {
 }  # fmt: skip
 DESK_ENGINES = {"onnxruntime-web": (SKY, "v"), "tensorflow": (AMBER, "p"), "keras-compiled": (INK, "h")}
 """Color, and shape where a mark has no name beside it. Those of the device state their own; others are grey crosses."""
-DASHES = {"int8": "-", "fp32": (0, (5, 2)), "fp16": (0, (1, 1.5)), "dynamic": (0, (5, 1.5, 1, 1.5))}
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -125,9 +125,8 @@ def engine_marker(backend: str) -> str:
 
 def file_style(name: str) -> dict[str, Any]:
     """Colour and dashes of a model file: its format and its precision."""
-    precision = next((precision for precision in DASHES if precision in name), "fp32")
     engine = default_engine(Path(name).suffix)
-    return {"color": engine_colour(engine) if engine else GREY, "linestyle": DASHES[precision]}
+    return {"color": engine_colour(engine) if engine else GREY, "linestyle": precision_of(name).dashes}
 
 
 def legend_inches(entries: int) -> float:

@@ -1,6 +1,6 @@
 """Where a converted model leaves its reference: layer by layer, and image by image."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,15 @@ from pipeline.documents.drift import DriftReport, FileDrift, Layer, LayerDistanc
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_exported
+from pipeline.formats import format_of
 from pipeline.system.quiet import load_classifier
 from pipeline.verify.drift.flips import PICTURED, flips, pictures
 from pipeline.verify.drift.keras_tap import KerasTap
 from pipeline.verify.drift.keras_tap import Layer as LayerOfKeras
 from pipeline.verify.drift.measure import Drift, first_past, measure, steepest
-from pipeline.verify.drift.onnx_tap import OnnxTap
 from pipeline.verify.drift.taps import Tap
-from pipeline.verify.drift.tflite_tap import TfliteTap
 from pipeline.verify.parity import model_files
-from runtime import Classifier
 from runtime.system.writing import check_writable
-
-TAPS: dict[str, Callable[[bytes], Tap]] = {".onnx": OnnxTap, ".tflite": TfliteTap}
-"""How the layers of a file are read, by its suffix; NCNN files, made from the ONNX graph, are passed over."""
-THRESHOLDS_DB = {"fp32": 80.0, "fp16": 40.0, "dynamic": 20.0, "int8": 15.0}
-"""Signal-to-noise ratio below which a layer of each precision counts as drifted."""
 
 
 def drift(
@@ -55,7 +48,7 @@ def drift(
             f"got {images.side}x{images.side} of {', '.join(images.class_names)}: pass photos of the model's classes"
         )
     deployable = load_exported(folder)
-    names = [name for name in model_files(manifest) if Path(name).suffix in TAPS]
+    names = [name for name in model_files(manifest) if format_of(name).tap]
     classifiers = {name: load_classifier(folder / name) for name in names}  # checks checksums before anything is read
     reference = KerasTap(deployable)
     count = min(layer_images, len(images))
@@ -66,7 +59,7 @@ def drift(
         name: FileDrift(
             sha256=manifest.sha256_of(name),
             precision=classifier.spec.precision,
-            **_layers(drifts[name], reference.layers, _threshold(classifier, threshold_db)),
+            **_layers(drifts[name], reference.layers, _threshold(name, threshold_db)),
             flips=flips(expected, classifier.predict(images.pixels), images),
         )
         for name, classifier in classifiers.items()
@@ -86,11 +79,14 @@ def drift(
 
 
 def _tap(path: Path) -> Tap:
-    return TAPS[path.suffix](path.read_bytes())
+    tap = format_of(path.name).tap
+    assert tap  # noqa: S101 - files without one were left out
+    opened: Tap = tap(path.read_bytes())
+    return opened
 
 
-def _threshold(classifier: Classifier, threshold_db: float | None) -> float:
-    return THRESHOLDS_DB[classifier.spec.precision] if threshold_db is None else threshold_db
+def _threshold(name: str, threshold_db: float | None) -> float:
+    return format_of(name).precision.threshold_db if threshold_db is None else threshold_db
 
 
 def _layers(found: Mapping[str, Drift], layers: Sequence[LayerOfKeras], threshold_db: float) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """The files that are written on request: half-precision weights, and int8 weights with float activations."""
 
 import json
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,17 +15,21 @@ from pipeline import artifacts
 from pipeline.benchmark.run import benchmark
 from pipeline.cli import parse
 from pipeline.data import samples
+from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export import Settings, export, ncnn
 from pipeline.export.fp16_dynamic import quantize_by_channel
 from pipeline.export.load.model import Source
 from pipeline.export.load.scaling import PixelScaling
+from pipeline.formats import FORMATS, MODEL_FILES, files_of, format_of, options, precision_of
 from pipeline.verify.drift import drift
 from pipeline.verify.parity import model_files, verify
 from runtime import Classifier
+from runtime.engines.registry import default_engine
+from runtime.spec import PRECISIONS as PRECISION_NAMES
 from runtime.spec import SPEC_FILE
 
-FILES = tuple(name for names in artifacts.ON_REQUEST.values() for name in names)
+FILES = tuple(row.file for row in FORMATS if row.option)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +47,8 @@ def test_each_is_verified_and_timed_like_the_rest(exported, reference):
     assert report.passed, report
     full = (exported / artifacts.MODEL_KERAS).stat().st_size
     sizes = {name: (exported / name).stat().st_size / full for name in FILES}
-    assert sizes[artifacts.FP16_TFLITE] < 0.55
-    assert max(sizes[artifacts.DYNAMIC_ONNX], sizes[artifacts.DYNAMIC_TFLITE]) < 0.30
+    assert sizes["model_fp16.tflite"] < 0.55
+    assert max(sizes["model_dynamic.onnx"], sizes["model_dynamic.tflite"]) < 0.30
     measured = benchmark(exported, 0.1, samples.read_test(reference), threads=(1,))
     assert {row["artifact"] for row in measured["contenders"] if not row["missing"]} == {"model.keras", *FILES}
 
@@ -49,7 +56,7 @@ def test_each_is_verified_and_timed_like_the_rest(exported, reference):
 @pytest.mark.slow
 def test_drift_looks_into_what_it_can(exported, reference):
     report = drift(exported, samples.read_validation(reference), layer_images=2)
-    assert set(report.artifacts) == set(FILES) - {artifacts.FP32_NCNN}
+    assert set(report.artifacts) == set(FILES) - {"model_fp32.ncnn"}
 
 
 @pytest.mark.slow
@@ -65,17 +72,17 @@ def test_each_carries_its_spec_and_its_golden_set(exported, name):
 
 @pytest.mark.slow
 def test_weights_are_stored_as_the_names_say(exported):
-    graph = onnx.load(exported / artifacts.DYNAMIC_ONNX).graph
+    graph = onnx.load(exported / "model_dynamic.onnx").graph
     large = [tensor.data_type for tensor in graph.initializer if np.prod(tensor.dims) >= 1_000]
     assert set(large) == {onnx.TensorProto.INT8}
     assert len(large) == 4  # the first kernel has 192 weights
-    for name, dtype in ((artifacts.FP16_TFLITE, np.float16), (artifacts.DYNAMIC_TFLITE, np.int8)):
+    for name, dtype in (("model_fp16.tflite", np.float16), ("model_dynamic.tflite", np.int8)):
         tensors = Interpreter(str(exported / name)).get_tensor_details()
         stored = {
             entry["dtype"] for entry in tensors if np.prod(entry["shape"]) >= 5_000 and entry["dtype"] != np.float32
         }
         assert stored == {dtype}
-    with zipfile.ZipFile(exported / artifacts.FP16_TFLITE) as archive:
+    with zipfile.ZipFile(exported / "model_fp16.tflite") as archive:
         assert json.loads(archive.read(SPEC_FILE))["precision"] == "fp16"
 
 
@@ -90,15 +97,16 @@ def test_steps_are_within_half_a_scale_of_the_weights():
     assert (np.abs(steps[:2]).reshape(2, -1).max(axis=1) == 127).all()
 
 
-def test_manifest_without_model_files_is_refused():
+def test_manifest_without_model_files_is_refused(reference):
+    manifest = Manifest.read(reference)
     with pytest.raises(PipelineError, match="lists no model files"):
-        model_files({"files": {artifacts.MODEL_KERAS: {}}})
+        model_files(manifest.model_copy(update={"files": {}}))
 
 
 def test_a_missing_converter_is_named_with_its_remedy(monkeypatch, reference, tmp_path):
     monkeypatch.setattr("pipeline.export.ncnn.find_spec", lambda _: None)
     images = samples.read_calibration(reference), samples.read_validation(reference)
-    settings = Settings(quick=True, files=(artifacts.FP32_NCNN,))
+    settings = Settings(quick=True, files=("model_fp32.ncnn",))
     with pytest.raises(ExportError, match="pip install --no-deps pnnx"):
         export(Source(reference / artifacts.MODEL_KERAS), tmp_path, *images, settings)
     assert not list(tmp_path.iterdir())
@@ -116,7 +124,41 @@ def test_what_the_converter_cannot_do_is_said_in_its_words(monkeypatch, referenc
         ncnn.convert(network, 32, PixelScaling())
 
 
-def test_unknown_recipe_is_refused(capsys):
+def test_an_unknown_format_is_refused(capsys):
     with pytest.raises(SystemExit):
-        parse(["export", "--model", "model.keras", "--out", "out", "--recipes", "int4"])
+        parse(["export", "--model", "model.keras", "--out", "out", "--formats", "int4"])
     assert "invalid choice: 'int4'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--formats", "--recipes"])
+def test_the_flag_and_its_old_name_choose_files(flag):
+    read = parse(["export", "--model", "model.keras", "--out", "out", flag, "dynamic", "fp16"])
+    assert files_of(read.formats) == (
+        *MODEL_FILES,
+        "model_fp16.tflite",
+        "model_dynamic.onnx",
+        "model_dynamic.tflite",
+    )
+
+
+def test_every_option_is_explained_once():
+    assert list(options()) == list(dict.fromkeys(row.option for row in FORMATS if row.option))
+
+
+@pytest.mark.parametrize("row", FORMATS, ids=lambda row: row.file)
+def test_a_row_names_what_there_is(row):
+    assert format_of(row.file) is row
+    assert row.precision.name in PRECISION_NAMES
+    assert default_engine(Path(row.file).suffix)
+    assert callable(row.build)
+    assert callable(row.pack)
+    assert row.tap is None or callable(row.tap)
+    assert precision_of(row.file) is row.precision
+
+
+def test_rows_are_looked_up_without_tensorflow():
+    code = (
+        "import sys; from pipeline.formats import FORMATS, format_of; format_of(FORMATS[0].file); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"tensorflow", "keras", "onnx", "onnxruntime", "numpy"} & set(done.stdout.split())
