@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import (
     BackendUnavailableError,
     EdgecnnError,
+    ForkedProcessError,
     ImageDecodeError,
     ImageError,
     ImageFileNotFoundError,
@@ -38,6 +39,7 @@ __all__ = [
     "BackendUnavailableError",
     "Classifier",
     "EdgecnnError",
+    "ForkedProcessError",
     "ImageDecodeError",
     "ImageError",
     "ImageFileNotFoundError",

@@ -15,6 +15,7 @@ from runtime.engines.load import load_model
 from runtime.errors import BackendUnavailableError, ImageError, ModelSpecError, PixelsError
 from runtime.image.load import ImageSource, load_square
 from runtime.spec import ModelSpec
+from runtime.system.fork import guarded
 from runtime.system.processors import processors, why_not_threads
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class Classifier:
             if engine or not chosen.engine:
                 raise
             raise BackendUnavailableError(f"{error}; or tune {self.path.parent} again, which asks for it") from error
-        backend, self.spec, self._run = model
+        backend, self.spec, run = model
+        self._run = guarded(run)
         self.backend, self.inputs, self.outputs = backend.engine, backend.inputs, backend.outputs
         self._golden_json = backend.golden_json
         self._square = (self.spec.side, self.spec.side, 3)

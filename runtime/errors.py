@@ -13,6 +13,7 @@
     │   └── ModelDigestError (ValueError)
     ├── BackendUnavailableError (ImportError)
     ├── BundleError (ValueError)
+    ├── ForkedProcessError (RuntimeError)
     ├── OutputError (OSError)
     └── PixelsError (ValueError)
 
@@ -66,6 +67,10 @@ class ModelDigestError(ModelError, ValueError):
 
 class BackendUnavailableError(EdgecnnError, ImportError):
     """The engine that is to run a file is unknown or not installed."""
+
+
+class ForkedProcessError(EdgecnnError, RuntimeError):
+    """The process was forked in a state in which the engine would hang."""
 
 
 class BundleError(EdgecnnError, ValueError):

@@ -1,5 +1,6 @@
 """NCNN on the CPU: written for Arm phones and boards, in float."""
 
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from runtime.engines.graph import Graph
 from runtime.engines.ncnn_file import read_ncnn
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_FILE, SPEC_FILE
+from runtime.system.fork import ForkGuard
 
 PARAM_FILE, WEIGHTS_FILE = "model.ncnn.param", "model.ncnn.bin"
 """The graph as text and its weights, as pnnx names them."""
@@ -23,6 +25,8 @@ LIMITS = {
     PARAM_FILE: MAX_JSON_BYTES,
     WEIGHTS_FILE: MAX_MODEL_BYTES,
 }
+_THREADS = ForkGuard("load NCNN's models with 1 thread before a fork, or start processes by multiprocessing's 'spawn'")
+"""OpenMP's, which a child process waits for in vain as soon as any model has used them in the parent."""
 
 
 class NcnnBackend:
@@ -60,7 +64,11 @@ class NcnnBackend:
             raise ModelFormatError(f"{name}: its graph cannot be run ({error}): export it again") from error
         self._shape = (graph.height, graph.width, graph.channels)
         self.inputs = (Tensor(graph.source, "uint8", (None, *self._shape)),)
-        self._net = self._load(text.decode("ascii"), weights, threads)
+        self._guard = nullcontext() if threads == 1 else _THREADS
+        with self._guard:
+            if threads > 1:
+                _THREADS.occupy()
+            self._net = self._load(text.decode("ascii"), weights, threads)
         self._output = self._net.output_names()[-1]
         self.outputs = (Tensor(self._output, "float32", (None, None)),)
 
@@ -88,7 +96,8 @@ class NcnnBackend:
         if values.shape[1:] != self._shape or values.dtype != np.uint8 or self._shape[2] != 3:
             # NCNN would read on behind the array's end.
             raise ModelFormatError(f"{self._name}: takes {self.inputs[0]}, got {values.dtype} {values.shape}")
-        return one_by_one(self._run, np.ascontiguousarray(values))
+        with self._guard:
+            return one_by_one(self._run, np.ascontiguousarray(values))
 
     def _run(self, values: NDArray[np.uint8]) -> Probabilities:
         mat, rgb = self._ncnn.Mat, self._ncnn.Mat.PixelType.PIXEL_RGB

@@ -14,6 +14,7 @@ from runtime.engines.base import Probabilities, Tensor, one_by_one
 from runtime.engines.onnx_file import read_metadata
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
+from runtime.system.fork import ForkGuard
 from runtime.system.machine import examine_machine
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ EXACT_INT8 = ("LP_TRANSFORMS_MODE", "NO")
 0.25. With this entry, which it does not document, it computes int8 graphs in float there. Source:
 ``ov::intel_cpu::Config::LPTransformsMode``."""
 _importing = threading.Lock()
+_POOL = ForkGuard("start processes by multiprocessing's 'spawn'")
+"""Its threads, which all models of a process share."""
 
 
 class OpenvinoBackend:
@@ -66,18 +69,21 @@ class OpenvinoBackend:
             "INFERENCE_PRECISION_HINT": "f32",  # or it computes in half precision where the processor can
             "ENABLE_CPU_PINNING": False,  # or the first of every process want the same core
         } | dict([EXACT_INT8] if _saturates() else [])
-        try:
-            core = openvino.Core()
-            model = core.read_model(io.BytesIO(content))
-            self.inputs = tuple(map(_tensor, model.inputs))
-            self.outputs = tuple(map(_tensor, model.outputs))
-            self._single = len(self.inputs) == 1 and _takes_any_number(self.inputs[0])
-            if self._single:
-                # Open axes cost a third more: shapes would be worked out anew in each run.
-                model.reshape([1, *self.inputs[0].shape[1:]])
-            self._request = core.compile_model(model, "CPU", properties).create_infer_request()
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise ModelFormatError(f"{name}: OpenVINO cannot load it ({_reason(error)}): export it again") from error
+        with _POOL:
+            try:
+                core = openvino.Core()
+                model = core.read_model(io.BytesIO(content))
+                self.inputs = tuple(map(_tensor, model.inputs))
+                self.outputs = tuple(map(_tensor, model.outputs))
+                self._single = len(self.inputs) == 1 and _takes_any_number(self.inputs[0])
+                if self._single:
+                    # Open axes cost a third more: shapes would be worked out anew in each run.
+                    model.reshape([1, *self.inputs[0].shape[1:]])
+                self._request = core.compile_model(model, "CPU", properties).create_infer_request()
+            except (RuntimeError, TypeError, ValueError) as error:
+                raise ModelFormatError(
+                    f"{name}: OpenVINO cannot load it ({_reason(error)}): export it again"
+                ) from error
         self.spec_json: str | bytes | None = metadata.get(SPEC_KEY)
         self.golden_json: str | bytes | None = metadata.get(GOLDEN_KEY)
         if self._single:
@@ -87,14 +93,15 @@ class OpenvinoBackend:
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
         """A batch as the input declares it to float32 (N, C)."""
-        try:
-            with self._lock:
-                if not self._single:
-                    result: Probabilities = self._request.infer([values])[0]
-                    return result
-                return one_by_one(self._run, values)
-        except (RuntimeError, ValueError) as error:
-            raise ModelFormatError(f"{self._name}: OpenVINO cannot run it ({_reason(error)})") from error
+        with _POOL:
+            try:
+                with self._lock:
+                    if not self._single:
+                        result: Probabilities = self._request.infer([values])[0]
+                        return result
+                    return one_by_one(self._run, values)
+            except (RuntimeError, ValueError) as error:
+                raise ModelFormatError(f"{self._name}: OpenVINO cannot run it ({_reason(error)})") from error
 
     def _run(self, values: NDArray[Any]) -> Probabilities:
         self._source[:] = values

@@ -182,6 +182,7 @@ def test_public_names_are_these():
         "BackendUnavailableError",
         "Classifier",
         "EdgecnnError",
+        "ForkedProcessError",
         "ImageDecodeError",
         "ImageError",
         "ImageFileNotFoundError",

@@ -1,14 +1,18 @@
 """Threads are bounded by the machine, and a process that forks is told where its models would hang."""
 
 import json
+import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 from runtime import Classifier, ModelFormatError
 from runtime.choice import CHOICE_FILE
 from runtime.commands import threads
+from runtime.engines.registry import OWN, find
 from runtime.system.processors import most_threads
 
 TOO_MANY = [100_000, 10**20]
@@ -49,3 +53,85 @@ def test_the_command_line_refuses_them_too(option, count, reference):
     assert done.returncode == 2
     assert f"argument {option}: expected " in done.stderr
     assert threads("1") == 1
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+FORKS = """
+import os, signal, sys, threading, time, warnings
+warnings.simplefilter("ignore")  # from 3.12 on Python warns of every fork beside threads
+def outcomes(count, act):
+    found = set()
+    for _ in range(count):
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            try:
+                act()
+                os._exit(0)
+            except ForkedProcessError as error:
+                os._exit(3 if str(error).startswith("this process was forked while another thread used") else 4)
+        found.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    return sorted(found)
+from runtime import Classifier, ForkedProcessError
+"""
+
+
+def forks(code, *arguments):
+    command = [sys.executable, "-c", FORKS + code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@needs_fork
+def test_a_child_forked_while_a_thread_was_inside_is_told_so():
+    """Deterministic: the thread stays inside for as long as the parent lives."""
+    code = """
+from runtime.system.fork import guarded
+entered, stay = threading.Event(), threading.Event()
+run = guarded(lambda wait: wait and (entered.set(), stay.wait()))
+inside = threading.Thread(target=run, args=(True,), daemon=True)
+before = outcomes(1, lambda: run(False))
+inside.start(); entered.wait()
+during = outcomes(1, lambda: run(False))
+again = outcomes(1, lambda: [outcomes(1, lambda: run(False)) == [3] or os._exit(5), run(False)])
+run(False)  # the parent itself goes on
+stay.set(); inside.join()
+print([before, during, again, outcomes(1, lambda: run(False))])
+"""
+    assert forks(code) == [[0], [3], [3], [0]]
+
+
+@needs_fork
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(not find_spec(find(name).package), reason=f"{name} not installed"))
+        for name in OWN
+    ],
+)
+def test_a_forked_child_answers_or_is_refused_and_never_hangs(engine, count, reference, archived):
+    model = reference / ("model_int8.tflite" if engine == "litert" else "model_int8.onnx")
+    model = archived(np.eye(4, 3)) if engine == "ncnn" else model
+    code = """
+import numpy as np
+path, engine, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+classifier = Classifier(path, threads, engine=engine)
+pixels = np.zeros((16, classifier.spec.side, classifier.spec.side, 3), np.uint8)
+classifier.predict(pixels)
+def use(): classifier.predict(pixels)
+def load(): Classifier(path, threads, engine=engine).predict(pixels)
+idle = [outcomes(2, use), outcomes(2, load)]
+def busy():
+    while True: classifier.predict(pixels)
+for _ in range(2): threading.Thread(target=busy, daemon=True).start()
+time.sleep(0.2)
+print([idle, [outcomes(6, use), outcomes(6, load)]], flush=True)
+os._exit(0)
+"""
+    idle, busy = forks(code, model, engine, count)
+    refused = engine == "ncnn" and count == 2
+    assert idle == ([[3], [3]] if refused else [[0], [0]])
+    assert {status for outcome in busy for status in outcome} <= {0, 3}
