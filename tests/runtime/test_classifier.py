@@ -186,6 +186,7 @@ def test_public_names_are_these():
         "ImageDecodeError",
         "ImageError",
         "ImageFileNotFoundError",
+        "ImageMemoryError",
         "ModelDigestError",
         "ModelError",
         "ModelFileNotFoundError",
