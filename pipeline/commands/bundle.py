@@ -46,6 +46,11 @@ def add(commands: Commands) -> None:
         help="leave out what others publish: the board has it from the version before, or fetches it",
     )  # fmt: skip
     parser.add_argument("--sign-key", type=Path, metavar="KEY", help="sign with this private key (PEM, curve P-256)")
+    parser.add_argument(
+        "--bundle-version", type=int, metavar="N",
+        help="whole number that grows from bundle to bundle: boards refuse an older one (default: the time of "
+        "SOURCE_DATE_EPOCH where it is set, else of the build where it is signed, else none)",
+    )  # fmt: skip
     parser.set_defaults(tensorflow=False, run=run)
 
 
@@ -69,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
         engines=tuple(options.engines),
         wheels=not options.no_wheels,
         sign_key=options.sign_key,
+        version=options.bundle_version,
     )
     archive = bundle(options.dir, options.out, settings)
     content = archive.read_bytes()

@@ -3,39 +3,47 @@
 import argparse
 from pathlib import Path
 
-from runtime.bundle import SIGNATURE, one_line, verify_bundle
+from runtime.bundle import SIGNATURE, verify_bundle
+from runtime.bundle.version import require_newer
 from runtime.commands import FAILED, OK
 from runtime.errors import BundleError
+from runtime.text import for_terminal
 
 EPILOG = """\
 Run it from an installed version on the next one, before that one's install.sh.
 
 exit status:
-  0 PASS: every file is as it was built, and with --key signed by that key; 1 FAIL: the line says which is not
+  0 PASS: every file is as it was built, with --key signed by that key, with --installed no older than that version;
+  1 FAIL: the line says what is wrong
 
 examples:
   PROGRAM verify-bundle edgecnn-reference-0.1.0-aarch64
-  PROGRAM verify-bundle edgecnn-reference-0.1.0-aarch64 --key ~/edgecnn/key.pub"""
+  PROGRAM verify-bundle edgecnn-reference-0.1.0-aarch64 --key ~/edgecnn/key.pub --installed ~/edgecnn/current"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("dir", metavar="DIR", type=Path, help="the folder that a bundle unpacks to")
     parser.add_argument("--key", metavar="PUBKEY", type=Path, help="require a signature of this key (PEM)")
+    parser.add_argument(
+        "--installed", metavar="FOLDER", type=Path, help="refuse a bundle older than the version in this folder"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Say whether it is whole."""
     try:
         files = verify_bundle(options.dir, options.key)
+        if options.installed:
+            require_newer(options.dir, options.installed, signed=options.key is not None)
     except (BundleError, OSError) as error:
         print(f"FAIL {error}")
         return FAILED
     if options.key:
-        signature = f"signed by {one_line(options.key)}"
+        signature = f"signed by {for_terminal(str(options.key))}"
     elif (options.dir / SIGNATURE).exists():
         signature = "signed, by whom --key would tell"
     else:
         signature = "not signed"
-    print(f"PASS {one_line(options.dir)}: {files} files as they were built, {signature}")
+    print(f"PASS {for_terminal(str(options.dir))}: {files} files as they were built, {signature}")
     return OK

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -14,9 +15,12 @@ from pipeline.cli import main
 from pipeline.deploy.bundle import Settings, bundle
 from pipeline.deploy.bundle.archive import pack
 from pipeline.deploy.bundle.sign import sign
+from pipeline.deploy.bundle.version import default_version
 from pipeline.deploy.bundle.wheels import Target, fetch, lock
 from pipeline.errors import BundleBuildError
 from runtime.bundle import SIGNATURE, verify_bundle
+from runtime.bundle.version import MAX_VERSION
+from runtime.errors import OutputError
 
 OPENSSL = shutil.which("openssl")
 PI = Target("3.11", "aarch64")
@@ -59,7 +63,7 @@ def test_its_wheel_holds_the_runtime_and_nothing_for_the_desk(small, repository)
 
 
 def test_without_wheels_it_is_small(small):
-    assert small[0].stat().st_size < 650_000
+    assert small[0].stat().st_size < 750_000
 
 
 def test_its_requirements_are_pinned_by_hash_and_name_no_address(small):
@@ -99,11 +103,9 @@ def test_the_archive_does_not_depend_on_order_owner_or_time(tmp_path):
     }
 
 
-def test_the_signature_is_one_of_model_signing(reference, tmp_path):
+def test_the_signature_is_one_of_model_signing(reference, key, tmp_path):
     from model_signing import verifying
 
-    key = tmp_path / "key.pem"
-    subprocess.run([OPENSSL, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
     command = [OPENSSL, "ec", "-in", key, "-pubout", "-out", key.with_suffix(".pub")]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     arguments = ["bundle", str(reference), "--name", "signed", "--no-wheels", "--sign-key", str(key)]
@@ -148,6 +150,68 @@ def test_a_model_that_may_not_ship_is_refused(reference, tmp_path):
     (tmp_path / artifacts.MANIFEST).unlink()
     with pytest.raises(BundleBuildError, match="no manifest"):
         bundle(tmp_path, tmp_path, Settings("test", PI, wheels=False))
+
+
+@pytest.mark.parametrize("name", ["../model.onnx", "my model.onnx", "-model.onnx", "$m.onnx", "model.bin", "m\n.onnx"])
+def test_a_model_whose_name_no_bundle_can_have_is_refused(reference, tmp_path, name):
+    with pytest.raises(BundleBuildError, match="expected the name of a file"):
+        bundle(reference, tmp_path, Settings("test", PI, artifacts=(name,), wheels=False))
+
+
+def described(archive):
+    with tarfile.open(archive) as content:
+        return json.load(content.extractfile(f"{archive.name.removesuffix('.tar.gz')}/bundle.json"))
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory):
+    path = tmp_path_factory.mktemp("key") / "key.pem"
+    subprocess.run([OPENSSL, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path], check=True)
+    return path
+
+
+def test_an_unsigned_bundle_states_a_version_where_it_is_given(small, reference, tmp_path, monkeypatch):
+    assert "bundle_version" not in described(small[0])
+    arguments = ["bundle", str(reference), "--name", "test", "--no-wheels", "--out", str(tmp_path)]
+    assert main([*arguments, "--bundle-version", "7"]) == 0
+    assert described(tmp_path / small[0].name)["bundle_version"] == 7
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795672367")
+    assert main(arguments) == 0
+    assert described(tmp_path / small[0].name)["bundle_version"] == 20261126055247
+
+
+def test_a_signed_bundle_states_when_it_was_built(key, reference, tmp_path):
+    before, archive, after = (
+        default_version(signed=True),
+        bundle(reference, tmp_path, Settings("test", PI, wheels=False, sign_key=key)),
+        default_version(signed=True),
+    )
+    assert before <= described(archive)["bundle_version"] <= after < MAX_VERSION
+
+
+@pytest.mark.parametrize("text", ["yesterday", "-1e9", "9" * 30, "nan"])
+def test_a_source_date_that_is_none_is_refused(monkeypatch, text):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
+    with pytest.raises(BundleBuildError, match="SOURCE_DATE_EPOCH"):
+        default_version(signed=False)
+
+
+@pytest.mark.parametrize("number", [0, -1, 10**15])
+def test_a_version_that_is_none_is_refused(number):
+    with pytest.raises(BundleBuildError, match="whole number from 1"):
+        Settings("test", PI, version=number)
+
+
+def test_what_cannot_be_written_or_signed_is_found_before_the_work(reference, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.deploy.bundle.build_runtime_wheel", lambda _: pytest.fail("worked already"))
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="not a folder"):
+        bundle(reference, tmp_path / "file", Settings("test", PI, wheels=False))
+    with pytest.raises(BundleBuildError, match=r"none\.pem: No such file"):
+        bundle(reference, tmp_path, Settings("test", PI, wheels=False, sign_key=tmp_path / "none.pem"))
+    os.mkfifo(tmp_path / "pipe.pem")
+    with pytest.raises(BundleBuildError, match="not a regular file"):
+        bundle(reference, tmp_path, Settings("test", PI, wheels=False, sign_key=tmp_path / "pipe.pem"))
 
 
 @pytest.mark.parametrize("name", ["../x", "a b", "", "naïve"])

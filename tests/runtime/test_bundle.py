@@ -15,7 +15,9 @@ import pytest
 
 import runtime
 from runtime import EdgecnnError
-from runtime.bundle import MAX_DEPTH, PAYLOAD_TYPE, PREDICATE_TYPE, verify_bundle
+from runtime.bundle import verify_bundle
+from runtime.bundle.files import MAX_DEPTH
+from runtime.bundle.signature import PAYLOAD_TYPE, PREDICATE_TYPE
 from runtime.errors import BundleError
 
 OPENSSL = shutil.which("openssl")
@@ -226,7 +228,7 @@ def delete_nested(folder, count):
 
 
 def test_more_files_than_a_bundle_has_are_refused(bundle, monkeypatch):
-    monkeypatch.setattr("runtime.bundle.MAX_FILES", 10)
+    monkeypatch.setattr("runtime.bundle.files.MAX_FILES", 10)
     for number in range(10):
         (bundle / str(number)).touch()
     with pytest.raises(BundleError, match="more than 10 files"):
@@ -234,7 +236,7 @@ def test_more_files_than_a_bundle_has_are_refused(bundle, monkeypatch):
 
 
 def test_files_that_are_too_large_together_are_refused_before_one_is_read(bundle, monkeypatch):
-    monkeypatch.setattr("runtime.bundle.MAX_BYTES", 20)
+    monkeypatch.setattr("runtime.bundle.files.MAX_BYTES", 20)
     with pytest.raises(BundleError, match="expected no more than 20 together"):
         verify_bundle(bundle)
 
@@ -366,6 +368,64 @@ def test_the_command_says_what_it_found(bundle):
     done = run(bundle)
     assert done.returncode == 1
     assert "changed: models/model_int8.onnx" in done.stdout
+
+
+def versioned(folder, version):
+    """Give a folder a ``bundle.json`` that states a version, or with None leaves it out."""
+    folder.mkdir(exist_ok=True)
+    stated = {} if version is None else {"bundle_version": version}
+    (folder / "bundle.json").write_text(json.dumps(stated))
+    return folder
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    ("versions", "passes"),
+    [
+        ((2, 1), "signed and unsigned"),
+        ((2, 2), "signed and unsigned"),
+        ((1, 2), "never"),
+        ((20261126055247, 20261126055248), "never"),
+        ((None, 1), "unsigned"),
+        ((1, None), "signed and unsigned"),
+        ((None, None), "signed and unsigned"),
+    ],
+)
+def test_a_bundle_older_than_the_installed_one_is_refused(bundle, key, tmp_path, versions, passes):
+    new, installed = versions
+    current = versioned(tmp_path / "current", installed)
+    write_sums(versioned(bundle, new))
+    sign(bundle, key)
+    for kind, arguments in (("unsigned", ()), ("signed", ("--key", key.with_suffix(".pub")))):
+        done = run(bundle, *arguments, "--installed", current)
+        passed = kind in passes.split()
+        assert (done.returncode, done.stdout[:5]) == ((0, "PASS ") if passed else (1, "FAIL "))
+        assert passed or "--allow-downgrade" in done.stdout
+
+
+@pytest.mark.parametrize("version", ["2", 1.5, True, -1, 10**15, [1], {"a\n": 1}, float("inf")], ids=str)
+def test_a_version_that_is_no_whole_number_is_refused(bundle, tmp_path, version):
+    write_sums(versioned(bundle, version))
+    done = run(bundle, "--installed", versioned(tmp_path / "current", 1))
+    assert done.returncode == 1
+    assert "bundle_version" in done.stdout
+    assert done.stdout.removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b"[" * 100_000, b"9" * 5000], ids=lambda text: text[:2])
+def test_a_description_that_is_none_is_refused(bundle, tmp_path, content):
+    (bundle / "bundle.json").write_bytes(content)
+    write_sums(bundle)
+    done = run(bundle, "--installed", versioned(tmp_path / "current", 1))
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (1, "", 1)
+    assert "bundle.json: not JSON" in done.stdout
+
+
+def test_an_installed_version_that_is_not_there_is_refused(bundle, tmp_path):
+    write_sums(versioned(bundle, 1))
+    done = run(bundle, "--installed", tmp_path / "absent")
+    assert done.returncode == 1
+    assert "absent/bundle.json: No such file" in done.stdout
 
 
 def test_checking_imports_no_package():

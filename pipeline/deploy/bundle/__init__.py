@@ -3,7 +3,7 @@
 edgecnn-NAME-VERSION-MACHINE/
     install.sh             installs what lies beside it; see there
     edgecnn-watch.service  systemd unit that classifies what comes into a folder
-    bundle.json            what it is for: machine, Python, artifacts
+    bundle.json            what it is for: machine, Python, artifacts; and its version
     requirements.txt       every package, pinned and with hashes
     models/                the artifacts and their manifest
     wheels/                the runtime as this project's wheel, what it needs, and the pip that installs it
@@ -20,7 +20,8 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.deploy.bundle.archive import pack
-from pipeline.deploy.bundle.sign import sign
+from pipeline.deploy.bundle.sign import check_key, sign
+from pipeline.deploy.bundle.version import check_version, default_version
 from pipeline.deploy.bundle.wheels import Target, build_runtime_wheel, fetch, hash_line, lock
 from pipeline.documents.verify import Verification
 from pipeline.errors import BundleBuildError
@@ -29,6 +30,7 @@ from runtime import __version__
 from runtime.bundle import SUMS
 from runtime.engines.registry import default_engine, file_formats
 from runtime.golden import replay
+from runtime.system.writing import check_writable
 
 FORMAT, FORMAT_VERSION = "edgecnn-bundle", 1
 BUNDLE, REQUIREMENTS, MODELS, WHEELS = "bundle.json", "requirements.txt", "models", "wheels"
@@ -49,6 +51,7 @@ class Settings:
         engines: extras of the project to bring besides those that the artifacts need.
         wheels: bring the wheels; without them the device has them from the version before, or fetches them.
         sign_key: private key in PEM, of the curve P-256.
+        version: a whole number that grows from bundle to bundle; without it see ``default_version``.
     """
 
     name: str
@@ -57,10 +60,13 @@ class Settings:
     engines: tuple[str, ...] = ()
     wheels: bool = True
     sign_key: Path | None = None
+    version: int | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
             raise BundleBuildError(f"name {self.name!r}: expected letters, digits, '.', '_' and '-'")
+        if self.version is not None:
+            check_version(self.version)
 
 
 def bundle(folder: Path, out: Path, settings: Settings) -> Path:
@@ -75,15 +81,21 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         The archive, ``edgecnn-NAME-VERSION-MACHINE.tar.gz``; unsigned, the same files give the same bytes.
 
     Raises:
-        BundleBuildError: an artifact may not ship, or a wheel is not to be had.
+        BundleBuildError: an artifact may not ship, the key cannot sign, or a wheel is not to be had.
         DocumentError: what verify wrote cannot be read.
         ModelError: an artifact is missing or damaged.
+        OutputError: the archive cannot be written.
     """
+    version = settings.version or default_version(signed=settings.sign_key is not None)
+    stem = f"edgecnn-{settings.name}-{__version__}-{settings.target.machine}"
+    archive = out / f"{stem}.tar.gz"
+    check_writable(archive)
+    if settings.sign_key:
+        check_key(settings.sign_key)
     for name in settings.artifacts:
         _require_fit(folder, name)
     needed = {str(default_engine(Path(name).suffix)) for name in settings.artifacts}
     extras = sorted({*settings.engines, *needed} - {ALWAYS_THERE})
-    stem = f"edgecnn-{settings.name}-{__version__}-{settings.target.machine}"
     with tempfile.TemporaryDirectory() as temporary:
         stage = Path(temporary, stem)
         (stage / MODELS).mkdir(parents=True)
@@ -97,19 +109,21 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         if settings.wheels:
             fetch(requirements, settings.target, stage / WHEELS)
         artifacts.write_bytes(stage / REQUIREMENTS, (hash_line(wheel) + requirements).encode())
-        artifacts.write_json(stage / BUNDLE, _card(settings, extras))
+        artifacts.write_json(stage / BUNDLE, _card(settings, extras, version))
         artifacts.write_bytes(stage / SUMS, _sums(stage).encode())
         if settings.sign_key:
             sign(stage, settings.sign_key)
-        archive = out / f"{stem}.tar.gz"
         artifacts.write_bytes(archive, pack(stage))
     return archive
 
 
 def _require_fit(folder: Path, name: str) -> None:
     suffixes = file_formats()
-    if Path(name).suffix not in suffixes or Path(name).name != name:
-        raise BundleBuildError(f"{name}: expected the name of a file in {folder} that ends in {' or '.join(suffixes)}")
+    if Path(name).suffix not in suffixes or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]*", name):
+        raise BundleBuildError(
+            f"{name!r}: expected the name of a file in {folder} that ends in {' or '.join(suffixes)}, of letters, "
+            "digits, '.', '_', '+' and '-'"
+        )
     if not (folder / artifacts.MANIFEST).exists():
         raise BundleBuildError(
             f"{folder}: no {artifacts.MANIFEST}: expected a folder that python -m pipeline export wrote"
@@ -122,10 +136,12 @@ def _require_fit(folder: Path, name: str) -> None:
         raise BundleBuildError(f"{folder / name}: differs from Keras by more than is allowed: see {verified}")
 
 
-def _card(settings: Settings, extras: list[str]) -> dict[str, Any]:
+def _card(settings: Settings, extras: list[str], version: int | None) -> dict[str, Any]:
+    stated = {} if version is None else {"bundle_version": version}
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
+        **stated,
         "name": settings.name,
         "edgecnn": __version__,
         "machine": settings.target.machine,

@@ -1,18 +1,22 @@
 #!/bin/sh
 # Installs the bundle that it lies in, without network and without root, or goes back to the version before.
 # PREFIX/versions/ holds a folder a version; PREFIX/current, a link, changes only once the new one has proven itself.
+# PREFIX/.installed-by-edgecnn names the folders that this script has made. It deletes no other one, and those only
+# after the new version has answered.
 set -eu
 umask 022
-unset PYTHONPATH PYTHONHOME
+unset CDPATH PYTHONPATH PYTHONHOME
+export PYTHONSAFEPATH=1
 
 usage() {
   cat <<'END'
-usage: install.sh [--prefix DIR] [--key PUBKEY]
+usage: install.sh [--prefix DIR] [--key PUBKEY] [--allow-downgrade]
        install.sh [--prefix DIR] --rollback
 
-  --prefix DIR   where to install (default: ~/edgecnn, or where this copy is installed)
-  --key PUBKEY   install only what is signed by this key (PEM); kept as DIR/key.pub and asked of every later bundle
-  --rollback     go back to the version before the current one
+  --prefix DIR       where to install (default: ~/edgecnn, or where this copy is installed)
+  --key PUBKEY       install only what is signed by this key (PEM); kept as DIR/key.pub and asked of every later bundle
+  --allow-downgrade  install even if the current version is newer
+  --rollback         go back to the version before the current one
 END
 }
 
@@ -28,14 +32,37 @@ step() {
 
 say_how_it_ended() {
   status=$?
-  [ "$status" -ne 0 ] && [ -n "$doing" ] || return 0
-  printf 'FAILED at: %s\n%s\n' "$doing" "Current version: $(readlink "$prefix/current" || echo none)" >&2
-  [ "$action" != install_bundle ] || clean
+  [ "$status" -ne 0 ] || return 0
+  [ -z "$unfinished" ] || rm -rf -- "$unfinished"
+  [ -z "$doing" ] ||
+    printf 'FAILED at: %s\n%s\n' "$doing" "Current version: $(readlink "$prefix/current" || echo none)" >&2
+}
+
+exists() {
+  [ -e "$1" ] || [ -L "$1" ]
 }
 
 # Prints a field of bundle.json; the file is not verified yet, so nothing but plain words is let through.
 card() {
   sed -n "s/^  \"$1\": \"\([A-Za-z0-9._-]*\)\",*\$/\1/p" "$here/bundle.json"
+}
+
+# Prints the number that orders bundles; 0 where none is stated.
+version() {
+  number=$(sed -n 's/^  "bundle_version": \([0-9]\{1,15\}\),*$/\1/p' "$1/bundle.json" 2>/dev/null | head -n 1)
+  printf '%s' "${number:-0}"
+}
+
+# A pipe would be waited for and a device read without end, so neither is opened. The bounds are verify-bundle's.
+require_regular_files() {
+  doing="checking every file of the bundle"
+  odd=$(find "$here" ! -type f ! -type d -printf '%P' -quit | LC_ALL=C tr -c '[:print:]' '?')
+  [ -z "$odd" ] || fail "$odd is a link, a pipe or a device, which no bundle has: unpack the archive again"
+  bytes=$(du -sb "$here" | cut -f 1 | head -n 1)
+  [ "$bytes" -le 1073741824 ] || fail "$here holds $bytes bytes, and a bundle no more than 1 GiB: unpack it again"
+  ! LC_ALL=C grep -Eqv '^[0-9a-f]{64}  [A-Za-z0-9._+/-]+$' "$here/SHA256SUMS" ||
+    fail "$here/SHA256SUMS is not a list of SHA-256 and names: unpack the archive again"
+  doing=
 }
 
 find_python() {
@@ -55,16 +82,42 @@ find_python() {
   esac
 }
 
+is_ours() {
+  [ -n "$1" ] && grep -Fxqs -- "$1" "$ours"
+}
+
+# Where this copy was installed by this script, or nothing.
+find_own_prefix() {
+  case $here in */versions/*) ;; *) return 0 ;; esac
+  ours=${here%/versions/*}/.installed-by-edgecnn
+  [ "$here" != "${ours%/*}/versions/${here##*/}" ] || ! is_ours "${here##*/}" || own_prefix=${ours%/*}
+}
+
+find_prefix() {
+  home=${HOME:-$(getent passwd "$(id -u)" | cut -d : -f 6)}
+  [ -n "$own_prefix$home" ] || fail "HOME is not set: say where to install with --prefix DIR"
+  prefix=${own_prefix:-$home/edgecnn}
+}
+
 lock() {
-  mkdir -p "$prefix/versions"
-  prefix=$(cd "$prefix" && pwd -P)
-  exec 9>"$prefix/.lock"
+  why=$(mkdir -p -- "$prefix/versions" 2>&1) || fail "$why: give another --prefix, or use sudo"
+  prefix=$(cd -- "$prefix" && pwd -P)
+  ours=$prefix/.installed-by-edgecnn
+  why=$(touch -- "$prefix/.lock" "$ours" 2>&1) || fail "$why: give another --prefix, or use sudo"
+  [ -w "$prefix/versions" ] || fail "$prefix/versions cannot be written to: give another --prefix, or use sudo"
+  case $prefix in *:*) fail "$prefix: Python makes no virtual environment in a folder with ':' in its path" ;; esac
+  exec 9>>"$prefix/.lock"
   flock -n 9 || fail "another install into $prefix is running: wait for it"
+  exists "$prefix/current" || return 0
+  if [ ! -L "$prefix/current" ] || ! is_ours "$(current)" &&
+    ! grep -qs '"format": "edgecnn-bundle"' "$prefix/current/bundle.json"; then
+    fail "$prefix/current belongs to another program: give another --prefix"
+  fi
 }
 
 require_signer() {
   if [ -n "$key" ] && [ -e "$prefix/key.pub" ]; then
-    cmp -s "$key" "$prefix/key.pub" || fail "$prefix/key.pub is another key than $key: remove it first to change keys"
+    cmp -s -- "$key" "$prefix/key.pub" || fail "$prefix/key.pub is another key than $key: remove it first to change keys"
   elif [ -e "$prefix/key.pub" ]; then
     key=$prefix/key.pub
   fi
@@ -72,15 +125,46 @@ require_signer() {
 
 remember_key() {
   [ -n "$key" ] && [ ! -e "$prefix/key.pub" ] || return 0
-  cp "$key" "$prefix/.key.pub"
-  mv "$prefix/.key.pub" "$prefix/key.pub"
+  cp -- "$key" "$prefix/.key.pub.new"
+  mv -- "$prefix/.key.pub.new" "$prefix/key.pub"
+}
+
+# The first name that is free, or under which this bundle is installed.
+choose_folder() {
+  name=$(card name)-$(card edgecnn)-$(sha256sum <"$here/SHA256SUMS" | cut -c 1-12)
+  new=$prefix/versions/$name
+  count=1
+  while exists "$new" && ! is_installed; do
+    count=$((count + 1))
+    new=$prefix/versions/$name-$count
+  done
+}
+
+is_installed() {
+  is_ours "${new##*/}" && [ ! -L "$new" ] && [ -f "$new/before" ] && cmp -s "$here/SHA256SUMS" "$new/SHA256SUMS"
+}
+
+# What the copy and the unpacked wheels take, and a tenth for what Python compiles, against what is free.
+require_space() {
+  # shellcheck disable=SC2016 # Python, not shell
+  ask='import sys, zipfile; print(sum(file.file_size for path in sys.argv[1:] for file in zipfile.ZipFile(path).filelist) >> 10)'
+  wheels=$here/wheels
+  grep -q '"wheels": true' "$here/bundle.json" || wheels=$prefix/current/wheels
+  set -- "$wheels"/*.whl
+  [ -e "$1" ] || return 0
+  unpacked=$("$python" -I -c "$ask" "$@" 2>/dev/null) || return 0 # a damaged wheel, which will be named
+  needed=$(((unpacked + $(du -sk "$here" | cut -f 1 | head -n 1)) * 11 / 10))
+  free=$(($(df --output=avail -k -- "$prefix" | tail -n 1)))
+  [ "$free" -lt "$needed" ] || return 0
+  left=$(unneeded | while read -r name; do printf ' %s' "$prefix/versions/$name"; done)
+  fail "$prefix has $free KiB free and this version takes $needed: free some space${left:+; interrupted installs left$left}"
 }
 
 # The first look takes nothing but sha256sum; the second one, of the project's own wheel, also sees added files,
 # links and the signature.
 check_bundle() {
   step "checking every file of the bundle"
-  (cd "$1" && sha256sum --check --strict --quiet SHA256SUMS >&2) ||
+  (cd -- "$1" && sha256sum --check --strict --quiet SHA256SUMS >&2) ||
     fail "a file is not as it was built: copy the bundle again"
   set -- "$1" "$1"/wheels/edgecnn-*.whl
   [ $# -eq 2 ] || fail "expected one wheel of edgecnn in $1/wheels"
@@ -88,22 +172,33 @@ check_bundle() {
     "$2" verify-bundle "$1" ${key:+--key "$key"} >&2 || fail "the bundle is refused"
 }
 
+# Asked of what has been verified. Where no key is asked for, a bundle may leave its version out.
+require_newer() {
+  if [ -n "$downgrade" ] || [ "$(version "$1")" -ge "$(version "$prefix/current")" ]; then return 0; fi
+  [ -n "$key" ] || [ "$(version "$1")" -ne 0 ] || return 0
+  fail "bundle version $(version "$1") is older than $(version "$prefix/current"), which is installed:" \
+    "build a newer one, or install this one with --allow-downgrade"
+}
+
+# Named first and made then, so that what a killed install leaves is known to be ours.
 copy_bundle() {
   step "copying the bundle"
-  mkdir "$new"
-  cp -RP "$here/." "$new"
+  printf '\n%s\n' "${new##*/}" >>"$ours"
+  mkdir -- "$new"
+  unfinished=$new
+  cp -RP -- "$here/." "$new"
 }
 
 make_environment() {
   step "making a virtual environment"
-  "$python" -m venv --without-pip "$new"
+  "$python" -I -m venv --without-pip "$new"
 }
 
 # Wheels of the version before serve too: each is held against the hash in requirements.txt.
 install_packages() {
   step "installing the packages"
   for wheel in "$prefix"/current/wheels/*.whl; do
-    [ ! -e "$wheel" ] || [ -e "$new/wheels/${wheel##*/}" ] || ln "$wheel" "$new/wheels/"
+    [ ! -e "$wheel" ] || [ -e "$new/wheels/${wheel##*/}" ] || ln -- "$wheel" "$new/wheels/"
   done
   if grep -q '"wheels": true' "$new/bundle.json"; then
     pip_install --isolated --no-index
@@ -111,6 +206,7 @@ install_packages() {
     step "fetching packages that are not here"
     pip_install
   fi
+  write_launcher
 }
 
 # Not compiled: replaying the models compiles what is imported, and the rest would take as long as all else together.
@@ -119,65 +215,97 @@ pip_install() {
     --find-links "$new/wheels" --requirement "$new/requirements.txt" "$@"
   pip=$(find "$new/wheels" -name "pip-*.whl")
   if [ -n "$pip" ]; then
-    "$new/bin/python" "$pip/pip" "$@"
+    "$new/bin/python" -I "$pip/pip" "$@"
   else
-    "$python" -m pip --python "$new/bin/python" "$@"
+    "$python" -I -m pip --python "$new/bin/python" "$@"
   fi
+}
+
+# In place of pip's, which is not isolated, names the whole path in its first line, where blanks and $ do not work,
+# and would go on in the next version when "current" changes while it runs. Read by sh first, then by Python.
+write_launcher() {
+  cat >"$new/bin/edgecnn" <<'END'
+#!/bin/sh
+""":"
+self=$(readlink -f -- "$0")
+exec "${self%/*}/python" -I "$self" "$@"
+":"""
+import runtime.__main__
+END
+  chmod 755 "$new/bin/edgecnn"
 }
 
 check_models() {
   step "replaying the images that the models carry"
   models=$("$python" -I -c 'import json, sys; print(*json.load(sys.stdin)["artifacts"])' <"$new/bundle.json")
   # shellcheck disable=SC2086 # names without spaces
-  (cd "$new/models" && "$new/bin/python" -I -m runtime verify $models) || fail "a model does not work here"
+  (cd -- "$new/models" && "$new/bin/edgecnn" verify $models) ||
+    fail "a model does not work here${damaged:+: if its files are damaged, delete $damaged and install again}"
 }
 
 switch() {
   step "switching to ${new##*/}"
   sync
-  ln -sfn "versions/${new##*/}" "$prefix/.current"
-  mv -T "$prefix/.current" "$prefix/current"
+  ln -sfn -- "versions/${new##*/}" "$prefix/.current.new"
+  mv -T -- "$prefix/.current.new" "$prefix/current"
 }
 
 current() {
-  basename "$(readlink "$prefix/current" || true)"
+  basename -- "$(readlink "$prefix/current" || true)"
 }
 
-# All but the current version and the one before it go, and so does what a killed install left.
-clean() {
+version_before() {
   before=$(cat "$prefix/current/before" 2>/dev/null || true)
-  for folder in "$prefix"/versions/*; do
-    case $folder in
-    "$here" | "$prefix/versions/$(current)" | "$prefix/versions/$before") ;;
-    *) rm -rf "$folder" ;;
+  case $before in */* | . | ..) ;; *) printf '%s' "$before" ;; esac
+}
+
+# What this script has made, but for the current version, the one before it, and the one that it runs from.
+unneeded() {
+  now=$(current) before=$(version_before)
+  sort -u "$ours" | while read -r name; do
+    case $name in
+    "" | . | .. | */* | "$now" | "$before" | "${here##*/}") ;;
+    *) [ ! -d "$prefix/versions/$name" ] || [ -L "$prefix/versions/$name" ] || printf '%s\n' "$name" ;;
     esac
   done
 }
 
+clean() {
+  unneeded | while read -r name; do
+    rm -rf -- "$prefix/versions/$name" || printf 'not deleted: %s\n' "$prefix/versions/$name" >&2
+  done
+}
+
 install_bundle() {
-  [ -e "$here/bundle.json" ] || fail "$here holds no bundle"
+  if [ ! -f "$here/bundle.json" ] || [ ! -f "$here/SHA256SUMS" ]; then fail "$here holds no bundle"; fi
+  [ -n "$own_prefix" ] || require_regular_files
   find_python
   lock
   require_signer
-  clean
-  new=$prefix/versions/$(card name)-$(card edgecnn)-$(sha256sum <"$here/SHA256SUMS" | cut -c 1-12)
-  if [ ! -e "$new" ]; then
+  choose_folder
+  if ! exists "$new"; then
+    require_space
     copy_bundle
     check_bundle "$new"
+    require_newer "$new"
     make_environment
     install_packages
-  elif [ "$new" != "$here" ]; then
-    check_bundle "$here"
+  else
+    [ "$new" = "$here" ] || check_bundle "$here"
+    require_newer "$new"
+    damaged=$new
   fi
   check_models
   remember_key
   if [ "$(current)" = "${new##*/}" ]; then
     printf '%s was installed already\n' "${new##*/}"
   else
+    sync
     current >"$new/before"
+    unfinished=
     switch
-    clean
   fi
+  clean
   case " $models " in
   *" model_int8.onnx "*) model=model_int8.onnx ;;
   *) model=${models%% *} ;;
@@ -187,7 +315,7 @@ install_bundle() {
 
 roll_back() {
   lock
-  before=$(cat "$prefix/current/before" 2>/dev/null || true)
+  before=$(version_before)
   new=$prefix/versions/$before
   if [ -z "$before" ] || [ ! -d "$new" ]; then
     fail "$prefix keeps no version before the current one; to go forward, run the newer bundle's install.sh"
@@ -197,16 +325,16 @@ roll_back() {
   switch
 }
 
-here=$(cd "$(dirname "$0")" && pwd -P)
-prefix=$HOME/edgecnn key='' action=install_bundle doing=''
-case $here in */versions/*) prefix=${here%/versions/*} ;; esac
+here=$(cd -- "$(dirname -- "$0")" && pwd -P)
+prefix='' own_prefix='' key='' downgrade='' action=install_bundle doing='' unfinished='' damaged=''
 while [ $# -gt 0 ]; do
   case $1 in
   --prefix | --key)
-    [ $# -gt 1 ] || fail "$1 needs a value"
+    [ -n "${2-}" ] || fail "$1 needs a value"
     [ "$1" = --key ] && key=$2 || prefix=$2
     shift
     ;;
+  --allow-downgrade) downgrade=yes ;;
   --rollback) action=roll_back ;;
   --help | -h)
     usage
@@ -219,6 +347,8 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+find_own_prefix
+[ -n "$prefix" ] || find_prefix
 trap say_how_it_ended EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

@@ -70,7 +70,7 @@ def build_runtime_wheel(folder: Path) -> Path:
         raise BundleBuildError(f"{ROOT}: no pyproject.toml: run the command from a clone of the repository")
     with tempfile.TemporaryDirectory() as name:
         # A copy, because setuptools would take what an earlier build left in build/.
-        for source in (ROOT / "pyproject.toml", ROOT / "README.md"):
+        for source in (ROOT / "pyproject.toml", ROOT / "README.md", ROOT / "LICENSE"):
             shutil.copy(source, name)
         shutil.copytree(ROOT / "runtime", Path(name, "runtime"), ignore=shutil.ignore_patterns("__pycache__"))
         _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), name)
@@ -115,7 +115,7 @@ def fetch(requirements: str, target: Target, folder: Path) -> None:
 
 
 def _pip(*arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    command = [sys.executable, "-P", "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
     done = subprocess.run(  # noqa: S603 - our own interpreter
         command, env=os.environ | {"SOURCE_DATE_EPOCH": EPOCH}, stdout=subprocess.DEVNULL, check=False
     )
