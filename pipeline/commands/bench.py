@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline.benchmark.run import benchmark
+    from pipeline.benchmark import benchmark
     from runtime.benchmark.table import format_benchmark
 
     photos = photo_options.of_export(options, options.dir)

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.data import cifar10
     from pipeline.data.dataset import split
     from pipeline.models import check_side
-    from pipeline.training.train import Conduct, train
+    from pipeline.training import Conduct, train
     from runtime.system.writing import check_writable
 
     check_writable(options.out / artifacts.MODEL_KERAS)

@@ -14,8 +14,7 @@ from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.documents.history import History
 from pipeline.errors import PipelineError
-from pipeline.training import distribution
-from pipeline.training.train import Conduct, Settings, train
+from pipeline.training import Conduct, Settings, distribution, train
 
 SCRIPT = Path(__file__).parent / "training_run.py"
 SETTINGS = {"epochs": 10, "batch_size": 50, "dropout": 0.0, "averaging": 0.9}

@@ -23,7 +23,7 @@ from pipeline.metrics.calibration import (
     temperature_of,
 )
 from pipeline.metrics.classification import confusion_matrix
-from pipeline.training.train import Settings, train
+from pipeline.training import Settings, train
 from pipeline.verify.evaluate import evaluate, format_evaluation
 from pipeline.verify.evaluate.tables import confusions
 from runtime import Classifier

@@ -12,7 +12,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from pipeline import artifacts
-from pipeline.benchmark.run import benchmark
+from pipeline.benchmark import benchmark
 from pipeline.cli import parse
 from pipeline.data import samples
 from pipeline.documents.manifest import Manifest

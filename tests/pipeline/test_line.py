@@ -15,8 +15,8 @@ import pytest
 import measured_folder
 from pipeline import artifacts
 from pipeline.artifacts import sha256
+from pipeline.benchmark import benchmark
 from pipeline.benchmark.engines import BACKENDS, find
-from pipeline.benchmark.run import benchmark
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.documents.manifest import Manifest
@@ -28,7 +28,7 @@ from pipeline.export.load.model import Source
 from pipeline.export.quantize.config import METHODS
 from pipeline.export.quantize.decisions import format_decisions
 from pipeline.formats import MODEL_FILES
-from pipeline.training.train import Settings, train
+from pipeline.training import Settings, train
 from pipeline.verify.parity import caveats, format_report, verify
 from runtime import Classifier
 from runtime.benchmark.reading import read_benchmark

@@ -12,7 +12,7 @@ from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import PipelineError
-from pipeline.training.train import Conduct, Settings, train
+from pipeline.training import Conduct, Settings, train
 
 SETTINGS = {"epochs": 12, "batch_size": 50, "averaging": 0.9, "cutmix": 0.3}
 SCRIPT = Path(__file__).parent / "training_run.py"

@@ -15,8 +15,8 @@ from pipeline.documents.history import EpochRecord, History
 from pipeline.errors import PipelineError
 from pipeline.metrics.calibration import softmax
 from pipeline.training import record
+from pipeline.training.run import Conduct, Settings, accuracy, train
 from pipeline.training.teacher import Teacher
-from pipeline.training.train import Conduct, Settings, accuracy, train
 
 SMALL = {"epochs": 2, "batch_size": 50, "warmup_epochs": 1}
 

@@ -17,7 +17,7 @@ def main(folder, settings, distribute="none"):
     from pipeline import artifacts
     from pipeline.data import samples
     from pipeline.data.dataset import split
-    from pipeline.training.train import Conduct, Settings, train
+    from pipeline.training import Conduct, Settings, train
 
     training, validation = split(samples.read_calibration(artifacts.REFERENCE_DIR), 100)
     train(training, validation, Path(folder), Settings(**json.loads(settings)), Conduct(distribute=distribute))

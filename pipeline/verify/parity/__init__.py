@@ -1,6 +1,5 @@
 """Hold every exported file against Keras on the same test pixels, look at all of them, then judge."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -22,19 +21,18 @@ from pipeline.formats import FORMATS, FP32, Tolerance, format_of
 from pipeline.metrics.calibration import reliability, reliability_entry
 from pipeline.metrics.classification import accuracy, agreement, confusion_matrix, correct, discordant
 from pipeline.metrics.difference import max_difference, mean_difference
-from pipeline.metrics.significance import CONFIDENCE, beats_chance, mcnemar, share_interval, upper_bound
+from pipeline.metrics.significance import mcnemar
 from pipeline.system.quiet import load_classifier
+from pipeline.verify.parity.caveats import caveats
+from pipeline.verify.parity.tables import format_report
 from runtime import Classifier, EdgecnnError
 from runtime.system.writing import check_writable
+
+__all__ = ["caveats", "format_report", "model_files", "test_images", "verify"]
 
 ROUNDINGS = 8
 ROUNDED_IMAGES = 32
 """On how many images Keras's rounding is measured: half of them those on which the file differs most."""
-
-FEW_IMAGES = 200
-"""On fewer images a verdict comes with a bound on the share of flipped images."""
-
-COLUMNS = ("max diff", "mean diff", "agreement", "accuracy")
 
 
 def test_images(class_names: tuple[str, ...]) -> Dataset:
@@ -185,61 +183,3 @@ def _breaches(got: NDArray[np.float32], expected: NDArray[np.float32], test: Dat
         drop = 100 * (only_keras - only_file) / len(test)
         breaches.append(f"accuracy drop {drop:.2f} points > {limit.max_accuracy_drop:.2f}")
     return breaches
-
-
-def format_report(report: Verification) -> str:
-    """The verdicts as a table."""
-    low, high = share_interval(report.keras.accuracy, report.images)
-    keras = f"{report.keras.accuracy:.2%} accurate, 95 % interval {low:.2%} to {high:.2%}"
-    lines = [
-        f"Against Keras ({keras}) on {report.judged_on}:",
-        f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'p':>7}  verdict",
-    ]
-    for name, row in report.artifacts.items():
-        verdict = "PASS" if not row.breaches else "FAIL: " + "; ".join(row.breaches)
-        if isinstance(row, Measured):
-            figures = (
-                f"{row.bytes / 1024:>8.0f}{_difference(row.max_difference):>11}{_difference(row.mean_difference):>11}"
-                f"{row.agreement:>11.2%}{row.accuracy:>11.2%}{row.p_value:>7.2g}"
-            )
-        else:
-            figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
-        lines.append(f"{name:<20}{figures}  {verdict}")
-    return "\n".join([*lines, *report.caveats])
-
-
-def _difference(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1e}"
-
-
-def caveats(images: int, classes: int, keras_accuracy: float, rows: Iterable[Measured | Unusable]) -> tuple[str, ...]:
-    """What the verdicts leave open, a sentence each.
-
-    Args:
-        images: how many there are.
-        classes: how many there are.
-        keras_accuracy: share (0-1) of the images that Keras classifies correctly.
-        rows: the files.
-    """
-    said = _how_little_it_says(images, rows) if images < FEW_IMAGES else []
-    if not beats_chance(keras_accuracy, images, classes):
-        few = "these images are too few to tell, or " if images < FEW_IMAGES else ""
-        said.append(
-            f"Keras itself does no better here than chance may: {few}the class names are not in the model's order, "
-            "what it expects of its pixels (--scale) or how its photos were resized (--filter) is not right, or it has "
-            "not learned. Equal to Keras is all that PASS says."
-        )
-    return tuple(said)
-
-
-def _how_little_it_says(images: int, rows: Iterable[Measured | Unusable]) -> list[str]:
-    """An upper bound of the share of flipped images, for the file with most of them."""
-    flipped = max((round((1 - row.agreement) * images) for row in rows if isinstance(row, Measured)), default=None)
-    if flipped is None:
-        return []
-    bound = upper_bound(flipped, images)
-    said = (
-        f"So few images say little: with {flipped} of {images} in another class, up to {bound:.0%} of all may be "
-        f"({CONFIDENCE:.0%} confidence); verify on {FEW_IMAGES} or more."
-    )
-    return [said]

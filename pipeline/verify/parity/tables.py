@@ -1,0 +1,31 @@
+"""``verify.json`` as text."""
+
+from pipeline.documents.verify import Measured, Verification
+from pipeline.metrics.significance import share_interval
+
+COLUMNS = ("max diff", "mean diff", "agreement", "accuracy")
+
+
+def format_report(report: Verification) -> str:
+    """The verdicts as a table."""
+    low, high = share_interval(report.keras.accuracy, report.images)
+    keras = f"{report.keras.accuracy:.2%} accurate, 95 % interval {low:.2%} to {high:.2%}"
+    lines = [
+        f"Against Keras ({keras}) on {report.judged_on}:",
+        f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'p':>7}  verdict",
+    ]
+    for name, row in report.artifacts.items():
+        verdict = "PASS" if not row.breaches else "FAIL: " + "; ".join(row.breaches)
+        if isinstance(row, Measured):
+            figures = (
+                f"{row.bytes / 1024:>8.0f}{_difference(row.max_difference):>11}{_difference(row.mean_difference):>11}"
+                f"{row.agreement:>11.2%}{row.accuracy:>11.2%}{row.p_value:>7.2g}"
+            )
+        else:
+            figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
+        lines.append(f"{name:<20}{figures}  {verdict}")
+    return "\n".join([*lines, *report.caveats])
+
+
+def _difference(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
