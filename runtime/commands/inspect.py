@@ -8,6 +8,8 @@ from typing import Any
 
 from runtime.classifier import Classifier
 from runtime.commands import OK, add_json
+from runtime.engines.base import MAX_MODEL_BYTES
+from runtime.system.files import read_regular
 from runtime.text import for_terminal
 
 EPILOG = """\
@@ -33,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
 def describe(classifier: Classifier) -> dict[str, Any]:
     """What the file is and says of itself; loading it has checked it against the manifest beside it, if any."""
-    content, golden = classifier.path.read_bytes(), classifier.golden()
+    content, golden = read_regular(classifier.path, MAX_MODEL_BYTES), classifier.golden()
     return {
         "file": str(classifier.path),
         "bytes": len(content),
