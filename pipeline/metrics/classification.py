@@ -23,9 +23,15 @@ def accuracy(answers: Answers, labels: Labels) -> float:
     return float(correct(answers, labels).mean())
 
 
+def same_class(first: Answers, second: Answers) -> NDArray[np.bool_]:
+    """Whether both name the same class for each image: bool (N,)."""
+    result: NDArray[np.bool_] = first.argmax(axis=1) == second.argmax(axis=1)
+    return result
+
+
 def agreement(first: Answers, second: Answers) -> float:
     """Top-1 agreement: share (0-1) of images on which both name the same class."""
-    return float(np.mean(first.argmax(axis=1) == second.argmax(axis=1)))
+    return float(same_class(first, second).mean())
 
 
 def discordant(first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_]) -> tuple[int, int]:

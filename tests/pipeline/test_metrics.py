@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.metrics.classification import accuracy, agreement, correct, discordant
+from pipeline.metrics.classification import accuracy, agreement, correct, discordant, same_class
 from pipeline.metrics.difference import Distance, correlation, decibels, max_difference, mean_difference, snr_db
 from pipeline.metrics.significance import (
     beats_chance,
@@ -26,6 +26,7 @@ def test_right_answers_are_counted():
     assert correct(FIRST, LABELS).tolist() == [True, True, False, False]
     assert accuracy(FIRST, LABELS) == 0.5
     assert agreement(FIRST, SECOND) == 0.5
+    assert same_class(FIRST, SECOND).tolist() == [True, False, False, True]
     assert discordant(correct(FIRST, LABELS), correct(SECOND, LABELS)) == (1, 1)
     assert discordant(correct(FIRST, LABELS), correct(FIRST, 1 - LABELS)) == (2, 2)
     assert discordant(np.array([True, True, False]), np.array([False, True, False])) == (1, 0)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.export.load.deployable import Deployable
+from pipeline.metrics.difference import max_difference
 
 BATCH = 8
 
@@ -34,7 +35,7 @@ def exact_probabilities(deployable: Deployable, pixels: NDArray[np.uint8]) -> ND
 def rounding(deployable: Deployable, pixels: NDArray[np.uint8]) -> float:
     """The largest difference of a probability between Keras in float32 and in float64."""
     exact = exact_probabilities(deployable, pixels)
-    return float(np.abs(deployable.probabilities(pixels) - exact).max())
+    return max_difference(deployable.probabilities(pixels), exact)
 
 
 def _in_float64(model: keras.Model) -> keras.Model:

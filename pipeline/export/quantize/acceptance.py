@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.metrics.classification import Answers, agreement, correct
+from pipeline.metrics.classification import Answers, agreement, correct, same_class
 from pipeline.metrics.difference import mean_difference
 from pipeline.metrics.significance import binomial_greater, mcnemar, mcnemar_one_sided, mean_greater
 
@@ -90,7 +90,7 @@ def breaks_bound(points: float, images: int, lost: int, won: int) -> bool:
 
 def disagrees(expected: Answers, got: Answers, min_agreement: float) -> bool:
     """Whether top-1 agreement of answers (N, C) is lower than a share (0-1), and lower than chance makes it."""
-    same = expected.argmax(axis=1) == got.argmax(axis=1)
+    same = same_class(expected, got)
     flipped = int((~same).sum())
     if same.mean() >= min_agreement:
         return False
