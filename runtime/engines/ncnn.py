@@ -13,8 +13,8 @@ from runtime.engines.archive import read_members
 from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, FileFormat, Probabilities, Tensor, one_by_one
 from runtime.engines.graph import Graph
 from runtime.engines.ncnn_file import read_ncnn
-from runtime.errors import ModelFormatError
-from runtime.spec import GOLDEN_FILE, SPEC_FILE
+from runtime.errors import ModelFormatError, ModelSpecError
+from runtime.spec import GOLDEN_FILE, SPEC_FILE, ModelSpec
 from runtime.system.fork import ForkGuard
 
 PARAM_FILE, WEIGHTS_FILE = "model.ncnn.param", "model.ncnn.bin"
@@ -32,7 +32,8 @@ _THREADS = ForkGuard("load NCNN's models with 1 thread before a fork, or start p
 class NcnnBackend:
     """Runs the bytes of an ``.ncnn`` file: graph, weights, spec and golden set in one ZIP archive.
 
-    The graph takes one image, so a batch is a loop.
+    The graph takes one image, so a batch is a loop. A file whose spec says fp16 is computed in half precision where the
+    processor can; any other in float32 everywhere.
     """
 
     engine, title, suffixes = "ncnn", "NCNN", (".ncnn",)
@@ -68,18 +69,17 @@ class NcnnBackend:
         with self._guard:
             if threads > 1:
                 _THREADS.occupy()
-            self._net = self._load(text.decode("ascii"), weights, threads)
+            self._net = self._load(text.decode("ascii"), weights, threads, in_half=_says_half(self.spec_json))
         self._output = self._net.output_names()[-1]
         self.outputs = (Tensor(self._output, "float32", (None, None)),)
 
-    def _load(self, graph: str, weights: bytes, threads: int) -> Any:
+    def _load(self, graph: str, weights: bytes, threads: int, *, in_half: bool) -> Any:
         import tempfile
 
         net = self._ncnn.Net()
         net.opt.num_threads = threads
         net.opt.use_vulkan_compute = False
-        # Or it computes in half precision where the processor can.
-        net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+        net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = in_half
         # From memory it would keep a pointer to bytes that Python has freed.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / WEIGHTS_FILE
@@ -111,6 +111,13 @@ class NcnnBackend:
         if self.outputs[0].shape == (None, None):  # only a run tells how many classes there are
             self.outputs = (Tensor(self._output, "float32", (None, *result.shape[1:])),)
         return result
+
+
+def _says_half(spec_json: str | bytes | None) -> bool:
+    try:
+        return spec_json is not None and ModelSpec.from_json(spec_json).precision == "fp16"
+    except ModelSpecError:
+        return False  # whoever reads the spec says what is wrong with it
 
 
 BACKEND = NcnnBackend

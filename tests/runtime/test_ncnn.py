@@ -50,6 +50,20 @@ def test_it_takes_the_threads_that_it_is_given_and_no_graphics_card(archived):
         assert not options.use_fp16_arithmetic
 
 
+@pytest.mark.parametrize(("precision", "in_half"), [("fp16", True), ("fp32", False)])
+def test_it_computes_in_the_precision_that_the_file_says(archived, precision, in_half):
+    content = archived(WEIGHTS, spec=ModelSpec(8, tuple("abcd"), precision).to_json()).read_bytes()
+    backend = NcnnBackend(content, "model.ncnn", 1)
+    options = backend._net.opt  # noqa: SLF001 - what the engine was told
+    assert options.use_fp16_arithmetic == options.use_fp16_storage == options.use_fp16_packed == in_half
+    assert np.allclose(backend(PIXELS), expected(PIXELS), atol=0.02 if in_half else 1e-5)
+
+
+def test_a_broken_spec_is_said_by_who_reads_it(archived):
+    with pytest.raises(ModelSpecError, match="model spec is not readable"):
+        Classifier(archived(WEIGHTS, spec="{"))
+
+
 def test_many_threads_at_once_get_the_answers_of_one(archived):
     classifier = Classifier(archived(WEIGHTS))
     alone = classifier.predict(PIXELS)
