@@ -6,7 +6,7 @@ suffix (``runtime.engines``).
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,10 @@ FORMATS = (
     ),
     Format("model_dynamic.tflite", DYNAMIC, TFLITE, "pipeline.export.formats:dynamic_tflite", "dynamic"),
     Format("model_fp32.ncnn", FP32, NCNN, "pipeline.export.ncnn:fp32", "ncnn", "for NCNN, in float; needs pnnx"),
+    Format(
+        "model_fp16.ncnn", replace(FP16, golden_tolerance=0.02), NCNN, "pipeline.export.ncnn:fp16",
+        "ncnn-fp16", "for NCNN: weights and arithmetic in half precision; needs pnnx",
+    ),
 )  # fmt: skip
 
 MODEL_FILES = tuple(row.file for row in FORMATS if row.option is None)
