@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
@@ -20,6 +20,10 @@ from runtime.system.processors import processors, why_not_threads
 
 if TYPE_CHECKING:
     from runtime.golden import GoldenSet
+
+
+Decoder = Callable[[ImageSource, ModelSpec], Pixels]
+"""What turns an image into pixels, uint8 (S, S, 3)."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,14 @@ class Classifier:
             whether it answers with logits by ``output``, or else by its last operator. Takes the place of a spec that
             the file carries.
         engine: what is to run it, e.g. ``onnxruntime``, ``openvino`` or ``litert``; by the file's suffix if not given.
+        decoder: what turns an image into pixels; ``runtime.image.isolated.IsolatedDecoder()`` decodes large and
+            doubtful ones in child processes.
 
     Attributes:
         spec: what the file says of itself, or what the caller said.
         backend: name of the engine that runs it.
         inputs, outputs: the tensors that the graph declares.
+        decoder: what turns an image into pixels.
 
     Raises:
         ModelError: the file is missing, damaged, changed since export, or contradicts its spec.
@@ -68,10 +75,11 @@ class Classifier:
         threads: int | None = None,
         spec: ModelSpec | None = None,
         engine: str | None = None,
+        decoder: Decoder = load_square,
     ) -> None:
         if threads is not None:
             _require_threads(threads=threads)
-        self._given_spec = spec
+        self._given_spec, self.decoder = spec, decoder
         chosen = _choice(model_path)
         self.path, self.threads = chosen.path, threads or chosen.threads
         try:
@@ -97,7 +105,7 @@ class Classifier:
             ImageError: the image cannot be read; its subclasses say why.
         """
         _require_positive(top=top)
-        return self._prediction(self._run(load_square(image, self.spec)[np.newaxis])[0], top)
+        return self._prediction(self._run(self.decoder(image, self.spec)[np.newaxis])[0], top)
 
     @overload
     def classify_many(
@@ -148,7 +156,7 @@ class Classifier:
         yield_errors: bool,  # noqa: FBT001
     ) -> Iterator[Prediction | ImageError]:
         batch: list[Pixels | ImageError] = []
-        for square in _decoded(images, self.spec, workers, ahead=batch_size + 2 * workers):
+        for square in _decoded(images, self.spec, self.decoder, workers, ahead=batch_size + 2 * workers):
             if isinstance(square, ImageError) and not yield_errors:
                 yield from self._answers(batch, top)
                 raise square
@@ -210,7 +218,7 @@ class Classifier:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path.absolute(), self.threads, self._given_spec, self.backend)
+        return type(self), (self.path.absolute(), self.threads, self._given_spec, self.backend, self.decoder)
 
     def _prediction(self, probabilities: Probabilities, top: int) -> Prediction:
         best = (-probabilities).argsort(kind="stable")[:top]
@@ -241,12 +249,14 @@ def _closed(_: Pixels) -> NoReturn:
     raise ValueError("this classifier is closed: make a new one")
 
 
-def _decoded(images: Iterable[ImageSource], spec: ModelSpec, workers: int, ahead: int) -> Iterator[Pixels | ImageError]:
+def _decoded(
+    images: Iterable[ImageSource], spec: ModelSpec, decoder: Decoder, workers: int, ahead: int
+) -> Iterator[Pixels | ImageError]:
     """The pixels of each image in order; at most ``ahead`` of them are held at a time."""
 
     def decode(image: ImageSource) -> Pixels | ImageError:
         try:
-            return load_square(image, spec)
+            return decoder(image, spec)
         except ImageError as error:
             return error
 
@@ -265,4 +275,6 @@ def _decoded(images: Iterable[ImageSource], spec: ModelSpec, workers: int, ahead
         while pending:
             yield pending.popleft().result()
     finally:
+        if pending and hasattr(decoder, "interrupt"):  # nobody waits for them any more
+            decoder.interrupt()
         pool.shutdown(cancel_futures=True)

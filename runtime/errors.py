@@ -12,6 +12,7 @@
     │   ├── ModelSpecError (ValueError)
     │   └── ModelDigestError (ValueError)
     ├── BackendUnavailableError (ImportError)
+    ├── DecodingStoppedError
     ├── BundleError (ValueError)
     ├── ForkedProcessError (RuntimeError)
     ├── OutputError (OSError)
@@ -71,6 +72,10 @@ class BackendUnavailableError(EdgecnnError, ImportError):
 
 class ForkedProcessError(EdgecnnError, RuntimeError):
     """The process was forked in a state in which the engine would hang."""
+
+
+class DecodingStoppedError(EdgecnnError):
+    """An image was being decoded when the process was asked to stop."""
 
 
 class BundleError(EdgecnnError, ValueError):

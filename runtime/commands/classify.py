@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runtime.classifier import Classifier, Prediction
 from runtime.commands import FAILED, OK, UNUSABLE, add_model, positive, threads
 from runtime.errors import HeicError, ImageError, ImageFileNotFoundError
+from runtime.image.isolated import IsolatedDecoder
 from runtime.text import for_csv, for_terminal
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     if "-" in options.images and sys.stdin is None:
         print("error: stdin is closed: name an image file, or pipe one in", file=sys.stderr)
         return UNUSABLE
-    classifier = Classifier(options.model, options.threads, engine=options.engine)
+    classifier = Classifier(options.model, options.threads, engine=options.engine, decoder=IsolatedDecoder())
     top = min(options.top, len(classifier.spec.class_names))
     left_out: list[LeftOut] = []
     items = [item for name in options.images for item in _expand(name, left_out)]

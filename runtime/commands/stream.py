@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from runtime.classifier import Classifier
 from runtime.commands import FAILED, INTERRUPTED, OK, UNUSABLE, add_model
-from runtime.errors import ImageError
+from runtime.errors import DecodingStoppedError, ImageError
+from runtime.image.isolated import IsolatedDecoder
 from runtime.image.mjpeg import split
 from runtime.system.signals import Stop
 
@@ -125,9 +126,10 @@ def run(options: argparse.Namespace) -> int:
     if sys.stdin is None or sys.stdin.isatty():
         print("error: stream reads JPEG frames from stdin: pipe a camera into it (see --help)", file=sys.stderr)
         return UNUSABLE
-    classifier = Classifier(options.model, options.threads, engine=options.engine)
-    inbox, start, classified = Inbox(every_frame=options.every_frame), time.monotonic(), 0
     stop, reason = Stop(), "cut off or damaged"
+    decoder = IsolatedDecoder(stop.fileno())
+    classifier = Classifier(options.model, options.threads, engine=options.engine, decoder=decoder)
+    inbox, start, classified = Inbox(every_frame=options.every_frame), time.monotonic(), 0
     # A daemon, because it may be waiting for room for a frame that nobody will take.
     threading.Thread(target=inbox.read, args=(sys.stdin.fileno(), start, stop), daemon=True).start()
     try:
@@ -136,6 +138,8 @@ def run(options: argparse.Namespace) -> int:
                 break
             try:
                 answer = classifier.classify(frame.content, top=1)
+            except DecodingStoppedError:
+                break
             except ImageError as error:
                 inbox.broken += 1
                 reason = str(error)
@@ -151,6 +155,7 @@ def run(options: argparse.Namespace) -> int:
             }
             print(json.dumps(line), flush=True)
     finally:
+        decoder.close()
         seconds = max(time.monotonic() - start, 1e-6)
         print(
             f"{inbox.seen} frames in {seconds:.1f} s: {classified} classified ({classified / seconds:.1f}/s), "

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from runtime.classifier import Classifier
 from runtime.commands import OK, UNUSABLE, add_model
-from runtime.errors import ImageError
+from runtime.errors import DecodingStoppedError, ImageError
+from runtime.image.isolated import IsolatedDecoder
 from runtime.photo_files import LeftOut, list_photos, tally
 from runtime.system.signals import Stop
 
@@ -21,7 +22,7 @@ told as by classify; hidden files, other files and subfolders are passed over, a
 --out, a restart goes on where the lines end.
 
 exit status:
-  0 ended by SIGTERM or SIGINT, after the image at hand; 2 the model or the arguments are unusable
+  0 ended by SIGTERM or SIGINT, after the image at hand or within two seconds; 2 the model or the arguments are unusable
 
 examples:
   PROGRAM watch model_int8.onnx photos/
@@ -95,23 +96,31 @@ def run(options: argparse.Namespace) -> int:
         print(f"error: {options.dir}: expected a folder that images come into", file=sys.stderr)
         return UNUSABLE
     stop, lines = Stop(), Lines(options.out)
-    classifier = Classifier(options.model, options.threads, engine=options.engine)
-    done, waiting = lines.listed(options.dir), dict[str, Waiting]()
+    decoder = IsolatedDecoder(stop.fileno())
+    classifier = Classifier(options.model, options.threads, engine=options.engine, decoder=decoder)
+    try:
+        return _watch(classifier, options.dir, lines, stop)
+    finally:
+        decoder.close()
+
+
+def _watch(classifier: Classifier, folder: Path, lines: Lines, stop: Stop) -> int:
+    done, waiting = lines.listed(folder), dict[str, Waiting]()
     while True:
-        found, left_out = images(options.dir)
+        found, left_out = images(folder)
         for name, stamp in sorted(found, key=lambda image: (image[1], image[0])):
             if done.get(name) != stamp:
-                answer = _look(classifier, options.dir / name, stamp, waiting)
+                answer = _look(classifier, folder / name, stamp, waiting)
                 if answer is not None:
                     lines.add(name, stamp, answer)
                     done[name] = stamp
                 if stop.within(0):
-                    return _ended(left_out, options.dir)
+                    return _ended(left_out, folder)
         here = {name for name, _ in found}
         done = {name: stamp for name, stamp in done.items() if name in here}
         waiting = {name: wait for name, wait in waiting.items() if name in here and done.get(name) != wait.stamp}
         if stop.within(EVERY_S):
-            return _ended(left_out, options.dir)
+            return _ended(left_out, folder)
 
 
 def images(folder: Path) -> tuple[list[tuple[str, Stamp]], list[LeftOut]]:
@@ -142,9 +151,11 @@ def _look(classifier: Classifier, path: Path, stamp: Stamp, waiting: dict[str, W
         found = classifier.classify(path, top=1)
         answer = {"label": found.label, "probability": found.probability, "confident": found.is_confident}
         settled = True
+    except DecodingStoppedError:
+        return None
     except ImageError as error:
         answer = {"error": str(error).removeprefix(f"{path}: ")}
-        settled = wait is not None and now - wait.since_s >= SETTLED_S
+        settled = time.monotonic() - (wait.since_s if wait else now) >= SETTLED_S
     if settled and _stamp(path) == stamp:
         return answer
     waiting.setdefault(path.name, Waiting(stamp, now))

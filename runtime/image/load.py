@@ -2,7 +2,8 @@
 
 import math
 import os
-from typing import BinaryIO, NamedTuple
+from collections.abc import Callable
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,14 @@ __all__ = ["ImageSource", "Pixels", "load_square"]
 Pixels = NDArray[np.uint8]
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels
 
+Apart = Callable[[bytes | str | os.PathLike[str], ModelSpec], Pixels]
+
+LIGHT_MEMORY = 64 * 2**20
+LIGHT_FILE_BYTES = 32 * 2**20
+"""What takes less is decoded in a fraction of a second, and is not worth another process."""
+PROCESS_MEMORY = 24 * 2**20
+"""Bytes that a process takes that only decodes."""
+
 # How many times larger than its target a JPEG's decoder leaves it; see REDUCING_GAPS.
 _DRAFT_GAP = {"box": 24.0, NO_ANTIALIAS: math.inf}
 
@@ -42,7 +51,7 @@ _UPRIGHT = {
 }
 
 
-def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
+def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None) -> Pixels:
     """Decode, resize, convert to RGB and turn upright one image; may be called from several threads at once.
 
     Transparent parts show ``spec.fill``; 16-bit grey levels are scaled to 8 bits; colours with an ICC profile other
@@ -54,6 +63,7 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
             it is), or uint8 array (H, W, 3) in RGB. Files are JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM, or
             HEIC where pillow-heif is installed.
         spec: side, resize policy, filter and fill colour.
+        apart: decodes paths and bytes elsewhere, where an image is large or its header does not tell what it takes.
 
     Returns:
         uint8 (S, S, 3), RGB, 0-255.
@@ -71,9 +81,9 @@ def load_square(image: ImageSource, spec: ModelSpec) -> Pixels:
             return to_square(array, _Plan.of(*array.size, spec), spec)
         if isinstance(image, str | os.PathLike):
             with open_regular(image) as file:
-                return _from_encoded(file, spec)
+                return square_of(file, spec, (image, apart) if apart else None)
         if isinstance(image, bytes) or hasattr(image, "read"):
-            return _from_encoded(image, spec)
+            return square_of(image, spec, (image, apart) if apart else None)
     except ImageDecodeError as error:
         raise type(error)(f"{_describe(image)}: {error}") from error
     except MemoryError as error:
@@ -119,11 +129,27 @@ class _Plan(NamedTuple):
         return _Plan((left / scale, top / scale, right / scale, bottom / scale), self.width, self.height)
 
 
-def _from_encoded(source: bytes | BinaryIO, spec: ModelSpec) -> Pixels:
+def square_of(source: bytes | BinaryIO, spec: ModelSpec, apart: tuple[Any, Apart] | None = None) -> Pixels:
+    """``load_square`` of encoded images, whose errors do not name the image.
+
+    Args:
+        source: encoded bytes, or a binary file.
+        spec: as of ``load_square``.
+        apart: the image as the caller named it, and what is to decode it where it is no light one.
+    """
     encoded = examine(source)
     scale = _scale(encoded, spec)
-    with BUDGET.taken(encoded.header.require_memory(scale)):
-        return to_square(*_decoded(encoded, scale, spec), spec)
+    memory = encoded.header.require_memory(scale)
+    is_light = encoded.header.is_bounded and memory <= LIGHT_MEMORY and encoded.size <= LIGHT_FILE_BYTES
+    if apart is None or is_light:
+        with BUDGET.taken(memory):
+            return to_square(*_decoded(encoded, scale, spec), spec)
+    image, decode_apart = apart
+    if not isinstance(image, str | bytes | os.PathLike):
+        encoded.stream.seek(0)
+        image = encoded.stream.read()
+    with BUDGET.taken(memory + PROCESS_MEMORY):
+        return decode_apart(image, spec)
 
 
 def decoded(source: bytes | BinaryIO, spec: ModelSpec) -> tuple[Image.Image, _Plan]:

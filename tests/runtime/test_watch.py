@@ -180,7 +180,7 @@ def test_the_lines_may_be_moved_away_while_it_watches(reference, folder, out, ph
 def test_a_file_that_vanishes_between_two_looks_is_passed_over(reference, folder, monkeypatch, capsys):
     asked = iter([False, False, True])
     monkeypatch.setattr(watch, "images", lambda _: ([("gone.jpg", watch.Stamp(1, 2))], []))
-    monkeypatch.setattr(watch, "Stop", type("Stop", (), {"within": lambda _, __: next(asked)}))
+    monkeypatch.setattr(watch, "Stop", type("Stop", (), {"fileno": lambda _: -1, "within": lambda _, __: next(asked)}))
     arguments = ["watch", str(reference / "model_int8.onnx"), str(folder)]
     assert main(arguments) == 0
     assert not capsys.readouterr().out

@@ -44,8 +44,8 @@ class Header(NamedTuple):
         width, height: in pixels, as stored.
         pixel_bytes: memory that decoding takes for each decoded pixel at its peak.
         fixed_bytes: memory that it takes besides, however small the scale.
-        is_bounded: whether these hold whatever the rest of the file says; not so for decoders that learn from the
-            data how much they need.
+        is_bounded: whether these hold whatever the rest of the file says, and its time is that of so many pixels; not
+            so for decoders that learn from the data how much they need, and for those written in Python.
         needs_all_pixels: whether the memory for all pixels is taken even where a reduced scale is decoded.
     """
 

@@ -31,4 +31,4 @@ def read(reader: Reader) -> Header:
             f"{MAX_SLOW_VALUES:,} pixels are decoded: save it as PNG"
         )
     # A line's worth of zeros may come 255 times at once.
-    return Header("BMP", width, height, pixel_bytes=4, fixed_bytes=256 * width)
+    return Header("BMP", width, height, pixel_bytes=4, fixed_bytes=256 * width, is_bounded=False)

@@ -37,7 +37,7 @@ def read(reader: Reader) -> Header:
         )
     if magic in _TEXT and _comments(reader) > _MAX_COMMENTS:
         raise ImageDecodeError(f"a PPM with more than {_MAX_COMMENTS:,} comments: save it as PNG")
-    return Header("PPM", width, height, pixel_bytes=4 * pixel_bytes, fixed_bytes=2**26)
+    return Header("PPM", width, height, pixel_bytes=4 * pixel_bytes, fixed_bytes=2**26, is_bounded=False)
 
 
 def _comments(reader: Reader) -> int:

@@ -1,0 +1,130 @@
+"""One child process that decodes, seen from its parent."""
+
+import json
+import os
+import select
+import subprocess
+import time
+from contextlib import suppress
+
+import numpy as np
+
+from runtime import errors
+from runtime.errors import DecodingStoppedError, ImageDecodeError, ImageMemoryError
+from runtime.image.load import Pixels
+from runtime.spec import ModelSpec
+from runtime.system import child
+
+STOPPING_S = 1.0
+"""Seconds that an image may still take once the process has been asked to stop."""
+
+HEADER_BYTES = 5
+"""Of a message: what it is, and how long."""
+
+
+class DecodingChild:
+    """One process that decodes one image after the other."""
+
+    def __init__(self, deadline_s: float) -> None:
+        self._deadline_s, self._stopped, self._spec = deadline_s, False, ""
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+            [*child.interpreter(), "-m", "runtime.image.decoding_process", str(deadline_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=child.environment() | {"OPENBLAS_NUM_THREADS": "1"},
+            bufsize=0,
+        )
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can decode another image."""
+        return not self._stopped and self._process.poll() is None
+
+    def stop(self) -> None:
+        """End it while another thread waits for its answer."""
+        self._stopped = True
+        self._process.kill()
+
+    def kill(self) -> None:
+        """End it and wait for that; it may have ended already."""
+        with suppress(OSError):
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+
+    def decode(self, source: bytes | os.PathLike[str] | str, spec: ModelSpec, stop_fd: int | None) -> Pixels:
+        """Let it decode an image; see ``IsolatedDecoder``."""
+        try:
+            message = self._ask(source, spec, stop_fd)
+        except BaseException:
+            self.kill()
+            raise
+        if message is None:
+            self.kill()
+            raise self._death()
+        kind, content = message
+        if kind == b"o":
+            return np.frombuffer(content, np.uint8).reshape(spec.side, spec.side, 3).copy()
+        name, text = json.loads(content)
+        raise getattr(errors, name)(text)
+
+    def _ask(
+        self, source: bytes | os.PathLike[str] | str, spec: ModelSpec, stop_fd: int | None
+    ) -> tuple[bytes, bytes] | None:
+        """The answer, ``None`` where the child died."""
+        try:
+            if self._spec != (text := spec.to_json()):
+                self._send(b"s", text.encode())
+                self._spec = text
+            if isinstance(source, bytes):
+                self._send(b"b", source)
+            else:
+                self._send(b"p", os.fsencode(source))
+        except BrokenPipeError:
+            return None
+        self._wait(stop_fd)
+        head = self._receive(HEADER_BYTES)
+        content = self._receive(int.from_bytes(head[1:])) if len(head) == HEADER_BYTES else b""
+        return (head[:1], content) if len(head) == HEADER_BYTES and len(content) == int.from_bytes(head[1:]) else None
+
+    def _wait(self, stop_fd: int | None) -> None:
+        """Until the answer begins or the child is dead."""
+        assert self._process.stdout  # noqa: S101 - a pipe
+        answer, end = self._process.stdout.fileno(), time.monotonic() + self._deadline_s
+        is_stopping, wanted = False, [answer] if stop_fd is None else [answer, stop_fd]
+        while True:
+            ready = select.select(wanted, [], [], max(0.0, end - time.monotonic()))[0]
+            if answer in ready:
+                return
+            if not ready and is_stopping:
+                raise DecodingStoppedError("stopped while an image was being decoded")
+            if not ready:
+                raise ImageDecodeError(
+                    f"takes longer to decode than {self._deadline_s:g} s: make it smaller, or save it as JPEG"
+                )
+            is_stopping, wanted, end = True, [answer], min(end, time.monotonic() + STOPPING_S)
+
+    def _send(self, kind: bytes, content: bytes) -> None:
+        assert self._process.stdin  # noqa: S101 - a pipe
+        left = memoryview(kind + len(content).to_bytes(HEADER_BYTES - 1) + content)
+        while left:
+            left = left[self._process.stdin.write(left) :]
+
+    def _receive(self, count: int) -> bytes:
+        assert self._process.stdout  # noqa: S101 - a pipe
+        content = b""
+        while len(content) < count and (part := self._process.stdout.read(count - len(content))):
+            content += part
+        return content
+
+    def _death(self) -> Exception:
+        if self._stopped:
+            return DecodingStoppedError("stopped while an image was being decoded")
+        if self._process.returncode == -9:
+            return ImageMemoryError("its decoder was killed, most likely for want of memory")
+        return ImageDecodeError(
+            f"not an image that can be decoded whole (its decoder died: {self._process.returncode})"
+        )

@@ -1,0 +1,101 @@
+"""The child of ``IsolatedDecoder``: ``python -m runtime.image.decoding_process DEADLINE_S``.
+
+Reads messages from stdin and answers on stdout; each is a letter, a length of four bytes and so many bytes. ``s`` is
+the model's spec as JSON. ``p``, a path, and ``b``, an image's bytes, are answered with ``o``, its pixels, or with
+``e``, name and text of an error as JSON.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import BinaryIO
+
+from runtime.errors import ImageError, ImageMemoryError
+from runtime.image.decode import examine, open_regular
+from runtime.image.decoding_child import HEADER_BYTES
+from runtime.image.load import square_of
+from runtime.spec import ModelSpec
+
+SLACK_BYTES = 2**26
+"""What decoding may take beyond what the header says: buffers, stacks of the decoder's threads."""
+_STACK_BYTES = 10 * 2**20
+_ALARM_AFTER_S = 5.0
+"""Seconds after the deadline at which a child ends by itself whose parent no longer does it."""
+
+
+def main() -> None:
+    """Answer until stdin ends."""
+    deadline_s = float(sys.argv[1])
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all of a service or terminal; the parent ends its child
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # the first to go
+        file.write("1000")
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    spec = None
+    while message := _message(requests):
+        kind, content = message
+        if kind == b"s":
+            spec = ModelSpec.from_json(content)
+            continue
+        assert spec is not None  # noqa: S101 - the parent's first message
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, deadline_s + _ALARM_AFTER_S)
+        with _dying_with_its_parent(requests.fileno()):
+            kind, content = _answer(content if kind == b"b" else os.fsdecode(content), spec)
+        answers.write(kind + len(content).to_bytes(HEADER_BYTES - 1) + content)
+
+
+@contextmanager
+def _dying_with_its_parent(descriptor: int) -> Iterator[None]:
+    """Let the end of the parent's pipe end this process, too, in the middle of whatever C code it runs."""
+    try:
+        import fcntl
+
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)  # SIGIO, which ends a process that does not hear it
+    except (ImportError, AttributeError, OSError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
+
+
+def _message(requests: BinaryIO) -> tuple[bytes, bytes] | None:
+    head = requests.read(HEADER_BYTES)
+    return (head[:1], requests.read(int.from_bytes(head[1:]))) if len(head) == HEADER_BYTES else None
+
+
+def _answer(source: bytes | str, spec: ModelSpec) -> tuple[bytes, bytes]:
+    try:
+        with ExitStack() as stack:
+            encoded = source if isinstance(source, bytes) else stack.enter_context(open_regular(source))
+            _limit_memory(examine(encoded).header.memory())
+            return b"o", square_of(encoded, spec).tobytes()
+    except ImageError as error:
+        return b"e", json.dumps([type(error).__name__, str(error)]).encode()
+    except MemoryError:
+        return b"e", json.dumps([ImageMemoryError.__name__, "not enough memory"]).encode()
+
+
+def _limit_memory(more: int) -> None:
+    """Let this process take so much more than it has, where the system can hold it to that."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        with open("/proc/self/statm") as file:
+            taken = int(file.read().split()[5]) * resource.getpagesize()
+        most = taken + more + SLACK_BYTES + _STACK_BYTES * (os.cpu_count() or 1)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    main()
