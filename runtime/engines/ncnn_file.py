@@ -93,12 +93,10 @@ def read_ncnn(text: bytes, weights: int) -> NcnnGraph:
 def _check_tensors(layers: list[_Layer], count: int) -> None:
     made: set[str] = set()
     for layer in layers:
-        unmade = set(layer.inputs) - made
-        if unmade or made & set(layer.outputs) or len(set(layer.outputs)) < len(layer.outputs) or not layer.outputs:
-            raise ValueError(
-                f"a {layer.kind} layer reads {sorted(unmade)[:3]} or makes {layer.outputs[:3]} out of turn"
-            )
-        made |= set(layer.outputs)
+        inputs, outputs = set(layer.inputs), set(layer.outputs)
+        if not inputs <= made or outputs & made or not 0 < len(layer.outputs) == len(outputs):
+            raise ValueError(f"a layer {layer.kind} reads what no layer above makes, or makes what is there")
+        made |= outputs
     if len(made) != count:
         raise ValueError(f"it says {count} tensors and has {len(made):,}")
 

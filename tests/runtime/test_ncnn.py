@@ -12,6 +12,7 @@ import pytest
 from runtime import Classifier, ModelDigestError, ModelFormatError, ModelSpec, ModelSpecError
 from runtime.engines.checksum import seal
 from runtime.engines.ncnn import NcnnBackend
+from runtime.engines.ncnn_file import read_ncnn
 from tiny_ncnn import GRAPH
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ncnn") is None, reason="NCNN is not installed")
@@ -87,6 +88,35 @@ def test_many_threads_at_once_get_the_answers_of_one(archived):
 def test_a_graph_that_cannot_be_loaded_is_refused(archived, changes, message):
     with pytest.raises(ModelFormatError, match=rf"model\.ncnn: {message}"):
         Classifier(archived(WEIGHTS, **changes))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("1 1 in0 1 ", "1 1 in7 1 ", "no layer above makes"),
+        ("1 1 1 2 ", "1 1 2 2 ", "no layer above makes"),
+        ("1 1 2 out0", "1 1 2 1", "makes what is there"),
+        ("1 1 2 out0", "1 2 2 out0 out0", "makes what is there"),
+        ("1 1 2 out0", "1 0 2", "makes what is there"),
+        ("4 4\n", "4 5\n", "says 5 tensors and has 4"),
+        ("4 4\n", "5 4\n", "says 5 layers and has 4"),
+        ("4 4\n", "-4 4\n", "no graph of NCNN"),
+        ("2=12", "2=2000000000", "a number beyond"),
+        ("2=12", "2=12 2=12", "is not whole"),
+        ("2=12", "99=12", "is not whole"),
+        ("2=12", "-23302=2,12", "is not whole"),
+        ("2=12", "2=1e", "is not whole"),
+        ("dense 1 1 1 2", "dense 1 9 1 2", "is not whole"),
+        ("dense 1 1", "dense 1 x", "is no layer"),
+        ("0=8 1=8", "0=8.5 1=8", "does not say which image"),
+        ("InnerProduct", "Inner\u00e9", "ascii"),
+    ],
+)
+def test_a_text_that_ncnn_must_not_see_is_refused(old, new, why):
+    assert old in GRAPH
+    read_ncnn(GRAPH.encode(), 52)
+    with pytest.raises(ValueError, match=why):
+        read_ncnn(GRAPH.replace(old, new, 1).encode(), 52)
 
 
 def test_a_spec_of_another_graph_is_refused(archived):

@@ -6,7 +6,7 @@ import pytest
 
 import tiny_ncnn
 from runtime import Classifier, ModelFormatError, ModelSpec, ModelSpecError
-from runtime.engines import ncnn, tflite_file
+from runtime.engines import litert, ncnn, tflite_file
 from runtime.engines.graph import MAX_DEPTH, Graph, Node
 from runtime.engines.registry import engines
 
@@ -154,6 +154,13 @@ def test_a_quantized_output_without_its_scale_is_refused(foreign):
     path = foreign(SHAPE, WEIGHTS, ending=[("Softmax", [], {}), QUANTIZED[0]], constants=[SCALE, ZERO], answers=2)
     with pytest.raises(ModelFormatError, match="answers with uint8 values of unknown scale"):
         Classifier(path, spec=ModelSpec(8, NAMES))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
+def test_a_flatbuffer_of_quantized_answers_needs_a_scale(dtype, scale):
+    with pytest.raises(ValueError, match="of unknown scale"):
+        litert._dequantization_table({"dtype": dtype, "quantization": (scale, 0)})  # noqa: SLF001 - no converter makes one
 
 
 # Graphs of the other formats, and hostile ones.

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -64,6 +65,17 @@ def test_ordinary_json_is_parsed():
 def test_no_member_takes_more_than_it_may(name):
     with pytest.raises(ModelFormatError, match=r"^model\.tflite: its archive is damaged"):
         read_members(ARCHIVES[name], "model.tflite", LIMITS)
+
+
+@pytest.mark.parametrize("name", ["larger than it says", "says nothing is in it", "larger than its limit"])
+def test_what_a_member_hides_is_not_unpacked(name):
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFormatError):
+            read_members(ARCHIVES[name], "model.tflite", LIMITS)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(ARCHIVES[name]) + SMALL_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("size", [0, 1, 5000, SMALL_BYTES])
