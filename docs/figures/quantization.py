@@ -17,7 +17,7 @@ from runtime.engines.registry import default_engine
 FIGURES = Path("docs/quantization.json")
 DOCUMENT = Path("docs/quantization.md")
 FLIPS_SHOWN = 3
-SEARCHED = {"summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "latency_ratio", "breaches"}
+SEARCHED = {"summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "breaches"}
 
 
 def gather(folder: Path) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def gather(folder: Path) -> dict[str, Any]:
                 "candidates": [
                     candidate.model_dump(mode="json", include=SEARCHED)
                     for candidate in decision.candidates
-                    if candidate.stage != "calibration" or candidate.latency_ratio is not None
+                    if candidate.stage != "calibration" or candidate.summary == decision.summary
                 ],
             }
             for name, decision in manifest.decisions.items()
@@ -143,13 +143,12 @@ def _drift(drift: dict[str, Any]) -> str:
 def _search(name: str, search: dict[str, Any]) -> str:
     rows = []
     for candidate in search["candidates"]:
-        latency = "-" if candidate["latency_ratio"] is None else f"{candidate['latency_ratio']:.2f}"
         verdict = "; ".join(candidate["breaches"]) or (
             "**chosen**" if candidate["summary"] == search["winner"] else "passes"
         )
         figures = [f"{candidate['accuracy']:.2%}", f"{candidate['lost_points']:.2f}", f"{candidate['p_value']:.2g}"]
-        rows.append([candidate["summary"], *figures, f"{candidate['agreement']:.2%}", latency, verdict])
-    header = ["recipe", "accuracy", "points lost", "p", "agreement", "latency", "gate"]
+        rows.append([candidate["summary"], *figures, f"{candidate['agreement']:.2%}", verdict])
+    header = ["recipe", "accuracy", "points lost", "p", "agreement", "gate"]
     return f"`{name}`, {search['tried']} recipes tried:\n\n{table(header, rows)}"
 
 

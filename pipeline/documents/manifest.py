@@ -69,14 +69,12 @@ class ConfigEntry(Entry):
 class Candidate(Entry):
     """A config that was tried for a file, and how its answers compare with Keras's on the validation images.
 
-    ``breaches`` says in words which criteria it fails. Latencies are multiples of the best calibration's.
+    ``breaches`` says in words which criteria it fails.
     """
 
     stage: str
     recipe: ConfigEntry | None = None
     summary: str
-    latency_ratio: Positive | None = None
-    sure_ratio: Positive | None = None
     accuracy: Share
     lost_points: float
     agreement: Share
@@ -90,12 +88,13 @@ class Candidate(Entry):
 
 
 class Decision(Entry):
-    """The search behind a file: the config that was chosen, and everything that was tried, in order."""
+    """The search behind a file: the config that was chosen and why, and everything that was tried, in order."""
 
     recipe: ConfigEntry | None = None
     summary: str
     passed: bool
     candidates: tuple[Candidate, ...]
+    reason: str = ""
 
     @property
     def winner(self) -> Candidate | None:

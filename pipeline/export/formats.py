@@ -1,5 +1,6 @@
 """What each row of ``pipeline.formats`` is built by: from the network to a graph."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,7 @@ from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.quantize.acceptance import Gate
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
-from pipeline.export.quantize.search import Outcome, Predict, Quantizer, Search, Validation, image_counts
+from pipeline.export.quantize.search import Engines, Outcome, Predict, Quantizer, Search, Validation, image_counts
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.formats import Format
 from pipeline.system.quiet import log_hidden
@@ -44,6 +45,16 @@ class Material:
     def network(self) -> onnx_format.ModelProto:
         """The float ONNX graph."""
         return onnx.convert(self.deployable)
+
+    @cached_property
+    def fp32_onnx(self) -> onnx_format.ModelProto:
+        """The deployable float ONNX graph."""
+        return onnx.fp32(self.network, self.deployable.network_scaling)
+
+    @cached_property
+    def fp32_tflite(self) -> bytes:
+        """The deployable float flatbuffer."""
+        return tflite.convert(self.deployable)
 
     @cached_property
     def scored(self) -> Validation:
@@ -80,7 +91,8 @@ class Product:
             recipe=winner.recipe.entry(),
             summary=str(winner.recipe),
             passed=winner.judgement.passed,
-            candidates=tuple(candidate.entry() for candidate in self.outcome.candidates),
+            candidates=self.outcome.tried,
+            reason=self.outcome.reason,
         )
 
 
@@ -94,12 +106,12 @@ def load_bytes(content: bytes) -> Predict:
 
 def fp32_onnx(material: Material, _: Format) -> Product:
     """The graph in float."""
-    return Product(onnx.fp32(material.network, material.deployable.network_scaling))
+    return Product(material.fp32_onnx)
 
 
 def fp32_tflite(material: Material, _: Format) -> Product:
     """The graph in float."""
-    return Product(tflite.convert(material.deployable))
+    return Product(material.fp32_tflite)
 
 
 def fp16_tflite(material: Material, _: Format) -> Product:
@@ -122,17 +134,23 @@ def int8_onnx(material: Material, row: Format) -> Product:
     counts, pixels = image_counts(len(material.calibration)), material.calibration.pixels
     deployable = material.deployable.for_int8
     network = material.network if deployable is material.deployable else onnx.convert(deployable)
-    return _searched(material, OnnxQuantizer(network, deployable.network_scaling, pixels, counts), row)
+    quantizer = OnnxQuantizer(network, deployable.network_scaling, pixels, counts)
+    return _searched(material, quantizer, row, lambda: material.fp32_onnx)
 
 
 def int8_tflite(material: Material, row: Format) -> Product:
     """The best int8 graph."""
     counts, pixels = image_counts(len(material.calibration)), material.calibration.pixels
-    return _searched(material, TfliteQuantizer(material.deployable, pixels, counts), row)
+    quantizer = TfliteQuantizer(material.deployable, pixels, counts)
+    return _searched(material, quantizer, row, lambda: material.fp32_tflite)
 
 
-def _searched(material: Material, quantizer: Quantizer, row: Format) -> Product:
+def _searched(material: Material, quantizer: Quantizer, row: Format, float_graph: Callable[[], Any]) -> Product:
     spec = material.spec(row.precision.name)
-    search = Search(quantizer, material.scored, lambda graph: load_bytes(row.pack(graph, spec, None)))
-    outcome = search.run(len(material.calibration), quick=material.quick)
-    return Product(outcome.graph, outcome)
+    engines = Engines(
+        lambda graph: row.pack(graph, spec, None),
+        load_bytes,
+        lambda: len(row.pack(float_graph(), material.spec("fp32"), None)),
+    )
+    outcome = Search(quantizer, material.scored, engines).run(len(material.calibration), quick=material.quick)
+    return Product(outcome.winner.graph, outcome)

@@ -2,7 +2,7 @@
 
 from pipeline.documents.manifest import Candidate, Decision
 from pipeline.report.gather import Facts
-from pipeline.report.numbers import NONE, optional, percent
+from pipeline.report.numbers import NONE, percent
 from pipeline.report.parts import Section, Table
 
 
@@ -33,7 +33,7 @@ def section(facts: Facts) -> Section:
 
 
 def _search(name: str, decision: Decision) -> Table:
-    """What was chosen and what was timed against it; the whole log is in the manifest."""
+    """What was chosen and the forms that it was chosen from; the whole log is in the manifest."""
     chosen = [candidate for candidate in decision.candidates if _is_shown(candidate, decision)]
     rows = [
         (
@@ -42,21 +42,20 @@ def _search(name: str, decision: Decision) -> Table:
             f"{candidate.lost_points:.2f}",
             f"{candidate.p_value:.2g}",
             percent(candidate.agreement),
-            optional(candidate.latency_ratio, ".2f"),
             "; ".join(candidate.breaches) or ("chosen" if candidate.summary == decision.summary else "passes"),
         )
         for candidate in chosen
     ]
-    header = ("recipe", "accuracy", "points lost", "p", "same class", "latency", "gate")
+    header = ("recipe", "accuracy", "points lost", "p", "same class", "gate")
     tried = len(decision.candidates)
     title = f"{name}: {tried} {'recipe' if tried == 1 else 'recipes'} tried" + (
-        ", those that were timed" if tried > len(rows) else ""
+        ", of the calibrations only the best" if tried > len(rows) else ""
     )
     return Table(header, rows, title, words=1)
 
 
 def _is_shown(candidate: Candidate, decision: Decision) -> bool:
-    return candidate.latency_ratio is not None or candidate.summary == decision.summary
+    return candidate.stage != "calibration" or candidate.summary == decision.summary
 
 
 def _versions(facts: Facts) -> Table:

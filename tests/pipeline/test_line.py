@@ -22,7 +22,6 @@ from pipeline.data.dataset import split
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Unusable, Verification
 from pipeline.errors import ExportError, PipelineError
-from pipeline.export import Settings as ExportSettings
 from pipeline.export import export
 from pipeline.export.load.model import Source
 from pipeline.export.quantize.config import METHODS
@@ -139,7 +138,8 @@ def test_manifest_tells_what_was_decided_and_on_what(exported, reference):
         tried = [candidate["recipe"] for candidate in decision["candidates"]]
         assert decision["recipe"] in tried
         assert {recipe["method"] for recipe in tried} == set(METHODS)
-        assert sum(candidate["latency_ratio"] is not None for candidate in decision["candidates"]) >= 4
+        assert len(tried) == len({str(recipe) for recipe in tried}), "tried twice"
+        assert "whose accuracy no test tells apart" in decision["reason"]
     table = format_decisions(Manifest.read(exported))
     assert table.count(" * ") == 2
     assert max(map(len, table.splitlines())) <= 140
@@ -181,11 +181,15 @@ def test_shortened_label_list_changed_file_and_missing_file_are_all_reported(cop
 
 @pytest.mark.slow
 def test_exporting_twice_gives_the_same_bytes(exported, tmp_path, reference):
-    """By a given recipe: the search times its candidates, and near a tie the machine's noise may decide."""
+    """Every file, the manifest too, with the search."""
     source = Source(exported / artifacts.MODEL_KERAS)
     images = samples.read_calibration(reference), samples.read_validation(reference)
-    first, again = (export(source, tmp_path / name, *images, ExportSettings(quick=True)) for name in ("first", "again"))
-    assert again["files"] == first["files"]
+    for name in ("first", "again"):
+        export(source, tmp_path / name, *images)
+    names = sorted(path.name for path in (tmp_path / "first").iterdir())
+    assert {artifacts.MANIFEST, *artifacts.MODEL_FILES} <= set(names)
+    for name in names:
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "first" / name).read_bytes(), name
 
 
 @pytest.mark.slow

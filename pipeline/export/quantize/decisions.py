@@ -4,7 +4,7 @@ import math
 
 from pipeline.documents.manifest import Candidate, Decision, Manifest
 
-HEADER = ("accuracy", "lost", "p", "agreement", "mean diff", "latency")
+HEADER = ("accuracy", "lost", "p", "agreement", "mean diff")
 LEGEND = "* chosen; x fails the gate; lost: points against Keras; p: exact McNemar test of that loss"
 
 
@@ -14,10 +14,12 @@ def format_decisions(manifest: Manifest) -> str:
         return ""
     validation = manifest.validation
     judged_on = f"{validation.images:,} validation images (Keras: {validation.keras_accuracy:.2%} right)"
-    lines = [f"Recipes, judged on {judged_on}; latency against the best calibration's:"]
+    lines = [f"Recipes, judged on {judged_on}:"]
     for name, decision in manifest.decisions.items():
         lines += ["", f"{name:<72}" + "".join(f"{text:>10}" for text in HEADER)]
         lines += [_line(candidate, decision) for candidate in _shown(decision)]
+        if decision.reason:
+            lines.append(f"  {decision.reason}")
         if decision.winner and decision.winner.breaches:
             lines.append(f"  FAILED THE GATE: {'; '.join(decision.winner.breaches)}")
     return "\n".join(lines)
@@ -35,23 +37,18 @@ def _shown(decision: Decision) -> list[Candidate]:
     return [*best.values(), *others]
 
 
-def _order(candidate: Candidate, decision: Decision) -> tuple[bool, bool, float]:
-    """The winner before all, what was timed before what was not, then by closeness to Keras."""
+def _order(candidate: Candidate, decision: Decision) -> tuple[bool, float]:
+    """The winner before all others, then by closeness to Keras."""
     difference = candidate.mean_difference
-    return (
-        candidate is not decision.winner,
-        candidate.latency_ratio is None,
-        math.inf if difference is None else difference,
-    )
+    return candidate is not decision.winner, math.inf if difference is None else difference
 
 
 def _line(candidate: Candidate, decision: Decision) -> str:
     mark = "*" if candidate is decision.winner else "x" if candidate.breaches else " "
     text = candidate.summary if len(candidate.summary) <= 68 else candidate.summary[:67] + "…"
-    latency = "-" if candidate.latency_ratio is None else f"{candidate.latency_ratio:.2f}"
     difference = "-" if candidate.mean_difference is None else f"{candidate.mean_difference:.1e}"
     line = (
         f" {mark} {text:<69}{candidate.accuracy:>10.2%}{candidate.lost_points:>10.2f}"
-        f"{candidate.p_value:>10.2g}{candidate.agreement:>10.2%}{difference:>10}{latency:>10}"
+        f"{candidate.p_value:>10.2g}{candidate.agreement:>10.2%}{difference:>10}"
     )
     return line if not candidate.stage.startswith("back") else f"   {candidate.stage}\n{line}"

@@ -1,5 +1,6 @@
 """A layer as quantisation sees it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -11,8 +12,16 @@ class Layer:
         output: name of the tensor that its activation leaves on; the layer's own name.
         nodes: what the converter must be told to leave alone.
         producers: positions of the layers that feed it.
+        multiplications: how many it does for one image; 0 where it has no weights.
     """
 
     output: str
     nodes: tuple[str, ...]
     producers: tuple[int, ...]
+    multiplications: int = 0
+
+
+def float_share(layers: Iterable[Layer], in_float: Iterable[Layer]) -> float:
+    """Share (0-1) of a network's multiplications that are done in float where some of its layers are."""
+    total = sum(layer.multiplications for layer in layers)
+    return sum(layer.multiplications for layer in in_float) / max(total, 1)

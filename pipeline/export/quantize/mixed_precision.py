@@ -1,6 +1,6 @@
 """Which layer goes back to float when a quantised network fails its gate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,25 +9,38 @@ from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.ranges import Activations
 
 
-def noise_to_signal(exact: NDArray[np.float32], rounded: NDArray[np.float32]) -> float:
-    """Energy of the error as a share of the signal's."""
-    signal = float(np.square(exact, dtype=np.float64).sum())
-    return float(np.square(rounded - exact, dtype=np.float64).sum()) / max(signal, 1e-30)
+def noise_to_signal(names: Sequence[str], batches: Iterable[tuple[Activations, Activations]]) -> list[float]:
+    """Energy of the error as a share of the signal's, one a tensor, in the order of the names.
+
+    Args:
+        names: of the tensors.
+        batches: every tensor in float, and as the quantised network has it; none is kept.
+    """
+    signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+    for exact, rounded in batches:
+        for name in names:
+            signal[name] += _energy(exact[name])
+            noise[name] += _energy(rounded[name] - exact[name])
+    return [noise[name] / max(signal[name], 1e-30) for name in names]
 
 
 def next_float_layer(
-    layers: Sequence[Layer], exact: Activations, rounded: Activations, kept_float: Sequence[str]
+    layers: Sequence[Layer], noise: Sequence[float], kept_float: Sequence[str]
 ) -> tuple[str, float] | None:
     """The layer to give back to float next, and the noise-to-signal ratio that it adds.
 
-    A layer adds what its output is noisier than its inputs. Where the noisiest one is float already, its noise came in
-    with its quantised input: then the nearest int8 layer before it goes. (A convolution whose channels lie far apart
-    shows little error itself; the layer that reads its small channels does.)
+    A layer adds the noise that its output has and its inputs have not. Where the noisiest one is float already, its
+    noise came in with its quantised input: then the nearest int8 layer before it goes. (A convolution whose channels
+    lie far apart shows little error itself; the layer that reads its small channels does.)
+
+    Args:
+        layers: in the data's order.
+        noise: noise-to-signal ratio of each layer's output.
+        kept_float: layers that are float already.
 
     Returns:
         ``None`` when every layer is float.
     """
-    noise = [noise_to_signal(exact[layer.output], rounded[layer.output]) for layer in layers]
     added = [
         own - max((noise[producer] for producer in layer.producers), default=0.0)
         for own, layer in zip(noise, layers, strict=True)
@@ -37,6 +50,10 @@ def next_float_layer(
         if chosen is not None:
             return layers[chosen].output, added[position]
     return None
+
+
+def _energy(values: NDArray[np.float32]) -> float:
+    return float(np.square(values, dtype=np.float64).sum())
 
 
 def _nearest_quantised(layers: Sequence[Layer], position: int, kept_float: Sequence[str]) -> int | None:

@@ -1,7 +1,7 @@
 """The int8 ONNX graph: activation statistics once, then any number of recipes."""
 
+import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from pipeline.export import rewrites
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.quantize.config import Recipe
 from pipeline.export.quantize.layer import Layer
+from pipeline.export.quantize.mixed_precision import noise_to_signal
 from pipeline.export.quantize.ranges import Activations, Statistics
 from pipeline.system.quiet import log_hidden
 
@@ -74,6 +75,8 @@ class OnnxQuantizer:
         "operator_form",
         "reduce_range",
     )
+    slow: tuple[str, ...] = ("symmetric",)
+    """With symmetric activations ONNX Runtime takes 1.28 times as long on the network of the notes."""
 
     def __init__(
         self,
@@ -103,23 +106,27 @@ class OnnxQuantizer:
         onnx.checker.check_model(model, full_check=True)
         return model
 
-    def activations(self, recipe: Recipe, pixels: NDArray[np.uint8]) -> tuple[Activations, Activations]:
-        """What every layer puts out in float and by the recipe, dequantised, on the same pixels."""
-        twin = self._quantize(replace(recipe, operator_form=False))
-        carried = {name for node in twin.graph.node for name in node.output}
+    def noise(self, graph: onnx.ModelProto, pixels: NDArray[np.uint8]) -> list[float]:
+        """Noise-to-signal ratio of every layer's output in a graph of QDQ form."""
+        carried = {name for node in graph.graph.node for name in node.output}
         outputs = [layer.output for layer in self.layers]
         names = [name + DEQUANTIZED if name + DEQUANTIZED in carried else name for name in outputs]
-        images = self._scaling(pixels)
-        exact, rounded = _run(self._network, outputs, images), _run(twin, names, images)
-        return exact, {output: rounded[name] for output, name in zip(outputs, names, strict=True)}
+        exact, rounded = _session(self._network, outputs), _session(graph, names)
+
+        def batches() -> Iterator[tuple[Activations, Activations]]:
+            for part in _batches(pixels):
+                floats = exact.run(outputs, {rewrites.IMAGE: self._scaling(part)})
+                steps = rounded.run(names, {rewrites.PIXELS: part})
+                yield dict(zip(outputs, floats, strict=True)), dict(zip(outputs, steps, strict=True))
+
+        return noise_to_signal(outputs, batches())
 
     def _float_activations(self, pixels: NDArray[np.uint8]) -> Iterator[Activations]:
         floats = _float_tensors(self._network)
         names = [name for node in self._network.graph.node for name in node.output if name in floats]
         session = _session(self._network, names)
-        step = max(BATCH_BYTES // (ACTIVATIONS_A_VALUE * 4 * pixels[0].size), 1)
-        for start in range(0, len(pixels), step):
-            feed = {rewrites.IMAGE: self._scaling(pixels[start : start + step])}
+        for part in _batches(pixels):
+            feed = {rewrites.IMAGE: self._scaling(part)}
             yield dict(zip(names, session.run(names, feed), strict=True))
 
     def _quantize(self, recipe: Recipe) -> onnx.ModelProto:
@@ -182,9 +189,17 @@ def _start_quantized(quantizer: ONNXQuantizer, scale: NDArray[np.float32], zero_
     quantizer.new_nodes.append(onnx.helper.make_node("QuantizeLinear", [rewrites.IMAGE, *names[1:]], names[:1]))
 
 
+def _batches(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The images in parts whose activations take about ``BATCH_BYTES``."""
+    step = max(BATCH_BYTES // (ACTIVATIONS_A_VALUE * 4 * pixels[0].size), 1)
+    for start in range(0, len(pixels), step):
+        yield pixels[start : start + step]
+
+
 def _layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
     """Every computing node with the nodes after it that only pass its values on."""
     owner: dict[str, int] = {}
+    work = _multiplications(graph)
     found: list[tuple[list[str], list[str], str]] = []
     for node in graph.node:
         if node.op_type in COMPUTING:
@@ -195,9 +210,24 @@ def _layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
             nodes, inputs, output = found[index]
             found[index] = ([*nodes, node.name], inputs, node.output[0] if node.op_type in ("Relu", "Clip") else output)
     return tuple(
-        Layer(output, tuple(nodes), tuple(sorted({owner[name] for name in inputs if name in owner})))
+        Layer(output, tuple(nodes), tuple(sorted({owner[name] for name in inputs if name in owner})), work[nodes[0]])
         for nodes, inputs, output in found
     )
+
+
+def _multiplications(graph: onnx.GraphProto) -> dict[str, int]:
+    """How often each node multiplies a weight for one image, by its name: weights times places in its output."""
+    weights = {constant.name: math.prod(constant.dims) for constant in graph.initializer}
+    shapes = {
+        value.name: [extent.dim_value for extent in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.output)
+    }
+    counts = {}
+    for node in graph.node:
+        own = weights.get(node.input[1], 0) if node.op_type in ("Conv", "MatMul", "Gemm") else 0
+        places = math.prod(shapes.get(node.output[0], ())[2:]) if node.op_type == "Conv" else 1
+        counts[node.name] = own * places
+    return counts
 
 
 def _float_tensors(model: onnx.ModelProto) -> set[str]:
@@ -214,8 +244,3 @@ def _session(model: onnx.ModelProto, outputs: list[str]) -> onnxruntime.Inferenc
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def _run(model: onnx.ModelProto, outputs: list[str], images: NDArray[np.float32]) -> Activations:
-    results = _session(model, outputs).run(outputs, {rewrites.IMAGE: images})
-    return dict(zip(outputs, results, strict=True))

@@ -1,7 +1,10 @@
-"""The search for the recipe: candidates are scored on the validation set, the fastest that passes the gate wins.
+"""The search for the quantization config: candidates are scored on the validation images, the most accurate wins.
 
-Three stages, each over few candidates, keep it to seconds: first the calibration method and the number of images, which
-cannot change the speed; from the best of these, one structural change at a time; then all changes that paid together.
+No clock is asked, so that the same model, images and versions give the same files: among configs whose accuracy no test
+tells apart, forms that are known to be slow (``Quantizer.slow``, measured by ``make figures-graph``) come last.
+
+Two stages, each over few candidates, keep it to seconds: first the calibration method and the number of images; then,
+from the best of these, one structural change at a time. Every candidate is built and scored once.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,29 +18,23 @@ from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Candidate as CandidateEntry
 from pipeline.export.quantize.acceptance import Gate, Judgement, judge
 from pipeline.export.quantize.config import METHODS, MIN_MAX, Recipe
-from pipeline.export.quantize.layer import Layer
+from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import next_float_layer
-from pipeline.export.quantize.ranges import Activations
 from pipeline.metrics.classification import correct, discordant
 from pipeline.metrics.significance import mcnemar
-from runtime.benchmark.figures import medians
-from runtime.benchmark.timing import measure, single_images
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-Timer = Callable[[dict[str, Predict], NDArray[np.uint8]], dict[str, list[float]]]
 
-TIE = 0.10
-"""Latencies within a tenth of the fastest are a tie: less than that is neither beyond this machine's noise nor carried
-over to another processor, and the files are made for another one."""
 SIGNIFICANCE = 0.05
 CLOSE = 0.05
 """Mean differences within a twentieth of the smallest are a tie."""
 IMAGE_COUNTS = (100, 500, 1_000)
 DEFAULT_IMAGES = 500
-ROUNDS, RUNS_A_ROUND, TIMED_IMAGES = 9, 50, 50
 BATCH = 64
 ERROR_IMAGES = 100
 """Validation images on which a failing network's layers are compared."""
+MOSTLY = 0.5
+"""With more than this share of its multiplications in float a file is not called int8."""
 
 
 class Quantizer(Protocol):
@@ -45,6 +42,8 @@ class Quantizer(Protocol):
 
     changes: tuple[str, ...]
     """The yes-or-no fields of a recipe that make a difference to this format."""
+    slow: tuple[str, ...]
+    """Those of ``changes`` that make its files slower by more than a tenth."""
     layers: tuple[Layer, ...]
     """In the data's order."""
 
@@ -52,8 +51,8 @@ class Quantizer(Protocol):
         """The deployable graph."""
         ...
 
-    def activations(self, recipe: Recipe, pixels: NDArray[np.uint8]) -> tuple[Activations, Activations]:
-        """Every layer's output in float and by the recipe."""
+    def noise(self, graph: Any, pixels: NDArray[np.uint8]) -> list[float]:
+        """Noise-to-signal ratio of every layer's output in a graph that ``build`` made."""
         ...
 
 
@@ -74,31 +73,28 @@ class Validation:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe, how it did, and why it was tried.
+    """A recipe, why it was tried, what was built by it and how that did.
 
     Attributes:
-        latency_ratio: latency of one image on one thread as a multiple of the best calibration's, both measured in
-            turns: the median over the rounds. ``None`` where it was not timed.
-        sure_ratio: what that multiple stayed below in all rounds but one. The choice rests on it: a candidate that is
-            not faster time and again does not win by a lucky moment, and a second export does not choose otherwise.
+        stage: why it was tried.
+        recipe: how the network is quantised.
+        graph: as the quantizer built it.
+        answers: its probabilities on the validation images, float32 (N, C).
+        right: whether each image is classified correctly, bool (N,).
+        judgement: the answers held against Keras's.
     """
 
     stage: str
     recipe: Recipe
-    judgement: Judgement
+    graph: Any
+    answers: NDArray[np.float32]
     right: NDArray[np.bool_]
-    latency_ratio: float | None = None
-    sure_ratio: float | None = None
+    judgement: Judgement
 
     def entry(self) -> CandidateEntry:
         """For the manifest."""
         return CandidateEntry(
-            stage=self.stage,
-            recipe=self.recipe.entry(),
-            summary=str(self.recipe),
-            latency_ratio=self.latency_ratio,
-            sure_ratio=self.sure_ratio,
-            **asdict(self.judgement),
+            stage=self.stage, recipe=self.recipe.entry(), summary=str(self.recipe), **asdict(self.judgement)
         )
 
 
@@ -107,14 +103,29 @@ class Outcome:
     """What the search found.
 
     Attributes:
-        graph: the winner's graph, as the quantizer built it.
-        candidates: everything tried, in order.
-        winner: the one of ``candidates`` that ``graph`` is; its judgement says whether even it fails the gate.
+        winner: its judgement says whether even it fails the gate.
+        tried: everything that was tried, in order, as the manifest holds it.
+        reason: why the winner, in words.
     """
 
-    graph: Any
     winner: Candidate
-    candidates: tuple[Candidate, ...]
+    tried: tuple[CandidateEntry, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Engines:
+    """How graphs of a format become files, and how these are run.
+
+    Attributes:
+        pack: a graph to the bytes of its file.
+        load: bytes of a file to what answers uint8 (N, S, S, 3) with float32 (N, C).
+        float_bytes: size of the fp32 file of the format, asked only where layers go back to float.
+    """
+
+    pack: Callable[[Any], bytes]
+    load: Callable[[bytes], Predict]
+    float_bytes: Callable[[], int]
 
 
 class Search:
@@ -123,20 +134,12 @@ class Search:
     Args:
         quantizer: the network.
         validation: what candidates are scored on.
-        load: engine for a graph that the quantizer built: uint8 (N, S, S, 3) to float32 (N, C).
-        timer: median latencies of several engines in each round, by name.
+        engines: how graphs become files.
     """
 
-    def __init__(
-        self,
-        quantizer: Quantizer,
-        validation: Validation,
-        load: Callable[[Any], Predict],
-        timer: Timer | None = None,
-    ) -> None:
-        self._quantizer, self._validation, self._load = quantizer, validation, load
-        self._timer = timer or _medians_by_round
-        self._tried: list[Candidate] = []
+    def __init__(self, quantizer: Quantizer, validation: Validation, engines: Engines) -> None:
+        self._quantizer, self._validation, self._engines = quantizer, validation, engines
+        self._tried: list[CandidateEntry] = []
 
     def run(self, image_count: int, *, quick: bool = False) -> Outcome:
         """Find the recipe.
@@ -150,64 +153,59 @@ class Search:
         """
         default = Recipe(MIN_MAX, min(DEFAULT_IMAGES, image_count))
         if quick:
-            return self._finish(self.score("default", default))
-        counts = image_counts(image_count)
-        methods = [Recipe(method, count) for method in METHODS for count in counts]
+            return self._finish(self.score("default", default), "the default config, without a search")
+        methods = [Recipe(method, count) for method in METHODS for count in image_counts(image_count)]
         methods.sort(key=lambda recipe: recipe != default)  # the default first: of equals the first wins
         calibrated = [self.score("calibration", recipe) for recipe in methods]
-        best = most_accurate(calibrated)
-        changed = [self.score("structure", best.recipe.flipped(name)) for name in self._quantizer.changes]
-        timed = self._time([best, *changed])
-        winner = choose(timed)
-        paying = [other for other in timed[1:] if other.judgement.passed and _faster(other, timed[0])]
-        if len(paying) > 1:
-            union = best.recipe
-            for name in self._quantizer.changes:
-                if any(getattr(other.recipe, name) != getattr(best.recipe, name) for other in paying):
-                    union = union.flipped(name)
-            winner = choose(self._time([timed[0], *paying, self.score("combined", union)]))
-        return self._finish(winner if winner.judgement.passed else calibrated[0])
+        first, best = calibrated[0], most_accurate(calibrated)
+        del calibrated  # and the graphs with them
+        candidates = [best]
+        for name in self._quantizer.changes:
+            recipe = best.recipe.flipped(name)
+            if float_share(self._quantizer.layers, recipe.in_float(self._quantizer.layers)) <= MOSTLY:
+                candidates.append(self.score("structure", recipe))
+        winner, reason = choose(candidates, self._quantizer.slow)
+        return self._finish(*((winner, reason) if winner.judgement.passed else (first, "no config passes")))
 
-    def score(self, stage: str, recipe: Recipe) -> Candidate:
-        """Build one candidate, hold it against Keras and put it on record."""
+    def score(self, stage: str, recipe: Recipe, graph: Any = None) -> Candidate:
+        """Build one candidate unless ``graph`` is it, hold it against Keras and put it on record."""
         images = self._validation.images
-        got = predict_all(self._load(self._quantizer.build(recipe)), images.pixels)
+        graph = self._quantizer.build(recipe) if graph is None else graph
+        got = predict_all(self._engines.load(self._engines.pack(graph)), images.pixels)
         judgement = judge(self._validation.expected, got, images.labels, images.class_names, self._validation.gate)
-        candidate = Candidate(stage, recipe, judgement, correct(got, images.labels))
-        self._tried.append(candidate)
+        candidate = Candidate(stage, recipe, graph, got, correct(got, images.labels), judgement)
+        self._tried.append(candidate.entry())
         return candidate
 
-    def _time(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The same candidates with their latency against the first one's, here and in what was tried."""
-        recipes = [candidate.recipe for candidate in candidates]
-        engines = {str(recipe): self._load(self._quantizer.build(recipe)) for recipe in recipes}
-        latencies = self._timer(engines, self._validation.images.pixels[:TIMED_IMAGES])
-        first = np.array(latencies[str(recipes[0])])
-        timed = []
-        for candidate in candidates:
-            ratios = np.sort(np.array(latencies[str(candidate.recipe)]) / first)
-            entry = replace(
-                candidate, latency_ratio=float(np.median(ratios)), sure_ratio=float(ratios[max(len(ratios) - 2, 0)])
-            )
-            self._tried = [entry if tried.recipe == entry.recipe else tried for tried in self._tried]
-            timed.append(entry)
-        return timed
-
-    def _finish(self, candidate: Candidate) -> Outcome:
-        """The outcome for a candidate, or for what becomes of it when layers go back to float until the gate passes.
-
-        One layer stays int8: a file without any would not be what its name says.
-        """
-        pixels = self._validation.images.pixels[:ERROR_IMAGES]
-        while not candidate.judgement.passed and len(candidate.recipe.float_layers) < len(self._quantizer.layers) - 1:
-            exact, rounded = self._quantizer.activations(candidate.recipe, pixels)
+    def _finish(self, candidate: Candidate, reason: str) -> Outcome:
+        """The outcome for a candidate, or for what becomes of it when layers go back to float until the gate passes."""
+        pixels, layers = self._validation.images.pixels[:ERROR_IMAGES], self._quantizer.layers
+        while not candidate.judgement.passed:
             kept = candidate.recipe.float_layers
-            found = next_float_layer(self._quantizer.layers, exact, rounded, kept)
+            found = next_float_layer(layers, self._quantizer.noise(candidate.graph, pixels), kept)
             if found is None:
                 break
+            recipe = replace(candidate.recipe, float_layers=(*kept, found[0]))
+            graph = self._quantizer.build(recipe)
+            limit = self._why_no_further(recipe, graph)
+            if limit is not None:
+                reason = f"the gate is not passed, and with {found[0]} in float, too, {limit}: take the fp32 file"
+                break
             stage = f"back to float: {found[0]} (noise-to-signal ratio up by {found[1]:.1e})"
-            candidate = self.score(stage, replace(candidate.recipe, float_layers=(*kept, found[0])))
-        return Outcome(self._quantizer.build(candidate.recipe), candidate, tuple(self._tried))
+            candidate = self.score(stage, recipe, graph)
+            reason = f"passes with {len(recipe.float_layers)} of {len(layers)} layers in float"
+        return Outcome(candidate, tuple(self._tried), reason)
+
+    def _why_no_further(self, recipe: Recipe, graph: Any) -> str | None:
+        """Why a file with so many layers in float is worth no more than the fp32 file; ``None`` where it is."""
+        layers = self._quantizer.layers
+        share = float_share(layers, recipe.in_float(layers))
+        if share > MOSTLY:
+            return f"{share:.0%} of its multiplications would be in float, so that it is hardly faster than fp32"
+        own, fp32 = len(self._engines.pack(graph)), self._engines.float_bytes()
+        if own >= fp32:
+            return f"it would be no smaller than fp32 ({own / 1024:.0f} against {fp32 / 1024:.0f} KiB)"
+        return None
 
 
 def predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -229,36 +227,38 @@ def most_accurate(candidates: Sequence[Candidate]) -> Candidate:
     image and every class has a part in, leaves those within ``CLOSE`` of the smallest; of them the most accurate wins,
     then the one nearest to Keras, then the first.
     """
-    passing = [candidate for candidate in candidates if candidate.judgement.passed] or list(candidates)
-    best = max(passing, key=lambda candidate: candidate.judgement.accuracy)
-    equals = [candidate for candidate in passing if not _significantly_worse(candidate, best)]
+    equals = _equally_accurate(candidates)
     nearest = min(candidate.judgement.mean_difference for candidate in equals)
     near = [candidate for candidate in equals if candidate.judgement.mean_difference <= nearest * (1 + CLOSE)]
     return min(near, key=lambda candidate: (-candidate.judgement.accuracy, candidate.judgement.mean_difference))
 
 
-def choose(candidates: Sequence[Candidate]) -> Candidate:
-    """The fastest that passes the gate; within ``TIE`` of it, the most accurate. All must be timed."""
+def choose(candidates: Sequence[Candidate], slow: Sequence[str]) -> tuple[Candidate, str]:
+    """The most accurate candidate of a fast form, and why it was chosen.
+
+    Args:
+        candidates: the first is the best calibration; each other one differs from it in one field.
+        slow: fields that make files slower. One of these wins only where every other candidate is less accurate.
+    """
+    base, equals = candidates[0].recipe, _equally_accurate(candidates)
+    fast = [
+        candidate
+        for candidate in equals
+        if all(getattr(candidate.recipe, name) == getattr(base, name) for name in slow)
+    ]
+    winner = most_accurate(fast or equals)
+    form = "fast forms" if fast else "forms"
+    reason = f"closest to Keras of {len(fast or equals)} {form} that pass and whose accuracy no test tells apart"
+    return winner, reason
+
+
+def _equally_accurate(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that pass, or all if none does, whose accuracy the McNemar test cannot tell from the best one's."""
     passing = [candidate for candidate in candidates if candidate.judgement.passed] or list(candidates)
-    fastest = min(_ratio(candidate) for candidate in passing)
-    return most_accurate([candidate for candidate in passing if _ratio(candidate) * (1 - TIE) <= fastest])
-
-
-def _ratio(candidate: Candidate) -> float:
-    if candidate.sure_ratio is None:
-        raise ValueError(f"{candidate.recipe} was not timed")
-    return candidate.sure_ratio
-
-
-def _faster(candidate: Candidate, other: Candidate) -> bool:
-    return _ratio(candidate) < _ratio(other) * (1 - TIE)
+    best = max(passing, key=lambda candidate: candidate.judgement.accuracy)
+    return [candidate for candidate in passing if not _significantly_worse(candidate, best)]
 
 
 def _significantly_worse(candidate: Candidate, best: Candidate) -> bool:
     only_best, only_other = discordant(best.right, candidate.right)
     return only_best > only_other and mcnemar(only_best, only_other) < SIGNIFICANCE
-
-
-def _medians_by_round(engines: dict[str, Predict], pixels: NDArray[np.uint8]) -> dict[str, list[float]]:
-    timed = measure(engines, single_images(pixels), ROUNDS, RUNS_A_ROUND)
-    return {name: medians(rounds).tolist() for name, rounds in timed.items()}

@@ -6,6 +6,7 @@ calibration method of ONNX works for TFLite too. What it does not allow: operato
 counterpart, and 16-bit activations ("16x8") take no uint8 pixels and run on unoptimised reference kernels.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 from pipeline.export.quantize.config import Recipe
 from pipeline.export.quantize.layer import Layer
+from pipeline.export.quantize.mixed_precision import noise_to_signal
 from pipeline.export.quantize.ranges import Activations, Statistics
 from pipeline.export.quantize.tflite_pixels import take_pixels_through_float
 from pipeline.system.quiet import log_hidden
@@ -38,6 +40,7 @@ COMPUTING = (
     "HARD_SWISH",
     "LEAKY_RELU",
 )
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 SOFTMAX = "SOFTMAX"
 IDENTITY, FROM_UNIT = PixelScaling((1.0, 1.0, 1.0)), PixelScaling((255.0, 255.0, 255.0))
 
@@ -52,6 +55,7 @@ class TfliteQuantizer:
     """
 
     changes: tuple[str, ...] = ("per_channel", "float_softmax", "float_head", "symmetric")
+    slow: tuple[str, ...] = ()
 
     def __init__(self, deployable: Deployable, pixels: NDArray[np.uint8], counts: tuple[int, ...]) -> None:
         deployable = deployable.for_int8
@@ -75,11 +79,18 @@ class TfliteQuantizer:
             )
         return take_pixels_through_float(bytes(content))
 
-    def activations(self, recipe: Recipe, pixels: NDArray[np.uint8]) -> tuple[Activations, Activations]:
-        """What every layer puts out in float and by the recipe, dequantised, on the same pixels."""
-        twin = _interpreter(self.build(recipe))
-        names = {layer.output for layer in self.layers}
-        return _collect(self._interpreter, self._scaling(pixels), names), _collect(twin, pixels, names)
+    def noise(self, graph: bytes, pixels: NDArray[np.uint8]) -> list[float]:
+        """Noise-to-signal ratio of every layer's output in a flatbuffer that ``build`` made."""
+        twin, outputs = _interpreter(graph), [layer.output for layer in self.layers]
+        names = set(outputs)
+        images = (pixels[number : number + 1] for number in range(len(pixels)))
+        return noise_to_signal(
+            outputs,
+            (
+                (_collect(self._interpreter, self._scaling(image), names), _collect(twin, image, names))
+                for image in images
+            ),
+        )
 
     def _denied(self, recipe: Recipe) -> set[str]:
         return {name for layer in recipe.in_float(self.layers) for name in layer.nodes}
@@ -166,10 +177,12 @@ def _dequantized(interpreter: Interpreter, detail: dict[str, Any]) -> NDArray[np
 
 def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
     """Every computing operator with the operators after it that only pass its values on."""
-    names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
+    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    names = {index: detail["name"] for index, detail in details.items()}
     owner: dict[int, int] = {}
     nodes: list[list[str]] = []
     producers: list[tuple[int, ...]] = []
+    work: list[int] = []
     for operator in _operators(interpreter):
         inputs, output = [int(index) for index in operator["inputs"]], int(operator["outputs"][0])
         feeding = sorted({owner[index] for index in inputs if index in owner})
@@ -177,7 +190,17 @@ def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
             owner[output] = len(nodes)
             nodes.append([names[output]])
             producers.append(tuple(feeding))
+            work.append(_multiplications(operator["op_name"], details, inputs, output))
         elif operator["op_name"] != SOFTMAX and feeding:
             owner[output] = feeding[0]
             nodes[feeding[0]].append(names[output])
-    return tuple(Layer(own[0], tuple(own), fed) for own, fed in zip(nodes, producers, strict=True))
+    parts = zip(nodes, producers, work, strict=True)
+    return tuple(Layer(own[0], tuple(own), fed, count) for own, fed, count in parts)
+
+
+def _multiplications(kind: str, details: dict[int, dict[str, Any]], inputs: list[int], output: int) -> int:
+    """How often an operator multiplies a weight for one image: weights times places in its output."""
+    if kind not in WEIGHTED:
+        return 0
+    places = math.prod(details[output]["shape"][1:3].tolist()) if kind != "FULLY_CONNECTED" else 1
+    return int(math.prod(details[inputs[1]]["shape"].tolist()) * places)
