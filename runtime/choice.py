@@ -1,6 +1,8 @@
 """Which model file of a folder to run, on what: as ``tune`` found it out there, or a default."""
 
+import json
 from collections.abc import Container
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +34,73 @@ class Choice(NamedTuple):
     sha256: str | None = None
 
 
+@dataclass(frozen=True)
+class Trial:
+    """One row of what was tried: a file on an engine in one race, and its median latency in microseconds."""
+
+    race: int
+    artifact: str
+    engine: str
+    threads: int
+    p50_us: float
+
+
+@dataclass(frozen=True)
+class TuningChoice:
+    """``runtime.json``: the fastest way to run a folder's model, as ``tune`` found it on one device.
+
+    Attributes:
+        artifact: name of the model file.
+        sha256: what it held.
+        engine: name of what runs it.
+        threads: processor threads of the engine.
+        created: when, in UTC.
+        reason: why it was chosen, in one sentence.
+        device: what ``examine_machine`` says of it: ``board``, ``processor``, ``features``, ``emulated``.
+        load_average: of the device before the first race.
+        tried: all races, the fastest of each first.
+    """
+
+    artifact: str
+    sha256: str
+    engine: str
+    threads: int
+    created: str = ""
+    reason: str = ""
+    device: dict[str, Any] = field(default_factory=dict)
+    load_average: float = 0.0
+    tried: tuple[Trial, ...] = ()
+
+    def __post_init__(self) -> None:
+        texts = (self.artifact, self.sha256, self.engine, self.created, self.reason)
+        if not all(isinstance(text, str) for text in texts) or Path(self.artifact).name != self.artifact:
+            raise ValueError(f"file {self.artifact!r:.40} on engine {self.engine!r:.40}")
+        if not isinstance(self.threads, int) or self.threads < 1:
+            raise ValueError(f"{self.threads!r:.40} threads")
+        if reason := why_not_threads(self.threads):
+            raise ValueError(f"threads must be {reason}")
+
+    def to_json(self) -> str:
+        """The content of the file."""
+        return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, content: bytes) -> "TuningChoice":
+        """Read ``to_json``'s output; entries that only a person reads may be missing.
+
+        Raises:
+            ValueError: not JSON, of another version, or entries out of range.
+            KeyError: entries are missing.
+            TypeError: not an object, or entries of another kind.
+        """
+        entries: Any = parse_json(content)
+        if (entries["format"], entries["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"{entries['format']!r:.40} of version {entries['version']!r:.40}")
+        needed = {name: entries[name] for name in ("artifact", "sha256", "engine", "threads")}
+        told = {name: entries[name] for name in ("created", "reason", "device", "load_average") if name in entries}
+        return cls(**needed, **told, tried=tuple(Trial(**row) for row in entries.get("tried", ())))
+
+
 def choose(folder: Path) -> Choice:
     """What ``runtime.json`` says; without one ``model_int8.onnx``, or the only model file there.
 
@@ -42,14 +111,14 @@ def choose(folder: Path) -> Choice:
     chosen = folder / CHOICE_FILE
     again = f"run python -m runtime tune {folder} again, or remove it"
     try:
-        choice = _read(folder, read_regular(chosen, MAX_BYTES))
+        tuned = TuningChoice.from_json(read_regular(chosen, MAX_BYTES))
     except FileNotFoundError:
         return Choice(_default(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(f"{chosen}: not what tune of this version writes ({error!s:.100}): {again}") from error
-    if not choice.path.is_file():
-        raise ModelFileNotFoundError(f"{chosen}: names {choice.path.name}, which is not there: {again}")
-    return choice
+    if not (folder / tuned.artifact).is_file():
+        raise ModelFileNotFoundError(f"{chosen}: names {tuned.artifact}, which is not there: {again}")
+    return Choice(folder / tuned.artifact, tuned.engine, tuned.threads, tuned.sha256)
 
 
 def model_files(folder: Path) -> dict[str, Path]:
@@ -88,15 +157,3 @@ def _default(folder: Path) -> Path:
     raise ModelFileNotFoundError(
         f"{folder}: which of {', '.join(files)}? Name one, or let python -m runtime tune {folder} find the fastest"
     )
-
-
-def _read(folder: Path, content: bytes) -> Choice:
-    entries: Any = parse_json(content)
-    name, engine, threads, digest = (entries[key] for key in ("artifact", "engine", "threads", "sha256"))
-    if (entries["format"], entries["version"]) != (FORMAT, VERSION) or Path(name).name != name:
-        raise ValueError(f"{entries['format']!r:.40} of version {entries['version']!r:.40}")
-    if not (isinstance(threads, int) and threads >= 1 and isinstance(engine, str) and isinstance(digest, str)):
-        raise ValueError(f"engine {engine!r:.40} with {threads!r:.40} threads")
-    if reason := why_not_threads(threads):
-        raise ValueError(f"threads must be {reason}")
-    return Choice(folder / name, engine, threads, digest)

@@ -6,48 +6,45 @@ from pathlib import Path
 from typing import Any
 
 from runtime.benchmark.tuning import Race, reason
-from runtime.choice import CHOICE_FILE, FORMAT, VERSION
+from runtime.choice import CHOICE_FILE, Trial, TuningChoice
 from runtime.text import for_terminal
 
 
-def describe(races: list[Race], machine: dict[str, Any], load_average: float) -> dict[str, Any]:
-    """What ``runtime.json`` holds."""
+def describe(races: list[Race], machine: dict[str, Any], load_average: float) -> TuningChoice:
+    """What is chosen after these races."""
     classifier = races[-1].best.contender.classifier
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "artifact": classifier.path.name,
-        "sha256": hashlib.sha256(classifier.path.read_bytes()).hexdigest(),
-        "engine": classifier.backend,
-        "threads": classifier.threads,
-        "reason": reason(races, machine["features"]),
-        "device": {name: machine[name] for name in ("board", "processor", "features", "emulated") if name in machine},
-        "load_average": load_average,
-        "tried": [
-            {
-                "race": number,
-                "artifact": each.contender.classifier.path.name,
-                "engine": each.contender.classifier.backend,
-                "threads": each.contender.classifier.threads,
-                "p50_us": each.p50_us,
-            }
+    return TuningChoice(
+        artifact=classifier.path.name,
+        sha256=hashlib.sha256(classifier.path.read_bytes()).hexdigest(),
+        engine=classifier.backend,
+        threads=classifier.threads,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        reason=reason(races, machine["features"]),
+        device={name: machine[name] for name in ("board", "processor", "features", "emulated") if name in machine},
+        load_average=load_average,
+        tried=tuple(
+            Trial(
+                race=number,
+                artifact=each.contender.classifier.path.name,
+                engine=each.contender.classifier.backend,
+                threads=each.contender.classifier.threads,
+                p50_us=each.p50_us,
+            )
             for number, part in enumerate(races, 1)
             for each in sorted(part.timed, key=lambda each: each.p50_us)
-        ],
-    }
+        ),
+    )
 
 
-def format_choice(document: dict[str, Any], folder: Path) -> str:
-    """What ``describe`` gives, as a table and a sentence."""
-    rows = document["tried"]
-    width = max(len(row["artifact"]) for row in rows)
-    emulated = ", EMULATED" if "emulated" in document["device"] else ""
-    load = f"load average {document['load_average']:.1f}{emulated}"
+def format_choice(choice: TuningChoice, folder: Path) -> str:
+    """A table and a sentence."""
+    width = max(len(row.artifact) for row in choice.tried)
+    emulated = ", EMULATED" if "emulated" in choice.device else ""
+    load = f"load average {choice.load_average:.1f}{emulated}"
     lines = [f"One image, medians of rounds in turn, {load}; microseconds, to be compared within a race:"]
     lines.append(f"{'race':<6}{'file':<{width}}  {'engine':<14}{'threads':>7}{'p50':>10}")
     lines += [
-        f"{row['race']:<6}{row['artifact']:<{width}}  {row['engine']:<14}{row['threads']:>7}{row['p50_us']:>10.1f}"
-        for row in rows
+        f"{row.race:<6}{row.artifact:<{width}}  {row.engine:<14}{row.threads:>7}{row.p50_us:>10.1f}"
+        for row in choice.tried
     ]
-    return "\n".join(map(for_terminal, [*lines, document["reason"], f"Written: {folder / CHOICE_FILE}"]))
+    return "\n".join(map(for_terminal, [*lines, choice.reason, f"Written: {folder / CHOICE_FILE}"]))

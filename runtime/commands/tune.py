@@ -13,7 +13,7 @@ from runtime.choice import CHOICE_FILE
 from runtime.commands import FAILED, OK, add_json, positive
 from runtime.errors import ModelFileNotFoundError
 from runtime.system.machine import examine_machine
-from runtime.system.writing import check_writable, write_json
+from runtime.system.writing import atomic_path, check_writable
 from runtime.text import for_terminal
 
 EPILOG = """\
@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
     load_average = os.getloadavg()[0]
     with telling() as say:
         races = race(passing, options.seconds, say)
-    document = describe(races, examine_machine(Path("/")), load_average)
-    write_json(options.folder / CHOICE_FILE, document)
-    print(json.dumps(document) if options.json else format_choice(document, options.folder))
+    choice = describe(races, examine_machine(Path("/")), load_average)
+    with atomic_path(options.folder / CHOICE_FILE) as temporary:
+        temporary.write_text(choice.to_json(), encoding="utf-8")
+    print(json.dumps(json.loads(choice.to_json())) if options.json else format_choice(choice, options.folder))
     return OK

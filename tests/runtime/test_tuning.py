@@ -21,6 +21,7 @@ from runtime import (
 from runtime.benchmark.choosing import describe, format_choice
 from runtime.benchmark.contenders import thread_counts
 from runtime.benchmark.tuning import Loaded, Race, Timed, reason, select
+from runtime.choice import TuningChoice
 
 
 def call(*arguments):
@@ -91,6 +92,7 @@ def test_the_choice_of_a_folder_is_taken_and_can_be_overruled(chosen):
         '{"format": "edgecnn-runtime", "version": 1, "artifact": "a", "engine": "b", "threads": 0, "sha256": ""}',
         '{"format": "edgecnn-runtime", "version": 1, "artifact": "../a", "engine": "b", "threads": 1, "sha256": ""}',
         '{"format": "edgecnn-runtime", "version": 1, "artifact": "a", "engine": 3, "threads": 1, "sha256": ""}',
+        '{"format": "edgecnn-runtime", "version": 1, "artifact": "a", "engine": "b", "threads": 1, "sha256": 5}',
         '{"format": "other", "version": 1, "artifact": "a", "engine": "b", "threads": 1, "sha256": ""}',
     ],
 )
@@ -178,12 +180,13 @@ def test_times_are_printed_by_race_because_only_those_of_one_compare():
 
     one, two = loaded(200, 1), loaded(110, 2)
     again = Timed(one.contender, one.medians_us / 2)
-    document = describe([Race([one], one), Race([two, again], again)], {"features": [], "emulated": True}, 3.0)
-    assert document["threads"] == 1
-    assert [(row["race"], row["threads"]) for row in document["tried"]] == [(1, 1), (2, 1), (2, 2)]
-    printed = format_choice(document, Path("models"))
+    choice = describe([Race([one], one), Race([two, again], again)], {"features": [], "emulated": True}, 3.0)
+    assert choice.threads == 1
+    assert TuningChoice.from_json(choice.to_json().encode()) == choice
+    assert [(row.race, row.threads) for row in choice.tried] == [(1, 1), (2, 1), (2, 2)]
+    printed = format_choice(choice, Path("models"))
     assert "load average 3.0, EMULATED; microseconds, to be compared within a race:" in printed
-    assert document["reason"] in printed
+    assert choice.reason in printed
 
 
 @pytest.mark.slow
