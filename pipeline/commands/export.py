@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.data import samples
     from pipeline.export import Settings, export, prepare
-    from pipeline.export.load.model import load
+    from pipeline.export.load.model import Loaded, load
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
     from pipeline.verify.parity import format_report, verify
 
@@ -37,14 +37,15 @@ def run(options: argparse.Namespace) -> int:
     source = source_options.source(options)
     prepare(options.out, options.model)
     calibration = validation = photos = None
+    deployable = load(source)
     folder = photo_options.folder_of(options, source.path)
     if folder:
-        photos = photo_options.of_source(options, folder, load(source), source)
+        photos = photo_options.of_source(options, folder, deployable, source)
         calibration, validation = samples.draw_calibration(photos.training), photos.validation
     test, part = photo_options.judged(photos)
-    manifest = export(source, options.out, calibration, validation, settings)
+    manifest = export(Loaded(source, deployable), options.out, calibration, validation, settings)
     print(f"{format_decisions(manifest)}\n{LEGEND}\n")
-    report = verify(options.out, test, part)
+    report = verify(options.out, test, part, deployable)
     print(format_report(report))
     photo_options.report_left_out(photos)
     print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")

@@ -26,7 +26,7 @@ from pipeline.documents.manifest import (
 )
 from pipeline.errors import ExportError
 from pipeline.export.formats import Material, Product, load_bytes
-from pipeline.export.load.model import Source, keras_bytes, load
+from pipeline.export.load.model import Loaded, Source, keras_bytes, load
 from pipeline.export.quantize.acceptance import Gate
 from pipeline.export.quantize.search import predict_all
 from pipeline.export.replaced import what_is_replaced
@@ -61,7 +61,7 @@ class Settings:
 
 
 def export(
-    source: Source,
+    model: Source | Loaded,
     out: Path,
     calibration: Dataset | None = None,
     validation: Dataset | None = None,
@@ -70,7 +70,8 @@ def export(
     """Write the model files, a copy of the Keras file, and ``manifest.json`` into ``out``.
 
     Args:
-        source: the model file and what it expects; its scaling and temperature become part of the exported graphs.
+        model: the model file and what it expects, loaded already or not; its scaling and temperature become part of
+            the exported graphs.
         out: folder to write; each file is replaced whole.
         calibration: images that fix the int8 ranges; by default CIFAR-10's.
         validation: labelled images that every choice is made on, none of which calibrate. By default CIFAR-10's, or
@@ -84,9 +85,13 @@ def export(
         ExportError: the model, its class names or the images are unusable.
         OutputError: ``out`` cannot be written.
     """
+    source = model.source if isinstance(model, Loaded) else model
     prepare(out, source.path)
-    keras.utils.clear_session()  # restarts the counters of layer names, which end up in the files
-    deployable = load(source)
+    if isinstance(model, Loaded):
+        deployable = model.deployable
+    else:
+        keras.utils.clear_session()  # restarts the counters of layer names, which end up in the files
+        deployable = load(source)
     calibration, validation = _images(calibration, validation)
     for name, images in (("calibration", calibration), ("validation", validation)):
         if images.side != deployable.side or images.class_names != deployable.class_names:

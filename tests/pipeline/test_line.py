@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import onnx
 import pytest
@@ -17,6 +18,7 @@ from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.benchmark import benchmark
 from pipeline.benchmark.engines import BACKENDS, find
+from pipeline.cli import main
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.documents.manifest import Manifest
@@ -190,6 +192,21 @@ def test_exporting_twice_gives_the_same_bytes(exported, tmp_path, reference):
     assert {artifacts.MANIFEST, *artifacts.MODEL_FILES} <= set(names)
     for name in names:
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "first" / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_the_command_loads_the_model_once(reference, tmp_path, monkeypatch):
+    load_model, loaded = keras.models.load_model, []
+
+    def count(path, **options):
+        loaded.append(path)
+        return load_model(path, **options)
+
+    monkeypatch.setattr(keras.models, "load_model", count)
+    model = reference / artifacts.MODEL_KERAS
+    assert main(["export", "--model", str(model), "--out", str(tmp_path / "build"), "--quick"]) == 0
+    assert loaded == [model]
+    assert (tmp_path / "build" / artifacts.VERIFY).is_file()
 
 
 @pytest.mark.slow

@@ -107,6 +107,14 @@ def read_class_list(path: Path) -> tuple[str, ...]:
     return names
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model file and the classifier that was read from it, so that it is read once."""
+
+    source: Source
+    deployable: Deployable
+
+
 def load(source: Source) -> Deployable:
     """The classifier in a model file, ready to convert; what its ``history.json`` adds is said on stderr.
 

@@ -45,13 +45,16 @@ def test_images(class_names: tuple[str, ...]) -> Dataset:
     return test
 
 
-def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> Verification:
+def verify(
+    folder: Path, test: Dataset | None = None, part: str = "test", deployable: Deployable | None = None
+) -> Verification:
     """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json``.
 
     Args:
         folder: what export wrote.
         test: images of its classes; CIFAR-10's test images without them.
         part: of the data that these are: test or validation.
+        deployable: the classifier that the folder was exported from, where it is loaded already.
 
     Returns:
         What is written; ``passed`` is true when no artifact has a breach.
@@ -62,7 +65,7 @@ def verify(folder: Path, test: Dataset | None = None, part: str = "test") -> Ver
     manifest = Manifest.read(folder)
     check_writable(folder / artifacts.VERIFY)
     test = test or test_images(manifest.class_names)
-    deployable = load_exported(folder)
+    deployable = deployable or load_exported(folder)
     expected = deployable.probabilities(test.pixels)
     reference = _Reference(deployable, test, expected)
     rows = {name: _examine(folder, name, manifest, reference) for name in model_files(manifest)}
