@@ -23,6 +23,7 @@ from pipeline.commands import (
 )
 from pipeline.system.quiet import in_our_command_line, load_tensorflow
 from runtime.errors import EdgecnnError
+from runtime.text import for_page
 
 COMMANDS: tuple[Command, ...] = (
     summary,
@@ -106,10 +107,10 @@ def run(read_options: Callable[[], argparse.Namespace]) -> int:
             load_tensorflow(options.tensorflow_threads, start_devices=start_devices)
         status: int = options.run(options)
     except EdgecnnError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {for_page(str(error))}", file=sys.stderr)
         return UNUSABLE
     except OSError as error:
-        print(f"error: {_explained(error)}", file=sys.stderr)
+        print(f"error: {for_page(_explained(error))}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -25,6 +25,11 @@ def for_terminal(text: str) -> str:
     )
 
 
+def for_page(text: str) -> str:
+    """``for_terminal`` for a text of several lines, which stay."""
+    return "\n".join(map(for_terminal, text.split("\n")))
+
+
 def for_csv(text: str) -> str:
     """``text`` as a cell on one line; an apostrophe goes before what a spreadsheet would take for a formula."""
     line = for_terminal(text)

@@ -7,14 +7,15 @@ and counts as version 1. Entries that a class does not know are passed over.
 import json
 import math
 from pathlib import Path
-from typing import Annotated, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from pipeline import artifacts
 from pipeline.errors import DocumentError
 from runtime.system.files import read_regular
+from runtime.text import for_page
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_SHOWN = 40
@@ -34,15 +35,34 @@ def _none_for_nan(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return for_page(value)
+    if isinstance(value, tuple | list):
+        return type(value)(map(_printable, value))
+    if isinstance(value, dict):
+        return {_printable(name): _printable(entry) for name, entry in value.items()}
+    return value
+
+
 FiniteOrNone = Annotated[float | None, BeforeValidator(_none_for_nan)]
 """``None`` stands for a result that is not a finite number."""
 ShareOrNone = Annotated[Share | None, BeforeValidator(_none_for_nan)]
 
 
 class Entry(BaseModel):
-    """A JSON object. Every number is finite; a text is no number and a number no text."""
+    """A JSON object. Every number is finite; a text is no number and a number no text.
+
+    Control characters and marks of writing direction in texts are written as escapes, since they end up in terminals,
+    pages and drawings.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, strict=True, populate_by_name=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _escape(cls, value: Any) -> Any:
+        return _printable(value)
 
 
 class Document(Entry):

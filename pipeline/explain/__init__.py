@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.explain.stages import TIMES, Stage, stages
 from pipeline.export.load.deployable import Deployable
+from pipeline.text import for_figure
 from runtime.image.load import ImageSource, load_square
 from runtime.spec import ModelSpec
 
@@ -116,7 +117,7 @@ def _draw(
 
 def _title(axes: Any, deployable: Deployable, probabilities: NDArray[np.float32]) -> None:
     best = int(probabilities.argmax())
-    answer = f"{deployable.class_names[best]}, {probabilities[best]:.0%}"
+    answer = f"{for_figure(deployable.class_names[best])}, {probabilities[best]:.0%}"
     axes.text(MARGIN, 66, answer, fontsize=34, fontweight="bold", color=ACCENT, va="center")
     size = f"{deployable.model.count_params():,} parameters"
     axes.text(WIDTH - MARGIN, 66, size, fontsize=19, color=FAINT, va="center", ha="right")
@@ -240,4 +241,4 @@ def _draw_bars(axes: Any, left: float, class_names: tuple[str, ...], probabiliti
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= NAME_LETTERS else f"{name[: NAME_LETTERS - 1]}…"
+    return for_figure(name if len(name) <= NAME_LETTERS else f"{name[: NAME_LETTERS - 1]}…")

@@ -9,6 +9,7 @@ from pipeline import artifacts
 from pipeline.report import measured, proven, provenance, summary
 from pipeline.report.gather import Facts, gather
 from pipeline.report.markdown import markdown
+from runtime.text import for_page
 
 
 def report(folder: Path, added: Iterable[Path] = (), out: Path | None = None) -> Facts:
@@ -38,6 +39,7 @@ def page(facts: Facts) -> str:
     environment = Environment(
         loader=PackageLoader("pipeline.report"),
         autoescape=True,
+        finalize=lambda value: for_page(value) if type(value) is str else value,  # markup is ours
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

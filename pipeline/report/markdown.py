@@ -9,6 +9,7 @@ from pipeline.report.gather import Facts
 from pipeline.report.measured import conditions, doubts
 from pipeline.report.measured_tables import of_keras
 from pipeline.report.numbers import optional, percent, small
+from pipeline.text import code, for_markdown
 
 HEADER = ("file", "engine", "threads", "KiB", "accuracy", "same class as Keras", "mean difference")
 LATENCY = ("p50 (µs)", "p99 (µs)", "of Keras's")
@@ -16,20 +17,21 @@ LATENCY = ("p50 (µs)", "p99 (µs)", "of Keras's")
 
 def markdown(facts: Facts) -> str:
     """Size, accuracy, parity and latency of each contender on each device; what is missing is said."""
-    said = [f"**{verdict.name}: {verdict.word}.** {_safe(verdict.text)}" for verdict in summary.verdicts(facts)[:2]]
-    parts = ["  \n".join(said), *(f"> {_safe(str(line))}" for line in (*facts.warnings, *facts.absent.values()))]
+    verdicts = summary.verdicts(facts)[:2]
+    said = [f"**{verdict.name}: {verdict.word}.** {for_markdown(verdict.text)}" for verdict in verdicts]
+    parts = ["  \n".join(said), *(f"> {for_markdown(str(line))}" for line in (*facts.warnings, *facts.absent.values()))]
     for name, device in facts.devices.items():
         rows = [
             (*_row(facts, row), f"{latency.p50:.1f}", f"{latency.p99:.1f}", of_keras(row))
             for row, latency in device.timed
         ]
         rows += [
-            (f"`{row.file}`", row.engine, str(row.threads), str(row.missing))
+            (code(row.file), for_markdown(row.engine), str(row.threads), for_markdown(str(row.missing)))
             for row in device.contenders
             if row.missing
         ]
         about = f"{name}: {conditions(device)} {doubts(device)}"
-        parts += [_safe(about), table((*HEADER, *LATENCY), rows, "llr")]
+        parts += [for_markdown(about), table((*HEADER, *LATENCY), rows, "llr")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -37,7 +39,8 @@ def _row(facts: Facts, row: Contender) -> tuple[str, ...]:
     verified = facts.verified.artifacts.get(row.file) if facts.verified else None
     difference = small(verified.mean_difference) if isinstance(verified, Measured) else ""
     kib = optional(row.bytes, ".0f", 1024)
-    return f"`{row.file}`", row.engine, str(row.threads), kib, percent(row.accuracy), percent(row.agreement), difference
+    about = (code(row.file), for_markdown(row.engine), str(row.threads), kib)
+    return (*about, percent(row.accuracy), percent(row.agreement), difference)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "lr") -> str:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from pipeline import artifacts
+from pipeline.data import class_names
 from pipeline.documents.history import read_history, say_what_is_taken
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError, reason
@@ -91,19 +92,21 @@ def read_class_list(path: Path) -> tuple[str, ...]:
     """Class names out of a text file, one a line, in the order of the model's outputs.
 
     Raises:
-        ExportError: not readable, an empty line between names, or a name that stands twice.
+        ExportError: not readable, empty, an empty line between names, or names that no class can have.
     """
     try:
-        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().split("\n"))
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError(
             f"{path}: no readable list of classes ({reason(error)}); expected UTF-8 text, a name a line"
         ) from error
+    if not any(names):
+        raise ExportError(f"{path}: names no class; expected a name a line, in the order of the model's outputs")
     if not all(names):
         raise ExportError(f"{path}: line {names.index('') + 1} is empty; expected a class name a line")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ExportError(f"{path}: names {twice!r} twice; every class needs a name of its own")
+    fault = class_names.fault(names)
+    if fault:
+        raise ExportError(f"{path}: {fault}")
     return names
 
 
@@ -137,6 +140,9 @@ def load(source: Source) -> Deployable:
         )
     if len(names) != class_count:
         raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
+    fault = class_names.fault(names)
+    if fault:
+        raise ExportError(f"{source.path}: the class name {fault}")
     return Deployable(model, names, source.scaling or _usual_scaling(model), temperature or 1.0)
 
 

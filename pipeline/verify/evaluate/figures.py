@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.metrics.calibration import Reliability
+from pipeline.text import for_figure
 
 INK, FAINT, BLUE, RED, AMBER = "#1b1f24", "#8b949e", "#2a6fbb", "#c8452d", "#f0a93b"
 MAX_WRITTEN = 20
@@ -38,8 +39,9 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], class_names: tuple[
                 matrix.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
     step = max(1, count // 50)
     ticks = np.arange(0, count, step)
-    matrix.set_xticks(ticks, [class_names[index] for index in ticks], rotation=45, ha="right", rotation_mode="anchor")
-    matrix.set_yticks(ticks, [class_names[index] for index in ticks])
+    names = [for_figure(class_names[index]) for index in ticks]
+    matrix.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
+    matrix.set_yticks(ticks, names)
     matrix.set(xlabel="taken for", ylabel="image shows")
     dots = " (·: less than 1)" if count <= MAX_WRITTEN else ""
     matrix.set_title(f"Confusion: percent of each class{dots}", loc="left")
