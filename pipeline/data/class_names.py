@@ -22,4 +22,4 @@ def fault(names: Sequence[object]) -> str | None:
             )
     counts = Counter(unicodedata.normalize("NFC", str(name)) for name in names)
     twice = next((name for name, count in counts.items() if count > 1), None)
-    return None if twice is None else f"{twice!r} is there twice; every class needs a name of its own"
+    return None if twice is None else f"names {twice!r} twice; every class needs a name of its own"

@@ -142,7 +142,7 @@ def load(source: Source) -> Deployable:
         raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
     fault = class_names.fault(names)
     if fault:
-        raise ExportError(f"{source.path}: the class name {fault}")
+        raise ExportError(f"{source.path}: its list of classes: {fault}")
     return Deployable(model, names, source.scaling or _usual_scaling(model), temperature or 1.0)
 
 
