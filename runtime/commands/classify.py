@@ -31,7 +31,7 @@ examples:
   PROGRAM classify model_int8.onnx photos/ --csv > answers.csv
   curl -s http://camera.local/still.jpg | PROGRAM classify model_int8.onnx -"""
 
-MAX_STDIN_BYTES = 1 << 28
+MAX_STDIN_BYTES = (1 << 28) + 1  # one more than is decoded
 BAR_AFTER_S, BAR_EVERY_S = 1.0, 0.2
 
 

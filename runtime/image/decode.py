@@ -158,7 +158,7 @@ def decoder_errors() -> Iterator[None]:
 
 def _needed_scans(file: IO[bytes], scale: int) -> bytes:
     file.seek(0)
-    content = file.read(MAX_FILE_BYTES)
+    content = file.read()  # of bounded size; a number would make room for so many
     scans = content.count(b"\xff\xda")
     if scans > MAX_SCANS:
         raise ImageDecodeError(f"a progressive JPEG of {scans} scans, at most {MAX_SCANS} are decoded: save it anew")

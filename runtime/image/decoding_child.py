@@ -21,18 +21,26 @@ STOPPING_S = 1.0
 HEADER_BYTES = 5
 """Of a message: what it is, and how long."""
 
+_SETTINGS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    # The C library gives memory back after every image otherwise, and asks for it anew for the next one.
+    "MALLOC_TRIM_THRESHOLD_": str(2**24),
+    "MALLOC_MMAP_THRESHOLD_": str(2**24),
+}
+
 
 class DecodingChild:
     """One process that decodes one image after the other."""
 
     def __init__(self, deadline_s: float) -> None:
-        self._deadline_s, self._stopped, self._spec = deadline_s, False, ""
+        self._deadline_s, self._stopped = deadline_s, False
+        self._spec: ModelSpec | None = None
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
             [*child.interpreter(), "-m", "runtime.image.decoding_process", str(deadline_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=child.environment() | {"OPENBLAS_NUM_THREADS": "1"},
+            env=child.environment() | _SETTINGS,
             bufsize=0,
         )
 
@@ -76,9 +84,9 @@ class DecodingChild:
     ) -> tuple[bytes, bytes] | None:
         """The answer, ``None`` where the child died."""
         try:
-            if self._spec != (text := spec.to_json()):
-                self._send(b"s", text.encode())
-                self._spec = text
+            if self._spec is not spec:
+                self._send(b"s", spec.to_json().encode())
+                self._spec = spec
             if isinstance(source, bytes):
                 self._send(b"b", source)
             else:

@@ -9,18 +9,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO
 
 from runtime.errors import ImageError, ImageMemoryError
-from runtime.image.decode import examine, open_regular
+from runtime.image.decode import open_regular
 from runtime.image.decoding_child import HEADER_BYTES
 from runtime.image.load import square_of
 from runtime.spec import ModelSpec
 
 SLACK_BYTES = 2**26
-"""What decoding may take beyond what the header says: buffers, stacks of the decoder's threads."""
+"""What decoding may take beyond what the header says: buffers, and what the allocator keeps of images before."""
 _STACK_BYTES = 10 * 2**20
 _ALARM_AFTER_S = 5.0
 """Seconds after the deadline at which a child ends by itself whose parent no longer does it."""
@@ -37,7 +37,7 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
-    spec = None
+    spec, limit = None, _memory_limit()
     while message := _message(requests):
         kind, content = message
         if kind == b"s":
@@ -47,7 +47,7 @@ def main() -> None:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, deadline_s + _ALARM_AFTER_S)
         with _dying_with_its_parent(requests.fileno()):
-            kind, content = _answer(content if kind == b"b" else os.fsdecode(content), spec)
+            kind, content = _answer(content if kind == b"b" else os.fsdecode(content), spec, limit)
         answers.write(kind + len(content).to_bytes(HEADER_BYTES - 1) + content)
 
 
@@ -74,27 +74,33 @@ def _message(requests: BinaryIO) -> tuple[bytes, bytes] | None:
     return (head[:1], requests.read(int.from_bytes(head[1:]))) if len(head) == HEADER_BYTES else None
 
 
-def _answer(source: bytes | str, spec: ModelSpec) -> tuple[bytes, bytes]:
+def _answer(source: bytes | str, spec: ModelSpec, limit: Callable[[int], None]) -> tuple[bytes, bytes]:
     try:
         with ExitStack() as stack:
             encoded = source if isinstance(source, bytes) else stack.enter_context(open_regular(source))
-            _limit_memory(examine(encoded).header.memory())
-            return b"o", square_of(encoded, spec).tobytes()
+            return b"o", square_of(encoded, spec, before=limit).tobytes()
     except ImageError as error:
         return b"e", json.dumps([type(error).__name__, str(error)]).encode()
     except MemoryError:
         return b"e", json.dumps([ImageMemoryError.__name__, "not enough memory"]).encode()
 
 
-def _limit_memory(more: int) -> None:
-    """Let this process take so much more than it has, where the system can hold it to that."""
-    with suppress(ImportError, OSError, ValueError):
+def _memory_limit() -> Callable[[int], None]:
+    """A function that lets this process take so much more than it has now, where the system can hold it to that."""
+    try:
         import resource
 
         with open("/proc/self/statm") as file:
             taken = int(file.read().split()[5]) * resource.getpagesize()
-        most = taken + more + SLACK_BYTES + _STACK_BYTES * (os.cpu_count() or 1)
-        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+    except (ImportError, OSError):
+        return lambda _: None
+    most = taken + SLACK_BYTES + _STACK_BYTES * (os.cpu_count() or 1)
+
+    def limit(more: int) -> None:
+        with suppress(OSError, ValueError):  # a service may be forbidden to
+            resource.setrlimit(resource.RLIMIT_DATA, (most + more, resource.RLIM_INFINITY))
+
+    return limit
 
 
 if __name__ == "__main__":

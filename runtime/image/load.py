@@ -129,18 +129,26 @@ class _Plan(NamedTuple):
         return _Plan((left / scale, top / scale, right / scale, bottom / scale), self.width, self.height)
 
 
-def square_of(source: bytes | BinaryIO, spec: ModelSpec, apart: tuple[Any, Apart] | None = None) -> Pixels:
+def square_of(
+    source: bytes | BinaryIO,
+    spec: ModelSpec,
+    apart: tuple[Any, Apart] | None = None,
+    before: Callable[[int], None] | None = None,
+) -> Pixels:
     """``load_square`` of encoded images, whose errors do not name the image.
 
     Args:
         source: encoded bytes, or a binary file.
         spec: as of ``load_square``.
         apart: the image as the caller named it, and what is to decode it where it is no light one.
+        before: called with the bytes that decoding will take.
     """
     encoded = examine(source)
     scale = _scale(encoded, spec)
     memory = encoded.header.require_memory(scale)
     is_light = encoded.header.is_bounded and memory <= LIGHT_MEMORY and encoded.size <= LIGHT_FILE_BYTES
+    if before:
+        before(memory)
     if apart is None or is_light:
         with BUDGET.taken(memory):
             return to_square(*_decoded(encoded, scale, spec), spec)

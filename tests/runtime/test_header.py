@@ -87,7 +87,7 @@ def encoded(size, image_format="JPEG", **options):
 def test_an_av1_stream_says_its_size_itself(width, height, options):
     content = encoded((width, height), "AVIF", **options)
     start = content.index(b"\x12\0\x0a")  # a temporal delimiter and a sequence header
-    assert largest_frame(content[start:]) == (width, height)
+    assert largest_frame(content[start:]) == (width, height, True)
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")

@@ -44,7 +44,7 @@ def heavy():
         "PPM": b"P2\n40 30\n255\n" + b"77 " * 1200,
     }
     if features.check("avif"):
-        pictures["AVIF"] = encoded("AVIF")
+        pictures["AVIF"] = encoded("AVIF", (2600, 2200), speed=10)
     return pictures
 
 

@@ -1,18 +1,28 @@
 """The frame size that an AV1 stream itself names (AV1 Bitstream & Decoding Process Specification, 5.3 and 5.5)."""
 
+from typing import NamedTuple
+
 from runtime.image.header.base import damaged
 
 _SEQUENCE_HEADER = 1
 _MAX_UNITS = 10_000
 
 
-def largest_frame(stream: bytes) -> tuple[int, int]:
-    """The largest width and height of its sequence headers, 0 where there is none.
+class Frame(NamedTuple):
+    """Width and height in pixels, and whether no frame can be much larger, whatever its own header says."""
+
+    width: int
+    height: int
+    is_bounded: bool
+
+
+def largest_frame(stream: bytes) -> Frame:
+    """The largest that its sequence headers allow, 0 where there is none.
 
     Raises:
         ImageDecodeError: a unit is cut off.
     """
-    position, largest = 0, (0, 0)
+    position, largest = 0, Frame(0, 0, is_bounded=False)
     for _ in range(_MAX_UNITS):
         if position >= len(stream):
             break
@@ -23,7 +33,8 @@ def largest_frame(stream: bytes) -> tuple[int, int]:
             length, position = _leb128(stream, position)
         if flags >> 3 & 15 == _SEQUENCE_HEADER:
             frame = _frame_size(stream[position : position + length])
-            largest = max(largest, frame, key=lambda size: size[0] * size[1])
+            is_bounded = frame.is_bounded and (largest.is_bounded or not largest.width)
+            largest = max(largest, frame, key=lambda size: size.width * size.height)._replace(is_bounded=is_bounded)
         position += length
     return largest
 
@@ -56,7 +67,7 @@ class _Bits:
         return self.take(zeros) + (1 << zeros) - 1 if zeros < 32 else 2**32 - 1
 
 
-def _frame_size(content: bytes) -> tuple[int, int]:
+def _frame_size(content: bytes) -> Frame:
     bits = _Bits(content)
     bits.take(4)  # seq_profile, still_picture
     if bits.take(1):  # reduced_still_picture_header
@@ -64,7 +75,9 @@ def _frame_size(content: bytes) -> tuple[int, int]:
     else:
         _skip_operating_points(bits)
     width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
-    return bits.take(width_bits) + 1, bits.take(height_bits) + 1
+    width, height = bits.take(width_bits) + 1, bits.take(height_bits) + 1
+    # A frame may name a size of its own in as many bits.
+    return Frame(width, height, is_bounded=1 << width_bits <= 2 * width and 1 << height_bits <= 2 * height)
 
 
 def _skip_operating_points(bits: _Bits) -> None:

@@ -9,6 +9,7 @@ from runtime.image.header.base import MAX_METADATA, Header, Reader, damaged
 
 _MAX_BOXES = 10_000
 _MAX_STREAM = 2**26
+_MAX_SAFE_ITEMS = 4  # a picture, its alpha, and a preview of each
 _AV1 = b"av01"
 _FIRST_UNITS = b"\x12\0\x0a"  # a temporal delimiter, and a sequence header of less than 128 bytes
 _TRACK_OFFSETS = ((b"stco", 4), (b"co64", 8))
@@ -56,13 +57,15 @@ def read(reader: Reader) -> Header:
     if b"moov" in boxes:
         streams += _first_samples(reader, *boxes[b"moov"])
     frames = [largest_frame(stream) for stream in streams]
-    width, height = _largest(sizes or frames)
-    for across, down in frames:
+    coded = [(frame.width, frame.height) for frame in frames]
+    width, height = _largest(sizes or coded)
+    for across, down in coded:
         if across > 2 * width + 64 or down > 2 * height + 64:
             raise damaged(f"an AVIF that says {width}x{height} pixels and holds {across}x{down}")
-    width, height = _largest([(width, height), *frames])
+    width, height = _largest([(width, height), *coded])
+    is_bounded = b"moov" not in boxes and 0 < len(frames) <= _MAX_SAFE_ITEMS and all(f.is_bounded for f in frames)
     # Planes of the decoder, of the picture and of RGB, and the image.
-    return Header("AVIF", width, height, pixel_bytes=most, fixed_bytes=3 * reader.size, is_bounded=False)
+    return Header("AVIF", width, height, most, fixed_bytes=3 * reader.size, is_bounded=is_bounded)
 
 
 def _largest(sizes: list[tuple[int, int]]) -> tuple[int, int]:

@@ -10,4 +10,4 @@ def read(reader: Reader) -> Header:
     Raises:
         ImageDecodeError: cut off, or without a picture.
     """
-    return avif.read(reader)._replace(kind="HEIC", pixel_bytes=16)
+    return avif.read(reader)._replace(kind="HEIC", pixel_bytes=16, is_bounded=False)
