@@ -179,7 +179,14 @@ def benchmark(name="Desk", times=1.0, throttled=()):
         },
         "conditions": {"before": moment, "after": {**moment, "throttled": list(throttled)}},
         "versions": {"onnxruntime": "1.32.0"},
-        "settings": {"rounds": 20},
+        "settings": {
+            "rounds": 20,
+            "seconds": 2,
+            "batches": [1, 8, 64],
+            "images": 30,
+            "image_source": "test images",
+            "photo": "generated",
+        },
         "contenders": [
             contender("onnxruntime", "ONNX Runtime", artifacts.FP32_ONNX, 45.25 * times),
             contender("onnxruntime", "ONNX Runtime", artifacts.INT8_ONNX, 27.5 * times),

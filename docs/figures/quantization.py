@@ -6,12 +6,12 @@ from typing import Any
 from docs.figures.documents import replace_marked
 from docs.figures.files import BENCHMARK_GRAPH
 from pipeline import artifacts
+from pipeline.documents.benchmark import Benchmark
 from pipeline.documents.drift import DriftReport
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification
 from pipeline.errors import PipelineError
 from pipeline.report.markdown import table
-from runtime.benchmark.reading import read_benchmark, row_of
 from runtime.engines.registry import default_engine
 
 FIGURES = Path("docs/quantization.json")
@@ -32,16 +32,16 @@ def gather(folder: Path) -> dict[str, Any]:
     if not graphs_file.is_file():
         raise PipelineError(f"{graphs_file}: not there; run python -m docs.figures graph {folder} first")
     graphs = artifacts.read_json(graphs_file)
-    timed = read_benchmark(folder / artifacts.BENCHMARK)
+    timed = Benchmark.read(folder)
     files = {
         name: {
             **row.model_dump(include={"bytes", "accuracy", "agreement", "mean_difference"}),
-            "p50_us": row_of(timed, name, str(default_engine(Path(name).suffix)))["latency_us"]["p50"],
+            "p50_us": timed.timed_row(name, str(default_engine(Path(name).suffix)))[1].p50,
         }
         for name, row in verified.measured.items()
     }
     return {
-        "machine": timed["device"],
+        "machine": timed.device.model_dump(),
         "test_images": verified.images,
         "keras_accuracy": verified.keras_accuracy,
         "files": files,

@@ -1,16 +1,16 @@
 """The tables of ``README.md``: gathered from an export folder into one JSON, printed between markers."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from docs.figures.documents import replace_marked
 from pipeline import artifacts
+from pipeline.documents.benchmark import Benchmark, Contender, Latency
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification
 from pipeline.errors import PipelineError
 from pipeline.report.markdown import table
-from runtime.benchmark.environment import throttled
-from runtime.benchmark.reading import read_benchmark, row_of
 from runtime.engines.registry import default_engine
 
 FIGURES = Path("docs/benchmark.json")
@@ -18,6 +18,7 @@ DOCUMENT = Path("README.md")
 DOCUMENTS = {"artifacts": DOCUMENT, "backends": Path("docs/performance.md")}
 """The document in which each table stands."""
 KERAS = "keras-compiled"
+BATCH = "64"
 
 
 def gather(folder: Path) -> dict[str, Any]:
@@ -25,11 +26,10 @@ def gather(folder: Path) -> dict[str, Any]:
 
     Raises:
         PipelineError: one of them was not run, or on other files, another model or other images.
-        BenchmarkFormatError: the benchmark is not what bench writes.
     """
     listed = {name: entry.sha256 for name, entry in Manifest.read(folder).files.items()}
     shipped, verified = Verification.read(artifacts.REFERENCE_DIR), Verification.read(folder)
-    report = read_benchmark(folder / artifacts.BENCHMARK)
+    report = Benchmark.read(folder)
     reference = artifacts.REFERENCE_DIR / artifacts.MODEL_KERAS
     if listed.get(reference.name) != artifacts.sha256(reference.read_bytes()):
         raise PipelineError(f"{folder}: not an export of {reference}, which {DOCUMENT} speaks of; run make export")
@@ -40,9 +40,10 @@ def gather(folder: Path) -> dict[str, Any]:
         )
     if not verified.passed:
         raise PipelineError(f"{folder / artifacts.VERIFY}: a file did not pass; {DOCUMENT} is left as it is")
-    report["contenders"] = [row for row in report["contenders"] if row["artifact"] in listed]
+    rows = tuple(row for row in report.contenders if row.artifact in listed)
+    report = report.model_copy(update={"contenders": rows})
     seen = [(name, row.sha256) for name, row in verified.measured.items()]
-    seen += [(row["artifact"], row["sha256"]) for row in report["contenders"]]
+    seen += [(row.artifact, row.sha256 or "") for row in rows]
     for name, digest in seen:
         if digest != listed.get(name):
             raise PipelineError(f"{folder / name}: exported anew since verify or bench saw it; run both again")
@@ -59,16 +60,14 @@ def gather(folder: Path) -> dict[str, Any]:
                 for name, row in verified.measured.items()
             },
         },
-        "benchmark": report,
+        "benchmark": report.model_dump(mode="json"),
     }
 
 
 def tables(figures: dict[str, Any]) -> dict[str, str]:
     """The tables by the names of their markers."""
-    return {
-        "artifacts": _artifacts(figures["verified"], figures["benchmark"]),
-        "backends": _backends(figures["benchmark"]),
-    }
+    report = Benchmark.model_validate_json(json.dumps(figures["benchmark"]))
+    return {"artifacts": _artifacts(figures["verified"], report), "backends": _backends(report)}
 
 
 def publish(figures: dict[str, Any], root: Path = Path()) -> None:
@@ -86,15 +85,15 @@ def publish(figures: dict[str, Any], root: Path = Path()) -> None:
         replace_marked(root / DOCUMENTS[name], name, text)
 
 
-def _artifacts(verified: dict[str, Any], report: dict[str, Any]) -> str:
+def _artifacts(verified: dict[str, Any], report: Benchmark) -> str:
     """Size, accuracy, parity and latency of each file on its default engine and one thread."""
-    keras = row_of(report, artifacts.MODEL_KERAS, KERAS)
+    keras, latency = report.timed_row(artifacts.MODEL_KERAS, KERAS)
     header = ["file", "engine", "KiB", "accuracy", "top-1 agreement", "mean difference", "latency p50 (µs)"]
-    rows = [["Keras", keras["engine"], _kib(keras), f"{verified['keras_accuracy']:.2%}", "", "", _p50(keras)]]
+    rows = [["Keras", keras.engine, _kib(keras), f"{verified['keras_accuracy']:.2%}", "", "", f"{latency.p50:,.0f}"]]
     for name, row in verified["artifacts"].items():
-        timed = row_of(report, name, str(default_engine(Path(name).suffix)))
+        timed, latency = report.timed_row(name, str(default_engine(Path(name).suffix)))
         parity = [f"{row['agreement']:.2%}", f"{row['mean_difference']:.1e}"]
-        rows.append([f"`{name}`", timed["engine"], _kib(timed), f"{row['accuracy']:.2%}", *parity, _p50(timed)])
+        rows.append([f"`{name}`", timed.engine, _kib(timed), f"{row['accuracy']:.2%}", *parity, f"{latency.p50:,.0f}"])
     note = (
         f"Accuracy and parity on {verified['images']:,} test images; latency of one image on one "
         "thread. Differences are of probabilities (0-1)."
@@ -102,31 +101,30 @@ def _artifacts(verified: dict[str, Any], report: dict[str, Any]) -> str:
     return f"{table(header, rows, 'llr')}\n\n{note}"
 
 
-def _backends(report: dict[str, Any]) -> str:
+def _backends(report: Benchmark) -> str:
     """Every engine on every file with the threads that serve it best, the fastest first, and those that are missing."""
     header = ["file", "engine", "threads", "p50 (µs)", "p99 (µs)", "of Keras's", "images/s × 64", "cold start"]
     header.append("memory")
     rows = []
-    timed = [row for row in report["contenders"] if row["missing"] is None]
-    best: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in sorted(timed, key=lambda row: float(row["latency_us"]["p50"])):
-        best.setdefault((row["artifact"], row["backend"]), row)
-    for row in best.values():
-        ratio = row["ratio_to_keras"]
+    best: dict[tuple[str, str], tuple[Contender, Latency]] = {}
+    for row, latency in report.timed:
+        best.setdefault((row.artifact, row.backend), (row, latency))
+    for row, latency in best.values():
+        ratio = row.ratio_to_keras
         rows.append(
             [
-                f"`{row['artifact']}`",
-                row["engine"],
-                str(row["threads"]),
-                _p50(row),
-                f"{row['latency_us']['p99']:,.0f}",
-                f"{ratio['value']:.3f} ({ratio['low']:.3f}-{ratio['high']:.3f})" if ratio else "",
-                f"{row['images_per_s']['64']:,.0f}",
-                f"{row['cold_start_ms']:,.0f} ms",
-                f"{row['peak_memory_bytes'] / 2**20:,.0f} MiB",
+                f"`{row.artifact}`",
+                row.engine,
+                str(row.threads),
+                f"{latency.p50:,.0f}",
+                f"{latency.p99:,.0f}",
+                f"{ratio.value:.3f} ({ratio.low:.3f}-{ratio.high:.3f})" if ratio else "",
+                f"{row.images_per_s[BATCH]:,.0f}",
+                f"{row.cold_start_ms or 0:,.0f} ms",
+                f"{(row.peak_memory_bytes or 0) / 2**20:,.0f} MiB",
             ]
         )
-    absent = [f"{row['engine']} on `{row['artifact']}`" for row in report["contenders"] if row["missing"]]
+    absent = [f"{row.engine} on `{row.artifact}`" for row in report.contenders if row.missing]
     return "\n\n".join(
         [
             table(header, rows, "llr"),
@@ -136,12 +134,12 @@ def _backends(report: dict[str, Any]) -> str:
     )
 
 
-def _conditions(report: dict[str, Any]) -> str:
-    device, before, after = report["device"], report["conditions"]["before"], report["conditions"]["after"]
-    held_back = throttled(before, after)
+def _conditions(report: Benchmark) -> str:
+    device, before, after = report.device, report.conditions.before, report.conditions.after
+    held_back = report.conditions.throttled
     return (
-        f"{device['name']} ({device['machine']}, {device['cores']} cores{', emulated' if device['emulated'] else ''}), "
-        f"load average {before['load_average']:.1f} before and {after['load_average']:.1f} after"
+        f"{device.name} ({device.machine}, {device.cores} cores{', emulated' if device.emulated else ''}), "
+        f"load average {before.load_average:.1f} before and {after.load_average:.1f} after"
         f"{', **throttled**: ' if held_back else ''}{', '.join(held_back)}; contenders are processes that take turns "
         "in shuffled rounds. Each engine has as many threads as answer one image soonest on each file; "
         f"[{FIGURES.name}]({FIGURES.name}) has the others too. In brackets the 95 % interval of the ratio to the "
@@ -150,9 +148,5 @@ def _conditions(report: dict[str, Any]) -> str:
     )
 
 
-def _kib(row: dict[str, Any]) -> str:
-    return f"{row['bytes'] / 1024:,.0f}"
-
-
-def _p50(row: dict[str, Any]) -> str:
-    return f"{row['latency_us']['p50']:,.0f}"
+def _kib(row: Contender) -> str:
+    return f"{(row.bytes or 0) / 1024:,.0f}"

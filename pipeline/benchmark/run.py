@@ -5,7 +5,6 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from pipeline.documents.manifest import Manifest
 from pipeline.verify.parity import model_files, test_images
 from runtime.benchmark import run
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
+from runtime.benchmark.document import Benchmark
 from runtime.benchmark.progress import telling
 from runtime.system.writing import check_writable
 
@@ -28,7 +28,7 @@ def benchmark(
     test: Dataset | None = None,
     threads: Sequence[int] | None = None,
     part: str = "test",
-) -> dict[str, Any]:
+) -> Benchmark:
     """Measure all contenders and write ``benchmark.json``.
 
     Args:
@@ -39,7 +39,7 @@ def benchmark(
         part: of the data that the images are: test or validation.
 
     Returns:
-        What ``benchmark.json`` holds.
+        What is written.
 
     Raises:
         PipelineError: the folder is not one that export wrote, or no test images fit.
@@ -60,7 +60,7 @@ def benchmark(
             revision=_revision(),
             say=say,
         )
-    artifacts.write_json(folder / artifacts.BENCHMARK, report)
+    artifacts.write_bytes(folder / artifacts.BENCHMARK, report.to_json().encode())
     return report
 
 

@@ -27,4 +27,4 @@ def run(options: argparse.Namespace) -> int:
     print(format_benchmark(report))
     photo_options.report_left_out(photos)
     print(f"Written: {options.dir}/benchmark.json")
-    return FAILED if any(row["missing"] and row["missing"]["failed"] for row in report["contenders"]) else OK
+    return FAILED if any(row.missing and row.missing.failed for row in report.contenders) else OK

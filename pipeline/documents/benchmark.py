@@ -1,4 +1,4 @@
-"""``benchmark.json``, from this machine or from a device."""
+"""``benchmark.json`` as it is read, from this machine or from a device; ``runtime.benchmark.document`` writes it."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -6,7 +6,18 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from pipeline import artifacts
-from pipeline.documents.base import Document, Entry, Positive, PositiveCount, Share
+from pipeline.documents.base import (
+    Count,
+    Document,
+    Entry,
+    FiniteOrNone,
+    NotNegative,
+    Positive,
+    PositiveCount,
+    Sha256,
+    Share,
+)
+from pipeline.errors import ReportError
 from runtime.benchmark import document
 from runtime.benchmark.environment import throttled
 
@@ -22,6 +33,7 @@ class Machine(Entry):
     os: str = ""
     python: str = ""
     features: tuple[str, ...] = ()
+    memory_mib: PositiveCount | None = None
     emulated: bool = False
 
 
@@ -42,14 +54,15 @@ class Conditions(Entry):
     @property
     def throttled(self) -> tuple[str, ...]:
         """What held the processor back: what does at the end, and what first happened on the way."""
-        return tuple(throttled(self.before.model_dump(), self.after.model_dump()))
+        return tuple(throttled(self.before.throttled, self.after.throttled))
 
 
 class Missing(Entry):
-    """Why an engine was not measured, and how to install one that was not there."""
+    """Why an engine was not measured, and how to install one that was not there; others have failed."""
 
     reason: str
     install: str
+    failed: bool = False
 
     def __str__(self) -> str:
         return "; ".join(filter(None, (self.reason, self.install)))
@@ -62,6 +75,7 @@ class Latency(Entry):
     p90: Positive
     p99: Positive
     worst: Positive
+    spread: NotNegative = 0.0
     runs: PositiveCount
 
 
@@ -73,6 +87,18 @@ class Ratio(Entry):
     high: Positive
 
 
+class Golden(Entry):
+    """How the golden set was answered; the difference is ``None`` where it is not a finite number."""
+
+    file: str = ""
+    engine: str = ""
+    images: PositiveCount
+    same_class: Count
+    max_difference: FiniteOrNone
+    tolerance: NotNegative
+    passed: bool
+
+
 class Contender(Entry):
     """A model file on an engine with a number of threads."""
 
@@ -82,7 +108,7 @@ class Contender(Entry):
     threads: PositiveCount
     missing: Missing | None = None
     bytes: PositiveCount | None = None
-    sha256: str | None = None
+    sha256: Sha256 | None = None
     latency_us: Latency | None = None
     ratio_to_best: Ratio | None = None
     ratio_to_keras: Ratio | None = None
@@ -91,6 +117,7 @@ class Contender(Entry):
     first_result_ms: Positive | None = None
     cold_start_ms: Positive | None = None
     peak_memory_bytes: PositiveCount | None = None
+    golden: Golden | None = None
     accuracy: Share | None = None
     agreement: Share | None = None
     accuracy_images: PositiveCount | None = None
@@ -125,6 +152,17 @@ class EndToEnd(Entry):
     total_us: Positive
 
 
+class Settings(Entry):
+    """How it was measured; ``images`` is ``None`` where contenders ran on what their files carry."""
+
+    rounds: PositiveCount
+    seconds: Positive
+    batches: tuple[PositiveCount, ...]
+    images: PositiveCount | None
+    image_source: str
+    photo: str
+
+
 class Benchmark(Document):
     """A benchmark of one machine."""
 
@@ -134,15 +172,29 @@ class Benchmark(Document):
     REMEDY: ClassVar = "run python -m pipeline bench DIR"
 
     created: str
+    revision: str | None = None
+    name: str | None = None
     device: Machine
     conditions: Conditions
     versions: dict[str, str] = Field(default_factory=dict)
+    settings: Settings
     contenders: tuple[Contender, ...]
     end_to_end: tuple[EndToEnd, ...] = ()
 
     def engine(self, backend: str) -> str:
         """What its makers call a backend."""
         return next((row.engine for row in self.contenders if row.backend == backend), backend)
+
+    def timed_row(self, artifact: str, backend: str, threads: int = 1) -> tuple[Contender, Latency]:
+        """The figures of one contender.
+
+        Raises:
+            ReportError: it was not measured.
+        """
+        for row, latency in self.timed:
+            if (row.artifact, row.backend, row.threads) == (artifact, backend, threads):
+                return row, latency
+        raise ReportError(f"no figures for {backend} on {artifact} with {threads} thread(s): run bench again")
 
     @property
     def timed(self) -> tuple[tuple[Contender, Latency], ...]:

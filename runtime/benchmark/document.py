@@ -1,33 +1,140 @@
-"""``benchmark.json``, the same on desk and device."""
+"""``benchmark.json``, the same on desk and device: written here, read by ``pipeline.documents.benchmark``."""
 
 import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from runtime.benchmark.figures import images_per_s, latency_us, medians, ratio
+from runtime.benchmark.environment import Device, Moment
+from runtime.benchmark.figures import Latency, Ratio, images_per_s, latency_us, medians, ratio
 from runtime.benchmark.measuring import BATCHES, Measured
+from runtime.benchmark.photo import Photo
 
 FORMAT, VERSION = "edgecnn-benchmark", 1
 KERAS = ("keras", "keras-compiled")
 """The ways of calling Keras; what is held against Keras is held against the faster of them."""
+RECORDED = "validation images, as the file records it"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How it was measured; ``images`` is ``None`` where contenders ran on what their files carry."""
+
+    rounds: int
+    seconds: float
+    batches: tuple[int, ...]
+    images: int | None
+    image_source: str
+    photo: str
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Before the first measurement and after the last."""
+
+    before: Moment
+    after: Moment
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why there are no figures; a contender that is not missing for want of an installation has failed."""
+
+    reason: str
+    install: str
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Golden:
+    """How the golden set of a file was answered: the fields of ``runtime.golden.replay``."""
+
+    file: str
+    engine: str
+    images: int
+    same_class: int
+    max_difference: float
+    tolerance: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender: a model file on an engine with a number of threads. Without figures ``missing`` says why."""
+
+    backend: str
+    engine: str
+    artifact: str
+    threads: int
+    missing: Missing | None
+    bytes: int
+    sha256: str
+    latency_us: Latency | None = None
+    images_per_s: dict[str, float] = field(default_factory=dict)
+    load_ms: float | None = None
+    first_result_ms: float | None = None
+    cold_start_ms: float | None = None
+    peak_memory_bytes: int | None = None
+    ratio_to_best: Ratio | None = None
+    ratio_to_keras: Ratio | None = None
+    golden: Golden | None = None
+    agreement: float | None = None
+    accuracy: float | None = None
+    accuracy_images: int | None = None
+    accuracy_on: str | None = None
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    """From a photo file to its class on one contender: medians in microseconds."""
+
+    artifact: str
+    backend: str
+    threads: int
+    photo: Photo
+    read_us: float
+    decode_us: float
+    resize_us: float
+    inference_us: float
+    total_us: float
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What ``bench`` writes of one machine."""
+
+    created: str
+    revision: str | None
+    name: str | None
+    device: Device
+    conditions: Conditions
+    versions: dict[str, str]
+    settings: Settings
+    contenders: tuple[Row, ...]
+    end_to_end: tuple[EndToEnd, ...]
+
+    def to_json(self) -> str:
+        """The content of the file."""
+        return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=2) + "\n"
 
 
 def compose(
     seen: Sequence[Measured],
-    photo: dict[str, Any],
+    photo: Photo,
     *,
     labels: Sequence[int] | None = None,
     judged_on: str = "test images",
     **head: Any,
-) -> dict[str, Any]:
+) -> Benchmark:
     """The document.
 
     Args:
         seen: what was measured.
-        photo: what ``describe_photo`` says.
+        photo: what was taken from file to label.
         labels: of the images that were classified, if any were.
         judged_on: what these images are.
         head: ``device``, ``conditions``, ``versions``, ``settings``, ``revision`` and ``name``.
@@ -41,44 +148,40 @@ def compose(
     for one in seen:
         row = _identity(one)
         if one.reason is None:
-            row |= _timing(one) | {
-                "ratio_to_best": _ratio(one, best),
-                "ratio_to_keras": _ratio(one, fastest_keras),
-                **_judgement(one, labels, expected, judged_on),
-            }
+            row = replace(
+                row, **_timing(one), ratio_to_best=_ratio(one, best), ratio_to_keras=_ratio(one, fastest_keras),
+                **_accuracy(one, labels, expected, judged_on),
+            )  # fmt: skip
         rows.append(row)
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    return Benchmark(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        contenders=tuple(rows),
+        end_to_end=tuple(_end_to_end(one, photo) for one in timed if one.photo["total"]),
         **head,
-        "contenders": rows,
-        "end_to_end": [_end_to_end(one, photo) for one in timed if one.photo["total"]],
-    }
+    )
 
 
 def _p50(one: Measured) -> float:
-    return latency_us(one.rounds[1])["p50"]
+    return latency_us(one.rounds[1]).p50
 
 
-def _ratio(one: Measured, other: Measured | None) -> dict[str, float] | None:
+def _ratio(one: Measured, other: Measured | None) -> Ratio | None:
     return None if other is None else ratio(medians(one.rounds[1]), medians(other.rounds[1]))
 
 
-def _identity(one: Measured) -> dict[str, Any]:
+def _identity(one: Measured) -> Row:
     contender = one.contender
     content = contender.artifact.read_bytes()
     install = contender.install if contender.missing else ""
-    missing = {"reason": one.reason, "install": install, "failed": not install}
-    return {
-        "backend": contender.backend,
-        "engine": contender.engine,
-        "artifact": contender.artifact.name,
-        "threads": contender.threads,
-        "missing": None if one.reason is None else missing,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    return Row(
+        backend=contender.backend,
+        engine=contender.engine,
+        artifact=contender.artifact.name,
+        threads=contender.threads,
+        missing=None if one.reason is None else Missing(one.reason, install, failed=not install),
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
 
 
 def _timing(one: Measured) -> dict[str, Any]:
@@ -89,19 +192,27 @@ def _timing(one: Measured) -> dict[str, Any]:
     }
 
 
-def _judgement(one: Measured, labels: Sequence[int] | None, expected: Any, judged_on: str) -> dict[str, Any]:
-    told = one.starts[-1]
-    row: dict[str, Any] = {"golden": one.golden, "agreement": None, "accuracy_on": None}
+def _accuracy(one: Measured, labels: Sequence[int] | None, expected: Any, judged_on: str) -> dict[str, Any]:
+    """The accuracy on labelled images, or the one that the file records; and how the golden set was answered."""
+    start, golden = one.starts[-1], Golden(**one.golden) if one.golden else None
     if labels is None or one.answers is None:
-        known = told.get("accuracy") is not None
-        row |= {"accuracy": told.get("accuracy"), "accuracy_images": told.get("accuracy_images")}
-        return row | ({"accuracy_on": "validation images, as the file records it"} if known else {})
-    row |= {"accuracy": float(np.mean(one.answers == np.asarray(labels))), "accuracy_images": len(labels)}
-    row |= {"agreement": None if expected is None else float(np.mean(one.answers == expected))}
-    return row | {"accuracy_on": judged_on}
+        recorded = start.get("accuracy")
+        return {
+            "golden": golden,
+            "accuracy": recorded,
+            "accuracy_images": start.get("accuracy_images"),
+            "accuracy_on": None if recorded is None else RECORDED,
+        }
+    return {
+        "golden": golden,
+        "accuracy": float(np.mean(one.answers == np.asarray(labels))),
+        "accuracy_images": len(labels),
+        "accuracy_on": judged_on,
+        "agreement": None if expected is None else float(np.mean(one.answers == expected)),
+    }
 
 
-def _end_to_end(one: Measured, photo: dict[str, Any]) -> dict[str, Any]:
+def _end_to_end(one: Measured, photo: Photo) -> EndToEnd:
     contender = one.contender
-    named = {"artifact": contender.artifact.name, "backend": contender.backend, "threads": contender.threads}
-    return named | {"photo": photo} | {f"{part}_us": float(np.median(ns)) / 1e3 for part, ns in one.photo.items()}
+    parts = {f"{part}_us": float(np.median(ns)) / 1e3 for part, ns in one.photo.items()}
+    return EndToEnd(contender.artifact.name, contender.backend, contender.threads, photo, **parts)

@@ -2,9 +2,10 @@
 
 import os
 import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from runtime import __version__
 from runtime.engines.registry import OWN, find
@@ -14,37 +15,63 @@ from runtime.system.processors import processors
 PACKAGES = ("numpy", "pillow")
 
 
-def describe_device() -> dict[str, Any]:
-    """What does not change while it is measured."""
+@dataclass(frozen=True)
+class Device:
+    """What a benchmark ran on; ``machine`` is its architecture. Memory and governor are not always known."""
+
+    name: str
+    cpu: str
+    machine: str
+    features: tuple[str, ...]
+    cores: int
+    governor: str | None
+    os: str
+    python: str
+    memory_mib: int | None
+    emulated: bool
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How the machine fares: its load, its hottest sensor, and what a board's firmware says of its power."""
+
+    load_average: float
+    temperature_c: float | None
+    throttled: tuple[str, ...] | None
+
+
+def describe_device() -> Device:
+    """This machine."""
     machine = examine_machine(Path("/"))
-    return {
-        "name": machine.get("board") or machine.get("processor", "unknown"),
-        "cpu": machine.get("processor", "unknown"),
-        "machine": machine["architecture"],
-        "features": machine["features"],
-        "cores": processors(),
-        "governor": machine.get("governor"),
-        "os": machine["system"],
-        "python": platform.python_version(),
-        "memory_mib": machine.get("memory_mib"),
-        "emulated": machine.get("emulated", False),
-    }
+    return Device(
+        name=machine.get("board") or machine.get("processor", "unknown"),
+        cpu=machine.get("processor", "unknown"),
+        machine=machine["architecture"],
+        features=tuple(machine["features"]),
+        cores=processors(),
+        governor=machine.get("governor"),
+        os=machine["system"],
+        python=platform.python_version(),
+        memory_mib=machine.get("memory_mib"),
+        emulated=bool(machine.get("emulated", False)),
+    )
 
 
-def conditions() -> dict[str, Any]:
-    """What does: the load, the hottest sensor, and what the board's firmware says of its power."""
+def conditions() -> Moment:
+    """How it fares now."""
     machine = examine_machine(Path("/"))
-    return {
-        "load_average": os.getloadavg()[0],
-        "temperature_c": max(machine.get("celsius", {}).values(), default=None),
-        "throttled": machine.get("throttling"),
-    }
+    throttling = machine.get("throttling")
+    return Moment(
+        load_average=os.getloadavg()[0],
+        temperature_c=max(machine.get("celsius", {}).values(), default=None),
+        throttled=None if throttling is None else tuple(throttling),
+    )
 
 
-def throttled(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What held the processor back between the two looks: what does now, and what first happened since."""
-    earlier = before["throttled"] or []
-    return [text for text in after["throttled"] or [] if text.endswith(" now") or text not in earlier]
+def throttled(before: Iterable[str] | None, after: Iterable[str] | None) -> list[str]:
+    """What held the processor back between two moments: what does at the end, and what first happened since."""
+    earlier = tuple(before or ())
+    return [text for text in after or () if text.endswith(" now") or text not in earlier]
 
 
 def versions(*others: str) -> dict[str, str]:

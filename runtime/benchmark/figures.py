@@ -5,6 +5,7 @@ and as all contenders have the same rounds, a ratio is taken round by round, whe
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +16,37 @@ Rounds = Sequence[Sequence[int]]
 """Nanoseconds of the runs of every round."""
 
 
-def latency_us(rounds: Rounds) -> dict[str, float]:
-    """Percentiles of all runs in microseconds, and how far the rounds lie apart.
+@dataclass(frozen=True)
+class Latency:
+    """Percentiles of all runs in microseconds, how many runs there were, and how far the rounds lie apart.
 
     ``spread`` is the distance between the quartiles of the rounds' medians, as a share of ``p50``.
     """
+
+    p50: float
+    p90: float
+    p99: float
+    worst: float
+    spread: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long one takes as another, and the interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+def latency_us(rounds: Rounds) -> Latency:
+    """Percentiles of all runs in microseconds."""
     runs = np.concatenate([np.asarray(values, np.float64) for values in rounds]) / 1e3
     p50, p90, p99 = np.percentile(runs, [50, 90, 99])
     low, high = np.percentile(medians(rounds), [25, 75]) / 1e3
     spread = float((high - low) / p50)
-    return {
-        "p50": float(p50),
-        "p90": float(p90),
-        "p99": float(p99),
-        "worst": float(runs.max()),
-        "spread": spread,
-        "runs": len(runs),
-    }
+    return Latency(float(p50), float(p90), float(p99), float(runs.max()), spread, len(runs))
 
 
 def images_per_s(rounds: Rounds, batch: int) -> float:
@@ -49,7 +64,7 @@ def medians(rounds: Rounds) -> NDArray[np.float64]:
     return np.array([np.median(values) for values in rounds], np.float64)
 
 
-def ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0) -> dict[str, float]:
+def ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0) -> Ratio:
     """How many times theirs ours takes: the median over rounds, with its bootstrap interval of 95 %.
 
     Args:
@@ -60,4 +75,4 @@ def ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0)
     ratios = ours / theirs
     drawn = np.random.default_rng(seed).integers(0, len(ratios), (RESAMPLES, len(ratios)))
     low, high = np.percentile(np.median(ratios[drawn], axis=1), INTERVAL)
-    return {"value": float(np.median(ratios)), "low": float(low), "high": float(high)}
+    return Ratio(float(np.median(ratios)), float(low), float(high))

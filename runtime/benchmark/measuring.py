@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.benchmark.contenders import Contender
-from runtime.benchmark.photo import PARTS, describe_photo, write_photo
+from runtime.benchmark.photo import PARTS, Photo, describe_photo, write_photo
 from runtime.benchmark.progress import Countdown
 from runtime.benchmark.timing import shuffled
 from runtime.benchmark.workers import Worker, WorkerError
@@ -72,7 +72,7 @@ def measure(
     images: Pixels | None = None,
     photo: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[list[Measured], dict[str, Any]]:
+) -> tuple[list[Measured], Photo]:
     """Measure all contenders; one that fails is told so and the others go on.
 
     Args:

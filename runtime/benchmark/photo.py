@@ -3,8 +3,8 @@
 import io
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -29,7 +29,17 @@ def write_photo(path: Path) -> None:
     Image.fromarray((levels * (255 / levels.max())).astype(np.uint8)).save(path, "JPEG", quality=90)
 
 
-def describe_photo(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Photo:
+    """An image file: its size in pixels and bytes, and its format, ``JPEG`` for example."""
+
+    width: int
+    height: int
+    bytes: int
+    format: str
+
+
+def describe_photo(path: Path) -> Photo:
     """Size and format.
 
     Raises:
@@ -38,7 +48,7 @@ def describe_photo(path: Path) -> dict[str, Any]:
     try:
         with open_regular(path) as file:
             image = open_image(file).image
-            return {"width": image.width, "height": image.height, "bytes": path.stat().st_size, "format": image.format}
+            return Photo(image.width, image.height, path.stat().st_size, str(image.format))
     except (OSError, ValueError) as error:
         raise ImageDecodeError(f"{path}: not a photo that can be read ({error})") from error
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from runtime.benchmark.contenders import Contender
-from runtime.benchmark.document import compose
+from runtime.benchmark.document import Benchmark, Conditions, Settings, compose
 from runtime.benchmark.environment import conditions, describe_device, versions
 from runtime.benchmark.measuring import BATCHES, ROUNDS, measure
 from runtime.engines.base import Pixels
@@ -22,7 +21,7 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
     name: str | None = None,
     revision: str | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> Benchmark:
     """Measure and return what ``benchmark.json`` holds.
 
     Args:
@@ -43,14 +42,14 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
     before = conditions()
     seen, described = measure(contenders, seconds, images=pixels, photo=photo, say=say)
     sources = {one.starts[-1]["images"] for one in seen if one.reason is None}
-    settings = {
-        "rounds": ROUNDS,
-        "seconds": seconds,
-        "batches": list(BATCHES),
-        "images": None if pixels is None else len(pixels),
-        "image_source": " and ".join(sorted(sources)) or "no images" if pixels is None else judged_on,
-        "photo": "generated" if photo is None else photo.name,
-    }
+    settings = Settings(
+        rounds=ROUNDS,
+        seconds=seconds,
+        batches=BATCHES,
+        images=None if pixels is None else len(pixels),
+        image_source=" and ".join(sorted(sources)) or "no images" if pixels is None else judged_on,
+        photo="generated" if photo is None else photo.name,
+    )
     return compose(
         seen,
         described,
@@ -59,7 +58,7 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
         revision=revision,
         name=name,
         device=describe_device(),
-        conditions={"before": before, "after": conditions()},
+        conditions=Conditions(before, conditions()),
         versions=versions(*packages),
         settings=settings,
     )

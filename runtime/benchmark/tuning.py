@@ -146,7 +146,7 @@ def select(timed: list[Timed]) -> Timed:
 
 def ties(timed: Timed, fastest: Timed) -> bool:
     """Whether the difference is within the noise of the rounds."""
-    return ratio(timed.medians_us, fastest.medians_us)["low"] < TIE
+    return ratio(timed.medians_us, fastest.medians_us).low < TIE
 
 
 def reason(races: list[Race], features: list[str]) -> str:
@@ -176,7 +176,7 @@ def _compared(race: Race) -> str:
     theirs = other.contender.classifier
     name = theirs.spec.precision if theirs.spec.precision != ours.spec.precision else other.contender.name
     if not ties(other, race.best):
-        return f"{ratio(other.medians_us, race.best.medians_us)['value']:.2g} x as fast as {name}"
+        return f"{ratio(other.medians_us, race.best.medians_us).value:.2g} x as fast as {name}"
     return f"as fast as {name} within the noise, and {_advantage(ours, theirs)}"
 
 

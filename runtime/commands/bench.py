@@ -9,7 +9,7 @@ from runtime.benchmark.progress import telling
 from runtime.benchmark.run import benchmark
 from runtime.benchmark.table import format_benchmark
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, benchmark_options
-from runtime.system.writing import check_writable, write_json
+from runtime.system.writing import atomic_path, check_writable
 
 EPILOG = """\
 Each engine on each file with 1, 2, … threads up to all cores, each in a process of its own; they take turns in shuffled
@@ -45,9 +45,10 @@ def run(options: argparse.Namespace) -> int:
     with telling() as say:
         report = benchmark(taking_part, options.seconds, photo=options.photo, say=say)
     if options.out:
-        write_json(options.out, report)
-    print(json.dumps(report) if options.json else format_benchmark(report))
-    failures = [row["missing"] for row in report["contenders"] if row["missing"]]
-    if len(failures) == len(report["contenders"]):
+        with atomic_path(options.out) as temporary:
+            temporary.write_text(report.to_json(), encoding="utf-8")
+    print(json.dumps(json.loads(report.to_json())) if options.json else format_benchmark(report))
+    failures = [row.missing for row in report.contenders if row.missing]
+    if len(failures) == len(report.contenders):
         return UNUSABLE
-    return FAILED if any(missing["failed"] for missing in failures) else OK
+    return FAILED if any(missing.failed for missing in failures) else OK

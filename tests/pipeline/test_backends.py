@@ -75,8 +75,8 @@ def test_a_reference_that_is_not_the_exported_one_is_told_in_a_line(reference, t
     with pytest.raises(ExportError, match=said):
         verify(folder)
     listed = desk_contenders(folder, (1,), tmp_path)
-    rows = benchmark([each for each in listed if each.backend in {"keras-compiled", "tensorflow"}], 1)["contenders"]
+    rows = benchmark([each for each in listed if each.backend in {"keras-compiled", "tensorflow"}], 1).contenders
     assert len(rows) == 2
     for row in rows:
-        assert said in row["missing"]["reason"]
-        assert row["missing"]["failed"]
+        assert said in row.missing.reason
+        assert row.missing.failed

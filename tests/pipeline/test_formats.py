@@ -50,7 +50,7 @@ def test_each_is_verified_and_timed_like_the_rest(exported, reference):
     assert sizes["model_fp16.tflite"] < 0.55
     assert max(sizes["model_dynamic.onnx"], sizes["model_dynamic.tflite"]) < 0.30
     measured = benchmark(exported, 0.1, samples.read_test(reference), threads=(1,))
-    assert {row["artifact"] for row in measured["contenders"] if not row["missing"]} == {"model.keras", *FILES}
+    assert {row.artifact for row in measured.contenders if not row.missing} == {"model.keras", *FILES}
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -21,6 +22,7 @@ from pipeline.benchmark.engines import BACKENDS, find
 from pipeline.cli import main
 from pipeline.data import samples
 from pipeline.data.dataset import split
+from pipeline.documents.benchmark import Benchmark
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Unusable, Verification
 from pipeline.errors import ExportError, PipelineError
@@ -32,7 +34,6 @@ from pipeline.formats import MODEL_FILES
 from pipeline.training import Settings, train
 from pipeline.verify.parity import caveats, format_report, verify
 from runtime import Classifier
-from runtime.benchmark.reading import read_benchmark
 from runtime.benchmark.table import format_benchmark
 from runtime.engines.checksum import seal
 from runtime.engines.registry import default_engine
@@ -223,22 +224,22 @@ def test_benchmark_measures_every_contender(exported, test_images):
     shutil.copy(exported / artifacts.FP32_TFLITE, left)
     report = benchmark(exported, 0.1, test_images, threads=(1,))
     left.unlink()
-    assert all(row["artifact"] != left.name for row in report["contenders"]), "what an earlier export left took part"
-    assert report == read_benchmark(exported / artifacts.BENCHMARK)
-    rows = {(row["artifact"], row["backend"]): row for row in report["contenders"]}
+    assert all(row.artifact != left.name for row in report.contenders), "what an earlier export left took part"
+    assert asdict(report)["contenders"] == Benchmark.read(exported).model_dump()["contenders"]
+    rows = {(row.artifact, row.backend): row for row in report.contenders}
     assert {(name, default_engine(Path(name).suffix)) for name in MODEL_FILES} <= set(rows)
     assert {(find(name).artifact, name) for name in BACKENDS} <= set(rows)
-    timed = [row for row in rows.values() if row["missing"] is None]
-    assert len([row for row in timed if row["backend"] in ("onnxruntime", "litert")]) == 4
+    timed = [row for row in rows.values() if row.missing is None]
+    assert len([row for row in timed if row.backend in ("onnxruntime", "litert")]) == 4
     for row in timed:
-        assert row["accuracy"] > 0.15
-        assert row["agreement"] > 0.9
-        assert row["ratio_to_keras"]["low"] <= row["ratio_to_keras"]["value"] <= row["ratio_to_keras"]["high"]
-    fastest_keras = min((row for row in timed if "keras" in row["backend"]), key=lambda row: row["latency_us"]["p50"])
-    assert fastest_keras["accuracy_on"] == "test images"
-    assert {row["backend"] for row in report["end_to_end"]} >= {"onnxruntime", "litert", "keras-compiled", "tensorflow"}
-    served = next(row for row in timed if row["backend"] == "tensorflow")
-    assert served["peak_memory_bytes"] < fastest_keras["peak_memory_bytes"]  # it imports no Keras
+        assert row.accuracy > 0.15
+        assert row.agreement > 0.9
+        assert row.ratio_to_keras.low <= row.ratio_to_keras.value <= row.ratio_to_keras.high
+    fastest_keras = min((row for row in timed if "keras" in row.backend), key=lambda row: row.latency_us.p50)
+    assert fastest_keras.accuracy_on == "test images"
+    assert {row.backend for row in report.end_to_end} >= {"onnxruntime", "litert", "keras-compiled", "tensorflow"}
+    served = next(row for row in timed if row.backend == "tensorflow")
+    assert served.peak_memory_bytes < fastest_keras.peak_memory_bytes  # it imports no Keras
     assert "of Keras" in format_benchmark(report)
 
 

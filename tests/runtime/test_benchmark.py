@@ -11,8 +11,9 @@ import pytest
 
 from runtime.benchmark import measuring, workers
 from runtime.benchmark.contenders import Contender, contenders, find_models, thread_counts
+from runtime.benchmark.document import Missing
 from runtime.benchmark.environment import throttled
-from runtime.benchmark.figures import images_per_s, latency_us, ratio
+from runtime.benchmark.figures import Latency, Ratio, images_per_s, latency_us, ratio
 from runtime.benchmark.measuring import ROUNDS, measure
 from runtime.benchmark.photo import PARTS
 from runtime.benchmark.run import benchmark
@@ -65,7 +66,7 @@ def bench(*arguments, **environment):
 
 def test_percentiles_and_spread_of_what_is_known():
     figures = latency_us([[1_000, 2_000, 3_000], [4_000, 5_000, 6_000]])
-    assert figures == {"p50": 3.5, "p90": 5.5, "p99": 5.95, "worst": 6.0, "spread": pytest.approx(1.5 / 3.5), "runs": 6}
+    assert figures == Latency(3.5, 5.5, 5.95, 6.0, pytest.approx(1.5 / 3.5), 6)
     assert images_per_s([[1_000_000], [1_000_000, 3_000_000]], batch=8) == pytest.approx((8_000 + 4_000) / 2)
 
 
@@ -75,18 +76,18 @@ def test_the_interval_covers_the_true_ratio_nineteen_times_in_twenty():
         mood = random.lognormal(0, 0.5, ROUNDS)  # of the machine: it hits both sides of a round
         ours, theirs = (mood * random.lognormal(0, 0.05, ROUNDS) for _ in range(2))
         found = ratio(1.3 * ours, theirs, seed=number)
-        hits += found["low"] <= 1.3 <= found["high"]
-        assert found["low"] <= found["value"] <= found["high"]
-        assert found["high"] - found["low"] < 0.2  # although rounds lie apart by half
+        hits += found.low <= 1.3 <= found.high
+        assert found.low <= found.value <= found.high
+        assert found.high - found.low < 0.2  # although rounds lie apart by half
     assert 0.90 <= hits / times <= 0.99
 
 
 def test_a_contender_is_as_fast_as_itself():
     values = np.random.default_rng(2).lognormal(10, 1, ROUNDS)
-    assert ratio(values, values) == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert ratio(values, values) == Ratio(1.0, 1.0, 1.0)
     twins = np.random.default_rng(3).lognormal(10, 0.1, (2, ROUNDS))
     found = ratio(*twins)
-    assert found["low"] <= 1 <= found["high"]
+    assert found.low <= 1 <= found.high
 
 
 def test_warm_up_ends_when_runs_take_as_long_as_before(monkeypatch):
@@ -127,15 +128,15 @@ def test_a_process_tells_its_own_memory_and_start(odd):
 )
 def test_a_contender_that_fails_is_a_row_and_the_others_go_on(odd, trouble, reason):
     report = benchmark([odd(**trouble, backend="bad"), odd(backend="good")], seconds=1)
-    bad, good = report["contenders"]
-    assert bad["missing"]["failed"] is True
-    assert "latency_us" not in bad
+    bad, good = report.contenders
+    assert bad.missing.failed is True
+    assert bad.latency_us is None
     with pytest.raises(WorkerError, match=reason):
-        raise WorkerError(bad["missing"]["reason"])
-    assert good["missing"] is None
-    assert good["latency_us"]["runs"] >= ROUNDS
-    assert good["ratio_to_best"]["value"] == 1
-    assert f"odd.model  Odd Engine: FAILED: {bad['missing']['reason']}" in format_benchmark(report)
+        raise WorkerError(bad.missing.reason)
+    assert good.missing is None
+    assert good.latency_us.runs >= ROUNDS
+    assert good.ratio_to_best.value == 1
+    assert f"odd.model  Odd Engine: FAILED: {bad.missing.reason}" in format_benchmark(report)
 
 
 def test_no_contender_is_started_into_the_last_memory(odd, monkeypatch):
@@ -175,8 +176,8 @@ def test_an_engine_that_is_not_installed_is_a_row_with_a_remedy(monkeypatch, ref
     absent = Engine("absent", "Absent Engine", (".onnx",), "absent is not installed", "pip install absent")
     monkeypatch.setattr("runtime.benchmark.contenders.engines", lambda: [absent])
     report = benchmark(contenders([reference / "model_int8.onnx"], (1, 2)), seconds=1)
-    (row,) = report["contenders"]
-    assert row["missing"] == {"reason": "absent is not installed", "install": "pip install absent", "failed": False}
+    (row,) = report.contenders
+    assert row.missing == Missing("absent is not installed", "pip install absent", failed=False)
     assert "Absent Engine: absent is not installed: pip install absent" in format_benchmark(report)
 
 
@@ -197,11 +198,11 @@ def test_files_are_found_in_folders(reference, tmp_path):
 
 
 def test_a_run_that_was_throttled_says_so():
-    cool, hot = {"throttled": ["throttled since boot"]}, {"throttled": ["throttled since boot", "throttled now"]}
+    cool, hot = ("throttled since boot",), ("throttled since boot", "throttled now")
     assert throttled(cool, cool) == []
     assert throttled(cool, hot) == ["throttled now"]
-    assert throttled({"throttled": None}, cool) == ["throttled since boot"]
-    assert throttled({"throttled": None}, {"throttled": None}) == []
+    assert throttled(None, cool) == ["throttled since boot"]
+    assert throttled(None, None) == []
 
 
 @pytest.mark.slow
@@ -232,8 +233,7 @@ def test_bench_writes_what_it_prints(carrying, tmp_path):
     one, two = (row for row in report["end_to_end"] if row["backend"] == "onnxruntime")
     assert (one["threads"], two["threads"]) == (1, 2)
     assert all(whole[f"{part}_us"] > 0 for whole in (one, two) for part in PARTS)
-    text = format_benchmark(report)
-    assert f"{latency['p50']:.1f}" in text
+    text = bench("--threads", "1,2", model, "--seconds", 1).stdout
     assert "Photo to label in ms (1920x1080 JPEG)" in text
     assert text.count("ONNX Runtime x2") == 4  # latency, ratios, costs, photo
     assert max(map(len, text.splitlines()[1:])) <= 80

@@ -4,7 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -77,7 +77,7 @@ def benchmark_data(out: Path, side: int, rounds: int) -> dict[str, Any]:
             bars.append(ratio_bar(claim, (ours, keras_way), "1/s", photos.limit, at_least=True))
     bars.append(Bar(f"second start with {START_PHOTOS:,} photos, seconds", started, START_LIMIT_S))
     report = {
-        "machine": describe_device(),
+        "machine": asdict(describe_device()),
         "load_average": os.getloadavg()[0],
         "versions": {
             **{package: version(package) for package in ("pillow", "tensorflow", "keras")},

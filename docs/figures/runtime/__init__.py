@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def benchmark_runtime(folder: Path, photos: Path | None, effort: Effort) -> dict
         mixed = process.mixed_photos(kept, effort.folder_photos)
         bars += process.folder_of_photos(ours, theirs, mixed, effort.folder_rounds)
     report = {
-        "machine": describe_device(),
+        "machine": asdict(describe_device()),
         "load_average": os.getloadavg()[0],
         "model": artifacts.INT8_ONNX,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
