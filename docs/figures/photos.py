@@ -17,8 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from pipeline.artifacts import atomic_path
-
 Pixels = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
@@ -88,6 +86,8 @@ def save_photographs(
     Returns:
         The files: all encodings of the first picture, then of the second.
     """
+    from pipeline.artifacts import atomic_path  # the runtime's tests paint photographs without the pipeline
+
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for number, (width, height) in enumerate(sizes, seed):

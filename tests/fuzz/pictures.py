@@ -12,12 +12,12 @@ import zlib
 from collections.abc import Callable
 from functools import cache, partial
 
-from PIL import Image, features
+from PIL import Image
 
 from fuzz.crafted_jpeg import JPEGS
 from fuzz.crafted_tiff import TIFFS
 from fuzz.crafted_webp import many_codes
-from fuzz.seeds import image_seeds
+from fuzz.seeds import image_seeds, pillow_has
 
 MEGAPIXELS_64 = 8192
 MOST = 9459
@@ -214,7 +214,7 @@ def _avifs() -> Pictures:
 
 def crafted() -> Pictures:
     """Name and maker of each."""
-    avifs = _avifs() if features.check("avif") else {}
+    avifs = _avifs() if pillow_has("avif") else {}
     return _pngs() | JPEGS | _gifs() | _bmps() | _ppms() | TIFFS | _webps() | avifs
 
 

@@ -6,10 +6,10 @@ import random
 from itertools import pairwise
 
 import pytest
-from PIL import Image, features
+from PIL import Image
 
 from fuzz.mutate import mutate
-from fuzz.seeds import HEIGHT, WIDTH, image_seeds
+from fuzz.seeds import HEIGHT, WIDTH, image_seeds, pillow_has
 from runtime import ImageDecodeError, ModelSpec
 from runtime.image import decode
 from runtime.image.budget import Budget
@@ -81,7 +81,7 @@ def encoded(size, image_format="JPEG", **options):
     return stream.getvalue()
 
 
-@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+@pytest.mark.skipif(not pillow_has("avif"), reason="this Pillow has no AVIF")
 @pytest.mark.parametrize(("width", "height"), [(45, 37), (64, 64), (1000, 333)])
 @pytest.mark.parametrize("options", [{}, {"subsampling": "4:4:4"}, {"subsampling": "4:0:0"}])
 def test_an_av1_stream_says_its_size_itself(width, height, options):
@@ -90,7 +90,7 @@ def test_an_av1_stream_says_its_size_itself(width, height, options):
     assert largest_frame(content[start:]) == (width, height, True)
 
 
-@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+@pytest.mark.skipif(not pillow_has("avif"), reason="this Pillow has no AVIF")
 def test_an_avif_sequence_is_read():
     frames = [Image.new("RGB", (64, 48), (level, 0, 0)) for level in (10, 20, 30)]
     stream = io.BytesIO()

@@ -7,8 +7,9 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageOps
 
+from fuzz.seeds import pillow_has
 from runtime import ModelSpec
 from runtime.image.load import load_square
 
@@ -119,7 +120,7 @@ def forms():
         yield f"TIFF {value}", encoded("TIFF", tiffinfo={0x0112: value})
         yield f"compressed TIFF {value}", encoded("TIFF", tiffinfo={0x0112: value}, compression="tiff_lzw")
         yield f"PNG {value} behind the pixels", png()[:-12] + chunk(b"eXIf", directory("MM", value, LONG)) + png()[-12:]
-        if features.check("avif"):
+        if pillow_has("avif"):
             exif = Image.Exif()
             exif[0x0112] = value
             yield f"AVIF {value}", encoded("AVIF", exif=exif, quality=95, subsampling="4:4:4")
