@@ -27,9 +27,16 @@ def resizable(image: Image.Image) -> Image.Image:
         return _from_16_bits(image)
     if image.mode == "CMYK" and "icc_profile" in image.info:
         return image
-    if image.has_transparency_data:
+    if _has_transparency(image):
         return image.convert("RGBA")
     return image.convert("L" if image.mode in {"1", "L"} else "RGB")
+
+
+def _has_transparency(image: Image.Image) -> bool:
+    """As ``Image.has_transparency_data``, which came with Pillow 10.1."""
+    if image.mode.endswith(("A", "a")) or "transparency" in image.info:
+        return True
+    return image.mode == "P" and image.palette is not None and image.palette.mode.endswith("A")
 
 
 def to_rgb(image: Image.Image, profile: object, fill: Fill) -> Image.Image:
