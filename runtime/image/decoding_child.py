@@ -24,8 +24,8 @@ HEADER_BYTES = 5
 _SETTINGS = {
     "OPENBLAS_NUM_THREADS": "1",
     # The C library gives memory back after every image otherwise, and asks for it anew for the next one.
-    "MALLOC_TRIM_THRESHOLD_": str(2**24),
-    "MALLOC_MMAP_THRESHOLD_": str(2**24),
+    "MALLOC_TRIM_THRESHOLD_": str(2**27),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
 }
 
 

@@ -5,13 +5,14 @@ the model's spec as JSON. ``p``, a path, and ``b``, an image's bytes, are answer
 ``e``, name and text of an error as JSON.
 """
 
+import io
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import BinaryIO
 
 from runtime.errors import ImageError, ImageMemoryError
 from runtime.image.decode import open_regular
@@ -22,6 +23,8 @@ from runtime.spec import ModelSpec
 SLACK_BYTES = 2**26
 """What decoding may take beyond what the header says: buffers, and what the allocator keeps of images before."""
 _STACK_BYTES = 10 * 2**20
+_LARGE_BYTES = 2**28
+_IDLE_S = 1.0
 _ALARM_AFTER_S = 5.0
 """Seconds after the deadline at which a child ends by itself whose parent no longer does it."""
 
@@ -33,7 +36,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # the first to go
         file.write("1000")
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    requests, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb", buffering=0)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
@@ -69,9 +72,19 @@ def _dying_with_its_parent(descriptor: int) -> Iterator[None]:
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
 
 
-def _message(requests: BinaryIO) -> tuple[bytes, bytes] | None:
-    head = requests.read(HEADER_BYTES)
-    return (head[:1], requests.read(int.from_bytes(head[1:]))) if len(head) == HEADER_BYTES else None
+def _message(requests: io.RawIOBase) -> tuple[bytes, bytes] | None:
+    if not select.select([requests], [], [], _IDLE_S)[0]:
+        _give_back_memory()
+    head = _exactly(requests, HEADER_BYTES)
+    return (head[:1], _exactly(requests, int.from_bytes(head[1:]))) if len(head) == HEADER_BYTES else None
+
+
+def _exactly(requests: io.RawIOBase, count: int) -> bytes:
+    """So many bytes, fewer at the end."""
+    content = bytearray()
+    while len(content) < count and (part := requests.read(count - len(content))):
+        content += part
+    return bytes(content)
 
 
 def _answer(source: bytes | str, spec: ModelSpec, limit: Callable[[int], None]) -> tuple[bytes, bytes]:
@@ -83,6 +96,14 @@ def _answer(source: bytes | str, spec: ModelSpec, limit: Callable[[int], None]) 
         return b"e", json.dumps([type(error).__name__, str(error)]).encode()
     except MemoryError:
         return b"e", json.dumps([ImageMemoryError.__name__, "not enough memory"]).encode()
+
+
+def _give_back_memory() -> None:
+    """To the system, what the allocator keeps of images before."""
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _memory_limit() -> Callable[[int], None]:
@@ -97,6 +118,8 @@ def _memory_limit() -> Callable[[int], None]:
     most = taken + SLACK_BYTES + _STACK_BYTES * (os.cpu_count() or 1)
 
     def limit(more: int) -> None:
+        if more > _LARGE_BYTES:
+            _give_back_memory()
         with suppress(OSError, ValueError):  # a service may be forbidden to
             resource.setrlimit(resource.RLIMIT_DATA, (most + more, resource.RLIM_INFINITY))
 
