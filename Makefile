@@ -8,7 +8,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench figures-graph figures-runtime figures-reading report quantization reference readme pictures bundle web fuzz test test-fast docs lint wheel-test test-pi clean
+.PHONY: help env export train bench figures-graph figures-runtime figures-reading report quantization reference readme pictures bundle web fuzz test test-fast docs lint wheel-test oldest-test test-pi clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ lint: $(READY) ## ruff, mypy and the layers of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+oldest-test: ## the same with the oldest numpy, Pillow and onnxruntime that are supported, those of Bookworm
+	@sh .ci/oldest-test
 
 wheel-test: ## build the wheel, install it alone in a new environment, run tests/runtime there
 	@PYTHON=$(PYTHON) sh .ci/wheel-test

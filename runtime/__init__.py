@@ -6,6 +6,16 @@
 Needs numpy, Pillow and onnxruntime (or ai-edge-litert for ``.tflite`` files); nothing else.
 """
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - the folder is copied to boards, and finds what Python there is
+    _NEEDS = "edgecnn needs Python 3.11 or newer, this is Python {}.{} ({}): Raspberry Pi OS has it from Bookworm on"
+    _NEEDS = _NEEDS.format(sys.version_info[0], sys.version_info[1], sys.executable)
+    if sys.argv[:1] == ["-m"]:  # a command line, which shows one line and no traceback
+        sys.stderr.write("error: " + _NEEDS + "\n")
+        sys.exit(2)
+    raise ImportError(_NEEDS)
+
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -75,6 +75,8 @@ def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None)
     """
     try:
         if isinstance(image, Image.Image):
+            with decoder_errors():
+                image.load()  # which turns a TIFF file's
             return to_square(image, _Plan.of(*image.size, spec), spec)
         if isinstance(image, np.ndarray):
             array = _from_array(image)

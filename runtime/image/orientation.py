@@ -28,6 +28,8 @@ def orientation(image: Image.Image) -> int:
     exif = info.get("exif")
     if isinstance(exif, bytes) and (found := _plain(exif)) is not None:
         value = found or _in_xmp(image)
+    elif _TAG in getattr(image, "tag_v2", ()):
+        value = _UPRIGHT  # turned as it was loaded; up to Pillow 9 the tag stays there
     elif exif is not None or "Raw profile type exif" in info or hasattr(image, "tag_v2"):
         value = _by_pillow(image)
     else:

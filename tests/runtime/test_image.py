@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, ImageFile, ImageOps
 
@@ -147,7 +148,8 @@ def test_a_large_image_is_resized_in_parts_as_in_one(mode, resize_filter, policy
     monkeypatch.setattr("runtime.image.resize._LARGE", 2**40)
     whole = load_square(image, spec).astype(int)
     # Pillow itself reduces no image with alpha before it resizes it, which makes up to half a grey level.
-    assert np.abs(in_parts - whole).max() <= (2 if mode.endswith("A") else 0 if resize_filter != NO_ANTIALIAS else 1)
+    most = (2 if int(PIL.__version__.partition(".")[0]) >= 11 else 5) if mode.endswith("A") else 0
+    assert np.abs(in_parts - whole).max() <= (1 if resize_filter == NO_ANTIALIAS and not most else most)
 
 
 @pytest.mark.parametrize(("low", "high", "axis"), [(0, 481, 0), (79.5, 560.5, 1)])

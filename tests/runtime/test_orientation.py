@@ -6,6 +6,7 @@ import struct
 import zlib
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, ImageOps
 
@@ -140,6 +141,12 @@ def by_pillow(content):
         return np.asarray(turned.convert("RGB").resize((8, 8), Image.Resampling.BILINEAR)).astype(int)
 
 
+needs_new_pillow = pytest.mark.skipif(
+    int(PIL.__version__.partition(".")[0]) < 12, reason="older ones turn fewer forms by themselves"
+)
+
+
+@needs_new_pillow
 @pytest.mark.parametrize("group", ["JPEG", "PNG", "WebP", "TIFF", "compressed", "AVIF"])
 def test_every_form_is_turned_as_pillow_turns_it(group):
     names = [name for name in ALL if name.startswith(group)]
@@ -149,6 +156,7 @@ def test_every_form_is_turned_as_pillow_turns_it(group):
     assert {name: distance for name, distance in off.items() if distance > 3} == {}  # a wrong turn is 80
 
 
+@needs_new_pillow
 def test_the_forms_turn():
     """They would agree, too, if none were read."""
     upright = np.asarray(picture().resize((8, 8), Image.Resampling.BILINEAR)).astype(int)
