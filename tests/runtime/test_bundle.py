@@ -187,7 +187,7 @@ def test_what_is_no_regular_file_of_a_sane_size_is_refused_at_once(bundle, key, 
     monkeypatch.chdir(bundle)  # the path of a socket is short
     path = Path(name) if name != "key.pub" else Path("..", name)
     make(path)
-    done = run(".", "--key", "../key.pub", limit_s=20)
+    done = run(".", "--key", "../key.pub")
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith("FAIL")
     assert done.stdout.count("\n") == 1
