@@ -82,9 +82,9 @@ def test_a_deep_network_of_224_pixels_passes_and_a_wrong_one_does_not(reference,
     export(source, tmp_path / "build", data, data, fp32)
     report = parity.verify(tmp_path / "build", data)
     assert report.passed, parity.format_report(report)
-    assert parity.ROUNDINGS * rounding(deployable, images) < 1e-4
+    assert parity.ROUNDINGS * rounding(deployable, images) < 1e-3
     expected, last = deployable.probabilities(images), deployable.model.layers[-4]
-    last.set_weights([weight * np.float32(1.01) for weight in last.get_weights()])
+    last.set_weights([weight * np.float32(1.05) for weight in last.get_weights()])
     got = deployable.probabilities(images)
     limit = parity._Reference(deployable, data, expected).limit(FP32.tolerance, got)  # noqa: SLF001 - the rule itself
     assert np.abs(got - expected).max() > 5 * limit.max_difference
