@@ -36,15 +36,18 @@ def main() -> int:
             *((name, content, ".img") for name, content in thin_pictures().items()),
         ],
         "crafted pictures": crafted_pictures(),
+        "crafted pictures in child processes": crafted_pictures(),
         "image files cut off at every byte": truncated_images(longest=1500),
         "mutated image files": mutated_images(options.images, options.seed),
         "mutated model files": mutated_models(models, options.models, options.seed),
     }
     faults, document = 0, {}
-    with Sandbox(REFERENCE / "model_int8.onnx") as sandbox:
+    model, less = REFERENCE / "model_int8.onnx", 512 << 20
+    with Sandbox(model) as sandbox, Sandbox(model, less) as small, Sandbox(model, less, isolated=True) as isolated:
+        places = {"crafted pictures": small, "crafted pictures in child processes": isolated}
         for name, files in campaigns.items():
             start = time.monotonic()
-            findings = run(sandbox, files, _progress)
+            findings = run(places.get(name, sandbox), files, _progress)
             total = sum(findings.outcomes.values())
             print(f"\r{total:,} {name} in {time.monotonic() - start:.0f} s: {findings}", flush=True)
             faults += len(findings.faults)

@@ -15,7 +15,8 @@ from runtime.engines.checksum import MARKER, seal
 
 MEMORY_MIB = 512
 """What the process that classifies pictures may take at its peak, model and all."""
-SECONDS = 10.0
+SECONDS = 30.0
+"""As long as the command lines give an image."""
 
 
 @dataclass

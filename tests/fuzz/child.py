@@ -1,4 +1,6 @@
-"""The process that opens hostile files: ``python child.py MODEL ADDRESS_SPACE_BYTES``.
+"""The process that opens hostile files: ``python child.py MODEL ADDRESS_SPACE_BYTES [isolated]``.
+
+``isolated`` decodes as the command lines do, in children of its own, whose memory counts as well.
 
 Reads files from stdin, each as one line of JSON (``suffix``, ``size``) and its bytes, or as a line that names its
 ``path``; answers each with one line of JSON: ``outcome`` (a class name, or the name of a typed error), ``fault`` (why
@@ -18,6 +20,8 @@ from typing import IO
 import numpy as np
 
 from runtime import Classifier, EdgecnnError
+from runtime.image.isolated import IsolatedDecoder
+from runtime.image.load import load_square
 from runtime.system.stderr import quiet_command
 
 MODEL_SUFFIXES = (".onnx", ".tflite", ".ncnn")
@@ -27,7 +31,7 @@ BLACK = np.zeros((1, 32, 32, 3), np.uint8)
 
 def main() -> None:
     model, address_space = sys.argv[1], int(sys.argv[2])
-    classifier = Classifier(model)
+    classifier = Classifier(model, decoder=IsolatedDecoder() if sys.argv[3:] else load_square)
     _warm_up(classifier)
     used = _kibibytes("VmSize") * 1024
     resource.setrlimit(resource.RLIMIT_AS, (used + address_space,) * 2)
@@ -57,16 +61,20 @@ def _warm_up(classifier: Classifier) -> None:
     classifier.classify(Image.new("RGB", (40, 40)))
 
 
-def _kibibytes(name: str) -> int:
-    found = re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())
-    assert found
-    return int(found[1])
+def _kibibytes(name: str, process: str = "self") -> int:
+    found = re.search(rf"{name}:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+    return int(found[1]) if found else 0  # of one that has ended
+
+
+def _children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
 
 def _judge(classifier: Classifier, path: Path, said: IO[bytes]) -> dict[str, str | int | None]:
     said.seek(0)
     said.truncate()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    for process in ("self", *_children()):
+        Path(f"/proc/{process}/clear_refs").write_text("5")  # the peak begins anew
     before = _kibibytes("VmRSS")
     fault = None
     try:
@@ -77,7 +85,7 @@ def _judge(classifier: Classifier, path: Path, said: IO[bytes]) -> dict[str, str
             outcome = classifier.classify(path).label
     except EdgecnnError as error:
         outcome = type(error).__name__
-        if isinstance(error.__cause__, MemoryError):
+        if isinstance(error.__cause__, MemoryError) and classifier.decoder is load_square:
             fault = "took memory beyond the limit"
         elif not str(error):
             fault = "an error that says nothing"
@@ -89,7 +97,7 @@ def _judge(classifier: Classifier, path: Path, said: IO[bytes]) -> dict[str, str
     said.seek(0)
     if text := said.read(300):
         fault = f"printed: {text!r}"
-    peak = _kibibytes("VmHWM")
+    peak = _kibibytes("VmHWM") + sum(_kibibytes("VmHWM", process) for process in _children())
     return {"outcome": outcome, "fault": fault, "mebibytes": (peak - before) // 1024, "peak_mebibytes": peak // 1024}
 
 

@@ -33,10 +33,13 @@ class Sandbox:
         model: the model file that classifies the images.
         address_space: bytes that the child may take beyond what it has after start.
         limit_s: seconds for one file.
+        isolated: whether it decodes as the command lines do, in children of its own.
     """
 
-    def __init__(self, model: Path, address_space: int = 1 << 30, limit_s: float = 10.0) -> None:
-        self._command = [sys.executable, str(CHILD), str(model), str(address_space)]
+    def __init__(
+        self, model: Path, address_space: int = 1 << 30, limit_s: float = 35.0, *, isolated: bool = False
+    ) -> None:
+        self._command = [sys.executable, str(CHILD), str(model), str(address_space), *(["isolated"] * isolated)]
         self._limit_s = limit_s
         self._child: subprocess.Popen[bytes] | None = None
 
