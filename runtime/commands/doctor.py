@@ -30,10 +30,10 @@ examples:
   PROGRAM doctor model_int8.onnx"""
 
 NEEDED = {
-    "numpy": ("import numpy as m; m.ones((8, 8), 'f4') @ m.ones((8, 8), 'f4')", "pip install numpy"),
-    "pillow": ("import PIL.Image as i, PIL as m; i.new('RGB', (64, 64)).resize((8, 8), 2)", "pip install pillow"),
+    "numpy": ("import numpy as m; m.ones((8, 8), 'f4') @ m.ones((8, 8), 'f4')", (1, 24)),
+    "pillow": ("import PIL.Image as i, PIL as m; i.new('RGB', (64, 64)).resize((8, 8), 2)", (9, 4)),
 }
-"""A package: what to run, and how to install it."""
+"""A package: what to run, and the oldest version that will do, as pyproject.toml has it."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +46,8 @@ def run(options: argparse.Namespace) -> int:
     """Look and tell."""
     machine = examine_machine(Path("/"))
     packages = {
-        name: probe([*interpreter(), "-c", f"{code}; print(m.__version__)"], install)
-        for name, (code, install) in NEEDED.items()
+        name: probe([*interpreter(), "-c", code + _version_check(name, oldest)], f"pip install {name}")
+        for name, (code, oldest) in NEEDED.items()
     }
     engines = probe_engines()
     files = [file for name in options.models for file in _files(name, engines)]
@@ -64,6 +64,15 @@ def run(options: argparse.Namespace) -> int:
     }
     print(json.dumps(report, indent=2) if options.json else _text(report))
     return OK if well else FAILED
+
+
+def _version_check(name: str, oldest: tuple[int, int]) -> str:
+    """Code that prints the version of the module ``m``, or fails with a sentence where it is older."""
+    wanted = ".".join(map(str, oldest))
+    return (
+        f"; old = tuple(map(int, m.__version__.split('.')[:2])) < {oldest}; print(m.__version__); "
+        f"old and exit(m.__version__ + ' is too old, expected {wanted} or newer: pip install \"{name}>={wanted}\"')"
+    )
 
 
 def _files(name: str, engines: dict[str, dict[str, Any]]) -> list[str]:

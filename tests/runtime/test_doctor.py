@@ -6,9 +6,11 @@ import signal
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from runtime.commands.doctor import NEEDED
 from runtime.system.child import death
 from runtime.system.machine import examine_machine, throttling
 from runtime.system.probe import probe
@@ -150,3 +152,30 @@ def test_it_speaks_where_a_package_dies_at_import(tmp_path, package):
 
 def test_unknown_signals_are_numbers():
     assert "signal 99" in death(99, "")
+
+
+@pytest.mark.parametrize(("name", "module"), [("numpy", "numpy"), ("pillow", "PIL")])
+def test_a_package_that_is_too_old_is_named_with_the_version_that_will_do(name, module, tmp_path):
+    """By a module of its name that comes first on the search path and says that it is older."""
+    major, minor = NEEDED[name][1]
+    (tmp_path / module).mkdir()
+    (tmp_path / module / "__init__.py").write_text(
+        f"__version__ = '{major}.{minor - 1}.9'\n"
+        "class M:\n    __matmul__ = resize = lambda *_: None\nones = new = lambda *_: M()\n"
+    )
+    (tmp_path / module / "Image.py").write_text("from PIL import new\n")
+    command = [sys.executable, "-m", "runtime", "doctor", "--json"]
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": path})
+    report = json.loads(done.stdout)
+    expected = (
+        f'{major}.{minor - 1}.9 is too old, expected {major}.{minor} or newer: pip install "{name}>={major}.{minor}"'
+    )
+    assert report["packages"][name] == {"works": False, "says": expected}
+    assert (done.returncode, report["well"]) == (1, False)
+
+
+def test_the_oldest_versions_are_those_of_the_package():
+    text = (Path(__file__).parent.parent.parent / "pyproject.toml").read_text()
+    for name, (_, oldest) in NEEDED.items():
+        assert f'"{name}>={oldest[0]}.{oldest[1]}"' in text
