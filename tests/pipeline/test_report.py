@@ -275,7 +275,7 @@ def test_markdown_says_what_the_files_say(folder):
     row = next(line for line in text.splitlines() if line.startswith(f"| `{artifacts.INT8_ONNX}` | ONNX Runtime"))
     assert row.split(" | ")[3:] == ["15", "80.00%", "96.67%", "2.7e-03", "27.5", "41.2", "0.125 [0.120, 0.130] |"]
     assert "| ncnn is not installed; pip install 'edgecnn\\[ncnn\\]' |" in text
-    assert "&lt;b>CPU&lt;/b>" in text
+    assert "&lt;b&gt;CPU&lt;/b&gt;" in text
 
 
 def test_pareto_front_keeps_what_nothing_beats_in_both():
