@@ -17,7 +17,7 @@ from runtime.engines.registry import default_engine
 FIGURES = Path("docs/quantization.json")
 DOCUMENT = Path("docs/quantization.md")
 FLIPS_SHOWN = 3
-SEARCHED = {"summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "breaches"}
+SEARCHED = {"summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "violations"}
 
 
 def gather(folder: Path) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def gather(folder: Path) -> dict[str, Any]:
         "keras_accuracy": verified.keras_accuracy,
         "files": files,
         "validation_images": manifest.validation.images,
-        "gate": manifest.gate.model_dump(),
+        "gate": manifest.criteria.model_dump(),
         "search": {
             name: {
                 "winner": decision.summary,
@@ -143,7 +143,7 @@ def _drift(drift: dict[str, Any]) -> str:
 def _search(name: str, search: dict[str, Any]) -> str:
     rows = []
     for candidate in search["candidates"]:
-        verdict = "; ".join(candidate["breaches"]) or (
+        verdict = "; ".join(candidate["violations"]) or (
             "**chosen**" if candidate["summary"] == search["winner"] else "passes"
         )
         figures = [f"{candidate['accuracy']:.2%}", f"{candidate['lost_points']:.2f}", f"{candidate['p_value']:.2g}"]

@@ -31,6 +31,11 @@ FileName = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f\x7f-\x9f]+$")]
 """Without folders and control characters."""
 
 
+def named(key: str, **checks: Any) -> Any:
+    """A field whose entry in the file has another name; the field's own name is read too."""
+    return Field(validation_alias=key, serialization_alias=key, **checks)
+
+
 def _none_for_nan(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

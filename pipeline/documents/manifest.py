@@ -15,6 +15,7 @@ from pipeline.documents.base import (
     PositiveCount,
     Sha256,
     Share,
+    named,
 )
 from runtime.spec import MAX_SIDE
 
@@ -69,11 +70,11 @@ class ConfigEntry(Entry):
 class Candidate(Entry):
     """A config that was tried for a file, and how its answers compare with Keras's on the validation images.
 
-    ``breaches`` says in words which criteria it fails.
+    ``violations`` says in words which criteria it fails.
     """
 
     stage: str
-    recipe: ConfigEntry | None = None
+    config: ConfigEntry | None = named("recipe", default=None)
     summary: str
     accuracy: Share
     lost_points: float
@@ -84,13 +85,13 @@ class Candidate(Entry):
     p_value: Share
     worst_class: str = ""
     worst_class_lost_points: float = 0.0
-    breaches: tuple[str, ...]
+    violations: tuple[str, ...] = named("breaches")
 
 
 class Decision(Entry):
     """The search behind a file: the config that was chosen and why, and everything that was tried, in order."""
 
-    recipe: ConfigEntry | None = None
+    config: ConfigEntry | None = named("recipe", default=None)
     summary: str
     passed: bool
     candidates: tuple[Candidate, ...]
@@ -118,7 +119,7 @@ class Manifest(Document):
     photos: Preprocessing | None = None
     calibration: ImageSet
     validation: ValidationSet
-    gate: AcceptanceCriteria
+    criteria: AcceptanceCriteria = named("gate")
     decisions: dict[FileName, Decision]
     passed: bool
     versions: dict[str, str]

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field, computed_field, model_validator
 
 from pipeline import artifacts
-from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Sha256, Share, ShareOrNone
+from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Sha256, Share, ShareOrNone, named
 
 
 class Calibration(Entry):
@@ -54,13 +54,13 @@ class Measured(Scores):
     p_value: Share
     accuracy_drop_points: float
     limits: Limits
-    breaches: tuple[str, ...]
+    violations: tuple[str, ...] = named("breaches")
 
 
 class Unusable(Entry):
     """A file that gave no answers, and why."""
 
-    breaches: tuple[str, ...] = Field(min_length=1)
+    violations: tuple[str, ...] = named("breaches", min_length=1)
 
 
 class FileSummary(Entry):

@@ -142,7 +142,7 @@ def export(
             digest=validation.digest,
             keras_accuracy=accuracy(material.scored.expected, validation.labels),
         ),
-        gate=AcceptanceCriteria(**asdict(settings.gate)),
+        criteria=AcceptanceCriteria(**asdict(settings.gate)),
         decisions=decisions,
         passed=all(decision.passed for decision in decisions.values()),
         versions={"python": platform.python_version(), **{tool: version(tool) for tool in tools}},

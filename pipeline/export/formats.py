@@ -88,7 +88,7 @@ class Product:
             return None
         winner = self.outcome.winner
         return Decision(
-            recipe=winner.recipe.entry(),
+            config=winner.recipe.entry(),
             summary=str(winner.recipe),
             passed=winner.judgement.passed,
             candidates=self.outcome.tried,

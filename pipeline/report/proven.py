@@ -34,7 +34,7 @@ def _parity(verified: Verification) -> Section:
     rows: list[tuple[str, ...]] = []
     for name, row in verified.artifacts.items():
         if not isinstance(row, Measured):
-            rows.append((name, "; ".join(row.breaches)))
+            rows.append((name, "; ".join(row.violations)))
             continue
         limits = row.limits
         rows.append(

@@ -42,7 +42,7 @@ def _search(name: str, decision: Decision) -> Table:
             f"{candidate.lost_points:.2f}",
             f"{candidate.p_value:.2g}",
             percent(candidate.agreement),
-            "; ".join(candidate.breaches) or ("chosen" if candidate.summary == decision.summary else "passes"),
+            "; ".join(candidate.violations) or ("chosen" if candidate.summary == decision.summary else "passes"),
         )
         for candidate in chosen
     ]

@@ -65,7 +65,7 @@ def _verify(facts: Facts) -> Verdict:
     verified = facts.verified
     if verified is None:
         return Verdict("Verify", "none", "No verdict", str(facts.absent[artifacts.VERIFY]))
-    details = [f"{name}: {breach}" for name, row in verified.artifacts.items() for breach in row.breaches]
+    details = [f"{name}: {breach}" for name, row in verified.artifacts.items() for breach in row.violations]
     if facts.stale:
         text = f"{listed(facts.stale)} changed since: run python -m pipeline verify {facts.folder}"
         return Verdict("Verify", "stale", "Out of date", text, details)
@@ -79,7 +79,7 @@ def _verify(facts: Facts) -> Verdict:
 def _gate(manifest: Manifest) -> Verdict:
     if not manifest.decisions:
         return Verdict("Gate", "none", "Not asked", "No int8 file was made, so none had to pass the gate.")
-    bounds = listed([text.format(getattr(manifest.gate, name)) for name, text in BOUNDS.items()])
+    bounds = listed([text.format(getattr(manifest.criteria, name)) for name, text in BOUNDS.items()])
     images = f"{manifest.validation.images:,} validation images"
     if manifest.passed:
         return Verdict("Gate", "pass", "Pass", f"int8 costs no more than it may on {images}: {bounds}.")
@@ -88,7 +88,7 @@ def _gate(manifest: Manifest) -> Verdict:
 
 
 def _breaches(decision: Decision) -> tuple[str, ...]:
-    return decision.winner.breaches if decision.winner and not decision.passed else ()
+    return decision.winner.violations if decision.winner and not decision.passed else ()
 
 
 def _fastest(facts: Facts) -> list[Verdict]:
@@ -116,10 +116,10 @@ def files(facts: Facts) -> Section:
         share = f"{entry.bytes / keras.bytes:.2f}" if entry and keras else NONE
         head = (name, size(entry.bytes) if entry else NONE, share)
         if isinstance(row, Measured):
-            word = "out of date" if name in facts.stale else "fail" if row.breaches else "pass"
+            word = "out of date" if name in facts.stale else "fail" if row.violations else "pass"
             figures = (percent(row.accuracy), points(-row.accuracy_drop_points), percent(row.agreement), word)
             rows.append((*head, *figures))
         else:
-            rows.append((*head, "fail: " + "; ".join(row.breaches) if row else "not verified"))
+            rows.append((*head, "fail: " + "; ".join(row.violations) if row else "not verified"))
     header = ("file", "size", "of Keras's", "accuracy", "points", "same class as Keras", "verify")
     return Section("files", "The files", tables=[Table(header, rows, words=1)], tables_open=True)

@@ -23,7 +23,7 @@ from pipeline.cli import main
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.documents.benchmark import Benchmark
-from pipeline.documents.manifest import Manifest
+from pipeline.documents.manifest import ImageSet, Manifest
 from pipeline.documents.verify import Unusable, Verification
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export import export
@@ -133,17 +133,17 @@ def test_every_file_carries_its_accuracy_and_its_own_answers(exported, reference
 
 @pytest.mark.slow
 def test_manifest_tells_what_was_decided_and_on_what(exported, reference):
-    manifest = artifacts.read_json(exported / artifacts.MANIFEST)
-    assert manifest["calibration"] == {"images": 500, "digest": samples.read_calibration(reference).digest}
-    assert manifest["validation"]["digest"] == samples.read_validation(reference).digest
-    assert set(manifest["decisions"]) == {artifacts.INT8_ONNX, artifacts.INT8_TFLITE}
-    for decision in manifest["decisions"].values():
-        tried = [candidate["recipe"] for candidate in decision["candidates"]]
-        assert decision["recipe"] in tried
-        assert {recipe["method"] for recipe in tried} == set(METHODS)
-        assert len(tried) == len({str(recipe) for recipe in tried}), "tried twice"
-        assert "whose accuracy no test tells apart" in decision["reason"]
-    table = format_decisions(Manifest.read(exported))
+    manifest = Manifest.read(exported)
+    assert manifest.calibration == ImageSet(images=500, digest=samples.read_calibration(reference).digest)
+    assert manifest.validation.digest == samples.read_validation(reference).digest
+    assert set(manifest.decisions) == {artifacts.INT8_ONNX, artifacts.INT8_TFLITE}
+    for decision in manifest.decisions.values():
+        tried = [candidate.config for candidate in decision.candidates]
+        assert decision.config in tried
+        assert {config.method for config in tried} == set(METHODS)
+        assert len(tried) == len({str(config) for config in tried}), "tried twice"
+        assert "whose accuracy no test tells apart" in decision.reason
+    table = format_decisions(manifest)
     assert table.count(" * ") == 2
     assert max(map(len, table.splitlines())) <= 140
 
@@ -158,10 +158,10 @@ def test_altered_weight_is_caught(copied, test_images):
     bless(copied, artifacts.FP32_ONNX, graph.SerializeToString())
     report = verify(copied, test_images)
     assert not report.passed
-    breaches = report.artifacts[artifacts.FP32_ONNX].breaches
+    breaches = report.artifacts[artifacts.FP32_ONNX].violations
     assert any("max difference" in breach for breach in breaches)
     assert any("golden set" in breach for breach in breaches)
-    assert not report.artifacts[artifacts.INT8_TFLITE].breaches
+    assert not report.artifacts[artifacts.INT8_TFLITE].violations
 
 
 @pytest.mark.slow
@@ -176,9 +176,9 @@ def test_shortened_label_list_changed_file_and_missing_file_are_all_reported(cop
     with (copied / artifacts.FP32_ONNX).open("ab") as file:
         file.write(b"\0")
     rows = verify(copied, test_images).artifacts
-    assert "the spec names 9 classes" in rows[artifacts.INT8_ONNX].breaches[0]
-    assert rows[artifacts.FP32_TFLITE].breaches
-    assert "changed since export" in rows[artifacts.FP32_ONNX].breaches[0]
+    assert "the spec names 9 classes" in rows[artifacts.INT8_ONNX].violations[0]
+    assert rows[artifacts.FP32_TFLITE].violations
+    assert "changed since export" in rows[artifacts.FP32_ONNX].violations[0]
     assert "FAIL" in format_report(Verification.read(copied))
 
 
@@ -283,12 +283,13 @@ def test_a_verdict_on_few_images_says_what_it_leaves_open(images, agreement, sai
     rows = [row.model_copy(update={"agreement": share}) for share in (agreement, 1.0)]
     text = "\n".join(caveats(images, 3, 1.0, rows))
     assert said in text if said else "few images" not in text
-    assert not caveats(images, 3, 1.0, [Unusable(breaches=("no model",))])
+    assert not caveats(images, 3, 1.0, [Unusable(violations=("no model",))])
 
 
 def test_a_file_whose_answers_are_no_numbers_fails_and_is_written(tmp_path):
     row = next(iter(Verification.model_validate_json(json.dumps(measured_folder.verified())).measured.values()))
-    nan = row.model_copy(update={"max_difference": None, "mean_difference": None, "breaches": ("max difference nan",)})
+    changes = {"max_difference": None, "mean_difference": None, "violations": ("max difference nan",)}
+    nan = row.model_copy(update=changes)
     document = Verification.model_validate_json(json.dumps(measured_folder.verified()))
     document = document.model_copy(update={"artifacts": {artifacts.INT8_ONNX: nan}})
     document.write(tmp_path)

@@ -204,7 +204,7 @@ def test_channels_scaled_apart_are_caught_and_rescued(kind):
     deployable = Deployable(network(spread=7), NAMES)
     outcome = search_of(kind, deployable).run(100)
     first = next(entry for entry in outcome.tried if entry.stage == "calibration")
-    assert first.breaches
+    assert first.violations
     assert first.lost_points > 3
     assert outcome.winner.judgement.passed
     steps = [entry for entry in outcome.tried if entry.stage.startswith("back to float")]

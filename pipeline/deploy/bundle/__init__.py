@@ -132,7 +132,7 @@ def _require_fit(folder: Path, name: str) -> None:
         raise BundleBuildError(f"{folder / name}: does not answer as it did when exported: export it again")
     verified = folder / artifacts.VERIFY
     row = Verification.read(folder).artifacts.get(name) if verified.exists() else None
-    if row and row.breaches:
+    if row and row.violations:
         raise BundleBuildError(f"{folder / name}: differs from Keras by more than is allowed: see {verified}")
 
 

@@ -20,8 +20,8 @@ def format_decisions(manifest: Manifest) -> str:
         lines += [_line(candidate, decision) for candidate in _shown(decision)]
         if decision.reason:
             lines.append(f"  {decision.reason}")
-        if decision.winner and decision.winner.breaches:
-            lines.append(f"  FAILED THE GATE: {'; '.join(decision.winner.breaches)}")
+        if decision.winner and decision.winner.violations:
+            lines.append(f"  FAILED THE GATE: {'; '.join(decision.winner.violations)}")
     return "\n".join(lines)
 
 
@@ -29,7 +29,7 @@ def _shown(decision: Decision) -> list[Candidate]:
     best: dict[str, Candidate] = {}
     others = []
     for candidate in decision.candidates:
-        method = candidate.recipe.method if candidate.recipe else candidate.summary
+        method = candidate.config.method if candidate.config else candidate.summary
         if candidate.stage != "calibration":
             others.append(candidate)
         elif method not in best or _order(candidate, decision) < _order(best[method], decision):
@@ -44,7 +44,7 @@ def _order(candidate: Candidate, decision: Decision) -> tuple[bool, float]:
 
 
 def _line(candidate: Candidate, decision: Decision) -> str:
-    mark = "*" if candidate is decision.winner else "x" if candidate.breaches else " "
+    mark = "*" if candidate is decision.winner else "x" if candidate.violations else " "
     text = candidate.summary if len(candidate.summary) <= 68 else candidate.summary[:67] + "…"
     difference = "-" if candidate.mean_difference is None else f"{candidate.mean_difference:.1e}"
     line = (

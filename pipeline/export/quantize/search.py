@@ -94,7 +94,7 @@ class Candidate:
     def entry(self) -> CandidateEntry:
         """For the manifest."""
         return CandidateEntry(
-            stage=self.stage, recipe=self.recipe.entry(), summary=str(self.recipe), **asdict(self.judgement)
+            stage=self.stage, config=self.recipe.entry(), summary=str(self.recipe), **asdict(self.judgement)
         )
 
 

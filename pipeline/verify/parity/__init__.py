@@ -77,7 +77,7 @@ def verify(
         test_digest=test.digest,
         keras=keras,
         artifacts=rows,
-        passed=not any(row.breaches for row in rows.values()),
+        passed=not any(row.violations for row in rows.values()),
         caveats=caveats(len(test), len(test.class_names), keras.accuracy, rows.values()),
     )
     report.write(folder)
@@ -151,9 +151,9 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
         got = classifier.predict(np.ascontiguousarray(test.pixels))
         if got.shape != expected.shape:
             shapes = f"gives probabilities of shape {got.shape}, Keras {expected.shape}"
-            return Unusable(breaches=(*breaches, shapes))
+            return Unusable(violations=(*breaches, shapes))
     except (EdgecnnError, OSError) as error:
-        return Unusable(breaches=(*breaches, str(error)))
+        return Unusable(violations=(*breaches, str(error)))
     only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
     scores, limit = _scores(got, test), reference.limit(format_of(name).precision.tolerance, got)
     return Measured(
@@ -166,7 +166,7 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
         p_value=mcnemar(only_keras, only_file),
         accuracy_drop_points=100 * (accuracy(expected, test.labels) - scores.accuracy),
         limits=Limits(**asdict(limit)),
-        breaches=(*breaches, *_breaches(got, expected, test, limit)),
+        violations=(*breaches, *_breaches(got, expected, test, limit)),
     )
 
 

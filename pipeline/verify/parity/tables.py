@@ -15,7 +15,7 @@ def format_report(report: Verification) -> str:
         f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'p':>7}  verdict",
     ]
     for name, row in report.artifacts.items():
-        verdict = "PASS" if not row.breaches else "FAIL: " + "; ".join(row.breaches)
+        verdict = "PASS" if not row.violations else "FAIL: " + "; ".join(row.violations)
         if isinstance(row, Measured):
             figures = (
                 f"{row.bytes / 1024:>8.0f}{_difference(row.max_difference):>11}{_difference(row.mean_difference):>11}"
