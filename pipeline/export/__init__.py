@@ -18,6 +18,7 @@ from pipeline.data.photo_settings import spec_beside
 from pipeline.documents.history import history_for, read_history
 from pipeline.documents.manifest import (
     AcceptanceCriteria,
+    Decision,
     FileEntry,
     ImageSet,
     Manifest,
@@ -26,6 +27,7 @@ from pipeline.documents.manifest import (
 )
 from pipeline.errors import ExportError
 from pipeline.export.formats import Material, Product, load_bytes
+from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Loaded, Source, keras_bytes, load
 from pipeline.export.quantize.acceptance import Gate
 from pipeline.export.quantize.search import predict_all
@@ -87,20 +89,10 @@ def export(
     """
     source = model.source if isinstance(model, Loaded) else model
     prepare(out, source.path)
-    if isinstance(model, Loaded):
-        deployable = model.deployable
-    else:
-        keras.utils.clear_session()  # restarts the counters of layer names, which end up in the files
-        deployable = load(source)
+    deployable = _loaded(model)
     calibration, validation = _images(calibration, validation)
     for name, images in (("calibration", calibration), ("validation", validation)):
-        if images.side != deployable.side or images.class_names != deployable.class_names:
-            raise ExportError(
-                f"{source.path} takes {deployable.side}x{deployable.side} images of "
-                f"{', '.join(deployable.class_names)}; the {name} images are "
-                f"{images.side}x{images.side} of {', '.join(images.class_names)}; "
-                "give photos of its classes with --data DIR"
-            )
+        _check(images, f"the {name} images", deployable, source.path)
     preprocessing = spec_beside(
         source.path, deployable.side, deployable.class_names, source.resize, source.resize_filter
     )
@@ -118,7 +110,6 @@ def export(
         "validation_sha256": validation.digest,
     }
     rows = [format_of(name) for name in settings.files]
-    tools = (*TOOLS, *dict.fromkeys(tool for row in rows for tool in row.container.tools))
     decisions = {}
     for number, row in enumerate(rows, start=1):
         print(f"[{number}/{len(rows)}] {row.file}", file=sys.stderr, flush=True)
@@ -126,7 +117,37 @@ def export(
         contents[row.file] = _finish(product, row, material, provenance)
         if product.decision is not None:
             decisions[row.file] = product.decision
-    manifest = Manifest(
+    manifest = _manifest(contents, decisions, material, settings)
+    for name, content in contents.items():
+        artifacts.write_bytes(out / name, content)
+    manifest.write(out)
+    return manifest
+
+
+def _loaded(model: Source | Loaded) -> Deployable:
+    if isinstance(model, Loaded):
+        return model.deployable
+    keras.utils.clear_session()  # restarts the counters of layer names, which end up in the files
+    return load(model)
+
+
+def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> None:
+    """Refuse images of another side or other classes than the model's."""
+    if images.side != deployable.side or images.class_names != deployable.class_names:
+        raise ExportError(
+            f"{path} takes {deployable.side}x{deployable.side} images of {', '.join(deployable.class_names)}; "
+            f"{name} are {images.side}x{images.side} of {', '.join(images.class_names)}; "
+            "give photos of its classes with --data DIR"
+        )
+
+
+def _manifest(
+    contents: dict[str, bytes], decisions: dict[str, Decision], material: Material, settings: Settings
+) -> Manifest:
+    """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
+    deployable, validation, photos = material.deployable, material.validation, material.spec(FP32.name)
+    tools = (*TOOLS, *dict.fromkeys(tool for name in settings.files for tool in format_of(name).container.tools))
+    return Manifest(
         files={
             name: FileEntry(bytes=len(content), sha256=sha256(content)) for name, content in sorted(contents.items())
         },
@@ -135,8 +156,8 @@ def export(
         scale=deployable.scaling.scale,
         offset=deployable.scaling.offset,
         temperature=deployable.temperature,
-        photos=Preprocessing(resize=preprocessing.resize, resize_filter=preprocessing.resize_filter),
-        calibration=ImageSet(images=len(calibration), digest=calibration.digest),
+        photos=Preprocessing(resize=photos.resize, resize_filter=photos.resize_filter),
+        calibration=ImageSet(images=len(material.calibration), digest=material.calibration.digest),
         validation=ValidationSet(
             images=len(validation),
             digest=validation.digest,
@@ -147,10 +168,6 @@ def export(
         passed=all(decision.passed for decision in decisions.values()),
         versions={"python": platform.python_version(), **{tool: version(tool) for tool in tools}},
     )
-    for name, content in contents.items():
-        artifacts.write_bytes(out / name, content)
-    manifest.write(out)
-    return manifest
 
 
 def prepare(out: Path, model_path: Path) -> None:
