@@ -49,7 +49,7 @@ class Preprocessing(Entry):
     resize_filter: str
 
 
-class AcceptanceCriteria(Entry):
+class CriteriaEntry(Entry):
     """What int8 may cost on the validation images: points of accuracy, a share of images, a mean difference."""
 
     max_points: float
@@ -119,7 +119,7 @@ class Manifest(Document):
     photos: Preprocessing | None = None
     calibration: ImageSet
     validation: ValidationSet
-    criteria: AcceptanceCriteria = named("gate")
+    criteria: CriteriaEntry = named("gate")
     decisions: dict[FileName, Decision]
     passed: bool
     versions: dict[str, str]

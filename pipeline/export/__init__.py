@@ -17,7 +17,7 @@ from pipeline.data.dataset import Dataset, split
 from pipeline.data.photo_settings import spec_beside
 from pipeline.documents.history import history_for, read_history
 from pipeline.documents.manifest import (
-    AcceptanceCriteria,
+    CriteriaEntry,
     Decision,
     FileEntry,
     ImageSet,
@@ -163,7 +163,7 @@ def _manifest(
             digest=validation.digest,
             keras_accuracy=accuracy(material.scored.expected, validation.labels),
         ),
-        criteria=AcceptanceCriteria(**asdict(settings.gate)),
+        criteria=CriteriaEntry(**asdict(settings.gate)),
         decisions=decisions,
         passed=all(decision.passed for decision in decisions.values()),
         versions={"python": platform.python_version(), **{tool: version(tool) for tool in tools}},
