@@ -19,7 +19,7 @@ def resizable(image: Image.Image) -> Image.Image:
     Raises:
         ImageDecodeError: floats or 32-bit integers, which have no fixed range.
     """
-    if image.mode == "RGB" and "transparency" not in image.info:
+    if image.mode in {"L", "RGB"} and "transparency" not in image.info:
         return image
     if image.mode == "F":
         raise ImageDecodeError("floating-point images have no fixed range: convert to 8 or 16 bits first")

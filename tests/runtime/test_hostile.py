@@ -83,6 +83,18 @@ def test_crafted_pictures_take_bounded_memory_and_time(sandbox, name):
     assert verdict.peak_mebibytes <= MEMORY_MIB, verdict
 
 
+@pytest.mark.slow
+def test_what_is_large_but_sound_is_answered_in_child_processes_too(reference):
+    """They get as much memory as the header asks for, so it must not ask for too little."""
+    names = (
+        *("PNG of 9459x9459, 8 bits of color type 0", "PNG of 9459x9459, 8 bits of color type 6", "raw PGM"),
+        *("TIFF to be turned", "progressive JPEG of 100 scans", "lossy WebP of 22 megapixels with alpha"),
+    )
+    with Sandbox(reference / "model_int8.onnx", isolated=True) as sandbox:
+        verdicts = {name: sandbox.open(crafted()[name]()) for name in names}
+    assert {name: verdict for name, verdict in verdicts.items() if verdict.fault or "Error" in verdict.outcome} == {}
+
+
 @pytest.mark.parametrize("name", sparse())
 def test_files_of_a_terabyte_are_refused_unread(sandbox, tmp_path, name):
     sandbox.open(b"")
