@@ -23,6 +23,7 @@ ONCE = "cortex-a76"
 DOT_PRODUCTS = {"cortex-a72": False, "cortex-a76": True}
 LEFT_OUT = {
     "test_docs.py": "measures for minutes to print a page; the commands of the page for the Pi are run here",
+    "test_child.py": "starts many processes, which takes minutes; what they import depends on no processor",
     "test_hostile.py": "bounds on seconds and on memory, which hold for a processor and not for its emulator",
     "test_benchmark.py::test_bench_writes_what_it_prints": "counts runs in a second, of which an emulator has few",
     "test_tuning.py::test_a_folder_is_tuned_and_then_run_as_chosen": "compares times, which an emulator's are not for",
