@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from PIL import Image, features
+from PIL import Image
 
 from fuzz.crafted_webp import many_codes
 from fuzz.pictures import png
+from fuzz.seeds import pillow_has
 from runtime import Classifier, ImageDecodeError, ImageFileNotFoundError, ImageMemoryError, ModelSpec
 from runtime.errors import DecodingStoppedError
 from runtime.image import decoding_child
@@ -43,7 +44,7 @@ def heavy():
         "TIFF": encoded("TIFF", compression="jpeg"),
         "PPM": b"P2\n40 30\n255\n" + b"77 " * 1200,
     }
-    if features.check("avif"):
+    if pillow_has("avif"):
         pictures["AVIF"] = encoded("AVIF", (2600, 2200), speed=10)
     return pictures
 
