@@ -18,7 +18,7 @@ from pipeline import artifacts
 class Tolerance:
     """The most a file may differ from Keras. Agreement is a share 0-1, the accuracy drop in points.
 
-    On few test images all but the differences of fp32 may be larger by chance: ``quantize.acceptance.Gate`` says when
+    On few test images all but the differences of fp32 may be larger by chance; ``AcceptanceCriteria`` says when
     they count.
 
     fp32 files may differ from Keras by 1e-5 in any probability, or by ``verify.parity.ROUNDINGS`` times Keras's own

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
 
 import numpy as np
 
-from runtime.choice import Choice, choose
 from runtime.engines.base import Pixels, Probabilities
 from runtime.engines.load import load_model
 from runtime.errors import BackendUnavailableError, ImageError, ModelSpecError, PixelsError
@@ -17,6 +16,7 @@ from runtime.image.load import ImageSource, load_square
 from runtime.spec import ModelSpec
 from runtime.system.fork import guarded
 from runtime.system.processors import processors, why_not_threads
+from runtime.tuning import TunedModel, tuned_model
 
 if TYPE_CHECKING:
     from runtime.golden import GoldenSet
@@ -34,7 +34,7 @@ class Prediction:
         label: name of the most probable class.
         probability: its probability, 0-1.
         top: the most probable classes as (label, probability), best first.
-        is_confident: whether the probability reaches the threshold of the model's spec (``abstain``).
+        is_confident: whether the probability reaches the threshold of the model's spec (``confidence_threshold``).
     """
 
     label: str
@@ -225,12 +225,12 @@ class Classifier:
         names = map(self.spec.class_names.__getitem__, best.tolist())
         ranking = tuple(zip(names, probabilities[best].tolist(), strict=True))
         label, probability = ranking[0]
-        return Prediction(label, probability, ranking, probability >= self.spec.abstain)
+        return Prediction(label, probability, ranking, probability >= self.spec.confidence_threshold)
 
 
-def _choice(model_path: str | os.PathLike[str]) -> Choice:
+def _choice(model_path: str | os.PathLike[str]) -> TunedModel:
     path = Path(model_path)
-    return choose(path) if os.path.isdir(path) else Choice(path)
+    return tuned_model(path) if os.path.isdir(path) else TunedModel(path)
 
 
 def _require_positive(**values: int) -> None:

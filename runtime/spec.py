@@ -33,7 +33,7 @@ class ModelSpec:
         side: height and width of the input in pixels.
         class_names: one name a class, in output order.
         precision: ``fp32``, ``fp16`` (weights), ``int8``, or ``dynamic`` (int8 weights, float activations).
-        resize: how a photo becomes a square: ``stretch`` ignores the aspect ratio, ``crop`` cuts the largest centred
+        resize: how a photo becomes a square: ``stretch`` ignores the aspect ratio, ``crop`` cuts the largest centered
             square, ``pad`` letterboxes on ``fill``.
         resize_filter: Pillow's name of the filter, which weighs all pixels; or ``bilinear-no-antialias``, which looks
             at four a new pixel, as TensorFlow's and Keras's resizing does by default.
@@ -45,7 +45,7 @@ class ModelSpec:
             with one number gives that of the second. ``None``: probabilities in a file that carries its spec; of other
             files, as their last operator has it.
         temperature: what the logits are divided by inside the graph; 1 leaves them as trained.
-        abstain: probability (0-1) below which a prediction is not to be trusted; 0 trusts all.
+        confidence_threshold: probability (0-1) below which a prediction is not to be trusted; 0 trusts all.
         accuracy: share (0-1) of ``accuracy_images`` validation images that this file itself classifies rightly, images
             that neither trained nor calibrated it; ``None`` if unknown.
         accuracy_images: how many that were.
@@ -63,7 +63,7 @@ class ModelSpec:
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
     output: str | None = None
     temperature: float = 1.0
-    abstain: float = 0.0
+    confidence_threshold: float = 0.0
     accuracy: float | None = None
     accuracy_images: int = 0
     provenance: dict[str, str] = field(default_factory=dict)
@@ -92,11 +92,11 @@ class ModelSpec:
             good = isinstance(values, tuple) and len(values) == 3 and all(_is_number(value) for value in values)
             self._require(name, "three finite numbers, one a channel", good)
         self._require("temperature", "a number above 0", _is_number(self.temperature) and self.temperature > 0)
-        self._require("abstain", "a number 0-1", _is_number(self.abstain, 0, 1))
+        self._require("confidence_threshold", "a number 0-1", _is_number(self.confidence_threshold, 0, 1))
         self._require("accuracy", "a number 0-1 or None", self.accuracy is None or _is_number(self.accuracy, 0, 1))
         self._require("accuracy_images", "a whole number of 0 or more", _is_whole(self.accuracy_images, 0, 10**12))
-        told = isinstance(provenance, dict) and all(_is_name(text) for pair in provenance.items() for text in pair)
-        self._require("provenance", "texts by name", told)
+        named = isinstance(provenance, dict) and all(_is_name(text) for pair in provenance.items() for text in pair)
+        self._require("provenance", "texts by name", named)
 
     def _require(self, name: str, expected: str, good: bool) -> None:  # noqa: FBT001 - the verdict itself
         if not good:
@@ -119,6 +119,8 @@ class ModelSpec:
                 raise ModelSpecError(f"model spec must be a JSON object, got {text[:40]!r}: export the model again")
             for name, value in entries.items():
                 entries[name] = tuple(value) if isinstance(value, list) else value
+            if "confidence_threshold" in entries:  # its name in the files of version 0.1
+                entries["confidence_threshold"] = entries.pop("confidence_threshold")
             unknown = set(entries) - {entry.name for entry in fields(cls)}
             if unknown:
                 raise ModelSpecError(f"model spec has unknown entries {sorted(unknown)}: update the runtime")

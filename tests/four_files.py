@@ -6,7 +6,7 @@ import onnx
 from pipeline import artifacts
 from pipeline.export import onnx as export_onnx
 from pipeline.export import tflite
-from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from runtime.spec import ModelSpec
@@ -19,11 +19,11 @@ def files(deployable, images):
     """The four files' bytes by name."""
     spec = ModelSpec(deployable.side, deployable.class_names)
     network, scaling = export_onnx.convert(deployable), deployable.network_scaling
-    recipe = Recipe(images=len(images))
+    config = QuantConfig(images=len(images))
     for_int8 = deployable.for_int8
     clean = network if for_int8 is deployable else export_onnx.convert(for_int8)
-    quantized = OnnxQuantizer(clean, for_int8.network_scaling, images, (len(images),)).build(recipe)
-    flatbuffer = TfliteQuantizer(deployable, images, (len(images),)).build(recipe)
+    quantized = OnnxQuantizer(clean, for_int8.network_scaling, images, (len(images),)).build(config)
+    flatbuffer = TfliteQuantizer(deployable, images, (len(images),)).build(config)
     return {
         artifacts.FP32_ONNX: export_onnx.with_metadata(export_onnx.fp32(network, scaling), spec),
         artifacts.INT8_ONNX: export_onnx.with_metadata(quantized, spec),
@@ -32,13 +32,13 @@ def files(deployable, images):
     }
 
 
-def centred_logits(probabilities):
+def centered_logits(probabilities):
     logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-4))
     return logits - logits.mean(axis=1, keepdims=True)
 
 
 def cosine(first, second):
-    first, second = centred_logits(first).ravel(), centred_logits(second).ravel()
+    first, second = centered_logits(first).ravel(), centered_logits(second).ravel()
     return first @ second / np.sqrt((first @ first) * (second @ second))
 
 
@@ -60,7 +60,7 @@ def check_graph(content):
 
 
 def cosine_by_image(first, second):
-    """The mean over images of the cosine of centred logits."""
-    first, second = centred_logits(first), centred_logits(second)
+    """The mean over images of the cosine of centered logits."""
+    first, second = centered_logits(first), centered_logits(second)
     norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     return float(np.mean((first * second).sum(axis=1) / norms))

@@ -45,9 +45,9 @@ def manifest():
         "p_value": 0.5,
         "agreement": 0.99,
         "mean_difference": 0.003,
-        "breaches": [],
+        "violations": [],
     }
-    untimed = {**candidate, "summary": "entropy, 100 images", "breaches": ["over all: lost"]}
+    untimed = {**candidate, "summary": "entropy, 100 images", "violations": ["over all: lost"]}
     decision = {"summary": candidate["summary"], "passed": True, "candidates": [candidate, untimed]}
     return {
         "files": {
@@ -61,7 +61,7 @@ def manifest():
         "temperature": 1.25,
         "calibration": {"images": 500, "digest": "c" * 64},
         "validation": {"images": 5000, "digest": "d" * 64, "keras_accuracy": 0.84},
-        "gate": {"max_points": 0.5, "max_class_points": 3.0, "min_agreement": 0.97, "max_mean_difference": 0.02},
+        "criteria": {"max_points": 0.5, "max_class_points": 3.0, "min_agreement": 0.97, "max_mean_difference": 0.02},
         "decisions": {artifacts.INT8_ONNX: decision, artifacts.INT8_TFLITE: decision},
         "passed": True,
         "versions": {"python": "3.11.7", "keras": "3.15.1"},
@@ -86,7 +86,7 @@ def verified():
             "p_value": 0.73,
             "accuracy_drop_points": 1.5,
             "limits": LIMITS,
-            "breaches": [],
+            "violations": [],
         }
 
     return {
@@ -145,7 +145,7 @@ def history():
     figures = {"seconds": 1.5, "accuracy": 0.5, "loss": 1.25, "val_accuracy": 0.6, "val_loss": None}
     return {
         "model_sha256": sha256(content(artifacts.MODEL_KERAS)),
-        "settings": {"epochs": 2, "model": "notes", "flip": 0.5, "branches": False},
+        "settings": {"epochs": 2, "model": "notes", "flip": 0.5, "reparam": False},
         "teacher_sha256": None,
         "class_names": NAMES,
         "images": {"training": 300, "validation": 30},

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 
 from runtime import ModelSpec
-from runtime.engines.checksum import seal
+from runtime.engines.checksum import add_checksum
 from runtime.engines.ncnn import PARAM_FILE, WEIGHTS_FILE
 from runtime.spec import SPEC_FILE
 
@@ -30,5 +30,5 @@ def write(path, weights, **changes):
         for member, (name, content) in members.items():
             if changes.get(member, content) is not None:
                 archive.writestr(name, changes.get(member, content))
-    path.write_bytes(seal(path.read_bytes()))
+    path.write_bytes(add_checksum(path.read_bytes()))
     return path

@@ -1,4 +1,4 @@
-"""What two general optimisers leave of the fp32 graphs, beside our own rewrites: nodes, counted.
+"""What two general optimizers leave of the fp32 graphs, beside our own rewrites: nodes, counted.
 
 onnxslim and onnxscript are no part of the environment; nothing but this count asks for them.
 """
@@ -35,7 +35,7 @@ def count_nodes() -> dict[str, Any]:
         and how many of them are transposes.
 
     Raises:
-        PipelineError: an optimiser is not installed.
+        PipelineError: an optimizer is not installed.
     """
     missing = [tool for tool in ASKED_FOR if find_spec(tool) is None]
     if missing:
@@ -54,13 +54,13 @@ def count_nodes() -> dict[str, Any]:
 
 def _graphs(deployable: Deployable) -> Graphs:
     """The graph in every way that it can be made."""
-    translated, optimised = translate(deployable), _by_tf2onnx(deployable)
+    translated, optimized = translate(deployable), _by_tf2onnx(deployable)
     return {
         "translated, fixed batch": translated,
         **_by_others("translated", translated),
         "translated, our rewrites": clean(_copy(translated)),
-        "tf2onnx's own optimiser": optimised,
-        **_by_others("tf2onnx's own", optimised),
+        "tf2onnx's own optimizer": optimized,
+        **_by_others("tf2onnx's own", optimized),
     }
 
 

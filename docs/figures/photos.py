@@ -31,7 +31,7 @@ ENCODINGS: dict[str, tuple[str, dict[str, Any]]] = {
 _COARSE_SIDE = 512
 _TILE_SIDE = 1024
 _LEAVES = 900
-_OCTAVE_CONTRAST = 6.0  # grey levels that an octave of light and texture deviates by
+_OCTAVE_CONTRAST = 6.0  # gray levels that an octave of light and texture deviates by
 _NOISE = 1.5
 # Brightness varies most, then blue against yellow, then red against green: columns give each to R, G and B.
 _COLOUR_AXES = np.array([[1, 1, 1], [0.3, 0.05, -0.4], [0.15, -0.12, 0.0]], np.float32)
@@ -111,15 +111,15 @@ def _leaves(width: int, height: int, generator: np.random.Generator) -> Image.Im
     for radius in radii:
         x, y = generator.uniform(0, width), generator.uniform(0, height)
         # Things higher up are brighter, as sky is.
-        grey = generator.normal(135 - 45 * (y / height - 0.5), 45)
+        gray = generator.normal(135 - 45 * (y / height - 0.5), 45)
         tint = generator.normal(0, 40, 2) @ _COLOUR_AXES[1:]
-        colour = tuple(int(value) for value in np.clip(grey + tint, 0, 255))
+        color = tuple(int(value) for value in np.clip(gray + tint, 0, 255))
         if generator.random() < 0.5:
             flatness = generator.uniform(0.4, 1)
-            draw.ellipse((x - radius, y - radius * flatness, x + radius, y + radius * flatness), fill=colour)
+            draw.ellipse((x - radius, y - radius * flatness, x + radius, y + radius * flatness), fill=color)
         else:
             angles = np.sort(generator.uniform(0, 2 * math.pi, 5))
-            draw.polygon([(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles], colour)
+            draw.polygon([(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles], color)
     return image.filter(ImageFilter.BoxBlur(scale / 4000))
 
 

@@ -16,7 +16,7 @@ from pipeline.verify.parity import model_files, test_images
 from runtime.benchmark import run
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
 from runtime.benchmark.document import Benchmark
-from runtime.benchmark.progress import telling
+from runtime.benchmark.progress import show_progress
 from runtime.system.writing import check_writable
 
 PACKAGES = ("tensorflow", "keras", "tf2onnx")
@@ -49,7 +49,7 @@ def benchmark(
     test = test or test_images(manifest.class_names)
     counts = threads or thread_counts()
     files = find_models(str(folder / name) for name in model_files(manifest))  # not what an earlier export left
-    with tempfile.TemporaryDirectory() as scratch, telling() as say:
+    with tempfile.TemporaryDirectory() as scratch, show_progress() as say:
         say("preparing contenders")
         report = run.benchmark(
             [*contenders(files, counts), *desk_contenders(folder, counts, Path(scratch))],

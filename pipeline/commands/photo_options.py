@@ -105,7 +105,7 @@ def folder_of(options: argparse.Namespace, model_path: Path) -> Path | None:
 
 def of_source(options: argparse.Namespace, folder: Path, deployable: "Deployable", source: "Source") -> Photos:
     """A folder of photos for a model file; where nothing but the caller says how they were read, with a doubt."""
-    from pipeline.export.load.resize_mismatch import doubt
+    from pipeline.export.load.resize_mismatch import find_resize_mismatch
 
     way = settings_for(
         source.path,
@@ -116,7 +116,7 @@ def of_source(options: argparse.Namespace, folder: Path, deployable: "Deployable
     )
     photos = _of_model(folder, deployable, way)
     if not was_recorded(source.path):
-        warning = doubt(deployable, folder, way.spec(deployable.class_names))
+        warning = find_resize_mismatch(deployable, folder, way.spec(deployable.class_names))
         if warning:
             print(warning, file=sys.stderr)
     return photos
@@ -163,7 +163,7 @@ def report_left_out(photos: Photos | None) -> None:
 
 
 def _of_model(folder: Path, deployable: "Deployable", photo_settings: Settings) -> Photos:
-    """Photos read as the model's own were, labelled in the order of its classes."""
+    """Photos read as the model's own were, labeled in the order of its classes."""
     photos, names = read(folder, photo_settings), deployable.class_names
     return replace(
         photos,

@@ -5,12 +5,21 @@ import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from pipeline import artifacts
 from pipeline.commands import OK, Commands, photo_options
 from pipeline.training.settings import Settings, options_of_settings
 
 FEW_STEPS = 5
+FORMER_FLAGS: dict[str, tuple[str, type]] = {
+    "--ema-decay": ("ema_decay", float),
+    "--reparam": ("reparam", bool),
+    "--sam-rho": ("sam_rho", float),
+    "--random-erasing": ("random_erasing", float),
+    "--color": ("color", float),
+}
+"""Flags of earlier versions, which still answer: the setting that each one is now, and its type."""
 
 
 def add(commands: Commands) -> None:
@@ -37,6 +46,9 @@ def add(commands: Commands) -> None:
     recipe = parser.add_argument_group("recipe")
     for flag, arguments in options_of_settings():
         recipe.add_argument(flag, **arguments)
+    for flag, (name, kind) in FORMER_FLAGS.items():
+        taken: dict[str, Any] = {"action": "store_true"} if kind is bool else {"type": kind}
+        recipe.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **taken)
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 

@@ -8,7 +8,7 @@ from pipeline.commands import FAILED, OK, Commands, photo_options
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("verify", help="hold exported files against Keras; exit status 1 on any breach")
+    parser = commands.add_parser("verify", help="hold exported files against Keras; exit status 1 on any violation")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on")
     parser.set_defaults(tensorflow_threads=None, run=run)

@@ -1,4 +1,4 @@
-"""A labelled set of square images, and how one is divided."""
+"""A labeled set of square images, and how one is divided."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,7 +54,7 @@ class Dataset:
         return Dataset(self.pixels[indices], self.labels[indices], self.class_names)
 
     def in_order_of(self, class_names: tuple[str, ...]) -> "Dataset":
-        """The same images, labelled by the order of a model's classes.
+        """The same images, labeled by the order of a model's classes.
 
         Raises:
             DataError: they are not the same classes.

@@ -24,7 +24,7 @@ MARGIN, GAP, COLUMN, BARS_WIDTH = 70, 76, 36, 440
 """Left and right of all, between stages, a vector's width, and what the class probabilities take."""
 
 MIDDLE, LABEL_TOP, TILES_TOP = 405, 650, 790
-"""From the top: the line on which the stages are centred, their labels, the maps shown singly."""
+"""From the top: the line on which the stages are centered, their labels, the maps shown singly."""
 
 INPUT_SIZE, MAX_GROWTH = 300, 1.15
 SIZE_POWER = 0.6
@@ -208,10 +208,10 @@ def _draw_vector(axes: Any, column: _Stack, stage: Stage) -> None:
 
 
 def _label(axes: Any, stack: _Stack, shape: str, steps: tuple[str, ...]) -> None:
-    centre = (stack.left + stack.right) / 2
-    axes.text(centre, LABEL_TOP, shape, fontsize=21, fontweight="bold", color=INK, ha="center", va="top")
+    center = (stack.left + stack.right) / 2
+    axes.text(center, LABEL_TOP, shape, fontsize=21, fontweight="bold", color=INK, ha="center", va="top")
     axes.text(
-        centre, LABEL_TOP + 38, "\n".join(steps), fontsize=14, color=FAINT, ha="center", va="top", linespacing=1.3
+        center, LABEL_TOP + 38, "\n".join(steps), fontsize=14, color=FAINT, ha="center", va="top", linespacing=1.3
     )
 
 
@@ -227,9 +227,9 @@ def _draw_bars(axes: Any, left: float, class_names: tuple[str, ...], probabiliti
     for position, label in enumerate(order):
         y = top + BAR_STEP * (position + 0.5)
         first = position == 0
-        colour, weight = (INK, "bold") if first else (FAINT, "normal")
+        color, weight = (INK, "bold") if first else (FAINT, "normal")
         axes.text(
-            left, y, _shortened(class_names[label]), fontsize=19, fontweight=weight, color=colour, va="center"
+            left, y, _shortened(class_names[label]), fontsize=19, fontweight=weight, color=color, va="center"
         )  # fmt: skip
         length = max(BAR_LENGTH * float(probabilities[label]), 2)
         axes.add_patch(

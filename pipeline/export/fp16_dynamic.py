@@ -31,7 +31,7 @@ def fp16_tflite(deployable: Deployable) -> bytes:
 
 
 def dynamic_tflite(deployable: Deployable) -> bytes:
-    """Weights in int8; activations are float, and quantised for the moment where a kernel computes in integers."""
+    """Weights in int8; activations are float, and quantized for the moment where a kernel computes in integers."""
     with log_hidden():
         made = converter(deployable, tf.uint8, deployable.network_scaling)
         made.optimizations = [tf.lite.Optimize.DEFAULT]

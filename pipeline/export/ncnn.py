@@ -17,13 +17,13 @@ import onnx
 from onnx import helper, numpy_helper
 
 from pipeline.errors import ExportError
-from pipeline.export.formats import Material, Product
+from pipeline.export.formats import ExportedGraph, ExportInputs
 from pipeline.export.freeze import IMAGE
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.rewrites.editing import only_reader, redirect
 from pipeline.export.tflite import ZIP_EPOCH
 from pipeline.formats import Format
-from runtime.engines.checksum import seal
+from runtime.engines.checksum import add_checksum
 from runtime.engines.ncnn import PARAM_FILE, WEIGHTS_FILE
 from runtime.golden import GOLDEN_FILE, GoldenSet
 from runtime.spec import SPEC_FILE, ModelSpec
@@ -61,20 +61,20 @@ def convert(network: onnx.ModelProto, side: int, scaling: PixelScaling, *, half:
         return _with_side(graph.read_text(encoding="utf-8"), side), weights.read_bytes()
 
 
-def fp32(material: Material, _: Format) -> Product:
+def fp32(inputs: ExportInputs, _: Format) -> ExportedGraph:
     """The graph in float."""
-    network = material.deployable
-    return Product(convert(material.network, network.side, network.network_scaling))
+    network = inputs.deployable
+    return ExportedGraph(convert(inputs.network, network.side, network.network_scaling))
 
 
-def fp16(material: Material, _: Format) -> Product:
+def fp16(inputs: ExportInputs, _: Format) -> ExportedGraph:
     """The graph with weights in half precision, which the engine then computes in."""
-    network = material.deployable
-    return Product(convert(material.network, network.side, network.network_scaling, half=True))
+    network = inputs.deployable
+    return ExportedGraph(convert(inputs.network, network.side, network.network_scaling, half=True))
 
 
 def with_metadata(graph: Graph, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The file's bytes, sealed: a ZIP archive of graph, weights, spec and golden set."""
+    """The file's bytes, with its checksum: a ZIP archive of graph, weights, spec and golden set."""
     text, weights = graph
     members: dict[str, str | bytes] = {SPEC_FILE: spec.to_json(), PARAM_FILE: text, WEIGHTS_FILE: weights}
     members |= {GOLDEN_FILE: golden.to_json()} if golden else {}
@@ -82,7 +82,7 @@ def with_metadata(graph: Graph, spec: ModelSpec, golden: GoldenSet | None = None
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content)
-    return seal(stream.getvalue())
+    return add_checksum(stream.getvalue())
 
 
 def _converter() -> Path:

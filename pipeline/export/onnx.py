@@ -11,7 +11,7 @@ from pipeline.export.freeze import IMAGE, OUTPUT, freeze
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.system.quiet import log_hidden
-from runtime.engines.checksum import seal
+from runtime.engines.checksum import add_checksum
 from runtime.golden import GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY, ModelSpec
 
@@ -19,7 +19,7 @@ OPSET = 17
 Rewrite = Callable[[onnx.ModelProto], None]
 CLEANING: tuple[Rewrite, ...] = (
     rewrites.pool_spatial_reductions,
-    rewrites.fold_constants_and_normalisation,
+    rewrites.fold_constants_and_normalization,
     rewrites.merge_reshapes,
     rewrites.fuse_hard_sigmoids,
     rewrites.fuse_hard_swishes,
@@ -47,7 +47,7 @@ def clean(model: onnx.ModelProto, cleaning: Sequence[Rewrite] = CLEANING) -> onn
 def translate(deployable: Deployable) -> onnx.ModelProto:
     """The network as tf2onnx writes it, for a batch of ``rewrites.TRACED_BATCH`` images."""
     network = freeze(deployable.trace, deployable.side, tf.float32, rewrites.TRACED_BATCH)
-    # Of tf2onnx only the translation: its from_keras does not know Keras 3, its optimisers are slow on large models,
+    # Of tf2onnx only the translation: its from_keras does not know Keras 3, its optimizers are slow on large models,
     # and ONNX Runtime folds the same.
     with log_hidden(), tf.Graph().as_default() as graph:
         tf.import_graph_def(network.graph.as_graph_def(), name="")
@@ -71,11 +71,11 @@ def fp32(network: onnx.ModelProto, scaling: PixelScaling) -> onnx.ModelProto:
 
 
 def with_metadata(graph: onnx.ModelProto, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The file's bytes, sealed, with the spec and the golden set in its metadata."""
+    """The file's bytes, with its checksum, with the spec and the golden set in its metadata."""
     carrying = _copy(graph)
     entries = {SPEC_KEY: spec.to_json()} | ({GOLDEN_KEY: golden.to_json()} if golden else {})
     onnx.helper.set_model_props(carrying, entries)
-    return seal(carrying.SerializeToString(deterministic=True))
+    return add_checksum(carrying.SerializeToString(deterministic=True))
 
 
 def _copy(graph: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,4 +1,4 @@
-"""Keras -> TFLite: uint8 pixels in, probabilities out (int8 ones are dequantised by the caller), one image a call."""
+"""Keras -> TFLite: uint8 pixels in, probabilities out (int8 ones are dequantized by the caller), one image a call."""
 
 import io
 import zipfile
@@ -10,7 +10,7 @@ from pipeline.export.freeze import freeze
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.system.quiet import log_hidden
-from runtime.engines.checksum import seal
+from runtime.engines.checksum import add_checksum
 from runtime.golden import GOLDEN_FILE, GoldenSet
 from runtime.spec import SPEC_FILE, ModelSpec
 
@@ -39,11 +39,11 @@ def converter(deployable: Deployable, input_type: tf.DType, scaling: PixelScalin
 
 
 def with_metadata(flatbuffer: bytes, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The file's bytes, sealed, with spec, labels and golden set in a ZIP archive behind the flatbuffer."""
+    """The file's bytes, with its checksum, with spec, labels and golden set in a ZIP archive behind the flatbuffer."""
     stream = io.BytesIO(flatbuffer)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(SPEC_FILE, ZIP_EPOCH), spec.to_json())
         archive.writestr(zipfile.ZipInfo(LABELS_FILE, ZIP_EPOCH), "\n".join(spec.class_names) + "\n")
         if golden:
             archive.writestr(zipfile.ZipInfo(GOLDEN_FILE, ZIP_EPOCH), golden.to_json())
-    return seal(stream.getvalue())
+    return add_checksum(stream.getvalue())

@@ -1,4 +1,4 @@
-"""What answers on labelled images are worth, each measure written once: numpy and SciPy, no Keras.
+"""What answers on labeled images are worth, each measure written once: numpy and SciPy, no Keras.
 
 ``classification`` counts right answers, ``difference`` compares two arrays of numbers, ``significance`` says what
 chance explains, ``calibration`` compares probabilities with how often they are right.

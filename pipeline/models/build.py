@@ -25,7 +25,7 @@ def build(preset: str = "notes", class_count: int = 10, side: int = 32) -> keras
 
 
 def build_trainable(
-    preset: str = "notes", class_count: int = 10, side: int = 32, *, dropout: float = 0.0, branches: bool = False
+    preset: str = "notes", class_count: int = 10, side: int = 32, *, dropout: float = 0.0, reparam: bool = False
 ) -> keras.Model:
     """The same network with all that helps in training and vanishes in ``fold``; its outputs are logits.
 
@@ -34,12 +34,12 @@ def build_trainable(
         class_count: as in ``build``.
         side: as in ``build``.
         dropout: share of activations dropped, from 0 up to but not including 1.
-        branches: whether spatial convolutions get parallel linear branches.
+        reparam: whether spatial convolutions get parallel linear branches.
 
     Raises:
         ArchitectureError: as in ``build``.
     """
-    return _assemble(preset, class_count, side, Trainable(dropout, branches))
+    return _assemble(preset, class_count, side, Trainable(dropout, reparam))
 
 
 def check_side(preset: str, side: int) -> None:

@@ -1,6 +1,6 @@
 """Trained network -> deployed network: linear layers that follow or stand beside each other become one.
 
-Batch normalisation after a bias-free linear layer is a scale of its kernel and a bias (Jacob et al., 2018, section
+Batch normalization after a bias-free linear layer is a scale of its kernel and a bias (Jacob et al., 2018, section
 3.2). Parallel convolutions of the same input sum to the convolution with the sum of their kernels, a smaller kernel
 standing where its window lies in the larger one (Ding et al., 2021, section 3.3).
 """

@@ -72,46 +72,46 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Trainable:
-    """Bias-free linear layers with batch normalisation; the last layer gives logits.
+    """Bias-free linear layers with batch normalization; the last layer gives logits.
 
     Attributes:
         dropout_rate: share of activations dropped where the topology has a place for it.
-        branches: give every spatial convolution parallel linear branches: a 1x1 convolution and, where shapes
-            allow, the identity, each with its own normalisation (RepVGG; Ding et al., 2021).
+        reparam: give every spatial convolution parallel linear branches: a 1x1 convolution and, where shapes
+            allow, the identity, each with its own normalization (RepVGG; Ding et al., 2021).
     """
 
     dropout_rate: float = 0.0
-    branches: bool = False
+    reparam: bool = False
 
     def conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         """See ``Units``."""
-        summed = self._normalised_branches(x, name, shape)
+        summed = self._normalized_branches(x, name, shape)
         return layers.ReLU(name=f"{name}_relu")(summed) if shape.relu else summed
 
     def pooled_conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         """See ``Units``.
 
         The largest of four stays the largest under all that never falls, so pooling comes before ReLU and, where there
-        is one branch, before a normalisation without factor (which ReLU would pass on to the next layer anyhow). These
+        is one branch, before a normalization without factor (which ReLU would pass on to the next layer anyhow). These
         then see a quarter of the pixels.
         """
         if self._branched(shape):
-            pooled = _pooled(self._normalised_branches(x, name, shape), name)
+            pooled = _pooled(self._normalized_branches(x, name, shape), name)
         else:
             pooled = _pooled(self._branch(x, name, 0, shape, shape.kernel_size), name)
             pooled = layers.BatchNormalization(momentum=NORM_MOMENTUM, scale=False, name=f"{name}_norm0")(pooled)
         return layers.ReLU(name=f"{name}_relu")(pooled)
 
     def _branched(self, shape: Convolution) -> bool:
-        return self.branches and shape.kernel_size > 1
+        return self.reparam and shape.kernel_size > 1
 
-    def _normalised_branches(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
+    def _normalized_branches(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         branched = self._branched(shape)
         outputs = []
         for index, size in enumerate((shape.kernel_size, 1) if branched else (shape.kernel_size,)):
-            outputs.append(self._normalised(self._branch(x, name, index, shape, size), name, index))
+            outputs.append(self._normalized(self._branch(x, name, index, shape, size), name, index))
         if branched and shape.strides == 1 and x.shape[-1] == shape.filters:
-            outputs.append(self._normalised(x, name, len(outputs)))
+            outputs.append(self._normalized(x, name, len(outputs)))
         return layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
 
     @staticmethod
@@ -129,7 +129,7 @@ class Trainable:
     def dense(self, x: Tensor, name: str, units: int) -> Tensor:
         """See ``Units``."""
         linear = layers.Dense(units, use_bias=False, name=f"{name}_branch0")(x)
-        return layers.ReLU(name=f"{name}_relu")(self._normalised(linear, name, 0))
+        return layers.ReLU(name=f"{name}_relu")(self._normalized(linear, name, 0))
 
     def dropout(self, x: Tensor) -> Tensor:
         """See ``Units``."""
@@ -140,7 +140,7 @@ class Trainable:
         return layers.Dense(class_count, dtype="float32", name=name)(x)
 
     @staticmethod
-    def _normalised(x: Tensor, name: str, index: int) -> Tensor:
+    def _normalized(x: Tensor, name: str, index: int) -> Tensor:
         return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm{index}")(x)
 
 

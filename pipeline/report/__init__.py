@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import artifacts
-from pipeline.report import measured, proven, provenance, summary
+from pipeline.report import latency, parity, provenance, summary
 from pipeline.report.gather import Facts, gather
 from pipeline.report.markdown import markdown
 from runtime.text import for_page
@@ -46,8 +46,8 @@ def page(facts: Facts) -> str:
     )
     sections = [
         summary.files(facts),
-        *measured.sections(facts),
-        *proven.sections(facts),
+        *latency.sections(facts),
+        *parity.sections(facts),
         provenance.section(facts),
     ]
     return environment.get_template("page.html").render(

@@ -13,7 +13,7 @@ from pipeline.documents.drift import DriftReport
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification
 from pipeline.errors import DocumentError, ReportError
-from pipeline.report.parts import Absent
+from pipeline.report.sections import Absent
 
 OF_DEVICE = (
     "expected a file that python -m runtime bench MODEL… --out FILE writes, of the same version of edgecnn: "

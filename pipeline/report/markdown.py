@@ -6,12 +6,12 @@ from pipeline.documents.benchmark import Contender
 from pipeline.documents.verify import Measured
 from pipeline.report import summary
 from pipeline.report.gather import Facts
-from pipeline.report.measured import conditions, doubts
-from pipeline.report.measured_tables import of_keras
+from pipeline.report.latency import caveats, conditions
+from pipeline.report.latency_tables import of_keras
 from pipeline.report.numbers import optional, percent, small
 from pipeline.text import code, for_markdown
 
-HEADER = ("file", "engine", "threads", "KiB", "accuracy", "same class as Keras", "mean difference")
+HEADER = ("file", "engine", "threads", "KiB", "accuracy", "top-1 agreement", "mean difference")
 LATENCY = ("p50 (µs)", "p99 (µs)", "of Keras's")
 
 
@@ -30,7 +30,7 @@ def markdown(facts: Facts) -> str:
             for row in device.contenders
             if row.missing
         ]
-        about = f"{name}: {conditions(device)} {doubts(device)}"
+        about = f"{name}: {conditions(device)} {caveats(device)}"
         parts += [for_markdown(about), table((*HEADER, *LATENCY), rows, "llr")]
     return "\n\n".join(parts) + "\n"
 

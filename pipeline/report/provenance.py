@@ -3,7 +3,7 @@
 from pipeline.documents.manifest import Candidate, Decision
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, percent
-from pipeline.report.parts import Section, Table
+from pipeline.report.sections import Section, Table
 
 
 def section(facts: Facts) -> Section:
@@ -46,9 +46,9 @@ def _search(name: str, decision: Decision) -> Table:
         )
         for candidate in chosen
     ]
-    header = ("recipe", "accuracy", "points lost", "p", "same class", "gate")
+    header = ("config", "accuracy", "points lost", "p", "top-1 agreement", "verdict")
     tried = len(decision.candidates)
-    title = f"{name}: {tried} {'recipe' if tried == 1 else 'recipes'} tried" + (
+    title = f"{name}: {tried} {'config' if tried == 1 else 'configs'} tried" + (
         ", of the calibrations only the best" if tried > len(rows) else ""
     )
     return Table(header, rows, title, words=1)

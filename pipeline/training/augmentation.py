@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.training.settings import Settings
 
-GREY = 128
+GRAY = 128
 MIXUP_ALPHA = 0.2
 ERASED_AREA = (0.02, 0.25)
 
@@ -28,7 +28,7 @@ class Pass:
         shift: int (N, 2), rows and columns that the window moves; beyond its edges the image is reflected.
         flip: bool (N,), left to right.
         gain: float32 (N, 2), factors of brightness and of contrast.
-        erased: int (N, 4), box of grey (top, bottom, left, right); empty for none.
+        erased: int (N, 4), box of gray (top, bottom, left, right); empty for none.
         partner: int (N,), the image that is mixed in.
         cut: int (N, 4), box that comes from the partner; empty for none.
         share: float32 (N,), the image's own share of the result.
@@ -60,8 +60,8 @@ def draw(count: int, side: int, settings: Settings, seed: tuple[int, ...]) -> Pa
         margin=margin,
         shift=random.integers(-margin, margin + 1, (count, 2)),
         flip=random.random(count) < settings.flip,
-        gain=random.uniform(1 - settings.colour, 1 + settings.colour, (count, 2)).astype(np.float32),
-        erased=erased * (random.random(count) < settings.erasing)[:, None],
+        gain=random.uniform(1 - settings.color, 1 + settings.color, (count, 2)).astype(np.float32),
+        erased=erased * (random.random(count) < settings.random_erasing)[:, None],
         partner=random.permutation(count),
         cut=cut,
         share=np.where(mixed_up, np.maximum(blend, 1 - blend), share),
@@ -113,7 +113,7 @@ def targets(labels: NDArray[np.integer], class_count: int, planned: Pass, indice
 
 
 def _alone(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
-    """Shift, flip, colour and erasing of single images."""
+    """Shift, flip, color and erasing of single images."""
     side = pixels.shape[1]
     margin = planned.margin
     padded = np.pad(pixels[indices], ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
@@ -124,14 +124,14 @@ def _alone(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
     result[flip] = result[flip, :, ::-1]
     gain = planned.gain[indices]
     if np.any(gain != 1):
-        result = _coloured(result, gain)
+        result = _colored(result, gain)
     erased = planned.erased[indices]
     if erased.any():
-        result[_inside(erased, side)] = GREY
+        result[_inside(erased, side)] = GRAY
     return result
 
 
-def _coloured(images: Pixels, gain: NDArray[np.float32]) -> Pixels:
+def _colored(images: Pixels, gain: NDArray[np.float32]) -> Pixels:
     brightness, contrast = (gain[:, index, None, None, None] for index in range(2))
     mean = images.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float32)
     changed = brightness * (mean + contrast * (images - mean))

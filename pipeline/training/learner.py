@@ -44,7 +44,7 @@ class Learner:
         self.replicas = int(strategy.num_replicas_in_sync)
         if settings.batch_size % self.replicas:
             raise PipelineError(f"batch size {settings.batch_size} cannot be shared evenly by {self.replicas} replicas")
-        if settings.sharpness and self.replicas > 1:
+        if settings.sam_rho and self.replicas > 1:
             raise PipelineError("sharpness-aware steps run on one replica only: train without --distribute")
         build = partial(
             build_trainable,
@@ -52,7 +52,7 @@ class Learner:
             len(data.class_names),
             data.side,
             dropout=settings.dropout,
-            branches=settings.branches,
+            reparam=settings.reparam,
         )
         keras.utils.set_random_seed(settings.seed)
         with strategy.scope(), _precision("mixed_bfloat16" if settings.mixed_precision else "float32"):
@@ -74,7 +74,7 @@ class Learner:
 
     def _averaged(self) -> list[keras.Variable]:
         """The variables that are averaged: all but the states of random generators, or none."""
-        return [v for v in self.model.variables if v.dtype == "float32"] if self.settings.averaging else []
+        return [v for v in self.model.variables if v.dtype == "float32"] if self.settings.ema_decay else []
 
     @property
     def learning_rate(self) -> float:
@@ -88,7 +88,7 @@ class Learner:
 
     def _distributed_step(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
         loss, hits = self.strategy.run(self._replica_step, args=batch)
-        decay = tf.minimum(self.settings.averaging, (1.0 + self._done()) / (10.0 + self._done()))
+        decay = tf.minimum(self.settings.ema_decay, (1.0 + self._done()) / (10.0 + self._done()))
         for average, variable in zip(self.averages, self._averaged(), strict=True):
             average.assign(average * decay + variable.value * (1 - decay))
         total = tf.distribute.ReduceOp.SUM
@@ -109,8 +109,8 @@ class Learner:
             return loss, logits, tape.gradient(loss, [variable.value for variable in variables])
 
         loss, logits, steepest = gradients()
-        if self.settings.sharpness:  # Foret et al., 2021: the gradient at the worst point nearby
-            scale = self.settings.sharpness / (tf.linalg.global_norm(steepest) + 1e-12)
+        if self.settings.sam_rho:  # Foret et al., 2021: the gradient at the worst point nearby
+            scale = self.settings.sam_rho / (tf.linalg.global_norm(steepest) + 1e-12)
             for variable, gradient in zip(variables, steepest, strict=True):
                 variable.assign_add(gradient * scale)
             _, _, at_worst = gradients()

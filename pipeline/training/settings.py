@@ -29,13 +29,13 @@ class Settings:
     weight_decay: float = _setting(0.01, "decoupled weight decay of AdamW")
     dropout: float = _setting(0.25, "share of activations dropped before dense layers")
     label_smoothing: float = _setting(0.1, "share of each target spread over all classes")
-    averaging: float = _setting(0.0, "decay a step of the averaged weights that are kept; 0: the last weights")
-    branches: bool = _setting(default=False, text="parallel linear branches beside every spatial convolution")
-    sharpness: float = _setting(0.0, "radius of sharpness-aware steps, each twice the work; 0: plain steps")
+    ema_decay: float = _setting(0.0, "decay a step of the averaged weights that are kept; 0: the last weights")
+    reparam: bool = _setting(default=False, text="parallel linear branches beside every spatial convolution")
+    sam_rho: float = _setting(0.0, "radius of sharpness-aware steps, each twice the work; 0: plain steps")
     shift: float = _setting(0.125, "largest shift of an image, as a share of its side")
     flip: float = _setting(0.5, "chance that an image is flipped left to right")
-    colour: float = _setting(0.0, "largest change of brightness and of contrast, as a share")
-    erasing: float = _setting(0.0, "chance that a box of an image is replaced by grey")
+    color: float = _setting(0.0, "largest change of brightness and of contrast, as a share")
+    random_erasing: float = _setting(0.0, "chance that a box of an image is replaced by gray")
     cutmix: float = _setting(0.0, "chance that a box of an image comes from another image")
     mixup: float = _setting(0.0, "chance that an image is blended with another")
     teacher_weight: float = _setting(0.7, "weight of the teacher's outputs against the labels")
@@ -48,13 +48,13 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "teacher_passes"):
             self._check(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("flip", "erasing", "cutmix", "mixup", "teacher_weight"):
+        for name in ("flip", "random_erasing", "cutmix", "mixup", "teacher_weight"):
             self._check(name, 0 <= getattr(self, name) <= 1, "0 to 1")
-        for name in ("dropout", "label_smoothing", "averaging", "shift", "colour"):
+        for name in ("dropout", "label_smoothing", "ema_decay", "shift", "color"):
             self._check(name, 0 <= getattr(self, name) < 1, "0 up to but not including 1")
         for name in ("learning_rate", "teacher_temperature"):
             self._check(name, getattr(self, name) > 0, "more than 0")
-        for name in ("warmup_epochs", "weight_decay", "sharpness", "early_stopping", "seed"):
+        for name in ("warmup_epochs", "weight_decay", "sam_rho", "early_stopping", "seed"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         self._check("cutmix", self.cutmix + self.mixup <= 1, "at most 1 together with mixup")
 

@@ -17,7 +17,7 @@ from pipeline.training.settings import Settings
 
 CHUNK = 1_000
 SMALLEST_PROBABILITY = 1e-7
-SHAPING = ("seed", "shift", "flip", "colour", "erasing", "cutmix", "mixup", "mixed_precision")
+SHAPING = ("seed", "shift", "flip", "color", "random_erasing", "cutmix", "mixup", "mixed_precision")
 """The settings that the outputs depend on."""
 
 

@@ -1,1 +1,1 @@
-"""Exported files held against Keras: parity, evaluation on labelled images, drift layer by layer."""
+"""Exported files held against Keras: parity, evaluation on labeled images, drift layer by layer."""

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.choice import visible_files
 from runtime.engines.registry import engines
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 from runtime.system.child import interpreter
 from runtime.system.processors import processors
+from runtime.tuning import visible_files
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ def contenders(paths: Iterable[Path], threads: Sequence[int]) -> list[Contender]
         if not able:
             raise ModelFormatError(f"{path}: no engine reads files of this suffix")
         for engine in able:
-            told = (engine.name, engine.title, path)
+            named = (engine.name, engine.title, path)
             if engine.missing:
-                listed.append(Contender(*told, threads[0], missing=engine.missing, install=engine.install))
+                listed.append(Contender(*named, threads[0], missing=engine.missing, install=engine.install))
                 continue
             for count in threads:
                 command = (*interpreter(), "-m", "runtime.benchmark.worker", engine.name, str(path), str(count))
-                listed.append(Contender(*told, count, command, install=engine.install))
+                listed.append(Contender(*named, count, command, install=engine.install))
     return listed

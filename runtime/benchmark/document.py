@@ -193,7 +193,7 @@ def _timing(one: Measured) -> dict[str, Any]:
 
 
 def _accuracy(one: Measured, labels: Sequence[int] | None, expected: Any, judged_on: str) -> dict[str, Any]:
-    """The accuracy on labelled images, or the one that the file records; and how the golden set was answered."""
+    """The accuracy on labeled images, or the one that the file records; and how the golden set was answered."""
     start, golden = one.starts[-1], Golden(**one.golden) if one.golden else None
     if labels is None or one.answers is None:
         recorded = start.get("accuracy")

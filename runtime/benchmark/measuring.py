@@ -133,7 +133,7 @@ def _prepare(one: Measured, file: Path | None) -> None:
         if one.worker:
             one.worker.close()
         one.worker = Worker(one.contender.command, one.contender.install)
-        one.starts.append(one.worker.told)
+        one.starts.append(one.worker.startup)
     if file:
         one.worker.ask("use", path=str(file))
         one.answers = np.array(one.worker.ask("answers", path=str(file)))

@@ -11,7 +11,7 @@ EVERY_S = 10.0
 
 
 @contextmanager
-def telling() -> Iterator[Callable[[str], None]]:
+def show_progress() -> Iterator[Callable[[str], None]]:
     """A function that tells what is being done: on a terminal in one line, which is rewritten, else now and then.
 
     Where there is no terminal, what ends within ``EVERY_S`` says nothing.

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from runtime.benchmark.contenders import thread_counts
 from runtime.benchmark.figures import median_us, medians, ratio
 from runtime.benchmark.timing import measure, single_images
-from runtime.choice import visible_files
 from runtime.classifier import Classifier
 from runtime.engines.registry import Engine, engines, file_formats
 from runtime.errors import ModelFileNotFoundError, ModelSpecError
 from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES
 from runtime.system.probe import probe
+from runtime.tuning import visible_files
 
 ROUNDS = 15
 MAX_RUNS = 300

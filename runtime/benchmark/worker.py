@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from runtime.benchmark.subject import Subject
+from runtime.benchmark.timed_model import TimedModel
 from runtime.classifier import Classifier
 from runtime.errors import EdgecnnError
 from runtime.golden import replay
@@ -21,7 +21,7 @@ from runtime.spec import ModelSpec
 NOISE_IMAGES = 64
 
 
-class FileSubject(Subject):
+class FileTimedModel(TimedModel):
     """A model file, run by one of this package's engines."""
 
     def __init__(self, path: str, engine: str, threads: int) -> None:
@@ -46,7 +46,7 @@ class FileSubject(Subject):
         return self._classifier.spec
 
 
-def serve(load: Callable[[], Subject]) -> NoReturn:
+def serve(load: Callable[[], TimedModel]) -> NoReturn:
     """Load, tell what that took, answer questions until there are no more."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # engines print what they like
@@ -56,13 +56,13 @@ def serve(load: Callable[[], Subject]) -> NoReturn:
         loaded = time.perf_counter()
         subject.first()
         first = time.perf_counter()
-        told: Any = {
+        startup: Any = {
             "load_ms": (loaded - start) * 1e3,
             "first_result_ms": (first - start) * 1e3,
             "peak_memory_bytes": subject.peak_memory_bytes(),
             **subject.facts,
         }
-        print(json.dumps(told), file=answers)
+        print(json.dumps(startup), file=answers)
         for line in sys.stdin:
             call, arguments = json.loads(line)
             print(json.dumps([getattr(subject, call)(**arguments)]), file=answers)
@@ -76,4 +76,4 @@ def serve(load: Callable[[], Subject]) -> NoReturn:
 
 if __name__ == "__main__":
     engine, model, threads = sys.argv[1:]
-    serve(lambda: FileSubject(model, engine, int(threads)))
+    serve(lambda: FileTimedModel(model, engine, int(threads)))

@@ -21,7 +21,7 @@ class Worker:
     """One contender, started and ready.
 
     Attributes:
-        told: what it says of its start: ``load_ms``, ``first_result_ms``, ``peak_memory_bytes``, ``images``, and
+        startup: what it says of its start: ``load_ms``, ``first_result_ms``, ``peak_memory_bytes``, ``images``, and
             ``cold_start_ms`` from before the process began to its first answer.
 
     Raises:
@@ -42,11 +42,11 @@ class Worker:
         )
         self._questions: Any = self._process.stdin
         self._answers: Any = self._process.stdout
-        self.told: dict[str, Any] = self._answer()
-        self.told["cold_start_ms"] = (time.perf_counter() - start) * 1e3
+        self.startup: dict[str, Any] = self._answer()
+        self.startup["cold_start_ms"] = (time.perf_counter() - start) * 1e3
 
     def ask(self, call: str, **arguments: Any) -> Any:
-        """What a method of its ``Subject`` returns.
+        """What a method of its ``TimedModel`` returns.
 
         Raises:
             WorkerError: it failed, died, or gave no answer within ``ANSWER_S``.

@@ -121,14 +121,15 @@ def _listed(folder: Path) -> dict[str, str]:
 
 def refuse(folder: Path, troubles: dict[str, set[str]]) -> None:
     """Raise a ``BundleError`` that names the files of each kind of trouble, if there are any."""
-    told = [
+    faults = [
         f"{trouble}: {', '.join(map(_quoted, sorted(names)[:SHOWN]))}{', …' if len(names) > SHOWN else ''}"
         for trouble, names in troubles.items()
         if names
     ]
-    if told:
+    if faults:
         raise BundleError(
-            f"{for_terminal(str(folder))} is not as it was built: {'; '.join(told)}. Copy it again, or do not trust it"
+            f"{for_terminal(str(folder))} is not as it was built: {'; '.join(faults)}. "
+            "Copy it again, or do not trust it"
         )
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from runtime.benchmark.contenders import contenders, find_models, thread_counts
-from runtime.benchmark.progress import telling
+from runtime.benchmark.progress import show_progress
 from runtime.benchmark.run import benchmark
 from runtime.benchmark.table import format_benchmark
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, benchmark_options
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out:
         check_writable(options.out)
     taking_part = contenders(find_models(options.models), options.threads or thread_counts())
-    with telling() as say:
+    with show_progress() as say:
         report = benchmark(taking_part, options.seconds, photo=options.photo, say=say)
     if options.out:
         with atomic_path(options.out) as temporary:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from runtime import __version__
-from runtime.choice import model_files
 from runtime.commands import FAILED, OK, add_json
 from runtime.engines.registry import default_engine
 from runtime.errors import EdgecnnError
@@ -18,6 +17,7 @@ from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES, examine_machine
 from runtime.system.probe import probe, word_size
 from runtime.text import for_terminal
+from runtime.tuning import model_files
 
 EPILOG = """\
 With a model file, its carried images are replayed as well, in a child process.

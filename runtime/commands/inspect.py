@@ -65,7 +65,7 @@ def _text(card: dict[str, Any]) -> str:
         "photo to square": f"{card['resize']}, {card['resize_filter']}, side {card['side']}, fill {card['fill']}",
         "scaling": f"pixel * {_numbers(card['scale'])} + {_numbers(card['offset'])}",
         "temperature": f"{card['temperature']:g}",
-        "confident from": f"{card['abstain']:.0%}",
+        "confident from": f"{card['confidence_threshold']:.0%}",
         "golden images": str(card["golden_images"]),
         **{f"from {name}": text for name, text in card["provenance"].items()},
     }

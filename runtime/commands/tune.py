@@ -6,15 +6,15 @@ import os
 import sys
 from pathlib import Path
 
-from runtime.benchmark.choosing import describe, format_choice
-from runtime.benchmark.progress import telling
+from runtime.benchmark.progress import show_progress
 from runtime.benchmark.tuning import candidates, race
-from runtime.choice import CHOICE_FILE
+from runtime.benchmark.tuning_report import describe, format_tuning
 from runtime.commands import FAILED, OK, add_json, positive
 from runtime.errors import ModelFileNotFoundError
 from runtime.system.machine import examine_machine
 from runtime.system.writing import atomic_path, check_writable
 from runtime.text import for_terminal
+from runtime.tuning import TUNING_FILE
 
 EPILOG = """\
 Every model file of the folder, on every engine that is installed, with 1, 2, … threads up to all processors. Those
@@ -42,8 +42,8 @@ def run(options: argparse.Namespace) -> int:
     """Try, measure, choose and write."""
     if not options.folder.is_dir():
         raise ModelFileNotFoundError(f"{options.folder}: not a folder; expected one with model files")
-    check_writable(options.folder / CHOICE_FILE)
-    with telling() as say:
+    check_writable(options.folder / TUNING_FILE)
+    with show_progress() as say:
         found = candidates(options.folder, say)
     for each in found:
         if not each.passed:
@@ -53,10 +53,10 @@ def run(options: argparse.Namespace) -> int:
         print(f"error: {options.folder}: no golden set passes; nothing is written", file=sys.stderr)
         return FAILED
     load_average = os.getloadavg()[0]
-    with telling() as say:
+    with show_progress() as say:
         races = race(passing, options.seconds, say)
     choice = describe(races, examine_machine(Path("/")), load_average)
-    with atomic_path(options.folder / CHOICE_FILE) as temporary:
+    with atomic_path(options.folder / TUNING_FILE) as temporary:
         temporary.write_text(choice.to_json(), encoding="utf-8")
-    print(json.dumps(json.loads(choice.to_json())) if options.json else format_choice(choice, options.folder))
+    print(json.dumps(json.loads(choice.to_json())) if options.json else format_tuning(choice, options.folder))
     return OK

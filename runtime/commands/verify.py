@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from runtime.choice import CHOICE_FILE, choose, model_files
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, add_model
 from runtime.engines.registry import file_formats, find
 from runtime.errors import BackendUnavailableError, ModelError, ModelFileNotFoundError
 from runtime.replay import describe, replay_in_child
 from runtime.text import for_terminal
+from runtime.tuning import TUNING_FILE, model_files, tuned_model
 
 EPILOG = """\
 The file carries a few images and what it answered to them where it was built. They are replayed in a child process, for
@@ -62,5 +62,5 @@ def _files(names: Iterable[str], engine: str | None) -> Iterator[tuple[Path, boo
         files = [file for file in model_files(path).values() if file.suffix.lower() in suffixes]
         if not files:
             raise ModelFileNotFoundError(f"{path}: no file there that {engine} reads; expected {', '.join(suffixes)}")
-        chosen = choose(path).path if (path / CHOICE_FILE).exists() else None
+        chosen = tuned_model(path).path if (path / TUNING_FILE).exists() else None
         yield from ((path, False) if file == chosen else (file, True) for file in files)

@@ -1,7 +1,7 @@
 """The seal: a model file ends in the CRC-32 of everything before it, so that no engine is given a damaged graph.
 
 Engines trust what they load: a flipped bit in a flatbuffer can kill the process. In ONNX the seal is the last
-``metadata_props`` entry (protobuf lets fields be appended to a serialised message); in TFLite the comment of the
+``metadata_props`` entry (protobuf lets fields be appended to a serialized message); in TFLite the comment of the
 appended ZIP archive; in a file that is a ZIP archive, that archive's. All end in the marker, two bytes, and eight
 hexadecimal digits. A checksum, and not a digest, because it guards against accidents, and because hashlib would cost a
 small process 4 ms and 4 MB; where a file comes from is what the manifest's SHA-256 is for.
@@ -22,8 +22,8 @@ _ONNX_ENTRY = b"\x72\x19" + b"\x0a\x0d" + MARKER + b"\x12\x08"
 """Field 14, 25 bytes: field 1 (key), 13 bytes; field 2 (value), 8 bytes (onnx.proto: ModelProto.metadata_props)."""
 
 
-def seal(content: bytes) -> bytes:
-    """The bytes of a finished model file, sealed; nothing may be added afterwards."""
+def add_checksum(content: bytes) -> bytes:
+    """The bytes of a finished model file, with its checksum; nothing may be added afterwards."""
     if content[4:8] == b"TFL3" or content.startswith(_ZIP):
         import zipfile
 
@@ -36,7 +36,7 @@ def seal(content: bytes) -> bytes:
     return body + _checksum(body)
 
 
-def check_seal(content: bytes, kind: FileFormat, name: str, *, spec_given: bool) -> None:
+def check_checksum(content: bytes, kind: FileFormat, name: str, *, spec_given: bool) -> None:
     """Look a file over before an engine sees it.
 
     Args:
@@ -52,8 +52,8 @@ def check_seal(content: bytes, kind: FileFormat, name: str, *, spec_given: bool)
     """
     if not content.startswith(kind.magic, kind.offset):
         raise ModelFormatError(f"{name}: not a {kind.title} file (no {kind.magic_title}): copy or export it again")
-    sealed = MARKER in content
-    if not sealed and SPEC_KEY.encode() not in content:
+    marked = MARKER in content
+    if not marked and SPEC_KEY.encode() not in content:
         if spec_given:
             return
         raise no_spec(name)

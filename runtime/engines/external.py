@@ -10,7 +10,7 @@ from runtime.errors import ModelSpecError
 from runtime.spec import ModelSpec
 
 
-class ForeignBackend:
+class ExternalBackend:
     """Pixels to answers with a graph that takes scaled floats, channels first, or single images."""
 
     def __init__(self, backend: Backend, spec: ModelSpec) -> None:

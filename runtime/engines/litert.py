@@ -58,7 +58,7 @@ class LitertBackend:
         self._lock = threading.Lock()
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
-        """A batch as the input declares it to float32 (N, C), dequantised."""
+        """A batch as the input declares it to float32 (N, C), dequantized."""
         try:
             with self._lock:
                 raw = one_by_one(self._run, values)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.engines import registry
 from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Backend, Pixels, Probabilities
-from runtime.engines.checksum import check_seal
+from runtime.engines.checksum import check_checksum
 from runtime.engines.signature import carried_spec, fit
 from runtime.errors import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError
 from runtime.spec import ModelSpec
@@ -63,7 +63,7 @@ def load_model(
     default = registry.default_engine(suffix)
     kind = registry.find(default).file_format if default else None
     if kind:
-        check_seal(content, kind, name, spec_given=spec is not None)
+        check_checksum(content, kind, name, spec_given=spec is not None)
     try:
         backend.import_engine()
     except ImportError as error:
@@ -74,7 +74,7 @@ def load_model(
     loaded = backend(content, name, threads)
     del content  # the graph's first run may want the room
     about = spec or carried_spec(loaded, name)
-    return LoadedModel(loaded, about, fit(loaded, about, name, foreign=spec is not None, graph=graph))
+    return LoadedModel(loaded, about, fit(loaded, about, name, external=spec is not None, graph=graph))
 
 
 def _find_engine(path: Path, engine: str | None) -> type[Backend]:

@@ -34,7 +34,7 @@ def carried_spec(backend: Backend, name: str) -> ModelSpec:
 
 
 def fit(
-    backend: Backend, spec: ModelSpec, name: str, *, foreign: bool, graph: "Graph | None" = None
+    backend: Backend, spec: ModelSpec, name: str, *, external: bool, graph: "Graph | None" = None
 ) -> Callable[[Pixels], Probabilities]:
     """Check inputs and outputs, run the graph once on black, and return what turns pixels into probabilities.
 
@@ -42,8 +42,8 @@ def fit(
         backend: the loaded graph, which has not run.
         spec: what it is held against.
         name: what messages call the file.
-        foreign: it is of another exporter, and the spec the caller's.
-        graph: its operators, which say what a foreign graph answers with where the spec does not.
+        external: it is of another exporter, and the spec the caller's.
+        graph: its operators, which say what a external graph answers with where the spec does not.
 
     Returns:
         uint8 (N, S, S, 3) to float32 (N, C); a ``ModelFormatError`` where the graph answers anything else.
@@ -52,24 +52,24 @@ def fit(
         ModelFormatError: not the inputs and outputs of an image classifier.
         ModelSpecError: the spec's side, number of classes or kind of output is not the graph's.
     """
-    _check_tensors(backend, spec, name, foreign=foreign)
-    remedy = FOREIGN_REMEDY if foreign else REMEDY
+    _check_tensors(backend, spec, name, external=external)
+    remedy = FOREIGN_REMEDY if external else REMEDY
     run: Callable[[Pixels], Probabilities] = backend
     output = spec.output or "softmax"
-    if foreign:
-        from runtime.engines.external import ForeignBackend, known_output
+    if external:
+        from runtime.engines.external import ExternalBackend, known_output
 
-        run, output = ForeignBackend(backend, spec), spec.output or known_output(graph, name)
+        run, output = ExternalBackend(backend, spec), spec.output or known_output(graph, name)
     black, classes = np.zeros((1, spec.side, spec.side, 3), np.uint8), len(spec.class_names)
     answer = run(black)
-    if answer.dtype not in (np.float32, *([np.float16, np.float64] if foreign else [])):
+    if answer.dtype not in (np.float32, *([np.float16, np.float64] if external else [])):
         raise ModelFormatError(
             f"{name}: answers with {answer.dtype} values of unknown scale, expected float32 probabilities: {remedy}"
         )
-    if foreign or output == "logits":
+    if external or output == "logits":
         from runtime.engines.external import to_probabilities
 
-        convert = to_probabilities(output, classes, spec.temperature if foreign else 1.0)
+        convert = to_probabilities(output, classes, spec.temperature if external else 1.0)
         run, answer = _chained(run, convert), convert(answer)
     if answer.shape != (1, classes):
         raise ModelSpecError(
@@ -80,23 +80,23 @@ def fit(
     if np.abs(answer - 0.5).max() > 0.5 + SLACK:
         raise ModelSpecError(
             f"{name}: answers from {answer.min():.4g} to {answer.max():.4g} are no probabilities: "
-            + ("if they are logits, pass ModelSpec(…, output='logits')" if foreign else remedy)
+            + ("if they are logits, pass ModelSpec(…, output='logits')" if external else remedy)
         )
     return _checked(run, classes, name)
 
 
-def _check_tensors(backend: Backend, spec: ModelSpec, name: str, *, foreign: bool) -> None:
+def _check_tensors(backend: Backend, spec: ModelSpec, name: str, *, external: bool) -> None:
     side = spec.side
     tensors = f"{'; '.join(map(str, backend.inputs))} -> {'; '.join(map(str, backend.outputs))}"
-    dtypes = ("uint8", "float32") if foreign else ("uint8",)
+    dtypes = ("uint8", "float32") if external else ("uint8",)
     if len(backend.inputs) != 1 or len(backend.outputs) != 1 or backend.inputs[0].dtype not in dtypes:
         raise ModelFormatError(
             f"{name}: expected one {' or '.join(dtypes)} input (images) and one output (probabilities), got {tensors}"
         )
-    remedy = FOREIGN_REMEDY if foreign else REMEDY
+    remedy = FOREIGN_REMEDY if external else REMEDY
     shape = backend.inputs[0].shape
-    layouts = [(side, side, 3), (3, side, side)] if foreign else [(side, side, 3)]
-    if not any(_matches(shape, layout, open_sides=foreign) for layout in layouts):
+    layouts = [(side, side, 3), (3, side, side)] if external else [(side, side, 3)]
+    if not any(_matches(shape, layout, open_sides=external) for layout in layouts):
         raise ModelSpecError(f"{name}: the spec gives side {side}, the graph takes {backend.inputs[0]}: {remedy}")
 
 

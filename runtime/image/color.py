@@ -1,4 +1,4 @@
-"""Every mode of image becomes RGB: transparency on the fill colour, 16 bits scaled to 8, colour profiles to sRGB."""
+"""Every mode of image becomes RGB: transparency on the fill color, 16 bits scaled to 8, color profiles to sRGB."""
 
 import functools
 from typing import Any
@@ -14,7 +14,7 @@ _MAX_PROFILE_BYTES = 2**22  # printers' largest; each is kept with its transform
 
 
 def resizable(image: Image.Image) -> Image.Image:
-    """The image in a mode that a filter may average: L, RGB, RGBA, or CMYK with a colour profile.
+    """The image in a mode that a filter may average: L, RGB, RGBA, or CMYK with a color profile.
 
     Raises:
         ImageDecodeError: floats or 32-bit integers, which have no fixed range.
@@ -44,7 +44,7 @@ def to_rgb(image: Image.Image, profile: object, fill: Fill) -> Image.Image:
 
     Args:
         image: L, RGB, RGBA or CMYK.
-        profile: its ICC profile (``image.info["icc_profile"]``), by which colours are converted to sRGB with
+        profile: its ICC profile (``image.info["icc_profile"]``), by which colors are converted to sRGB with
             LittleCMS's perceptual intent; those of sRGB itself, damaged ones and ones for other modes change nothing.
         fill: what transparent parts are shown on, sRGB.
     """
@@ -60,7 +60,7 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
     if image.mode == "I":  # 32 bits that hold 16: Pillow's mode of 16-bit PGM and of older versions' 16-bit PNG
         if values.min() < 0 or values.max() > 0xFFFF:
             raise ImageDecodeError(
-                f"32-bit grey levels from {values.min()} to {values.max()} have no fixed range: "
+                f"32-bit gray levels from {values.min()} to {values.max()} have no fixed range: "
                 "convert to 8 or 16 bits first"
             )
         values = values.astype(np.uint16)

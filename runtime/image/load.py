@@ -54,7 +54,7 @@ _UPRIGHT = {
 def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None) -> Pixels:
     """Decode, resize, convert to RGB and turn upright one image; may be called from several threads at once.
 
-    Transparent parts show ``spec.fill``; 16-bit grey levels are scaled to 8 bits; colours with an ICC profile other
+    Transparent parts show ``spec.fill``; 16-bit gray levels are scaled to 8 bits; colors with an ICC profile other
     than sRGB are converted to sRGB; of an animation the first frame is taken. A JPEG is decoded at the smallest of
     the scales 1, 1/2, 1/4 and 1/8 that the filter allows, so neither its time nor its memory is that of all its pixels.
 
@@ -62,7 +62,7 @@ def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None)
         image: path, encoded bytes, binary file (read from its start where it can seek, left open), PIL image (left as
             it is), or uint8 array (H, W, 3) in RGB. Files are JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM, or
             HEIC where pillow-heif is installed.
-        spec: side, resize policy, filter and fill colour.
+        spec: side, resize policy, filter and fill color.
         apart: decodes paths and bytes elsewhere, where an image is large or its header does not tell what it takes.
 
     Returns:

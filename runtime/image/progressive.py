@@ -1,7 +1,7 @@
 """Progressive JPEGs at 1/8 scale: three quarters of the file hold what is not used, and need not be decoded.
 
 At that scale a block of 8x8 pixels becomes one, its mean, which the DC scans hold (ITU-T T.81, annex G). The AC scans
-of the components of full resolution can go; those of subsampled colour, whose blocks become four pixels, stay. The
+of the components of full resolution can go; those of subsampled color, whose blocks become four pixels, stay. The
 decoder's answer is the same to the bit, in a third of the time.
 """
 

@@ -13,7 +13,7 @@ Size = tuple[int, int]
 
 REDUCING_GAPS = {"box": 24.0}
 """How many times larger than its target an image is left by averaging whole blocks of pixels before the exact filter:
-what keeps the result within half a grey level of doing without. The box filter takes or leaves whole pixels at its
+what keeps the result within half a gray level of doing without. The box filter takes or leaves whole pixels at its
 edges, so its pixels must be fine."""
 REDUCING_GAP = 4.0
 """The same for the other filters."""
@@ -77,7 +77,7 @@ def _in_parts(image: Image.Image, box: Box, size: Size, resize_filter: str) -> I
 
 
 def _reduced(image: Image.Image, box: tuple[int, int, int, int], factors: tuple[int, int]) -> Image.Image:
-    """Means of whole blocks of pixels, RGBA with its colours multiplied by alpha."""
+    """Means of whole blocks of pixels, RGBA with its colors multiplied by alpha."""
     left, top, right, bottom = box
     rows = max(1, _BAND_PIXELS // (right - left) // factors[1]) * factors[1]
 
@@ -90,16 +90,16 @@ def _reduced(image: Image.Image, box: tuple[int, int, int, int], factors: tuple[
 
 
 def _looked_up(image: Image.Image, box: Box, size: Size) -> Image.Image:
-    """Each new row out of the few old ones about its centre."""
+    """Each new row out of the few old ones about its center."""
     across, down = size
     height = (box[3] - box[1]) / down
 
     def parts() -> Iterator[Image.Image]:
         for row in range(down):
-            centre = box[1] + (row + 0.5) * height
-            first = max(0, math.floor(centre) - 2)
+            center = box[1] + (row + 0.5) * height
+            first = max(0, math.floor(center) - 2)
             band = resizable(image.crop((0, first, image.width, min(image.height, first + 5))))
-            place = (box[0], centre - 0.5 - first, box[2], centre + 0.5 - first)
+            place = (box[0], center - 0.5 - first, box[2], center + 0.5 - first)
             yield band.transform((across, 1), Image.Transform.EXTENT, place, Image.Resampling.BILINEAR)
 
     return _stacked(parts(), down)

@@ -43,7 +43,7 @@ def examine_machine(root: Path) -> dict[str, Any]:
     governor = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip()
     throttled = _read(root / "sys/devices/platform/soc/soc:firmware/get_throttled").strip()
     processor = fields.get("model name", CORES.get(fields.get("cpu part", ""), ""))
-    told = {
+    facts = {
         "system": release.get("PRETTY_NAME", platform.system()).strip('"'),
         "architecture": platform.machine(),
         "python": f"{platform.python_version()}, {'64' if sys.maxsize > 2**32 else '32'}-bit",
@@ -58,7 +58,7 @@ def examine_machine(root: Path) -> dict[str, Any]:
         "throttling": throttling(throttled) if throttled else None,
         "emulated": emulated or None,
     }
-    return {name: value for name, value in told.items() if value not in (None, "", {})}
+    return {name: value for name, value in facts.items() if value not in (None, "", {})}
 
 
 def throttling(word: str) -> list[str]:

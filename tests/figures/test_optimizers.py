@@ -1,4 +1,4 @@
-"""The general optimisers that our rewrites are held against: counted where they are installed, asked for where not."""
+"""The general optimizers that our rewrites are held against: counted where they are installed, asked for where not."""
 
 import importlib.util
 
@@ -18,7 +18,7 @@ def test_what_is_not_installed_is_asked_for(monkeypatch, capsys):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not INSTALLED, reason="onnxslim and onnxscript are not installed")
-def test_our_rewrites_leave_fewer_nodes_than_general_optimisers():
+def test_our_rewrites_leave_fewer_nodes_than_general_optimizers():
     nodes = optimizers.count_nodes()["nodes"]
     for network, (count, transposes) in nodes["translated, our rewrites"].items():
         for tool in optimizers.ASKED_FOR:

@@ -17,8 +17,8 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _png(width: int, height: int, data: bytes, *extra: bytes, depth: int = 8, colour: int = 2) -> bytes:
-    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+def _png(width: int, height: int, data: bytes, *extra: bytes, depth: int = 8, color: int = 2) -> bytes:
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
@@ -69,9 +69,9 @@ def _many_frames() -> bytes:
 
 
 BOMBS: dict[str, Callable[[], bytes]] = {
-    "PNG of 2.5 gigapixels": lambda: _png(50_000, 50_000, _zeros(200), colour=0),
+    "PNG of 2.5 gigapixels": lambda: _png(50_000, 50_000, _zeros(200), color=0),
     "PNG of 2^31 by 2^31": lambda: _png(2**31 - 1, 2**31 - 1, _zeros(1)),
-    "PNG of a gigapixel in one bit": lambda: _png(32_768, 32_768, _zeros(128), depth=1, colour=0),
+    "PNG of a gigapixel in one bit": lambda: _png(32_768, 32_768, _zeros(128), depth=1, color=0),
     "PNG with a profile that unpacks to 300 MB": lambda: _png(
         8, 8, zlib.compress(bytes(8 * 25)), _chunk(b"iCCP", b"x\0\0" + _zeros(300))
     ),

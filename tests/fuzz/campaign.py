@@ -11,7 +11,7 @@ from fuzz.mutate import mutate
 from fuzz.pictures import crafted
 from fuzz.sandbox import Sandbox, Verdict
 from fuzz.seeds import image_seeds
-from runtime.engines.checksum import MARKER, seal
+from runtime.engines.checksum import MARKER, add_checksum
 
 MEMORY_MIB = 512
 """What the process that classifies pictures may take at its peak, model and all."""
@@ -77,7 +77,7 @@ def mutated_models(paths: Iterable[Path], count: int, seed: int) -> Iterator[tup
 def sealed(path: Path) -> bytes:
     """A model file's content, sealed if it was not yet."""
     content = path.read_bytes()
-    return content if MARKER in content else seal(content)
+    return content if MARKER in content else add_checksum(content)
 
 
 def crafted_pictures() -> Iterator[tuple[str, bytes, str]]:

@@ -8,7 +8,7 @@ from fuzz.seeds import image_seeds
 
 BASELINE, PROGRESSIVE, ARITHMETIC = 0xC0, 0xC2, 0xC9
 SIDE = 9459
-GREY = ((1, 0x11),)
+GRAY = ((1, 0x11),)
 COLOR = ((1, 0x11), (2, 0x11), (3, 0x11))
 INK = (*COLOR, (4, 0x11))
 
@@ -35,14 +35,14 @@ def _empty(component: int, blocks: int) -> bytes:
 def jpeg(  # noqa: PLR0913 - what a file may vary in
     width: int,
     height: int,
-    components: Sequence[tuple[int, int]] = GREY,
+    components: Sequence[tuple[int, int]] = GRAY,
     frame: int = BASELINE,
     *,
     scans: int = 0,
     before: bytes = b"",
     apart: bool = False,
 ) -> bytes:
-    """Grey pixels.
+    """Gray pixels.
 
     Args:
         width, height: in pixels.
@@ -78,9 +78,9 @@ JPEGS: dict[str, Callable[[], bytes]] = {
     "the same in CMYK": partial(jpeg, 8192, 8192, INK, apart=True),
     "progressive JPEG": partial(jpeg, SIDE, SIDE, COLOR, PROGRESSIVE),
     "progressive JPEG of 64 megapixels": partial(jpeg, 8192, 8192, COLOR, PROGRESSIVE),
-    "progressive grey JPEG of 264 megapixels": partial(jpeg, 16_248, 16_248, GREY, PROGRESSIVE),
-    "progressive JPEG of 100 scans": partial(jpeg, 8192, 8192, GREY, PROGRESSIVE, scans=99),
-    "progressive JPEG of 5,000 scans": partial(jpeg, 2048, 2048, GREY, PROGRESSIVE, scans=4999),
+    "progressive gray JPEG of 264 megapixels": partial(jpeg, 16_248, 16_248, GRAY, PROGRESSIVE),
+    "progressive JPEG of 100 scans": partial(jpeg, 8192, 8192, GRAY, PROGRESSIVE, scans=99),
+    "progressive JPEG of 5,000 scans": partial(jpeg, 2048, 2048, GRAY, PROGRESSIVE, scans=4999),
     "JPEG of odd sampling factors": partial(jpeg, 16_248, 16_248, ((1, 0x44), (2, 0x11), (3, 0x11))),
     "JPEG of odd sampling factors, apart": partial(jpeg, 8192, 8192, ((1, 0x11), (2, 0x44), (3, 0x11)), apart=True),
     "JPEG in arithmetic coding": partial(jpeg, 8192, 8192, COLOR, ARITHMETIC),

@@ -18,7 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from hostile import encodings, packed
-from runtime.engines.checksum import MARKER, seal
+from runtime.engines.checksum import MARKER, add_checksum
 from runtime.engines.ncnn import PARAM_FILE, WEIGHTS_FILE
 from runtime.engines.protobuf import MAX_FIELDS
 from runtime.golden import GOLDEN_KEY
@@ -53,7 +53,7 @@ def _onnx(*nodes: onnx.NodeProto, constants: dict[str, np.ndarray] | None = None
     metadata = b"".join(
         encodings.part(14, encodings.part(1, key.encode()) + encodings.part(2, text)) for key, text in entries.items()
     )
-    return CraftedModel(seal(model.SerializeToString() + metadata + changes.get("extra", b"")), ".onnx")
+    return CraftedModel(add_checksum(model.SerializeToString() + metadata + changes.get("extra", b"")), ".onnx")
 
 
 def _dense() -> list[onnx.NodeProto]:
@@ -79,7 +79,7 @@ def _ncnn(*layers: str, weights: bytes = b"", counts: str | None = None) -> Craf
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in ((SPEC_FILE, SPEC), (PARAM_FILE, text), (WEIGHTS_FILE, weights)):
             archive.writestr(name, content)
-    return CraftedModel(seal(stream.getvalue()), ".ncnn")
+    return CraftedModel(add_checksum(stream.getvalue()), ".ncnn")
 
 
 INPUT = f"Input in0 0 1 in0 0={SIDE} 1={SIDE} 2=3"
@@ -137,7 +137,7 @@ def refused() -> Iterator[tuple[str, Callable[[], CraftedModel]]]:
         for name, content in packed.archives(SPEC_FILE, prefix).items():
             yield (
                 f"{suffix} archive: {name}",
-                lambda content=content, suffix=suffix: CraftedModel(seal(content), suffix),
+                lambda content=content, suffix=suffix: CraftedModel(add_checksum(content), suffix),
             )
     for name, png in packed.PICTURES.items():
         golden = json.dumps(packed.GOLDEN | {"png": base64.b64encode(png).decode()}).encode()

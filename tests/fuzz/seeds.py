@@ -48,18 +48,18 @@ RECIPES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "jpeg": ("JPEG", "RGB", {"quality": 90}),
     "jpeg_444": ("JPEG", "RGB", {"subsampling": "4:4:4", "restart_marker_blocks": 2}),
     "jpeg_progressive": ("JPEG", "RGB", {"progressive": True}),
-    "jpeg_grey": ("JPEG", "L", {}),
+    "jpeg_gray": ("JPEG", "L", {}),
     "jpeg_cmyk": ("JPEG", "CMYK", {}),
     "jpeg_exif": ("JPEG", "RGB", {"exif": _orientation(6)}),
     "jpeg_comment": ("JPEG", "RGB", {"comment": b"x" * 300, "optimize": True}),
     "mpo": ("MPO", "RGB", {"save_all": True, "append_images": [picture(seed=1)]}),
     "png": ("PNG", "RGB", {"exif": _orientation(5)}),
-    "png_grey": ("PNG", "L", {}),
+    "png_gray": ("PNG", "L", {}),
     "png_1bit": ("PNG", "1", {}),
     "png_palette": ("PNG", "P", {}),
     "png_palette_transparent": ("PNG", "P", {"transparency": 3}),
     "png_alpha": ("PNG", "RGBA", {}),
-    "png_grey_alpha": ("PNG", "LA", {}),
+    "png_gray_alpha": ("PNG", "LA", {}),
     "png_16bit": ("PNG", "I;16", {}),
     "apng": ("PNG", "RGB", _frames("RGB")),
     "gif": ("GIF", "P", {}),
@@ -134,7 +134,7 @@ def pillow_has(feature: str) -> bool:
 
 
 def image_seeds() -> dict[str, bytes]:
-    """Every recipe that this Pillow can save, and the foreign files."""
+    """Every recipe that this Pillow can save, and the external files."""
     recipes = dict(RECIPES)
     if pillow_has("littlecms2"):
         recipes["jpeg_icc"] = ("JPEG", "RGB", {"icc_profile": _icc_profile()})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FORMAT = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
-"""How qemu-user-static would have a program for arm64 recognised, and by which interpreter it is run."""
+"""How qemu-user-static would have a program for arm64 recognized, and by which interpreter it is run."""
 
 HOLD = """\
 trap '' INT

@@ -9,7 +9,7 @@ from pipeline.report.markdown import table as markdown_table
 
 SCRIPT = Path(__file__).with_name("predict.py")
 FP32_LIMIT = 1e-5
-"""In any probability; int8 files are held to the gate of the manifest, as they are against Keras."""
+"""In any probability; int8 files are held to the criteria of the manifest, as they are against Keras."""
 
 
 def predict(python, models: Path, images: Path, out: Path) -> dict[str, np.ndarray]:
@@ -24,7 +24,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         return dict(answers)
 
 
-def compare(name: str, board: np.ndarray, desk: np.ndarray, gate: dict[str, float]) -> dict[str, object]:
+def compare(name: str, board: np.ndarray, desk: np.ndarray, criteria: dict[str, float]) -> dict[str, object]:
     """One row of the table; ``within`` says whether it is as near as it has to be."""
     differences = np.abs(board - desk)
     row = {
@@ -36,7 +36,7 @@ def compare(name: str, board: np.ndarray, desk: np.ndarray, gate: dict[str, floa
     }
     if "fp32" in name:
         return row | {"within": row["max_difference"] <= FP32_LIMIT}
-    within = row["mean_difference"] <= gate["max_mean_difference"] and row["agreement"] >= gate["min_agreement"]
+    within = row["mean_difference"] <= criteria["max_mean_difference"] and row["agreement"] >= criteria["min_agreement"]
     return row | {"within": within}
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from docs.figures.photos import photograph
 from pipeline.cli import main, parse
 from pipeline.export.load.deployable import Deployable
-from pipeline.export.load.resize_mismatch import doubt
+from pipeline.export.load.resize_mismatch import find_resize_mismatch
 from runtime import ModelSpec
 from runtime.image.load import load_square
 from runtime.spec import NO_ANTIALIAS
@@ -25,9 +25,9 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("photos")
     random = np.random.default_rng(0)
     for number in range(30):
-        grey = random.integers(80, 170)
+        gray = random.integers(80, 170)
         noisy = random.choice(np.array([0, 255], np.uint8), (PHOTO, PHOTO, 3))
-        for name, pixels in (("even", np.full((PHOTO, PHOTO, 3), grey, np.uint8)), ("noisy", noisy)):
+        for name, pixels in (("even", np.full((PHOTO, PHOTO, 3), gray, np.uint8)), ("noisy", noisy)):
             (root / name).mkdir(exist_ok=True)
             Image.fromarray(pixels).save(root / name / f"{number}.png")
     return root
@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def seer():
-    """A network that answers "noisy" where neighbouring pixels differ by more than a fifth on average."""
+    """A network that answers "noisy" where neighboring pixels differ by more than a fifth on average."""
     image = keras.Input((SIDE, SIDE, 3))
     edges = layers.Conv2D(2, (1, 2), activation="relu", name="edges")
     model = keras.Model(image, layers.Dense(2, name="classes")(layers.GlobalAveragePooling2D()(edges(image))))
@@ -73,7 +73,7 @@ def test_the_filter_gives_the_squares_of_tensorflow(size, side):
     ("planned", "other"), [("bilinear", NO_ANTIALIAS), (NO_ANTIALIAS, None), ("box", NO_ANTIALIAS)]
 )
 def test_a_model_that_sees_better_the_other_way_is_doubted(folder, seer, planned, other):
-    warning = doubt(seer, folder, ModelSpec(SIDE, NAMES, resize_filter=planned))
+    warning = find_resize_mismatch(seer, folder, ModelSpec(SIDE, NAMES, resize_filter=planned))
     if other is None:
         assert warning is None
     else:
@@ -84,7 +84,7 @@ def test_a_model_that_sees_better_the_other_way_is_doubted(folder, seer, planned
 
 def test_where_neither_way_beats_chance_the_filter_is_not_blamed(folder, seer):
     swapped = Deployable(seer.model, NAMES[::-1])  # wrong of all photos one way, right of half of them the other
-    assert doubt(swapped, folder, ModelSpec(SIDE, NAMES[::-1], resize_filter=NO_ANTIALIAS)) is None
+    assert find_resize_mismatch(swapped, folder, ModelSpec(SIDE, NAMES[::-1], resize_filter=NO_ANTIALIAS)) is None
 
 
 def test_files_that_are_no_image_do_not_count(tmp_path, folder, seer):
@@ -92,10 +92,10 @@ def test_files_that_are_no_image_do_not_count(tmp_path, folder, seer):
         (tmp_path / name).mkdir()
         (tmp_path / name / "broken.jpg").write_bytes(b"no image")
     spec = ModelSpec(SIDE, NAMES)
-    assert doubt(seer, tmp_path, spec) is None
+    assert find_resize_mismatch(seer, tmp_path, spec) is None
     for number in range(30):
         (tmp_path / "noisy" / f"{number}.png").write_bytes((folder / "noisy" / f"{number}.png").read_bytes())
-    assert "of 30 photos" in doubt(seer, tmp_path, spec)
+    assert "of 30 photos" in find_resize_mismatch(seer, tmp_path, spec)
 
 
 @pytest.mark.parametrize("text", ["1/0", "a", "1/2/3", ""])

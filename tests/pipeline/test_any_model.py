@@ -1,6 +1,6 @@
 """Every operator that export promises, in all four files against Keras.
 
-The weights are random, so that probabilities say little: files are compared by the cosine of their centred logits.
+The weights are random, so that probabilities say little: files are compared by the cosine of their centered logits.
 """
 
 import keras
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from four_files import centred_logits, check_graph, cosine, files
+from four_files import centered_logits, check_graph, cosine, files
 from pipeline.export.formats import load_bytes
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
@@ -20,7 +20,7 @@ INT8_COSINE = 0.98
 
 
 def pixels(side):
-    """Smooth coloured images: noise would average out to the same answer for all."""
+    """Smooth colored images: noise would average out to the same answer for all."""
     random = np.random.default_rng(5)
     coarse = random.uniform(0, 255, (IMAGES, 4, 4, 3)).astype(np.float32)
     resized = keras.ops.image.resize(coarse, (side, side), interpolation="bicubic")
@@ -28,7 +28,7 @@ def pixels(side):
 
 
 def settle(model, images):
-    """Give every batch normalisation the mean and variance of what it sees, so that signals stay alive to the end."""
+    """Give every batch normalization the mean and variance of what it sees, so that signals stay alive to the end."""
     keras.utils.set_random_seed(0)
     norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
     if norms:
@@ -43,7 +43,7 @@ def check(model, scaling=UNIT_SCALING, cosine_at_least=INT8_COSINE):
     images = pixels(side)
     deployable = Deployable(settle(model, scaling(images)), CLASSES[: model.output_shape[-1]], scaling)
     expected = deployable.probabilities(images)
-    assert np.ptp(centred_logits(expected), axis=0).max() > 0.05, "the model answers all images alike"
+    assert np.ptp(centered_logits(expected), axis=0).max() > 0.05, "the model answers all images alike"
     compare(deployable, images, cosine_at_least)
 
 
@@ -87,7 +87,7 @@ BODIES = {
     "dilated": [layers.Conv2D(6, 3, dilation_rate=2, activation="relu")],
     "depthwise": [layers.DepthwiseConv2D(3, padding="same"), layers.ReLU(6.0)],
     "separable": [layers.SeparableConv2D(6, 3, activation="relu")],
-    "normalisation": [layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(6, 1), layers.BatchNormalization()],
+    "normalization": [layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(6, 1), layers.BatchNormalization()],
     "max pooling": [layers.ReLU(), layers.MaxPooling2D(3, 2, padding="same")],
     "average pooling": [layers.AveragePooling2D(2)],
     "padding": [layers.ZeroPadding2D(((1, 2), (0, 3))), layers.ReLU(), layers.DepthwiseConv2D(3)],

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.training.augmentation import GREY, apply, draw, targets
+from pipeline.training.augmentation import GRAY, apply, draw, targets
 from pipeline.training.settings import Settings
 
 COUNT, SIDE = 64, 32
@@ -36,7 +36,7 @@ def test_shifts_and_flips_invent_no_values():
 
 
 def test_a_pass_is_fixed_by_its_seed_and_does_not_depend_on_the_batch(pixels):
-    settings = {"shift": 0.125, "flip": 0.5, "colour": 0.3, "erasing": 0.5, "cutmix": 0.4, "mixup": 0.4}
+    settings = {"shift": 0.125, "flip": 0.5, "color": 0.3, "random_erasing": 0.5, "cutmix": 0.4, "mixup": 0.4}
     whole = apply(pixels, planned(**settings), ALL)
     chosen = np.asarray([40, 3, 17])
     assert (apply(pixels, planned(**settings), chosen) == whole[chosen]).all()
@@ -44,17 +44,17 @@ def test_a_pass_is_fixed_by_its_seed_and_does_not_depend_on_the_batch(pixels):
     assert (apply(pixels, other, ALL) != whole).any()
 
 
-def test_erased_boxes_are_grey(pixels):
-    result = apply(pixels, planned(erasing=1.0), ALL)
+def test_erased_boxes_are_gray(pixels):
+    result = apply(pixels, planned(random_erasing=1.0), ALL)
     changed = (result != pixels).any(axis=3)
     assert changed.any(axis=(1, 2)).all()
-    assert (result[changed] == GREY).all()
+    assert (result[changed] == GRAY).all()
     assert changed.mean() < 0.3
 
 
-def test_colours_keep_an_even_image_even():
+def test_colors_keep_an_even_image_even():
     even = np.full((COUNT, SIDE, SIDE, 3), 100, np.uint8)
-    result = apply(even, planned(colour=0.2), ALL)
+    result = apply(even, planned(color=0.2), ALL)
     assert (result == result[:, :1, :1]).all()
     assert 79 <= result.min() < 90
     assert 110 < result.max() <= 121

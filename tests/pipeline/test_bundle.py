@@ -143,7 +143,7 @@ def test_a_model_that_may_not_ship_is_refused(reference, tmp_path):
         (tmp_path / name).write_bytes((reference / name).read_bytes())
     artifacts.write_json(
         tmp_path / artifacts.VERIFY,
-        {**measured_folder.verified(), "artifacts": {artifacts.INT8_ONNX: {"breaches": ["accuracy"]}}},
+        {**measured_folder.verified(), "artifacts": {artifacts.INT8_ONNX: {"violations": ["accuracy"]}}},
     )
     with pytest.raises(BundleBuildError, match="differs from Keras"):
         bundle(tmp_path, tmp_path, Settings("test", PI, wheels=False))

@@ -89,7 +89,7 @@ def test_softmax_is_computed_once_and_tempered(model, softmax):
         (summing_head, False),
         (lambda: with_head(layers.Dense(3), layers.BatchNormalization()), False),
     ],
-    ids=["dense softmax", "logits", "nested", "averaged convolution", "sum", "normalised"],
+    ids=["dense softmax", "logits", "nested", "averaged convolution", "sum", "normalized"],
 )
 def test_temperature_is_in_the_last_weights_where_they_can_hold_it(model, folded):
     plain, tempered = (
@@ -121,8 +121,8 @@ def test_scalings_that_are_none_are_refused(options):
 
 
 def test_leading_scaling_layers_join_the_pixel_scaling():
-    normalisation = layers.Normalization(mean=[0.4, 0.5, 0.6], variance=[0.04, 0.09, 0.01])
-    model = with_head(layers.Dense(3), stem=(layers.Rescaling(1 / 255), normalisation))
+    normalization = layers.Normalization(mean=[0.4, 0.5, 0.6], variance=[0.04, 0.09, 0.01])
+    model = with_head(layers.Dense(3), stem=(layers.Rescaling(1 / 255), normalization))
     deployable = Deployable(model, NAMES, PixelScaling.of(scale=(1,)))
     own = leading_scaling(model).scaling
     expected = (PIXELS / 255 - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.1]
@@ -134,8 +134,8 @@ def test_leading_scaling_layers_join_the_pixel_scaling():
 
 def test_a_mean_for_each_place_is_no_scaling():
     image = keras.Input((16, 16, 3))
-    normalisation = layers.Normalization(axis=(1, 2, 3), mean=RANDOM.random((16, 16, 3)), variance=np.ones((16, 16, 3)))
-    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(normalisation(image))))
+    normalization = layers.Normalization(axis=(1, 2, 3), mean=RANDOM.random((16, 16, 3)), variance=np.ones((16, 16, 3)))
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(normalization(image))))
     assert leading_scaling(model).scaling == PixelScaling((1.0, 1.0, 1.0))
 
 

@@ -17,7 +17,7 @@ from pipeline.errors import PipelineError
 from pipeline.training import Conduct, Settings, distribution, train
 
 SCRIPT = Path(__file__).parent / "training_run.py"
-SETTINGS = {"epochs": 10, "batch_size": 50, "dropout": 0.0, "averaging": 0.9}
+SETTINGS = {"epochs": 10, "batch_size": 50, "dropout": 0.0, "ema_decay": 0.9}
 PATIENCE_SECONDS = 600  # on a machine busy with other work
 
 
@@ -100,7 +100,7 @@ def test_mirrored_on_two_devices_learns_as_on_one(sets, tmp_path):
     subprocess.run(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}, capture_output=True, check=True)
     two = History.read(tmp_path / "two").epochs
     one = train(*sets, tmp_path / "one", Settings(**settings), Conduct(distribute=distribution.MIRRORED)).epochs
-    # Batch normalisation sees half a batch a device, so the runs differ a little.
+    # Batch normalization sees half a batch a device, so the runs differ a little.
     assert max(abs(first.loss - second.loss) for first, second in zip(one, two, strict=True)) < 0.15
 
 

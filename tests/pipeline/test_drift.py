@@ -19,7 +19,7 @@ from pipeline.errors import PipelineError
 from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
-from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.metrics.difference import LIMIT_DB, snr_db
@@ -30,7 +30,7 @@ from pipeline.verify.drift.measure import first_past, measure
 from pipeline.verify.drift.onnx_tap import OnnxTap
 from pipeline.verify.drift.tables import first_label, format_drift
 from pipeline.verify.drift.tflite_tap import TfliteTap
-from runtime.engines.checksum import seal
+from runtime.engines.checksum import add_checksum
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (20, 4, 4, 3), np.uint8).repeat(4, 1).repeat(4, 2)
@@ -38,12 +38,12 @@ FORMATS = {
     "fp32 ONNX": lambda deployable: OnnxTap(_fp32_onnx(deployable).SerializeToString()),
     "int8 ONNX": lambda deployable: OnnxTap(
         OnnxQuantizer(onnx.convert(deployable), deployable.network_scaling, PIXELS, (len(PIXELS),))
-        .build(Recipe(images=len(PIXELS)))
+        .build(QuantConfig(images=len(PIXELS)))
         .SerializeToString()
     ),
     "int8 operators": lambda deployable: OnnxTap(
         OnnxQuantizer(onnx.convert(deployable), deployable.network_scaling, PIXELS, (len(PIXELS),))
-        .build(Recipe(images=len(PIXELS), operator_form=True))
+        .build(QuantConfig(images=len(PIXELS), qoperator=True))
         .SerializeToString()
     ),
     "dynamic ONNX": lambda deployable: OnnxTap(
@@ -53,7 +53,7 @@ FORMATS = {
     "dynamic TFLite": lambda deployable: TfliteTap(fp16_dynamic.dynamic_tflite(deployable)),
     "fp32 TFLite": lambda deployable: TfliteTap(tflite.convert(deployable)),
     "int8 TFLite": lambda deployable: TfliteTap(
-        TfliteQuantizer(deployable, PIXELS, (len(PIXELS),)).build(Recipe(images=len(PIXELS)))
+        TfliteQuantizer(deployable, PIXELS, (len(PIXELS),)).build(QuantConfig(images=len(PIXELS)))
     ),
 }
 
@@ -69,7 +69,7 @@ def _weights(weight):
 
 
 def network():
-    """Every shape of trouble: folded normalisation, padding, depthwise, a residual, a nested model, a flatten."""
+    """Every shape of trouble: folded normalization, padding, depthwise, a residual, a nested model, a flatten."""
     keras.utils.set_random_seed(0)
     image = keras.Input((16, 16, 3))
     values = layers.Conv2D(6, 2, padding="same", activation="relu", name="first")(image)
@@ -173,7 +173,7 @@ def copied(reference, tmp_path):
 
 def bless(folder, name, content):
     """Write a model file and enter its digest into the manifest, as export would."""
-    content = seal(content)
+    content = add_checksum(content)
     (folder / name).write_bytes(content)
     manifest = artifacts.read_json(folder / artifacts.MANIFEST)
     manifest["files"][name] = {"bytes": len(content), "sha256": sha256(content)}

@@ -2,14 +2,14 @@
 
 Weights as built make no network to judge rounding by: fifty random layers amplify it from one to the next, and where
 kernels lean to one side against that, one image drifts a hundred times further than the others, so that the int8 step
-which it needs is larger than all that the others say (ours and the stock recipes' files of ResNet50 alike were then at
-a cosine of 0.78). So batch normalisation is fitted to photos, the branch beside each shortcut is a third of what it
+which it needs is larger than all that the others say (ours and the stock converters' files of ResNet50 were then at
+a cosine of 0.78). So batch normalization is fitted to photos, the branch beside each shortcut is a third of what it
 joins, as in networks that begin training with it at nothing (Goyal et al., 2017), and the head is scaled until the
 answers have the spread of a trained network's.
 
 What int8 loses is rounding: a value whose range is 16 standard deviations wide keeps 35 dB (255 steps, and an error of
 a step over the root of 12), and fifty to a hundred roundings in a row, each as large as the next, 15 to 18. Files are
-held against 10, where the error has a tenth of the answer's energy, and against the stock recipes' files of the same
+held against 10, where the error has a tenth of the answer's energy, and against the stock converters' files of the same
 weights and calibration, within half a bit. They say nothing of int8's worth.
 
 EfficientNetB0 amplifies more than that: it keeps leaning kernels instead, a tenth of the spread, lest float32's own
@@ -25,7 +25,7 @@ from keras import layers
 
 from docs.figures.graph.bare_engines import onnx_run, tflite_run
 from docs.figures.graph.stock import stock_onnx, stock_tflite
-from four_files import centred_logits, check_graph, cosine_by_image, files
+from four_files import centered_logits, check_graph, cosine_by_image, files
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.export import ncnn
@@ -88,11 +88,11 @@ def photos():
     return small.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def normalisation_before(tensor):
-    """The batch normalisation that gives a value, dropout apart; ``None`` where something else does."""
+def normalization_before(tensor):
+    """The batch normalization that gives a value, dropout apart; ``None`` where something else does."""
     layer = tensor._keras_history.operation  # noqa: SLF001 - Keras offers no public way from a tensor to its layer
     if isinstance(layer, layers.Dropout):
-        return normalisation_before(layer.input)
+        return normalization_before(layer.input)
     return layer if isinstance(layer, layers.BatchNormalization) else None
 
 
@@ -111,7 +111,7 @@ def settle(model, images, *, leaning):
     for layer in model.layers:
         if isinstance(layer, layers.Add) and not leaning:
             # The branch is what was built last: a shortcut is older, or is projected beforehand.
-            branch = [found for tensor in layer.input if (found := normalisation_before(tensor))]
+            branch = [found for tensor in layer.input if (found := normalization_before(tensor))]
             last = max(branch, key=model.layers.index)
             last.gamma.assign(last.gamma * BRANCH)
     model(images, training=True)
@@ -123,7 +123,7 @@ def settle(model, images, *, leaning):
 
 
 def stock_answers(deployable, images):
-    """What the int8 files of the stock recipes answer, by the name of ours."""
+    """What the int8 files of the stock converters answer, by the name of ours."""
     scaled = deployable.scaling(images)
     onnx_logits = onnx_run(stock_onnx(deployable, images), scaled)(None)[0]
     content = stock_tflite(deployable, images)
@@ -133,7 +133,7 @@ def stock_answers(deployable, images):
 
 @cache
 def family(name):
-    """Keras's answers, each file's, those of the stock recipes' files, and our files."""
+    """Keras's answers, each file's, those of the stock converters' files, and our files."""
     build, scaling = FAMILIES[name]
     keras.utils.set_random_seed(1)
     model = build()
@@ -154,7 +154,7 @@ def family(name):
 def test_file_answers_as_keras_does(name, file):
     expected, answers, stock, made = family(name)
     got = answers[file]
-    logits = centred_logits(expected)
+    logits = centered_logits(expected)
     assert logits.std(axis=0).mean() > 0.05, "the network answers all images alike"
     sizes = np.linalg.norm(logits, axis=1)
     assert name == LEANING or sizes.max() < 10 * np.median(sizes), "one image sets the int8 step of all others"

@@ -65,7 +65,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("text", FOREIGN.values(), ids=FOREIGN)
-def test_a_foreign_history_lends_nothing_and_blocks_nothing(model, text, capsys):
+def test_a_external_history_lends_nothing_and_blocks_nothing(model, text, capsys):
     model.with_name(artifacts.HISTORY).write_text(text, encoding="latin-1")
     deployable = load(Source(model, tuple(NAMES)))
     assert deployable.temperature == 1

@@ -169,7 +169,7 @@ def test_an_update_without_wheels_takes_those_of_the_version_before_and_can_be_r
     assert answering(installed) == "old"
 
 
-def foreign(folder):
+def external(folder):
     """Fill a folder with what install.sh did not make; a function that says whether all is as it was."""
     (folder / "thesis").mkdir(parents=True)
     (folder / "thesis/chapter").write_text("precious")
@@ -191,10 +191,10 @@ def foreign(folder):
 
 def test_folders_that_it_did_not_make_are_never_deleted(bundles, installed):
     mine = installed / "versions/mine"
-    is_whole = foreign(mine)
+    is_whole = external(mine)
     beside = {"copy": installed / "versions/copy", "away": installed / "away", "file": installed / "versions/file"}
     shutil.copytree((installed / "current").resolve(), beside["copy"], symlinks=True)
-    away_is_whole = foreign(beside["away"])
+    away_is_whole = external(beside["away"])
     (installed / "versions/linked").symlink_to(beside["away"])
     beside["file"].touch()
     with (installed / MADE).open("a") as made:  # names of what is no folder of its own below versions/
@@ -210,7 +210,7 @@ def test_folders_that_it_did_not_make_are_never_deleted(bundles, installed):
 
 
 def test_unpacked_below_versions_of_others_it_goes_where_it_always_goes(bundles, tmp_path):
-    is_whole = foreign(tmp_path / "versions")
+    is_whole = external(tmp_path / "versions")
     folder = copy(bundles["old"], tmp_path / "versions", "unpacked")
     done = run([folder / "install.sh"], HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -219,7 +219,7 @@ def test_unpacked_below_versions_of_others_it_goes_where_it_always_goes(bundles,
 
 
 def test_below_a_prefix_that_has_versions_of_its_own_nothing_is_deleted(bundles, tmp_path):
-    is_whole = foreign(tmp_path / "versions")
+    is_whole = external(tmp_path / "versions")
     done = install(bundles["old"], tmp_path)
     assert done.returncode == 0, done.stderr
     assert is_whole()

@@ -38,10 +38,10 @@ def step(images, settings, taught=None):
 
 @pytest.mark.slow
 def test_sharpness_aware_step_comes_back_from_the_worst_point(images):
-    learner, before, _ = step(images, Settings(**SMALL, learning_rate=STILL, sharpness=0.5))
+    learner, before, _ = step(images, Settings(**SMALL, learning_rate=STILL, sam_rho=0.5))
     for old, new in zip(before, learner.model.trainable_variables, strict=True):
         assert np.abs(old - new.numpy()).max() < 1e-6
-    plain, sharp = (step(images, Settings(**SMALL, sharpness=radius))[0] for radius in (0.0, 0.5))
+    plain, sharp = (step(images, Settings(**SMALL, sam_rho=radius))[0] for radius in (0.0, 0.5))
     assert any(
         np.abs(one.numpy() - two.numpy()).max() > 1e-4
         for one, two in zip(plain.model.trainable_variables, sharp.model.trainable_variables, strict=True)
@@ -50,7 +50,7 @@ def test_sharpness_aware_step_comes_back_from_the_worst_point(images):
 
 @pytest.mark.slow
 def test_averages_lie_between_old_and_new_weights(images):
-    learner, before, _ = step(images, Settings(**SMALL, averaging=0.9))
+    learner, before, _ = step(images, Settings(**SMALL, ema_decay=0.9))
     kept = {variable.path: weight for variable, weight in zip(learner.model.variables, learner.weights(), strict=True)}
     decay = min(0.9, (1 + 1) / (10 + 1))
     for old, new in zip(before, learner.model.trainable_variables, strict=True):

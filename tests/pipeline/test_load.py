@@ -82,7 +82,7 @@ def two_outputs():
         (lambda: classifier(classes=1), "two classes or more"),
         (lambda: keras.Sequential([layers.Flatten(), layers.Dense(3)]), "begin it with keras.Input"),
     ],
-    ids=["inputs", "outputs", "grey", "vector", "oblong", "any side", "small", "large", "map", "one class", "unbuilt"],
+    ids=["inputs", "outputs", "gray", "vector", "oblong", "any side", "small", "large", "map", "one class", "unbuilt"],
 )
 def test_other_shapes_are_refused(tmp_path, build, reason):
     assert reason in refusal(saved(build(), tmp_path))

@@ -7,7 +7,7 @@ from pipeline.models import PRESETS, build, build_trainable, fold, format_summar
 
 
 def shaken(model):
-    """The model with every batch normalisation far from the identity."""
+    """The model with every batch normalization far from the identity."""
     random = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -72,11 +72,11 @@ def test_impossible_shapes_are_refused(options, message):
         build(**options)
 
 
-@pytest.mark.parametrize("branches", [False, True])
+@pytest.mark.parametrize("reparam", [False, True])
 @pytest.mark.parametrize(("preset", "side"), [("notes", 32), ("resnet8", 32), ("resnet8", 12), ("vgg8", 16)])
 def test_folding_changes_nothing(preset, side, branches):
     keras.utils.set_random_seed(0)
-    trained = shaken(build_trainable(preset, side=side, dropout=0.2, branches=branches))
+    trained = shaken(build_trainable(preset, side=side, dropout=0.2, reparam=branches))
     images = np.random.default_rng(1).random((16, side, side, 3), np.float32)
     expected = keras.ops.softmax(trained(images, training=False)).numpy()
     folded = fold(trained)

@@ -28,24 +28,24 @@ def pipeline(*arguments, cwd, env=None):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Twenty photos a class; a class is a colour."""
+    """Twenty photos a class; a class is a color."""
     folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    for name, colour in COLOURS.items():
+    for name, color in COLOURS.items():
         (folder / name).mkdir()
         for number in range(20):
-            noisy = np.clip(random.normal(colour, 40, (48, 64, 3)), 0, 255).astype(np.uint8)
+            noisy = np.clip(random.normal(color, 40, (48, 64, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(folder / name / f"{number}.png")
     return folder
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A network of another maker, which knows the colours by their distance, with its list of classes."""
+    """A network of another maker, which knows the colors by their distance, with its list of classes."""
     folder = tmp_path_factory.mktemp("model")
     network = keras.Sequential([keras.Input((24, 24, 3)), layers.GlobalAveragePooling2D(), layers.Dense(3)])
     means = np.array(list(COLOURS.values()), np.float32).T / 255
     network.layers[-1].set_weights([40 * means, -20 * (means**2).sum(axis=0)])
-    network.save(folder / "colours.keras")
+    network.save(folder / "colors.keras")
     (folder / "classes.txt").write_text("\n".join(COLOURS))
     return folder
 
@@ -53,7 +53,7 @@ def model(tmp_path_factory):
 @pytest.mark.slow
 def test_export_and_verify_on_own_photos(model, photos, repository, tmp_path):
     out = tmp_path / "build"
-    arguments = ("--model", model / "colours.keras", "--classes", model / "classes.txt", "--out", out)
+    arguments = ("--model", model / "colors.keras", "--classes", model / "classes.txt", "--out", out)
     done = pipeline("export", *arguments, "--data", photos, "--quick", cwd=repository)
     assert done.returncode == 0, done.stdout + done.stderr
     manifest = json.loads((out / "manifest.json").read_text())
@@ -78,7 +78,7 @@ def test_export_and_verify_on_own_photos(model, photos, repository, tmp_path):
 @pytest.mark.slow
 def test_other_classes_than_the_models_are_refused(model, photos, repository, tmp_path):
     (tmp_path / "classes.txt").write_text("sky\nleaf\nroof")
-    arguments = ("--model", model / "colours.keras", "--classes", tmp_path / "classes.txt", "--out", tmp_path / "build")
+    arguments = ("--model", model / "colors.keras", "--classes", tmp_path / "classes.txt", "--out", tmp_path / "build")
     done = pipeline("export", *arguments, "--data", photos, "--quick", cwd=repository)
     assert done.returncode == 2
     assert "the model's are sky, leaf, roof" in done.stderr
@@ -91,7 +91,7 @@ def test_other_classes_than_the_models_are_refused(model, photos, repository, tm
 @pytest.mark.slow
 def test_how_photos_become_squares_is_told_once(model, photos, repository, tmp_path):
     out = tmp_path / "build"
-    arguments = ("--model", model / "colours.keras", "--classes", model / "classes.txt", "--out", out, "--quick")
+    arguments = ("--model", model / "colors.keras", "--classes", model / "classes.txt", "--out", out, "--quick")
     done = pipeline("export", *arguments, "--data", photos, "--resize", "crop", "--filter", "bicubic", cwd=repository)
     assert done.returncode == 0, done.stdout + done.stderr
     spec = Classifier(out / "model_int8.onnx").spec
@@ -140,7 +140,7 @@ def test_later_commands_read_the_photos_as_training_did(photos, repository, tmp_
         run("verify", out),
         run("drift", out),
     ):
-        assert done.returncode in {0, 1}, done.stderr  # one epoch may be too few for the gate
+        assert done.returncode in {0, 1}, done.stderr  # one epoch may be too few for the criteria
         assert done.stdout.splitlines().count("left out: 1 hidden, 1 broken") == 1
         assert "  sky/broken.png: not a JPEG" in done.stdout
     refused = run("verify", out, "--no-skip-bad")

@@ -11,23 +11,31 @@ from pipeline.export import onnx, tflite
 from pipeline.export.formats import load_bytes
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
-from pipeline.export.quantize.acceptance import Gate, Judgement
-from pipeline.export.quantize.config import METHODS, Recipe
+from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment
+from pipeline.export.quantize.config import METHODS, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import next_float_layer, noise_to_signal
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.ranges import Statistics, entropy_threshold, percentile_range
-from pipeline.export.quantize.search import Candidate, Engines, Search, Validation, choose, image_counts, most_accurate
+from pipeline.export.quantize.search import (
+    Candidate,
+    Engines,
+    Search,
+    Validation,
+    choose,
+    image_counts,
+    most_accurate,
+)
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.export.quantize.tflite_pixels import take_pixels_through_float
 from runtime.spec import ModelSpec
 
 SIDE, NAMES = 16, ("a", "b", "c", "d")
-DEFAULT_GATE = Gate()
+DEFAULT_CRITERIA = AcceptanceCriteria()
 
 
 def pixels(count, seed=0):
-    """Coarse patches of colour, so that the network's answers differ."""
+    """Coarse patches of color, so that the network's answers differ."""
     coarse = np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3), np.uint8)
     return coarse.repeat(4, axis=1).repeat(4, axis=2)
 
@@ -53,14 +61,14 @@ def network(spread=0):
     return model
 
 
-def validation_of(deployable, gate=DEFAULT_GATE):
-    """Images of which the network is sure, labelled with its own answers."""
+def validation_of(deployable, criteria=DEFAULT_CRITERIA):
+    """Images of which the network is sure, labeled with its own answers."""
     images = pixels(1_500, seed=1)
     expected = deployable.probabilities(images)
     sure = np.sort(expected, axis=1)[:, -1] > 0.8
     assert sure.sum() > 300
     dataset = Dataset(images[sure], expected[sure].argmax(axis=1), NAMES)
-    return Validation(dataset, expected[sure], gate)
+    return Validation(dataset, expected[sure], criteria)
 
 
 def quantizer_of(kind, deployable, counts=(100,)):
@@ -72,11 +80,11 @@ def quantizer_of(kind, deployable, counts=(100,)):
     return TfliteQuantizer(deployable, calibration, counts), tflite.with_metadata
 
 
-def search_of(kind, deployable, gate=DEFAULT_GATE, float_bytes=1_000_000):
+def search_of(kind, deployable, criteria=DEFAULT_CRITERIA, float_bytes=1_000_000):
     quantizer, pack = quantizer_of(kind, deployable)
     spec = ModelSpec(SIDE, NAMES, "int8")
     engines = Engines(lambda graph: pack(graph, spec, None), load_bytes, lambda: float_bytes)
-    return Search(quantizer, validation_of(deployable, gate), engines)
+    return Search(quantizer, validation_of(deployable, criteria), engines)
 
 
 def test_ranges_follow_their_methods():
@@ -86,7 +94,9 @@ def test_ranges_follow_their_methods():
     values[10, 0] = -3.0
     statistics = Statistics(lambda: iter([{"x": values[:120]}, {"x": values[120:]}]), (100, 200))
     ranges = {
-        (method, images): statistics.ranges(Recipe(method, images))["x"] for method in METHODS for images in (100, 200)
+        (method, images): statistics.ranges(QuantConfig(method, images))["x"]
+        for method in METHODS
+        for images in (100, 200)
     }
     assert ranges["min-max", 100] == (-3.0, 1.0)
     assert ranges["min-max", 200] == (-3.0, 50.0)
@@ -97,7 +107,7 @@ def test_ranges_follow_their_methods():
     assert (low, high) == (pytest.approx(0, abs=0.06), pytest.approx(1, abs=0.06))
     assert ranges["percentile 99.999", 200][1] == pytest.approx(50, rel=0.01)
     assert ranges["entropy", 200][1] < 10
-    assert statistics.ranges(Recipe(images=200, symmetric=True))["x"] == (-50.0, 50.0)
+    assert statistics.ranges(QuantConfig(images=200, symmetric=True))["x"] == (-50.0, 50.0)
 
 
 def test_percentiles_are_numpys_to_a_bin():
@@ -129,12 +139,12 @@ def test_every_recipe_builds_and_stays_close_to_keras(kind):
     quantizer, pack = quantizer_of(kind, deployable, (50, 100))
     images = pixels(50, seed=2)
     expected = deployable.probabilities(images)
-    recipes = [Recipe(method, images=50) for method in METHODS]
-    recipes += [Recipe(images=100).flipped(name) for name in quantizer.changes]
-    recipes.append(Recipe(images=100, float_layers=(quantizer.layers[0].output,)))
-    for recipe in recipes:
-        predict = load_bytes(pack(quantizer.build(recipe), ModelSpec(SIDE, NAMES, "int8"), None))
-        assert np.abs(predict(images) - expected).mean() < 0.1, recipe
+    configs = [QuantConfig(method, images=50) for method in METHODS]
+    configs += [QuantConfig(images=100).flipped(name) for name in quantizer.changes]
+    configs.append(QuantConfig(images=100, float_layers=(quantizer.layers[0].output,)))
+    for config in configs:
+        predict = load_bytes(pack(quantizer.build(config), ModelSpec(SIDE, NAMES, "int8"), None))
+        assert np.abs(predict(images) - expected).mean() < 0.1, config
 
 
 SCALINGS = {
@@ -147,10 +157,10 @@ SCALINGS = {
 
 @pytest.mark.parametrize("scaling", SCALINGS.values(), ids=SCALINGS)
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])
-def test_other_scalings_quantise_too(kind, scaling):
+def test_other_scalings_quantize_too(kind, scaling):
     deployable = Deployable(network(), NAMES, scaling)
     quantizer, pack = quantizer_of(kind, deployable)
-    predict = load_bytes(pack(quantizer.build(Recipe(images=100)), ModelSpec(SIDE, NAMES, "int8"), None))
+    predict = load_bytes(pack(quantizer.build(QuantConfig(images=100)), ModelSpec(SIDE, NAMES, "int8"), None))
     images = pixels(50, seed=2)
     assert np.abs(predict(images) - deployable.probabilities(images)).mean() < 0.05
 
@@ -165,17 +175,17 @@ def operators_of(flatbuffer):
 @pytest.mark.parametrize("scaling", [UNIT_SCALING, SCALINGS["between two zero points"], SCALINGS["a zero point"]])
 def test_scaling_of_pixels_costs_no_operator_in_int8(scaling):
     quantizer, _ = quantizer_of("tflite", Deployable(network(), NAMES, scaling))
-    operators = operators_of(quantizer.build(Recipe(images=100)))
+    operators = operators_of(quantizer.build(QuantConfig(images=100)))
     assert operators[:3] == ["DEQUANTIZE", "QUANTIZE", "CONV_2D"]  # none but the step from uint8 to int8
     quantizer, _ = quantizer_of("onnx", Deployable(network(), NAMES, scaling))
-    graph = quantizer.build(Recipe(images=100)).graph
+    graph = quantizer.build(QuantConfig(images=100)).graph
     assert not {"QuantizeLinear", "Pad", "Add", "Mul"} & {node.op_type for node in graph.node[:2]}
 
 
 def test_pixels_become_the_same_int8_through_float():
     scaled = PixelScaling.of(scale=(1 / 128,), offset=(-1,))
     quantizer, _ = quantizer_of("tflite", Deployable(network(), NAMES, scaled))
-    content = quantizer.build(Recipe(images=100))
+    content = quantizer.build(QuantConfig(images=100))
     interpreter = Interpreter(
         model_content=content,
         experimental_preserve_all_tensors=True,
@@ -192,11 +202,11 @@ def test_pixels_become_the_same_int8_through_float():
 
 
 def test_a_float_head_computes_its_logits_in_float():
-    recipe = Recipe(images=100, float_head=True)
+    config = QuantConfig(images=100, float_head=True)
     quantizer, _ = quantizer_of("tflite", Deployable(network(), NAMES))
-    assert operators_of(quantizer.build(recipe))[-3:] == ["DEQUANTIZE", "FULLY_CONNECTED", "SOFTMAX"]
+    assert operators_of(quantizer.build(config))[-3:] == ["DEQUANTIZE", "FULLY_CONNECTED", "SOFTMAX"]
     quantizer, _ = quantizer_of("onnx", Deployable(network(), NAMES))
-    assert [node.op_type for node in quantizer.build(recipe).graph.node][-3:] == ["DequantizeLinear", "Gemm", "Softmax"]
+    assert [node.op_type for node in quantizer.build(config).graph.node][-3:] == ["DequantizeLinear", "Gemm", "Softmax"]
 
 
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])
@@ -206,24 +216,24 @@ def test_channels_scaled_apart_are_caught_and_rescued(kind):
     first = next(entry for entry in outcome.tried if entry.stage == "calibration")
     assert first.violations
     assert first.lost_points > 3
-    assert outcome.winner.judgement.passed
+    assert outcome.winner.judgment.passed
     steps = [entry for entry in outcome.tried if entry.stage.startswith("back to float")]
     assert 1 <= len(steps) <= 2
     assert outcome.winner.entry() == steps[-1]
-    assert len(outcome.winner.recipe.float_layers) == len(steps)
+    assert len(outcome.winner.config.float_layers) == len(steps)
     assert outcome.reason == f"passes with {len(steps)} of 4 layers in float"
 
 
-IMPOSSIBLE = Gate(max_mean_difference=0.0)
+IMPOSSIBLE = AcceptanceCriteria(max_mean_difference=0.0)
 
 
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])
 def test_the_way_back_to_float_stops_where_most_is_float(kind):
     search = search_of(kind, Deployable(network(), NAMES), IMPOSSIBLE)
     outcome = search.run(100, quick=True)
-    assert not outcome.winner.judgement.passed
+    assert not outcome.winner.judgment.passed
     quantizer, _ = quantizer_of(kind, Deployable(network(), NAMES))
-    kept = outcome.winner.recipe.in_float(quantizer.layers)
+    kept = outcome.winner.config.in_float(quantizer.layers)
     assert float_share(quantizer.layers, kept) <= 0.5
     assert "% of its multiplications would be in float, so that it is hardly faster than fp32" in outcome.reason
     assert outcome.reason.endswith("take the fp32 file")
@@ -231,7 +241,7 @@ def test_the_way_back_to_float_stops_where_most_is_float(kind):
 
 def test_the_way_back_to_float_stops_where_nothing_is_saved():
     outcome = search_of("onnx", Deployable(network(), NAMES), IMPOSSIBLE, float_bytes=1_000).run(100, quick=True)
-    assert outcome.winner.recipe.float_layers == ()
+    assert outcome.winner.config.float_layers == ()
     assert "it would be no smaller than fp32" in outcome.reason
 
 
@@ -246,7 +256,7 @@ def test_multiplications_are_those_of_the_layers(kind):
 
 def test_quick_takes_the_default():
     outcome = search_of("onnx", Deployable(network(), NAMES)).run(100, quick=True)
-    assert [entry.summary for entry in outcome.tried] == [str(Recipe(images=100))]
+    assert [entry.summary for entry in outcome.tried] == [str(QuantConfig(images=100))]
 
 
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])
@@ -254,7 +264,7 @@ def test_every_candidate_is_built_and_scored_once(kind, monkeypatch):
     search = search_of(kind, Deployable(network(spread=7), NAMES))
     built, quantizer = [], search._quantizer  # noqa: SLF001 - what is counted
     build = quantizer.build
-    monkeypatch.setattr(quantizer, "build", lambda recipe: built.append(recipe) or build(recipe))
+    monkeypatch.setattr(quantizer, "build", lambda config: built.append(config) or build(config))
     outcome = search.run(100)
     assert len(built) == len(set(built))
     assert len(built) == len(outcome.tried)
@@ -263,11 +273,11 @@ def test_every_candidate_is_built_and_scored_once(kind, monkeypatch):
     assert np.abs(expected(images[:50]) - outcome.winner.answers[:50]).max() <= 1e-6
 
 
-def candidate(right, mean_difference, breaches=(), **changes):
+def candidate(right, mean_difference, violations=(), **changes):
     """Of 1,000 images the first ``right`` are right."""
-    judgement = Judgement(right / 1_000, 0.0, 1.0, mean_difference, 0, 0, 1.0, "a", 0.0, breaches)
+    judgment = Judgment(right / 1_000, 0.0, 1.0, mean_difference, 0, 0, 1.0, "a", 0.0, violations)
     no_answers = np.zeros((1_000, 0), np.float32)
-    return Candidate("x", Recipe(**changes), None, no_answers, np.arange(1_000) < right, judgement)
+    return Candidate("x", QuantConfig(**changes), None, no_answers, np.arange(1_000) < right, judgment)
 
 
 def test_accuracy_comes_first_and_slow_forms_last():
@@ -290,7 +300,7 @@ def test_accuracies_that_no_test_tells_apart_are_decided_by_closeness_to_keras()
     lucky, close, closer = candidate(903, 0.008), candidate(901, 0.0021), candidate(900, 0.002)
     assert most_accurate([lucky, close, closer]) is close  # 0.0021 and 0.0020 are a tie
     assert most_accurate([lucky, candidate(850, 0.001)]) is lucky
-    assert most_accurate([candidate(999, 0.001, breaches=("x",)), lucky]) is lucky
+    assert most_accurate([candidate(999, 0.001, violations=("x",)), lucky]) is lucky
 
 
 def test_noise_is_summed_over_batches():
@@ -308,11 +318,11 @@ def test_the_layer_that_adds_most_noise_goes_back_first_and_then_what_feeds_it()
 
 
 def test_recipes_read_as_one_line():
-    assert str(Recipe()) == "min-max, 500 images, per channel, float softmax"
-    assert str(Recipe(float_head=True)).endswith("float head and softmax")
-    assert str(Recipe(float_layers=("x",)).flipped("symmetric")).endswith("symmetric, 1 layer in float")
+    assert str(QuantConfig()) == "min-max, 500 images, per channel, float softmax"
+    assert str(QuantConfig(float_head=True)).endswith("float head and softmax")
+    assert str(QuantConfig(float_layers=("x",)).flipped("symmetric")).endswith("symmetric, 1 layer in float")
     with pytest.raises(ValueError, match="method must be one of"):
-        Recipe("magic")
+        QuantConfig("magic")
     with pytest.raises(ValueError, match="at least one"):
-        Recipe(images=0)
+        QuantConfig(images=0)
     assert UNIT_SCALING.scale[0] == pytest.approx(1 / 255)

@@ -86,14 +86,14 @@ def test_nothing_heavy_is_loaded(folder):
     ("name", "command"),
     [(artifacts.VERIFY, "verify"), (artifacts.DRIFT, "drift"), (artifacts.BENCHMARK, "bench")],
 )
-@pytest.mark.parametrize("harm", ["missing", "truncated", "foreign", "nan"])
+@pytest.mark.parametrize("harm", ["missing", "truncated", "external", "nan"])
 def test_what_cannot_be_used_is_told_from_the_rest(folder, name, command, harm):
     path = folder / name
     if harm == "missing":
         path.unlink()
     elif harm == "truncated":
         path.write_bytes(path.read_bytes()[:200])
-    elif harm == "foreign":
+    elif harm == "external":
         path.write_text('{"some": "other"}')
     else:
         path.write_text(re.sub(r'("(agreement|runs|snr_db)"): [\d.]+', r"\1: NaN", path.read_text()))
@@ -103,7 +103,7 @@ def test_what_cannot_be_used_is_told_from_the_rest(folder, name, command, harm):
     assert said.startswith(f"{path}: ")
     assert said.endswith(f"; python -m pipeline {command} {folder} --data PHOTOS writes it")
     assert "\n" not in said
-    assert {"missing": "not there", "truncated": "not JSON (EOF", "foreign": "has no entry ", "nan": ""}[harm] in said
+    assert {"missing": "not there", "truncated": "not JSON (EOF", "external": "has no entry ", "nan": ""}[harm] in said
 
 
 def test_what_was_not_run_is_said_on_screen_and_on_the_page(tmp_path, capsys):
@@ -184,7 +184,7 @@ def test_file_changed_since_verify_voids_its_verdict(folder):
     ]
     text = page(facts)
     assert "Out of date" in text
-    assert '<p class="word">Pass</p>' in text  # the gate's
+    assert '<p class="word">Pass</p>' in text  # of int8
     assert "**Verify: Out of date.**" in markdown(facts)
 
 
@@ -198,12 +198,12 @@ def test_file_of_another_export_on_a_device_is_told(folder, tmp_path):
 
 def test_breaches_are_read_first(folder):
     rows = measured_folder.verified()["artifacts"]
-    rows[artifacts.INT8_ONNX]["breaches"] = ["agreement 90.00% < 97%"]
-    rows[artifacts.INT8_TFLITE] = {"breaches": ["not a model"]}
+    rows[artifacts.INT8_ONNX]["violations"] = ["agreement 90.00% < 97%"]
+    rows[artifacts.INT8_TFLITE] = {"violations": ["not a model"]}
     rewrite(folder / artifacts.VERIFY, artifacts=rows, passed=False)
     decisions = measured_folder.manifest()["decisions"]
     decisions[artifacts.INT8_ONNX]["passed"] = False
-    decisions[artifacts.INT8_ONNX]["candidates"][0]["breaches"] = ["over all: 9.0 points lost"]
+    decisions[artifacts.INT8_ONNX]["candidates"][0]["violations"] = ["over all: 9.0 points lost"]
     rewrite(folder / artifacts.MANIFEST, passed=False, decisions=decisions)
     facts = gather(folder)
     top = page(facts).partition("<nav")[0]

@@ -38,8 +38,8 @@ OVERLAPS = """figure => {
   return found;
 }"""
 CONTRAST = """() => {
-  const light = colour => {
-    const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map(value => value / 255)
+  const light = color => {
+    const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map(value => value / 255)
       .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
@@ -152,7 +152,7 @@ def test_numbers_on_the_page_are_those_of_the_files(opened, folder):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_follow_the_reader_and_stand_out(opened, scheme):
+def test_colors_follow_the_reader_and_stand_out(opened, scheme):
     page, _ = opened(scheme=scheme)
     found = page.evaluate(CONTRAST)
     assert (found["paper"] > 0.5) == (scheme == "light")

@@ -12,7 +12,7 @@ from pipeline.export import onnx as export_onnx
 from pipeline.export import rewrites
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
-from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 
 RANDOM = np.random.default_rng(0)
@@ -118,16 +118,16 @@ def test_scaling_pixels_is_what_keras_was_trained_on(model):
     assert np.abs(run(graph, pixels) - expected).max() <= 1e-5
 
 
-def test_pixels_are_the_quantised_input(model):
+def test_pixels_are_the_quantized_input(model):
     pixels = RANDOM.integers(0, 200, (20, 16, 16, 3), np.uint8)
     quantizer = OnnxQuantizer(export_onnx.convert(deployable(model)), UNIT_SCALING, pixels, (20,))
-    quantized = quantizer.build(Recipe(images=20))
+    quantized = quantizer.build(QuantConfig(images=20))
     consumers = [node.op_type for node in quantized.graph.node if rewrites.PIXELS in node.input]
     assert set(consumers) <= {"DequantizeLinear", "Reshape"}
     assert {node.domain for node in quantized.graph.node} == {""}
 
 
-def test_an_input_quantised_otherwise_is_refused(model):
+def test_an_input_quantized_otherwise_is_refused(model):
     with pytest.raises(ExportError, match="expected one QuantizeLinear"):
         rewrites.take_pixels_as_quantized(export_onnx.convert(deployable(model)), UNIT_SCALING)
 
@@ -240,7 +240,7 @@ def test_a_transpose_that_moves_values_stays():
     check_exact(graph, rewrites.merge_reshapes, SHAPE, ["Transpose"])
 
 
-def test_normalisation_and_padding_fold_into_the_convolution():
+def test_normalization_and_padding_fold_into_the_convolution():
     image = keras.Input((16, 16, 3))
     x = layers.Conv2D(6, 3, strides=2, use_bias=False)(layers.ZeroPadding2D(((0, 1), (0, 1)))(image))
     x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
@@ -264,7 +264,7 @@ def test_images_mixed_into_one_another_are_refused():
 
 
 @pytest.mark.parametrize("zero_point", [0, 7])
-def test_padding_of_quantised_pixels_works_on_bytes(zero_point):
+def test_padding_of_quantized_pixels_works_on_bytes(zero_point):
     scale = np.float32(1 / 255)
     nodes = [
         ("QuantizeLinear", ["image", "scale", "zero"], ["q"], {}),

@@ -46,8 +46,8 @@ def test_more_than_there_is_in_a_batch_is_refused(sets, tmp_path):
 
 
 def test_every_setting_is_an_option():
-    options = parse(["train", "--model", "resnet8", "--learning-rate", "0.1", "--branches", "--cutmix", "0.5"])
-    assert (options.model, options.learning_rate, options.branches, options.cutmix) == ("resnet8", 0.1, True, 0.5)
+    options = parse(["train", "--model", "resnet8", "--learning-rate", "0.1", "--reparam", "--cutmix", "0.5"])
+    assert (options.model, options.learning_rate, options.reparam, options.cutmix) == ("resnet8", 0.1, True, 0.5)
     assert options.epochs == Settings().epochs
 
 
@@ -79,7 +79,7 @@ def test_what_comes_next_can_be_typed_as_it_is_shown(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_history_table_and_curves_are_left(sets, tmp_path):
-    history = train(*sets, tmp_path, Settings(**SMALL, averaging=0.9), Conduct(tensorboard=True))
+    history = train(*sets, tmp_path, Settings(**SMALL, ema_decay=0.9), Conduct(tensorboard=True))
     assert History.read(tmp_path) == history
     assert history.model_sha256 == artifacts.sha256((tmp_path / artifacts.MODEL_KERAS).read_bytes())
     with (tmp_path / artifacts.HISTORY_CSV).open(encoding="utf-8") as file:
@@ -97,7 +97,7 @@ def test_history_table_and_curves_are_left(sets, tmp_path):
 @pytest.mark.slow
 def test_two_runs_of_a_seed_agree_and_of_two_seeds_do_not(sets, tmp_path):
     first, again, other = (
-        train(*sets, tmp_path, Settings(**SMALL, seed=seed, averaging=0.9, cutmix=0.5)).epochs for seed in (0, 0, 1)
+        train(*sets, tmp_path, Settings(**SMALL, seed=seed, ema_decay=0.9, cutmix=0.5)).epochs for seed in (0, 0, 1)
     )
     for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
         values = [[getattr(record, name) for record in records] for records in (first, again)]
@@ -109,8 +109,8 @@ def test_two_runs_of_a_seed_agree_and_of_two_seeds_do_not(sets, tmp_path):
 @pytest.mark.parametrize(
     "recipe",
     [
-        {"branches": True, "sharpness": 0.05},
-        {"cutmix": 0.3, "mixup": 0.3, "erasing": 0.3, "colour": 0.2, "balance_classes": True},
+        {"reparam": True, "sam_rho": 0.05},
+        {"cutmix": 0.3, "mixup": 0.3, "random_erasing": 0.3, "color": 0.2, "balance_classes": True},
         {"mixed_precision": True},
     ],
 )

@@ -267,7 +267,7 @@ def test_a_browser_that_computes_otherwise_is_not_trusted(bare, address, site):
 
 def test_uncertain_answers_are_called_so(bare, address, site, photo):
     told = json.loads((site / "demo" / "page" / "page.json").read_text())
-    told["spec"]["abstain"] = 1.0
+    told["spec"]["confidence_threshold"] = 1.0
     bare.route("**/page.json", lambda route: route.fulfill(json=told))
     bare.goto(address)
     bare.wait_for_selector(READY)

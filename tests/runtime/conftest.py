@@ -10,7 +10,7 @@ from PIL import Image
 
 import tiny_ncnn
 from runtime import Classifier
-from runtime.engines.checksum import seal
+from runtime.engines.checksum import add_checksum
 from runtime.golden import GOLDEN_FILE, GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY
 
@@ -70,7 +70,7 @@ def node(operator, inputs, outputs, **attributes):
 
 
 @pytest.fixture
-def foreign(tmp_path):
+def external(tmp_path):
     """A function: an ONNX file as others export them: float32 in, the channels' means times a matrix out.
 
     ``ending`` lists what follows the matrix: operators with their further inputs, which ``constants`` names, and
@@ -91,7 +91,7 @@ def foreign(tmp_path):
         graph += field(0x2A, tensor("w", weights.astype(np.float32), extra))
         graph += b"".join(field(0x2A, tensor(name, array)) for name, array in constants)
         graph += field(0x5A, value("x", shape)) + field(0x62, value("y", [shape[0], weights.shape[1]], answers))
-        path = tmp_path / "foreign.onnx"
+        path = tmp_path / "external.onnx"
         path.write_bytes(b"\x08\x08" + field(0x3A, graph) + field(0x42, b"\x10\x11"))
         return path
 
@@ -121,7 +121,7 @@ def respecified(reference, tmp_path):
     def write(text=None, extra=b""):
         path = tmp_path / "model.onnx"
         content = (reference / "model_int8.onnx").read_bytes()
-        path.write_bytes(seal(content + (b"" if text is None else metadata(SPEC_KEY, text)) + extra))
+        path.write_bytes(add_checksum(content + (b"" if text is None else metadata(SPEC_KEY, text)) + extra))
         return path
 
     return write
@@ -131,7 +131,7 @@ def respecified(reference, tmp_path):
 def without_golden(respecified):
     """A copy of a reference ONNX file whose golden set goes by a name that nobody looks for."""
     path = respecified()
-    path.write_bytes(seal(path.read_bytes().replace(GOLDEN_KEY.encode(), b"edgecnn_absent")))
+    path.write_bytes(add_checksum(path.read_bytes().replace(GOLDEN_KEY.encode(), b"edgecnn_absent")))
     return path
 
 
@@ -155,7 +155,7 @@ def carrying(reference, images, tmp_path):
         else:
             with zipfile.ZipFile(path, "a") as archive:
                 archive.writestr(GOLDEN_FILE, golden)
-        path.write_bytes(seal(path.read_bytes()))
+        path.write_bytes(add_checksum(path.read_bytes()))
         return path
 
     return carry

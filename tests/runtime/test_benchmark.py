@@ -17,8 +17,8 @@ from runtime.benchmark.figures import Latency, Ratio, images_per_s, latency_us, 
 from runtime.benchmark.measuring import ROUNDS, measure
 from runtime.benchmark.photo import PARTS
 from runtime.benchmark.run import benchmark
-from runtime.benchmark.subject import Subject
 from runtime.benchmark.table import format_benchmark
+from runtime.benchmark.timed_model import TimedModel
 from runtime.benchmark.workers import Worker, WorkerError
 from runtime.engines.registry import Engine
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
@@ -26,10 +26,10 @@ from runtime.errors import ModelFileNotFoundError, ModelFormatError
 WORKER = """\
 import os, sys, time
 import numpy as np
-from runtime.benchmark.subject import Subject
+from runtime.benchmark.timed_model import TimedModel
 from runtime.benchmark.worker import serve
 
-class Odd(Subject):
+class Odd(TimedModel):
     def warm_up(self):
         {warm_up}
 
@@ -92,14 +92,14 @@ def test_a_contender_is_as_fast_as_itself():
 
 def test_warm_up_ends_when_runs_take_as_long_as_before(monkeypatch):
     blocks = iter([[9_000], [5_000], [4_900], [1]])
-    monkeypatch.setattr(Subject, "time", lambda *_: next(blocks))
-    assert Subject(len, np.zeros((1, 8, 8, 3), np.uint8)).warm_up() == 4.9e-6
+    monkeypatch.setattr(TimedModel, "time", lambda *_: next(blocks))
+    assert TimedModel(len, np.zeros((1, 8, 8, 3), np.uint8)).warm_up() == 4.9e-6
     assert next(blocks) == [1]
 
 
 def test_batches_are_made_of_the_images_in_turn():
     seen = []
-    subject = Subject(seen.append, np.arange(3 * 4, dtype=np.uint8).reshape(3, 2, 2, 1))
+    subject = TimedModel(seen.append, np.arange(3 * 4, dtype=np.uint8).reshape(3, 2, 2, 1))
     assert len(subject.time(2, 3)) == 3
     firsts = [[int(image[0, 0, 0]) // 4 for image in batch] for batch in seen]
     assert firsts == [[0, 1]] * 4  # one more than is timed

@@ -79,13 +79,13 @@ def test_unusable_model_files_are_refused(reference, tmp_path):
 @needs_litert
 def test_unusable_tflite_files_are_refused(reference, tmp_path):
     content = (reference / "model_int8.tflite").read_bytes()
-    cut, foreign = tmp_path / "cut.tflite", tmp_path / "foreign.tflite"
+    cut, external = tmp_path / "cut.tflite", tmp_path / "external.tflite"
     cut.write_bytes(content[:-100])
     with pytest.raises(ModelDigestError):
         Classifier(cut)
-    foreign.write_bytes(b"not a flatbuffer at all")
+    external.write_bytes(b"not a flatbuffer at all")
     with pytest.raises(ModelFormatError):
-        Classifier(foreign)
+        Classifier(external)
 
 
 @pytest.mark.skipif(HAS_LITERT, reason="LiteRT is installed")
@@ -134,10 +134,10 @@ def test_backend_and_tensors_are_named(reference):
 def test_confidence_is_the_specs_threshold(reference, images):
     base = Classifier(reference / "model_int8.onnx").spec
     answers = {}
-    for abstain in (0.0, 0.6, 1.0):
-        spec = ModelSpec(32, base.class_names, abstain=abstain)
+    for confidence_threshold in (0.0, 0.6, 1.0):
+        spec = ModelSpec(32, base.class_names, confidence_threshold=confidence_threshold)
         classifier = Classifier(reference / "model_int8.onnx", spec=spec)
-        answers[abstain] = [classifier.classify(image) for image in images[0]]
+        answers[confidence_threshold] = [classifier.classify(image) for image in images[0]]
     assert all(answer.is_confident for answer in answers[0.0])
     assert [answer.is_confident for answer in answers[0.6]] == [answer.probability >= 0.6 for answer in answers[0.6]]
     assert {True, False} == {answer.is_confident for answer in answers[0.6]}

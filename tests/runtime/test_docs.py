@@ -24,14 +24,14 @@ BLOCK = re.compile(r"^```(python|console|console varies)\n(.*?)^```$", re.MULTIL
 
 
 @pytest.fixture
-def desk(carrying, reference, foreign, images, tmp_path, monkeypatch):  # noqa: PLR0913, PLR0917 - fixtures
+def desk(carrying, reference, external, images, tmp_path, monkeypatch):  # noqa: PLR0913, PLR0917 - fixtures
     """A folder with the files that the page speaks of."""
     carrying("model_int8.onnx")
     shutil.copy(reference / "model_fp32.onnx", tmp_path)
     (tmp_path / "models").mkdir()
     for name in ("model_int8.onnx", "model_fp32.onnx"):
         shutil.copy(reference / name, tmp_path / "models")
-    foreign([1, 3, 8, 8], np.array([[1.0, -1.0]] * 3))
+    external([1, 3, 8, 8], np.array([[1.0, -1.0]] * 3))
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff what was left of a photo")
     pixels, labels = images

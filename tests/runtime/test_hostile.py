@@ -217,7 +217,7 @@ def test_random_bytes_as_everything(classifier):
 
 
 def test_a_chunk_that_claims_two_gigabytes_gets_none(sandbox):
-    content = image_seeds()["png_grey"]
+    content = image_seeds()["png_gray"]
     place = content.index(b"IDAT") - 4
     verdict = sandbox.open(content[:place] + b"\x7f\xff\xff\xff" + content[place + 4 :])
     assert verdict.fault is None, verdict

@@ -117,7 +117,7 @@ def test_a_pipe_is_read_to_its_end():
         ("webp", (250, 400)),
     ],
 )
-def test_reductions_stay_within_half_a_grey_level(encoding, size, policy):
+def test_reductions_stay_within_half_a_gray_level(encoding, size, policy):
     content = photo_file(*size, encoding)
     for side in (32, 96):
         for filter_name in FILTERS:
@@ -147,26 +147,26 @@ def test_a_large_image_is_resized_in_parts_as_in_one(mode, resize_filter, policy
     in_parts = load_square(image, spec).astype(int)
     monkeypatch.setattr("runtime.image.resize._LARGE", 2**40)
     whole = load_square(image, spec).astype(int)
-    # Pillow itself reduces no image with alpha before it resizes it, which makes up to half a grey level.
+    # Pillow itself reduces no image with alpha before it resizes it, which makes up to half a gray level.
     most = (2 if int(PIL.__version__.partition(".")[0]) >= 11 else 5) if mode.endswith("A") else 0
     assert np.abs(in_parts - whole).max() <= (1 if resize_filter == NO_ANTIALIAS and not most else most)
 
 
 @pytest.mark.parametrize(("low", "high", "axis"), [(0, 481, 0), (79.5, 560.5, 1)])
-def test_without_antialiasing_a_pixel_is_made_of_those_about_its_centre(low, high, axis):
+def test_without_antialiasing_a_pixel_is_made_of_those_about_its_center(low, high, axis):
     """Of a picture that is a slope along one axis, so that the value says where it was looked at."""
     slope = np.arange(640) / 640 * 255
     pixels = np.repeat(np.broadcast_to(np.rint(slope), (481, 640)).astype(np.uint8)[..., None], 3, axis=2)
     pixels = pixels if axis else np.ascontiguousarray(pixels.transpose(1, 0, 2))[:481]
-    centres = low + (np.arange(32) + 0.5) * (high - low) / 32
+    centers = low + (np.arange(32) + 0.5) * (high - low) / 32
     square = load_square(pixels, ModelSpec(32, ("a", "b"), resize="crop", resize_filter=NO_ANTIALIAS))
     seen = square[:, 16, 0] if axis == 0 else square[16, :, 0]
-    assert np.abs(seen - (centres - 0.5) / 640 * 255).max() < 1.5
+    assert np.abs(seen - (centers - 0.5) / 640 * 255).max() < 1.5
 
 
 def test_without_antialiasing_a_jpeg_is_decoded_whole_and_stripes_stay():
     stripes = np.zeros((320, 320, 3), np.uint8)
-    stripes[:, 4::10] = stripes[:, 5::10] = 255  # where the centres of 32 new pixels lie
+    stripes[:, 4::10] = stripes[:, 5::10] = 255  # where the centers of 32 new pixels lie
     content = encoded(Image.fromarray(stripes), "JPEG", quality=95, subsampling="4:4:4")
     assert load_square(content, ModelSpec(32, ("a", "b"))).mean() < 60
     assert load_square(content, ModelSpec(32, ("a", "b"), resize_filter=NO_ANTIALIAS)).mean() > 240
@@ -200,7 +200,7 @@ def test_orientation_and_policy_commute(policy, orientation, size, image_format)
         assert ((pixels == FILL).all(axis=2) == outside).all()
 
 
-def test_pad_shows_the_fill_colour_beside_and_behind():
+def test_pad_shows_the_fill_color_beside_and_behind():
     layer = Image.new("RGBA", (64, 16), (0, 0, 0, 0))
     layer.paste((0, 0, 0, 255), (0, 0, 32, 16))
     pixels = load_square(layer, ModelSpec(32, ("a", "b"), resize="pad", resize_filter="box", fill=FILL))

@@ -15,7 +15,7 @@ from runtime.image.load import load_square
 FILL = (10, 200, 90)
 HAS_AVIF = "avif" in features.get_supported()
 SPEC = ModelSpec(8, ("a", "b"), fill=FILL)
-RED, BLUE, GREY, ORANGE = (255, 0, 0), (0, 0, 255), (128, 128, 128), (250, 130, 20)
+RED, BLUE, GRAY, ORANGE = (255, 0, 0), (0, 0, 255), (128, 128, 128), (250, 130, 20)
 
 
 def encoded(image, image_format, **options):
@@ -25,7 +25,7 @@ def encoded(image, image_format, **options):
 
 
 def levels(source, spec=SPEC):
-    """The colour of a picture that must have one alone."""
+    """The color of a picture that must have one alone."""
     pixels = load_square(source, spec)
     assert pixels.shape == (spec.side, spec.side, 3)
     assert (pixels == pixels[0, 0]).all()
@@ -36,8 +36,8 @@ def near(levels, expected, tolerance):
     return np.abs(np.subtract(levels, expected)).max() <= tolerance
 
 
-def rgb(colour=ORANGE):
-    return Image.new("RGB", (40, 30), colour)
+def rgb(color=ORANGE):
+    return Image.new("RGB", (40, 30), color)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def rgb(colour=ORANGE):
         (Image.new("RGBA", (40, 40), (*RED, 0)), FILL),
         (Image.new("CMYK", (40, 40), (0, 255, 255, 0)), RED),
         (rgb(BLUE).quantize(), BLUE),
-        (Image.new("I;16", (40, 40), 0x8080), GREY),
-        (Image.new("I", (40, 40), 0x8080), GREY),
+        (Image.new("I;16", (40, 40), 0x8080), GRAY),
+        (Image.new("I", (40, 40), 0x8080), GRAY),
         (rgb(ORANGE).convert("YCbCr"), ORANGE),
     ],
     ids=["L", "1", "LA", "LA-clear", "RGBA", "RGBA-clear", "CMYK", "P", "I;16", "I", "YCbCr"],
@@ -88,14 +88,14 @@ def test_avif():
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF", "PPM", "BMP"])
-def test_greyscale_files(image_format):
+def test_grayscale_files(image_format):
     assert near(levels(encoded(Image.new("L", (40, 40), 77), image_format)), (77, 77, 77), 1)
 
 
 @pytest.mark.parametrize("image_format", ["PNG", "TIFF", "BMP", "PPM"])
 def test_one_bit_files_are_averaged_not_sampled(image_format):
     checkers = Image.fromarray((np.indices((64, 64)).sum(0) % 2).astype(bool))
-    assert near(levels(encoded(checkers, image_format), ModelSpec(8, ("a", "b"), resize_filter="box")), GREY, 1)
+    assert near(levels(encoded(checkers, image_format), ModelSpec(8, ("a", "b"), resize_filter="box")), GRAY, 1)
 
 
 def test_cmyk_jpeg():
@@ -123,15 +123,15 @@ def test_ycck_jpeg():
 
 
 @pytest.mark.parametrize("alpha", [0, 64, 128, 255])
-def test_transparency_shows_the_fill_colour(alpha):
-    expected = [(colour * alpha + fill * (255 - alpha)) / 255 for colour, fill in zip(ORANGE, FILL, strict=True)]
+def test_transparency_shows_the_fill_color(alpha):
+    expected = [(color * alpha + fill * (255 - alpha)) / 255 for color, fill in zip(ORANGE, FILL, strict=True)]
     layer = rgb().copy()
     layer.putalpha(alpha)
     for image_format in ("PNG", "TIFF", "WEBP"):
         options = {"lossless": True, "exact": True} if image_format == "WEBP" else {}
         assert near(levels(encoded(layer, image_format, **options)), expected, 1.5)
-    grey = Image.merge("LA", (Image.new("L", (40, 40), 30), Image.new("L", (40, 40), alpha)))
-    assert near(levels(encoded(grey, "PNG")), [(30 * alpha + fill * (255 - alpha)) / 255 for fill in FILL], 1.5)
+    gray = Image.merge("LA", (Image.new("L", (40, 40), 30), Image.new("L", (40, 40), alpha)))
+    assert near(levels(encoded(gray, "PNG")), [(30 * alpha + fill * (255 - alpha)) / 255 for fill in FILL], 1.5)
 
 
 @pytest.mark.parametrize("filter_name", ["box", "bilinear", "bicubic", "lanczos"])
@@ -165,7 +165,7 @@ def test_palette_transparency():
     assert near(half, [(blue + fill) / 2 for blue, fill in zip(BLUE, FILL, strict=True)], 1.5)
 
 
-def test_colour_key_transparency():
+def test_color_key_transparency():
     assert levels(encoded(rgb(BLUE), "PNG", transparency=BLUE)) == FILL
     assert levels(encoded(Image.new("L", (40, 40), 9), "PNG", transparency=9)) == FILL
 
@@ -173,9 +173,9 @@ def test_colour_key_transparency():
 @pytest.mark.parametrize("value", [0, 128, 129, 255, 256, 0x7FFF, 0x8080, 0xFF00, 0xFFFF])
 def test_16_bits_are_scaled_not_clipped(value):
     expected = (round(value / 257),) * 3
-    grey = Image.fromarray(np.full((40, 40), value, np.uint16))
-    assert levels(encoded(grey, "PNG")) == expected
-    assert levels(encoded(grey, "TIFF")) == expected
+    gray = Image.fromarray(np.full((40, 40), value, np.uint16))
+    assert levels(encoded(gray, "PNG")) == expected
+    assert levels(encoded(gray, "TIFF")) == expected
     big_endian = Image.frombytes("I;16B", (40, 40), np.full((40, 40), value, ">u2").tobytes())
     assert levels(big_endian) == expected
     assert levels(encoded(big_endian, "TIFF")) == expected
@@ -189,7 +189,7 @@ def test_16_bits_are_rounded_for_every_value():
     assert (result == np.rint(values / 257)).all()
 
 
-def test_16_bit_colour():
+def test_16_bit_color():
     rows = b"".join(b"\0" + np.full((40, 3), [0xFFFF, 0x8080, 0x0101], ">u2").tobytes() for _ in range(40))
     header = struct.pack(">IIBBBBB", 40, 40, 16, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
@@ -227,7 +227,7 @@ def profile(name):
 
 
 def swapped_profile():
-    """The primaries of sRGB with red and blue exchanged: a profile that changes colours beyond any doubt."""
+    """The primaries of sRGB with red and blue exchanged: a profile that changes colors beyond any doubt."""
     content = bytearray(profile("sRGB").replace(b"sRGB", b"odd!").replace("sRGB".encode("utf-16-be"), b"o\0d\0d\0!\0"))
     count = struct.unpack(">I", content[128:132])[0]
     for tag in range(132, 132 + 12 * count, 12):
@@ -283,7 +283,7 @@ def test_exif_orientation(image_format, orientation):
     exif[0x0112] = orientation
     options = {"quality": 95} if image_format in {"JPEG", "WEBP", "AVIF"} else {}
     difference = load_square(encoded(stored, image_format, exif=exif, **options), SPEC).astype(int)
-    assert np.abs(difference - load_square(upright, SPEC)).mean() <= 5  # lossy colours at the edges; a wrong turn is 60
+    assert np.abs(difference - load_square(upright, SPEC)).mean() <= 5  # lossy colors at the edges; a wrong turn is 60
 
 
 @pytest.mark.parametrize(

@@ -88,9 +88,9 @@ def test_a_file_beyond_the_bound_is_refused(model, monkeypatch):
         Classifier(model)
 
 
-def test_external_data_is_refused_wherever_the_process_runs(foreign, tmp_path, monkeypatch):
+def test_external_data_is_refused_wherever_the_process_runs(external, tmp_path, monkeypatch):
     # external_data (13) holding key (1) and value (2), data_location (14) EXTERNAL
-    path = foreign([1, 3, 8, 8], WEIGHTS, extra=b"j\x0f\n\x08location\x12\x03w.b" + b"p\x01")
+    path = external([1, 3, 8, 8], WEIGHTS, extra=b"j\x0f\n\x08location\x12\x03w.b" + b"p\x01")
     (tmp_path / "w.b").write_bytes(WEIGHTS.astype(np.float32).tobytes())
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelFormatError, match="external data"):
@@ -125,8 +125,8 @@ def test_metadata_named_location_is_no_external_data(respecified):
         ({"temperature": 0}, "temperature"),
         ({"temperature": "1"}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),
-        ({"abstain": -0.1}, "abstain"),
-        ({"abstain": None}, "abstain"),
+        ({"confidence_threshold": -0.1}, "confidence_threshold"),
+        ({"confidence_threshold": None}, "confidence_threshold"),
         ({"accuracy": 1.1}, "accuracy"),
         ({"accuracy_images": 1.5}, "accuracy_images"),
         ({"provenance": ["a"]}, "provenance"),
@@ -150,8 +150,8 @@ def test_a_spec_that_is_no_object_is_refused(respecified, text):
 
 @pytest.mark.parametrize("shape", [[1, 3, 8, 8], ["n", 3, 8, 8], ["n", 3, "h", "w"], [1, 8, 8, 3], ["n", 8, 8, 3]])
 @pytest.mark.parametrize("softmax", [False, True])
-def test_a_model_of_another_exporter_runs_with_a_spec(foreign, shape, softmax):
-    classifier = Classifier(foreign(shape, WEIGHTS, softmax=softmax), spec=SPEC)
+def test_a_model_of_another_exporter_runs_with_a_spec(external, shape, softmax):
+    classifier = Classifier(external(shape, WEIGHTS, softmax=softmax), spec=SPEC)
     logits = (PIXELS * np.array(SCALE) + np.array(OFFSET)).mean(axis=(1, 2)) @ WEIGHTS
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert np.allclose(classifier.predict(PIXELS), expected, atol=1e-5)
@@ -159,17 +159,17 @@ def test_a_model_of_another_exporter_runs_with_a_spec(foreign, shape, softmax):
     assert classifier.classify(PIXELS[0]).label == SPEC.class_names[expected[0].argmax()]
 
 
-def test_temperature_divides_the_logits_of_others(foreign):
+def test_temperature_divides_the_logits_of_others(external):
     spec = ModelSpec(8, SPEC.class_names, scale=SCALE, offset=OFFSET, temperature=4.0)
-    path = foreign([1, 8, 8, 3], WEIGHTS)
+    path = external([1, 8, 8, 3], WEIGHTS)
     cool, warm = Classifier(path, spec=SPEC).predict(PIXELS), Classifier(path, spec=spec).predict(PIXELS)
     powers = cool.astype(float) ** 0.25
     assert np.allclose(warm, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
 
 
-def test_a_model_of_another_exporter_is_held_against_the_spec(foreign):
-    path = foreign([1, 8, 8, 3], WEIGHTS)
-    with pytest.raises(ModelSpecError, match=r"foreign\.onnx: carries no model spec.*spec=ModelSpec"):
+def test_a_model_of_another_exporter_is_held_against_the_spec(external):
+    path = external([1, 8, 8, 3], WEIGHTS)
+    with pytest.raises(ModelSpecError, match=r"external\.onnx: carries no model spec.*spec=ModelSpec"):
         Classifier(path)
     with pytest.raises(ModelSpecError, match="side 16, the graph takes x"):
         Classifier(path, spec=ModelSpec(16, SPEC.class_names))

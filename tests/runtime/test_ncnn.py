@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from runtime import Classifier, ModelDigestError, ModelFormatError, ModelSpec, ModelSpecError
-from runtime.engines.checksum import seal
+from runtime.engines.checksum import add_checksum
 from runtime.engines.ncnn import NcnnBackend
 from runtime.engines.ncnn_file import read_ncnn
 from tiny_ncnn import GRAPH
@@ -138,7 +138,7 @@ def test_no_damaged_file_reaches_the_engine(archived):
         path.write_bytes(content[:position])
         with pytest.raises((ModelDigestError, ModelFormatError, ModelSpecError), match=r"model\.ncnn"):
             Classifier(path)
-    path.write_bytes(seal(b"no archive"))
+    path.write_bytes(add_checksum(b"no archive"))
     with pytest.raises(ModelFormatError, match="no ZIP archive"):
         Classifier(path)
 

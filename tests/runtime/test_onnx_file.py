@@ -101,10 +101,10 @@ READERS = [name for name in OWN if ".onnx" in find(name).suffixes]
 
 @pytest.mark.parametrize("engine", READERS)
 @pytest.mark.parametrize("tensor", ["value first", "key of a longer length", "absolute path", "address"])
-def test_no_engine_gets_external_data(foreign, engine, tensor):
+def test_no_engine_gets_external_data(external, engine, tensor):
     if next(each for each in engines() if each.name == engine).missing:
         pytest.skip(f"{engine} is not installed")
-    path = foreign([1, 3, 8, 8], np.ones((3, 4)), extra=TENSORS[tensor] + b"p\x01")
+    path = external([1, 3, 8, 8], np.ones((3, 4)), extra=TENSORS[tensor] + b"p\x01")
     with pytest.raises(ModelFormatError, match="external data"):
         Classifier(path, spec=ModelSpec(8, ("a", "b", "c", "d")), engine=engine)
 

@@ -49,10 +49,10 @@ def test_it_takes_the_threads_that_it_is_given(reference):
 
 
 @pytest.mark.parametrize("shape", [[1, 3, 8, 8], ["n", 3, 8, 8], ["n", 3, "h", "w"], [1, 8, 8, 3], ["n", 8, 8, 3]])
-def test_a_model_of_another_exporter_runs_with_a_spec(foreign, shape):
+def test_a_model_of_another_exporter_runs_with_a_spec(external, shape):
     weights = np.random.default_rng(0).normal(size=(3, 4))
     pixels = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
-    path, spec = foreign(shape, weights, softmax=True), ModelSpec(8, ("a", "b", "c", "d"))
+    path, spec = external(shape, weights, softmax=True), ModelSpec(8, ("a", "b", "c", "d"))
     ours, theirs = (Classifier(path, spec=spec, engine=engine) for engine in ("openvino", "onnxruntime"))
     assert np.allclose(ours.predict(pixels), theirs.predict(pixels), atol=1e-5)
 
@@ -66,8 +66,8 @@ def test_a_file_cut_anywhere_is_refused(reference, tmp_path):
             Classifier(cut, spec=spec, engine="openvino")
 
 
-def test_external_data_is_refused(foreign):
-    path = foreign([1, 3, 8, 8], np.eye(3), extra=b"j\x0f\n\x08location\x12\x03w.b" + b"p\x01")
+def test_external_data_is_refused(external):
+    path = external([1, 3, 8, 8], np.eye(3), extra=b"j\x0f\n\x08location\x12\x03w.b" + b"p\x01")
     with pytest.raises(ModelFormatError, match="external data"):
         Classifier(path, spec=ModelSpec(8, ("a", "b", "c")), engine="openvino")
 

@@ -45,16 +45,16 @@ def sigmoid(logits):
         ([("Add", ["bias"], {}), ("Mul", ["scale"], {}), ("Reshape", ["flat"], {})], softmax((LOGITS + BIAS[1]) / 256)),
     ],
 )
-def test_the_last_operators_say_what_the_answers_are(foreign, ending, expected):
-    path = foreign(SHAPE, WEIGHTS, ending=ending, constants=[FLAT, BIAS, SCALE, ZERO])
+def test_the_last_operators_say_what_the_answers_are(external, ending, expected):
+    path = external(SHAPE, WEIGHTS, ending=ending, constants=[FLAT, BIAS, SCALE, ZERO])
     assert np.allclose(Classifier(path, spec=ModelSpec(8, NAMES)).predict(PIXELS), expected, atol=1e-5)
 
 
-def test_a_quantized_output_of_a_thousand_classes_is_no_logit(foreign):
+def test_a_quantized_output_of_a_thousand_classes_is_no_logit(external):
     weights = np.zeros((3, 1000))
     weights[0, 7] = 60
     constants = [SCALE, ZERO]
-    path = foreign(SHAPE, weights, ending=[("Softmax", [], {}), *QUANTIZED], constants=constants)
+    path = external(SHAPE, weights, ending=[("Softmax", [], {}), *QUANTIZED], constants=constants)
     classifier = Classifier(path, spec=ModelSpec(8, tuple(f"c{index}" for index in range(1000))))
     assert classifier.predict(PIXELS[:1] * 0).sum() == 0  # a black picture, to which each class gets less than a step
     prediction = classifier.classify(np.full((8, 8, 3), 200, np.uint8))
@@ -72,15 +72,15 @@ def test_a_quantized_output_of_a_thousand_classes_is_no_logit(foreign):
         ([("Exp", [], {})], "Exp"),
     ],
 )
-def test_an_uncertain_answer_is_a_question(foreign, ending, operator):
-    path = foreign(SHAPE, WEIGHTS, ending=ending, constants=[FLAT, BIAS, SCALE])
-    with pytest.raises(ModelSpecError, match=rf"foreign\.onnx: its last operator, {operator}, .*output='softmax'"):
+def test_an_uncertain_answer_is_a_question(external, ending, operator):
+    path = external(SHAPE, WEIGHTS, ending=ending, constants=[FLAT, BIAS, SCALE])
+    with pytest.raises(ModelSpecError, match=rf"external\.onnx: its last operator, {operator}, .*output='softmax'"):
         Classifier(path, spec=ModelSpec(8, NAMES))
 
 
 @pytest.mark.parametrize("ending", [[], [("Softmax", [], {})], [("Tanh", [], {})]])
-def test_the_spec_is_believed_before_the_graph(foreign, ending):
-    path = foreign(SHAPE, WEIGHTS / 10, ending=ending)
+def test_the_spec_is_believed_before_the_graph(external, ending):
+    path = external(SHAPE, WEIGHTS / 10, ending=ending)
     with_logits = Classifier(path, spec=ModelSpec(8, NAMES, output="logits")).predict(PIXELS)
     with_sigmoids = Classifier(path, spec=ModelSpec(8, NAMES, output="sigmoid")).predict(PIXELS * 0)
     assert np.allclose(with_logits.sum(axis=1), 1)
@@ -90,16 +90,16 @@ def test_the_spec_is_believed_before_the_graph(foreign, ending):
 @pytest.mark.parametrize(
     ("output", "values"), [("softmax", [-3.2, 0, 0, 1]), ("sigmoid", [0.5, 0.5, 0, 1.5]), ("softmax", [0, 0, 0, 900])]
 )
-def test_probabilities_are_between_0_and_1_whatever_the_spec_says(foreign, output, values):
-    path = foreign(SHAPE, WEIGHTS, ending=[("Add", ["bias"], {})], constants=[("bias", np.array(values, np.float32))])
+def test_probabilities_are_between_0_and_1_whatever_the_spec_says(external, output, values):
+    path = external(SHAPE, WEIGHTS, ending=[("Add", ["bias"], {})], constants=[("bias", np.array(values, np.float32))])
     with pytest.raises(ModelSpecError, match=r"are no probabilities: if they are logits, pass .*output='logits'"):
         Classifier(path, spec=ModelSpec(8, NAMES, output=output))
 
 
 @pytest.mark.parametrize(("ending", "output"), [([("Sigmoid", [], {})], "sigmoid"), ([], "logits")])
 @pytest.mark.parametrize("told", [True, False])
-def test_one_number_for_two_classes_is_that_of_the_second(foreign, ending, output, told):
-    path = foreign(SHAPE, WEIGHTS[:, :1], ending=ending)
+def test_one_number_for_two_classes_is_that_of_the_second(external, ending, output, told):
+    path = external(SHAPE, WEIGHTS[:, :1], ending=ending)
     spec = ModelSpec(8, ("no", "yes"), output=output if told else None)
     yes = sigmoid(LOGITS[:, :1])
     assert np.allclose(Classifier(path, spec=spec).predict(PIXELS), np.hstack([1 - yes, yes]), atol=1e-6)
@@ -119,11 +119,11 @@ def test_a_carried_spec_says_what_its_graph_answers_with(archived):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("output", ["softmax", "logits", "sigmoid"])
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_what_is_no_number_names_no_class(foreign, value, output, engine):
+def test_what_is_no_number_names_no_class(external, value, output, engine):
     if next(each for each in engines() if each.name == engine).missing:
         pytest.skip(f"{engine} is not installed")
     bias = np.array([0, 0, 0, value], np.float32)
-    path = foreign(SHAPE, 0 * WEIGHTS, ending=[("Add", ["bias"], {})], constants=[("bias", bias)])
+    path = external(SHAPE, 0 * WEIGHTS, ending=[("Add", ["bias"], {})], constants=[("bias", bias)])
     spec = ModelSpec(8, NAMES, output=output)
     if output == "logits" and value == -np.inf:
         assert Classifier(path, spec=spec, engine=engine).predict(PIXELS)[0, 3] == 0  # a class that cannot be
@@ -132,16 +132,16 @@ def test_what_is_no_number_names_no_class(foreign, value, output, engine):
         Classifier(path, spec=spec, engine=engine)
 
 
-def test_what_is_no_number_for_one_picture_alone_is_refused_there(foreign):
-    path = foreign(SHAPE, -np.abs(WEIGHTS), ending=[("Sqrt", [], {})])
+def test_what_is_no_number_for_one_picture_alone_is_refused_there(external):
+    path = external(SHAPE, -np.abs(WEIGHTS), ending=[("Sqrt", [], {})])
     classifier = Classifier(path, spec=ModelSpec(8, NAMES, output="logits"))
     classifier.predict(PIXELS * 0)
     with pytest.raises(ModelFormatError, match="NaN or infinity"):
         classifier.classify(PIXELS[0])
 
 
-def test_fewer_rows_than_pictures_are_refused(foreign):
-    path = foreign(SHAPE, WEIGHTS, ending=[("ReduceMean", [], {"axes": [0], "keepdims": 1}), ("Softmax", [], {})])
+def test_fewer_rows_than_pictures_are_refused(external):
+    path = external(SHAPE, WEIGHTS, ending=[("ReduceMean", [], {"axes": [0], "keepdims": 1}), ("Softmax", [], {})])
     classifier = Classifier(path, spec=ModelSpec(8, NAMES))
     classifier.predict(PIXELS[:1])
     with pytest.raises(ModelFormatError, match=r"answers 5 images with values of shape \(1, 4\)"):
@@ -150,8 +150,8 @@ def test_fewer_rows_than_pictures_are_refused(foreign):
         list(classifier.classify_many(list(PIXELS)))
 
 
-def test_a_quantized_output_without_its_scale_is_refused(foreign):
-    path = foreign(SHAPE, WEIGHTS, ending=[("Softmax", [], {}), QUANTIZED[0]], constants=[SCALE, ZERO], answers=2)
+def test_a_quantized_output_without_its_scale_is_refused(external):
+    path = external(SHAPE, WEIGHTS, ending=[("Softmax", [], {}), QUANTIZED[0]], constants=[SCALE, ZERO], answers=2)
     with pytest.raises(ModelFormatError, match="answers with uint8 values of unknown scale"):
         Classifier(path, spec=ModelSpec(8, NAMES))
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from runtime.benchmark import progress
-from runtime.benchmark.progress import Countdown, telling
+from runtime.benchmark.progress import Countdown, show_progress
 
 
 class Terminal(io.StringIO):
@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
 def test_on_a_terminal_one_line_is_rewritten_and_gone_in_the_end(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((20, 24)))
-    with telling() as say:
+    with show_progress() as say:
         say("round 1 of 30, about 90 s left")
         say("round 2")
     assert sys.stderr.getvalue() == f"\rround 1 of 30, abou\r{'round 2':<19}\r{'':<19}\r"
@@ -31,7 +31,7 @@ def test_elsewhere_plain_lines_come_now_and_then(monkeypatch):
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with telling() as say:
+    with show_progress() as say:
         for now in (1.0, 10.0, 11.0, 19.0, 21.0):
             say(f"at {now:.0f}")
     assert sys.stderr.getvalue() == "at 10\nat 21\n"
@@ -39,7 +39,7 @@ def test_elsewhere_plain_lines_come_now_and_then(monkeypatch):
 
 def test_without_stderr_nothing_is_said(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
-    with telling() as say:
+    with show_progress() as say:
         say("round 1")
 
 

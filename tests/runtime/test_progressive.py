@@ -26,7 +26,7 @@ FILES = {
     "420": encoded(PHOTO, subsampling="4:2:0"),
     "422": encoded(PHOTO, subsampling="4:2:2"),
     "444": encoded(PHOTO, subsampling="4:4:4"),
-    "grey": encoded(PHOTO.convert("L")),
+    "gray": encoded(PHOTO.convert("L")),
     "cmyk": encoded(PHOTO.convert("CMYK")),
     "restarts": encoded(PHOTO, restart_marker_blocks=7),
     "tiny": encoded(PHOTO.crop((0, 0, 17, 9))),

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from runtime import Classifier, ModelFormatError
-from runtime.choice import CHOICE_FILE
 from runtime.commands import threads
 from runtime.engines.registry import OWN, find
 from runtime.system.processors import most_threads
+from runtime.tuning import TUNING_FILE
 
 TOO_MANY = [100_000, 10**20]
 
@@ -40,7 +40,7 @@ def test_more_threads_than_processors_can_be_had(reference, images):
 def test_a_choice_of_more_threads_is_refused(count, reference, tmp_path):
     (tmp_path / "model_int8.onnx").write_bytes((reference / "model_int8.onnx").read_bytes())
     choice = {"format": "edgecnn-runtime", "version": 1, "artifact": "model_int8.onnx", "engine": "onnxruntime"}
-    (tmp_path / CHOICE_FILE).write_text(json.dumps({**choice, "threads": count, "sha256": "0" * 64}))
+    (tmp_path / TUNING_FILE).write_text(json.dumps({**choice, "threads": count, "sha256": "0" * 64}))
     with pytest.raises(ModelFormatError, match=r"threads must be 1 to .*: run python -m runtime tune .* again"):
         Classifier(tmp_path)
 

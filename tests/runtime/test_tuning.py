@@ -18,10 +18,10 @@ from runtime import (
     ModelFileNotFoundError,
     ModelFormatError,
 )
-from runtime.benchmark.choosing import describe, format_choice
 from runtime.benchmark.contenders import thread_counts
 from runtime.benchmark.tuning import Loaded, Race, Timed, reason, select
-from runtime.choice import TuningChoice
+from runtime.benchmark.tuning_report import describe, format_tuning
+from runtime.tuning import Tuning
 
 
 def call(*arguments):
@@ -182,9 +182,9 @@ def test_times_are_printed_by_race_because_only_those_of_one_compare():
     again = Timed(one.contender, one.medians_us / 2)
     choice = describe([Race([one], one), Race([two, again], again)], {"features": [], "emulated": True}, 3.0)
     assert choice.threads == 1
-    assert TuningChoice.from_json(choice.to_json().encode()) == choice
+    assert Tuning.from_json(choice.to_json().encode()) == choice
     assert [(row.race, row.threads) for row in choice.tried] == [(1, 1), (2, 1), (2, 2)]
-    printed = format_choice(choice, Path("models"))
+    printed = format_tuning(choice, Path("models"))
     assert "load average 3.0, EMULATED; microseconds, to be compared within a race:" in printed
     assert choice.reason in printed
 

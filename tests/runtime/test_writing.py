@@ -13,9 +13,9 @@ import pytest
 from runtime import Classifier
 from runtime.benchmark.contenders import find_models
 from runtime.benchmark.tuning import candidates
-from runtime.choice import model_files
 from runtime.errors import OutputError
 from runtime.system.writing import LEFTOVER, atomic_path, check_writable, clear_leftovers, write_json
+from runtime.tuning import model_files
 
 MEBIBYTE = 1 << 20
 

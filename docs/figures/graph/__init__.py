@@ -1,4 +1,4 @@
-"""What the graph rewrites are worth: our files against the stock recipes, interleaved in one process on one thread.
+"""What the graph rewrites are worth: our files against the stock converters, interleaved in one process on one thread.
 
 Files are held against files: each engine is called bare, and the stock files' float inputs are scaled beforehand,
 outside the timed call. Beside the exported network stand two whose weights are random, for their shapes alone: an
@@ -27,7 +27,7 @@ from pipeline.export import onnx
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import load_exported
 from pipeline.export.load.scaling import PixelScaling
-from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.formats import MODEL_FILES
@@ -114,10 +114,10 @@ def other_networks(class_names: tuple[str, ...]) -> Iterator[tuple[str, Deployab
 
 
 def _our_contenders(prefix: str, deployable: Deployable, calibration: NDArray[np.uint8]) -> dict[str, Run]:
-    recipe, counts = Recipe(images=len(calibration)), (len(calibration),)
+    config, counts = QuantConfig(images=len(calibration)), (len(calibration),)
     network, scaling = onnx.convert(deployable.for_int8), deployable.for_int8.network_scaling
-    graph = OnnxQuantizer(network, scaling, calibration, counts).build(recipe)
-    flatbuffer = TfliteQuantizer(deployable, calibration, counts).build(recipe)
+    graph = OnnxQuantizer(network, scaling, calibration, counts).build(config)
+    flatbuffer = TfliteQuantizer(deployable, calibration, counts).build(config)
     image = calibration[:1]
     return {
         prefix + OURS_ONNX: onnx_run(graph.SerializeToString(), image),

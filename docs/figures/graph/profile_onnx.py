@@ -1,7 +1,7 @@
 """Where an ONNX graph spends its time, node by node, finer than the engine's own profiler.
 
 ONNX Runtime's profiler counts whole microseconds and adds one or two to every node, which is most of what a node of a
-small network takes. Here the graph, optimised as the engine runs it, is cut behind each node in turn; cuts are timed
+small network takes. Here the graph, optimized as the engine runs it, is cut behind each node in turn; cuts are timed
 interleaved, and a node costs what its cut takes longer than the one before.
 """
 
@@ -33,11 +33,11 @@ def profile_onnx(content: bytes, pixels: NDArray[np.uint8], rounds: int) -> list
     Returns:
         Rows of ``node``, ``operator`` and ``us``; the first is a graph that does nothing.
     """
-    optimised = _optimised(content)
-    nodes = list(optimised.graph.node)
-    cuts: dict[str, Callable[[Any], Any]] = {CALL: _runner(_idle(optimised), pixels)}
+    optimized = _optimized(content)
+    nodes = list(optimized.graph.node)
+    cuts: dict[str, Callable[[Any], Any]] = {CALL: _runner(_idle(optimized), pixels)}
     for count in range(1, len(nodes) + 1):
-        cuts[str(count)] = _runner(_cut(optimised, count), pixels)
+        cuts[str(count)] = _runner(_cut(optimized, count), pixels)
     medians = [median_us(values) for values in measure(cuts, [pixels], rounds).values()]
     rows = [{"node": CALL, "operator": "", "us": medians[0]}]
     for node, before, after in zip(nodes, medians[:-1], medians[1:], strict=True):
@@ -45,10 +45,10 @@ def profile_onnx(content: bytes, pixels: NDArray[np.uint8], rounds: int) -> list
     return rows
 
 
-def _optimised(content: bytes) -> onnx.ModelProto:
+def _optimized(content: bytes) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
-        options.optimized_model_filepath = str(Path(folder) / "optimised.onnx")
+        options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
         options.log_severity_level = 4
         options.add_session_config_entry(*EXACT_INT8)
         onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -82,7 +82,7 @@ def _runner(model: onnx.ModelProto, pixels: NDArray[np.uint8]) -> Callable[[Any]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry(*EXACT_INT8)
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it has been optimised
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it has been optimized
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     feed = {session.get_inputs()[0].name: pixels}

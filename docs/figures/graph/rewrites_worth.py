@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from docs.figures.graph.bare_engines import onnx_run
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.onnx import CLEANING, clean, translate
-from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.onnx_int8 import GROUP, OnnxQuantizer
-from pipeline.export.rewrites import fold_constants_and_normalisation, free_batch, number_names
+from pipeline.export.rewrites import fold_constants_and_normalization, free_batch, number_names
 from runtime.benchmark.figures import median_us
 from runtime.benchmark.timing import measure, single_images
 
 WHOLE = "all"
-NEEDED = (fold_constants_and_normalisation, free_batch, number_names)
+NEEDED = (fold_constants_and_normalization, free_batch, number_names)
 """Without the first the batch cannot be opened; the others are not about speed."""
 GROUPS = (1, 2, 8)
 
@@ -42,7 +42,7 @@ def worth(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dic
 
     def build(network: onnx.ModelProto, group: int = GROUP) -> bytes:
         quantizer = OnnxQuantizer(network, prepared.network_scaling, pixels[:1], (1,), group)
-        content: bytes = quantizer.build(Recipe(images=1)).SerializeToString(deterministic=True)
+        content: bytes = quantizer.build(QuantConfig(images=1)).SerializeToString(deterministic=True)
         return content
 
     network = cleaned()

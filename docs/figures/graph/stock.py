@@ -1,7 +1,7 @@
 """The files that a person gets who follows the documentation: what ours are held against.
 
-The stock ONNX file is tf2onnx's conversion quantised by ``quantize_static`` (QDQ, per channel) as ONNX Runtime's
-documentation shows it; the stock TFLite file is ``TFLiteConverter`` with default optimisation and a representative
+The stock ONNX file is tf2onnx's conversion quantized by ``quantize_static`` (QDQ, per channel) as ONNX Runtime's
+documentation shows it; the stock TFLite file is ``TFLiteConverter`` with default optimization and a representative
 data set. Both take float images, scaled beforehand.
 """
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from runtime.benchmark.contenders import Contender
-from runtime.benchmark.subject import Subject
+from runtime.benchmark.timed_model import TimedModel
 from runtime.errors import EdgecnnError
 
 
@@ -30,7 +30,7 @@ class DeskBackend:
 
     engine: str
     artifact: str
-    load: Callable[[Path, int], Subject]
+    load: Callable[[Path, int], TimedModel]
     missing: Callable[[], str | None] = lambda: None
     install: str = ""
     one_thread: bool = False
@@ -75,6 +75,6 @@ def desk_contenders(folder: Path, threads: Sequence[int], scratch: Path) -> list
                 missing, install = str(error), ""
         for count in threads[:1] if missing or backend.one_thread else threads:
             command = (sys.executable, "-m", "pipeline.benchmark.engines.worker", name, str(source), str(count))
-            told = (name, backend.engine, folder / backend.artifact, count)
-            listed.append(Contender(*told, command, missing=missing, install=install))
+            named = (name, backend.engine, folder / backend.artifact, count)
+            listed.append(Contender(*named, command, missing=missing, install=install))
     return listed

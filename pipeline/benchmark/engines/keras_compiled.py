@@ -7,20 +7,20 @@ import numpy as np
 from pipeline import artifacts
 from pipeline.benchmark.engines import DeskBackend
 from pipeline.system.quiet import load_tensorflow
-from runtime.benchmark.subject import Subject
+from runtime.benchmark.timed_model import TimedModel
 from runtime.engines.base import Pixels, Probabilities
 
 
-def _load(folder: Path, threads: int) -> Subject:
+def _load(folder: Path, threads: int) -> TimedModel:
     load_tensorflow(threads)
-    from pipeline.benchmark.engines.reference import ReferenceSubject, load_exported
+    from pipeline.benchmark.engines.reference import ReferenceTimedModel, load_exported
 
     reference = load_exported(folder)
 
     def run(pixels: Pixels) -> Probabilities:
         return np.asarray(reference.model.predict_on_batch(reference.scaling(pixels)))
 
-    return ReferenceSubject(run, folder, reference.side)
+    return ReferenceTimedModel(run, folder, reference.side)
 
 
 BACKEND = DeskBackend("Keras, predict_on_batch", artifacts.MODEL_KERAS, _load)

@@ -16,14 +16,14 @@ from pipeline.deploy.web.browser import INSTALL, launched, why_no_browser
 from pipeline.deploy.web.engine import VERSION, cached, from_npm
 from pipeline.deploy.web.serve import serving
 from runtime import Classifier
-from runtime.benchmark.subject import Subject
+from runtime.benchmark.timed_model import TimedModel
 from runtime.engines.base import Pixels, Probabilities
 
 _HALF = Path(__file__).with_suffix(".js")
 _PAGE = b"<!doctype html><title>bench</title>"
 
 
-class _PageSubject(Subject):
+class _PageTimedModel(TimedModel):
     """The browser and its page end with this process."""
 
     def __init__(self, folder: Path, threads: int) -> None:
@@ -116,7 +116,7 @@ def _missing() -> str | None:
 BACKEND = DeskBackend(
     f"ONNX Runtime Web {VERSION}",
     artifacts.INT8_ONNX,
-    _PageSubject,
+    _PageTimedModel,
     _missing,
     f"python -m pipeline web DIR; {INSTALL}",
 )

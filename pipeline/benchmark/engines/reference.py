@@ -9,13 +9,13 @@ from pipeline.documents.manifest import Manifest
 from pipeline.export.load.model import load_exported
 from pipeline.verify.parity import model_files
 from runtime import Classifier, ModelSpec
-from runtime.benchmark.subject import Subject
+from runtime.benchmark.timed_model import TimedModel
 from runtime.engines.base import Pixels, Probabilities
 
-__all__ = ["ReferenceSubject", "load_exported", "spec_of"]
+__all__ = ["ReferenceTimedModel", "load_exported", "spec_of"]
 
 
-class ReferenceSubject(Subject):
+class ReferenceTimedModel(TimedModel):
     """One way of calling it; its photos become square as those of the exported files."""
 
     def __init__(self, run: Callable[[Pixels], Probabilities], folder: Path, side: int) -> None:

@@ -9,7 +9,7 @@ from pipeline import artifacts
 from pipeline.benchmark.engines import DeskBackend
 from pipeline.system.quiet import load_tensorflow, log_hidden
 from runtime import ModelSpec
-from runtime.benchmark.subject import Subject
+from runtime.benchmark.timed_model import TimedModel
 from runtime.engines.base import Pixels, Probabilities
 
 SIGNATURE = "serving_default"
@@ -17,7 +17,7 @@ SPEC = Path("assets.extra") / "spec.json"
 """``assets.extra`` is where a SavedModel keeps what is no part of the graph."""
 
 
-class _ServedSubject(Subject):
+class _ServedTimedModel(TimedModel):
     """A SavedModel, which carries its spec."""
 
     def __init__(self, folder: Path) -> None:
@@ -57,9 +57,9 @@ def _prepare(folder: Path, place: Path) -> None:
     artifacts.write_bytes(place / SPEC, spec_of(folder).to_json().encode())
 
 
-def _load(folder: Path, threads: int) -> Subject:
+def _load(folder: Path, threads: int) -> TimedModel:
     load_tensorflow(threads)
-    return _ServedSubject(folder)
+    return _ServedTimedModel(folder)
 
 
 BACKEND = DeskBackend("TensorFlow, SavedModel", artifacts.MODEL_KERAS, _load, prepare=_prepare)

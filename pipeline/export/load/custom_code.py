@@ -15,7 +15,7 @@ from pipeline.export.load.keras2 import entries
 LAMBDAS = ("Lambda", "__lambda__")
 
 
-def refuse_foreign_code(path: Path, config: Any) -> None:
+def refuse_custom_code(path: Path, config: Any) -> None:
     """Check that the configuration of a network names no code but Keras's own and what is registered.
 
     Raises:

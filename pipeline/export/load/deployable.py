@@ -73,7 +73,7 @@ class Deployable:
 
     @cached_property
     def for_int8(self) -> "Deployable":
-        """The same classifier as quantisers want it: pixels are the quantised image wherever that can be.
+        """The same classifier as quantizers want it: pixels are the quantized image wherever that can be.
 
         Equal but for half a step of 256 in the padding of the first convolution, where one value nearly means 0.
         """

@@ -4,7 +4,7 @@
 convolution sees no padding; where it does, padding is 0 behind the scaling and not o, so the sum differs at the border.
 A fourth channel that is 1 inside the image and padded with 0 like the others carries ``w * o`` exactly.
 
-An int8 graph has no need of that channel where all three are scaled alike. Pixels are its quantised tensor, whose zero
+An int8 graph has no need of that channel where all three are scaled alike. Pixels are its quantized tensor, whose zero
 point is a pixel value: the one nearest to what means 0, at most half a step off. The bias takes that half step back
 everywhere but in the padding, where half a step is what any rounding costs.
 """
@@ -32,7 +32,7 @@ def fold_scaling(
     Returns:
         An equal network and what is left of the scaling before it.
     """
-    if scaling.zero_point is not None:  # quantised pixels are that already
+    if scaling.zero_point is not None:  # quantized pixels are that already
         return network, scaling
     paddings, tensor = [], network.inputs[0]
     while len(reading := readers(network, tensor)) == 1 and isinstance(reading[0].operation, layers.ZeroPadding2D):

@@ -12,7 +12,7 @@ from pipeline.data import class_names
 from pipeline.documents.history import read_history, say_what_is_taken
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError, reason
-from pipeline.export.load.custom_code import refuse_foreign_code
+from pipeline.export.load.custom_code import refuse_custom_code
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.keras_file import loadable, read_keras_file, refuse_unknown_operators
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
@@ -29,7 +29,7 @@ class Source:
         path: the Keras file.
         class_names: one an output; ``None`` takes those in the model's ``history.json``.
         scaling: from pixels 0-255 to what the model expects; ``None`` is 1/255, or 1 where the model begins with
-            scaling or normalisation layers of its own.
+            scaling or normalization layers of its own.
         temperature: what its logits are divided by; ``None`` takes what training fitted on its validation images and
             left in its ``history.json``, or 1 without one.
         resize, resize_filter: how its photos became squares, as in ``runtime.spec.ModelSpec``; ``None`` takes what
@@ -52,7 +52,7 @@ def load_model(path: Path) -> keras.Model:
             and one class vector out.
     """
     file = read_keras_file(path)
-    refuse_foreign_code(path, file.config)
+    refuse_custom_code(path, file.config)
     refuse_unknown_operators(file)
     try:
         with log_hidden(), loadable(file) as readable:

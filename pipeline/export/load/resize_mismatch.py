@@ -26,7 +26,7 @@ ASKED = 200
 SIGNIFICANCE = 0.01
 
 
-def doubt(deployable: Deployable, folder: Path, spec: ModelSpec) -> str | None:
+def find_resize_mismatch(deployable: Deployable, folder: Path, spec: ModelSpec) -> str | None:
     """A warning where a model names significantly more photos rightly when they are resized the other way.
 
     Args:

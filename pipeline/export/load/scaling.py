@@ -66,7 +66,7 @@ class PixelScaling:
 
     @property
     def zero_point(self) -> int | None:
-        """The zero point with which pixels are a quantised tensor as they stand: a whole number, one scale for all."""
+        """The zero point with which pixels are a quantized tensor as they stand: a whole number, one scale for all."""
         points = self.zero_points
         one = points is not None and len(set(points)) == len(set(self.scale)) == 1 and self.scale[0] > 0
         return points[0] if one and points is not None else None
@@ -114,9 +114,9 @@ class LeadingScaling:
 
 
 def leading_scaling(model: keras.Model) -> LeadingScaling:
-    """Follow the model's input through its scaling and normalisation layers, as many as stand in a row.
+    """Follow the model's input through its scaling and normalization layers, as many as stand in a row.
 
-    Each is measured rather than read: two images of one colour tell the scale and offset of a layer that treats every
+    Each is measured rather than read: two images of one color tell the scale and offset of a layer that treats every
     pixel alike, whichever way it is configured.
     """
     tensor, scaling = model.inputs[0], PixelScaling((1.0, 1.0, 1.0))

@@ -1,4 +1,4 @@
-"""The gate: what quantisation may cost on the validation set, and how sure we are of what it did cost."""
+"""The criteria: what quantization may cost on the validation set, and how sure we are of what it did cost."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Gate:
+class AcceptanceCriteria:
     """Bounds on the loss against Keras on the validation set.
 
     Each bound counts only where the images at hand break it by more than chance may, at 5 %:
@@ -42,8 +42,8 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """How a candidate's answers compare with Keras's on the same labelled images.
+class Judgment:
+    """How a candidate's answers compare with Keras's on the same labeled images.
 
     Attributes:
         accuracy: share (0-1) that it gets right.
@@ -54,7 +54,7 @@ class Judgement:
         p_value: exact McNemar test of whether these two differ by chance alone.
         worst_class: name of the class that loses most.
         worst_class_lost_points: what it loses.
-        breaches: in words; empty when the gate is passed.
+        violations: in words; empty when the criteria is passed.
     """
 
     accuracy: float
@@ -66,16 +66,16 @@ class Judgement:
     p_value: float
     worst_class: str
     worst_class_lost_points: float
-    breaches: tuple[str, ...]
+    violations: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
         """Whether no bound is broken."""
-        return not self.breaches
+        return not self.violations
 
 
 def breaks_bound(points: float, images: int, lost: int, won: int) -> bool:
-    """Whether a loss is larger than a bound of so many points, and larger than chance makes it; ``Gate`` says how.
+    """Whether a loss is larger than a bound in points and larger than chance makes it, as ``AcceptanceCriteria`` says.
 
     Args:
         points: the bound.
@@ -113,24 +113,24 @@ def judge(
     got: NDArray[np.float32],
     labels: NDArray[np.integer],
     class_names: tuple[str, ...],
-    gate: Gate = Gate(),
-) -> Judgement:
+    criteria: AcceptanceCriteria = AcceptanceCriteria(),
+) -> Judgment:
     """Hold a candidate's probabilities, float32 (N, C), against Keras's."""
     keras_right, right = (correct(answers, labels) for answers in (expected, got))
     lost, won = keras_right & ~right, right & ~keras_right
     same, distance = agreement(expected, got), mean_difference(expected, got)
-    breaches = [*_loss_breach("over all", lost, won, gate.max_points)]
-    if disagrees(expected, got, gate.min_agreement):
-        breaches.append(f"agreement {same:.2%} < {gate.min_agreement:.0%}")
-    if differs(expected, got, gate.max_mean_difference):
-        breaches.append(f"mean difference {distance:.1e} > {gate.max_mean_difference:.0e}")
+    violations = [*_loss_violation("over all", lost, won, criteria.max_points)]
+    if disagrees(expected, got, criteria.min_agreement):
+        violations.append(f"agreement {same:.2%} < {criteria.min_agreement:.0%}")
+    if differs(expected, got, criteria.max_mean_difference):
+        violations.append(f"mean difference {distance:.1e} > {criteria.max_mean_difference:.0e}")
     by_class = {}
     for label in np.unique(labels):
         own = labels == label
         by_class[class_names[label]] = 100 * float(lost[own].sum() - won[own].sum()) / int(own.sum())
-        breaches += _loss_breach(class_names[label], lost[own], won[own], gate.max_class_points)
+        violations += _loss_violation(class_names[label], lost[own], won[own], criteria.max_class_points)
     worst = max(by_class, key=lambda name: by_class[name])
-    return Judgement(
+    return Judgment(
         accuracy=float(right.mean()),
         lost_points=100 * float(keras_right.mean() - right.mean()),
         agreement=same,
@@ -140,11 +140,11 @@ def judge(
         p_value=mcnemar(int(lost.sum()), int(won.sum())),
         worst_class=worst,
         worst_class_lost_points=by_class[worst],
-        breaches=tuple(breaches),
+        violations=tuple(violations),
     )
 
 
-def _loss_breach(where: str, lost: NDArray[np.bool_], won: NDArray[np.bool_], points: float) -> list[str]:
+def _loss_violation(where: str, lost: NDArray[np.bool_], won: NDArray[np.bool_], points: float) -> list[str]:
     only_keras, only_candidate = int(lost.sum()), int(won.sum())
     if not breaks_bound(points, len(lost), only_keras, only_candidate):
         return []

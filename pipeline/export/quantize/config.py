@@ -19,8 +19,8 @@ METHODS = (
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """One way to quantise.
+class QuantConfig:
+    """One way to quantize.
 
     Attributes:
         method: how a tensor's range is read off its activations, one of ``METHODS``.
@@ -28,8 +28,8 @@ class Recipe:
         per_channel: one scale an output channel of each weight, rather than one a tensor.
         float_softmax: the softmax at the end computes in float; in 8 bits it loses what lies below 1/256.
         float_head: the last layer before the softmax computes in float, so that no logit is rounded.
-        symmetric: activation ranges centred on zero.
-        operator_form: quantised operators in the graph, rather than float ones between quantise and dequantise nodes
+        symmetric: activation ranges centered on zero.
+        qoperator: quantized operators in the graph, rather than float ones between quantize and dequantize nodes
             (QDQ), which the engine fuses. ONNX alone knows both.
         reduce_range: weights in 7 bits. x86 processors without VNNI add pairs of 8-bit products in 16 bits, which can
             overflow; 7 bits cannot. ONNX alone.
@@ -42,7 +42,7 @@ class Recipe:
     float_softmax: bool = True
     float_head: bool = False
     symmetric: bool = False
-    operator_form: bool = False
+    qoperator: bool = False
     reduce_range: bool = False
     float_layers: tuple[str, ...] = ()
 
@@ -53,13 +53,13 @@ class Recipe:
             raise ValueError(f"need at least one calibration image, got {self.images}")
 
     def in_float(self, layers: Sequence[Layer]) -> list[Layer]:
-        """Those of a network's layers, in the data's order, that this recipe leaves in float."""
+        """Those of a network's layers, in the data's order, that this config leaves in float."""
         named = [layer for layer in layers if layer.output in self.float_layers]
         head = layers[-1:] if self.float_head else ()
         return [*named, *(layer for layer in head if layer not in named)]
 
-    def flipped(self, name: str) -> "Recipe":
-        """The same recipe with one of its yes-or-no fields the other way."""
+    def flipped(self, name: str) -> "QuantConfig":
+        """The same config with one of its yes-or-no fields the other way."""
         change: dict[str, Any] = {name: not getattr(self, name)}
         return replace(self, **change)
 
@@ -72,7 +72,7 @@ class Recipe:
         head = "float head and softmax" if self.float_softmax else "float head, int8 softmax"
         softmax = "float softmax" if self.float_softmax else "int8 softmax"
         parts.append(head if self.float_head else softmax)
-        parts += ["symmetric"] * self.symmetric + ["operator form"] * self.operator_form
+        parts += ["symmetric"] * self.symmetric + ["QOperator"] * self.qoperator
         parts += ["7-bit weights"] * self.reduce_range
         if self.float_layers:
             parts.append(f"{len(self.float_layers)} layer{'s' * (len(self.float_layers) > 1)} in float")

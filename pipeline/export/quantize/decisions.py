@@ -5,7 +5,7 @@ import math
 from pipeline.documents.manifest import Candidate, Decision, Manifest
 
 HEADER = ("accuracy", "lost", "p", "agreement", "mean diff")
-LEGEND = "* chosen; x fails the gate; lost: points against Keras; p: exact McNemar test of that loss"
+LEGEND = "* chosen; x fails the acceptance criteria; lost: points against Keras; p: exact McNemar test of that loss"
 
 
 def format_decisions(manifest: Manifest) -> str:
@@ -14,7 +14,7 @@ def format_decisions(manifest: Manifest) -> str:
         return ""
     validation = manifest.validation
     judged_on = f"{validation.images:,} validation images (Keras: {validation.keras_accuracy:.2%} right)"
-    lines = [f"Recipes, judged on {judged_on}:"]
+    lines = [f"Configs, judged on {judged_on}:"]
     for name, decision in manifest.decisions.items():
         lines += ["", f"{name:<72}" + "".join(f"{text:>10}" for text in HEADER)]
         lines += [_line(candidate, decision) for candidate in _shown(decision)]

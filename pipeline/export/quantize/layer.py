@@ -1,4 +1,4 @@
-"""A layer as quantisation sees it."""
+"""A layer as quantization sees it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

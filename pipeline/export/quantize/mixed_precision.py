@@ -1,4 +1,4 @@
-"""Which layer goes back to float when a quantised network fails its gate."""
+"""Which layer goes back to float when a quantized network fails its criteria."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ def noise_to_signal(names: Sequence[str], batches: Iterable[tuple[Activations, A
 
     Args:
         names: of the tensors.
-        batches: every tensor in float, and as the quantised network has it; none is kept.
+        batches: every tensor in float, and as the quantized network has it; none is kept.
     """
     signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     for exact, rounded in batches:
@@ -30,7 +30,7 @@ def next_float_layer(
     """The layer to give back to float next, and the noise-to-signal ratio that it adds.
 
     A layer adds the noise that its output has and its inputs have not. Where the noisiest one is float already, its
-    noise came in with its quantised input: then the nearest int8 layer before it goes. (A convolution whose channels
+    noise came in with its quantized input: then the nearest int8 layer before it goes. (A convolution whose channels
     lie far apart shows little error itself; the layer that reads its small channels does.)
 
     Args:
@@ -46,7 +46,7 @@ def next_float_layer(
         for own, layer in zip(noise, layers, strict=True)
     ]
     for position in sorted(range(len(layers)), key=lambda index: -added[index]):
-        chosen = _nearest_quantised(layers, position, kept_float)
+        chosen = _nearest_quantized(layers, position, kept_float)
         if chosen is not None:
             return layers[chosen].output, added[position]
     return None
@@ -56,7 +56,7 @@ def _energy(values: NDArray[np.float32]) -> float:
     return float(np.square(values, dtype=np.float64).sum())
 
 
-def _nearest_quantised(layers: Sequence[Layer], position: int, kept_float: Sequence[str]) -> int | None:
+def _nearest_quantized(layers: Sequence[Layer], position: int, kept_float: Sequence[str]) -> int | None:
     """The position itself, or breadth-first against the data's way the first layer that is still int8."""
     queue, seen = [position], {position}
     while queue:

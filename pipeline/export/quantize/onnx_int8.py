@@ -1,4 +1,4 @@
-"""The int8 ONNX graph: activation statistics once, then any number of recipes."""
+"""The int8 ONNX graph: activation statistics once, then any number of configs."""
 
 import math
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from onnxruntime.quantization.quant_utils import (
 
 from pipeline.export import rewrites
 from pipeline.export.load.scaling import PixelScaling
-from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.mixed_precision import noise_to_signal
 from pipeline.export.quantize.ranges import Activations, Statistics
@@ -57,14 +57,14 @@ DEQUANTIZED = "_DequantizeLinear_Output"
 
 
 class OnnxQuantizer:
-    """Quantises one network by any recipe.
+    """Quantizes one network by any config.
 
     Args:
         network: the clean graph, ``image`` float32 (N, S, S, 3) to probabilities float32 (N, C).
         scaling: from pixels to the network's input.
         pixels: uint8 (N, S, S, 3), the calibration images.
-        counts: numbers of calibration images that recipes may ask for.
-        group: neighbouring pixels that the first convolution reads as one, where it can.
+        counts: numbers of calibration images that configs may ask for.
+        group: neighboring pixels that the first convolution reads as one, where it can.
     """
 
     changes: tuple[str, ...] = (
@@ -72,7 +72,7 @@ class OnnxQuantizer:
         "float_softmax",
         "float_head",
         "symmetric",
-        "operator_form",
+        "qoperator",
         "reduce_range",
     )
     slow: tuple[str, ...] = ("symmetric",)
@@ -96,9 +96,9 @@ class OnnxQuantizer:
         self._statistics = Statistics(lambda: self._float_activations(pixels), counts)
         self.layers = _layers(self._network.graph)
 
-    def build(self, recipe: Recipe) -> onnx.ModelProto:
-        """The deployable graph: uint8 pixels in, which are the quantised input wherever their zero point is whole."""
-        model = self._quantize(recipe)
+    def build(self, config: QuantConfig) -> onnx.ModelProto:
+        """The deployable graph: uint8 pixels in, which are the quantized input wherever their zero point is whole."""
+        model = self._quantize(config)
         if rewrites.pixel_zero_point(self._scaling) is None:
             rewrites.scale_pixels(model, self._scaling)
         else:
@@ -129,31 +129,31 @@ class OnnxQuantizer:
             feed = {rewrites.IMAGE: self._scaling(part)}
             yield dict(zip(names, session.run(names, feed), strict=True))
 
-    def _quantize(self, recipe: Recipe) -> onnx.ModelProto:
+    def _quantize(self, config: QuantConfig) -> onnx.ModelProto:
         model = onnx.ModelProto()
         model.CopyFrom(self._network)
         scale, zero_point = _input_quantization(self._scaling)
         ends = ((0 - int(zero_point)) * float(scale), (255 - int(zero_point)) * float(scale))
-        ranges = self._statistics.ranges(recipe) | {rewrites.IMAGE: ends}
+        ranges = self._statistics.ranges(config) | {rewrites.IMAGE: ends}
         data = {
             name: TensorData(lowest=np.array(low, np.float32), highest=np.array(high, np.float32))
             for name, (low, high) in ranges.items()
         }
         tensors = TensorsData(CalibrationMethod.MinMax, data)
-        excluded = [name for layer in recipe.in_float(self.layers) for name in layer.nodes]
-        operators = [*COMPUTING, *PASSING, *(() if recipe.float_softmax else ("Softmax",))]
+        excluded = [name for layer in config.in_float(self.layers) for name in layer.nodes]
+        operators = [*COMPUTING, *PASSING, *(() if config.float_softmax else ("Softmax",))]
         options = {
             "ForceQuantizeNoInputCheck": True,
-            "ActivationSymmetric": recipe.symmetric,
+            "ActivationSymmetric": config.symmetric,
             "TensorQuantOverrides": {rewrites.IMAGE: [{"scale": scale, "zero_point": zero_point}]},
         }
         common: tuple[Any, ...] = (tensors, [], excluded, operators, options)
         with log_hidden():
-            if recipe.operator_form:
+            if config.qoperator:
                 quantizer = ONNXQuantizer(
                     model,
-                    recipe.per_channel,
-                    recipe.reduce_range,
+                    config.per_channel,
+                    config.reduce_range,
                     QuantizationMode.QLinearOps,
                     STATIC,
                     *TYPES,
@@ -161,7 +161,7 @@ class OnnxQuantizer:
                 )
                 _start_quantized(quantizer, scale, zero_point)
             else:
-                quantizer = QDQQuantizer(model, recipe.per_channel, recipe.reduce_range, *TYPES, *common)
+                quantizer = QDQQuantizer(model, config.per_channel, config.reduce_range, *TYPES, *common)
             quantizer.quantize_model()
             quantizer.model.topological_sort()
         quantized: onnx.ModelProto = quantizer.model.model
@@ -180,7 +180,7 @@ def _input_quantization(scaling: PixelScaling) -> tuple[NDArray[np.float32], NDA
 
 
 def _start_quantized(quantizer: ONNXQuantizer, scale: NDArray[np.float32], zero_point: NDArray[np.uint8]) -> None:
-    """Let operator form begin at the image itself: it quantises no reshape whose input is not quantised already."""
+    """Let QOperator begin at the image itself: it quantizes no reshape whose input is not quantized already."""
     quantizer.force_quantize_no_input_check = False
     names = [f"{rewrites.IMAGE}_{part}" for part in ("quantized", "scale", "zero_point")]
     constants = zip((scale, zero_point), names[1:], strict=True)

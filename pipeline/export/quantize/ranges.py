@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.export.quantize.config import MIN_MAX, Recipe
+from pipeline.export.quantize.config import MIN_MAX, QuantConfig
 
 Activations = Mapping[str, NDArray[np.float32]]
 """Float tensors of one pass, by name; the first axis of each is the image."""
@@ -18,9 +18,9 @@ BINS = 2_048
 VALUES_AN_IMAGE = 4_096
 """Most values of one tensor of one image that enter its histogram, drawn once at random; extremes see all values."""
 AVERAGING = 0.01
-"""Weight of the newest image in the moving average, as in ONNX Runtime and TensorFlow's fake quantisation."""
+"""Weight of the newest image in the moving average, as in ONNX Runtime and TensorFlow's fake quantization."""
 LEVELS = 128
-"""Levels of a quantised half-axis in the entropy method."""
+"""Levels of a quantized half-axis in the entropy method."""
 
 
 class Statistics:
@@ -28,7 +28,7 @@ class Statistics:
 
     Args:
         passes: called twice; yields the activations of the calibration images, batch by batch, in the same order.
-        counts: the numbers of images that recipes may ask for, each at most the number of images passed.
+        counts: the numbers of images that configs may ask for, each at most the number of images passed.
     """
 
     def __init__(self, passes: Callable[[], Iterable[Activations]], counts: tuple[int, ...]) -> None:
@@ -78,21 +78,21 @@ class Statistics:
         """Names of all tensors seen."""
         return tuple(self._lows)
 
-    def ranges(self, recipe: Recipe) -> Ranges:
-        """The range of every tensor by the recipe's method, symmetric about zero if it says so."""
-        return {name: _shape(*self._range(name, recipe), recipe.symmetric) for name in self._lows}
+    def ranges(self, config: QuantConfig) -> Ranges:
+        """The range of every tensor by the config's method, symmetric about zero if it says so."""
+        return {name: _shape(*self._range(name, config), config.symmetric) for name in self._lows}
 
-    def _range(self, name: str, recipe: Recipe) -> tuple[float, float]:
-        lows, highs = self._lows[name][: recipe.images], self._highs[name][: recipe.images]
-        if recipe.method == MIN_MAX:
+    def _range(self, name: str, config: QuantConfig) -> tuple[float, float]:
+        lows, highs = self._lows[name][: config.images], self._highs[name][: config.images]
+        if config.method == MIN_MAX:
             return float(lows.min()), float(highs.max())
-        if recipe.method == "moving average":
+        if config.method == "moving average":
             return _moving_average(lows), _moving_average(highs)
-        histogram, edges = self._histograms[recipe.images][name], self._edges[name]
-        if recipe.method == "entropy":
+        histogram, edges = self._histograms[config.images][name], self._edges[name]
+        if config.method == "entropy":
             threshold = entropy_threshold(histogram, edges)
             return max(float(lows.min()), -threshold), min(float(highs.max()), threshold)
-        return percentile_range(histogram, edges, float(recipe.method.split()[1]))
+        return percentile_range(histogram, edges, float(config.method.split()[1]))
 
 
 def percentile_range(histogram: NDArray[np.int64], edges: NDArray[np.float64], percent: float) -> tuple[float, float]:
@@ -111,8 +111,8 @@ def entropy_threshold(histogram: NDArray[np.int64], edges: NDArray[np.float64]) 
     (Migacz, 8-bit inference with TensorRT, 2017). The lowest bin is left out: it holds the exact zeros of ReLU, which
     every scale represents.
     """
-    centres = np.abs(edges[:-1] + edges[1:]) / 2
-    magnitudes, bounds = np.histogram(centres, BINS, (0.0, float(np.abs(edges).max())), weights=histogram)
+    centers = np.abs(edges[:-1] + edges[1:]) / 2
+    magnitudes, bounds = np.histogram(centers, BINS, (0.0, float(np.abs(edges).max())), weights=histogram)
     magnitudes[0] = 0
     best, threshold = np.inf, float(bounds[-1])
     for bins in range(LEVELS, BINS + 1, LEVELS // 4):

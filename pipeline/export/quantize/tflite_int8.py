@@ -1,9 +1,9 @@
-"""The int8 TFLite flatbuffer: calibrated once, its ranges then rewritten for any number of recipes.
+"""The int8 TFLite flatbuffer: calibrated once, its ranges then rewritten for any number of configs.
 
 TFLite's converter calibrates by minimum and maximum alone, but it does so into a float flatbuffer that carries a range
-a tensor, and quantises from there. Both halves are called here, with our ranges written in between, so that every
-calibration method of ONNX works for TFLite too. What it does not allow: operator form and 7-bit weights have no
-counterpart, and 16-bit activations ("16x8") take no uint8 pixels and run on unoptimised reference kernels.
+a tensor, and quantizes from there. Both halves are called here, with our ranges written in between, so that every
+calibration method of ONNX works for TFLite too. What it does not allow: QOperator and 7-bit weights have no
+counterpart, and 16-bit activations ("16x8") take no uint8 pixels and run on unoptimized reference kernels.
 """
 
 import math
@@ -20,7 +20,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 from pipeline.export import tflite
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
-from pipeline.export.quantize.config import Recipe
+from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.mixed_precision import noise_to_signal
 from pipeline.export.quantize.ranges import Activations, Statistics
@@ -46,12 +46,12 @@ IDENTITY, FROM_UNIT = PixelScaling((1.0, 1.0, 1.0)), PixelScaling((255.0, 255.0,
 
 
 class TfliteQuantizer:
-    """Quantises one network by any recipe.
+    """Quantizes one network by any config.
 
     Args:
         deployable: the network, its scaling part of the graph.
         pixels: uint8 (N, S, S, 3), the calibration images.
-        counts: numbers of calibration images that recipes may ask for.
+        counts: numbers of calibration images that configs may ask for.
     """
 
     changes: tuple[str, ...] = ("per_channel", "float_softmax", "float_head", "symmetric")
@@ -66,16 +66,16 @@ class TfliteQuantizer:
         self._statistics = Statistics(lambda: self._float_activations(pixels), counts)
         self.layers = _layers(self._interpreter)
 
-    def build(self, recipe: Recipe) -> bytes:
+    def build(self, config: QuantConfig) -> bytes:
         """The deployable flatbuffer: built-in operators, uint8 pixels in."""
         with log_hidden():
             content = mlir_quantize(
-                self._with_ranges(recipe),
-                disable_per_channel=not recipe.per_channel,
-                denylisted_ops={SOFTMAX} if recipe.float_softmax else None,
-                denylisted_nodes=self._denied(recipe) or None,
+                self._with_ranges(config),
+                disable_per_channel=not config.per_channel,
+                denylisted_ops={SOFTMAX} if config.float_softmax else None,
+                denylisted_nodes=self._denied(config) or None,
                 input_data_type=tf.uint8,
-                output_data_type=tf.float32 if recipe.float_softmax else tf.int8,
+                output_data_type=tf.float32 if config.float_softmax else tf.int8,
             )
         return take_pixels_through_float(bytes(content))
 
@@ -92,11 +92,11 @@ class TfliteQuantizer:
             ),
         )
 
-    def _denied(self, recipe: Recipe) -> set[str]:
-        return {name for layer in recipe.in_float(self.layers) for name in layer.nodes}
+    def _denied(self, config: QuantConfig) -> set[str]:
+        return {name for layer in config.in_float(self.layers) for name in layer.nodes}
 
-    def _with_ranges(self, recipe: Recipe) -> bytes:
-        ranges = self._statistics.ranges(recipe)
+    def _with_ranges(self, config: QuantConfig) -> bytes:
+        ranges = self._statistics.ranges(config)
         flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(self._calibrated))
         for tensor in flatbuffer.subgraphs[0].tensors:
             name = tensor.name.decode()
@@ -114,9 +114,9 @@ class TfliteQuantizer:
 
 
 def _calibrate(deployable: Deployable, scaling: PixelScaling, inside: PixelScaling, pixels: NDArray[np.uint8]) -> bytes:
-    """The float flatbuffer of scaled images, as the quantiser reads it; only the input's range is final.
+    """The float flatbuffer of scaled images, as the quantizer reads it; only the input's range is final.
 
-    That range is what ``scaling`` makes of 0 to 255, so that pixels are its quantised values. What is left of the
+    That range is what ``scaling`` makes of 0 to 255, so that pixels are its quantized values. What is left of the
     scaling happens ``inside``.
     """
     images = scaling(np.concatenate([np.zeros_like(pixels), np.full_like(pixels, 255), pixels]))
@@ -129,7 +129,7 @@ def _calibrate(deployable: Deployable, scaling: PixelScaling, inside: PixelScali
         converter = tflite.converter(deployable, tf.float32, inside)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
-        converter._experimental_calibrate_only = True  # noqa: SLF001 - what TensorFlow's own debugger of quantisation does
+        converter._experimental_calibrate_only = True  # noqa: SLF001 - what TensorFlow's own debugger of quantization does
         content: bytes = converter.convert()
     return content
 
@@ -152,7 +152,7 @@ def _operators(interpreter: Interpreter) -> list[dict[str, Any]]:
 
 
 def _collect(interpreter: Interpreter, images: NDArray[Any], names: set[str] | None) -> Activations:
-    """Outputs of all operators, or of those in ``names``, dequantised; the last of equal names, which is float."""
+    """Outputs of all operators, or of those in ``names``, dequantized; the last of equal names, which is float."""
     source = interpreter.get_input_details()[0]["index"]
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     produced = [details[int(index)] for operator in _operators(interpreter) for index in operator["outputs"]]

@@ -10,7 +10,7 @@ DEQUANTIZE_VERSION = 2
 def take_pixels_through_float(content: bytes) -> bytes:
     """Put a DEQUANTIZE before a QUANTIZE that makes int8 of uint8 pixels.
 
-    XNNPACK cannot change one integer into the other, so that step would run outside it on an unoptimised kernel, which
+    XNNPACK cannot change one integer into the other, so that step would run outside it on an unoptimized kernel, which
     takes several times as long as both steps over float do within it. The values are the same: the scale is one.
     """
     flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))

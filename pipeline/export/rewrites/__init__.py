@@ -8,7 +8,7 @@ Each is a function of its own with a test that its numbers are the same: ``batch
 from pipeline.export.freeze import IMAGE
 from pipeline.export.rewrites.batch import TRACED_BATCH, free_batch
 from pipeline.export.rewrites.fuse import (
-    fold_constants_and_normalisation,
+    fold_constants_and_normalization,
     fuse_hard_sigmoids,
     fuse_hard_swishes,
     pad_inside_pools,
@@ -24,7 +24,7 @@ __all__ = [
     "PIXELS",
     "TRACED_BATCH",
     "activate_before_transposing",
-    "fold_constants_and_normalisation",
+    "fold_constants_and_normalization",
     "free_batch",
     "fuse_hard_sigmoids",
     "fuse_hard_swishes",

@@ -25,25 +25,25 @@ NHWC_SPATIAL = [1, 2]
 NHWC_TO_NCHW = [0, 3, 1, 2]
 
 
-def fold_constants_and_normalisation(model: onnx.ModelProto) -> None:
-    """Run ONNX Runtime's basic optimisations, which keep to standard operators.
+def fold_constants_and_normalization(model: onnx.ModelProto) -> None:
+    """Run ONNX Runtime's basic optimizations, which keep to standard operators.
 
-    They fold constants, batch normalisation and padding into convolutions, write a matrix product and its bias as
+    They fold constants, batch normalization and padding into convolutions, write a matrix product and its bias as
     Gemm, and push transposes together until they cancel.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimised.onnx"
+        path = Path(folder) / "optimized.onnx"
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(path)
         options.log_severity_level = 4
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        optimised = onnx.load(path)
-    used = {node.domain for node in optimised.graph.node}
-    del optimised.opset_import[:]  # it names every domain that it knows, used or not
-    optimised.opset_import.extend(entry for entry in model.opset_import if entry.domain in used)
-    optimised.ir_version = model.ir_version
-    model.CopyFrom(optimised)
+        optimized = onnx.load(path)
+    used = {node.domain for node in optimized.graph.node}
+    del optimized.opset_import[:]  # it names every domain that it knows, used or not
+    optimized.opset_import.extend(entry for entry in model.opset_import if entry.domain in used)
+    optimized.ir_version = model.ir_version
+    model.CopyFrom(optimized)
     drop_dead(model)
 
 
@@ -130,12 +130,12 @@ def fuse_hard_sigmoids(model: onnx.ModelProto) -> None:
 def fuse_hard_swishes(model: onnx.ModelProto) -> None:
     """Write ``x * hard_sigmoid(x)`` as HardSwish."""
     graph = model.graph
-    for gate in [node for node in graph.node if node.op_type == "HardSigmoid"]:
-        mul = only_reader(graph, gate.output[0])
-        attributes = attributes_of(gate)
+    for criteria in [node for node in graph.node if node.op_type == "HardSigmoid"]:
+        mul = only_reader(graph, criteria.output[0])
+        attributes = attributes_of(criteria)
         standard = math.isclose(attributes["alpha"], 1 / 6, rel_tol=1e-6) and attributes["beta"] == 0.5
-        if standard and mul is not None and mul.op_type == "Mul" and gate.input[0] in mul.input:
-            mul.CopyFrom(helper.make_node("HardSwish", [gate.input[0]], list(mul.output), name=mul.name))
+        if standard and mul is not None and mul.op_type == "Mul" and criteria.input[0] in mul.input:
+            mul.CopyFrom(helper.make_node("HardSwish", [criteria.input[0]], list(mul.output), name=mul.name))
     drop_dead(model)
 
 

@@ -1,4 +1,4 @@
-"""Feed the first int8 convolution several neighbouring pixels at a time."""
+"""Feed the first int8 convolution several neighboring pixels at a time."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ NHWC_TO_NCHW, NCHW_TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
 def group_pixels(model: onnx.ModelProto, group: int) -> bool:
-    """Let the first convolution see ``group`` neighbouring pixels of a row as one of ``group`` times the channels.
+    """Let the first convolution see ``group`` neighboring pixels of a row as one of ``group`` times the channels.
 
     With 3 channels an int8 convolution spends its time gathering 3 bytes at a time. NHWC memory read as
     (N, H, W/group, 3*group) is the same memory, and one grouped position yields ``group`` outputs side by side, so both
@@ -24,7 +24,7 @@ def group_pixels(model: onnx.ModelProto, group: int) -> bool:
 
     Returns:
         Whether the graph has a convolution that this fits: on the image itself, stride and dilation 1, same width out
-        as in, and a kernel that reaches into one neighbouring group at most.
+        as in, and a kernel that reaches into one neighboring group at most.
     """
     graph = model.graph
     found = _find(graph, group)

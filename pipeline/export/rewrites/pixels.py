@@ -1,4 +1,4 @@
-"""uint8 pixels as the graph's input: scaled by its first nodes, or taken as the quantised tensor that they are."""
+"""uint8 pixels as the graph's input: scaled by its first nodes, or taken as the quantized tensor that they are."""
 
 import math
 
@@ -54,7 +54,7 @@ def take_pixels_as_quantized(model: onnx.ModelProto, scaling: PixelScaling) -> N
     """Drop the first ``QuantizeLinear``: with the pixels' own scale and zero point, pixels are its result already.
 
     Raises:
-        ExportError: the input is quantised in another way, so that pixels would mean something else.
+        ExportError: the input is quantized in another way, so that pixels would mean something else.
     """
     graph = model.graph
     consumers = [node for node in graph.node if IMAGE in node.input]
@@ -90,7 +90,7 @@ def _set_pixel_input(graph: onnx.GraphProto) -> None:
 
 
 def _pad_quantized_pixels(graph: onnx.GraphProto) -> None:
-    """Let a padding of the image work on its bytes: the engine would dequantise, pad and quantise again."""
+    """Let a padding of the image work on its bytes: the engine would dequantize, pad and quantize again."""
     made_by = writers(graph)
     for pad in [node for node in graph.node if node.op_type == "Pad" and len(node.input) > 2]:
         dequantize, quantize = made_by.get(pad.input[0]), only_reader(graph, pad.output[0])
@@ -111,7 +111,7 @@ def _pad_quantized_pixels(graph: onnx.GraphProto) -> None:
 
 
 def _number(graph: onnx.GraphProto, name: str, made_by: dict[str, onnx.NodeProto]) -> float | None:
-    """The value of a scalar constant, quantised or not."""
+    """The value of a scalar constant, quantized or not."""
     node = made_by.get(name)
     if node is not None and node.op_type == "DequantizeLinear":
         step, scale, zero_point = (_number(graph, part, made_by) for part in node.input)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from pipeline.report.figures.style import BLUE, GREY, INK, ORANGE, PAPER, WIDTH, shorten
+from pipeline.report.figures.style import BLUE, GRAY, INK, ORANGE, PAPER, WIDTH, shorten
 
 MOST = 20
 """Classes up to which a matrix is drawn; of more, those that are confused most."""
@@ -34,12 +34,12 @@ def draw(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> Figure:
 def draw_change(
     change: NDArray[np.int64], chosen: NDArray[np.int64], class_names: tuple[str, ...], most: int
 ) -> Figure:
-    """Cells in images more or fewer than Keras has there; ``most`` of them have the full colour."""
+    """Cells in images more or fewer than Keras has there; ``most`` of them have the full color."""
     figure, axes = _grid([class_names[index] for index in chosen])
     for place, count in np.ndenumerate(change[np.ix_(chosen, chosen)]):
         text = "" if count == 0 else f"{count:+d}".replace("-", "\N{MINUS SIGN}")
-        colour = BLUE if count > 0 else ORANGE if count < 0 else GREY
-        _cell(axes, place, colour, 0.5 * abs(int(count)) / most, text)
+        color = BLUE if count > 0 else ORANGE if count < 0 else GRAY
+        _cell(axes, place, color, 0.5 * abs(int(count)) / most, text)
     return figure
 
 
@@ -61,9 +61,9 @@ def _grid(names: list[str]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _cell(axes: Axes, place: tuple[int, ...], colour: str, strength: float, text: str) -> None:
+def _cell(axes: Axes, place: tuple[int, ...], color: str, strength: float, text: str) -> None:
     row, column = place
-    patch = Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, color=colour, alpha=max(strength, 0.05), linewidth=0)
+    patch = Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, color=color, alpha=max(strength, 0.05), linewidth=0)
     patch.set_gid(f"cell-{row}-{column}")
     axes.add_patch(patch)
     ink = PAPER if strength > 0.55 else INK

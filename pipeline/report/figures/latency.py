@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from pipeline.documents.benchmark import Benchmark, Contender, Latency
 from pipeline.report.figures.rows import BAR, THICK, cut, name_row, rows
-from pipeline.report.figures.style import INK, engine_colour
+from pipeline.report.figures.style import INK, engine_color
 from pipeline.report.numbers import duration
 
 SHOWN_TIMES = 8
@@ -28,7 +28,7 @@ def draw(device: Benchmark) -> Figure:
     for row, (contender, latency) in enumerate(timed):
         name_row(axes, row, contender.file, detail(contender), duration(latency.p50))
         place = row + BAR
-        (bar,) = axes.barh(place, min(latency.p50, end), height=THICK, color=engine_colour(contender.backend))
+        (bar,) = axes.barh(place, min(latency.p50, end), height=THICK, color=engine_color(contender.backend))
         bar.set_gid(f"bar-{row}")
         if latency.p50 > end:
             cut(axes, row)

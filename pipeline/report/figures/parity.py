@@ -28,15 +28,15 @@ def draw(found: dict[str, Measured]) -> Figure:
         place = row + BAR
         mean, most = _shown(measured.mean_difference), _shown(measured.max_difference)
         axes.plot([mean, most], [place, place], color=LINE, linewidth=2.5, zorder=1)
-        for kind, value, limit, colour, marker in (
+        for kind, value, limit, color, marker in (
             ("mean", mean, measured.limits.mean_difference, BLUE, "o"),
             ("max", most, measured.limits.max_difference, SKY, "D"),
         ):
-            (dot,) = axes.plot(value, place, marker=marker, markersize=5.5, color=ORANGE if value > limit else colour)
+            (dot,) = axes.plot(value, place, marker=marker, markersize=5.5, color=ORANGE if value > limit else color)
             dot.set_gid(f"{kind}-{row}")
             height = 0.2 if kind == "mean" else 0.13
             (bound,) = axes.plot(
-                [limit, limit], [place - height, place + height], color=INK if kind == "mean" else colour
+                [limit, limit], [place - height, place + height], color=INK if kind == "mean" else color
             )
             bound.set_gid(f"{kind}-limit-{row}")
     figure.legend(

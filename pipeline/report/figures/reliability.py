@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline.documents.verify import Calibration
-from pipeline.report.figures.style import FAINT, GREY, INK, WIDTH, file_style, legend_inches, placed
+from pipeline.report.figures.style import FAINT, GRAY, INK, WIDTH, file_style, legend_inches, placed
 
 KERAS = "Keras"
 FEWEST = 10
@@ -32,7 +32,7 @@ def draw(found: dict[str, Calibration]) -> Figure:
         line.set_gid(f"line-{number}")
     counts = np.array(next(iter(found.values())).counts)
     bins = len(counts)
-    bars = lower.bar((np.arange(bins) + 0.5) / bins, 100 * counts / counts.sum(), 0.9 / bins, color=GREY)
+    bars = lower.bar((np.arange(bins) + 0.5) / bins, 100 * counts / counts.sum(), 0.9 / bins, color=GRAY)
     for number, bar in enumerate(bars):
         bar.set_gid(f"count-{number}")
     upper.set(xlim=(0, 1), ylim=(0, 1))

@@ -41,7 +41,7 @@ def rows(
 
 
 def name_row(axes: Axes, row: int, name: str, detail: str = "", value: str = "") -> None:
-    """Write above a row's marks its name, what tells it from its neighbours, and at the right its number."""
+    """Write above a row's marks its name, what tells it from its neighbors, and at the right its number."""
     place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "baseline", "fontsize": NAME_SIZE}
     room = 72 * (WIDTH - 2 * MARGIN) - _units(f"{GAP}{value}", NAME_SIZE)
     name = _fitted(name, NAME_SIZE, max(0.45 * room, room - _units(GAP + detail, DETAIL_SIZE)))

@@ -5,10 +5,10 @@ from matplotlib.figure import Figure
 from pipeline.documents.benchmark import Benchmark, EndToEnd, Photo
 from pipeline.report.figures.latency import threads
 from pipeline.report.figures.rows import BAR, THICK, cut, name_row, rows
-from pipeline.report.figures.style import AMBER, BLUE, GREY, PAPER, SKY
+from pipeline.report.figures.style import AMBER, BLUE, GRAY, PAPER, SKY
 from pipeline.report.numbers import duration
 
-STAGES = {"read": GREY, "decode": BLUE, "resize": SKY, "inference": AMBER}
+STAGES = {"read": GRAY, "decode": BLUE, "resize": SKY, "inference": AMBER}
 SHOWN_TIMES = 3
 """What takes more than so many times the fastest is cut off at the edge, and says so."""
 
@@ -34,16 +34,16 @@ def draw(device: Benchmark) -> Figure:
         told = f"{device.engine(row.backend)}, {threads(row.threads)}{photo}"
         name_row(axes, number, row.artifact, told, duration(row.total_us))
         start = 0.0
-        for stage, colour in STAGES.items():
+        for stage, color in STAGES.items():
             length = getattr(row, f"{stage}_us") / 1000
             (bar,) = axes.barh(
-                number + BAR, length, left=start, height=THICK, color=colour, edgecolor=PAPER, linewidth=0.5
+                number + BAR, length, left=start, height=THICK, color=color, edgecolor=PAPER, linewidth=0.5
             )
             bar.set_gid(f"{stage}-{number}")
             start += length
         if start > end:
             cut(axes, number)
-    handles = [axes.barh(0, 0, color=colour, label=stage) for stage, colour in STAGES.items()]
+    handles = [axes.barh(0, 0, color=color, label=stage) for stage, color in STAGES.items()]
     figure.legend(
         handles=handles, loc="upper left", ncols=4, handlelength=0.8, handleheight=0.8, columnspacing=1.2,
         borderaxespad=0.2,

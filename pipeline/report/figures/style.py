@@ -1,4 +1,4 @@
-"""How every chart looks: Matplotlib draws it, the page's style sheet colours it, in light and in dark."""
+"""How every chart looks: Matplotlib draws it, the page's style sheet colors it, in light and in dark."""
 
 import io
 import re
@@ -19,16 +19,16 @@ WIDTH = 4.2
 """Inches: at 72 units an inch fewer than a telephone is wide, so that text is not smaller there than it is here."""
 DETAIL_SIZE = 8.5
 INK, FAINT, LINE, PAPER = "#1c2128", "#6a737d", "#d5dae0", "#fefefe"
-BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, GREY = (
+BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, GRAY = (
     "#0072b2", "#d55e00", "#009e73", "#b8608f", "#e69f00", "#56b4e9", "#7d858e",
 )  # fmt: skip
-"""After Okabe and Ito (2008), which the colour-blind tell apart."""
+"""After Okabe and Ito (2008), which the color-blind tell apart."""
 ROLES = {
     INK: "ink", FAINT: "faint", LINE: "line", PAPER: "paper",
-    BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple", AMBER: "amber", SKY: "sky", GREY: "grey",
+    BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple", AMBER: "amber", SKY: "sky", GRAY: "gray",
 }  # fmt: skip
 DESK_ENGINES = {"onnxruntime-web": (SKY, "v"), "tensorflow": (AMBER, "p"), "keras-compiled": (INK, "h")}
-"""Color, and shape where a mark has no name beside it. Those of the device state their own; others are grey crosses."""
+"""Color, and shape where a mark has no name beside it. Those of the device state their own; others are gray crosses."""
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -93,7 +93,7 @@ def picture(name: str, alt: str, draw: Callable[..., Figure], *data: Any) -> Mar
 
 
 def _adapt(element: ET.Element, name: str) -> None:
-    """Give an element an ``id`` of its own and colours that the page decides."""
+    """Give an element an ``id`` of its own and colors that the page decides."""
     if "id" in element.attrib:
         element.set("id", f"{name}-{element.get('id')}")
     if "clip-path" in element.attrib:
@@ -109,24 +109,24 @@ def _adapt(element: ET.Element, name: str) -> None:
         ET.SubElement(element, f"{{{NAMESPACE}}}tspan", {"style": faint}).text = gap + detail
 
 
-def _role(colour: str) -> str:
-    return f"var(--{ROLES[colour]})" if colour in ROLES else colour
+def _role(color: str) -> str:
+    return f"var(--{ROLES[color]})" if color in ROLES else color
 
 
-def engine_colour(backend: str) -> str:
-    """The colour of an engine."""
-    return find(backend).color if backend in OWN else DESK_ENGINES.get(backend, (GREY, "X"))[0]
+def engine_color(backend: str) -> str:
+    """The color of an engine."""
+    return find(backend).color if backend in OWN else DESK_ENGINES.get(backend, (GRAY, "X"))[0]
 
 
 def engine_marker(backend: str) -> str:
     """The shape of an engine."""
-    return find(backend).marker if backend in OWN else DESK_ENGINES.get(backend, (GREY, "X"))[1]
+    return find(backend).marker if backend in OWN else DESK_ENGINES.get(backend, (GRAY, "X"))[1]
 
 
 def file_style(name: str) -> dict[str, Any]:
-    """Colour and dashes of a model file: its format and its precision."""
+    """Color and dashes of a model file: its format and its precision."""
     engine = default_engine(Path(name).suffix)
-    return {"color": engine_colour(engine) if engine else GREY, "linestyle": precision_of(name).dashes}
+    return {"color": engine_color(engine) if engine else GRAY, "linestyle": precision_of(name).dashes}
 
 
 def legend_inches(entries: int) -> float:

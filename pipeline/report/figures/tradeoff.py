@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from pipeline.documents.benchmark import Benchmark, Contender
-from pipeline.report.figures.style import FAINT, PAPER, WIDTH, engine_colour, engine_marker, legend_inches, placed
+from pipeline.report.figures.style import FAINT, PAPER, WIDTH, engine_color, engine_marker, legend_inches, placed
 from pipeline.report.numbers import duration
 
 LARGEST = 330.0
@@ -69,7 +69,7 @@ def draw(device: Benchmark) -> Figure:
             100 * accuracy,
             s=_area(row, largest) / AREAS.get(marker, 1.0),
             marker=marker,
-            color=engine_colour(row.backend),
+            color=engine_color(row.backend),
             alpha=0.75,
             edgecolor=PAPER,
         )
@@ -111,10 +111,10 @@ def _limits(axes: Axes, found: list[Point]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value).replace(".00", "").replace(".0", "")))
     axes.xaxis.set_minor_formatter(NullFormatter())
     images = max(row.accuracy_images or 1 for row, _, _ in found)
-    centre = float(accuracies.max() + accuracies.min()) / 2
-    error = math.sqrt(max(centre * (1 - centre), 0.01) / images)
+    center = float(accuracies.max() + accuracies.min()) / 2
+    error = math.sqrt(max(center * (1 - center), 0.01) / images)
     half = max(0.65 * float(np.ptp(accuracies)), STANDARD_ERRORS * error)
-    axes.set_ylim(max(100 * (centre - half), -1), min(100 * (centre + half), 101))
+    axes.set_ylim(max(100 * (center - half), -1), min(100 * (center + half), 101))
 
 
 def _legend(figure: Figure, found: list[Point]) -> None:
@@ -126,7 +126,7 @@ def _legend(figure: Figure, found: list[Point]) -> None:
             marker=engine_marker(backend),
             linewidth=0,
             markersize=6.5,
-            color=engine_colour(backend),
+            color=engine_color(backend),
             label=engine,
         )
         for engine, backend in engines.items()

@@ -37,7 +37,7 @@ ABSORBING_FUNCTIONS = {
     "HardSigmoid",
     "HardSwish",
 }
-"""Functions of ``keras.ops`` that converters merge with their neighbours; by name, for Keras does not export them."""
+"""Functions of ``keras.ops`` that converters merge with their neighbors; by name, for Keras does not export them."""
 
 
 @dataclass(frozen=True)

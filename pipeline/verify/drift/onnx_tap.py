@@ -24,7 +24,7 @@ PRODUCER_SCALES = {
 }
 """Which inputs of an operator are the scale and zero point of its output."""
 PASSING = {"Reshape", "Transpose", "MaxPool", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Relu", "Clip", "Pad"}
-"""Operators whose output is quantised as their first input is."""
+"""Operators whose output is quantized as their first input is."""
 EIGHT_BITS = (np.dtype(np.int8), np.dtype(np.uint8))
 
 Quantization = tuple[NDArray[np.float32], NDArray[np.integer]]
@@ -33,8 +33,8 @@ Quantization = tuple[NDArray[np.float32], NDArray[np.integer]]
 class OnnxTap:
     """An ONNX file with every value readable, run by the kernels that run it on the device.
 
-    ONNX Runtime makes one integer operator of dequantise, compute, quantise; a float value in the midst of such a
-    group would keep it from that, so of those groups the quantised result alone is read.
+    ONNX Runtime makes one integer operator of dequantize, compute, quantize; a float value in the midst of such a
+    group would keep it from that, so of those groups the quantized result alone is read.
     """
 
     def __init__(self, content: bytes) -> None:

@@ -40,7 +40,7 @@ class Tap(Protocol):
     lineage: Lineage
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Values:
-        """uint8 (N, S, S, 3) to each readable value, float32 (N, ...), dequantised; no constants."""
+        """uint8 (N, S, S, 3) to each readable value, float32 (N, ...), dequantized; no constants."""
         ...
 
 

@@ -35,8 +35,8 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], class_names: tuple[
             if confusion[row, column]:
                 share = shares[row, column]
                 text = f"{100 * share:.0f}".replace("0", "·") if share < 0.01 else f"{100 * share:.0f}"
-                colour = "white" if share > 0.55 else INK
-                matrix.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
+                color = "white" if share > 0.55 else INK
+                matrix.text(column, row, text, ha="center", va="center", color=color, fontsize=11)
     step = max(1, count // 50)
     ticks = np.arange(0, count, step)
     names = [for_figure(class_names[index]) for index in ticks]
@@ -48,8 +48,8 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], class_names: tuple[
     accuracies = shares.diagonal()
     bars.barh(np.arange(count), 100 * accuracies, color=BLUE, height=0.7)
     for row, accuracy in enumerate(accuracies if count <= MAX_WRITTEN else ()):
-        start, colour = (3.0, "white") if accuracy > 0.3 else (100 * accuracy + 3, INK)
-        bars.text(start, row, f"{100 * accuracy:.1f}", va="center", color=colour, fontsize=11)
+        start, color = (3.0, "white") if accuracy > 0.3 else (100 * accuracy + 3, INK)
+        bars.text(start, row, f"{100 * accuracy:.1f}", va="center", color=color, fontsize=11)
     overall = float(np.trace(confusion) / confusion.sum())
     bars.axvline(100 * overall, color=RED, linewidth=1.2)
     bars.set_title(f"Accuracy, % (all: {100 * overall:.1f})", loc="left")
@@ -77,16 +77,16 @@ def draw_reliability(path: Path, before: Reliability, after: Reliability, temper
 def _draw_panel(panels: Any, judged: Reliability, title: str) -> None:
     upper, lower = panels
     bins = len(judged.counts)
-    centres, width = (np.arange(bins) + 0.5) / bins, 1 / bins
+    centers, width = (np.arange(bins) + 0.5) / bins, 1 / bins
     counts, accuracy, confidence = (np.array(values) for values in (judged.counts, judged.accuracy, judged.confidence))
     seen = counts > 0
-    upper.bar(centres[seen], accuracy[seen], width, color=BLUE, edgecolor="white", label="accuracy")
+    upper.bar(centers[seen], accuracy[seen], width, color=BLUE, edgecolor="white", label="accuracy")
     gap = confidence - accuracy
-    upper.bar(centres[seen], gap[seen], width * 0.5, bottom=accuracy[seen], color=AMBER, label="gap to confidence")
+    upper.bar(centers[seen], gap[seen], width * 0.5, bottom=accuracy[seen], color=AMBER, label="gap to confidence")
     upper.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1.2, label="as it should be")
     upper.set(xlim=(0, 1), ylim=(0, 1))
     upper.set_title(title, loc="left")
-    lower.bar(centres, counts / counts.sum(), width, color=FAINT, edgecolor="white")
+    lower.bar(centers, counts / counts.sum(), width, color=FAINT, edgecolor="white")
     lower.set_xlabel("confidence (probability of the named class)")
     for panel in panels:
         _plain(panel)

@@ -13,13 +13,13 @@ def format_evaluation(report: Evaluation) -> str:
     """Accuracy class by class, the commonest confusions and the calibration, as text."""
     classes = report.classes
     width = max(12, *map(len, classes)) + 2
-    lines = [f"{'class':<{width}}{'images':>8}{'found':>9}{'trusted':>9}"]
+    lines = [f"{'class':<{width}}{'images':>8}{'recall':>9}{'precision':>11}"]
     for name, row in classes.items():
-        found, trusted = ("-" if share is None else f"{share:.1%}" for share in (row.accuracy, row.precision))
-        lines.append(f"{name:<{width}}{row.images:>8,}{found:>9}{trusted:>9}")
+        recall, precision = ("-" if share is None else f"{share:.1%}" for share in (row.accuracy, row.precision))
+        lines.append(f"{name:<{width}}{row.images:>8,}{recall:>9}{precision:>11}")
     low, high = share_interval(report.accuracy, report.images)
     lines.append(f"{'all':<{width}}{report.images:>8,}{report.accuracy:>9.2%}  95 % interval {low:.2%} to {high:.2%}")
-    lines.append("found: of this class's images, those named so; trusted: of the images named so, those that are")
+    lines.append("recall: share of the class's images named so; precision: share of the images named so that are right")
     lines += ["", "Most confused:"]
     for count, share, true, taken_for in confusions(np.array(report.confusion), tuple(classes)):
         lines.append(f"  {true} taken for {taken_for}: {count} ({share:.1%})")

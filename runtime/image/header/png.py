@@ -6,7 +6,7 @@ from runtime.image.header.base import MAX_METADATA, Header, Reader, damaged
 _MAX_CHUNKS = 2**17
 _SMALL_FILE = 2**20
 _DATA = {b"IDAT", b"fdAT"}
-_GREY, _PALETTE = 0, 3
+_GRAY, _PALETTE = 0, 3
 
 
 def read(reader: Reader) -> Header:
@@ -18,7 +18,7 @@ def read(reader: Reader) -> Header:
     if reader.bytes(8, 8) != b"\0\0\0\rIHDR":
         raise damaged("a PNG that does not begin with its header")
     width, height, depth, color = (reader.number(at, n, "big") for at, n in ((16, 4), (20, 4), (24, 1), (25, 1)))
-    pixel_bytes = 1 if color in {_GREY, _PALETTE} and depth <= 8 else 4
+    pixel_bytes = 1 if color in {_GRAY, _PALETTE} and depth <= 8 else 4
     return Header("PNG", width, height, pixel_bytes, fixed_bytes=2 * _around_the_pixels(reader))
 
 

@@ -101,7 +101,7 @@ async function answerTo(bitmap, times) {
     .map((name, index) => [name, probabilities[index]])
     .sort(([, one], [, other]) => other - one)
     .slice(0, TOP);
-  return { pixels, side: spec.side, top, isConfident: top[0][1] >= spec.abstain, times };
+  return { pixels, side: spec.side, top, isConfident: top[0][1] >= (spec.confidence_threshold ?? spec.abstain ?? 0), times };
 }
 
 function lookAtFile(file) {

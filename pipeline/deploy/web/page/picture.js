@@ -1,7 +1,7 @@
 /** From a file or a camera's frame to a picture whose rows can be read. */
 
 /**
- * Decode an image file; the browser turns it upright by its EXIF orientation and converts its colours to sRGB.
+ * Decode an image file; the browser turns it upright by its EXIF orientation and converts its colors to sRGB.
  *
  * @param {Blob} file
  * @throws {Error} a sentence for the person who chose it.

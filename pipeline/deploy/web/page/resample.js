@@ -4,7 +4,7 @@
  * vertical pass of tall pictures first, which moves some values by one or two.)
  *
  * The preprocessing has one implementation, runtime/image.py. This second one exists because no Python runs in a page,
- * and a canvas's own scaling differs by many grey levels from browser to browser; a test holds it against Pillow
+ * and a canvas's own scaling differs by many gray levels from browser to browser; a test holds it against Pillow
  * and runtime/image.py pixel by pixel.
  */
 
@@ -112,10 +112,10 @@ export function resample(source, box, width, height, filter) {
   return result;
 }
 
-/** The same from the four pixels about each new one's centre alone; as in Pillow's Geometry.c, fractions are cut off. */
+/** The same from the four pixels about each new one's center alone; as in Pillow's Geometry.c, fractions are cut off. */
 function sample(source, [left, top, right, bottom], width, height) {
-  const columns = neighbours(source.width, left, right, width);
-  const rows = neighbours(source.height, top, bottom, height);
+  const columns = neighbors(source.width, left, right, width);
+  const rows = neighbors(source.height, top, bottom, height);
   const result = new Uint8ClampedArray(width * height * CHANNELS);
   let to = 0;
   for (const row of rows) {
@@ -131,8 +131,8 @@ function sample(source, [left, top, right, bottom], width, height) {
   return result;
 }
 
-/** The two input positions about the centre of each output position of one axis, and how near the second one is. */
-function neighbours(size, low, high, target) {
+/** The two input positions about the center of each output position of one axis, and how near the second one is. */
+function neighbors(size, low, high, target) {
   const inside = (position) => Math.min(Math.max(position, 0), size - 1);
   return Array.from({ length: target }, (_, position) => {
     const at = low + ((high - low) / target) * (position + 0.5) - 0.5;

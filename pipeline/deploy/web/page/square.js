@@ -51,7 +51,7 @@ function roundToEven(value) {
   return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
 }
 
-/** In place: a filter may only average colours by how much of them is there. */
+/** In place: a filter may only average colors by how much of them is there. */
 function premultiply(pixels) {
   for (let at = 0; at < pixels.length; at += CHANNELS) {
     const alpha = pixels[at + 3];

@@ -114,7 +114,7 @@ class Verdict:
 
     Attributes:
         name: whose verdict.
-        state: pass, fail, stale, none or figure; decides the colour.
+        state: pass, fail, stale, none or figure; decides the color.
         word: the verdict.
         text: what it means.
         details: what was broken, a line each.

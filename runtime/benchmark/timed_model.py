@@ -23,7 +23,7 @@ ANSWER_BATCH = 64
 KEPT_BATCHES = 64
 
 
-class Subject:
+class TimedModel:
     """What turns pixels into probabilities, and images to feed it.
 
     An engine that runs elsewhere, as one in a browser does, overrides what only it can know: ``first``, ``time``,

@@ -4,7 +4,7 @@ from pipeline.documents.benchmark import Benchmark, Contender, Ratio
 from pipeline.report.figures import tradeoff
 from pipeline.report.figures.latency import detail, threads
 from pipeline.report.numbers import NONE, optional, percent, size
-from pipeline.report.parts import Table
+from pipeline.report.sections import Table
 
 WHO = "contender"
 
@@ -61,7 +61,7 @@ def worth(name: str, device: Benchmark) -> Table:
         )
         for row, latency, accuracy in found
     ]
-    header = (WHO, "p50 µs", "accuracy", "same class as Keras", "size", "on the front")
+    header = (WHO, "p50 µs", "accuracy", "top-1 agreement", "size", "on the front")
     return Table(header, rows, name)
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from runtime.benchmark.tuning import Race, reason
-from runtime.choice import CHOICE_FILE, Trial, TuningChoice
 from runtime.text import for_terminal
+from runtime.tuning import TUNING_FILE, Trial, Tuning
 
 
-def describe(races: list[Race], machine: dict[str, Any], load_average: float) -> TuningChoice:
+def describe(races: list[Race], machine: dict[str, Any], load_average: float) -> Tuning:
     """What is chosen after these races."""
     classifier = races[-1].best.contender.classifier
-    return TuningChoice(
+    return Tuning(
         artifact=classifier.path.name,
         sha256=hashlib.sha256(classifier.path.read_bytes()).hexdigest(),
         engine=classifier.backend,
@@ -36,7 +36,7 @@ def describe(races: list[Race], machine: dict[str, Any], load_average: float) ->
     )
 
 
-def format_choice(choice: TuningChoice, folder: Path) -> str:
+def format_tuning(choice: Tuning, folder: Path) -> str:
     """A table and a sentence."""
     width = max(len(row.artifact) for row in choice.tried)
     emulated = ", EMULATED" if "emulated" in choice.device else ""
@@ -47,4 +47,4 @@ def format_choice(choice: TuningChoice, folder: Path) -> str:
         f"{row.race:<6}{row.artifact:<{width}}  {row.engine:<14}{row.threads:>7}{row.p50_us:>10.1f}"
         for row in choice.tried
     ]
-    return "\n".join(map(for_terminal, [*lines, choice.reason, f"Written: {folder / CHOICE_FILE}"]))
+    return "\n".join(map(for_terminal, [*lines, choice.reason, f"Written: {folder / TUNING_FILE}"]))

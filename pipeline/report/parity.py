@@ -11,7 +11,7 @@ from pipeline.report.figures.reliability import FEWEST, KERAS
 from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, listed, optional, percent, small
-from pipeline.report.parts import Absent, Card, Chart, Gallery, Section, Table
+from pipeline.report.sections import Absent, Card, Chart, Gallery, Section, Table
 
 CONFUSIONS_LISTED, FLIPS_SHOWN = 10, 12
 
@@ -187,7 +187,7 @@ def _flips(drifted: DriftReport) -> Section:
     lead = (
         f"Validation images of {drifted.images:,} whose class is another in a file than in Keras, with both answers."
         if any(row.flips for row in drifted.artifacts.values())
-        else f"On {drifted.images:,} validation images every file names the same class as Keras."
+        else f"On {drifted.images:,} validation images every file names the top-1 agreement."
     )
     header = ("file", "flipped images", "share")
     return Section("flips", "Flipped images", lead, tables=[Table(header, rows)], galleries=galleries)

@@ -5,7 +5,7 @@ import pytest
 
 from runtime import Classifier, ModelDigestError, ModelSpec, ModelSpecError
 from runtime.engines.base import FileFormat
-from runtime.engines.checksum import MARKER, check_seal, seal
+from runtime.engines.checksum import MARKER, add_checksum, check_checksum
 
 NAMES = ["model_int8.onnx", "model_int8.tflite"]
 KIND = FileFormat(".model", "model")
@@ -14,12 +14,12 @@ KIND = FileFormat(".model", "model")
 @pytest.fixture(params=NAMES)
 def sealed(request, reference):
     content = (reference / request.param).read_bytes()
-    return content if MARKER in content else seal(content)
+    return content if MARKER in content else add_checksum(content)
 
 
 def _is_seen(content):
     try:
-        check_seal(content, KIND, "model", spec_given=False)
+        check_checksum(content, KIND, "model", spec_given=False)
     except (ModelDigestError, ModelSpecError):
         return True
     return False
@@ -55,14 +55,14 @@ def test_a_damaged_file_is_refused_by_name_with_a_remedy(sealed, tmp_path):
 
 def test_without_a_spec_only_the_caller_can_vouch():
     assert _is_seen(b"another exporter's file")
-    check_seal(b"another exporter's file", KIND, "model", spec_given=True)
+    check_checksum(b"another exporter's file", KIND, "model", spec_given=True)
 
 
 def test_a_given_spec_does_not_open_a_damaged_file(reference, tmp_path):
     path = tmp_path / "model.onnx"
     shutil.copy(reference / NAMES[0], path)
     spec = Classifier(path).spec
-    content = seal(path.read_bytes()) if MARKER not in path.read_bytes() else path.read_bytes()
+    content = add_checksum(path.read_bytes()) if MARKER not in path.read_bytes() else path.read_bytes()
     path.write_bytes(content[:9000] + bytes([content[9000] ^ 64]) + content[9001:])
     assert isinstance(spec, ModelSpec)
     with pytest.raises(ModelDigestError):

@@ -1,40 +1,40 @@
-"""What passes the gate and what does not."""
+"""What passes the criteria and what does not."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pipeline.export.quantize.acceptance import Gate, judge
+from pipeline.export.quantize.acceptance import AcceptanceCriteria, judge
 
 NAMES = ("cat", "dog")
-LOSS_ALONE = Gate(max_mean_difference=1.0, min_agreement=0.0)
+LOSS_ALONE = AcceptanceCriteria(max_mean_difference=1.0, min_agreement=0.0)
 
 
 def answers(classes):
     return np.eye(2, dtype=np.float32)[classes]
 
 
-def compare(images, lost, won=0, gate=LOSS_ALONE):
+def compare(images, lost, won=0, criteria=LOSS_ALONE):
     """Two classes in turn, Keras right but for the last ``won`` images; the first ``lost`` answers are wrong."""
     labels = np.arange(images) % 2
     keras, got = labels.copy(), labels.copy()
     keras[images - won :] ^= 1
     got[:lost] ^= 1
-    return judge(answers(keras), answers(got), labels, NAMES, gate)
+    return judge(answers(keras), answers(got), labels, NAMES, criteria)
 
 
 def test_half_a_point_may_be_lost_and_no_more():
     assert compare(2_000, 10).passed
-    judgement = compare(2_000, 11)
-    assert judgement.breaches == ("over all: 0.6 points lost (11 of 2,000 images, 10.0 allowed)",)
-    assert judgement.lost_points == pytest.approx(0.55)
+    judgment = compare(2_000, 11)
+    assert judgment.violations == ("over all: 0.6 points lost (11 of 2,000 images, 10.0 allowed)",)
+    assert judgment.lost_points == pytest.approx(0.55)
 
 
 def test_what_is_won_makes_up_for_what_is_lost():
-    judgement = compare(2_000, 15, won=5)
-    assert judgement.passed
-    assert (judgement.only_keras_right, judgement.only_candidate_right) == (15, 5)
+    judgment = compare(2_000, 15, won=5)
+    assert judgment.passed
+    assert (judgment.only_keras_right, judgment.only_candidate_right) == (15, 5)
 
 
 def test_one_class_may_not_pay_for_all():
@@ -44,10 +44,10 @@ def test_one_class_may_not_pay_for_all():
     got[1:122:2] = 1
     keras = labels.copy()
     keras[3_879::2] = 0  # 61 dogs that Keras misses: over all nothing is lost
-    judgement = judge(answers(keras), answers(got), labels, NAMES, LOSS_ALONE)
-    assert judgement.lost_points == 0
-    assert judgement.breaches == ("cat: 3.0 points lost (61 of 2,000 images, 60.0 allowed)",)
-    assert (judgement.worst_class, judgement.worst_class_lost_points) == ("cat", pytest.approx(3.05))
+    judgment = judge(answers(keras), answers(got), labels, NAMES, LOSS_ALONE)
+    assert judgment.lost_points == 0
+    assert judgment.violations == ("cat: 3.0 points lost (61 of 2,000 images, 60.0 allowed)",)
+    assert (judgment.worst_class, judgment.worst_class_lost_points) == ("cat", pytest.approx(3.05))
 
 
 def test_on_few_images_chance_alone_breaks_no_bound():
@@ -60,14 +60,14 @@ def test_on_few_images_chance_alone_breaks_no_bound():
 def test_other_answers_and_numbers_that_are_none_do_not_pass():
     labels = np.zeros(100, np.int64)
     flat = np.full((100, 2), 0.5, np.float32)
-    assert "mean difference" in judge(answers(labels), flat, labels, NAMES).breaches[0]
+    assert "mean difference" in judge(answers(labels), flat, labels, NAMES).violations[0]
     assert not judge(answers(labels), np.full((100, 2), np.nan, np.float32), labels, NAMES).passed
     wrong = answers(1 - labels)
     swapped = judge(wrong, answers(labels), labels, NAMES)
-    assert any("agreement 0.00%" in breach for breach in swapped.breaches)
+    assert any("agreement 0.00%" in violation for violation in swapped.violations)
 
 
-LAX = Gate(max_points=100, max_class_points=100, min_agreement=0.0, max_mean_difference=1.0)
+LAX = AcceptanceCriteria(max_points=100, max_class_points=100, min_agreement=0.0, max_mean_difference=1.0)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from pipeline.documents.benchmark import Benchmark, Contender
 from pipeline.report.figures import latency, resources, stages, tradeoff
 from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
-from pipeline.report.measured_tables import across, costs, end_to_end, latencies, worth
+from pipeline.report.latency_tables import across, costs, end_to_end, latencies, worth
 from pipeline.report.numbers import listed, size
-from pipeline.report.parts import Absent, Chart, Section
+from pipeline.report.sections import Absent, Chart, Section
 
 
 def sections(facts: Facts) -> list[Section]:
@@ -54,7 +54,7 @@ def _tradeoff(facts: Facts) -> Section:
         facts, "tradeoff", tradeoff.draw, lambda device: device if tradeoff.points(device) else None, caption
     )
     lead = (
-        "Area is file size, shape and colour are the engine. What lies right of and below another point is beaten in "
+        "Area is file size, shape and color are the engine. What lies right of and below another point is beaten in "
         "both. The accuracy axis spans eight standard errors or more, so that what chance may have done looks small."
     )
     tables = [worth(name, device) for name, device in facts.devices.items() if tradeoff.points(device)]
@@ -113,7 +113,7 @@ def _charts(
         if found is not None:
             chart = f"{name}-{number}"
             svg = picture(chart, f"{name} on {title}", draw, found)
-            charts.append(Chart(chart, title, svg, caption(device), doubts(device)))
+            charts.append(Chart(chart, title, svg, caption(device), caveats(device)))
     return charts
 
 
@@ -137,7 +137,7 @@ def conditions(device: Benchmark) -> str:
     return f"{'; '.join(parts)}. {device.created[:10]}."
 
 
-def doubts(device: Benchmark) -> str:
+def caveats(device: Benchmark) -> str:
     """What held the processor back or kept it busy, where something did."""
     held, load, cores = device.conditions.throttled, device.conditions.before.load_average, device.device.cores
     said = [f"Throttled ({listed(held)}): these times are too long."] if held else []

@@ -11,14 +11,14 @@ from runtime.errors import ModelFileNotFoundError, ModelFormatError
 from runtime.system.files import parse_json, read_regular
 from runtime.system.processors import why_not_threads
 
-CHOICE_FILE = "runtime.json"
+TUNING_FILE = "runtime.json"
 FORMAT, VERSION = "edgecnn-runtime", 1
 DEFAULT_MODEL = "model_int8.onnx"
 MAX_BYTES = 1 << 20
 """The most that ``runtime.json`` may hold."""
 
 
-class Choice(NamedTuple):
+class TunedModel(NamedTuple):
     """A model file and how to run it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class TuningChoice:
+class Tuning:
     """``runtime.json``: the fastest way to run a folder's model, as ``tune`` found it on one device.
 
     Attributes:
@@ -85,7 +85,7 @@ class TuningChoice:
         return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, content: bytes) -> "TuningChoice":
+    def from_json(cls, content: bytes) -> "Tuning":
         """Read ``to_json``'s output; entries that only a person reads may be missing.
 
         Raises:
@@ -101,24 +101,24 @@ class TuningChoice:
         return cls(**needed, **told, tried=tuple(Trial(**row) for row in entries.get("tried", ())))
 
 
-def choose(folder: Path) -> Choice:
+def tuned_model(folder: Path) -> TunedModel:
     """What ``runtime.json`` says; without one ``model_int8.onnx``, or the only model file there.
 
     Raises:
         ModelFileNotFoundError: no model file, several and none is the default, or the chosen one is gone.
         ModelFormatError: a ``runtime.json`` that ``tune`` did not write.
     """
-    chosen = folder / CHOICE_FILE
+    chosen = folder / TUNING_FILE
     again = f"run python -m runtime tune {folder} again, or remove it"
     try:
-        tuned = TuningChoice.from_json(read_regular(chosen, MAX_BYTES))
+        tuned = Tuning.from_json(read_regular(chosen, MAX_BYTES))
     except FileNotFoundError:
-        return Choice(_default(folder))
+        return TunedModel(_default(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(f"{chosen}: not what tune of this version writes ({error!s:.100}): {again}") from error
     if not (folder / tuned.artifact).is_file():
         raise ModelFileNotFoundError(f"{chosen}: names {tuned.artifact}, which is not there: {again}")
-    return Choice(folder / tuned.artifact, tuned.engine, tuned.threads, tuned.sha256)
+    return TunedModel(folder / tuned.artifact, tuned.engine, tuned.threads, tuned.sha256)
 
 
 def model_files(folder: Path) -> dict[str, Path]:

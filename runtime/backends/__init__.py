@@ -1,1 +1,0 @@
-"""The former name of ``runtime.engines``, which scripts of others import."""

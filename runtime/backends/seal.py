@@ -1,5 +1,0 @@
-"""The former name of ``runtime.engines.checksum``."""
-
-from runtime.engines.checksum import seal
-
-__all__ = ["seal"]
