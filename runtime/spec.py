@@ -119,8 +119,8 @@ class ModelSpec:
                 raise ModelSpecError(f"model spec must be a JSON object, got {text[:40]!r}: export the model again")
             for name, value in entries.items():
                 entries[name] = tuple(value) if isinstance(value, list) else value
-            if "confidence_threshold" in entries:  # its name in the files of version 0.1
-                entries["confidence_threshold"] = entries.pop("confidence_threshold")
+            if "abstain" in entries:  # its name in the files of version 0.1
+                entries["confidence_threshold"] = entries.pop("abstain")
             unknown = set(entries) - {entry.name for entry in fields(cls)}
             if unknown:
                 raise ModelSpecError(f"model spec has unknown entries {sorted(unknown)}: update the runtime")

@@ -13,11 +13,11 @@ from pipeline.training.settings import Settings, options_of_settings
 
 FEW_STEPS = 5
 FORMER_FLAGS: dict[str, tuple[str, type]] = {
-    "--ema-decay": ("ema_decay", float),
-    "--reparam": ("reparam", bool),
-    "--sam-rho": ("sam_rho", float),
-    "--random-erasing": ("random_erasing", float),
-    "--color": ("color", float),
+    "--averaging": ("ema_decay", float),
+    "--branches": ("reparam", bool),
+    "--sharpness": ("sam_rho", float),
+    "--erasing": ("random_erasing", float),
+    "--colour": ("color", float),
 }
 """Flags of earlier versions, which still answer: the setting that each one is now, and its type."""
 
