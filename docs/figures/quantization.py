@@ -46,7 +46,7 @@ def gather(folder: Path) -> dict[str, Any]:
         "keras_accuracy": verified.keras_accuracy,
         "files": files,
         "validation_images": manifest.validation.images,
-        "gate": manifest.criteria.model_dump(),
+        "criteria": manifest.criteria.model_dump(),
         "search": {
             name: {
                 "winner": decision.summary,
@@ -110,7 +110,7 @@ def _files(figures: dict[str, Any]) -> str:
         ratio = "-" if base is None else f"{row['p50_us'] / base['p50_us']:.2f}"
         cells = [f"`{name}`", f"{row['bytes'] / 1024:.0f}", f"{row['accuracy']:.2%}", f"{row['agreement']:.2%}"]
         rows.append([*cells, f"{row['mean_difference']:.1e}", f"{row['p50_us']:.0f}", ratio])
-    header = ["file", "KiB", "accuracy", "same class as Keras", "mean difference", "p50 (µs)", "of the engine's fp32"]
+    header = ["file", "KiB", "accuracy", "top-1 agreement", "mean difference", "p50 (µs)", "of the engine's fp32"]
     return (
         f"{table(header, rows)}\n\nKeras itself: {figures['keras_accuracy']:.2%} on {figures['test_images']:,} test "
         f"images. One image, one thread of {figures['machine']['cpu']}."
@@ -148,8 +148,8 @@ def _search(name: str, search: dict[str, Any]) -> str:
         )
         figures = [f"{candidate['accuracy']:.2%}", f"{candidate['lost_points']:.2f}", f"{candidate['p_value']:.2g}"]
         rows.append([candidate["summary"], *figures, f"{candidate['agreement']:.2%}", verdict])
-    header = ["recipe", "accuracy", "points lost", "p", "agreement", "gate"]
-    return f"`{name}`, {search['tried']} recipes tried:\n\n{table(header, rows)}"
+    header = ["config", "accuracy", "points lost", "p", "agreement", "verdict"]
+    return f"`{name}`, {search['tried']} configs tried:\n\n{table(header, rows)}"
 
 
 def _bars(figures: dict[str, Any]) -> str:

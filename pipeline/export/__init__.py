@@ -26,10 +26,10 @@ from pipeline.documents.manifest import (
     ValidationSet,
 )
 from pipeline.errors import ExportError
-from pipeline.export.formats import Material, Product, load_bytes
+from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Loaded, Source, keras_bytes, load
-from pipeline.export.quantize.acceptance import Gate
+from pipeline.export.quantize.acceptance import AcceptanceCriteria
 from pipeline.export.quantize.search import predict_all
 from pipeline.export.replaced import what_is_replaced
 from pipeline.formats import FP32, MODEL_FILES, Format, format_of
@@ -52,13 +52,13 @@ class Settings:
     """How to export.
 
     Attributes:
-        quick: take the default int8 recipe rather than search for the best.
-        gate: what int8 may cost on the validation set.
+        quick: take the default int8 config rather than search for the best.
+        criteria: what int8 may cost on the validation set.
         files: which model files to write, by name.
     """
 
     quick: bool = False
-    gate: Gate = field(default_factory=Gate)
+    criteria: AcceptanceCriteria = field(default_factory=AcceptanceCriteria)
     files: tuple[str, ...] = MODEL_FILES
 
 
@@ -76,12 +76,12 @@ def export(
             the exported graphs.
         out: folder to write; each file is replaced whole.
         calibration: images that fix the int8 ranges; by default CIFAR-10's.
-        validation: labelled images that every choice is made on, none of which calibrate. By default CIFAR-10's, or
+        validation: labeled images that every choice is made on, none of which calibrate. By default CIFAR-10's, or
             a fifth of ``calibration``, held out of it, where that is given alone.
         settings: what else may be chosen.
 
     Returns:
-        The manifest. ``passed`` is whether every int8 file passes its gate; all are written either way.
+        The manifest. ``passed`` is whether every int8 file passes the acceptance criteria; all are written either way.
 
     Raises:
         ExportError: the model, its class names or the images are unusable.
@@ -96,7 +96,7 @@ def export(
     preprocessing = spec_beside(
         source.path, deployable.side, deployable.class_names, source.resize, source.resize_filter
     )
-    material = Material(deployable, calibration, validation, settings.gate, settings.quick, preprocessing)
+    inputs = ExportInputs(deployable, calibration, validation, settings.criteria, settings.quick, preprocessing)
     keras_content = keras_bytes(source.path, deployable.model)
     contents = {artifacts.MODEL_KERAS: keras_content}
     if read_history(source.path) is not None:
@@ -113,11 +113,11 @@ def export(
     decisions = {}
     for number, row in enumerate(rows, start=1):
         print(f"[{number}/{len(rows)}] {row.file}", file=sys.stderr, flush=True)
-        product = row.build(material, row)
-        contents[row.file] = _finish(product, row, material, provenance)
+        product = row.build(inputs, row)
+        contents[row.file] = _finish(product, row, inputs, provenance)
         if product.decision is not None:
             decisions[row.file] = product.decision
-    manifest = _manifest(contents, decisions, material, settings)
+    manifest = _manifest(contents, decisions, inputs, settings)
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
     manifest.write(out)
@@ -142,10 +142,10 @@ def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> No
 
 
 def _manifest(
-    contents: dict[str, bytes], decisions: dict[str, Decision], material: Material, settings: Settings
+    contents: dict[str, bytes], decisions: dict[str, Decision], inputs: ExportInputs, settings: Settings
 ) -> Manifest:
     """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
-    deployable, validation, photos = material.deployable, material.validation, material.spec(FP32.name)
+    deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
     tools = (*TOOLS, *dict.fromkeys(tool for name in settings.files for tool in format_of(name).container.tools))
     return Manifest(
         files={
@@ -157,13 +157,13 @@ def _manifest(
         offset=deployable.scaling.offset,
         temperature=deployable.temperature,
         photos=Preprocessing(resize=photos.resize, resize_filter=photos.resize_filter),
-        calibration=ImageSet(images=len(material.calibration), digest=material.calibration.digest),
+        calibration=ImageSet(images=len(inputs.calibration), digest=inputs.calibration.digest),
         validation=ValidationSet(
             images=len(validation),
             digest=validation.digest,
-            keras_accuracy=accuracy(material.scored.expected, validation.labels),
+            keras_accuracy=accuracy(inputs.scored.expected, validation.labels),
         ),
-        criteria=CriteriaEntry(**asdict(settings.gate)),
+        criteria=CriteriaEntry(**asdict(settings.criteria)),
         decisions=decisions,
         passed=all(decision.passed for decision in decisions.values()),
         versions={"python": platform.python_version(), **{tool: version(tool) for tool in tools}},
@@ -187,12 +187,12 @@ def _images(calibration: Dataset | None, validation: Dataset | None) -> tuple[Da
     return calibration or samples.calibration_images(), validation or samples.validation_images()
 
 
-def _finish(product: Product, row: Format, material: Material, provenance: dict[str, str]) -> bytes:
+def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenance: dict[str, str]) -> bytes:
     """The file's bytes, carrying the accuracy that the file itself has and the answers that it itself gives."""
-    spec = replace(material.spec(row.precision.name), provenance=provenance)
+    spec = replace(inputs.spec(row.precision.name), provenance=provenance)
     if product.outcome is not None:
-        spec = replace(spec, provenance={**provenance, "recipe": str(product.outcome.winner.recipe)})
-    images = material.validation
+        spec = replace(spec, provenance={**provenance, "config": str(product.outcome.winner.config)})
+    images = inputs.validation
     if product.outcome is not None:
         answers = product.outcome.winner.answers
     else:
@@ -201,7 +201,7 @@ def _finish(product: Product, row: Format, material: Material, provenance: dict[
     chosen = golden_images(images)
     tolerance = row.precision.golden_tolerance
     if row.precision is FP32:  # in a deep network rounding alone may pass the usual tolerance
-        tolerance = max(tolerance, ROUNDINGS * max_difference(answers, material.scored.expected))
+        tolerance = max(tolerance, ROUNDINGS * max_difference(answers, inputs.scored.expected))
     golden = GoldenSet(images.pixels[chosen], answers[chosen], tolerance)
     return row.pack(product.graph, spec, golden)
 

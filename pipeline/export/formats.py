@@ -11,7 +11,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Decision
 from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.load.deployable import Deployable
-from pipeline.export.quantize.acceptance import Gate
+from pipeline.export.quantize.acceptance import AcceptanceCriteria
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.search import Engines, Outcome, Predict, Quantizer, Search, Validation, image_counts
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
@@ -22,14 +22,14 @@ from runtime.spec import ModelSpec
 
 
 @dataclass(frozen=True)
-class Material:
+class ExportInputs:
     """What every file is made from.
 
     Attributes:
         deployable: the network.
         calibration: images that fix the int8 ranges.
         validation: images that every choice is made on.
-        gate: what quantisation may cost.
+        criteria: what quantization may cost.
         quick: take the default candidate rather than search.
         preprocessing: how photos become squares; stretched by default.
     """
@@ -37,7 +37,7 @@ class Material:
     deployable: Deployable
     calibration: Dataset
     validation: Dataset
-    gate: Gate = field(default_factory=Gate)
+    criteria: AcceptanceCriteria = field(default_factory=AcceptanceCriteria)
     quick: bool = False
     preprocessing: ModelSpec | None = None
 
@@ -59,7 +59,7 @@ class Material:
     @cached_property
     def scored(self) -> Validation:
         """The validation images with Keras's answers."""
-        return Validation(self.validation, self.deployable.probabilities(self.validation.pixels), self.gate)
+        return Validation(self.validation, self.deployable.probabilities(self.validation.pixels), self.criteria)
 
     def spec(self, precision: str) -> ModelSpec:
         """The spec of a file, but for its accuracy and provenance."""
@@ -75,7 +75,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Product:
+class ExportedGraph:
     """A graph as the converter built it, and the search behind it, for those that have one."""
 
     graph: Any
@@ -88,9 +88,9 @@ class Product:
             return None
         winner = self.outcome.winner
         return Decision(
-            config=winner.recipe.entry(),
-            summary=str(winner.recipe),
-            passed=winner.judgement.passed,
+            config=winner.config.entry(),
+            summary=str(winner.config),
+            passed=winner.judgment.passed,
             candidates=self.outcome.tried,
             reason=self.outcome.reason,
         )
@@ -104,53 +104,53 @@ def load_bytes(content: bytes) -> Predict:
         return find(str(default_engine(suffix)))(content, f"candidate{suffix}", 1)
 
 
-def fp32_onnx(material: Material, _: Format) -> Product:
+def fp32_onnx(inputs: ExportInputs, _: Format) -> ExportedGraph:
     """The graph in float."""
-    return Product(material.fp32_onnx)
+    return ExportedGraph(inputs.fp32_onnx)
 
 
-def fp32_tflite(material: Material, _: Format) -> Product:
+def fp32_tflite(inputs: ExportInputs, _: Format) -> ExportedGraph:
     """The graph in float."""
-    return Product(material.fp32_tflite)
+    return ExportedGraph(inputs.fp32_tflite)
 
 
-def fp16_tflite(material: Material, _: Format) -> Product:
+def fp16_tflite(inputs: ExportInputs, _: Format) -> ExportedGraph:
     """The graph with weights in half precision."""
-    return Product(fp16_dynamic.fp16_tflite(material.deployable))
+    return ExportedGraph(fp16_dynamic.fp16_tflite(inputs.deployable))
 
 
-def dynamic_onnx(material: Material, _: Format) -> Product:
+def dynamic_onnx(inputs: ExportInputs, _: Format) -> ExportedGraph:
     """The graph with int8 weights."""
-    return Product(fp16_dynamic.dynamic_onnx(material.network, material.deployable.network_scaling))
+    return ExportedGraph(fp16_dynamic.dynamic_onnx(inputs.network, inputs.deployable.network_scaling))
 
 
-def dynamic_tflite(material: Material, _: Format) -> Product:
+def dynamic_tflite(inputs: ExportInputs, _: Format) -> ExportedGraph:
     """The graph with int8 weights."""
-    return Product(fp16_dynamic.dynamic_tflite(material.deployable))
+    return ExportedGraph(fp16_dynamic.dynamic_tflite(inputs.deployable))
 
 
-def int8_onnx(material: Material, row: Format) -> Product:
+def int8_onnx(inputs: ExportInputs, row: Format) -> ExportedGraph:
     """The best int8 graph."""
-    counts, pixels = image_counts(len(material.calibration)), material.calibration.pixels
-    deployable = material.deployable.for_int8
-    network = material.network if deployable is material.deployable else onnx.convert(deployable)
+    counts, pixels = image_counts(len(inputs.calibration)), inputs.calibration.pixels
+    deployable = inputs.deployable.for_int8
+    network = inputs.network if deployable is inputs.deployable else onnx.convert(deployable)
     quantizer = OnnxQuantizer(network, deployable.network_scaling, pixels, counts)
-    return _searched(material, quantizer, row, lambda: material.fp32_onnx)
+    return _searched(inputs, quantizer, row, lambda: inputs.fp32_onnx)
 
 
-def int8_tflite(material: Material, row: Format) -> Product:
+def int8_tflite(inputs: ExportInputs, row: Format) -> ExportedGraph:
     """The best int8 graph."""
-    counts, pixels = image_counts(len(material.calibration)), material.calibration.pixels
-    quantizer = TfliteQuantizer(material.deployable, pixels, counts)
-    return _searched(material, quantizer, row, lambda: material.fp32_tflite)
+    counts, pixels = image_counts(len(inputs.calibration)), inputs.calibration.pixels
+    quantizer = TfliteQuantizer(inputs.deployable, pixels, counts)
+    return _searched(inputs, quantizer, row, lambda: inputs.fp32_tflite)
 
 
-def _searched(material: Material, quantizer: Quantizer, row: Format, float_graph: Callable[[], Any]) -> Product:
-    spec = material.spec(row.precision.name)
+def _searched(inputs: ExportInputs, quantizer: Quantizer, row: Format, float_graph: Callable[[], Any]) -> ExportedGraph:
+    spec = inputs.spec(row.precision.name)
     engines = Engines(
         lambda graph: row.pack(graph, spec, None),
         load_bytes,
-        lambda: len(row.pack(float_graph(), material.spec("fp32"), None)),
+        lambda: len(row.pack(float_graph(), inputs.spec("fp32"), None)),
     )
-    outcome = Search(quantizer, material.scored, engines).run(len(material.calibration), quick=material.quick)
-    return Product(outcome.winner.graph, outcome)
+    outcome = Search(quantizer, inputs.scored, engines).run(len(inputs.calibration), quick=inputs.quick)
+    return ExportedGraph(outcome.winner.graph, outcome)

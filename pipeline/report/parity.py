@@ -187,7 +187,7 @@ def _flips(drifted: DriftReport) -> Section:
     lead = (
         f"Validation images of {drifted.images:,} whose class is another in a file than in Keras, with both answers."
         if any(row.flips for row in drifted.artifacts.values())
-        else f"On {drifted.images:,} validation images every file names the top-1 agreement."
+        else f"On {drifted.images:,} validation images every file names the same class as Keras."
     )
     header = ("file", "flipped images", "share")
     return Section("flips", "Flipped images", lead, tables=[Table(header, rows)], galleries=galleries)

@@ -6,7 +6,7 @@ from pipeline.documents.verify import Measured
 from pipeline.report.figures.latency import detail
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, duration, listed, percent, points, size
-from pipeline.report.parts import Section, Table, Verdict
+from pipeline.report.sections import Section, Table, Verdict
 
 BOUNDS = {
     "max_points": "{:g} points over all",
@@ -14,7 +14,7 @@ BOUNDS = {
     "min_agreement": "the same class on {:.0%} of the images",
     "max_mean_difference": "{:g} mean difference",
 }
-"""The gate's bounds in words."""
+"""The acceptance criteria in words."""
 
 
 def title(manifest: Manifest) -> str:
@@ -57,15 +57,15 @@ def _scaling(manifest: Manifest) -> str:
 
 
 def verdicts(facts: Facts) -> list[Verdict]:
-    """Of verify, of the gate, and what is fastest on each device."""
-    return [_verify(facts), _gate(facts.manifest), *_fastest(facts)]
+    """Of verify, of the criteria, and what is fastest on each device."""
+    return [_verify(facts), _int8(facts.manifest), *_fastest(facts)]
 
 
 def _verify(facts: Facts) -> Verdict:
     verified = facts.verified
     if verified is None:
         return Verdict("Verify", "none", "No verdict", str(facts.absent[artifacts.VERIFY]))
-    details = [f"{name}: {breach}" for name, row in verified.artifacts.items() for breach in row.violations]
+    details = [f"{name}: {violation}" for name, row in verified.artifacts.items() for violation in row.violations]
     if facts.stale:
         text = f"{listed(facts.stale)} changed since: run python -m pipeline verify {facts.folder}"
         return Verdict("Verify", "stale", "Out of date", text, details)
@@ -76,18 +76,20 @@ def _verify(facts: Facts) -> Verdict:
     return Verdict("Verify", "pass", "Pass", " ".join([f"{text}each, on {verified.judged_on}.", *verified.caveats]))
 
 
-def _gate(manifest: Manifest) -> Verdict:
+def _int8(manifest: Manifest) -> Verdict:
     if not manifest.decisions:
-        return Verdict("Gate", "none", "Not asked", "No int8 file was made, so none had to pass the gate.")
+        return Verdict("int8", "none", "Not asked", "No int8 file was made, so none had to pass the criteria.")
     bounds = listed([text.format(getattr(manifest.criteria, name)) for name, text in BOUNDS.items()])
     images = f"{manifest.validation.images:,} validation images"
     if manifest.passed:
-        return Verdict("Gate", "pass", "Pass", f"int8 costs no more than it may on {images}: {bounds}.")
-    details = [f"{name}: {breach}" for name, decision in manifest.decisions.items() for breach in _breaches(decision)]
-    return Verdict("Gate", "fail", "Fail", f"int8 costs more than it may on {images}: {bounds}.", details)
+        return Verdict("int8", "pass", "Pass", f"int8 costs no more than it may on {images}: {bounds}.")
+    details = [
+        f"{name}: {violation}" for name, decision in manifest.decisions.items() for violation in _violations(decision)
+    ]
+    return Verdict("int8", "fail", "Fail", f"int8 costs more than it may on {images}: {bounds}.", details)
 
 
-def _breaches(decision: Decision) -> tuple[str, ...]:
+def _violations(decision: Decision) -> tuple[str, ...]:
     return decision.winner.violations if decision.winner and not decision.passed else ()
 
 

@@ -35,7 +35,7 @@ from pipeline.training import Settings, train
 from pipeline.verify.parity import caveats, format_report, verify
 from runtime import Classifier
 from runtime.benchmark.table import format_benchmark
-from runtime.engines.checksum import seal
+from runtime.engines.checksum import add_checksum
 from runtime.engines.registry import default_engine
 from runtime.errors import OutputError
 from runtime.spec import SPEC_FILE, SPEC_KEY
@@ -64,7 +64,7 @@ def copied(exported, tmp_path):
 
 def bless(folder, name, content):
     """Write an artifact, its seal and its digest, as a careless hand would."""
-    content = seal(content)
+    content = add_checksum(content)
     (folder / name).write_bytes(content)
     manifest = artifacts.read_json(folder / artifacts.MANIFEST)
     manifest["files"][name]["sha256"] = sha256(content)
@@ -158,9 +158,9 @@ def test_altered_weight_is_caught(copied, test_images):
     bless(copied, artifacts.FP32_ONNX, graph.SerializeToString())
     report = verify(copied, test_images)
     assert not report.passed
-    breaches = report.artifacts[artifacts.FP32_ONNX].violations
-    assert any("max difference" in breach for breach in breaches)
-    assert any("golden set" in breach for breach in breaches)
+    violations = report.artifacts[artifacts.FP32_ONNX].violations
+    assert any("max difference" in violation for violation in violations)
+    assert any("golden set" in violation for violation in violations)
     assert not report.artifacts[artifacts.INT8_TFLITE].violations
 
 

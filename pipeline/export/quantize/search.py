@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Candidate as CandidateEntry
-from pipeline.export.quantize.acceptance import Gate, Judgement, judge
-from pipeline.export.quantize.config import METHODS, MIN_MAX, Recipe
+from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment, judge
+from pipeline.export.quantize.config import METHODS, MIN_MAX, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import next_float_layer
 from pipeline.metrics.classification import correct, discordant
@@ -38,16 +38,16 @@ MOSTLY = 0.5
 
 
 class Quantizer(Protocol):
-    """A network, calibrated once, that any recipe can be applied to."""
+    """A network, calibrated once, that any config can be applied to."""
 
     changes: tuple[str, ...]
-    """The yes-or-no fields of a recipe that make a difference to this format."""
+    """The yes-or-no fields of a config that make a difference to this format."""
     slow: tuple[str, ...]
     """Those of ``changes`` that make its files slower by more than a tenth."""
     layers: tuple[Layer, ...]
     """In the data's order."""
 
-    def build(self, recipe: Recipe) -> Any:
+    def build(self, config: QuantConfig) -> Any:
         """The deployable graph."""
         ...
 
@@ -58,43 +58,43 @@ class Quantizer(Protocol):
 
 @dataclass(frozen=True)
 class Validation:
-    """What every choice rests on: labelled images, Keras's answers to them, and the bounds.
+    """What every choice rests on: labeled images, Keras's answers to them, and the bounds.
 
     Attributes:
         images: out of the training set, seen neither in training nor in calibration.
         expected: Keras's probabilities, float32 (N, C).
-        gate: the bounds.
+        criteria: the bounds.
     """
 
     images: Dataset
     expected: NDArray[np.float32]
-    gate: Gate
+    criteria: AcceptanceCriteria
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe, why it was tried, what was built by it and how that did.
+    """A config, why it was tried, what was built by it and how that did.
 
     Attributes:
         stage: why it was tried.
-        recipe: how the network is quantised.
+        config: how the network is quantized.
         graph: as the quantizer built it.
         answers: its probabilities on the validation images, float32 (N, C).
         right: whether each image is classified correctly, bool (N,).
-        judgement: the answers held against Keras's.
+        judgment: the answers held against Keras's.
     """
 
     stage: str
-    recipe: Recipe
+    config: QuantConfig
     graph: Any
     answers: NDArray[np.float32]
     right: NDArray[np.bool_]
-    judgement: Judgement
+    judgment: Judgment
 
     def entry(self) -> CandidateEntry:
         """For the manifest."""
         return CandidateEntry(
-            stage=self.stage, config=self.recipe.entry(), summary=str(self.recipe), **asdict(self.judgement)
+            stage=self.stage, config=self.config.entry(), summary=str(self.config), **asdict(self.judgment)
         )
 
 
@@ -103,7 +103,7 @@ class Outcome:
     """What the search found.
 
     Attributes:
-        winner: its judgement says whether even it fails the gate.
+        winner: its judgment says whether even it fails the criteria.
         tried: everything that was tried, in order, as the manifest holds it.
         reason: why the winner, in words.
     """
@@ -142,64 +142,64 @@ class Search:
         self._tried: list[CandidateEntry] = []
 
     def run(self, image_count: int, *, quick: bool = False) -> Outcome:
-        """Find the recipe.
+        """Find the config.
 
-        Where nothing passes the gate, layers of the default candidate go back to float: minimum and maximum clip
+        Where nothing passes the criteria, layers of the default candidate go back to float: minimum and maximum clip
         nothing, so that what noise a layer adds is its own.
 
         Args:
             image_count: how many calibration images there are.
-            quick: take the default candidate; the gate and the way back to float apply all the same.
+            quick: take the default candidate; the criteria and the way back to float apply all the same.
         """
-        default = Recipe(MIN_MAX, min(DEFAULT_IMAGES, image_count))
+        default = QuantConfig(MIN_MAX, min(DEFAULT_IMAGES, image_count))
         if quick:
             return self._finish(self.score("default", default), "the default config, without a search")
-        methods = [Recipe(method, count) for method in METHODS for count in image_counts(image_count)]
-        methods.sort(key=lambda recipe: recipe != default)  # the default first: of equals the first wins
-        calibrated = [self.score("calibration", recipe) for recipe in methods]
+        methods = [QuantConfig(method, count) for method in METHODS for count in image_counts(image_count)]
+        methods.sort(key=lambda config: config != default)  # the default first: of equals the first wins
+        calibrated = [self.score("calibration", config) for config in methods]
         first, best = calibrated[0], most_accurate(calibrated)
         del calibrated  # and the graphs with them
         candidates = [best]
         for name in self._quantizer.changes:
-            recipe = best.recipe.flipped(name)
-            if float_share(self._quantizer.layers, recipe.in_float(self._quantizer.layers)) <= MOSTLY:
-                candidates.append(self.score("structure", recipe))
+            config = best.config.flipped(name)
+            if float_share(self._quantizer.layers, config.in_float(self._quantizer.layers)) <= MOSTLY:
+                candidates.append(self.score("structure", config))
         winner, reason = choose(candidates, self._quantizer.slow)
-        return self._finish(*((winner, reason) if winner.judgement.passed else (first, "no config passes")))
+        return self._finish(*((winner, reason) if winner.judgment.passed else (first, "no config passes")))
 
-    def score(self, stage: str, recipe: Recipe, graph: Any = None) -> Candidate:
+    def score(self, stage: str, config: QuantConfig, graph: Any = None) -> Candidate:
         """Build one candidate unless ``graph`` is it, hold it against Keras and put it on record."""
         images = self._validation.images
-        graph = self._quantizer.build(recipe) if graph is None else graph
+        graph = self._quantizer.build(config) if graph is None else graph
         got = predict_all(self._engines.load(self._engines.pack(graph)), images.pixels)
-        judgement = judge(self._validation.expected, got, images.labels, images.class_names, self._validation.gate)
-        candidate = Candidate(stage, recipe, graph, got, correct(got, images.labels), judgement)
+        judgment = judge(self._validation.expected, got, images.labels, images.class_names, self._validation.criteria)
+        candidate = Candidate(stage, config, graph, got, correct(got, images.labels), judgment)
         self._tried.append(candidate.entry())
         return candidate
 
     def _finish(self, candidate: Candidate, reason: str) -> Outcome:
-        """The outcome for a candidate, or for what becomes of it when layers go back to float until the gate passes."""
+        """The outcome for a candidate, or for what becomes of it when layers go back to float until it passes."""
         pixels, layers = self._validation.images.pixels[:ERROR_IMAGES], self._quantizer.layers
-        while not candidate.judgement.passed:
-            kept = candidate.recipe.float_layers
+        while not candidate.judgment.passed:
+            kept = candidate.config.float_layers
             found = next_float_layer(layers, self._quantizer.noise(candidate.graph, pixels), kept)
             if found is None:
                 break
-            recipe = replace(candidate.recipe, float_layers=(*kept, found[0]))
-            graph = self._quantizer.build(recipe)
-            limit = self._why_no_further(recipe, graph)
+            config = replace(candidate.config, float_layers=(*kept, found[0]))
+            graph = self._quantizer.build(config)
+            limit = self._why_no_further(config, graph)
             if limit is not None:
-                reason = f"the gate is not passed, and with {found[0]} in float, too, {limit}: take the fp32 file"
+                reason = f"the criteria is not passed, and with {found[0]} in float, too, {limit}: take the fp32 file"
                 break
             stage = f"back to float: {found[0]} (noise-to-signal ratio up by {found[1]:.1e})"
-            candidate = self.score(stage, recipe, graph)
-            reason = f"passes with {len(recipe.float_layers)} of {len(layers)} layers in float"
+            candidate = self.score(stage, config, graph)
+            reason = f"passes with {len(config.float_layers)} of {len(layers)} layers in float"
         return Outcome(candidate, tuple(self._tried), reason)
 
-    def _why_no_further(self, recipe: Recipe, graph: Any) -> str | None:
+    def _why_no_further(self, config: QuantConfig, graph: Any) -> str | None:
         """Why a file with so many layers in float is worth no more than the fp32 file; ``None`` where it is."""
         layers = self._quantizer.layers
-        share = float_share(layers, recipe.in_float(layers))
+        share = float_share(layers, config.in_float(layers))
         if share > MOSTLY:
             return f"{share:.0%} of its multiplications would be in float, so that it is hardly faster than fp32"
         own, fp32 = len(self._engines.pack(graph)), self._engines.float_bytes()
@@ -222,15 +222,15 @@ def image_counts(available: int) -> tuple[int, ...]:
 def most_accurate(candidates: Sequence[Candidate]) -> Candidate:
     """The most accurate candidate, as far as the validation set can tell.
 
-    Those that pass the gate come before those that do not. Among them, accuracies that the McNemar test cannot tell
+    Those that pass the criteria come before those that do not. Among them, accuracies that the McNemar test cannot tell
     from the best are equal: their second decimal is luck. Of these, the mean difference from Keras, a figure that every
     image and every class has a part in, leaves those within ``CLOSE`` of the smallest; of them the most accurate wins,
     then the one nearest to Keras, then the first.
     """
     equals = _equally_accurate(candidates)
-    nearest = min(candidate.judgement.mean_difference for candidate in equals)
-    near = [candidate for candidate in equals if candidate.judgement.mean_difference <= nearest * (1 + CLOSE)]
-    return min(near, key=lambda candidate: (-candidate.judgement.accuracy, candidate.judgement.mean_difference))
+    nearest = min(candidate.judgment.mean_difference for candidate in equals)
+    near = [candidate for candidate in equals if candidate.judgment.mean_difference <= nearest * (1 + CLOSE)]
+    return min(near, key=lambda candidate: (-candidate.judgment.accuracy, candidate.judgment.mean_difference))
 
 
 def choose(candidates: Sequence[Candidate], slow: Sequence[str]) -> tuple[Candidate, str]:
@@ -240,11 +240,11 @@ def choose(candidates: Sequence[Candidate], slow: Sequence[str]) -> tuple[Candid
         candidates: the first is the best calibration; each other one differs from it in one field.
         slow: fields that make files slower. One of these wins only where every other candidate is less accurate.
     """
-    base, equals = candidates[0].recipe, _equally_accurate(candidates)
+    base, equals = candidates[0].config, _equally_accurate(candidates)
     fast = [
         candidate
         for candidate in equals
-        if all(getattr(candidate.recipe, name) == getattr(base, name) for name in slow)
+        if all(getattr(candidate.config, name) == getattr(base, name) for name in slow)
     ]
     winner = most_accurate(fast or equals)
     form = "fast forms" if fast else "forms"
@@ -254,8 +254,8 @@ def choose(candidates: Sequence[Candidate], slow: Sequence[str]) -> tuple[Candid
 
 def _equally_accurate(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that pass, or all if none does, whose accuracy the McNemar test cannot tell from the best one's."""
-    passing = [candidate for candidate in candidates if candidate.judgement.passed] or list(candidates)
-    best = max(passing, key=lambda candidate: candidate.judgement.accuracy)
+    passing = [candidate for candidate in candidates if candidate.judgment.passed] or list(candidates)
+    best = max(passing, key=lambda candidate: candidate.judgment.accuracy)
     return [candidate for candidate in passing if not _significantly_worse(candidate, best)]
 
 

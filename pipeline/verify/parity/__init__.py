@@ -57,7 +57,7 @@ def verify(
         deployable: the classifier that the folder was exported from, where it is loaded already.
 
     Returns:
-        What is written; ``passed`` is true when no artifact has a breach.
+        What is written; ``passed`` is true when no artifact has a violation.
 
     Raises:
         PipelineError: the folder has no readable manifest, or no test images fit.
@@ -128,7 +128,7 @@ def _scores(probabilities: NDArray[np.float32], test: Dataset) -> Scores:
     )
 
 
-def _golden_breaches(classifier: Classifier) -> list[str]:
+def _golden_violations(classifier: Classifier) -> list[str]:
     golden = classifier.golden()
     if golden is None:
         return []
@@ -139,21 +139,21 @@ def _golden_breaches(classifier: Classifier) -> list[str]:
 
 
 def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference) -> Measured | Unusable:
-    breaches, test, expected = [], reference.test, reference.expected
+    violations, test, expected = [], reference.test, reference.expected
     try:
         content = (folder / name).read_bytes()
         if sha256(content) != manifest.sha256_of(name):
-            breaches.append("changed since export: its SHA-256 is not the manifest's")
+            violations.append("changed since export: its SHA-256 is not the manifest's")
         classifier = load_classifier(folder / name)
         if classifier.spec.class_names != manifest.class_names:
-            breaches.append("its class names are not the manifest's")
-        breaches += _golden_breaches(classifier)
+            violations.append("its class names are not the manifest's")
+        violations += _golden_violations(classifier)
         got = classifier.predict(np.ascontiguousarray(test.pixels))
         if got.shape != expected.shape:
             shapes = f"gives probabilities of shape {got.shape}, Keras {expected.shape}"
-            return Unusable(violations=(*breaches, shapes))
+            return Unusable(violations=(*violations, shapes))
     except (EdgecnnError, OSError) as error:
-        return Unusable(violations=(*breaches, str(error)))
+        return Unusable(violations=(*violations, str(error)))
     only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
     scores, limit = _scores(got, test), reference.limit(format_of(name).precision.tolerance, got)
     return Measured(
@@ -166,23 +166,23 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
         p_value=mcnemar(only_keras, only_file),
         accuracy_drop_points=100 * (accuracy(expected, test.labels) - scores.accuracy),
         limits=Limits(**asdict(limit)),
-        violations=(*breaches, *_breaches(got, expected, test, limit)),
+        violations=(*violations, *_violations(got, expected, test, limit)),
     )
 
 
-def _breaches(got: NDArray[np.float32], expected: NDArray[np.float32], test: Dataset, limit: Tolerance) -> list[str]:
+def _violations(got: NDArray[np.float32], expected: NDArray[np.float32], test: Dataset, limit: Tolerance) -> list[str]:
     """Which limits a file breaks, in words."""
     largest, mean, agreeing = max_difference(expected, got), mean_difference(expected, got), agreement(expected, got)
-    breaches = []
+    violations = []
     # "not within" rather than "beyond": a NaN is beyond as well.
     if not largest <= limit.max_difference:
-        breaches.append(f"max difference {largest:.2e} > {limit.max_difference:.1e}")
+        violations.append(f"max difference {largest:.2e} > {limit.max_difference:.1e}")
     if differs(expected, got, limit.mean_difference):
-        breaches.append(f"mean difference {mean:.2e} > {limit.mean_difference:.0e}")
+        violations.append(f"mean difference {mean:.2e} > {limit.mean_difference:.0e}")
     if disagrees(expected, got, limit.min_agreement):
-        breaches.append(f"agreement {agreeing:.2%} < {limit.min_agreement:.0%}")
+        violations.append(f"agreement {agreeing:.2%} < {limit.min_agreement:.0%}")
     only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
     if breaks_bound(limit.max_accuracy_drop, len(test), only_keras, only_file):
         drop = 100 * (only_keras - only_file) / len(test)
-        breaches.append(f"accuracy drop {drop:.2f} points > {limit.max_accuracy_drop:.2f}")
-    return breaches
+        violations.append(f"accuracy drop {drop:.2f} points > {limit.max_accuracy_drop:.2f}")
+    return violations
