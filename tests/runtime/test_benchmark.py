@@ -111,7 +111,7 @@ def test_batches_are_made_of_the_images_in_turn():
 def test_a_process_tells_its_own_memory_and_start(odd):
     ballast = np.ones(100_000_000, np.uint8)
     worker = Worker(odd(load="time.sleep(0.2)").command)
-    told = worker.told
+    told = worker.startup
     worker.close()
     assert 200 <= told["load_ms"] <= told["first_result_ms"] <= told["cold_start_ms"]
     assert 10 * 2**20 < told["peak_memory_bytes"] < ballast.nbytes

@@ -22,11 +22,12 @@ MEBIBYTE = 1 << 20
 
 def killed_while_writing(path):
     """Leave what a process leaves that is killed as it writes."""
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         with atomic_path(path) as temporary:
             temporary.write_bytes(b"half a file")
             os.kill(os.getpid(), signal.SIGKILL)
-    os.wait()
+    os.waitpid(child, 0)
 
 
 def small_files(command):
