@@ -1,6 +1,6 @@
-"""The seal: a model file ends in the CRC-32 of everything before it, so that no engine is given a damaged graph.
+"""The checksum: a model file ends in the CRC-32 of everything before it, so that no engine is given a damaged graph.
 
-Engines trust what they load: a flipped bit in a flatbuffer can kill the process. In ONNX the seal is the last
+Engines trust what they load: a flipped bit in a flatbuffer can kill the process. In ONNX the checksum is the last
 ``metadata_props`` entry (protobuf lets fields be appended to a serialized message); in TFLite the comment of the
 appended ZIP archive; in a file that is a ZIP archive, that archive's. All end in the marker, two bytes, and eight
 hexadecimal digits. A checksum, and not a digest, because it guards against accidents, and because hashlib would cost a
