@@ -4,6 +4,7 @@ PY := $(BIN)/python
 READY := .venv/.ready
 BUILD := artifacts/build
 NAME ?= reference
+PARALLEL ?= -n auto --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
@@ -72,10 +73,10 @@ readme: export ## export the reference, measure it, print the README's tables; w
 	@$(PY) -m docs.figures readme $(BUILD)
 
 test: $(READY) ## run all tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(PARALLEL)
 
 test-fast: $(READY) ## run the tests that take seconds
-	@$(PY) -m pytest -m "not slow"
+	@$(PY) -m pytest $(PARALLEL) -m "not slow"
 
 docs: $(READY) ## write the outputs in docs/runtime.md anew
 	@UPDATE_DOCS=1 $(PY) -m pytest --quiet tests/runtime/test_docs.py
