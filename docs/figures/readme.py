@@ -10,6 +10,7 @@ from pipeline.documents.benchmark import Benchmark, Contender, Latency
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification
 from pipeline.errors import PipelineError
+from pipeline.metrics.significance import share_interval
 from pipeline.report.markdown import table
 from runtime.engines.registry import default_engine
 
@@ -94,9 +95,10 @@ def _artifacts(verified: dict[str, Any], report: Benchmark) -> str:
         timed, latency = report.timed_row(name, str(default_engine(Path(name).suffix)))
         parity = [f"{row['agreement']:.2%}", f"{row['mean_difference']:.1e}"]
         rows.append([f"`{name}`", timed.engine, _kib(timed), f"{row['accuracy']:.2%}", *parity, f"{latency.p50:,.0f}"])
+    low, high = share_interval(verified["keras_accuracy"], verified["images"])
     note = (
-        f"Accuracy and parity on {verified['images']:,} test images; latency of one image on one "
-        "thread. Differences are of probabilities (0-1)."
+        f"Accuracy and parity on {verified['images']:,} test images (95 % interval of Keras's accuracy: {low:.2%} to "
+        f"{high:.2%}); latency of one image on one thread. Differences are of probabilities (0-1)."
     )
     return f"{table(header, rows, 'llr')}\n\n{note}"
 
