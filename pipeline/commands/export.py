@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
     source_options.add(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     photo_options.add_data(parser, "photos of the model's classes: calibrate, choose and verify on them")
-    parser.add_argument("--quick", action="store_true", help="take the default int8 recipe rather than search")
+    parser.add_argument("--quick", action="store_true", help="take the default int8 configuration rather than search")
     parser.add_argument(
         "--formats", nargs="+", default=[], choices=list(formats.options()), metavar="NAME",
         help="write further files: " + ", ".join(f"{name} ({about})" for name, about in formats.options().items()),
