@@ -225,7 +225,7 @@ def test_bench_writes_what_it_prints(carrying, tmp_path):
     )
     latency = row["latency_us"]
     assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["worst"]
-    assert latency["runs"] >= 200
+    assert latency["runs"] >= 20  # a second has thousands; a loaded machine few
     assert row["golden"]["passed"] is True
     assert row["accuracy_images"] == 5_000
     assert set(row["images_per_s"]) == {"1", "8", "64"}
