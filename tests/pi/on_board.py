@@ -21,14 +21,27 @@ EDGECNN, MODELS = f"{PREFIX}/bin/edgecnn", f"{PREFIX}/models"
 ONCE = "cortex-a76"
 """What takes long and depends on no processor is tried on this one alone."""
 DOT_PRODUCTS = {"cortex-a72": False, "cortex-a76": True}
+ON_BOARD = (
+    "benchmark",
+    "checksum",
+    "classifier",
+    "cli",
+    "doctor",
+    "engines",
+    "image",
+    "image_color",
+    "loading",
+    "many",
+    "ncnn",
+    "output_kind",
+    "progressive",
+)
+"""Modules of tests/runtime that depend on the processor: engines, decoders, the arithmetic between them.
+The others parse and check bytes in Python, start many processes or bound seconds, and run on the desk."""
 LEFT_OUT = {
-    "test_docs.py": "measures for minutes to print a page; the commands of the page for the Pi are run here",
-    "test_child.py": "starts many processes, which takes minutes; what they import depends on no processor",
-    "test_hostile.py": "bounds on seconds and on memory, which hold for a processor and not for its emulator",
     "test_benchmark.py::test_bench_writes_what_it_prints": "counts runs in a second, of which an emulator has few",
-    "test_tuning.py::test_a_folder_is_tuned_and_then_run_as_chosen": "compares times, which an emulator's are not for",
 }
-"""Tests of tests/runtime that are not run here, and why."""
+"""Tests of these modules that are not run here, and why."""
 
 
 def test_the_board_has_no_network(board):
@@ -91,11 +104,10 @@ def test_the_tests_of_the_runtime_pass(board, repository, packages_of_pytest):
     shutil.copy(repository / "pyproject.toml", tree)
     board.own(tree)
     board.take(packages_of_pytest, "pytest")
+    modules = " ".join(f"tests/runtime/test_{name}.py" for name in ON_BOARD)
     left_out = " ".join(f"--deselect=tests/runtime/{name}" for name in LEFT_OUT)
     python = f"PYTHONPATH=$HOME/pytest PYTHONDONTWRITEBYTECODE=1 $HOME/{PREFIX}/bin/python"
-    said = board.run(
-        f"cd tree && {python} -m pytest tests/runtime -q -p no:cacheprovider -rs --durations=10 {left_out}"
-    )
+    said = board.run(f"cd tree && {python} -m pytest {modules} -q -p no:cacheprovider -rs --durations=10 {left_out}")
     print(said, *(f"left out: {name}, {reason}" for name, reason in LEFT_OUT.items()), sep="\n")
 
 
