@@ -341,7 +341,7 @@ def test_interrupted_write_leaves_the_old_file(tmp_path):
     [
         (["summary"], 0, "528,054"),
         (["summary", "--side", "20"], 2, "does not survive"),
-        (["verify", "nowhere"], 2, "no readable manifest"),
+        (["verify", "nowhere"], 2, "manifest.json: not there"),
         (["export", "--model", "none.keras", "--out", "out"], 2, "no such file"),
         ([], 2, "COMMAND"),
     ],

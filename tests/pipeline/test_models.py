@@ -74,9 +74,9 @@ def test_impossible_shapes_are_refused(options, message):
 
 @pytest.mark.parametrize("reparam", [False, True])
 @pytest.mark.parametrize(("preset", "side"), [("notes", 32), ("resnet8", 32), ("resnet8", 12), ("vgg8", 16)])
-def test_folding_changes_nothing(preset, side, branches):
+def test_folding_changes_nothing(preset, side, reparam):
     keras.utils.set_random_seed(0)
-    trained = shaken(build_trainable(preset, side=side, dropout=0.2, reparam=branches))
+    trained = shaken(build_trainable(preset, side=side, dropout=0.2, reparam=reparam))
     images = np.random.default_rng(1).random((16, side, side, 3), np.float32)
     expected = keras.ops.softmax(trained(images, training=False)).numpy()
     folded = fold(trained)
