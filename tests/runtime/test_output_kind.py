@@ -106,6 +106,7 @@ def test_one_number_for_two_classes_is_that_of_the_second(external, ending, outp
 
 
 def test_a_carried_spec_says_what_its_graph_answers_with(archived):
+    pytest.importorskip("ncnn", reason="NCNN is not installed")
     text = tiny_ncnn.GRAPH.replace("4 4", "3 3").replace("Softmax  soft 1 1 2 out0 0=0 1=1\n", "")
     weights = np.random.default_rng(0).normal(size=(4, 3)) / 50
     path = archived(weights, param=text, spec=ModelSpec(8, NAMES, output="logits", temperature=3.0).to_json())
