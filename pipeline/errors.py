@@ -14,6 +14,7 @@ EdgecnnError
     ├── FolderInUseError
     ├── PageError
     ├── ReportError (ValueError)
+    ├── WeightsError
     └── WorkerLostError
 """
 
@@ -80,6 +81,10 @@ class PageError(PipelineError):
 
 class ReportError(PipelineError, ValueError):
     """A JSON file is not one that a report can be made from."""
+
+
+class WeightsError(PipelineError):
+    """Pretrained weights are missing, damaged, or not those that were asked for."""
 
 
 class WorkerLostError(PipelineError):

@@ -1,8 +1,21 @@
-"""The networks: built as they are deployed, built as they are trained, and folded from the one into the other."""
+"""The networks: built as they are deployed or trained, folded from the one into the other, and pretrained ones."""
 
 from pipeline.models.build import build, build_trainable, check_side
 from pipeline.models.fold import fold
 from pipeline.models.presets import PRESETS
+from pipeline.models.pretrained import PRETRAINED, check_pretrained_side, pretrained
 from pipeline.models.summary import LayerSummary, format_summary, summarize
 
-__all__ = ["PRESETS", "LayerSummary", "build", "build_trainable", "check_side", "fold", "format_summary", "summarize"]
+__all__ = [
+    "PRESETS",
+    "PRETRAINED",
+    "LayerSummary",
+    "build",
+    "build_trainable",
+    "check_pretrained_side",
+    "check_side",
+    "fold",
+    "format_summary",
+    "pretrained",
+    "summarize",
+]
