@@ -1,5 +1,6 @@
 """ONNX Runtime on the CPU."""
 
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ EXACT_INT8 = ("session.x64quantprecision", "1")
 """Every session of an int8 graph wants this entry. On x86-64 without VNNI, ONNX Runtime otherwise multiplies uint8 by
 int8 in 16 bits that saturate: the reference lost 6.5 points of accuracy there. Nothing changes on other processors.
 Source: ``onnxruntime_session_options_config_keys.h``, ``kOrtSessionOptionsAvx2PrecisionMode``."""
+NOT_EXACT = (EXACT_INT8[0], "0")
+SHARED_WEIGHTS = "AddInitializerWithOrtValue"
+"""Named in the error of ONNX Runtime 1.32 where that mode meets a weight or zero point that several layers share."""
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
@@ -52,12 +56,7 @@ class OnnxBackend:
         options.add_session_config_entry("session.load_model_format", "ONNX")  # or it also takes its own format for one
         options.add_session_config_entry(*EXACT_INT8)
         try:
-            session = onnxruntime.InferenceSession(
-                content,
-                options,
-                providers=["CPUExecutionProvider"],
-                enable_fallback=0,  # it would print and try a damaged file a second time
-            )
+            session = _start(onnxruntime, content, options)
             self.inputs = tuple(_tensor(entry) for entry in session.get_inputs())
             self.outputs = tuple(_tensor(entry) for entry in session.get_outputs())
         except Exception as error:  # its errors share no public base
@@ -80,6 +79,24 @@ class OnnxBackend:
 
 
 BACKEND = OnnxBackend
+
+
+def _start(onnxruntime: ModuleType, content: bytes, options: Any) -> Any:
+    """A session; of files whose layers share weights with saturating int8, as ONNX Runtime has it by itself."""
+    start = partial(
+        onnxruntime.InferenceSession,
+        content,
+        options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,  # it would print and try a damaged file a second time
+    )
+    try:
+        return start()
+    except Exception as error:
+        if SHARED_WEIGHTS not in str(error):
+            raise
+        options.add_session_config_entry(*NOT_EXACT)
+        return start()
 
 
 def _tensor(entry: Any) -> Tensor:

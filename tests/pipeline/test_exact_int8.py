@@ -49,3 +49,25 @@ def test_the_largest_products_do_not_saturate():
     run = OnnxBackend(integer_classifier().SerializeToString(), "integers.onnx", 1)
     answers = run(np.full((1, SIDE, SIDE, 3), 255, np.uint8))
     assert answers.tolist() == [[3072.0, -3072.0, 0.0]]
+
+
+def test_layers_that_share_their_weights_are_run():
+    """The exact mode of ONNX Runtime 1.32 refuses them on x86-64 without VNNI."""
+    model = integer_classifier()
+    again = [node for node in model.graph.node if node.output[0] in {"right", "sums"}]
+    twice = helper.make_model(model.graph, opset_imports=model.opset_import, ir_version=8)
+    for node in again:
+        copy = twice.graph.node.add()
+        copy.CopyFrom(node)
+        copy.output[0] += "_2"
+        for place, name in enumerate(copy.input):
+            copy.input[place] = "right_2" if name == "right" else name
+    twice.graph.node.add().CopyFrom(
+        helper.make_node("QuantizeLinear", ["sums_2", "sum_scale", "sum_zero"], ["quantized_2"])
+    )
+    twice.graph.node.add().CopyFrom(
+        helper.make_node("DequantizeLinear", ["quantized_2", "sum_scale", "sum_zero"], ["answer_2"])
+    )
+    twice.graph.output.add().CopyFrom(helper.make_tensor_value_info("answer_2", TensorProto.FLOAT, [None, CLASSES]))
+    run = OnnxBackend(twice.SerializeToString(), "shared.onnx", 1)
+    assert run(np.zeros((1, SIDE, SIDE, 3), np.uint8)).tolist() == [[0.0, 0.0, 0.0]]
