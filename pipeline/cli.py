@@ -39,6 +39,13 @@ COMMANDS: tuple[Command, ...] = (
     bundle,
 )
 
+EXAMPLES = """examples:
+  python -m pipeline train --data photos --out artifacts/train          one folder of photos a class
+  python -m pipeline export --model artifacts/train/model.keras --out artifacts/build
+  python -m pipeline bundle artifacts/build --name doorbell             what the board installs
+
+Each command explains its options: python -m pipeline COMMAND --help"""
+
 REMEDIES = {
     errno.ENOENT: "give a path that is there",
     errno.EEXIST: "a file stands where a folder is needed, choose another folder",
@@ -58,6 +65,7 @@ def parse(
     commands: Iterable[Command] = COMMANDS,
     prog: str = "python -m pipeline",
     description: str = "From a Keras model to verified model files.",
+    examples: str = EXAMPLES,
 ) -> argparse.Namespace:
     """Read the command line; without any argument print the help and exit.
 
@@ -66,8 +74,11 @@ def parse(
         commands: modules that register one subcommand each.
         prog: how the program is started, for its help.
         description: what it does, for its help.
+        examples: the end of its help.
     """
-    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser = argparse.ArgumentParser(
+        prog=prog, description=description, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in commands:
         command.add(subparsers)

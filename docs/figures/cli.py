@@ -30,4 +30,4 @@ COMMANDS: tuple[Command, ...] = (
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
     description = "Measure the figures of the documents and print them there. Run it in the root of a clone."
-    return run(lambda: parse(arguments, COMMANDS, "python -m docs.figures", description))
+    return run(lambda: parse(arguments, COMMANDS, "python -m docs.figures", description, ""))

@@ -267,14 +267,14 @@ def test_what_is_no_keras_model_is_refused(tmp_path):
 @pytest.mark.parametrize(("accuracy", "doubted"), [(0.35, True), (0.6, False)])
 def test_an_accuracy_of_chance_is_doubted(accuracy, doubted):
     said = caveats(images=60, classes=3, keras_accuracy=accuracy, rows=[])
-    assert any("no better here than chance" in caveat for caveat in said) == doubted
+    assert any("no better than guessing" in caveat for caveat in said) == doubted
 
 
 @pytest.mark.parametrize(
     ("images", "agreement", "said"),
     [
-        (9, 1.0, "with 0 of 9 in another class, up to 28% of all may be (95% confidence); verify on 200 or more"),
-        (50, 0.98, "with 1 of 50 in another class, up to 9% of all may be"),
+        (9, 1.0, "9 images are few: 0 of them changed class, so up to 28% of all images may (95% confidence); verify on 200"),
+        (50, 0.98, "50 images are few: 1 of them changed class, so up to 9% of all images may"),
         (200, 1.0, None),
     ],
 )
@@ -282,7 +282,7 @@ def test_a_verdict_on_few_images_says_what_it_leaves_open(images, agreement, sai
     row = next(iter(Verification.model_validate_json(json.dumps(measured_folder.verified())).measured.values()))
     rows = [row.model_copy(update={"agreement": share}) for share in (agreement, 1.0)]
     text = "\n".join(caveats(images, 3, 1.0, rows))
-    assert said in text if said else "few images" not in text
+    assert said in text if said else "are few" not in text
     assert not caveats(images, 3, 1.0, [Unusable(violations=("no model",))])
 
 

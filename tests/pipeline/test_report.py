@@ -42,10 +42,10 @@ def test_page_stands_alone_and_every_text_is_escaped(folder):
 
 
 def test_what_a_verdict_leaves_open_stands_beside_it(folder):
-    rewrite(folder / artifacts.VERIFY, caveats=["So few images say little."])
+    rewrite(folder / artifacts.VERIFY, caveats=["60 images are few."])
     report(folder)
     for name in (artifacts.REPORT_PAGE, artifacts.REPORT_TABLE):
-        assert "images. So few images say little." in (folder / name).read_text(encoding="utf-8")
+        assert "images. 60 images are few." in (folder / name).read_text(encoding="utf-8")
 
 
 def test_a_diagram_of_too_few_answers_and_a_gallery_of_none_say_so(folder):

@@ -20,11 +20,11 @@ def caveats(images: int, classes: int, keras_accuracy: float, rows: Iterable[Mea
     """
     said = _how_little_it_says(images, rows) if images < FEW_IMAGES else []
     if not beats_chance(keras_accuracy, images, classes):
-        few = "these images are too few to tell, or " if images < FEW_IMAGES else ""
+        few = " or too few images" if images < FEW_IMAGES else ""
         said.append(
-            f"Keras itself does no better here than chance may: {few}the class names are not in the model's order, "
-            "what it expects of its pixels (--scale) or how its photos were resized (--filter) is not right, or it has "
-            "not learned. Equal to Keras is all that PASS says."
+            f"Keras itself is no better than guessing on these {images} images, so PASS says only that a file answers as "
+            "Keras does. Possible causes: class names in another order, another range of pixel values (--scale), "
+            f"another way of resizing (--resize, --filter), a model that has not learned{few}."
         )
     return tuple(said)
 
@@ -36,7 +36,7 @@ def _how_little_it_says(images: int, rows: Iterable[Measured | Unusable]) -> lis
         return []
     bound = upper_bound(flipped, images)
     said = (
-        f"So few images say little: with {flipped} of {images} in another class, up to {bound:.0%} of all may be "
+        f"{images} images are few: {flipped} of them changed class, so up to {bound:.0%} of all images may "
         f"({CONFIDENCE:.0%} confidence); verify on {FEW_IMAGES} or more."
     )
     return [said]
