@@ -273,7 +273,11 @@ def test_an_accuracy_of_chance_is_doubted(accuracy, doubted):
 @pytest.mark.parametrize(
     ("images", "agreement", "said"),
     [
-        (9, 1.0, "9 images are few: 0 of them changed class, so up to 28% of all images may (95% confidence); verify on 200"),
+        (
+            9,
+            1.0,
+            "9 images are few: 0 of them changed class, so up to 28% of all images may (95% confidence)",
+        ),
         (50, 0.98, "50 images are few: 1 of them changed class, so up to 9% of all images may"),
         (200, 1.0, None),
     ],
