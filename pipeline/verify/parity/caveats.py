@@ -22,8 +22,8 @@ def caveats(images: int, classes: int, keras_accuracy: float, rows: Iterable[Mea
     if not beats_chance(keras_accuracy, images, classes):
         few = " or too few images" if images < FEW_IMAGES else ""
         said.append(
-            f"Keras itself is no better than guessing on these {images} images, so PASS says only that a file answers as "
-            "Keras does. Possible causes: class names in another order, another range of pixel values (--scale), "
+            f"Keras itself is no better than guessing on these {images} images, so PASS says only that a file answers "
+            "as Keras does. Possible causes: class names in another order, another range of pixel values (--scale), "
             f"another way of resizing (--resize, --filter), a model that has not learned{few}."
         )
     return tuple(said)
