@@ -15,8 +15,8 @@ from runtime.text import for_terminal
 
 COMMANDS = {
     "classify": "name what each image shows",
-    "stream": "name what each frame of a JPEG stream on stdin shows",
-    "watch": "name what each image shows that comes into a folder",
+    "stream": "say what begins and ends in a JPEG stream on stdin",
+    "watch": "say what begins and ends in the images that come into a folder",
     "inspect": "show what a model file says of itself",
     "verify": "replay the images that a model file carries, to see that it computes the same here",
     "verify-bundle": "check an unpacked bundle: no file changed, missing or added, and who signed it",

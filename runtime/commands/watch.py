@@ -1,4 +1,4 @@
-"""``watch``: images that come into a folder to a JSON line an image."""
+"""``watch``: images that come into a folder to what begins and ends, or to a JSON line an image."""
 
 import argparse
 import json
@@ -8,26 +8,33 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runtime.classifier import Classifier
-from runtime.commands import OK, UNUSABLE, add_model
+from runtime.commands import OK, UNUSABLE, add_model, event_options
 from runtime.errors import DecodingStoppedError, ImageError
-from runtime.image.isolated import IsolatedDecoder
+from runtime.events.detector import EventSettings
+from runtime.events.session import Listener, Session
 from runtime.photo_files import LeftOut, list_photos, tally
+from runtime.publish.lines import EventLines
 from runtime.system.signals import Stop
+from runtime.text import for_terminal
 
 EPILOG = """\
+A line says what begins and what ends: with each photo that shows something else, unless --votes asks for more of them.
+--frames gives a JSON line an image instead, and --out appends that to a file; a restart goes on where the file ends.
+
 What is in the folder already counts as come. A file that cannot be read yet is tried again while somebody writes it,
 and gets a line with the error once it has been left alone for 5 s; one that is written anew gets a new line. Photos are
-told as by classify; hidden files, other files and subfolders are passed over, and counted on stderr at the end. With
---out, a restart goes on where the lines end.
+told as by classify; hidden files, other files and subfolders are passed over, and counted on stderr at the end.
 
 exit status:
   0 ended by SIGTERM or SIGINT, after the image at hand or within two seconds; 2 the model or the arguments are unusable
 
 examples:
   PROGRAM watch model_int8.onnx photos/
+  PROGRAM watch model_int8.onnx photos/ --frames
   PROGRAM watch model_int8.onnx photos/ --out answers.jsonl"""
 
+DEFAULTS = EventSettings(votes=1, window=1, min_seconds=0.0, lost_after_s=None)
+"""A photo is taken on purpose, and what it shows holds until another shows something else."""
 EVERY_S = 1.0
 SETTLED_S = 5.0
 """A file that nobody has written to for so long is not going to be finished."""
@@ -48,10 +55,13 @@ class Waiting(NamedTuple):
 
 
 class Lines:
-    """Where the answers go: a file, opened for each line so that it may be moved away, or stdout."""
+    """Where the answers go: a file, opened for each line so that it may be moved away, and stdout.
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    Where no answers are shown, a file that cannot be read has a line on stderr.
+    """
+
+    def __init__(self, path: Path | None, *, shown: bool) -> None:
+        self._path, self._shown = path, shown
 
     def listed(self, folder: Path) -> dict[str, Stamp]:
         """What the lines so far say of the files that are in ``folder``; the last line of a file counts."""
@@ -76,9 +86,11 @@ class Lines:
         """Write one, at once."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         text = json.dumps({"time": now, "file": name, "bytes": stamp.size, "mtime_ns": stamp.mtime_ns, **answer})
-        if self._path is None:
+        if self._shown:
             print(text, flush=True)
-        else:
+        elif "error" in answer and self._path is None:
+            print(for_terminal(f"{name}: {answer['error']}"), file=sys.stderr)
+        if self._path:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(text + "\n")
 
@@ -87,7 +99,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     add_model(parser)
     parser.add_argument("dir", metavar="DIR", type=Path, help="the folder that images come into")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="append the lines to this file (default: stdout)")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="append a JSON line an image to this file")
+    parser.add_argument("--frames", action="store_true", help="a JSON line an image, in the place of events")
+    parser.add_argument("--json", action="store_true", help="events as JSON lines")
+    event_options.add(parser, DEFAULTS)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,22 +110,25 @@ def run(options: argparse.Namespace) -> int:
     if not options.dir.is_dir():
         print(f"error: {options.dir}: expected a folder that images come into", file=sys.stderr)
         return UNUSABLE
-    stop, lines = Stop(), Lines(options.out)
-    decoder = IsolatedDecoder(stop.fileno())
-    classifier = Classifier(options.model, options.threads, engine=options.engine, decoder=decoder)
+    stop, lines = Stop(), Lines(options.out, shown=options.frames)
+    classifier, decoder = event_options.classifier_of(options, stop.fileno())
+    listeners: list[Listener] = [] if options.frames else [EventLines(as_json=options.json)]
+    session = event_options.session(options, classifier, listeners, DEFAULTS.lost_after_s)
     try:
-        return _watch(classifier, options.dir, lines, stop)
+        status = _watch(session, options.dir, lines, stop)
+        session.close()
     finally:
         decoder.close()
+    return status
 
 
-def _watch(classifier: Classifier, folder: Path, lines: Lines, stop: Stop) -> int:
+def _watch(session: Session, folder: Path, lines: Lines, stop: Stop) -> int:
     done, waiting = lines.listed(folder), dict[str, Waiting]()
     while True:
         found, left_out = images(folder)
         for name, stamp in sorted(found, key=lambda image: (image[1], image[0])):
             if done.get(name) != stamp:
-                answer = _look(classifier, folder / name, stamp, waiting)
+                answer = _look(session, folder / name, stamp, waiting)
                 if answer is not None:
                     lines.add(name, stamp, answer)
                     done[name] = stamp
@@ -141,14 +159,14 @@ def _ended(left_out: list[LeftOut], folder: Path) -> int:
     return OK
 
 
-def _look(classifier: Classifier, path: Path, stamp: Stamp, waiting: dict[str, Waiting]) -> dict[str, Any] | None:
+def _look(session: Session, path: Path, stamp: Stamp, waiting: dict[str, Waiting]) -> dict[str, Any] | None:
     """What there is to say of a file; nothing yet of one that may still be written, or is gone."""
     now, wait = time.monotonic(), waiting.get(path.name)
     if wait and wait.stamp != stamp:
         waiting[path.name] = Waiting(stamp, now)
         return None
     try:
-        found = classifier.classify(path, top=1)
+        found = session.show(path, path.name).prediction
         answer = {"label": found.label, "probability": found.probability, "confident": found.is_confident}
         settled = True
     except DecodingStoppedError:

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from runtime import Classifier
-from runtime.commands.stream import Inbox
+from runtime.camera.inbox import Inbox
+from runtime.camera.pipe import Pipe
 from runtime.image.mjpeg import split
 
 FFMPEG = shutil.which("ffmpeg")
@@ -133,7 +134,7 @@ def test_the_oldest_frames_are_dropped_and_counted(frames):
     reader, writer = os.pipe()
     with os.fdopen(writer, "wb") as file:
         threading.Thread(target=lambda: (file.write(b"".join(frames)), file.close())).start()
-        inbox.read(reader, time.monotonic())  # nobody takes any meanwhile
+        inbox.read(Pipe(reader), time.monotonic())  # nobody takes any meanwhile
     os.close(reader)
     assert [frame.number for frame in inbox] == [11, 12]
     assert (inbox.seen, inbox.dropped, inbox.broken) == (12, 10, 0)
@@ -203,7 +204,7 @@ SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 0)]
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
 def test_a_signal_ends_the_wait_for_a_frame_with_the_summary(number, status, started, frames):
-    process = started()
+    process = started("--frames")
     process.stdin.write(frames[0] + frames[1][:100])
     process.stdin.flush()
     assert json.loads(process.stdout.readline())["frame"] == 1
@@ -228,7 +229,7 @@ def test_a_signal_ends_a_stream_that_never_ends(number, status, started, frames,
 def test_a_stdin_that_does_not_block_is_waited_for(started, frames):
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
-    process = started(stdin=reader)
+    process = started("--frames", stdin=reader)
     for frame in frames[:3]:
         for part in (frame[:100], frame[100:]):
             os.write(writer, part)

@@ -1,0 +1,105 @@
+"""What the thread that reads frames leaves for the one that classifies them."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from runtime.image.mjpeg import split
+
+QUEUE = 2
+"""Frames that may wait; more would only make the answers older."""
+
+
+class Frame(NamedTuple):
+    """A frame as it came: its number from 1, the seconds since the start, its bytes."""
+
+    number: int
+    time_s: float
+    content: bytes
+
+
+class Source(Protocol):
+    """Where JPEG frames come from."""
+
+    def connections(self) -> Iterator[Iterable[bytes]]:
+        """One stream of bytes after the other; a frame never goes on from one into the next.
+
+        Raises:
+            InterruptedError: the process was asked to stop.
+            OSError: it cannot be read, and trying again is no use.
+        """
+
+    def close(self) -> None:
+        """Let go of it, from any thread; who waits for it waits no longer."""
+
+
+class Inbox:
+    """A queue of frames; the oldest are dropped when they come too fast, or the sender waits.
+
+    Args:
+        every_frame: let the sender wait.
+        tick_s: iterating gives ``None`` when no frame has come for so long; by default it waits for one.
+    """
+
+    def __init__(self, *, every_frame: bool, tick_s: float | None = None) -> None:
+        self.seen = self.broken = self.dropped = self.received = 0
+        self.beginning = b""
+        self.error: OSError | None = None
+        self._every_frame, self._tick_s = every_frame, tick_s
+        self._frames: deque[Frame] = deque()
+        self._ended = False
+        self._changed = threading.Condition()
+
+    def start(self, source: Source, start_s: float) -> None:
+        """``read`` in a thread: a daemon, because it may be waiting for room for a frame that nobody will take."""
+        threading.Thread(target=self.read, args=(source, start_s), daemon=True).start()
+
+    def read(self, source: Source, start_s: float) -> None:
+        """Fill it until the source ends."""
+        try:
+            for chunks in source.connections():
+                for content in split(self._counted(chunks)):
+                    self._put(content, time.monotonic() - start_s)
+        except InterruptedError:
+            pass
+        except OSError as error:
+            self.error = error
+        self.end()
+
+    def end(self) -> None:
+        """No more comes."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.beginning = self.beginning or chunk[:8]
+            self.received += len(chunk)
+            yield chunk
+
+    def _put(self, content: bytes | None, time_s: float) -> None:
+        with self._changed:
+            self.seen += 1
+            if content is None:
+                self.broken += 1
+                return
+            if self._every_frame:
+                self._changed.wait_for(lambda: len(self._frames) < QUEUE or self._ended)
+            elif len(self._frames) == QUEUE:
+                self._frames.popleft()
+                self.dropped += 1
+            self._frames.append(Frame(self.seen, time_s, content))
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Frame | None]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._frames or self._ended, self._tick_s)
+                if self._ended and not self._frames:
+                    return
+                frame = self._frames.popleft() if self._frames else None
+                self._changed.notify_all()
+            yield frame

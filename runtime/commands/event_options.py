@@ -1,0 +1,108 @@
+"""What ``stream`` and ``watch`` are asked alike: when an event begins, what is looked at, where events go."""
+
+import argparse
+import re
+
+from runtime.classifier import Classifier
+from runtime.events.detector import EventDetector, EventSettings
+from runtime.events.look import Box, FrameClassifier, cropped
+from runtime.events.session import Listener, Session
+from runtime.image.isolated import IsolatedDecoder
+
+
+def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
+    """Register the options; ``settings`` are the defaults."""
+    group = parser.add_argument_group("what is an event")
+    group.add_argument(
+        "--votes",
+        type=votes,
+        metavar="K/N",
+        default=(settings.votes, settings.window),
+        help=f"frames of the last N that must agree (default: {settings.votes}/{settings.window})",
+    )
+    group.add_argument(
+        "--min-seconds",
+        type=number(0, 1e6),
+        metavar="S",
+        default=settings.min_seconds,
+        help=f"for how long they must, before it begins or ends (default: {settings.min_seconds:g})",
+    )
+    group.add_argument(
+        "--min-probability",
+        type=number(0, 1),
+        metavar="P",
+        default=0.0,
+        help="a frame of less shows nothing, nor does one that is not confident (default: 0)",
+    )
+    group.add_argument(
+        "--crop", type=box, metavar="X,Y,W,H", help="look at this part of each frame only, in pixels of the frame"
+    )
+    group.add_argument(
+        "--min-change",
+        type=number(0, 255),
+        metavar="D",
+        default=0.0,
+        help="do not classify a frame no part of which differs by so much (0-255) from the last one that was (5 skips "
+        "a still scene; default: 0, classify all)",
+    )
+
+
+def classifier_of(options: argparse.Namespace, stop_fd: int) -> tuple[Classifier, IsolatedDecoder]:
+    """The classifier that was asked for, and its decoder, which is to be closed at the end."""
+    isolated = IsolatedDecoder(stop_fd)
+    decoder = cropped(isolated, options.crop) if options.crop else isolated
+    return Classifier(options.model, options.threads, engine=options.engine, decoder=decoder), isolated
+
+
+def session(
+    options: argparse.Namespace, classifier: Classifier, listeners: list[Listener], lost_after_s: float | None
+) -> Session:
+    """What is to be done with each frame."""
+    count, window = options.votes
+    settings = EventSettings(
+        count,
+        window,
+        min_seconds=options.min_seconds,
+        min_probability=options.min_probability,
+        lost_after_s=lost_after_s,
+    )
+    return Session(FrameClassifier(classifier, options.min_change), EventDetector(settings), listeners)
+
+
+def votes(text: str) -> tuple[int, int]:
+    """An argument such as ``4/5``."""
+    match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
+    try:
+        settings = EventSettings(int(match[1]), int(match[2])) if match else None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if settings is None:
+        raise argparse.ArgumentTypeError(f"expected two whole numbers such as 4/5, got {text[:40]!r}")
+    return settings.votes, settings.window
+
+
+def box(text: str) -> Box:
+    """An argument of four whole numbers: x, y, width and height."""
+    parts = text.split(",")
+    if len(parts) != 4 or not all(re.fullmatch(r"\d{1,6}", part) for part in parts) or "0" in {*parts[2:]}:
+        raise argparse.ArgumentTypeError(
+            f"expected x,y,width,height in pixels, such as 0,120,320,240, got {text[:40]!r}"
+        )
+    return Box(*map(int, parts))
+
+
+class number:  # noqa: N801 - used as a type of argparse, whose messages show its name
+    """An argument that is a number within bounds."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+
+    def __call__(self, text: str) -> float:
+        """Read it."""
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not self._low <= value <= self._high:
+            raise argparse.ArgumentTypeError(f"expected a number {self._low:g} to {self._high:g}, got {text[:40]!r}")
+        return value

@@ -1,0 +1,14 @@
+"""Frames become events: a class begins, a class ends.
+
+    from runtime.events import EventDetector
+    detector = EventDetector()
+    for frame in frames:
+        for event in detector.update(classifier.classify(frame)):
+            print(event.kind, event.label)
+
+This module imports nothing but the detector; the command lines bring in the rest.
+"""
+
+from runtime.events.detector import Event, EventDetector, EventSettings
+
+__all__ = ["Event", "EventDetector", "EventSettings"]

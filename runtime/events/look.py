@@ -1,0 +1,114 @@
+"""What is looked at of a frame, and whether it has to be looked at again: ``--crop`` and ``--min-change``."""
+
+import os
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from runtime.classifier import Classifier, Decoder, Prediction
+from runtime.errors import ImageError
+from runtime.image.decode import decode, open_image, open_regular
+from runtime.image.load import ImageSource, Pixels
+from runtime.spec import ModelSpec
+
+CELLS = 8
+"""Two frames are compared in so many rows and columns of cells, so that something small counts as well."""
+
+
+class Box(NamedTuple):
+    """A part of a frame, in pixels from its upper left corner, as the file stores it."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Look(NamedTuple):
+    """The answer for a frame, and whether it is that of a former frame that showed the same."""
+
+    prediction: Prediction
+    is_repeated: bool = False
+
+
+def cropped(decoder: Decoder, box: Box) -> Decoder:
+    """A decoder that gives ``decoder`` only a part of each image.
+
+    The part of an encoded image is cut out at full size in this process, within the memory that its header asks for.
+    """
+
+    def decode_part(image: ImageSource, spec: ModelSpec) -> Pixels:
+        return decoder(_part(image, box), spec)
+
+    return decode_part
+
+
+def largest_change(before: Pixels, after: Pixels) -> float:
+    """How far two images of one size, uint8 (H, W, 3), differ: the mean over the cell that has changed most, 0-255."""
+    difference = np.abs(before.astype(np.int16) - after).mean(axis=2)
+    for axis in (0, 1):
+        size = difference.shape[axis]
+        starts = np.unique(np.arange(CELLS) * size // CELLS)
+        widths = np.diff(np.append(starts, size))
+        sums = np.add.reduceat(difference, starts, axis=axis)
+        difference = sums / (widths[:, np.newaxis] if axis == 0 else widths)
+    return float(difference.max())
+
+
+class FrameClassifier:
+    """Classifies frames one after the other; one that shows what the last one did gets its answer again.
+
+    Args:
+        classifier: answers.
+        min_change: the least change of some part of the picture (``largest_change``, 0-255) since the last frame that
+            was classified; 0 classifies every frame.
+        top: how many classes to list.
+    """
+
+    def __init__(self, classifier: Classifier, min_change: float = 0.0, top: int = 5) -> None:
+        self.classifier, self._min_change, self._top = classifier, min_change, top
+        self._pixels: Pixels | None = None
+        self._answer: Prediction | None = None
+
+    def classify(self, image: ImageSource) -> Look:
+        """Classify one.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        if not self._min_change:
+            return Look(self.classifier.classify(image, self._top))
+        pixels = self.classifier.decoder(image, self.classifier.spec)
+        if self._answer and self._pixels is not None and largest_change(self._pixels, pixels) < self._min_change:
+            return Look(self._answer, is_repeated=True)
+        self._pixels = pixels
+        self._answer = self.classifier.classify(pixels, self._top)
+        return Look(self._answer)
+
+
+def _part(image: ImageSource, box: Box) -> Image.Image:
+    if isinstance(image, np.ndarray):
+        return _cut(Image.fromarray(image), box)
+    if isinstance(image, Image.Image):
+        return _cut(image, box)
+    if isinstance(image, str | os.PathLike):
+        with open_regular(image) as file:
+            return _from_encoded(file, box)
+    return _from_encoded(image, box)
+
+
+def _from_encoded(source: bytes | BinaryIO, box: Box) -> Image.Image:
+    opened = open_image(source)
+    decode(opened, 1)
+    return _cut(opened.image, box)
+
+
+def _cut(image: Image.Image, box: Box) -> Image.Image:
+    x, y, width, height = box
+    if x + width > image.width or y + height > image.height:
+        raise ImageError(
+            f"the part {x},{y},{width},{height} (x, y, width, height) reaches beyond the picture of "
+            f"{image.width}x{image.height} pixels"
+        )
+    return image.crop((x, y, x + width, y + height))

@@ -1,0 +1,47 @@
+"""Events as lines on standard output."""
+
+import json
+import time
+from typing import Any
+
+from runtime.events.detector import Event
+from runtime.events.session import Seen
+from runtime.text import for_terminal
+
+
+def utc_now() -> str:
+    """The wall clock's time; how long something lasted is never computed from it, for it may be set."""
+    now = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
+
+
+def event_entries(event: Event) -> dict[str, Any]:
+    """An event as JSON has it, everywhere."""
+    return {
+        "time": utc_now(),
+        "event": event.kind,
+        "label": event.label,
+        "probability": round(event.probability, 4),
+        "seconds": round(event.seconds, 3),
+    }
+
+
+class EventLines:
+    """A line an event: for people, or as JSON."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def seen(self, seen: Seen) -> None:
+        """Frames get no line here."""
+
+    def happened(self, event: Event) -> None:
+        """Print it, at once."""
+        if self._as_json:
+            print(json.dumps(event_entries(event)), flush=True)
+            return
+        rest = f"({event.probability:.0%})" if event.kind == "begins" else f"after {event.seconds:.1f} s"
+        print(for_terminal(f"{time.strftime('%H:%M:%S')} {event.label} {event.kind} {rest}"), flush=True)
+
+    def close(self) -> None:
+        """Nothing is held back."""
