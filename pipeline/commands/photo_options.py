@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="DIR", help="a folder of photos a class, or train/ and val/ (and test/) above them"
     )
     group.add_argument(
-        "--side", type=int, default=default.side, help="height and width in pixels, 16 to 256 (default: %(default)s)"
+        "--side", type=int, default=default.side, help="height and width in pixels, 8 to 1,024 (default: %(default)s)"
     )
     group.add_argument("--any-side", action="store_true", help="take a side that is no power of two")
     group.add_argument(

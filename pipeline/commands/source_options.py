@@ -19,8 +19,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "Without any of these it gets 0 to 1, or, where it begins with scaling layers of its own, 0 to 255.",
     )
     group.add_argument(
-        "--classes", type=Path, metavar="FILE", help="class names, one a line (default: those in its history.json)"
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="class names, one a line (default: those in its history.json); for a model with one output the name of 0 "
+        "and that of 1, or that of 1 alone",
     )
+    group.add_argument("--output", metavar="NAME", help="the output that names the class, where the model has several")
     group.add_argument("--scale", type=_number, nargs="+", metavar="X", help="default: 1/255")
     group.add_argument("--offset", type=_number, nargs="+", metavar="X", help="default: 0")
     group.add_argument("--mean", type=_number, nargs="+", metavar="X", help="default: 0")
@@ -58,4 +63,6 @@ def source(options: argparse.Namespace) -> "Source":
     names = read_class_list(options.classes) if options.classes else None
     given = {name: tuple(values) for name in ("scale", "offset", "mean", "std") if (values := getattr(options, name))}
     scaling = PixelScaling.of(**given) if given else None
-    return Source(options.model, names, scaling, resize=options.resize, resize_filter=options.filter)
+    return Source(
+        options.model, names, scaling, resize=options.resize, resize_filter=options.filter, output=options.output
+    )

@@ -9,7 +9,7 @@ from pipeline.documents.history import path_beside, read_history
 from pipeline.errors import DataError, reason
 from runtime.spec import ModelSpec
 
-MIN_SIDE, MAX_SIDE = 16, 256
+MIN_SIDE, MAX_SIDE = 8, 1024
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Settings:
     """How a folder becomes data sets.
 
     Attributes:
-        side: height and width of the squares in pixels, 16 to 256, a power of two.
+        side: height and width of the squares in pixels, 8 to 1,024, a power of two.
         any_side: take sides that are no power of two; the network still asks for a multiple of its pooling factor.
         resize, resize_filter, fill: as in ``runtime.spec.ModelSpec``.
         validation_share, test_share: part of each class, 0-1; not asked where the folder is divided by itself.

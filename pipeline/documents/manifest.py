@@ -116,6 +116,7 @@ class Manifest(Document):
     scale: Channels
     offset: Channels
     temperature: Positive
+    output: str | None = None
     photos: Preprocessing | None = None
     calibration: ImageSet
     validation: ValidationSet

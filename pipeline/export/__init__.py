@@ -117,7 +117,7 @@ def export(
         contents[row.file] = _finish(product, row, inputs, provenance)
         if product.decision is not None:
             decisions[row.file] = product.decision
-    manifest = _manifest(contents, decisions, inputs, settings)
+    manifest = _manifest(contents, decisions, inputs, settings, source.output)
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
     manifest.write(out)
@@ -142,7 +142,11 @@ def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> No
 
 
 def _manifest(
-    contents: dict[str, bytes], decisions: dict[str, Decision], inputs: ExportInputs, settings: Settings
+    contents: dict[str, bytes],
+    decisions: dict[str, Decision],
+    inputs: ExportInputs,
+    settings: Settings,
+    output: str | None,
 ) -> Manifest:
     """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
     deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
@@ -156,6 +160,7 @@ def _manifest(
         scale=deployable.scaling.scale,
         offset=deployable.scaling.offset,
         temperature=deployable.temperature,
+        output=output,
         photos=Preprocessing(resize=photos.resize, resize_filter=photos.resize_filter),
         calibration=ImageSet(images=len(inputs.calibration), digest=inputs.calibration.digest),
         validation=ValidationSet(

@@ -317,8 +317,8 @@ def test_file_names_are_any_bytes(photos):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"side": 8}, "between 16 and 256"),
-        ({"side": 512}, "between 16 and 256"),
+        ({"side": 4}, "between 8 and 1024"),
+        ({"side": 2048}, "between 8 and 1024"),
         ({"side": 48}, "no power of two"),
         ({"validation_share": 0.0}, "validation share"),
         ({"validation_share": 0.5, "test_share": 0.5}, "left to train on"),

@@ -48,7 +48,8 @@ class Deployable:
             raise ExportError(f"{len(self.class_names)} class names for a model of {self.class_count} classes")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ExportError(f"temperature must be a finite number above 0, got {self.temperature}")
-        _ = self.network  # refuses a head that is neither softmax nor logits; a trace cannot copy weights
+        _ = self.ends_in_softmax  # refuses other heads
+        _ = self.network  # a trace cannot copy weights
 
     @property
     def side(self) -> int:

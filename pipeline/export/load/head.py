@@ -1,4 +1,4 @@
-"""The end of a classifier: does it give softmax probabilities or logits, and the same network up to tempered logits."""
+"""The end of a classifier: does it give probabilities or logits, and the same network up to tempered logits."""
 
 from typing import Any
 
@@ -14,22 +14,42 @@ WEIGHTED = (layers.Dense, layers.Conv2D)
 """Layers whose weights can hold a factor of their result."""
 
 
-def ends_in_softmax(model: keras.Model) -> bool:
-    """Whether the model's output is a softmax; if not, it is logits.
+ACTIVATIONS = ("linear", "softmax", "log_softmax", "sigmoid")
+OPERATIONS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
+"""Layers and functions of ``keras.ops`` that are an activation, by the names of their classes."""
+
+
+def last_activation(model: keras.Model) -> str:
+    """What the model applies last, one of ``ACTIVATIONS``; ``linear`` where it gives logits.
 
     Raises:
-        ExportError: it ends in another activation, such as a sigmoid, whose outputs are neither.
+        ExportError: it ends in an activation whose outputs are neither probabilities nor logits.
     """
     operation, sources = _origin(model.outputs[0])
     while _passes_on(operation) and sources:
         operation, sources = _origin(sources[0])
     if isinstance(operation, keras.Model):
-        return ends_in_softmax(operation)
+        return last_activation(operation)
     activation = _activation(operation)
-    if activation not in ("linear", "softmax"):
+    if activation not in ACTIVATIONS:
         raise ExportError(
             f"the model ends in the activation {activation} (layer {operation.name}); "
-            "expected softmax over the classes, or logits"
+            "expected softmax over the classes, sigmoid, or logits"
+        )
+    return activation
+
+
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether the model's output is a softmax; if not, it is logits.
+
+    Raises:
+        ExportError: it ends in another activation, such as several sigmoids, whose outputs are neither.
+    """
+    activation = last_activation(model)
+    if activation == "sigmoid":
+        raise ExportError(
+            "the model ends in the activation sigmoid over several classes, each judged by itself (multi-label); "
+            "expected softmax over the classes, one sigmoid for two classes, or logits"
         )
     return activation == "softmax"
 
@@ -40,9 +60,26 @@ def logits_model(model: keras.Model, temperature: float = 1.0) -> keras.Model:
     The last layer alone is built anew, with a linear activation and weights that hold the division. Where it has no
     weights that could, the division is a multiplication at the end.
     """
-    if ends_in_softmax(model):
+    if last_activation(model) != "linear":
         return keras.Model(model.inputs, _logits(model.outputs[0], temperature))
     return model if temperature == 1 else keras.Model(model.inputs, _divided(model.outputs[0], temperature))
+
+
+def two_class_model(model: keras.Model) -> keras.Model:
+    """A model with one output z, a sigmoid or its logit, as logits of two classes: softmax over [0, z] is the same.
+
+    The last dense layer gets a column of zeros; where the model ends otherwise, one that computes [0, z] follows.
+    """
+    single = logits_model(model)
+    operation, sources = _origin(single.outputs[0])
+    if type(operation) is layers.Dense:
+        weights, source = operation.get_weights(), sources[0]
+    else:
+        weights, source = [np.ones((1, 1), np.float32)], single.outputs[0]
+    pair = layers.Dense(2, use_bias=len(weights) > 1, name=f"{operation.name}_two_classes")
+    result = pair(source)
+    pair.set_weights([np.concatenate([np.zeros_like(weight), weight], axis=-1) for weight in weights])
+    return keras.Model(single.inputs, result)
 
 
 def _logits(probabilities: Any, temperature: float) -> Any:
@@ -51,7 +88,7 @@ def _logits(probabilities: Any, temperature: float) -> Any:
         return operation(_logits(sources[0], temperature))
     if isinstance(operation, keras.Model):
         return logits_model(operation, temperature)(sources[0])
-    if isinstance(operation, layers.Softmax | layers.Activation) or type(operation).__name__ == "Softmax":
+    if isinstance(operation, layers.Softmax | layers.Activation) or type(operation).__name__ in OPERATIONS:
         return _divided(sources[0], temperature)
     if type(operation) in WEIGHTED:
         return _linear(operation, sources[0], temperature)
@@ -90,8 +127,8 @@ def _passes_on(operation: Any) -> bool:
 
 def _activation(operation: Any) -> str:
     """The name of what a layer applies last; ``linear`` where it has no activation."""
-    if type(operation).__name__ == "Softmax":  # the layer, or keras.ops.softmax
-        return "softmax"
+    if type(operation).__name__ in OPERATIONS:
+        return OPERATIONS[type(operation).__name__]
     if isinstance(operation, layers.ReLU | layers.LeakyReLU | layers.ELU | layers.PReLU):
         return type(operation).__name__
     function = getattr(operation, "activation", None)

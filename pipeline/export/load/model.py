@@ -16,9 +16,10 @@ from pipeline.export.load.custom_code import refuse_custom_code
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.keras_file import loadable, read_keras_file, refuse_unknown_operators
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.export.load.standard import chosen_output, standard_model
 from pipeline.system.quiet import log_hidden
 
-MIN_SIDE, MAX_SIDE = 16, 256
+MIN_SIDE, MAX_SIDE = 8, 1024
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Source:
             left in its ``history.json``, or 1 without one.
         resize, resize_filter: how its photos became squares, as in ``runtime.spec.ModelSpec``; ``None`` takes what
             training left in its ``history.json``, or stretch and bilinear without one.
+        output: name of the output that names the class, where the model has several.
     """
 
     path: Path
@@ -42,14 +44,15 @@ class Source:
     temperature: float | None = None
     resize: str | None = None
     resize_filter: str | None = None
+    output: str | None = None
 
 
-def load_model(path: Path) -> keras.Model:
+def load_model(path: Path, output: str | None = None) -> keras.Model:
     """Read a Keras image classifier without running any code of its own.
 
     Raises:
-        ExportError: not a Keras file, custom code inside, weights that are no numbers, or not one square RGB image in
-            and one class vector out.
+        ExportError: not a Keras file, custom code inside, weights that are no numbers, or not one square image in and
+            one class vector out.
     """
     file = read_keras_file(path)
     refuse_custom_code(path, file.config)
@@ -59,23 +62,28 @@ def load_model(path: Path) -> keras.Model:
             model = keras.models.load_model(readable, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parsers raise
         raise file.refusal(error) from error
-    _check_shapes(path, model)
+    model = _checked(path, model, output)
     for variable in model.weights:
         if not np.isfinite(np.asarray(variable)).all():
             raise ExportError(f"{path}: the weights {variable.path} are not all finite numbers; train the model again")
     return model
 
 
-def _check_shapes(path: Path, model: keras.Model) -> None:
+def _checked(path: Path, model: keras.Model, output: str | None) -> keras.Model:
+    """The model with the output that is meant, if it is an image classifier."""
     if not getattr(model, "inputs", None):
         raise ExportError(f"{path}: the model does not say which images it takes; begin it with keras.Input((S, S, 3))")
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ExportError(
-            f"{path}: expected one input and one output, got {len(model.inputs)} and {len(model.outputs)}"
-        )
+    if len(model.inputs) != 1:
+        raise ExportError(f"{path}: expected one input, an image; the model has {len(model.inputs)}")
+    try:
+        model = chosen_output(model, output)
+    except ExportError as error:
+        raise ExportError(f"{path}: {error}") from error
     shape, answer = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
-    if len(shape) != 4 or shape[3] != 3:
-        raise ExportError(f"{path}: expected RGB images (None, S, S, 3), the model takes {shape}")
+    if len(shape) != 4 or shape[3] not in (1, 3):
+        raise ExportError(
+            f"{path}: expected RGB images (None, S, S, 3) or grey ones (None, S, S, 1), the model takes {shape}"
+        )
     if None in shape[1:3]:
         raise ExportError(
             f"{path}: the model takes images of any size {shape}; fix its side with keras.Input((S, S, 3))"
@@ -84,8 +92,9 @@ def _check_shapes(path: Path, model: keras.Model) -> None:
         raise ExportError(f"{path}: expected square images, the model takes {shape[1]} x {shape[2]} pixels")
     if not MIN_SIDE <= shape[1] <= MAX_SIDE:
         raise ExportError(f"{path}: images of {MIN_SIDE} to {MAX_SIDE} pixels a side are exported, not of {shape[1]}")
-    if len(answer) != 2 or answer[1] is None or answer[1] < 2:
-        raise ExportError(f"{path}: expected one vector of two classes or more (None, C), the model gives {answer}")
+    if len(answer) != 2 or answer[1] is None:
+        raise ExportError(f"{path}: expected one vector of classes (None, C), the model gives {answer}")
+    return model
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:
@@ -125,7 +134,11 @@ def load(source: Source) -> Deployable:
         ExportError: the model or its class names are unusable.
         DocumentError: the history of this very model is.
     """
-    model = load_model(source.path)
+    model = load_model(source.path, source.output)
+    try:
+        model = standard_model(model)
+    except ExportError as error:
+        raise ExportError(f"{source.path}: {error}") from error
     class_count = int(model.output_shape[-1])
     history = read_history(source.path)
     names, temperature = source.class_names, source.temperature
@@ -138,6 +151,8 @@ def load(source: Source) -> Deployable:
             f"{source.path}: no class names; give --classes FILE with a name a line, in the order of the model's "
             f"outputs, or lay the {artifacts.HISTORY} beside it that python -m pipeline train wrote for this model"
         )
+    if len(names) == 1 and class_count == 2:  # one number says how surely it is that
+        names = (f"not {names[0]}", names[0])
     if len(names) != class_count:
         raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
     fault = class_names.fault(names)
@@ -176,4 +191,4 @@ def load_exported(folder: Path) -> Deployable:
             "export again, or copy both files again"
         )
     scaling = PixelScaling(manifest.scale, manifest.offset)
-    return load(Source(path, manifest.class_names, scaling, manifest.temperature))
+    return load(Source(path, manifest.class_names, scaling, manifest.temperature, output=manifest.output))

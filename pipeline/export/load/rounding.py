@@ -5,13 +5,11 @@ the wider they are, the more of it reaches the probabilities. The same weights e
 is in this network, on these images, whatever its depth and width.
 """
 
-from typing import Any
-
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.dtype import in_dtype
 from pipeline.metrics.difference import max_difference
 
 BATCH = 8
@@ -19,7 +17,7 @@ BATCH = 8
 
 def exact_probabilities(deployable: Deployable, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """What the reference answers when every layer computes in float64: uint8 (N, S, S, 3) to float64 (N, C)."""
-    model = _in_float64(deployable.model)
+    model = in_dtype(deployable.model, "float64")
     scale, offset = np.array(deployable.scaling.scale), np.array(deployable.scaling.offset)
     batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
     answers = np.concatenate([np.asarray(model(batch * scale + offset, training=False)) for batch in batches])
@@ -36,12 +34,3 @@ def rounding(deployable: Deployable, pixels: NDArray[np.uint8]) -> float:
     """The largest difference of a probability between Keras in float32 and in float64."""
     exact = exact_probabilities(deployable, pixels)
     return max_difference(deployable.probabilities(pixels), exact)
-
-
-def _in_float64(model: keras.Model) -> keras.Model:
-    def in_float64(layer: Any) -> Any:
-        return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
-
-    twin = keras.models.clone_model(model, clone_function=in_float64, recursive=True)
-    twin.set_weights(model.get_weights())
-    return twin

@@ -136,9 +136,12 @@ def _scaling_step(model: keras.Model, tensor: Any) -> tuple[Any, PixelScaling] |
     reading = readers(model, tensor)
     if len(reading) != 1 or not isinstance(reading[0].operation, SCALING_LAYERS):
         return None
+    channels = tensor.shape[-1]
     low, high = (
-        np.asarray(reading[0].operation(np.full((1, 1, 1, 3), value, np.float32)), np.float64) for value in (0, PROBE)
+        np.asarray(reading[0].operation(np.full((1, 1, 1, channels), value, np.float32)), np.float64)
+        for value in (0, PROBE)
     )
-    if low.size != 3:  # a mean for each place of the image is no scaling of pixels
+    if low.size != channels:  # a mean for each place of the image is no scaling of pixels
         return None
+    low, high = (np.broadcast_to(values, (1, 1, 1, 3)) for values in (low, high))
     return reading[0].outputs[0], PixelScaling(_triple(((high - low) / PROBE).ravel()), _triple(low.ravel()))

@@ -1,0 +1,32 @@
+"""The same classifier, computing in another floating-point type."""
+
+from typing import Any
+
+import keras
+
+
+def in_dtype(model: keras.Model, dtype: str) -> keras.Model:
+    """A copy that holds its weights and computes in ``dtype``, at every depth."""
+
+    def copied(layer: Any) -> Any:
+        return type(layer).from_config(_with_dtype(layer.get_config(), dtype))
+
+    twin = keras.models.clone_model(model, clone_function=copied, recursive=True)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def computes_in(model: keras.Model, dtype: str) -> bool:
+    """Whether every layer holds its weights and computes in ``dtype``, whatever it makes of the input's type."""
+    flat = model._flatten_layers(include_self=False)  # noqa: SLF001 - no public way to the layers of wrappers
+    computing = [layer for layer in flat if not isinstance(layer, keras.Model | keras.layers.InputLayer)]
+    return all(layer.compute_dtype == layer.variable_dtype == dtype for layer in computing)
+
+
+def _with_dtype(config: Any, dtype: str) -> Any:
+    """A configuration with ``dtype`` in all layers that it describes, wrapped ones included."""
+    if isinstance(config, list):
+        return [_with_dtype(entry, dtype) for entry in config]
+    if not isinstance(config, dict):
+        return config
+    return {name: dtype if name == "dtype" else _with_dtype(value, dtype) for name, value in config.items()}

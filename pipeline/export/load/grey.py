@@ -1,0 +1,86 @@
+"""A classifier of grey pictures that takes RGB: a camera simply works, and a grey picture is answered as before.
+
+Grey is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), which Keras, Pillow and OpenCV compute as well. These weights sum
+to 1, so that they stand behind a scaling of pixels as well as before it.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from pipeline.export.load.scaling import PixelScaling, leading_scaling, readers
+
+LUMA = (0.299, 0.587, 0.114)
+
+
+def takes_grey(model: keras.Model) -> bool:
+    """Whether the model takes pictures of one channel."""
+    return len(model.input_shape) == 4 and model.input_shape[3] == 1
+
+
+def color_model(model: keras.Model) -> keras.Model:
+    """The same classifier of float (N, H, W, 3), scaled as the grey pictures of ``model`` are.
+
+    The weights of luma fold into a first convolution or dense layer; else they are a 1x1 convolution of their own.
+    """
+    leading = leading_scaling(model)
+    image = keras.Input((*model.input_shape[1:3], 3), name=model.inputs[0].name)
+    value, tensor = image, leading.network_input
+    if leading.scaling != PixelScaling((1.0, 1.0, 1.0)):
+        scale, offset = leading.scaling.scale[0], leading.scaling.offset[0]
+        value = layers.Rescaling(scale, offset, name="scaled_grey")(image)
+    value, tensor = _folded(model, tensor, value)
+    if tensor is model.outputs[0]:
+        return keras.Model(image, value)
+    rest = keras.Model(tensor, model.outputs[0], name=f"{model.name}_grey")
+    return keras.Model(image, rest(value))
+
+
+def _folded(model: keras.Model, tensor: Any, value: Any) -> tuple[Any, Any]:
+    """RGB through the first layers, luma inside, and the tensor of ``model`` that the result stands for."""
+    passed: list[Any] = []
+    place = tensor
+    while len(reading := readers(model, place)) == 1 and isinstance(reading[0].operation, PASSING):
+        passed.append(reading[0].operation)
+        place = reading[0].outputs[0]
+    layer: Any = reading[0].operation if len(reading) == 1 else None
+    flat = any(isinstance(each, layers.Flatten) for each in passed)
+    if type(layer) is layers.Dense and flat:
+        return _with_kernel(layer, _flat_kernel, passed, value), reading[0].outputs[0]
+    plain = type(layer) is layers.Conv2D and layer.groups == 1 and layer.data_format == "channels_last"
+    if plain and not flat:
+        return _with_kernel(layer, _map_kernel, passed, value), reading[0].outputs[0]
+    luma = layers.Conv2D(1, 1, use_bias=False, name="luma")
+    result = luma(value)
+    luma.set_weights([np.array(LUMA).reshape(1, 1, 3, 1)])
+    return result, tensor
+
+
+PASSING = (layers.ZeroPadding2D, layers.Flatten)
+"""Layers that do the same to one channel as to three."""
+
+
+def _with_kernel(layer: Any, widened: Any, passed: list[Any], value: Any) -> Any:
+    """``layer`` for three channels, behind copies of the layers before it."""
+    for each in passed:
+        value = type(each).from_config({**each.get_config(), "name": f"{each.name}_of_color"})(value)
+    copy = type(layer).from_config(layer.get_config())
+    result = copy(value)
+    kernel, *bias = layer.get_weights()
+    copy.set_weights([widened(kernel), *bias])
+    return result
+
+
+def _map_kernel(kernel: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(H, W, 1, F) to (H, W, 3, F)."""
+    widened: NDArray[np.float64] = kernel * np.array(LUMA)[:, np.newaxis]
+    return widened
+
+
+def _flat_kernel(kernel: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(pixels, F) to (3 * pixels, F): channels lie beside each other."""
+    widened: NDArray[np.float64] = kernel[:, np.newaxis] * np.array(LUMA)[:, np.newaxis]
+    return widened.reshape(-1, kernel.shape[-1])

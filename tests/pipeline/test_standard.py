@@ -1,0 +1,181 @@
+"""Classifiers that answer, look or compute in other ways become equal ones of RGB pictures and two classes or more."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from pipeline.errors import ExportError
+from pipeline.export.freeze import freeze
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.dtype import computes_in
+from pipeline.export.load.grey import LUMA
+from pipeline.export.load.model import Source, load
+from pipeline.export.load.scaling import UNIT_SCALING
+from pipeline.export.load.standard import standard_model
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+NAMES = ("a", "b", "c")
+
+
+@pytest.fixture(autouse=True)
+def _restored_policy():
+    keras.utils.set_random_seed(3)
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def with_head(*head, channels=3, stem=()):
+    body = [layers.Conv2D(4, 3, padding="same", activation="relu"), layers.GlobalAveragePooling2D()]
+    return keras.Sequential([keras.Input((16, 16, channels)), *stem, *body, *head])
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-values.astype(np.float64)))
+
+
+def nested_sigmoid():
+    image = keras.Input((16, 16, 3))
+    head = keras.Sequential([keras.Input((4,)), layers.Dense(1, "sigmoid")])
+    return keras.Model(image, head(with_head()(image)))
+
+
+@pytest.mark.parametrize(
+    ("build", "logit"),
+    [
+        (lambda: with_head(layers.Dense(1, "sigmoid")), False),
+        (lambda: with_head(layers.Dense(1, "sigmoid", use_bias=False)), False),
+        (lambda: with_head(layers.Dense(1)), True),
+        (lambda: with_head(layers.Dense(1), layers.Activation("sigmoid")), False),
+        (lambda: with_head(layers.Dense(1), layers.Rescaling(3.0), layers.Activation("sigmoid")), False),
+        (nested_sigmoid, False),
+    ],
+    ids=["dense", "no bias", "logit", "activation", "steepened", "nested"],
+)
+def test_one_number_is_two_classes(build, logit):
+    model = build()
+    answer = model.predict(UNIT_SCALING(PIXELS), verbose=0)[:, 0]
+    expected = sigmoid(answer) if logit else answer
+    deployable = Deployable(standard_model(model), ("no", "yes"))
+    assert np.abs(deployable.probabilities(PIXELS)[:, 1] - expected).max() <= 1e-6
+    traced = np.asarray(deployable.trace(deployable.network_scaling(PIXELS)))
+    assert np.abs(traced[:, 1] - expected).max() <= 1e-6
+    assert not any(
+        node.op == "Sigmoid" for node in freeze(deployable.trace, 16, tf.float32, 1).graph.as_graph_def().node
+    )
+
+
+def test_a_last_dense_layer_holds_both_classes():
+    assert standard_model(with_head(layers.Dense(1, "sigmoid"))).layers[-1].get_weights()[0].shape == (4, 2)
+    assert (
+        len(standard_model(with_head(layers.Dense(1, "sigmoid"))).layers) == len(with_head(layers.Dense(1)).layers) + 1
+    )
+
+
+@pytest.mark.parametrize(("names", "expected"), [(("no", "yes"), ("no", "yes")), (("cat",), ("not cat", "cat"))])
+def test_one_name_is_enough_for_two_classes(tmp_path, names, expected):
+    with_head(layers.Dense(1, "sigmoid")).save(tmp_path / "model.keras")
+    assert load(Source(tmp_path / "model.keras", names)).class_names == expected
+
+
+def test_several_sigmoids_are_refused_with_what_is_expected(tmp_path):
+    with_head(layers.Dense(3, "sigmoid")).save(tmp_path / "model.keras")
+    with pytest.raises(ExportError, match=r"sigmoid over several classes.* expected softmax .* one sigmoid for two"):
+        load(Source(tmp_path / "model.keras", NAMES))
+
+
+GREY = {
+    "convolution": lambda: with_head(layers.Dense(3), channels=1),
+    "scaled": lambda: with_head(layers.Dense(3), channels=1, stem=[layers.Rescaling(1 / 127.5, -1)]),
+    "normalized": lambda: with_head(
+        layers.Dense(3), channels=1, stem=[layers.Normalization(mean=[0.4], variance=[0.2])]
+    ),
+    "padded": lambda: with_head(layers.Dense(3), channels=1, stem=[layers.ZeroPadding2D(2)]),
+    "depthwise": lambda: with_head(layers.Dense(3), channels=1, stem=[layers.DepthwiseConv2D(3)]),
+    "dense": lambda: keras.Sequential([keras.Input((16, 16, 1)), layers.Flatten(), layers.Dense(3)]),
+    "padded dense": lambda: keras.Sequential(
+        [keras.Input((16, 16, 1)), layers.ZeroPadding2D(1), layers.Flatten(), layers.Dense(3)]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("build", GREY.values(), ids=GREY)
+def test_a_grey_model_takes_rgb_and_answers_what_it_says_of_the_luma(build):
+    model = build()
+    luma = UNIT_SCALING(PIXELS) @ np.array(LUMA, np.float32)
+    deployable = Deployable(standard_model(model), NAMES)
+    assert deployable.model.input_shape == (None, 16, 16, 3)
+    expected = model.predict(luma[..., np.newaxis], verbose=0)
+    got = deployable.network.predict(deployable.network_scaling(PIXELS), verbose=0)
+    assert np.abs(got - expected).max() <= 2e-6 * max(1, np.abs(expected).max())
+
+
+def test_a_grey_picture_is_answered_as_before():
+    model = with_head(layers.Dense(3), channels=1)
+    grey = np.repeat(PIXELS[..., :1], 3, axis=3)
+    expected = model.predict(UNIT_SCALING(grey)[..., :1], verbose=0)
+    got = standard_model(model).predict(UNIT_SCALING(grey), verbose=0)
+    assert np.abs(got - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("name", ["convolution", "scaled", "dense"])
+def test_luma_costs_no_layer_where_weights_can_hold_it(name):
+    assert not any(layer.name == "luma" for layer in standard_model(GREY[name]())._flatten_layers())  # noqa: SLF001
+    assert any(layer.name == "luma" for layer in standard_model(GREY["depthwise"]())._flatten_layers())  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [lambda: layers.Dense(3), lambda: layers.Activation("log_softmax")],
+        [lambda: layers.Dense(3, "log_softmax")],
+        [lambda: layers.Dense(3), lambda: layers.Rescaling(1 / 2.5), layers.Softmax],
+        [lambda: layers.Dense(3), layers.Softmax, lambda: layers.Activation("linear", dtype="float32")],
+    ],
+    ids=["log-softmax", "log-softmax of dense", "temperature", "softmax, then float32"],
+)
+def test_heads(end):
+    model = with_head(*(layer() for layer in end))
+    answer = model.predict(UNIT_SCALING(PIXELS), verbose=0)
+    expected = answer if (answer >= 0).all() else np.exp(answer)
+    for deployable in (Deployable(model, NAMES), Deployable(model, NAMES, temperature=2.0)):
+        powers = expected ** (1 / deployable.temperature)
+        tempered = powers / powers.sum(axis=1, keepdims=True)
+        assert np.abs(deployable.probabilities(PIXELS) - tempered).max() <= 1e-6
+        traced = np.asarray(deployable.trace(deployable.network_scaling(PIXELS)))
+        assert np.abs(traced - tempered).max() <= 1e-6
+
+
+def test_the_output_that_is_named_is_exported(tmp_path):
+    image = keras.Input((16, 16, 3))
+    features = with_head()(image)
+    kind, weight = layers.Dense(3, "softmax", name="kind")(features), layers.Dense(1, name="weight")(features)
+    model = keras.Model(image, [kind, weight])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(ExportError, match=r"has 2 outputs \(kind, weight\); .* --output NAME"):
+        load(Source(tmp_path / "model.keras", NAMES))
+    with pytest.raises(ExportError, match=r"no output 'x'; it has kind, weight"):
+        load(Source(tmp_path / "model.keras", NAMES, output="x"))
+    deployable = load(Source(tmp_path / "model.keras", NAMES, output="kind"))
+    expected = model.predict(UNIT_SCALING(PIXELS), verbose=0)[0]
+    assert np.abs(deployable.probabilities(PIXELS) - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16", "float64"])
+def test_other_types_are_computed_in_float32(tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    recurrent = [
+        layers.Reshape((16, 48)),
+        layers.Bidirectional(layers.LSTM(4, recurrent_initializer="zeros")),
+        layers.BatchNormalization(),
+    ]
+    model = keras.Sequential([keras.Input((16, 16, 3)), *recurrent, layers.Dense(3, "softmax")])
+    keras.config.set_dtype_policy("float32")
+    model.save(tmp_path / "model.keras")
+    deployable = load(Source(tmp_path / "model.keras", NAMES))
+    assert computes_in(deployable.model, "float32")
+    assert not computes_in(model, "float32")
+    got, expected = deployable.probabilities(PIXELS), model.predict(UNIT_SCALING(PIXELS), verbose=0)
+    assert got.dtype == np.float32
+    assert np.abs(got - expected.astype(np.float32)).max() <= (0.03 if "16" in policy else 1e-6)
