@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
 import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from runtime.golden import GoldenSet
 
 
+ChannelOrder = Literal["RGB", "BGR"]
+"""How the three channels of an array stand."""
 Decoder = Callable[[ImageSource, ModelSpec], Pixels]
 """What turns an image into pixels, uint8 (S, S, 3)."""
 
@@ -94,17 +96,20 @@ class Classifier:
         self._golden_json = backend.golden_json
         self._square = (self.spec.side, self.spec.side, 3)
 
-    def classify(self, image: ImageSource, top: int = 5) -> Prediction:
+    def classify(self, image: ImageSource, top: int = 5, *, channel_order: ChannelOrder = "RGB") -> Prediction:
         """Name what one image shows.
 
         Args:
             image: path, encoded bytes, binary file, PIL image, or uint8 array (H, W, 3) in RGB.
             top: how many classes to list, 1 or more; at most all are.
+            channel_order: of an array; ``BGR`` for those of OpenCV, and of picamera2's format ``RGB888``.
 
         Raises:
             ImageError: the image cannot be read; its subclasses say why.
         """
         _require_positive(top=top)
+        if channel_order != "RGB":
+            image = _in_rgb(image, channel_order)
         return self._prediction(self._run(self.decoder(image, self.spec)[np.newaxis])[0], top)
 
     @overload
@@ -172,11 +177,12 @@ class Classifier:
         for square in batch:
             yield square if isinstance(square, ImageError) else self._prediction(next(rows), top)
 
-    def predict(self, pixels: Pixels) -> Probabilities:
+    def predict(self, pixels: Pixels, *, channel_order: ChannelOrder = "RGB") -> Probabilities:
         """Probabilities of ready pixels.
 
         Args:
             pixels: uint8 (N, S, S, 3), RGB, 0-255.
+            channel_order: ``BGR`` if they are that.
 
         Returns:
             float32 (N, C); rows sum to 1 up to the model's precision.
@@ -187,7 +193,7 @@ class Classifier:
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != self._square:
             got = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
             raise PixelsError(f"pixels must be uint8 (N, {', '.join(map(str, self._square))}), got {got}")
-        return self._run(pixels)
+        return self._run(pixels if channel_order == "RGB" else np.ascontiguousarray(_in_rgb(pixels, channel_order)))
 
     def golden(self) -> "GoldenSet | None":
         """The golden set that the file carries, if it does.
@@ -243,6 +249,16 @@ def _require_threads(**counts: int) -> None:
     for name, count in counts.items():
         if reason := why_not_threads(count):
             raise ValueError(f"{name} must be {reason}")
+
+
+def _in_rgb(image: Any, channel_order: str) -> Any:
+    if channel_order not in {"RGB", "BGR"}:
+        raise ValueError(f"channel_order must be RGB or BGR, got {channel_order!r}")
+    if channel_order == "RGB":
+        return image
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f"channel_order is for arrays, got {type(image).__name__}: files say it themselves")
+    return image[..., ::-1]
 
 
 def _closed(_: Pixels) -> NoReturn:

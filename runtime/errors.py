@@ -12,6 +12,7 @@
     │   ├── ModelSpecError (ValueError)
     │   └── ModelDigestError (ValueError)
     ├── BackendUnavailableError (ImportError)
+    ├── CameraError (OSError)
     ├── DecodingStoppedError
     ├── BundleError (ValueError)
     ├── ForkedProcessError (RuntimeError)
@@ -68,6 +69,10 @@ class ModelDigestError(ModelError, ValueError):
 
 class BackendUnavailableError(EdgecnnError, ImportError):
     """The engine that is to run a file is unknown or not installed."""
+
+
+class CameraError(EdgecnnError, OSError):
+    """A camera cannot be opened, or has stopped."""
 
 
 class ForkedProcessError(EdgecnnError, RuntimeError):

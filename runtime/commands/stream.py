@@ -1,4 +1,4 @@
-"""``stream``: JPEG frames on standard input to what begins and ends, or to a JSON line a frame."""
+"""``stream``: JPEG frames of a camera or on standard input to what begins and ends, or to a JSON line a frame."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from runtime.camera.inbox import Frame, Inbox
+from runtime.camera.inbox import Frame, Inbox, Source
 from runtime.camera.pipe import Pipe
 from runtime.commands import FAILED, INTERRUPTED, OK, UNUSABLE, add_model, event_options
 from runtime.errors import DecodingStoppedError, ImageError
@@ -25,9 +25,10 @@ exit status:
   130 interrupted (Ctrl-C). A signal is heard after the frame at hand, and the summary is still given
 
 examples:
-  rpicam-vid -t 0 --codec mjpeg -o - | PROGRAM stream model_int8.onnx
+  PROGRAM stream model_int8.onnx --camera rpicam
+  PROGRAM stream model_int8.onnx --camera http://camera.local/mjpeg
   ffmpeg -v error -i film.mp4 -f image2pipe -c:v mjpeg - | PROGRAM stream model_int8.onnx --every-frame
-  curl -s http://camera.local/mjpeg | PROGRAM stream model_int8.onnx --crop 0,120,320,240 --json"""
+  rpicam-vid -t 0 --codec mjpeg -o - | PROGRAM stream model_int8.onnx --crop 0,120,320,240 --json"""
 
 TICK_S = 1.0
 DEFAULTS = EventSettings()
@@ -79,6 +80,12 @@ class Loop:
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     add_model(parser)
+    parser.add_argument(
+        "--camera",
+        metavar="CAMERA",
+        help="rpicam (runs rpicam-vid), a number such as 0 for /dev/video0 (runs ffmpeg), or http://USER:PASSWORD@… of "
+        "MJPEG; opened again when it stops (default: frames come on stdin)",
+    )
     parser.add_argument("--frames", action="store_true", help="a JSON line a frame, in the place of events")
     parser.add_argument("--json", action="store_true", help="events as JSON lines")
     parser.add_argument("--no-drop", action="store_true", help="let the sender wait instead of dropping frames")
@@ -88,20 +95,22 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Classify frames until the stream ends or a signal comes."""
-    if sys.stdin is None or sys.stdin.isatty():
-        print("error: stream reads JPEG frames from stdin: pipe a camera into it (see --help)", file=sys.stderr)
+    if not options.camera and (sys.stdin is None or sys.stdin.isatty()):
+        print("error: stream reads JPEG frames from stdin: pipe them into it, or name a --camera", file=sys.stderr)
         return UNUSABLE
     stop, frames = Stop(), options.frames or options.every_frame
+    source = source_of(options.camera, stop)
     classifier, decoder = event_options.classifier_of(options, stop.fileno())
     listeners: list[Listener] = [] if frames else [EventLines(as_json=options.json)]
     session = event_options.session(options, classifier, listeners, DEFAULTS.lost_after_s)
     inbox = Inbox(every_frame=options.no_drop or options.every_frame, tick_s=TICK_S)
     loop = Loop(inbox, session, stop)
-    inbox.start(Pipe(sys.stdin.fileno(), stop), time.monotonic())
+    inbox.start(source, time.monotonic())
     try:
         loop.run(frames)
         session.close()
     finally:
+        source.close()
         decoder.close()
         print(loop.summary(), file=sys.stderr)
     if stop.number:
@@ -112,6 +121,19 @@ def run(options: argparse.Namespace) -> int:
         return OK
     print(f"error: {_nothing(inbox, loop.reason)}", file=sys.stderr)
     return FAILED
+
+
+def source_of(camera: str | None, stop: Stop) -> Source:
+    """The camera that was named, or standard input.
+
+    Raises:
+        CameraError: no such kind of camera, or a program is missing.
+    """
+    if camera is None:
+        return Pipe(sys.stdin.fileno(), stop)
+    from runtime.camera.connect import open_camera
+
+    return open_camera(camera, stop)
 
 
 def _line(frame: Frame, seen: Seen, dropped: int) -> str:

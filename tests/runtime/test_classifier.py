@@ -203,3 +203,20 @@ def test_import_brings_in_nothing_of_the_pipeline():
     code = f"import runtime, sys; sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_array_may_be_bgr(reference, images):
+    classifier, array = Classifier(reference / "model_int8.onnx"), images[0][0]
+    assert classifier.classify(array[..., ::-1], channel_order="BGR") == classifier.classify(array)
+    assert classifier.classify(array[..., ::-1].copy(), channel_order="BGR") == classifier.classify(array)
+    assert classifier.classify(array[..., ::-1]) != classifier.classify(array)
+    batch = images[0][:4]
+    assert (classifier.predict(batch[..., ::-1], channel_order="BGR") == classifier.predict(batch)).all()
+
+
+def test_a_channel_order_that_cannot_be_is_refused(reference):
+    classifier = Classifier(reference / "model_int8.onnx")
+    with pytest.raises(ValueError, match="RGB or BGR, got 'GRB'"):
+        classifier.classify(np.zeros((8, 8, 3), np.uint8), channel_order="GRB")
+    with pytest.raises(TypeError, match="is for arrays, got bytes"):
+        classifier.classify(b"", channel_order="BGR")
