@@ -4,9 +4,8 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
 
-from runtime.camera.inbox import Source
+from runtime.camera.source import Connection, Source
 from runtime.errors import CameraError
 from runtime.system.signals import Stop
 from runtime.text import for_terminal
@@ -14,23 +13,6 @@ from runtime.text import for_terminal
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 STEADY_S = 30.0
 """Only after a camera has worked for so long are the pauses short again: a bad plug fills no log."""
-SILENT_S = 15.0
-"""A camera that has given nothing for so long is opened anew."""
-
-
-class Connection(Protocol):
-    """A camera that has been opened once."""
-
-    def chunks(self) -> Iterator[bytes]:
-        """What it sends.
-
-        Raises:
-            CameraError: it has stopped, and why.
-            InterruptedError: the process was asked to stop.
-        """
-
-    def close(self) -> None:
-        """End it, from any thread."""
 
 
 Open = Callable[[], Connection]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from runtime.camera.connect import SILENT_S
+from runtime.camera.source import SILENT_S
 from runtime.errors import CameraError
 
 READ_BYTES = 1 << 16

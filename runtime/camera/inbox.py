@@ -4,8 +4,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from runtime.camera.source import Source
 from runtime.image.mjpeg import split
 
 QUEUE = 2
@@ -18,21 +19,6 @@ class Frame(NamedTuple):
     number: int
     time_s: float
     content: bytes
-
-
-class Source(Protocol):
-    """Where JPEG frames come from."""
-
-    def connections(self) -> Iterator[Iterable[bytes]]:
-        """One stream of bytes after the other; a frame never goes on from one into the next.
-
-        Raises:
-            InterruptedError: the process was asked to stop.
-            OSError: it cannot be read, and trying again is no use.
-        """
-
-    def close(self) -> None:
-        """Let go of it, from any thread; who waits for it waits no longer."""
 
 
 class Inbox:

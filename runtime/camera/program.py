@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from runtime.camera.connect import SILENT_S
+from runtime.camera.source import SILENT_S
 from runtime.errors import CameraError
 from runtime.system.signals import Stop
 

@@ -6,8 +6,9 @@ import signal
 import sys
 import time
 
-from runtime.camera.inbox import Frame, Inbox, Source
+from runtime.camera.inbox import Frame, Inbox
 from runtime.camera.pipe import Pipe
+from runtime.camera.source import Source
 from runtime.commands import FAILED, INTERRUPTED, OK, UNUSABLE, add_model, event_options
 from runtime.errors import DecodingStoppedError, ImageError
 from runtime.events.detector import EventSettings
