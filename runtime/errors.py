@@ -16,6 +16,7 @@
     ├── DecodingStoppedError
     ├── BundleError (ValueError)
     ├── ForkedProcessError (RuntimeError)
+    ├── PackageMissingError (ImportError)
     ├── OutputError (OSError)
     └── PixelsError (ValueError)
 
@@ -85,6 +86,10 @@ class DecodingStoppedError(EdgecnnError):
 
 class BundleError(EdgecnnError, ValueError):
     """A bundle is not as it was built, or not signed as it must be."""
+
+
+class PackageMissingError(EdgecnnError, ImportError):
+    """A package that only some options need is not installed."""
 
 
 class OutputError(EdgecnnError, OSError):

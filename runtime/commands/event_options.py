@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from pathlib import Path
 
 from runtime.classifier import Classifier
 from runtime.events.detector import EventDetector, EventSettings
@@ -45,6 +46,41 @@ def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
         help="do not classify a frame no part of which differs by so much (0-255) from the last one that was (5 skips "
         "a still scene; default: 0, classify all)",
     )
+    outlets = parser.add_argument_group("where events go, besides stdout")
+    outlets.add_argument(
+        "--exec",
+        metavar="COMMAND",
+        help="run this at each event, with begins or ends and the label as its last arguments; no shell, one at a "
+        "time, 10 s at most",
+    )
+    outlets.add_argument(
+        "--mqtt",
+        metavar="URL",
+        help="publish to mqtt://USER:PASSWORD@HOST/PREFIX, or mqtts:// for TLS; Home Assistant finds it; the password "
+        "may be in EDGECNN_MQTT_PASSWORD; needs paho-mqtt",
+    )
+    outlets.add_argument(
+        "--mqtt-ca", metavar="FILE", type=Path, help="certificates to trust in the place of the system's"
+    )
+
+
+def outlets_of(options: argparse.Namespace, classifier: Classifier) -> list[Listener]:
+    """Where events are to go; only what is asked for is imported.
+
+    Raises:
+        EdgecnnError: one of them cannot be.
+    """
+    outlets: list[Listener] = []
+    if options.exec is not None:
+        from runtime.publish.execute import Executor
+
+        outlets.append(Executor(options.exec))
+    if options.mqtt is not None:
+        from runtime.publish.mqtt import Broker, MqttPublisher
+
+        names, model = classifier.spec.class_names, classifier.path.name
+        outlets.append(MqttPublisher(Broker.of(options.mqtt), names, model, options.mqtt_ca))
+    return outlets
 
 
 def classifier_of(options: argparse.Namespace, stop_fd: int) -> tuple[Classifier, IsolatedDecoder]:
@@ -59,6 +95,7 @@ def session(
 ) -> Session:
     """What is to be done with each frame."""
     count, window = options.votes
+    listeners = [*listeners, *outlets_of(options, classifier)]
     settings = EventSettings(
         count,
         window,

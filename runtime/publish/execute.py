@@ -1,0 +1,133 @@
+"""``--exec``: a program that is run at each event, one after the other, without a shell."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from runtime.errors import OutputError
+from runtime.events.detector import Event
+from runtime.events.session import Seen
+from runtime.publish.lines import event_entries
+from runtime.text import for_terminal
+
+LIMIT_S = 10.0
+"""A program that takes longer is killed, and all that it has started."""
+CLOSE_S = 5.0
+"""How long the events that are still waiting at the end may take together."""
+MAX_WAITING = 100
+
+
+def _say(text: str) -> None:
+    print(for_terminal(text), file=sys.stderr)
+
+
+class Executor:
+    """Runs a program with the event and the label as its last arguments; ``EDGECNN_…`` in its environment has all.
+
+    One runs at a time, so that what ends is never overtaken by what began. Its output goes to this process's stderr.
+
+    Args:
+        command: program and arguments, quoted as in a shell, which is not used.
+        limit_s: seconds after which it is killed.
+        say: is told of those that fail.
+
+    Raises:
+        OutputError: no such program.
+    """
+
+    def __init__(self, command: str, limit_s: float = LIMIT_S, say: Callable[[str], None] = _say) -> None:
+        try:
+            self._words = shlex.split(command)
+        except ValueError as error:
+            raise OutputError(f"--exec {command!r}: {error}; quote it as for a shell") from error
+        if not self._words or shutil.which(self._words[0]) is None:
+            name = self._words[0] if self._words else command
+            raise OutputError(f"--exec: no program {name!r}; give a program and its arguments, no shell runs them")
+        self._limit_s, self._say = limit_s, say
+        self._waiting: deque[dict[str, str]] = deque()
+        self._changed = threading.Condition()
+        self._deadline_s: float | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def seen(self, seen: Seen) -> None:
+        """Frames run nothing."""
+
+    def happened(self, event: Event) -> None:
+        """Have it run, soon; of more than a hundred that wait, the oldest are left out."""
+        entries = {name: str(value) for name, value in event_entries(event).items()}
+        with self._changed:
+            if len(self._waiting) == MAX_WAITING:
+                left = self._waiting.popleft()
+                self._say(f"exec: too slow, left out: {left['event']} {left['label']}")
+            self._waiting.append(entries)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Run what waits, for five seconds at most."""
+        with self._changed:
+            self._deadline_s = time.monotonic() + CLOSE_S
+            self._changed.notify()
+        self._thread.join(CLOSE_S + 1)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._deadline_s is not None)
+                if not self._waiting:
+                    return
+                if self._left_s() <= 0:
+                    self._say(f"exec: ended, left out: {len(self._waiting)} events")
+                    return
+                entries = self._waiting.popleft()
+            self._run(entries)
+
+    def _left_s(self) -> float:
+        return self._limit_s if self._deadline_s is None else self._deadline_s - time.monotonic()
+
+    def _run(self, entries: dict[str, str]) -> None:
+        command = [*self._words, entries["event"], entries["label"]]
+        environment = os.environ | {f"EDGECNN_{name.upper()}": value for name, value in entries.items()}
+        try:
+            process = subprocess.Popen(  # noqa: S603 - what the user has asked for, without a shell
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=_stderr(),
+                stderr=_stderr(),
+                env=environment,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            self._say(f"exec: {shlex.join(command)}: {error}")
+            return
+        status = self._wait(process)
+        if status != 0:
+            why = f"took more than {self._limit_s:g} s" if status is None else f"exit status {status}"
+            self._say(f"exec: {shlex.join(command)}: {why}")
+
+    def _wait(self, process: "subprocess.Popen[bytes]") -> int | None:
+        """The exit status, ``None`` of one that had to be killed."""
+        end = time.monotonic() + self._limit_s
+        while time.monotonic() < end and self._left_s() > 0:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(min(0.2, self._limit_s))
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None
+
+
+def _stderr() -> int:
+    """Where a child may write: our stderr, which commands keep for themselves under another number."""
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return subprocess.DEVNULL

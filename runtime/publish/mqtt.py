@@ -1,0 +1,210 @@
+"""``--mqtt``: the state and the events to an MQTT broker, found by Home Assistant by itself.
+
+Under the prefix: ``state`` (retained JSON: what is on), ``event`` (JSON, an event each), ``availability`` (retained,
+``online`` or ``offline``; the broker says ``offline`` for a device that has vanished).
+"""
+
+import json
+import os
+import re
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from runtime import __version__
+from runtime.errors import OutputError, PackageMissingError
+from runtime.events.detector import Event
+from runtime.events.session import Seen
+from runtime.publish.lines import event_entries
+from runtime.text import for_terminal
+
+PASSWORD = "EDGECNN_MQTT_PASSWORD"  # noqa: S105 - the name of a variable
+DISCOVERY = "homeassistant"
+MAX_QUEUED = 1000
+"""Events that are kept for a broker that is gone."""
+CONNECT_S, CLOSE_S = 3.0, 2.0
+LONGEST_WAIT_S = 60
+
+
+def _say(text: str) -> None:
+    print(for_terminal(text), file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where the broker is, and under which prefix its topics are ours."""
+
+    host: str
+    port: int
+    is_secure: bool
+    prefix: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, url: str) -> "Broker":
+        """Read ``mqtt://USER:PASSWORD@HOST:PORT/PREFIX``, or ``mqtts://…`` for TLS.
+
+        Raises:
+            OutputError: it is no such address.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise OutputError(f"--mqtt: not an address of a broker: {error}") from error
+        prefix = unquote(parts.path).strip("/") or f"edgecnn/{socket.gethostname()}"
+        if parts.scheme not in {"mqtt", "mqtts"} or not host or re.search(r"[+#\x00-\x1f]", prefix):
+            raise OutputError("--mqtt: expected an address such as mqtt://user:password@broker:1883/edgecnn/door")
+        is_secure = parts.scheme == "mqtts"
+        user = None if parts.username is None else unquote(parts.username)
+        password = os.environ.get(PASSWORD) if parts.password is None else unquote(parts.password)
+        return cls(host, port or (8883 if is_secure else 1883), is_secure, prefix, user, password)
+
+
+class MqttPublisher:
+    """Publishes from a thread of its own; a broker that is gone is waited for, and then has the present state.
+
+    Args:
+        broker: where to.
+        class_names: all that the state may be.
+        model: what Home Assistant shows as the device's model.
+        ca_file: certificates to trust in the place of the system's.
+        say: is told what is wrong, once a reason.
+
+    Raises:
+        PackageMissingError: paho-mqtt is not installed.
+        OutputError: the certificates cannot be read.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        class_names: Sequence[str],
+        model: str,
+        ca_file: Path | None = None,
+        say: Callable[[str], None] = _say,
+    ) -> None:
+        self._broker, self._say, self._said = broker, say, ""
+        self._node = re.sub(r"[^A-Za-z0-9_-]", "_", broker.prefix)
+        self._configs = self._discovery(class_names, model)
+        self._state: dict[str, Any] = {"label": None, "probability": None, "time": None}
+        client = self._client = _client(broker, ca_file)
+        client.will_set(f"{broker.prefix}/availability", "offline", qos=1, retain=True)
+        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_connect_fail = self._on_connect_fail
+        client.max_queued_messages_set(MAX_QUEUED)
+        client.reconnect_delay_set(1, LONGEST_WAIT_S)
+        client.connect_timeout = CONNECT_S
+        client.connect_async(broker.host, broker.port, keepalive=30)
+        client.loop_start()
+
+    def seen(self, seen: Seen) -> None:
+        """Frames are not published."""
+
+    def happened(self, event: Event) -> None:
+        """Publish it, and what is on now."""
+        entries = event_entries(event)
+        begins = event.kind == "begins"
+        self._state = {
+            "label": event.label if begins else None,
+            "probability": entries["probability"] if begins else None,
+            "time": entries["time"],
+        }
+        self._client.publish(f"{self._broker.prefix}/event", json.dumps(entries), qos=1)
+        if self._client.is_connected():
+            self._publish_state()
+
+    def close(self) -> None:
+        """Say that the device is off, if the broker is there."""
+        self._client.on_disconnect = self._client.on_connect_fail = None
+        if self._client.is_connected():
+            sent = self._client.publish(f"{self._broker.prefix}/availability", "offline", qos=1, retain=True)
+            with suppress(RuntimeError, ValueError):  # the broker went meanwhile, and says so itself
+                sent.wait_for_publish(CLOSE_S)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _publish_state(self) -> None:
+        # Without acknowledgment: one that is sent again after a reconnection would overwrite a later one.
+        self._client.publish(f"{self._broker.prefix}/state", json.dumps(self._state), qos=0, retain=True)
+
+    def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self._tell(f"refuses: {reason}")
+            return
+        if self._said:
+            self._say("mqtt: it is back")
+            self._said = ""
+        for topic, config in self._configs.items():
+            client.publish(topic, json.dumps(config), qos=1, retain=True)
+        client.publish(f"{self._broker.prefix}/availability", "online", qos=1, retain=True)
+        self._publish_state()
+
+    def _on_connect_fail(self, _client: Any, _data: Any) -> None:
+        error = sys.exc_info()[1]
+        self._tell("cannot be reached" + (f": {error}" if error else ""))
+
+    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if not self._said:
+            self._tell(f"has gone: {reason}")
+
+    def _tell(self, what: str) -> None:
+        if what != self._said:
+            self._said = what
+            self._say(f"mqtt: {self._broker.host}:{self._broker.port} {what}; it is tried again until it is back")
+
+    def _discovery(self, class_names: Sequence[str], model: str) -> dict[str, dict[str, Any]]:
+        """What Home Assistant is told, by topic: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery."""
+        prefix, node = self._broker.prefix, self._node
+        common: dict[str, Any] = {
+            "state_topic": f"{prefix}/state",
+            "availability_topic": f"{prefix}/availability",
+            "device": {
+                "identifiers": [node],
+                "name": prefix.rpartition("/")[2],
+                "manufacturer": "edgecnn",
+                "model": model,
+                "sw_version": __version__,
+            },
+            "origin": {"name": "edgecnn", "sw_version": __version__},
+        }
+        label: dict[str, Any] = {
+            "name": "Class",
+            "unique_id": f"{node}_class",
+            "device_class": "enum",
+            "options": ["none", *(name for name in class_names if name != "none")],
+            "value_template": "{{ value_json.label or 'none' }}",
+            "json_attributes_topic": f"{prefix}/state",
+        }
+        probability: dict[str, Any] = {
+            "name": "Probability",
+            "unique_id": f"{node}_probability",
+            "unit_of_measurement": "%",
+            "state_class": "measurement",
+            "value_template": "{{ (value_json.probability * 100) | round(1) if value_json.probability else 0 }}",
+        }
+        sensors = {"class": label, "probability": probability}
+        return {f"{DISCOVERY}/sensor/{node}/{name}/config": common | sensor for name, sensor in sensors.items()}
+
+
+def _client(broker: Broker, ca_file: Path | None) -> Any:
+    try:
+        from paho.mqtt import client as paho
+    except ImportError as error:
+        raise PackageMissingError("--mqtt needs paho-mqtt, which is not installed: pip install paho-mqtt") from error
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    if broker.user is not None:
+        client.username_pw_set(broker.user, broker.password)
+    if broker.is_secure:
+        try:
+            client.tls_set(ca_certs=None if ca_file is None else str(ca_file))
+        except (OSError, ssl.SSLError) as error:
+            raise OutputError(f"{ca_file}: not certificates that can be read ({error})") from error
+    return client
