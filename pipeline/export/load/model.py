@@ -143,7 +143,7 @@ def load(source: Source) -> Deployable:
     history = read_history(source.path)
     names, temperature = source.class_names, source.temperature
     if history is not None:
-        say_what_is_taken(source.path, history, names=names is None, temperature=temperature is None)
+        say_what_is_taken(source.path, history, names, temperature)
         names = names or (history.class_names or ())
         temperature = history.temperature if temperature is None else temperature
     if not names:
