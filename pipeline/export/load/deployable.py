@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ExportError
 from pipeline.export.load.fold_scaling import fold_scaling
+from pipeline.export.load.front import Front, front
 from pipeline.export.load.head import ends_in_softmax, logits_model
-from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 from pipeline.metrics.calibration import softmax
 from pipeline.system.quiet import log_hidden
 
@@ -67,10 +68,13 @@ class Deployable:
         return ends_in_softmax(self.model)
 
     @cached_property
+    def _front(self) -> Front:
+        return front(logits_model(self.model, self.temperature))
+
+    @cached_property
     def _folded(self) -> tuple[keras.Model, PixelScaling]:
-        leading = leading_scaling(self.model)
-        network = keras.Model(leading.network_input, logits_model(self.model, self.temperature).outputs[0])
-        return fold_scaling(network, self.scaling.then(leading.scaling), nearest_zero=self.nearest_zero)
+        scaling = self.scaling.then(self._front.scaling)
+        return fold_scaling(self._front, scaling, nearest_zero=self.nearest_zero)
 
     @cached_property
     def for_int8(self) -> "Deployable":
@@ -78,7 +82,7 @@ class Deployable:
 
         Equal but for half a step of 256 in the padding of the first convolution, where one value nearly means 0.
         """
-        scaling = self.scaling.then(leading_scaling(self.model).scaling)
+        scaling = self.scaling.then(self._front.scaling)
         nearly = scaling.zero_point is None and scaling.nearest_zero_point is not None
         return replace(self, nearest_zero=True) if nearly else self
 
