@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.classifier import Classifier
@@ -91,7 +92,7 @@ def classifier_of(options: argparse.Namespace, stop_fd: int) -> tuple[Classifier
 
 
 def session(
-    options: argparse.Namespace, classifier: Classifier, listeners: list[Listener], lost_after_s: float | None
+    options: argparse.Namespace, classifier: Classifier, listeners: Sequence[Listener], lost_after_s: float | None
 ) -> Session:
     """What is to be done with each frame."""
     count, window = options.votes
