@@ -29,7 +29,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="DIR", help="a folder of photos a class, or train/ and val/ (and test/) above them"
     )
     group.add_argument(
-        "--side", type=int, default=default.side, help="height and width in pixels, 8 to 1,024 (default: %(default)s)"
+        "--side",
+        type=int,
+        help=f"height and width in pixels, 8 to 1,024 (default: {default.side}; 224 for pretrained networks)",
     )
     group.add_argument("--any-side", action="store_true", help="take a side that is no power of two")
     group.add_argument(
@@ -59,7 +61,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def settings(options: argparse.Namespace) -> Settings:
     """What the options say."""
     return Settings(
-        side=options.side,
+        side=Settings().side if options.side is None else options.side,
         any_side=options.any_side,
         resize=options.resize,
         resize_filter=options.filter,

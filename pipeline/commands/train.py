@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.commands import OK, Commands, photo_options
+from pipeline.commands import OK, Commands, few_photos, photo_options
 from pipeline.training.settings import Settings, options_of_settings
 
 FEW_STEPS = 5
+MODEL = {
+    "default": None,
+    "help": "from nothing notes, resnet8, vgg8 or teacher; pretrained efficientnet-lite0, mobilenetv2 (also with "
+    "-0.35, -0.5 or -0.75 behind it), mobilenetv3small or efficientnetv2b0 (default: notes; with --data "
+    "efficientnet-lite0, where its weights are installed)",
+}
+"""What --model takes besides its setting."""
 FORMER_FLAGS: dict[str, tuple[str, type]] = {
     "--averaging": ("ema_decay", float),
     "--branches": ("reparam", bool),
@@ -27,7 +34,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "train",
         help="train a network and write model.keras, its history and curves",
-        description="Train on CIFAR-10, or with --data on own photos. "
+        description="Train on CIFAR-10, or with --data on own photos: a pretrained network is fitted to them. "
         "Stopped or killed, the same command goes on after the last finished epoch.",
     )
     parser.add_argument(
@@ -43,9 +50,10 @@ def add(commands: Commands) -> None:
         help="none; mirrored: all accelerators of this machine; multiworker: the machines that TF_CONFIG names",
     )
     photo_options.add(parser)
-    recipe = parser.add_argument_group("recipe")
+    few_photos.add(parser)
+    recipe = parser.add_argument_group("recipe of training from nothing")
     for flag, arguments in options_of_settings():
-        recipe.add_argument(flag, **arguments)
+        recipe.add_argument(flag, **(arguments | MODEL if flag == "--model" else arguments))
     for flag, (name, kind) in FORMER_FLAGS.items():
         taken: dict[str, Any] = {"action": "store_true"} if kind is bool else {"type": kind}
         recipe.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **taken)
@@ -61,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
     from runtime.system.writing import check_writable
 
     check_writable(options.out / artifacts.MODEL_KERAS)
+    if few_photos.wanted(options):
+        return _fit_to_photos(options)
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
     photo_settings = photo_options.settings(options) if options.data else None
     conduct = Conduct(
@@ -88,6 +98,20 @@ def run(options: argparse.Namespace) -> int:
     )
     if photos:
         photo_options.report_left_out(photos)
+    return OK
+
+
+def _fit_to_photos(options: argparse.Namespace) -> int:
+    for hint in hints(options.out, 0):
+        print(hint, file=sys.stderr)
+    try:
+        history, photos = few_photos.run(options)
+    except KeyboardInterrupt:
+        print("\nInterrupted; the same command goes on with the features that are done.", file=sys.stderr)
+        raise
+    print(few_photos.closing(history))
+    print(f"\nWritten: model.keras and history.json in {options.out}\nNext: {next_command(options)}")
+    photo_options.report_left_out(photos)
     return OK
 
 

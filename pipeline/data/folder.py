@@ -43,6 +43,7 @@ class Photos:
         left_out: everything in the folder that is in none of them, and why.
         hint: what a person may have meant instead of this folder; mostly empty.
         folder: which.
+        paths: of the training images, below the folder.
     """
 
     training: Dataset
@@ -51,6 +52,7 @@ class Photos:
     left_out: tuple[LeftOut, ...]
     hint: str
     folder: Path
+    paths: tuple[str, ...] = ()
 
 
 def load(folder: Path, settings: Settings = Settings()) -> Photos:
@@ -82,7 +84,8 @@ def load(folder: Path, settings: Settings = Settings()) -> Photos:
         return _dataset(parts[part], decoded, listing.class_names)
 
     test = dataset(TEST) if TEST in parts else None
-    return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*left_out, *copies), listing.hint, folder)
+    paths = tuple(sorted(file.path for file in parts[TRAINING]))
+    return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*left_out, *copies), listing.hint, folder, paths)
 
 
 def format_left_out(left_out: Iterable[LeftOut]) -> str:

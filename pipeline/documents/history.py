@@ -45,6 +45,58 @@ class ImageCounts(Entry):
     validation: PositiveCount
 
 
+class CurvePoint(Entry):
+    """Out-of-fold accuracy of a training on so many photos a class, on average."""
+
+    photos_a_class: Positive
+    accuracy: Share
+
+
+class ClassFound(Entry):
+    """How many photos of a class were found out of fold, and what the others were mostly taken for."""
+
+    name: str
+    photos: PositiveCount
+    found: NotNegative
+    taken_for: str | None = None
+
+
+class Suspect(Entry):
+    """A photo whose own label is unlikely out of fold; ``path`` is below the folder of photos."""
+
+    path: str
+    label: str
+    probability: Share
+    taken_for: str
+
+
+class OutOfFold(Entry):
+    """Cross-validation: each photo judged by a network that did not learn from it, or from one that looks like it.
+
+    Attributes:
+        accuracy, images: share of right answers, and of how many photos.
+        low, high: its 95 % interval (Wilson).
+        folds, repeats: how often training was repeated.
+        look_alike: photos that look like another one.
+        curve: the learning curve; its last point is ``accuracy``.
+        gain_of_twice: by how much ``accuracy`` would rise with twice as many photos, where the curve tells.
+        classes: the weakest first.
+        suspects: the least likely labels first.
+    """
+
+    accuracy: Share
+    images: PositiveCount
+    low: Share
+    high: Share
+    folds: PositiveCount
+    repeats: PositiveCount
+    look_alike: NotNegative
+    curve: tuple[CurvePoint, ...] = ()
+    gain_of_twice: Share | None = None
+    classes: tuple[ClassFound, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+
+
 class History(Document):
     """``history.json``; one written by hand may have nothing but the model's digest and what that model needs.
 
@@ -55,8 +107,9 @@ class History(Document):
         class_names: one an output, in order.
         images: how many there were.
         best_epoch: the number of the epoch that was kept.
-        validation_accuracy: of the kept epoch.
-        temperature: what the logits are divided by; fitted on the validation images.
+        validation_accuracy: of the kept epoch, or of the network that was fitted on few photos.
+        out_of_fold: what accuracy on few photos rests on; ``None`` where no cross-validation was done.
+        temperature: what the logits are divided by; fitted on the validation images, or out of fold.
         photos: how own photos were read and divided, the fields of ``pipeline.data.photo_settings.Settings``;
             ``None`` after a training on CIFAR-10.
         data: the folder of these photos, as the training was told.
@@ -74,6 +127,7 @@ class History(Document):
     images: ImageCounts | None = None
     best_epoch: PositiveCount | None = None
     validation_accuracy: Share | None = None
+    out_of_fold: OutOfFold | None = None
     temperature: Positive = 1.0
     photos: dict[str, Any] | None = None
     data: str | None = None
@@ -112,32 +166,15 @@ def history_for(model_path: Path, model_sha256: str) -> bytes:
     return history.model_copy(update={"model_sha256": model_sha256}).to_json().encode()
 
 
-def say_what_is_taken(
-    model_path: Path, history: History, names: tuple[str, ...] | None, temperature: float | None
-) -> None:
-    """Name on stderr, once, what a model gets from its history, and class names that differ from its own.
-
-    Args:
-        model_path: the Keras file.
-        history: what lies beside it.
-        names: the class names that were given instead; ``None`` if none were.
-        temperature: likewise.
-    """
-    path, own = path_beside(model_path), history.class_names
-    taken = ["class names"] if names is None and own else []
-    if temperature is None and history.temperature != 1:
+def say_what_is_taken(model_path: Path, history: History, *, names: bool, temperature: bool) -> None:
+    """Name on stderr, once, what a model gets from its history: class names and temperature where these are asked."""
+    taken = ["class names"] if names and history.class_names else []
+    if temperature and history.temperature != 1:
         taken.append(f"temperature {history.temperature:.4g}")
     if history.photos is not None:
-        resize, resize_filter = (history.photos.get(name) for name in ("resize", "resize_filter"))
-        taken.append(f"resize ({resize}, {resize_filter})")
+        taken.append(f"photos ({', '.join(str(history.photos.get(name)) for name in ('resize', 'resize_filter'))})")
     if taken:
-        _say_once(f"From {path}: {', '.join(taken)}")
-    if names is not None and own and names != own:
-        place = next((place for place, pair in enumerate(zip(names, own, strict=False)) if pair[0] != pair[1]), 0)
-        _say_once(
-            f"{path}: the model was trained with other class names: output {place} was {own[place]}, "
-            f"and is {names[place]} as asked"
-        )
+        _say_once(f"{path_beside(model_path)}: {', '.join(taken)} are taken")
 
 
 class _Named(Entry):

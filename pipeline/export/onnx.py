@@ -46,7 +46,12 @@ def clean(model: onnx.ModelProto, cleaning: Sequence[Rewrite] = CLEANING) -> onn
 
 def translate(deployable: Deployable) -> onnx.ModelProto:
     """The network as tf2onnx writes it, for a batch of ``rewrites.TRACED_BATCH`` images."""
-    network = freeze(deployable.trace, deployable.side, tf.float32, rewrites.TRACED_BATCH)
+    return translate_function(deployable.trace, deployable.side)
+
+
+def translate_function(function: Callable[[tf.Tensor], tf.Tensor], side: int) -> onnx.ModelProto:
+    """The same of any function of float32 images (N, S, S, 3)."""
+    network = freeze(function, side, tf.float32, rewrites.TRACED_BATCH)
     # Of tf2onnx only the translation: its from_keras does not know Keras 3, its optimizers are slow on large models,
     # and ONNX Runtime folds the same.
     with log_hidden(), tf.Graph().as_default() as graph:

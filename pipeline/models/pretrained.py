@@ -13,7 +13,7 @@ import keras
 from pipeline.errors import ArchitectureError, WeightsError
 from pipeline.models.efficientnet_lite import efficientnet_lite0
 
-MIN_SIDE, MAX_SIDE, SIDE_STEP = 96, 320, 32
+SIDES = range(96, 321, 32)
 DEFAULT = "efficientnet-lite0"
 
 
@@ -46,9 +46,9 @@ def check_pretrained_side(name: str, side: int) -> None:
     Raises:
         ArchitectureError: below 96, above 320, or no multiple of 32.
     """
-    if not MIN_SIDE <= side <= MAX_SIDE or side % SIDE_STEP:
+    if side not in SIDES:
         raise ArchitectureError(
-            f"{name} takes sides of {MIN_SIDE} to {MAX_SIDE} pixels in steps of {SIDE_STEP}, got {side}; 224 is usual"
+            f"{name} takes sides of {SIDES[0]} to {SIDES[-1]} pixels in steps of {SIDES.step}, got {side}; 224 is usual"
         )
 
 

@@ -1,0 +1,190 @@
+"""``python -m pipeline train --data DIR`` where a pretrained network is fitted to the photos, and what it says."""
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.commands import photo_options
+from pipeline.documents.history import History, OutOfFold
+from pipeline.errors import PipelineError
+from pipeline.training.settings import Settings
+from pipeline.training.transfer.plan import DEFAULT_MINUTES, plan
+from runtime.text import for_terminal
+
+if TYPE_CHECKING:
+    from pipeline.data.folder import Photos
+    from pipeline.training.transfer.backbone import Backbone
+
+LISTED = 10
+WORTH_SAYING = 0.005
+SHARED = frozenset({"model", "seed"})
+"""Settings of training from nothing that count here too."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Register the options."""
+    group = parser.add_argument_group("few photos: a pretrained network with a new last layer")
+    group.add_argument(
+        "--minutes", type=float, default=DEFAULT_MINUTES, metavar="M",
+        help="time for it, which chooses side and views (default: %(default)g)",
+    )  # fmt: skip
+    group.add_argument(
+        "--views", type=int, metavar="N", help="augmented views of each photo (default: 4, or by --minutes)"
+    )
+    group.add_argument(
+        "--backbone", type=Path, metavar="FILE", help="a .keras classifier, cut before its last dense layer"
+    )
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="weights of --model, for machines without a network"
+    )
+    group.add_argument("--from-scratch", action="store_true", help="train --model from nothing instead")
+
+
+def wanted(options: argparse.Namespace) -> bool:
+    """Whether a pretrained network is meant; where nothing says which network, ``options.model`` is set, and why said.
+
+    Raises:
+        PipelineError: options that do not go together.
+    """
+    from pipeline.models.efficientnet_lite import INSTALL, find_weights
+    from pipeline.models.pretrained import DEFAULT, PRETRAINED, SIDES
+
+    if options.backbone or options.model in PRETRAINED:
+        _refuse_unfit(options, options.backbone or options.model)
+        return True
+    if options.model or options.from_scratch or not options.data or options.teacher:
+        options.model = options.model or Settings().model
+        return False
+    changed = _changed(options) + [f"--side {options.side}"] * (options.side not in (None, *SIDES))
+    if changed:
+        options.model = Settings().model
+        print(f"{options.model} is trained from nothing, since {changed[0]} is an option of that", file=sys.stderr)
+        return False
+    if find_weights() is None:
+        options.model = Settings().model
+        print(f"{options.model} is trained from nothing; for the pretrained {DEFAULT}: {INSTALL}", file=sys.stderr)
+        return False
+    options.model = DEFAULT
+    print(f"{DEFAULT} is taken: it has seen a million pictures; --from-scratch trains a small network", file=sys.stderr)
+    return True
+
+
+def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
+    if not options.data:
+        raise PipelineError(f"{name} is fitted to photos of your own: give their folder with --data DIR")
+    if options.from_scratch:
+        raise PipelineError(
+            f"--from-scratch trains notes, resnet8, vgg8 or teacher; {name} is pretrained: leave one out"
+        )
+    changed = _changed(options) + ["--teacher"] * bool(options.teacher)
+    changed += [f"--distribute {options.distribute}"] * (options.distribute != "none")
+    if changed:
+        raise PipelineError(
+            f"{name} is fitted in one step: {', '.join(changed)} says nothing to it; leave it out, or train a network "
+            "from nothing with --from-scratch"
+        )
+
+
+def _changed(options: argparse.Namespace) -> list[str]:
+    """Options of training from nothing that were given."""
+    return [
+        f"--{setting.name.replace('_', '-')}"
+        for setting in fields(Settings)
+        if setting.name not in SHARED and getattr(options, setting.name) != setting.default
+    ]
+
+
+def run(options: argparse.Namespace) -> "tuple[History, Photos]":
+    """Choose, read, fit, and write."""
+    from pipeline.data.scan import TRAINING, scan
+    from pipeline.training.transfer.run import Recipe, fit_to_photos
+
+    listed = [file for file in scan(options.data).files if file.part in ("", TRAINING)]
+    backbone = _of_file(options) if options.backbone else None
+    chosen = plan(len(listed), options.minutes, backbone.side if backbone else options.side, options.views)
+    print(chosen.why, file=sys.stderr)
+    options.side, options.any_side = chosen.side, True
+    photo_settings = photo_options.settings(options)
+    backbone = backbone or _named(options)
+    photos = photo_options.read(options.data, photo_settings)
+    return fit_to_photos(photos, backbone, Recipe(chosen.views, options.seed), options.out, photo_settings), photos
+
+
+def _named(options: argparse.Namespace) -> "Backbone":
+    from pipeline.training.transfer.backbone import named
+
+    return named(options.model, options.side, options.weights)
+
+
+def _of_file(options: argparse.Namespace) -> "Backbone":
+    from pipeline.training.transfer.backbone import of_file
+
+    backbone = of_file(options.backbone)
+    if options.side not in (None, backbone.side):
+        raise PipelineError(f"{options.backbone} takes {backbone.side} pixels: leave --side out, got {options.side}")
+    return backbone
+
+
+def closing(history: History) -> str:
+    """The end screen: how good, and what would help."""
+    from pipeline.metrics.significance import share_interval
+
+    found, images, accuracy = history.out_of_fold, history.images, history.validation_accuracy
+    if found is None or images is None or accuracy is None:
+        raise PipelineError("the history has no cross-validation")
+    held = share_interval(accuracy, images.validation)
+    repeated = f", {found.repeats} times" if found.repeats > 1 else ""
+    return (
+        f"Accuracy {found.accuracy:.1%} on {found.images:,} photos, each judged by a network that did not learn from "
+        f"it (95 % interval {found.low:.1%} to {found.high:.1%}; {found.folds} folds{repeated}).\n"
+        f"On {images.validation:,} validation photos, which took no part: {accuracy:.1%} "
+        f"({held.low:.1%} to {held.high:.1%}).\n\n"
+        "What would help:\n" + "\n".join(f"- {line}" for line in advice(found))
+    )
+
+
+def advice(found: OutOfFold) -> list[str]:
+    """Sentences on what would make the network better, the most telling first."""
+    return [*_of_more_photos(found), *_of_classes(found), *_of_suspects(found), *_of_copies(found)]
+
+
+def _of_more_photos(found: OutOfFold) -> list[str]:
+    shown = ", ".join(f"{point.accuracy:.1%} with {point.photos_a_class:.0f}" for point in found.curve)
+    if found.gain_of_twice is None:
+        verdict = "more photos of the same kind would hardly help, or there are too few to tell"
+    elif found.gain_of_twice < WORTH_SAYING:
+        verdict = "twice as many photos would bring less than half a point"
+    else:
+        verdict = f"twice as many photos would bring about {100 * found.gain_of_twice:.1f} points"
+    return [f"Photos: {shown} a class; {verdict}."]
+
+
+def _of_classes(found: OutOfFold) -> list[str]:
+    return [
+        f"Class {for_terminal(row.name)}: {row.found:.0f} of {row.photos} found"
+        + (f", the others mostly taken for {for_terminal(row.taken_for)}." if row.taken_for else ".")
+        for row in found.classes[:3]
+        if row.found < row.photos
+    ]
+
+
+def _of_suspects(found: OutOfFold) -> list[str]:
+    if not found.suspects:
+        return []
+    lines = [
+        f"  {for_terminal(row.path)}: looks like {for_terminal(row.taken_for)}, {row.label} {row.probability:.0%}"
+        for row in found.suspects[:LISTED]
+    ]
+    more = len(found.suspects) - LISTED
+    lines += [f"  … and {more} more in history.json"] if more > 0 else []
+    return ["Look at these photos; they may lie in the wrong folder, or show their class badly:\n" + "\n".join(lines)]
+
+
+def _of_copies(found: OutOfFold) -> list[str]:
+    if not found.look_alike:
+        return []
+    return [
+        f"{found.look_alike:.0f} photos look like another one and count little: take some at other places and times."
+    ]

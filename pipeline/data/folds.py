@@ -1,0 +1,73 @@
+"""Folds for cross-validation: every class in every fold, photos that look alike in one."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+HASH_BITS_APART = 6
+"""Two photos look alike if at most so many of the 64 bits of their difference hashes differ …"""
+LEVELS_APART = 12.0
+"""… and their thumbnails differ by at most so many of 255 levels on average: flat photos share a hash."""
+THUMBNAIL = 8
+CHUNK = 64
+
+Labels = NDArray[np.integer[Any]]
+
+
+def look_alike(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The group of each photo, int64 (N,): photos of one burst, and copies that were resized or stored anew.
+
+    Photos are in one group if a chain of pairs that look alike connects them.
+
+    Args:
+        pixels: uint8 (N, S, S, 3).
+    """
+    hashes, thumbnails = _hashes(pixels)
+    parents = np.arange(len(pixels))
+
+    def root(at: int) -> int:
+        while parents[at] != at:
+            parents[at] = parents[parents[at]]
+            at = int(parents[at])
+        return at
+
+    for start in range(0, len(pixels), CHUNK):
+        different = hashes[start : start + CHUNK, None] ^ hashes[None, start:]
+        apart = np.unpackbits(different, axis=2).sum(axis=2, dtype=np.uint8)
+        for first, second in np.argwhere(apart <= HASH_BITS_APART) + start:
+            if second > first and np.abs(thumbnails[first] - thumbnails[second]).mean() <= LEVELS_APART:
+                parents[root(int(second))] = root(int(first))
+    return np.array([root(at) for at in range(len(pixels))])
+
+
+def _hashes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Difference hashes uint8 (N, 8): which of 8 x 9 gray fields are brighter than the next; and thumbnails."""
+    hashes = np.zeros((len(pixels), THUMBNAIL), np.uint8)
+    thumbnails = np.zeros((len(pixels), THUMBNAIL, THUMBNAIL, 3), np.float32)
+    for at, square in enumerate(pixels):
+        image = Image.fromarray(np.ascontiguousarray(square))
+        gray = np.asarray(image.convert("L").resize((THUMBNAIL + 1, THUMBNAIL), Image.Resampling.BOX), np.int16)
+        hashes[at] = np.packbits(gray[:, 1:] > gray[:, :-1])
+        thumbnails[at] = np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
+    return hashes, thumbnails
+
+
+def stratified(labels: Labels, groups: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """The fold of each photo, int64 (N,), 0 to ``count`` - 1.
+
+    Groups are dealt out, large ones first, each to the fold that has the fewest photos of its class.
+    """
+    random = np.random.default_rng(seed)
+    names, sizes = np.unique(groups, return_counts=True)
+    order = np.lexsort([random.random(len(names)), -sizes])
+    filled = np.zeros((count, int(labels.max()) + 1))
+    folds = np.zeros(len(labels), np.int64)
+    for name in names[order]:
+        members = np.flatnonzero(groups == name)
+        label = np.bincount(labels[members]).argmax()
+        fold = min(range(count), key=lambda fold: (filled[fold, label], filled[fold].sum()))
+        folds[members] = fold
+        np.add.at(filled[fold], labels[members], 1)
+    return folds

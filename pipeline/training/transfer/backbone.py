@@ -1,0 +1,108 @@
+"""A network that has seen many pictures, less its last layer: photos in, features out."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnxruntime
+from keras import layers
+from numpy.typing import NDArray
+
+from pipeline.errors import ArchitectureError
+from pipeline.export.load.model import load_model, usual_scaling
+from pipeline.export.load.scaling import PixelScaling
+from pipeline.export.onnx import clean, translate_function
+from pipeline.models import pretrained
+
+BEHIND = (layers.Dropout, layers.Activation, layers.Softmax, layers.Identity)
+"""Layers that may stand behind the last dense one."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Where features come from.
+
+    Attributes:
+        name: of the network, or of its file.
+        network: scaled float32 pixels (N, S, S, 3) to features (N, D).
+        scaling: from pixels 0-255 to what the network expects.
+    """
+
+    name: str
+    network: keras.Model
+    scaling: PixelScaling
+
+    @property
+    def side(self) -> int:
+        """Height and width of its photos in pixels."""
+        return int(self.network.input_shape[1])
+
+    @property
+    def width(self) -> int:
+        """How many features a photo has."""
+        return int(self.network.output_shape[-1])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of architecture and weights, which features are kept by."""
+        digest = hashlib.sha256(self.network.to_json().encode())
+        digest.update(repr(self.scaling).encode())
+        for weight in self.network.get_weights():
+            digest.update(np.ascontiguousarray(weight).data)
+        return digest.hexdigest()
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        """ONNX Runtime takes about half of Keras's time for the same numbers."""
+        graph = clean(translate_function(lambda image: self.network(image, training=False), self.side))
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(graph.SerializeToString(), options, ["CPUExecutionProvider"])
+
+    def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, S, S, 3) to float32 (N, D)."""
+        session = self._session
+        (answer,) = session.run(None, {session.get_inputs()[0].name: self.scaling(pixels)})
+        result: NDArray[np.float32] = answer.reshape(len(pixels), self.width)
+        return result
+
+    def classifier(self, kernel: NDArray[np.floating[Any]], bias: NDArray[np.floating[Any]]) -> keras.Model:
+        """The network with a softmax layer of these weights, (D, C) and (C,), at its end: a plain Keras model."""
+        outputs = layers.Dense(kernel.shape[1], activation="softmax", name="classes")
+        model = keras.Model(self.network.inputs[0], outputs(self.network.outputs[0]), name=self.network.name)
+        outputs.set_weights([kernel, bias])
+        return model
+
+
+def named(name: str, side: int, weights: Path | None = None) -> Backbone:
+    """A pretrained network by its name; see ``pipeline.models.pretrained``."""
+    model = pretrained(name, side, weights)
+    return Backbone(name, _without_head(model, name), PixelScaling((1.0, 1.0, 1.0)))
+
+
+def of_file(path: Path) -> Backbone:
+    """A Keras classifier of one's own, cut before its last dense layer.
+
+    Raises:
+        ExportError: not a Keras image classifier.
+        ArchitectureError: its end is no dense layer.
+    """
+    model = load_model(path)
+    return Backbone(path.name, _without_head(model, str(path)), usual_scaling(model))
+
+
+def _without_head(model: keras.Model, name: str) -> keras.Model:
+    """The network up to what its last dense layer reads; all of one that ends in pooled features."""
+    last = [layer for layer in model.layers if not isinstance(layer, BEHIND)][-1]
+    if isinstance(last, layers.GlobalAveragePooling2D | layers.GlobalMaxPooling2D):
+        return model
+    if not isinstance(last, layers.Dense):
+        raise ArchitectureError(
+            f"{name}: ends in {type(last).__name__} ({last.name}); a backbone must end in a dense layer over its "
+            "features, which the new one takes the place of"
+        )
+    return keras.Model(model.inputs[0], last.input, name=model.name)

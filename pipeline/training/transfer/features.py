@@ -1,0 +1,101 @@
+"""Features of photos, computed once: one file a backbone and view, to which records are added.
+
+A record holds the key of a photo, a checksum and the features as float16. A killed process leaves whole records and
+perhaps a torn one, which the next one cuts off; a damaged record does not count. Photos that are added or moved cost
+their own features alone.
+"""
+
+import os
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pipeline.data.cifar10 import cache_dir
+from pipeline.training.transfer import views
+from pipeline.training.transfer.backbone import Backbone
+
+BATCH = 16
+VERSION = 1
+LARGEST = np.finfo(np.float16).max
+
+
+def features(backbone: Backbone, pixels: NDArray[np.uint8], numbers: Sequence[int]) -> NDArray[np.float16]:
+    """Features of views of photos, out of the cache where they are known.
+
+    Args:
+        backbone: whose.
+        pixels: uint8 (N, S, S, 3).
+        numbers: of V views; see ``views.view``.
+
+    Returns:
+        float16 (V, N, D).
+    """
+    place = cache_dir() / "features" / f"v{VERSION}-{views.VERSION}-{backbone.digest[:32]}"
+    keys = [views.key_of(square) for square in pixels]
+    stores = {number: _Store(place / f"view{number}.bin", backbone.width) for number in numbers}
+    total = sum(len(store.missing(keys)) for store in stores.values())
+    with (
+        tqdm(total=total, unit="view", desc="features", mininterval=0.5, disable=None if total else True) as bar,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        for number, store in stores.items():
+            missing = store.missing(keys)
+            for start in range(0, len(missing), BATCH):
+                chosen = missing[start : start + BATCH]
+                seen = list(pool.map(lambda at: views.view(pixels[at], keys[at], number), chosen))  # noqa: B023 - at once
+                store.add([keys[at] for at in chosen], backbone.features(np.stack(seen)))
+                bar.update(len(chosen))
+    return np.stack([store.read(keys) for store in stores.values()])
+
+
+class _Store:
+    """The features of one view."""
+
+    def __init__(self, path: Path, width: int) -> None:
+        self.path, self.kind = path, np.dtype([("key", "V16"), ("crc", "<u4"), ("features", "<f2", (width,))])
+        self._load()
+
+    def _load(self) -> None:
+        self.records, self.rows = np.zeros(0, self.kind), dict[bytes, int]()
+        size = self.path.stat().st_size if self.path.is_file() else 0
+        if torn := size % self.kind.itemsize:
+            with self.path.open("r+b") as file:
+                file.truncate(size - torn)
+        if size < self.kind.itemsize:
+            return
+        self.records = np.memmap(self.path, self.kind, "r", shape=(size // self.kind.itemsize,))
+        for row, record in enumerate(self.records):
+            key = record["key"].tobytes()
+            if record["crc"] == _checksum(key, record["features"]):
+                self.rows[key] = row
+
+    def missing(self, keys: Sequence[bytes]) -> list[int]:
+        """Which photos are not known, the first of equal ones alone."""
+        first = {key: at for at, key in reversed(list(enumerate(keys))) if key not in self.rows}
+        return sorted(first.values())
+
+    def add(self, keys: Sequence[bytes], found: NDArray[np.float32]) -> None:
+        """Add records at the end of the file, in one write."""
+        records = np.zeros(len(keys), self.kind)
+        records["features"] = np.clip(found, -LARGEST, LARGEST)
+        for record, key in zip(records, keys, strict=True):
+            record["key"] = key
+            record["crc"] = _checksum(key, record["features"])
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.write(records.tobytes())
+
+    def read(self, keys: Sequence[bytes]) -> NDArray[np.float16]:
+        """The features of photos, float16 (N, D)."""
+        self._load()
+        result: NDArray[np.float16] = self.records["features"][[self.rows[key] for key in keys]]
+        return result
+
+
+def _checksum(key: bytes, values: NDArray[np.float16]) -> int:
+    return zlib.crc32(np.ascontiguousarray(values).tobytes(), zlib.crc32(key))

@@ -1,0 +1,127 @@
+"""How good a head is on photos that it did not see, and what would make it better: all of it out of fold."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.folds import stratified
+from pipeline.metrics.calibration import (
+    FEWEST_ERRORS,
+    FEWEST_IMAGES,
+    fit_temperature,
+    negative_log_likelihood,
+    reliability,
+    softmax,
+)
+from pipeline.metrics.classification import accuracy, correct
+from pipeline.training.transfer import head
+
+MANY, FEW = 500, 100
+"""Below MANY photos ten folds, else five; below FEW the division is repeated."""
+REPEATS = 3
+FLAT = 1e-6
+"""Slope of a learning curve that does not fall."""
+PARTS = (0.25, 0.5)
+"""Of the photos, the parts that the learning curve asks for besides all."""
+
+Labels = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What photos say of a network that did not learn from them.
+
+    Attributes:
+        logits: float64 (N, C), of the first division.
+        accuracy: share (0-1) of right answers, a mean over the divisions.
+        folds: into which each division was made.
+        repeats: number of divisions.
+        curve: photos a class (a mean) and accuracy, for rising numbers of photos.
+        temperature: fitted to the logits; 1 where that does not help.
+    """
+
+    logits: NDArray[np.float64]
+    accuracy: float
+    folds: int
+    repeats: int
+    curve: tuple[tuple[float, float], ...]
+    temperature: float
+
+
+@dataclass(frozen=True)
+class Views:
+    """What is known of photos.
+
+    Attributes:
+        features: (V, N, D); the first view is the photo as it is, and is what is judged.
+        labels: (N,).
+        groups: int64 (N,), photos that look alike.
+        class_count: C.
+    """
+
+    features: head.Features
+    labels: Labels
+    groups: NDArray[np.int64]
+    class_count: int
+
+
+def judge(known: Views, seed: int) -> Judged:
+    """Cross-validate the head; ``seed`` draws the divisions."""
+    labels = known.labels
+    count, repeats = 10 if len(labels) < MANY else 5, REPEATS if len(labels) < FEW else 1
+    count = min(count, len(np.unique(known.groups)))
+    divisions = [stratified(labels, known.groups, count, seed + repeat) for repeat in range(repeats)]
+    answers = [_out_of_fold(known, folds) for folds in divisions]
+    mean = float(np.mean([accuracy(logits, labels) for logits in answers]))
+    a_class = len(labels) * (count - 1) / count / known.class_count
+    curve = [(a_class * part, accuracy(_out_of_fold(known, divisions[0], part, seed), labels)) for part in PARTS]
+    temperature = _temperature(answers[0], labels, divisions[0])
+    return Judged(answers[0], mean, count, repeats, (*curve, (a_class, mean)), temperature)
+
+
+def _out_of_fold(known: Views, folds: NDArray[np.int64], part: float = 1.0, seed: int = 0) -> NDArray[np.float64]:
+    """Logits (N, C) of each photo by a head that learned from ``part`` of the photos in the other folds."""
+    random = np.random.default_rng(seed)
+    logits = np.zeros((len(known.labels), known.class_count))
+    for fold in np.unique(folds):
+        learned = np.flatnonzero(folds != fold)
+        if part < 1:
+            learned = _thinned(learned, known.labels, part, random)
+        fitted = head.fit(known.features[:, learned], known.labels[learned], known.class_count)
+        logits[folds == fold] = fitted.logits(known.features[0, folds == fold])
+    return logits
+
+
+def _thinned(indices: NDArray[np.int64], labels: Labels, part: float, random: np.random.Generator) -> NDArray[np.int64]:
+    """``part`` of the photos of each class, one at least."""
+    kept = []
+    for label in np.unique(labels[indices]):
+        own = indices[labels[indices] == label]
+        kept.append(random.permutation(own)[: max(round(part * len(own)), 1)])
+    return np.sort(np.concatenate(kept))
+
+
+def _temperature(logits: NDArray[np.float64], labels: Labels, folds: NDArray[np.int64]) -> float:
+    """The temperature that makes the labels most likely, if it helps photos that it was not fitted on; else 1."""
+    if len(labels) < FEWEST_IMAGES or int((~correct(logits, labels)).sum()) < FEWEST_ERRORS:
+        return 1.0
+    tempered = np.zeros_like(logits)
+    for half in (folds % 2 == 0, folds % 2 == 1):
+        tempered[half] = logits[half] / fit_temperature(logits[~half], labels[~half])
+    likelier = negative_log_likelihood(tempered, labels) < negative_log_likelihood(logits, labels)
+    before, after = (reliability(softmax(each), labels).expected_error for each in (logits, tempered))
+    return fit_temperature(logits, labels) if likelier and after <= before else 1.0
+
+
+def expected_gain(curve: tuple[tuple[float, float], ...]) -> float | None:
+    """By how much accuracy (0-1) rises with twice as many photos, if errors go on falling as they do.
+
+    Errors fall by a power of the number of photos (Hestness et al., 2017); ``None`` where they do not fall.
+    """
+    counts, errors = np.array([count for count, _ in curve]), np.array([1 - share for _, share in curve])
+    if (errors <= 0).any() or len(errors) < 2:
+        return None
+    slope = float(np.polyfit(np.log(counts), np.log(errors), 1)[0])
+    return float(errors[-1] * (1 - 2 ** max(slope, -1.0))) if slope < -FLAT else None

@@ -1,0 +1,121 @@
+"""Fit a pretrained network to photos: features of views, cross-validation, the head on all, what would help."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import artifacts
+from pipeline.data.dataset import Dataset
+from pipeline.data.folder import Photos
+from pipeline.data.folds import look_alike
+from pipeline.data.photo_settings import Settings as PhotoSettings
+from pipeline.documents.history import ClassFound, CurvePoint, History, ImageCounts, OutOfFold, Suspect
+from pipeline.metrics.calibration import softmax
+from pipeline.metrics.classification import accuracy, correct
+from pipeline.metrics.significance import share_interval
+from pipeline.training import lock
+from pipeline.training.transfer import head
+from pipeline.training.transfer.backbone import Backbone
+from pipeline.training.transfer.features import features
+from pipeline.training.transfer.judge import Judged, Views, expected_gain, judge
+
+UNLIKELY = 0.2
+"""A label less likely than this out of fold is worth a look."""
+MOST_SUSPECTS = 50
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is fitted.
+
+    Attributes:
+        views: of each photo, itself included.
+        seed: of the folds.
+    """
+
+    views: int
+    seed: int = 0
+
+
+def fit_to_photos(
+    photos: Photos, backbone: Backbone, recipe: Recipe, out: Path, photo_settings: PhotoSettings | None = None
+) -> History:
+    """Write ``model.keras`` and ``history.json`` of a network whose last layer was fitted to photos.
+
+    Accuracy is out of fold, over the training images; the network that is written has learned from all of them. The
+    validation images take no part in it.
+
+    Raises:
+        FolderInUseError: another process trains in ``out``.
+    """
+    training = photos.training
+    with lock.held(out):
+        seen = features(backbone, training.pixels, range(recipe.views))
+        groups = look_alike(training.pixels)
+        judged = judge(Views(seen, training.labels, groups, len(training.class_names)), recipe.seed)
+        fitted = head.fit(seen, training.labels, len(training.class_names))
+        validated = fitted.logits(features(backbone, photos.validation.pixels, [0])[0])
+        history = History(
+            settings={"model": backbone.name, "side": backbone.side, **asdict(recipe), "penalty": head.PENALTY},
+            class_names=training.class_names,
+            images=ImageCounts(training=len(training), validation=len(photos.validation)),
+            validation_accuracy=accuracy(validated, photos.validation.labels),
+            out_of_fold=out_of_fold(judged, training, groups, photos.paths),
+            temperature=judged.temperature,
+            photos=asdict(photo_settings) if photo_settings else None,
+            data=str(photos.folder),
+        )
+        model = backbone.classifier(fitted.kernel, fitted.bias)
+        with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
+            model.save(temporary)
+            history = history.model_copy(update={"model_sha256": artifacts.sha256(temporary.read_bytes())})
+        history.write(out)
+    return history
+
+
+def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64], paths: tuple[str, ...]) -> OutOfFold:
+    """What cross-validation found, for the history."""
+    interval = share_interval(judged.accuracy, len(photos))
+    sizes = np.bincount(groups, minlength=len(photos))
+    return OutOfFold(
+        accuracy=judged.accuracy,
+        images=len(photos),
+        low=interval.low,
+        high=interval.high,
+        folds=judged.folds,
+        repeats=judged.repeats,
+        look_alike=int((sizes[groups] > 1).sum()),
+        curve=tuple(CurvePoint(photos_a_class=count, accuracy=share) for count, share in judged.curve),
+        gain_of_twice=expected_gain(judged.curve),
+        classes=_classes(judged, photos),
+        suspects=_suspects(judged, photos, paths),
+    )
+
+
+def _classes(judged: Judged, photos: Dataset) -> tuple[ClassFound, ...]:
+    answers, right = judged.logits.argmax(axis=1), correct(judged.logits, photos.labels)
+    rows = []
+    for label, name in enumerate(photos.class_names):
+        own = photos.labels == label
+        wrong = np.bincount(answers[own & ~right], minlength=len(photos.class_names))
+        mostly = photos.class_names[int(wrong.argmax())] if wrong.any() else None
+        rows.append(ClassFound(name=name, photos=int(own.sum()), found=int((own & right).sum()), taken_for=mostly))
+    return tuple(sorted(rows, key=lambda row: row.found / row.photos))
+
+
+def _suspects(judged: Judged, photos: Dataset, paths: tuple[str, ...]) -> tuple[Suspect, ...]:
+    probabilities = softmax(judged.logits / judged.temperature)
+    own = probabilities[np.arange(len(photos)), photos.labels]
+    least = np.argsort(own, kind="stable")
+    unlikely = [int(at) for at in least if own[at] < UNLIKELY][:MOST_SUSPECTS]
+    return tuple(
+        Suspect(
+            path=paths[at],
+            label=photos.class_names[int(photos.labels[at])],
+            probability=float(own[at]),
+            taken_for=photos.class_names[int(probabilities[at].argmax())],
+        )
+        for at in unlikely
+    )

@@ -1,0 +1,312 @@
+"""A pretrained network fitted to few photos: views, kept features, the head, cross-validation, and the command."""
+
+import json
+import os
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+
+from pipeline.cli import main, parse
+from pipeline.commands import few_photos
+from pipeline.data.folds import look_alike, stratified
+from pipeline.documents.history import History
+from pipeline.errors import ArchitectureError
+from pipeline.training.transfer import backbone, head, judge, views
+from pipeline.training.transfer.features import features
+from pipeline.training.transfer.plan import plan
+
+SIDE, WIDTH = 32, 12
+COLORS = {"sky": (60, 120, 220), "leaf": (40, 160, 60), "brick": (190, 70, 50)}
+
+
+def classifier(*end):
+    """A small network that nobody has trained, 0-1 in."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((SIDE, SIDE, 3))
+    x = layers.Conv2D(WIDTH, 4, 4, activation="relu")(image)
+    x = layers.GlobalAveragePooling2D()(x)
+    for layer in end or (layers.Dense(5), layers.Softmax()):
+        x = layer(x)
+    return keras.Model(image, x)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("network") / "mine.keras"
+    classifier().save(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGECNN_DATA", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Twelve photos a class; a class is a color. One lies in the wrong folder."""
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name, color in COLORS.items():
+        (folder / name).mkdir()
+        for number in range(12):
+            shown = COLORS["brick"] if (name, number) == ("sky", 3) else color
+            noise = random.normal(0, 30, (4, 4, 3)).repeat(10, 0).repeat(10, 1)
+            Image.fromarray(np.clip(shown + noise, 0, 255).astype(np.uint8)).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def command(network, photos, tmp_path):
+    return ["train", "--data", str(photos), "--backbone", str(network), "--out", str(tmp_path / "out")]
+
+
+def squares(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+
+
+def test_views_depend_on_photo_and_number_alone():
+    (square,) = squares(1)
+    key = views.key_of(square)
+    np.testing.assert_array_equal(views.view(square, key, 0), square)
+    drawn = [views.view(square, key, number) for number in (1, 1, 2)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
+    assert views.view(square, bytes(16), 1).shape == square.shape
+    assert (views.view(square, bytes(16), 1) != drawn[0]).any()
+
+
+def test_no_view_shows_what_is_beyond_the_photo():
+    white = np.full((96, 96, 3), 255, np.uint8)
+    for number in range(1, 60):
+        seen = views.view(white, bytes([number]) * 16, number)
+        assert seen.min() == seen.max()  # a corner from outside would be black
+
+
+def test_a_backbone_is_cut_before_its_last_dense_layer(network):
+    found = backbone.of_file(network)
+    pixels = squares(3)
+    whole = keras.models.load_model(network)
+    expected = keras.Model(whole.inputs, whole.layers[-3].output).predict(pixels / np.float32(255), verbose=0)
+    np.testing.assert_allclose(found.features(pixels), expected, atol=1e-5)
+    assert (found.side, found.width, found.name) == (SIDE, WIDTH, "mine.keras")
+    kernel, bias = np.random.default_rng(0).normal(size=(WIDTH, 4)), np.arange(4.0)
+    answers = found.classifier(kernel, bias).predict(pixels / np.float32(255), verbose=0)
+    logits = expected @ kernel + bias
+    np.testing.assert_allclose(np.log(answers), logits - np.log(np.exp(logits).sum(1, keepdims=True)), atol=1e-4)
+
+
+def test_a_backbone_without_a_dense_end_is_refused(tmp_path):
+    path = tmp_path / "mine.keras"
+    convolution = [layers.Reshape((1, 1, WIDTH)), layers.Conv2D(5, 1), layers.Reshape((5,)), layers.Softmax()]
+    classifier(*convolution).save(path)
+    with pytest.raises(ArchitectureError, match=r"ends in Reshape .*must end in a dense layer"):
+        backbone.of_file(path)
+
+
+class Counting:
+    """A backbone of two features that counts what it sees."""
+
+    digest, width = "ab" * 32, 2
+
+    def __init__(self):
+        self.seen = 0
+
+    def features(self, pixels):
+        self.seen += len(pixels)
+        return pixels.reshape(len(pixels), -1)[:, :2].astype(np.float32)
+
+
+def test_features_are_computed_once():
+    pixels, looking = squares(40), Counting()
+    first = features(looking, pixels, range(2))
+    np.testing.assert_array_equal(first[0], pixels.reshape(40, -1)[:, :2])
+    assert looking.seen == 80
+    np.testing.assert_array_equal(features(looking, pixels[::-1], range(2)), first[:, ::-1])
+    assert looking.seen == 80
+    features(looking, np.concatenate([pixels, squares(3, 1), squares(3, 1)]), range(2))
+    assert looking.seen == 86
+
+
+@pytest.mark.parametrize(("cut", "again"), [(-3, 1), (-1, 1), (0, 0)])
+def test_a_torn_file_of_features_loses_its_last_record(own_cache, cut, again):
+    pixels, looking = squares(10), Counting()
+    first = features(looking, pixels, range(1))
+    (path,) = own_cache.rglob("*.bin")
+    os.truncate(path, path.stat().st_size + cut)
+    np.testing.assert_array_equal(features(looking, pixels, range(1)), first)
+    assert looking.seen == 10 + again
+
+
+def test_a_damaged_feature_is_computed_again(own_cache):
+    pixels, looking = squares(10), Counting()
+    first = features(looking, pixels, range(1))
+    (path,) = own_cache.rglob("*.bin")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    np.testing.assert_array_equal(features(looking, pixels, range(1)), first)
+    assert looking.seen == 11
+
+
+def clusters(count, classes, width, spread, seed=0):
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    centers = np.random.default_rng(99).normal(size=(classes, width))
+    return (centers[labels] + spread * random.normal(size=(count, width))).astype(np.float32), labels
+
+
+def test_the_head_is_at_the_optimum():
+    rows, labels = clusters(90, 3, 8, 0.8)
+    rows[:, 0] = 5  # says nothing
+    fitted = head.fit(np.stack([rows, rows]), labels, 3)
+    logits = fitted.logits(rows)
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    error = (shares / shares.sum(1, keepdims=True) - np.eye(3)[labels]) / len(rows)
+    deviation = rows.std(0)
+    gradient = (rows - rows.mean(0)).T @ error + head.PENALTY * fitted.kernel * deviation[:, None] ** 2
+    assert np.abs(gradient).max() < 1e-3
+    assert np.abs(error.sum(0)).max() < 1e-3
+    assert (fitted.kernel[0] == 0).all()
+    assert (logits.argmax(1) == labels).mean() > 0.8
+
+
+def test_photos_that_look_alike_are_one_group():
+    random = np.random.default_rng(0)
+    scenes = random.integers(0, 256, (5, 8, 8, 3), np.uint8).repeat(12, 1).repeat(12, 2)
+    burst = np.clip(scenes[:2].astype(int) + random.integers(-6, 7, (2, 96, 96, 3)), 0, 255).astype(np.uint8)
+    dark, bright = np.full((1, 96, 96, 3), 20, np.uint8), np.full((1, 96, 96, 3), 200, np.uint8)
+    groups = look_alike(np.concatenate([scenes, burst, dark, bright]))
+    assert groups[5] == groups[0]
+    assert groups[6] == groups[1]
+    assert len(np.unique(groups)) == 7  # flat photos of another brightness are other photos
+
+
+@pytest.mark.parametrize(("count", "classes", "folds"), [(60, 3, 5), (43, 4, 10), (11, 2, 2)])
+def test_folds_hold_all_classes_and_no_group_is_torn(count, classes, folds):
+    random = np.random.default_rng(0)
+    labels, groups = random.permutation(np.arange(count) % classes), np.arange(count)
+    groups[::7] = groups[0]
+    found = stratified(labels, groups, folds, 0)
+    assert set(found) == set(range(folds))
+    assert len(set(found[::7])) == 1
+    sizes = [np.bincount(found[labels == label], minlength=folds) for label in range(classes)]
+    assert max(size.max() - size.min() for size in sizes) <= 2
+
+
+def test_out_of_fold_accuracy_is_not_that_of_what_was_learned():
+    """Labels by chance cannot be known, however well a network of many features learns them by heart."""
+    random = np.random.default_rng(0)
+    rows, labels = random.normal(size=(1, 120, 200)), random.integers(0, 2, 120)
+    found = judge.judge(judge.Views(rows, labels, np.arange(120), 2), 0)
+    assert 0.3 < found.accuracy < 0.7
+    assert (found.folds, found.repeats) == (10, 1)
+    twice = np.concatenate([rows, rows], 1)
+    torn = judge.judge(judge.Views(twice, np.tile(labels, 2), np.arange(240), 2), 0)
+    whole = judge.judge(judge.Views(twice, np.tile(labels, 2), np.tile(np.arange(120), 2), 2), 0)
+    assert torn.accuracy > 0.9  # copies in other folds give the answers away …
+    assert whole.accuracy < 0.7  # … and do not where a group stays together
+
+
+def test_few_photos_are_divided_several_times():
+    rows, labels = clusters(30, 3, 8, 0.5)
+    found = judge.judge(judge.Views(rows[None], labels, np.arange(30), 3), 0)
+    assert (found.folds, found.repeats, found.temperature) == (10, 3, 1.0)
+    assert [round(count, 2) for count, _ in found.curve] == [2.25, 4.5, 9.0]
+
+
+@pytest.mark.parametrize(
+    ("curve", "gain"),
+    [
+        (((10, 0.6), (20, 0.8), (40, 0.9)), 0.05),
+        (((10, 0.9), (20, 0.9), (40, 0.9)), None),
+        (((10, 0.9), (20, 0.8), (40, 0.7)), None),
+        (((10, 0.9), (20, 1.0), (40, 1.0)), None),
+    ],
+)
+def test_what_twice_as_many_photos_bring(curve, gain):
+    assert judge.expected_gain(curve) == (gain if gain is None else pytest.approx(gain))
+
+
+@pytest.mark.parametrize(
+    ("photos", "minutes", "given", "expected"),
+    [
+        (240, 10, {}, (224, 4)),
+        (4_000, 10, {}, (224, 4)),
+        (10_000, 10, {}, (224, 1)),
+        (20_000, 10, {}, (192, 1)),
+        (10**6, 1, {}, (96, 1)),
+        (240, 10, {"side": 160, "views": 7}, (160, 7)),
+    ],
+)
+def test_photos_and_minutes_choose_side_and_views(photos, minutes, given, expected):
+    chosen = plan(photos, minutes, **given)
+    assert (chosen.side, chosen.views) == expected
+    assert ("more than you allow" in chosen.why) == (photos == 10**6)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("--minutes 0", "--minutes must be more than 0, got 0"),
+        ("--views 0", "--views must be 1 or more, got 0"),
+        ("--side 64", "takes 32 pixels: leave --side out, got 64"),
+        ("--from-scratch", "mine.keras is pretrained: leave one out"),
+        ("--epochs 3 --teacher t.keras", "--epochs, --teacher says nothing to it"),
+        ("--distribute mirrored", "--distribute mirrored says nothing to it"),
+    ],
+)
+def test_options_that_do_not_go_together_are_one_sentence(command, capsys, typed, message):
+    assert main([*command, *typed.split()]) == 2
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert message in said
+
+
+def test_a_pretrained_network_needs_photos(capsys):
+    assert main(["train", "--model", "efficientnet-lite0"]) == 2
+    assert "give their folder with --data DIR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "installed", "expected"),
+    [
+        ("", True, (False, "notes")),
+        ("--data x", True, (True, "efficientnet-lite0")),
+        ("--data x", False, (False, "notes")),
+        ("--data x --from-scratch", True, (False, "notes")),
+        ("--data x --model vgg8", True, (False, "vgg8")),
+        ("--data x --epochs 4", True, (False, "notes")),
+        ("--data x --side 64", True, (False, "notes")),
+        ("--data x --side 96", True, (True, "efficientnet-lite0")),
+        ("--data x --model mobilenetv2-0.35", True, (True, "mobilenetv2-0.35")),
+    ],
+)
+def test_which_network_is_meant(monkeypatch, typed, installed, expected):
+    monkeypatch.setattr("pipeline.models.efficientnet_lite.find_weights", lambda: "file" if installed else None)
+    options = parse(["train", *typed.split()])
+    assert (few_photos.wanted(options), options.model) == expected
+
+
+def test_photos_become_a_network_and_an_honest_figure(command, tmp_path, capsys):
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    entries = json.loads((tmp_path / "out" / "history.json").read_text())
+    found = History.read(tmp_path / "out").out_of_fold
+    assert found.images == entries["images"]["training"] == 33
+    assert found.low < found.accuracy < found.high
+    assert f"Accuracy {found.accuracy:.1%} on 33 photos" in said
+    assert found.suspects[0].path == "sky/3.png"
+    assert found.suspects[0].taken_for == "brick"
+    assert "sky/3.png: looks like brick" in said
+    assert "What would help:" in said
+    assert {row.name for row in found.classes} == set(COLORS)
+    assert main(["evaluate", str(tmp_path / "out" / "model.keras"), "--on", "validation"]) == 0
+    shown = f"{entries['validation_accuracy']:.2%}"
+    assert shown in capsys.readouterr().out
+    first = (tmp_path / "out" / "history.json").read_bytes()
+    assert main(command) == 0
+    again = (tmp_path / "out" / "history.json").read_bytes()
+    assert json.loads(again)["out_of_fold"] == json.loads(first)["out_of_fold"]
