@@ -17,6 +17,7 @@ COMMANDS = {
     "classify": "name what each image shows",
     "stream": "say what begins and ends in a JPEG stream on stdin",
     "watch": "say what begins and ends in the images that come into a folder",
+    "serve": "show the camera, what it shows and what happened on a page of this device",
     "inspect": "show what a model file says of itself",
     "verify": "replay the images that a model file carries, to see that it computes the same here",
     "verify-bundle": "check an unpacked bundle: no file changed, missing or added, and who signed it",

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.photo_options import FILTER_HELP
 from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES
@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "what the model expects",
         "Of pixels 0 to 255 it gets ((pixel * scale + offset) - mean) / std; one number for all channels, or three. "
-        "Without any of these it gets 0 to 1, or, where it begins with scaling layers of its own, 0 to 255.",
+        "Without any of these it gets 0 to 1, or, where it scales pixels itself, 0 to 255.",
     )
     group.add_argument(
         "--classes",
@@ -61,7 +61,8 @@ def source(options: argparse.Namespace) -> "Source":
     from pipeline.export.load.scaling import PixelScaling
 
     names = read_class_list(options.classes) if options.classes else None
-    given = {name: tuple(values) for name in ("scale", "offset", "mean", "std") if (values := getattr(options, name))}
+    numbers = ("scale", "offset", "mean", "std")
+    given: dict[str, Any] = {name: tuple(values) for name in numbers if (values := getattr(options, name))}
     scaling = PixelScaling.of(**given) if given else None
     return Source(
         options.model, names, scaling, resize=options.resize, resize_filter=options.filter, output=options.output

@@ -1,13 +1,17 @@
 """A labeled set of square images, and how one is divided."""
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts import sha256
 from pipeline.errors import DataError
+
+BATCH_BYTES = 2 * 1024 * 1024
+"""Pixels that go through a network at a time; its activations take some hundred times as much memory."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,12 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over pixels and labels."""
-        pixels = np.ascontiguousarray(self.pixels)
-        return sha256(pixels.tobytes() + self.labels.astype(np.uint8).tobytes())
+        digest = hashlib.sha256()
+        for part in in_batches(self.pixels, len(self)):
+            digest.update(part.tobytes())
+        few = len(self.class_names) <= np.iinfo(np.uint8).max + 1
+        digest.update(self.labels.astype(np.uint8 if few else "<i8").tobytes())
+        return digest.hexdigest()
 
     def take(self, indices: NDArray[np.integer]) -> "Dataset":
         """The images at ``indices``, copied into memory."""
@@ -65,6 +73,18 @@ class Dataset:
             )
         order = np.array([class_names.index(name) for name in self.class_names])
         return Dataset(self.pixels, order[self.labels], class_names)
+
+
+def batch_size(pixels: NDArray[np.uint8], most: int, batch_bytes: int = BATCH_BYTES) -> int:
+    """How many of the images (N, H, W, 3) are taken at a time: ``most``, and fewer where they are large."""
+    return max(min(most, batch_bytes // pixels[:1].nbytes), 1) if len(pixels) else most
+
+
+def in_batches(pixels: NDArray[np.uint8], most: int, batch_bytes: int = BATCH_BYTES) -> Iterator[NDArray[np.uint8]]:
+    """The images (N, H, W, 3) in parts of at most ``most``, of fewer where they are large."""
+    step = batch_size(pixels, most, batch_bytes)
+    for start in range(0, len(pixels), step):
+        yield pixels[start : start + step]
 
 
 def stratified_indices(labels: NDArray[np.integer], count: int, seed: int) -> NDArray[np.int64]:

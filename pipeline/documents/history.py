@@ -166,15 +166,32 @@ def history_for(model_path: Path, model_sha256: str) -> bytes:
     return history.model_copy(update={"model_sha256": model_sha256}).to_json().encode()
 
 
-def say_what_is_taken(model_path: Path, history: History, *, names: bool, temperature: bool) -> None:
-    """Name on stderr, once, what a model gets from its history: class names and temperature where these are asked."""
-    taken = ["class names"] if names and history.class_names else []
-    if temperature and history.temperature != 1:
+def say_what_is_taken(
+    model_path: Path, history: History, names: tuple[str, ...] | None, temperature: float | None
+) -> None:
+    """Name on stderr, once, what a model gets from its history, and class names that differ from its own.
+
+    Args:
+        model_path: the Keras file.
+        history: what lies beside it.
+        names: the class names that were given instead; ``None`` if none were.
+        temperature: likewise.
+    """
+    path, own = path_beside(model_path), history.class_names
+    taken = ["class names"] if names is None and own else []
+    if temperature is None and history.temperature != 1:
         taken.append(f"temperature {history.temperature:.4g}")
     if history.photos is not None:
-        taken.append(f"photos ({', '.join(str(history.photos.get(name)) for name in ('resize', 'resize_filter'))})")
+        resize, resize_filter = (history.photos.get(name) for name in ("resize", "resize_filter"))
+        taken.append(f"resize ({resize}, {resize_filter})")
     if taken:
-        _say_once(f"{path_beside(model_path)}: {', '.join(taken)} are taken")
+        _say_once(f"From {path}: {', '.join(taken)}")
+    if names is not None and own and names != own:
+        place = next((place for place, pair in enumerate(zip(names, own, strict=False)) if pair[0] != pair[1]), 0)
+        _say_once(
+            f"{path}: the model was trained with other class names: output {place} was {own[place]}, "
+            f"and is {names[place]} as asked"
+        )
 
 
 class _Named(Entry):

@@ -11,6 +11,7 @@ from pipeline.documents.base import (
     Entry,
     FileName,
     FiniteOrNone,
+    NotNegative,
     Positive,
     PositiveCount,
     Sha256,
@@ -103,6 +104,17 @@ class Decision(Entry):
         return next((candidate for candidate in self.candidates if candidate.summary == self.summary), None)
 
 
+class StageCost(Entry):
+    """What a stage of the export took; ``peak_mib`` is the most memory that the process had held by its end.
+
+    A file's stage includes those of its calibration and its search.
+    """
+
+    stage: str
+    seconds: NotNegative
+    peak_mib: NotNegative
+
+
 class Manifest(Document):
     """``manifest.json``; a pixel ``v`` enters the network as ``v * scale + offset``, a value for each of R, G, B."""
 
@@ -123,6 +135,7 @@ class Manifest(Document):
     criteria: CriteriaEntry = named("gate")
     decisions: dict[FileName, Decision]
     passed: bool
+    stages: tuple[StageCost, ...] = ()
     versions: dict[str, str]
 
     def sha256_of(self, name: str) -> str | None:

@@ -23,6 +23,7 @@ from pipeline.documents.manifest import (
     ImageSet,
     Manifest,
     Preprocessing,
+    StageCost,
     ValidationSet,
 )
 from pipeline.errors import ExportError
@@ -97,6 +98,8 @@ def export(
         source.path, deployable.side, deployable.class_names, source.resize, source.resize_filter
     )
     inputs = ExportInputs(deployable, calibration, validation, settings.criteria, settings.quick, preprocessing)
+    with inputs.costs.stage("Keras's answers"):
+        _ = inputs.scored
     keras_content = keras_bytes(source.path, deployable.model)
     contents = {artifacts.MODEL_KERAS: keras_content}
     if read_history(source.path) is not None:
@@ -113,8 +116,9 @@ def export(
     decisions = {}
     for number, row in enumerate(rows, start=1):
         print(f"[{number}/{len(rows)}] {row.file}", file=sys.stderr, flush=True)
-        product = row.build(inputs, row)
-        contents[row.file] = _finish(product, row, inputs, provenance)
+        with inputs.costs.stage(row.file):
+            product = row.build(inputs, row)
+            contents[row.file] = _finish(product, row, inputs, provenance)
         if product.decision is not None:
             decisions[row.file] = product.decision
     manifest = _manifest(contents, decisions, inputs, settings, source.output)
@@ -171,6 +175,7 @@ def _manifest(
         criteria=CriteriaEntry(**asdict(settings.criteria)),
         decisions=decisions,
         passed=all(decision.passed for decision in decisions.values()),
+        stages=tuple(StageCost(**asdict(cost)) for cost in inputs.costs.entries),
         versions={"python": platform.python_version(), **{tool: version(tool) for tool in tools}},
     )
 
@@ -201,7 +206,7 @@ def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenanc
     if product.outcome is not None:
         answers = product.outcome.winner.answers
     else:
-        answers = predict_all(load_bytes(row.pack(product.graph, spec, None)), images.pixels)
+        answers = predict_all(load_bytes, row.pack(product.graph, spec, None), images.pixels)
     spec = _with_accuracy(spec, answers, images)
     chosen = golden_images(images)
     tolerance = row.precision.golden_tolerance

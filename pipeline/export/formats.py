@@ -16,6 +16,7 @@ from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.search import Engines, Outcome, Predict, Quantizer, Search, Validation, image_counts
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.formats import Format
+from pipeline.system.costs import Costs
 from pipeline.system.quiet import log_hidden
 from runtime.engines.registry import default_engine, file_formats, find
 from runtime.spec import ModelSpec
@@ -32,6 +33,7 @@ class ExportInputs:
         criteria: what quantization may cost.
         quick: take the default candidate rather than search.
         preprocessing: how photos become squares; stretched by default.
+        costs: of the stages so far.
     """
 
     deployable: Deployable
@@ -40,6 +42,7 @@ class ExportInputs:
     criteria: AcceptanceCriteria = field(default_factory=AcceptanceCriteria)
     quick: bool = False
     preprocessing: ModelSpec | None = None
+    costs: Costs = field(default_factory=Costs)
 
     @cached_property
     def network(self) -> onnx_format.ModelProto:
@@ -134,14 +137,16 @@ def int8_onnx(inputs: ExportInputs, row: Format) -> ExportedGraph:
     counts, pixels = image_counts(len(inputs.calibration)), inputs.calibration.pixels
     deployable = inputs.deployable.for_int8
     network = inputs.network if deployable is inputs.deployable else onnx.convert(deployable)
-    quantizer = OnnxQuantizer(network, deployable.network_scaling, pixels, counts)
+    with inputs.costs.stage(f"{row.file}: calibration"):
+        quantizer = OnnxQuantizer(network, deployable.network_scaling, pixels, counts)
     return _searched(inputs, quantizer, row, lambda: inputs.fp32_onnx)
 
 
 def int8_tflite(inputs: ExportInputs, row: Format) -> ExportedGraph:
     """The best int8 graph."""
     counts, pixels = image_counts(len(inputs.calibration)), inputs.calibration.pixels
-    quantizer = TfliteQuantizer(inputs.deployable, pixels, counts)
+    with inputs.costs.stage(f"{row.file}: calibration"):
+        quantizer = TfliteQuantizer(inputs.deployable, pixels, counts)
     return _searched(inputs, quantizer, row, lambda: inputs.fp32_tflite)
 
 
@@ -152,5 +157,6 @@ def _searched(inputs: ExportInputs, quantizer: Quantizer, row: Format, float_gra
         load_bytes,
         lambda: len(row.pack(float_graph(), inputs.spec("fp32"), None)),
     )
-    outcome = Search(quantizer, inputs.scored, engines).run(len(inputs.calibration), quick=inputs.quick)
+    with inputs.costs.stage(f"{row.file}: search"):
+        outcome = Search(quantizer, inputs.scored, engines).run(len(inputs.calibration), quick=inputs.quick)
     return ExportedGraph(outcome.winner.graph, outcome)

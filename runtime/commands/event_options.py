@@ -2,9 +2,11 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.classifier import Classifier
+from runtime.commands import positive
 from runtime.events.detector import EventDetector, EventSettings
 from runtime.events.look import Box, FrameClassifier, cropped
 from runtime.events.session import Listener, Session
@@ -62,6 +64,20 @@ def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
     outlets.add_argument(
         "--mqtt-ca", metavar="FILE", type=Path, help="certificates to trust in the place of the system's"
     )
+    keep = parser.add_argument_group("frames for labeling")
+    keep.add_argument(
+        "--keep",
+        metavar="DIR",
+        type=Path,
+        help="keep doubtful frames and one in a thousand of the others there, with their answers; at most one a second",
+    )
+    keep.add_argument(
+        "--keep-megabytes",
+        metavar="MB",
+        type=positive,
+        default=200,
+        help="how much they may take; the oldest are deleted for new ones (default: 200)",
+    )
 
 
 def outlets_of(options: argparse.Namespace, classifier: Classifier) -> list[Listener]:
@@ -80,6 +96,10 @@ def outlets_of(options: argparse.Namespace, classifier: Classifier) -> list[List
 
         names, model = classifier.spec.class_names, classifier.path.name
         outlets.append(MqttPublisher(Broker.of(options.mqtt), names, model, options.mqtt_ca))
+    if options.keep is not None:
+        from runtime.keep import FrameKeeper, model_entries
+
+        outlets.append(FrameKeeper(options.keep, options.keep_megabytes * 10**6, model_entries(classifier.path)))
     return outlets
 
 
@@ -91,7 +111,7 @@ def classifier_of(options: argparse.Namespace, stop_fd: int) -> tuple[Classifier
 
 
 def session(
-    options: argparse.Namespace, classifier: Classifier, listeners: list[Listener], lost_after_s: float | None
+    options: argparse.Namespace, classifier: Classifier, listeners: Sequence[Listener], lost_after_s: float | None
 ) -> Session:
     """What is to be done with each frame."""
     count, window = options.votes

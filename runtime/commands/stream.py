@@ -5,10 +5,12 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 from runtime.camera.inbox import Frame, Inbox
 from runtime.camera.pipe import Pipe
 from runtime.camera.source import Source
+from runtime.classifier import Classifier
 from runtime.commands import FAILED, INTERRUPTED, OK, UNUSABLE, add_model, event_options
 from runtime.errors import DecodingStoppedError, ImageError
 from runtime.events.detector import EventSettings
@@ -81,6 +83,11 @@ class Loop:
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     add_model(parser)
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Those of ``serve`` too."""
     parser.add_argument(
         "--camera",
         metavar="CAMERA",
@@ -96,19 +103,28 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Classify frames until the stream ends or a signal comes."""
+    return follow(options, Stop(), lambda _, __: []) if has_frames(options) else UNUSABLE
+
+
+def has_frames(options: argparse.Namespace) -> bool:
+    """Whether a camera is named or standard input may bring frames; it is said if not."""
     if not options.camera and (sys.stdin is None or sys.stdin.isatty()):
-        print("error: stream reads JPEG frames from stdin: pipe them into it, or name a --camera", file=sys.stderr)
-        return UNUSABLE
-    stop, frames = Stop(), options.frames or options.every_frame
-    source = source_of(options.camera, stop)
+        print("error: JPEG frames come on stdin: pipe them into it, or name a --camera (see --help)", file=sys.stderr)
+        return False
+    return True
+
+
+def follow(options: argparse.Namespace, stop: Stop, more: Callable[[Classifier, Inbox], Sequence[Listener]]) -> int:
+    """Classify frames until they end or a signal comes; ``more`` makes further listeners."""
+    is_frame_line, source = options.frames or options.every_frame, source_of(options.camera, stop)
     classifier, decoder = event_options.classifier_of(options, stop.fileno())
-    listeners: list[Listener] = [] if frames else [EventLines(as_json=options.json)]
-    session = event_options.session(options, classifier, listeners, DEFAULTS.lost_after_s)
     inbox = Inbox(every_frame=options.no_drop or options.every_frame, tick_s=TICK_S)
+    lines = [] if is_frame_line else [EventLines(as_json=options.json)]
+    session = event_options.session(options, classifier, [*lines, *more(classifier, inbox)], DEFAULTS.lost_after_s)
     loop = Loop(inbox, session, stop)
     inbox.start(source, time.monotonic())
     try:
-        loop.run(frames)
+        loop.run(is_frame_line)
         session.close()
     finally:
         source.close()

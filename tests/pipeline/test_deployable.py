@@ -9,7 +9,8 @@ from keras import layers
 from pipeline.errors import ExportError
 from pipeline.export.freeze import freeze
 from pipeline.export.load.deployable import Deployable
-from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.export.load.front import front
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (4, 16, 16, 3), np.uint8)
@@ -124,7 +125,7 @@ def test_leading_scaling_layers_join_the_pixel_scaling():
     normalization = layers.Normalization(mean=[0.4, 0.5, 0.6], variance=[0.04, 0.09, 0.01])
     model = with_head(layers.Dense(3), stem=(layers.Rescaling(1 / 255), normalization))
     deployable = Deployable(model, NAMES, PixelScaling.of(scale=(1,)))
-    own = leading_scaling(model).scaling
+    own = front(model).scaling
     expected = (PIXELS / 255 - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.1]
     assert np.abs(own(PIXELS) - expected).max() <= 1e-5
     assert not any(isinstance(layer, layers.Rescaling | layers.Normalization) for layer in deployable.network.layers)
@@ -136,7 +137,7 @@ def test_a_mean_for_each_place_is_no_scaling():
     image = keras.Input((16, 16, 3))
     normalization = layers.Normalization(axis=(1, 2, 3), mean=RANDOM.random((16, 16, 3)), variance=np.ones((16, 16, 3)))
     model = keras.Model(image, layers.Dense(3)(layers.Flatten()(normalization(image))))
-    assert leading_scaling(model).scaling == PixelScaling((1.0, 1.0, 1.0))
+    assert front(model).scaling == PixelScaling((1.0, 1.0, 1.0))
 
 
 def test_a_scaling_layer_that_two_layers_read_is_left_alone():

@@ -43,13 +43,15 @@ def test_its_own_history_is_taken_and_said_in_one_line(model, content, capsys):
     assert was_recorded(model)
     assert recorded(model).resize == "pad"
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"{model.with_name('history.json')}: class names, temperature 1.5, photos (pad, bilinear) are taken"
+    assert line == f"From {model.with_name('history.json')}: class names, temperature 1.5, resize (pad, bilinear)"
 
 
 def test_what_the_caller_says_himself_is_not_taken(model, content, capsys):
     write_history(model, {"model_sha256": sha256(content), **ENTRIES})
     load(Source(model, ("x", "y", "z"), temperature=1.0))
-    assert capsys.readouterr().err.endswith("history.json: photos (pad, bilinear) are taken\n")
+    taken, other = capsys.readouterr().err.splitlines()
+    assert taken.endswith("history.json: resize (pad, bilinear)")
+    assert other.endswith(f"with other class names: output 0 was {NAMES[0]}, and is x as asked")
 
 
 FOREIGN = {

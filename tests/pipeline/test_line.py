@@ -136,6 +136,18 @@ def test_manifest_tells_what_was_decided_and_on_what(exported, reference):
     manifest = Manifest.read(exported)
     assert manifest.calibration == ImageSet(images=500, digest=samples.read_calibration(reference).digest)
     assert manifest.validation.digest == samples.read_validation(reference).digest
+    assert [cost.stage for cost in manifest.stages] == [
+        "Keras's answers",
+        "model_fp32.onnx",
+        "model_int8.onnx: calibration",
+        "model_int8.onnx: search",
+        "model_int8.onnx",
+        "model_fp32.tflite",
+        "model_int8.tflite: calibration",
+        "model_int8.tflite: search",
+        "model_int8.tflite",
+    ]
+    assert all(cost.seconds > 0 and cost.peak_mib > 100 for cost in manifest.stages)
     assert set(manifest.decisions) == {artifacts.INT8_ONNX, artifacts.INT8_TFLITE}
     for decision in manifest.decisions.values():
         tried = [candidate.config for candidate in decision.candidates]

@@ -1,5 +1,7 @@
 """Ranges, the search, and the way back to float."""
 
+import tracemalloc
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from pipeline.export import onnx, tflite
 from pipeline.export.formats import load_bytes
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.quantize import onnx_int8
 from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment
 from pipeline.export.quantize.config import METHODS, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
@@ -71,8 +74,8 @@ def validation_of(deployable, criteria=DEFAULT_CRITERIA):
     return Validation(dataset, expected[sure], criteria)
 
 
-def quantizer_of(kind, deployable, counts=(100,)):
-    calibration = pixels(100)
+def quantizer_of(kind, deployable, counts=(100,), calibration=None):
+    calibration = pixels(100) if calibration is None else calibration
     if kind == "onnx":
         prepared = deployable.for_int8
         quantizer = OnnxQuantizer(onnx.convert(prepared), prepared.network_scaling, calibration, counts)
@@ -153,6 +156,43 @@ SCALINGS = {
     "a zero point": PixelScaling.of(scale=(1 / 128,), offset=(-1,)),
     "negative": PixelScaling.of(scale=(-1 / 255,), offset=(1,)),
 }
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_calibration_takes_no_more_memory_for_more_images(kind, monkeypatch):
+    monkeypatch.setattr(onnx_int8, "BATCH_BYTES", 1024 * 1024)  # so that a batch of these is smaller than either set
+    deployable = Deployable(network(), NAMES)
+
+    def peak_bytes(images):
+        tracemalloc.start()
+        quantizer, _ = quantizer_of(kind, deployable, (images,), pixels(images))
+        quantizer.build(QuantConfig("entropy", images))
+        try:
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few = peak_bytes(64)
+    kept = 512 * 4 * SIDE * SIDE * 8 * 2  # activations of the first convolution alone, before and after its ReLU
+    assert peak_bytes(512) - few < kept / 4
+
+
+def test_histograms_are_counted_once_and_only_where_a_method_needs_them():
+    passes = []
+
+    def run():
+        passes.append(1)
+        for start in range(0, 200, 30):
+            yield {"x": values[start : start + 30]}
+
+    values = np.random.default_rng(0).normal(size=(200, 50)).astype(np.float32)
+    statistics = Statistics(run, (100, 200))
+    statistics.ranges(QuantConfig("min-max", 200))
+    assert len(passes) == 1
+    found = [statistics.ranges(QuantConfig("percentile 99.9", images))["x"] for images in (100, 200)]
+    assert len(passes) == 2
+    edges = np.linspace(float(values.min()), float(values.max()), 2_049)
+    assert found == [percentile_range(np.histogram(values[:images], edges)[0], edges, 99.9) for images in (100, 200)]
 
 
 @pytest.mark.parametrize("scaling", SCALINGS.values(), ids=SCALINGS)

@@ -13,16 +13,18 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from pipeline.data.dataset import batch_size, in_batches
 from pipeline.errors import ExportError
 from pipeline.export.load.fold_scaling import fold_scaling
+from pipeline.export.load.front import Front, front
 from pipeline.export.load.head import ends_in_softmax, logits_model
-from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 from pipeline.metrics.calibration import softmax
 from pipeline.system.quiet import log_hidden
 
 PREDICT_BATCH = 250
-CHUNK = 1_000
-"""Images scaled to float at a time: 10,000 of 224 pixels a side would need 6 GB."""
+CHUNK, CHUNK_BYTES = 1_000, 16 * 1024 * 1024
+"""Images scaled to float at a time, and their pixels: 10,000 of 224 pixels a side would need 6 GB."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,13 @@ class Deployable:
         return ends_in_softmax(self.model)
 
     @cached_property
+    def _front(self) -> Front:
+        return front(logits_model(self.model, self.temperature))
+
+    @cached_property
     def _folded(self) -> tuple[keras.Model, PixelScaling]:
-        leading = leading_scaling(self.model)
-        network = keras.Model(leading.network_input, logits_model(self.model, self.temperature).outputs[0])
-        return fold_scaling(network, self.scaling.then(leading.scaling), nearest_zero=self.nearest_zero)
+        scaling = self.scaling.then(self._front.scaling)
+        return fold_scaling(self._front, scaling, nearest_zero=self.nearest_zero)
 
     @cached_property
     def for_int8(self) -> "Deployable":
@@ -78,7 +83,7 @@ class Deployable:
 
         Equal but for half a step of 256 in the padding of the first convolution, where one value nearly means 0.
         """
-        scaling = self.scaling.then(leading_scaling(self.model).scaling)
+        scaling = self.scaling.then(self._front.scaling)
         nearly = scaling.zero_point is None and scaling.nearest_zero_point is not None
         return replace(self, nearest_zero=True) if nearly else self
 
@@ -108,13 +113,7 @@ class Deployable:
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the model says before its softmax, untempered: uint8 (N, S, S, 3) to float32 (N, C)."""
-        parts = [
-            self.network.predict(
-                self.network_scaling(pixels[start : start + CHUNK]), batch_size=PREDICT_BATCH, verbose=0
-            )
-            for start in range(0, len(pixels), CHUNK)
-        ]
-        return np.concatenate(parts) * np.float32(self.temperature)
+        return _predicted(self.network, self.network_scaling, pixels) * np.float32(self.temperature)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The reference: what Keras says of uint8 (N, S, S, 3), float32 (N, C).
@@ -122,13 +121,17 @@ class Deployable:
         It runs the model as it was loaded, not the stripped network that the converters see.
         """
         with log_hidden():
-            parts = [
-                self.model.predict(self.scaling(pixels[start : start + CHUNK]), batch_size=PREDICT_BATCH, verbose=0)
-                for start in range(0, len(pixels), CHUNK)
-            ]
-        answers = np.concatenate([np.zeros((0, self.class_count), np.float32), *parts])
+            answers = _predicted(self.model, self.scaling, pixels)
         if self.ends_in_softmax and self.temperature == 1:
             return answers
         # The logarithm of a softmax is its logits, less a constant that the next softmax takes out again.
         logits = np.log(np.maximum(answers, np.finfo(np.float32).tiny)) if self.ends_in_softmax else answers
         return softmax(logits / self.temperature)
+
+
+def _predicted(model: keras.Model, scaling: PixelScaling, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What a model gives, float32 (N, C), in batches that fit into memory whatever the side."""
+    batch = batch_size(pixels, PREDICT_BATCH)
+    chunks = in_batches(pixels, CHUNK, CHUNK_BYTES)
+    parts = [model.predict(scaling(chunk), batch_size=batch, verbose=0) for chunk in chunks]
+    return np.concatenate([np.zeros((0, int(model.output_shape[-1])), np.float32), *parts])

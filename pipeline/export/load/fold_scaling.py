@@ -9,59 +9,101 @@ point is a pixel value: the one nearest to what means 0, at most half a step off
 everywhere but in the padding, where half a step is what any rounding costs.
 """
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, readers
+from pipeline.export.load.front import Front, commute, readers
+from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 
 
 def fold_scaling(
-    network: keras.Model, scaling: PixelScaling, *, nearest_zero: bool = False
+    front: Front, scaling: PixelScaling, *, nearest_zero: bool = False
 ) -> tuple[keras.Model, PixelScaling]:
-    """The network behind plain 0-1 pixels where its first layer allows it, else unchanged.
+    """The network behind plain 0-1 pixels where its first layer allows it, else behind scaled ones in RGB.
 
     Args:
-        network: float32 (N, S, S, 3), scaled, to anything.
+        front: a model whose own scaling is taken off: float32 (N, H, W, 3), scaled, to anything.
         scaling: from pixels 0-255 to its input.
         nearest_zero: where one pixel value nearly means 0, leave a scaling by which it does; equal but for padding.
 
     Returns:
-        An equal network and what is left of the scaling before it.
+        An equal network and what is left of the scaling before it, which reverses no channels.
     """
-    if scaling.zero_point is not None:  # quantized pixels are that already
-        return network, scaling
-    paddings, tensor = [], network.inputs[0]
+    scaling, bgr = replace(scaling, bgr=False), scaling.bgr
+    first = _first_convolution(front)
+    is_quantized = scaling.zero_point is not None  # pixels are the quantized tensor already
+    if first is None or (is_quantized and not bgr) or not commute(front.moves, scaling):
+        return _chained(front, bgr=bgr), scaling
+    left, factor, shift = scaling, np.ones(3), np.zeros(3)
+    if not is_quantized and nearest_zero and scaling.nearest_zero_point is not None:
+        own = -scaling.nearest_zero_point * scaling.scale[0]
+        left, shift = PixelScaling(scaling.scale, (own,) * 3), np.array(scaling.offset) - own
+    elif not is_quantized:
+        left, factor, shift = UNIT_SCALING, 255 * np.array(scaling.scale), np.array(scaling.offset)
+    padded = bool(first.paddings) or first.convolution.padding == "same"
+    value = image = keras.Input(front.model.input_shape[1:], name=front.model.inputs[0].name)
+    for move in front.moves:
+        value = move(value)
+    value = _with_channel_of_ones(value) if padded and left == UNIT_SCALING and shift.any() else value
+    for padding in first.paddings:
+        value = padding(value)
+    value = _folded(first.convolution, factor, shift, value, bgr=bgr)
+    for rest in (keras.Model(first.result, front.rest[0].outputs[0], name=front.rest[0].name), *front.rest[1:]):
+        value = rest(value)
+    return keras.Model(image, value), left
+
+
+class _First(NamedTuple):
+    """The convolution that a network begins with, the paddings before it and its result."""
+
+    paddings: list[layers.ZeroPadding2D]
+    convolution: layers.Conv2D
+    result: Any
+
+
+def _first_convolution(front: Front) -> _First | None:
+    """``None`` where a network begins with anything else, or its kernel can hold no scaling."""
+    network, paddings = front.rest[0], []
+    tensor = network.inputs[0]
     while len(reading := readers(network, tensor)) == 1 and isinstance(reading[0].operation, layers.ZeroPadding2D):
         paddings.append(reading[0].operation)
         tensor = reading[0].outputs[0]
     convolution: Any = reading[0].operation if len(reading) == 1 else None
     if type(convolution) is not layers.Conv2D or convolution.groups != 1 or convolution.data_format != "channels_last":
-        return network, scaling
-    left, factor, shift = UNIT_SCALING, 255 * np.array(scaling.scale), np.array(scaling.offset)
-    if nearest_zero and scaling.nearest_zero_point is not None:
-        own = -scaling.nearest_zero_point * scaling.scale[0]
-        left, factor, shift = PixelScaling(scaling.scale, (own,) * 3), np.ones(3), shift - own
-    padded = bool(paddings) or convolution.padding == "same"
-    image = keras.Input(network.input_shape[1:], name=network.inputs[0].name)
-    value = _with_channel_of_ones(image) if padded and left == UNIT_SCALING and shift.any() else image
-    for padding in paddings:
-        value = padding(value)
-    value = _folded(convolution, factor, shift, value)
-    rest = keras.Model(reading[0].outputs[0], network.outputs[0])
-    return keras.Model(image, rest(value)), left
+        return None
+    return _First(paddings, convolution, reading[0].outputs[0])
+
+
+def _chained(front: Front, *, bgr: bool) -> keras.Model:
+    """The network in one piece, which takes RGB."""
+    parts = [*front.moves, *front.rest]
+    if len(parts) == 1 and not bgr:
+        return parts[0]
+    value = image = keras.Input(front.model.input_shape[1:], name=front.model.inputs[0].name)
+    if bgr:
+        reverse = layers.Conv2D(3, 1, use_bias=False, name="bgr")
+        value = reverse(value)
+        reverse.set_weights([np.eye(3, dtype=np.float32)[np.newaxis, np.newaxis, ::-1]])
+    for part in parts:
+        value = part(value)
+    return keras.Model(image, value)
 
 
 def _with_channel_of_ones(image: Any) -> Any:
     return keras.ops.pad(image, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=1)
 
 
-def _folded(convolution: layers.Conv2D, factor: NDArray[np.float64], shift: NDArray[np.float64], value: Any) -> Any:
+def _folded(
+    convolution: layers.Conv2D, factor: NDArray[np.float64], shift: NDArray[np.float64], value: Any, *, bgr: bool
+) -> Any:
     """Apply a convolution of ``factor * value + shift`` to ``value``, or to ``value`` with a channel of ones."""
     kernel, *rest = (weight.astype(np.float64) for weight in convolution.get_weights())
+    kernel = kernel[:, :, ::-1] if bgr else kernel
     bias = rest[0] if rest else np.zeros(convolution.filters)
     scaled, shifted = kernel * factor[:, np.newaxis], kernel * shift[:, np.newaxis]
     if value.shape[-1] == 4:

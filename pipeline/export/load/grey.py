@@ -11,7 +11,8 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-from pipeline.export.load.scaling import PixelScaling, leading_scaling, readers
+from pipeline.export.load.front import front, readers
+from pipeline.export.load.scaling import AS_THEY_ARE
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -26,17 +27,24 @@ def color_model(model: keras.Model) -> keras.Model:
 
     The weights of luma fold into a first convolution or dense layer; else they are a 1x1 convolution of their own.
     """
-    leading = leading_scaling(model)
-    image = keras.Input((*model.input_shape[1:3], 3), name=model.inputs[0].name)
-    value, tensor = image, leading.network_input
-    if leading.scaling != PixelScaling((1.0, 1.0, 1.0)):
-        scale, offset = leading.scaling.scale[0], leading.scaling.offset[0]
+    found = front(model)
+    value = image = keras.Input((*model.input_shape[1:3], 3), name=model.inputs[0].name)
+    if found.scaling != AS_THEY_ARE:
+        scale, offset = found.scaling.scale[0], found.scaling.offset[0]
         value = layers.Rescaling(scale, offset, name="scaled_grey")(image)
-    value, tensor = _folded(model, tensor, value)
-    if tensor is model.outputs[0]:
-        return keras.Model(image, value)
-    rest = keras.Model(tensor, model.outputs[0], name=f"{model.name}_grey")
-    return keras.Model(image, rest(value))
+    graph, *behind = found.rest
+    tensor = graph.inputs[0]
+    if found.moves:  # they move one channel
+        value = _grey(value)
+        for move in found.moves:
+            value = move(value)
+    else:
+        value, tensor = _folded(graph, tensor, value)
+    if tensor is not graph.outputs[0]:
+        behind.insert(0, keras.Model(tensor, graph.outputs[0], name=f"{model.name}_grey"))
+    for rest in behind:
+        value = rest(value)
+    return keras.Model(image, value)
 
 
 def _folded(model: keras.Model, tensor: Any, value: Any) -> tuple[Any, Any]:
@@ -53,10 +61,14 @@ def _folded(model: keras.Model, tensor: Any, value: Any) -> tuple[Any, Any]:
     plain = type(layer) is layers.Conv2D and layer.groups == 1 and layer.data_format == "channels_last"
     if plain and not flat:
         return _with_kernel(layer, _map_kernel, passed, value), reading[0].outputs[0]
+    return _grey(value), tensor
+
+
+def _grey(value: Any) -> Any:
     luma = layers.Conv2D(1, 1, use_bias=False, name="luma")
     result = luma(value)
     luma.set_weights([np.array(LUMA).reshape(1, 1, 3, 1)])
-    return result, tensor
+    return result
 
 
 PASSING = (layers.ZeroPadding2D, layers.Flatten)

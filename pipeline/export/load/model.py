@@ -14,8 +14,9 @@ from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError, reason
 from pipeline.export.load.custom_code import refuse_custom_code
 from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.front import front
 from pipeline.export.load.keras_file import loadable, read_keras_file, refuse_unknown_operators
-from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling, leading_scaling
+from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.load.standard import chosen_output, standard_model
 from pipeline.system.quiet import log_hidden
 
@@ -143,7 +144,7 @@ def load(source: Source) -> Deployable:
     history = read_history(source.path)
     names, temperature = source.class_names, source.temperature
     if history is not None:
-        say_what_is_taken(source.path, history, names=names is None, temperature=temperature is None)
+        say_what_is_taken(source.path, history, names, temperature)
         names = names or (history.class_names or ())
         temperature = history.temperature if temperature is None else temperature
     if not names:
@@ -158,13 +159,7 @@ def load(source: Source) -> Deployable:
     fault = class_names.fault(names)
     if fault:
         raise ExportError(f"{source.path}: its list of classes: {fault}")
-    return Deployable(model, names, source.scaling or usual_scaling(model), temperature or 1.0)
-
-
-def usual_scaling(model: keras.Model) -> PixelScaling:
-    """What a model expects that says nothing else: pixels where it scales them itself, or 0-1."""
-    scales_itself = leading_scaling(model).network_input is not model.inputs[0]
-    return PixelScaling((1.0, 1.0, 1.0)) if scales_itself else UNIT_SCALING
+    return Deployable(model, names, source.scaling or front(model).expected, temperature or 1.0)
 
 
 def keras_bytes(path: Path, model: keras.Model) -> bytes:

@@ -1,29 +1,29 @@
-"""How pixels become what a network expects: stated by the person, or by the layers that a model begins with."""
+"""How pixels become what a network expects."""
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers
 from numpy.typing import NDArray
 
 from pipeline.errors import ExportError
-
-SCALING_LAYERS = (layers.Rescaling, layers.Normalization, layers.BatchNormalization, layers.Identity)
-PROBE = 65_536.0
-"""A second pixel value to measure a scaling with: so large that a mean of 100 costs no digits."""
 
 Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class PixelScaling:
-    """How pixels 0-255 become what the model expects: ``pixel * scale + offset``, one of each a channel."""
+    """How pixels 0-255 become what the model expects: ``pixel * scale + offset``.
+
+    Attributes:
+        scale, offset: of red, green and blue, in this order.
+        bgr: the channels are then reversed, for a model that takes blue, green, red.
+    """
 
     scale: Triple = (1 / 255, 1 / 255, 1 / 255)
     offset: Triple = (0.0, 0.0, 0.0)
+    bgr: bool = False
 
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
@@ -40,8 +40,12 @@ class PixelScaling:
         offset: tuple[float, ...] = (0.0,),
         mean: tuple[float, ...] = (0.0,),
         std: tuple[float, ...] = (1.0,),
+        *,
+        bgr: bool = False,
     ) -> "PixelScaling":
         """``((pixel * scale + offset) - mean) / std``; each is one number for all channels or three.
+
+        Three stand in the order of the model's channels: blue, green, red with ``bgr``.
 
         Raises:
             ExportError: another count of numbers, a number that is not finite, or a standard deviation not above 0.
@@ -53,7 +57,8 @@ class PixelScaling:
         if min(std) <= 0:
             raise ExportError(f"std must be above 0, got {std!r}")
         scales, offsets, means, stds = (np.broadcast_to(np.array(values, np.float64), 3) for values in given.values())
-        return cls(_triple(scales / stds), _triple((offsets - means) / stds))
+        order = slice(None, None, -1 if bgr else 1)
+        return cls(_triple((scales / stds)[order]), _triple(((offsets - means) / stds)[order]), bgr)
 
     @property
     def zero_points(self) -> tuple[int, int, int] | None:
@@ -83,16 +88,15 @@ class PixelScaling:
         scale, offset, factor, shift = (
             np.array(values) for values in (self.scale, self.offset, other.scale, other.offset)
         )
-        return PixelScaling(_triple(scale * factor), _triple(offset * factor + shift))
+        if self.bgr:
+            factor, shift = factor[::-1], shift[::-1]
+        return PixelScaling(_triple(scale * factor), _triple(offset * factor + shift), self.bgr != other.bgr)
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, S, S, 3) to float32 of the same shape."""
+    def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Pixels (N, H, W, 3) in RGB to float32 of the same shape, in the order of the model's channels."""
         scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)
-        return pixels.astype(np.float32) * scale + offset
-
-
-UNIT_SCALING = PixelScaling()
-"""0-255 to 0-1."""
+        scaled: NDArray[np.float32] = pixels.astype(np.float32) * scale + offset
+        return scaled[..., ::-1] if self.bgr else scaled
 
 
 def _triple(values: NDArray[np.float64]) -> Triple:
@@ -100,48 +104,14 @@ def _triple(values: NDArray[np.float64]) -> Triple:
     return first, second, third
 
 
-@dataclass(frozen=True)
-class LeadingScaling:
-    """What the layers do that a model begins with.
-
-    Attributes:
-        scaling: of every pixel alike.
-        network_input: the symbolic tensor behind those layers.
-    """
-
-    scaling: PixelScaling
-    network_input: Any
-
-
-def leading_scaling(model: keras.Model) -> LeadingScaling:
-    """Follow the model's input through its scaling and normalization layers, as many as stand in a row.
-
-    Each is measured rather than read: two images of one color tell the scale and offset of a layer that treats every
-    pixel alike, whichever way it is configured.
-    """
-    tensor, scaling = model.inputs[0], PixelScaling((1.0, 1.0, 1.0))
-    while (step := _scaling_step(model, tensor)) is not None:
-        tensor, scaling = step[0], scaling.then(step[1])
-    return LeadingScaling(scaling, tensor)
-
-
-def readers(model: keras.Model, tensor: Any) -> list[Any]:
-    """The nodes of a model's graph that read a symbolic tensor."""
-    graph = model._functional if isinstance(model, keras.Sequential) else model  # noqa: SLF001 - its only holder
-    nodes = [node for depth in graph._nodes_by_depth.values() for node in depth]  # noqa: SLF001 - no public way
-    return [node for node in nodes if any(source is tensor for source in node.input_tensors)]
-
-
-def _scaling_step(model: keras.Model, tensor: Any) -> tuple[Any, PixelScaling] | None:
-    reading = readers(model, tensor)
-    if len(reading) != 1 or not isinstance(reading[0].operation, SCALING_LAYERS):
-        return None
-    channels = tensor.shape[-1]
-    low, high = (
-        np.asarray(reading[0].operation(np.full((1, 1, 1, channels), value, np.float32)), np.float64)
-        for value in (0, PROBE)
-    )
-    if low.size != channels:  # a mean for each place of the image is no scaling of pixels
-        return None
-    low, high = (np.broadcast_to(values, (1, 1, 1, 3)) for values in (low, high))
-    return reading[0].outputs[0], PixelScaling(_triple(((high - low) / PROBE).ravel()), _triple(low.ravel()))
+UNIT_SCALING = PixelScaling()
+"""0-255 to 0-1."""
+AS_THEY_ARE = PixelScaling((1.0, 1.0, 1.0))
+"""0-255."""
+PRESETS: dict[str, PixelScaling] = {
+    "tf": PixelScaling.of((1 / 127.5,), (-1.0,)),
+    "torch": PixelScaling.of(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    "caffe": PixelScaling.of((1.0,), mean=(103.939, 116.779, 123.68), bgr=True),
+    "none": AS_THEY_ARE,
+}
+"""The modes of ``keras.applications.imagenet_utils.preprocess_input``, and 0-255 as they are."""

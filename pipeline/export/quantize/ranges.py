@@ -1,6 +1,8 @@
 """Activation statistics, collected once, and the ranges that every calibration method reads off them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +28,17 @@ LEVELS = 128
 class Statistics:
     """Extremes an image and histograms of every activation, so that candidates cost no further pass.
 
+    One batch of activations is held at a time. Histograms are counted when the first method asks for them: minimum and
+    maximum need one pass less.
+
     Args:
-        passes: called twice; yields the activations of the calibration images, batch by batch, in the same order.
+        passes: called once or twice; yields the activations of the calibration images, batch by batch, in the same
+            order.
         counts: the numbers of images that configs may ask for, each at most the number of images passed.
     """
 
     def __init__(self, passes: Callable[[], Iterable[Activations]], counts: tuple[int, ...]) -> None:
+        self._passes, self._counts = passes, tuple(sorted(set(counts)))
         lows: dict[str, list[NDArray[np.float32]]] = {}
         highs: dict[str, list[NDArray[np.float32]]] = {}
         for batch in passes():
@@ -45,33 +52,29 @@ class Statistics:
             name: np.linspace(min(float(low.min()), 0.0), max(float(self._highs[name].max()), 1e-6), BINS + 1)
             for name, low in self._lows.items()
         }
-        self._histograms = self._count(passes(), counts)
 
-    def _count(
-        self, batches: Iterable[Activations], counts: tuple[int, ...]
-    ) -> dict[int, dict[str, NDArray[np.int64]]]:
-        """Histograms over the first ``count`` images for each of ``counts``."""
+    @cached_property
+    def _histograms(self) -> dict[int, Histograms]:
+        """Histograms over the first ``count`` images for each of the counts."""
+        added = [{name: np.zeros(BINS, np.int64) for name in self._edges} for _ in self._counts]
         chosen: dict[str, NDArray[np.int64]] = {}
-        segments: dict[int, Histograms] = {
-            count: dict.fromkeys(self._edges, np.zeros(BINS, np.int64)) for count in sorted(counts)
-        }
         seen = 0
-        for batch in batches:
+        for batch in self._passes():
             size = len(next(iter(batch.values())))
             for name, values in batch.items():
                 flat = values.reshape(size, -1)
                 if name not in chosen:
-                    random = np.random.default_rng(0)
-                    width = flat.shape[1]
-                    some = random.choice(width, VALUES_AN_IMAGE, replace=False) if width > VALUES_AN_IMAGE else None
-                    chosen[name] = np.arange(width) if some is None else np.sort(some)
+                    chosen[name] = _places(flat.shape[1])
                 sampled = flat[:, chosen[name]]
-                for count, histograms in segments.items():
-                    part = sampled[: max(count - seen, 0)]
+                for (start, stop), histograms in zip(pairwise((0, *self._counts)), added, strict=True):
+                    part = sampled[max(start - seen, 0) : max(stop - seen, 0)]
                     if len(part):
-                        histograms[name] = histograms[name] + np.histogram(part, self._edges[name])[0]
+                        histograms[name] += np.histogram(part, self._edges[name])[0]
             seen += size
-        return segments
+        for before, histograms in pairwise(added):
+            for name, counts in before.items():
+                histograms[name] += counts
+        return dict(zip(self._counts, added, strict=True))
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -93,6 +96,13 @@ class Statistics:
             threshold = entropy_threshold(histogram, edges)
             return max(float(lows.min()), -threshold), min(float(highs.max()), threshold)
         return percentile_range(histogram, edges, float(config.method.split()[1]))
+
+
+def _places(width: int) -> NDArray[np.int64]:
+    """Which values of an image's tensor enter its histogram."""
+    if width <= VALUES_AN_IMAGE:
+        return np.arange(width)
+    return np.sort(np.random.default_rng(0).choice(width, VALUES_AN_IMAGE, replace=False))
 
 
 def percentile_range(histogram: NDArray[np.int64], edges: NDArray[np.float64], percent: float) -> tuple[float, float]:

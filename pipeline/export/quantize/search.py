@@ -8,13 +8,14 @@ from the best of these, one structural change at a time. Every candidate is buil
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, in_batches
 from pipeline.documents.manifest import Candidate as CandidateEntry
 from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment, judge
 from pipeline.export.quantize.config import METHODS, MIN_MAX, QuantConfig
@@ -24,6 +25,7 @@ from pipeline.metrics.classification import correct, discordant
 from pipeline.metrics.significance import mcnemar
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+Load = Callable[[bytes], Predict]
 
 SIGNIFICANCE = 0.05
 CLOSE = 0.05
@@ -31,6 +33,8 @@ CLOSE = 0.05
 IMAGE_COUNTS = (100, 500, 1_000)
 DEFAULT_IMAGES = 500
 BATCH = 64
+WORKERS = 2
+"""Each holds its own engine, so that more would cost memory."""
 ERROR_IMAGES = 100
 """Validation images on which a failing network's layers are compared."""
 MOSTLY = 0.5
@@ -124,7 +128,7 @@ class Engines:
     """
 
     pack: Callable[[Any], bytes]
-    load: Callable[[bytes], Predict]
+    load: Load
     float_bytes: Callable[[], int]
 
 
@@ -171,7 +175,7 @@ class Search:
         """Build one candidate unless ``graph`` is it, hold it against Keras and put it on record."""
         images = self._validation.images
         graph = self._quantizer.build(config) if graph is None else graph
-        got = predict_all(self._engines.load(self._engines.pack(graph)), images.pixels)
+        got = predict_all(self._engines.load, self._engines.pack(graph), images.pixels)
         judgment = judge(self._validation.expected, got, images.labels, images.class_names, self._validation.criteria)
         candidate = Candidate(stage, config, graph, got, correct(got, images.labels), judgment)
         self._tried.append(candidate.entry())
@@ -208,10 +212,21 @@ class Search:
         return None
 
 
-def predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """All answers, float32 (N, C), in batches that fit into memory."""
-    starts = range(0, len(pixels), BATCH)
-    return np.concatenate([predict(np.ascontiguousarray(pixels[start : start + BATCH])) for start in starts])
+def predict_all(load: Load, content: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """All answers of a file, float32 (N, C), in batches that fit into memory.
+
+    The batches do not depend on the machine, only who works on them does: ``WORKERS`` engines, each with one thread.
+    """
+    batches = list(in_batches(pixels, BATCH))
+    shares = [batches[worker::WORKERS] for worker in range(min(WORKERS, len(batches)))]
+    engines = [load(content) for _ in shares]
+
+    def answer(predict: Predict, share: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+        return [predict(np.ascontiguousarray(batch)) for batch in share]
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        answers = list(pool.map(answer, engines, shares))
+    return np.concatenate([answers[number % WORKERS][number // WORKERS] for number in range(len(batches))])
 
 
 def image_counts(available: int) -> tuple[int, ...]:

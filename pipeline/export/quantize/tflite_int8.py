@@ -8,6 +8,7 @@ counterpart, and 16-bit activations ("16x8") take no uint8 pixels and run on uno
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from tensorflow.lite.python.convert import mlir_quantize
 from tensorflow.lite.tools import flatbuffer_utils
 
+from pipeline.data.dataset import in_batches
 from pipeline.export import tflite
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
@@ -42,6 +44,8 @@ COMPUTING = (
 )
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 SOFTMAX = "SOFTMAX"
+WORKERS = 2
+"""Interpreters that collect activations; each holds all of one image's."""
 IDENTITY, FROM_UNIT = PixelScaling((1.0, 1.0, 1.0)), PixelScaling((255.0, 255.0, 255.0))
 
 
@@ -63,6 +67,7 @@ class TfliteQuantizer:
         self._scaling, inside = (own, IDENTITY) if own.zero_point is not None else (UNIT_SCALING, FROM_UNIT.then(own))
         self._calibrated = _calibrate(deployable, self._scaling, inside, pixels[:1])
         self._interpreter = _interpreter(self._calibrated)
+        self._others = [_interpreter(self._calibrated) for _ in range(WORKERS - 1)]
         self._statistics = Statistics(lambda: self._float_activations(pixels), counts)
         self.layers = _layers(self._interpreter)
 
@@ -108,9 +113,14 @@ class TfliteQuantizer:
 
     def _float_activations(self, pixels: NDArray[np.uint8]) -> Iterator[Activations]:
         inputs = {detail["name"] for detail in self._interpreter.get_input_details()}
-        for image in pixels:
-            batch = _collect(self._interpreter, self._scaling(image[np.newaxis]), None)
-            yield {name: values for name, values in batch.items() if name not in inputs}
+
+        def activations(interpreter: Interpreter, image: NDArray[np.uint8]) -> Activations:
+            found = _collect(interpreter, self._scaling(image[np.newaxis]), None)
+            return {name: values for name, values in found.items() if name not in inputs}
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for images in in_batches(pixels, WORKERS):
+                yield from pool.map(activations, (self._interpreter, *self._others), images)
 
 
 def _calibrate(deployable: Deployable, scaling: PixelScaling, inside: PixelScaling, pixels: NDArray[np.uint8]) -> bytes:
@@ -151,26 +161,27 @@ def _operators(interpreter: Interpreter) -> list[dict[str, Any]]:
     return [operator for operator in operators if operator["op_name"] != "DELEGATE"]
 
 
-def _collect(interpreter: Interpreter, images: NDArray[Any], names: set[str] | None) -> Activations:
-    """Outputs of all operators, or of those in ``names``, dequantized; the last of equal names, which is float."""
+def _collect(interpreter: Interpreter, image: NDArray[Any], names: set[str] | None) -> Activations:
+    """Outputs of all operators, or of those in ``names``, dequantized; the last of equal names, which is float.
+
+    Args:
+        interpreter: takes one image.
+        image: float32 or uint8 (1, S, S, 3).
+        names: of the tensors.
+    """
     source = interpreter.get_input_details()[0]["index"]
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     produced = [details[int(index)] for operator in _operators(interpreter) for index in operator["outputs"]]
-    wanted = [detail for detail in produced if names is None or detail["name"] in names]
-    found: dict[str, list[NDArray[np.float32]]] = {}
-    for image in images:
-        interpreter.set_tensor(source, image[np.newaxis])
-        interpreter.invoke()
-        values = {detail["name"]: _dequantized(interpreter, detail) for detail in wanted}
-        for name, value in values.items():
-            found.setdefault(name, []).append(value)
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+    wanted = {detail["name"]: detail for detail in produced if names is None or detail["name"] in names}
+    interpreter.set_tensor(source, image)
+    interpreter.invoke()
+    return {name: _dequantized(interpreter, detail) for name, detail in wanted.items()}
 
 
 def _dequantized(interpreter: Interpreter, detail: dict[str, Any]) -> NDArray[np.float32]:
     values: NDArray[Any] = interpreter.get_tensor(detail["index"])
     if values.dtype != np.int8:
-        return values.astype(np.float32)
+        return values.astype(np.float32, copy=False)
     scale, zero_point = detail["quantization"]
     return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 

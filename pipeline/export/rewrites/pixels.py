@@ -53,15 +53,16 @@ def pixel_zero_point(scaling: PixelScaling) -> int | None:
 def take_pixels_as_quantized(model: onnx.ModelProto, scaling: PixelScaling) -> None:
     """Drop the first ``QuantizeLinear``: with the pixels' own scale and zero point, pixels are its result already.
 
+    A graph that begins with an operator that is not quantized, such as a crop, gets them scaled.
+
     Raises:
         ExportError: the input is quantized in another way, so that pixels would mean something else.
     """
     graph = model.graph
     consumers = [node for node in graph.node if IMAGE in node.input]
     if len(consumers) != 1 or consumers[0].op_type != "QuantizeLinear":
-        raise ExportError(
-            f"the graph's input goes to {[node.op_type for node in consumers]}, expected one QuantizeLinear"
-        )
+        scale_pixels(model, scaling)
+        return
     first = consumers[0]
     scale, zero_point = (find_constant(graph, name) for name in first.input[1:3])
     expected = pixel_zero_point(scaling)

@@ -13,7 +13,8 @@ from keras import layers
 from numpy.typing import NDArray
 
 from pipeline.errors import ArchitectureError
-from pipeline.export.load.model import load_model, usual_scaling
+from pipeline.export.load.front import front
+from pipeline.export.load.model import load_model
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.onnx import clean, translate_function
 from pipeline.models import pretrained
@@ -92,7 +93,7 @@ def of_file(path: Path) -> Backbone:
         ArchitectureError: its end is no dense layer.
     """
     model = load_model(path)
-    return Backbone(path.name, _without_head(model, str(path)), usual_scaling(model))
+    return Backbone(path.name, _without_head(model, str(path)), front(model).expected)
 
 
 def _without_head(model: keras.Model, name: str) -> keras.Model:

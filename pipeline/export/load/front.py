@@ -1,0 +1,240 @@
+"""What a model does to pixels before its first layer with a kernel, measured by asking the layers themselves.
+
+A model may begin with augmentation, which inference skips, with scaling, normalization or arithmetic, with a reversal
+of its channels, with cropping, resizing or padding, and all of it may lie inside a nested model. Names of layers tell
+little of that. So the graph is cut at every tensor that all later layers see the picture through, and what lies between
+two cuts is evaluated on a few images: a map of every pixel by itself is scaling, all else moves pixels about.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from pipeline.export.load.scaling import AS_THEY_ARE, UNIT_SCALING, PixelScaling
+
+SCALING_LAYERS = (layers.Rescaling, layers.Normalization, layers.BatchNormalization)
+"""Layers whose weights, where they have some, scale pixels."""
+PROBE = 65_536.0
+"""A pixel value to measure a scaling with: so large that a mean of 100 costs no digits."""
+SPREAD = 300.0
+"""Deviation of the values that a measured scaling is tried on: beyond all that pixels become before a network."""
+LOUD = 1.02
+"""A scaling by more than this makes values beyond 255 of pixels 0-255: they are given as 0-1, then."""
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Front:
+    """A network, and what precedes its first layer with a kernel.
+
+    Attributes:
+        model: the whole.
+        scaling: what happens to each pixel's value, all of it before ``moves``.
+        moves: models that move pixels and keep their values (crop, resize), in order.
+        rest: the models behind, in order.
+    """
+
+    model: keras.Model
+    scaling: PixelScaling
+    moves: tuple[keras.Model, ...]
+    rest: tuple[keras.Model, ...]
+
+    @cached_property
+    def scales(self) -> bool:
+        """Whether the model changes the values of pixels itself, be it in one of several branches."""
+        return self.scaling != AS_THEY_ARE or _scales_somewhere(self.model)
+
+    @property
+    def expected(self) -> PixelScaling:
+        """How pixels 0-255 are to be given: as they are to a model that scales them itself, else as 0-1.
+
+        A model that begins by multiplying, and takes hardly anything off before, was given 0-1: normalization by
+        ImageNet's deviations, or batch normalization trained on such pixels.
+        """
+        if not self.scales:
+            return UNIT_SCALING
+        scale, offset = np.abs(self.scaling.scale), np.abs(self.scaling.offset)
+        return UNIT_SCALING if scale.mean() > LOUD and (offset <= 1.5 * scale).all() else AS_THEY_ARE
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A place in a graph, or in a graph nested in it; ``outer`` are the models behind the nested one."""
+
+    graph: Any
+    tensor: Any
+    outer: tuple[keras.Model, ...] = ()
+
+    def rest(self) -> tuple[keras.Model, ...]:
+        return keras.Model(self.tensor, self.graph.outputs[0], name=self.graph.name), *self.outer
+
+
+def front(model: keras.Model) -> Front:
+    """Follow the picture to the first layer with a kernel.
+
+    Args:
+        model: one float image (N, H, W, C) in.
+    """
+    scaling, moves, pending = AS_THEY_ARE, list[keras.Model](), list[keras.Model]()
+    best = place = _Cut(model, model.inputs[0])
+    while True:
+        for tensor in _cuts(place.graph, place.tensor):
+            step = keras.Model(place.tensor, tensor, name=f"before_{tensor.name}")
+            place = _Cut(place.graph, tensor, place.outer)
+            own = _scaling_of(step)
+            if own is None:
+                pending.append(step)
+            elif commute([*moves, *pending], own):
+                scaling, moves, pending, best = scaling.then(own), [*moves, *pending], [], place
+            else:
+                return Front(model, scaling, tuple(moves), best.rest())
+        nested = _nested_reader(place)
+        if nested is None:
+            break
+        place = nested
+        best = nested if not pending else best
+    return Front(model, scaling, tuple(moves), best.rest())
+
+
+def readers(model: Any, tensor: Any) -> list[Any]:
+    """The nodes of a model's graph that read a symbolic tensor."""
+    return [node for node in _nodes(model) if any(source is tensor for source in node.input_tensors)]
+
+
+def _nodes(model: Any) -> list[Any]:
+    """In an order of computation."""
+    graph = model._functional if isinstance(model, keras.Sequential) else model  # noqa: SLF001 - its only holder
+    by_depth = graph._nodes_by_depth  # noqa: SLF001 - Keras has no public way to the nodes
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input]
+
+
+def _has_kernel(operation: Any) -> bool:
+    if isinstance(operation, keras.Model):
+        return any(map(_has_kernel, operation.layers))
+    return not isinstance(operation, SCALING_LAYERS) and bool(getattr(operation, "weights", ()))
+
+
+def _cuts(graph: Any, start: Any) -> Iterator[Any]:
+    """The tensors behind ``start`` that all later layers read the picture through, up to a layer with a kernel."""
+    unread = {id(start): len(readers(graph, start))}
+    for node in _nodes(graph):
+        if not any(id(source) in unread for source in node.input_tensors):
+            continue
+        if _has_kernel(node.operation):
+            return
+        for source in {id(source) for source in node.input_tensors} & unread.keys():
+            unread[source] -= 1
+            if not unread[source]:
+                del unread[source]
+        for output in node.outputs:
+            unread[id(output)] = len(readers(graph, output))
+        if len(unread) == 1 and len(node.outputs) == 1:
+            yield node.outputs[0]
+
+
+def _nested_reader(place: _Cut) -> _Cut | None:
+    """The beginning of the nested model that alone reads a tensor."""
+    reading = readers(place.graph, place.tensor)
+    if len(reading) != 1 or len(reading[0].input_tensors) != 1 or not isinstance(reading[0].operation, keras.Model):
+        return None
+    nested, result = reading[0].operation, reading[0].outputs
+    if len(nested.inputs) != 1 or len(nested.outputs) != 1 or len(result) != 1:
+        return None
+    last = result[0] is place.graph.outputs[0]
+    behind = () if last else (keras.Model(result[0], place.graph.outputs[0], name=place.graph.name),)
+    return _Cut(nested, nested.inputs[0], (*behind, *place.outer))
+
+
+def _scaling_of(step: keras.Model) -> PixelScaling | None:
+    """What a model does to every pixel alike; ``None`` where it does anything else."""
+    shape, channels = step.input_shape[1:], step.input_shape[-1]
+    if len(shape) != 3 or None in shape or step.output_shape != step.input_shape or channels not in (1, 3):
+        return None
+    probes = np.zeros((channels + 2, *shape), np.float32)
+    for channel in range(channels):
+        probes[channel, ..., channel] = PROBE
+    probes[-1] = _noise(shape)[0]
+    answers = _evaluated(step, probes).astype(np.float64)
+    offset = answers[channels, 0, 0]
+    matrix = (answers[:channels, 0, 0] - offset) / PROBE  # what each channel gives to each
+    expected = probes[-1].astype(np.float64) @ matrix + offset
+    if not (_close(answers[-1], expected) and _close(answers[channels], np.broadcast_to(offset, shape))):
+        return None
+    return _scaling(matrix, offset)
+
+
+def _scaling(matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> PixelScaling | None:
+    """A scaling by ``matrix`` (input channels, output channels), unless it mixes channels."""
+    if len(matrix) == 1:
+        matrix, offset = matrix[0, 0] * np.eye(3), np.repeat(offset, 3)
+    for bgr, ordered, shift in ((False, matrix, offset), (True, matrix[:, ::-1], offset[::-1])):
+        scale = np.diag(ordered)
+        if scale.all() and np.abs(ordered - np.diag(scale)).max() <= 1e-6 * np.abs(scale).min():
+            (red, green, blue), (red_offset, green_offset, blue_offset) = scale.tolist(), shift.tolist()
+            return PixelScaling((red, green, blue), (red_offset, green_offset, blue_offset), bgr)
+    return None
+
+
+def commute(moves: Sequence[keras.Model], scaling: PixelScaling) -> bool:
+    """Whether scaling before ``moves`` gives what scaling behind them does."""
+    if not moves or scaling == AS_THEY_ARE:
+        return True
+    image = _noise(moves[0].input_shape[1:])
+    before, behind = _scaled(image, scaling), image
+    for move in moves:
+        if len(move.output_shape) != 4 or move.output_shape[-1] != image.shape[-1]:
+            return False
+        before, behind = _evaluated(move, before), _evaluated(move, behind)
+    return _close(before, _scaled(behind, scaling))
+
+
+def _scaled(image: Image, scaling: PixelScaling) -> Image:
+    """Of three channels, or of one whose scaling is that of all three."""
+    return scaling(image)[..., : image.shape[-1]]
+
+
+def _close(first: NDArray[Any], second: NDArray[Any]) -> bool:
+    """Up to rounding; nothing is close to what is not finite."""
+    return bool(np.abs(first - second).max() <= 1e-4 * np.abs(second).max() + 1e-9)
+
+
+def _noise(shape: tuple[int, ...]) -> Image:
+    noise: Image = np.random.default_rng(0).normal(0, SPREAD, (1, *shape)).astype(np.float32)
+    return noise
+
+
+def _evaluated(step: keras.Model, image: Image) -> Image:
+    return np.asarray(step(image, training=False), np.float32)
+
+
+def _scales_somewhere(model: Any) -> bool:
+    """Whether some layer with a kernel reads pixels of another range than those that the model is given."""
+    from_image = {id(model.inputs[0])}
+    read: dict[int, Any] = {}
+    for node in _nodes(model):
+        sources = [source for source in node.input_tensors if id(source) in from_image]
+        if not sources:
+            continue
+        if not _has_kernel(node.operation):
+            from_image |= {id(output) for output in node.outputs}
+            continue
+        if isinstance(node.operation, keras.Model) and _scales_somewhere(node.operation):
+            return True
+        read |= {id(source): source for source in sources}
+    extremes = np.stack([np.full(model.input_shape[1:], value, np.float32) for value in (0, 255)])
+    for tensor in read.values():
+        if tensor is not model.inputs[0]:
+            low, high = _evaluated(keras.Model(model.inputs[0], tensor), extremes)
+            span = np.abs(high - low)
+            if not np.isfinite(span).all():
+                return True
+            if (np.abs(span[span > 0] - 255) > 2.55).any() or (np.abs(low[span > 0]) > 2.55).any():
+                return True
+    return False

@@ -1,0 +1,101 @@
+"""What is known of the camera now; the loop writes it, requests read it, and neither waits for the other."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from runtime.camera.inbox import Inbox
+from runtime.events.detector import Event
+from runtime.events.session import Seen
+from runtime.publish.lines import event_entries
+
+EVENTS = 100
+"""So many of the last events are kept."""
+LATE_S = 10.0
+"""A camera that has given no frame for so long is not healthy."""
+MAX_FRAME_BYTES = 4 << 20
+"""A larger frame is classified and not shown."""
+
+
+class Picture(NamedTuple):
+    """A frame as the camera sent it, and its number."""
+
+    number: int
+    content: bytes
+
+
+class Live:
+    """A listener that remembers the last frame and the last events.
+
+    Args:
+        inbox: whose counts are shown.
+        model: the name that is shown.
+        clock: gives seconds that never go back.
+    """
+
+    def __init__(self, inbox: Inbox, model: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._inbox, self._model, self._clock = inbox, model, clock
+        self._lock = threading.Lock()
+        self._picture: Picture | None = None
+        self._seen: Seen | None = None
+        self._on: dict[str, Any] | None = None
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
+        self._times: deque[float] = deque(maxlen=60)
+        self._count = self._told = 0
+        self._start_s = clock()
+
+    def seen(self, seen: Seen) -> None:
+        """A frame, as a stream's loop has it: bytes."""
+        with self._lock:
+            self._count += 1
+            self._seen = seen
+            self._times.append(self._clock())
+            if isinstance(seen.image, bytes) and len(seen.image) <= MAX_FRAME_BYTES:
+                self._picture = Picture(self._count, seen.image)
+
+    def happened(self, event: Event) -> None:
+        """Remember it."""
+        entries = event_entries(event)
+        with self._lock:
+            self._told += 1
+            self._events.append({"number": self._told, **entries})
+            self._on = entries if event.kind == "begins" else None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    @property
+    def picture(self) -> Picture | None:
+        """The last frame."""
+        return self._picture
+
+    def state(self) -> dict[str, Any]:
+        """All but the picture, for JSON."""
+        with self._lock:
+            seen, times = self._seen, list(self._times)
+            picture = self._picture
+            state = {
+                "model": self._model,
+                "frame": picture.number if picture else None,
+                "on": self._on,
+                "events": list(self._events),
+                "classified": self._count,
+            }
+        span = self._clock() - times[0] if times else 0.0
+        return state | {
+            "top": [{"label": label, "probability": share} for label, share in seen.prediction.top] if seen else [],
+            "confident": seen.prediction.is_confident if seen else None,
+            "frames_per_second": round(len(times) / span, 2) if span > 0 else 0.0,
+            "dropped": self._inbox.dropped,
+            "broken": self._inbox.broken,
+            **self.health(),
+        }
+
+    def health(self) -> dict[str, Any]:
+        """Whether frames come: ``status`` is ``ok``, ``starting`` before the first, or ``late``."""
+        now, last = self._clock(), self._times[-1] if self._times else None
+        age = round(now - last, 3) if last is not None else None
+        late = now - (self._start_s if last is None else last) > LATE_S
+        return {"status": "late" if late else "starting" if last is None else "ok", "seconds_since_frame": age}
