@@ -38,6 +38,8 @@ class ModelSpec:
         resize_filter: Pillow's name of the filter, which weighs all pixels; or ``bilinear-no-antialias``, which looks
             at four a new pixel, as TensorFlow's and Keras's resizing does by default.
         fill: RGB 0-255 of the letterbox and of what lies behind transparency.
+        ignore_orientation: leave photos as they are stored, though their EXIF says how they are turned. Written to
+            JSON only where it is true, so that earlier runtimes read all other files.
         scale, offset: one of each a channel; the graph itself computes ``pixel * scale + offset`` before its first
             layer, the caller always gives plain 0-255 pixels.
         output: what the graph answers with: ``softmax`` (probabilities), ``logits`` (of which softmax is taken here) or
@@ -68,6 +70,7 @@ class ModelSpec:
     accuracy_images: int = 0
     provenance: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
+    ignore_orientation: bool = False
 
     def __post_init__(self) -> None:
         if self.version != VERSION:
@@ -91,6 +94,7 @@ class ModelSpec:
             values = getattr(self, name)
             good = isinstance(values, tuple) and len(values) == 3 and all(_is_number(value) for value in values)
             self._require(name, "three finite numbers, one a channel", good)
+        self._require("ignore_orientation", "true or false", isinstance(self.ignore_orientation, bool))
         self._require("temperature", "a number above 0", _is_number(self.temperature) and self.temperature > 0)
         self._require("confidence_threshold", "a number 0-1", _is_number(self.confidence_threshold, 0, 1))
         self._require("accuracy", "a number 0-1 or None", self.accuracy is None or _is_number(self.accuracy, 0, 1))
@@ -104,7 +108,10 @@ class ModelSpec:
 
     def to_json(self) -> str:
         """The spec as one line of JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
+        entries = asdict(self)
+        if not self.ignore_orientation:
+            del entries["ignore_orientation"]
+        return json.dumps(entries, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "ModelSpec":

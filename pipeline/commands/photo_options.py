@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import artifacts
 from pipeline.data.folder import Photos, format_left_out, load
-from pipeline.data.photo_settings import Settings, settings_for, was_recorded
+from pipeline.data.photo_settings import READING, Settings, settings_for, was_recorded
 from pipeline.documents.history import read_history
 from runtime.photo_files import HEIC, tally
 from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.export.load.deployable import Deployable
     from pipeline.export.load.model import Source
 
+NAMED = {"black": "0,0,0", "white": "255,255,255", "gray": "128,128,128"}
 FILTER_HELP = f"of the resize; all but {NO_ANTIALIAS} weigh every pixel of the photo (default: bilinear)"
 
 
@@ -46,6 +47,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=default.resize_filter,
         help=FILTER_HELP,
     )
+    add_reading(group)
     group.add_argument(
         "--validation-share", type=float, default=default.validation_share, metavar="X",
         help="part of each class that is validated on, without a val/ folder (default: %(default)s)",
@@ -58,13 +60,44 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--skip-bad", action="store_true", help="leave out photos that cannot be read, and list them")
 
 
+def add_reading(group: argparse._ArgumentGroup) -> None:
+    """Register what else there is to say of how photos become pixels."""
+    group.add_argument(
+        "--fill",
+        type=_color,
+        metavar="COLOR",
+        help="of the letterbox, and behind transparency: black, white or R,G,B from 0 to 255 (default: white); Keras's "
+        "pad_to_aspect_ratio and tf.image.resize_with_pad take black",
+    )
+    group.add_argument(
+        "--ignore-orientation",
+        action=argparse.BooleanOptionalAction,
+        help="leave photos as they are stored, as Keras, tf.image and PIL do, whatever their EXIF says "
+        "(default: turn them upright)",
+    )
+
+
+def _color(text: str) -> tuple[int, int, int]:
+    """The numbers of a color."""
+    try:
+        red, green, blue = map(int, NAMED.get(text, text).split(","))
+    except ValueError:
+        red = green = blue = -1
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise argparse.ArgumentTypeError(f"expected black, white or three numbers such as 255,255,255, got {text!r}")
+    return red, green, blue
+
+
 def settings(options: argparse.Namespace) -> Settings:
     """What the options say."""
+    default = Settings()
     return Settings(
         side=Settings().side if options.side is None else options.side,
         any_side=options.any_side,
         resize=options.resize,
         resize_filter=options.filter,
+        fill=options.fill or default.fill,
+        ignore_orientation=bool(options.ignore_orientation),
         validation_share=options.validation_share,
         test_share=options.test_share,
         seed=options.split_seed,
@@ -113,8 +146,7 @@ def of_source(options: argparse.Namespace, folder: Path, deployable: "Deployable
         source.path,
         deployable.side,
         skip_bad=options.skip_bad,
-        resize=source.resize,
-        resize_filter=source.resize_filter,
+        **source.reading,
     )
     photos = _of_model(folder, deployable, way)
     if not was_recorded(source.path):
@@ -138,8 +170,7 @@ def of_export(options: argparse.Namespace, exported: Path) -> Photos | None:
         model_path,
         deployable.side,
         skip_bad=options.skip_bad,
-        resize=stated.resize if stated else None,
-        resize_filter=stated.resize_filter if stated else None,
+        **({name: getattr(stated, name) for name in READING} if stated else {}),
     )
     return _of_model(folder, deployable, way)
 

@@ -4,11 +4,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.photo_options import FILTER_HELP
+from pipeline.commands.photo_options import FILTER_HELP, add_reading
 from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES
 
 if TYPE_CHECKING:
     from pipeline.export.load.model import Source
+    from pipeline.export.load.scaling import PixelScaling
+
+
+NUMBERS = ("scale", "offset", "mean", "std")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +34,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--offset", type=_number, nargs="+", metavar="X", help="default: 0")
     group.add_argument("--mean", type=_number, nargs="+", metavar="X", help="default: 0")
     group.add_argument("--std", type=_number, nargs="+", metavar="X", help="default: 1")
+    group.add_argument(
+        "--preset",
+        choices=("tf", "torch", "caffe", "none"),
+        help="what preprocess_input of keras.applications does: tf -1 to 1, torch ImageNet's mean and deviation, caffe "
+        "BGR less ImageNet's mean; none 0 to 255",
+    )
+    group.add_argument(
+        "--bgr",
+        action=argparse.BooleanOptionalAction,
+        help="the model takes blue, green, red, as OpenCV reads; three numbers are in this order (default: red, green, "
+        "blue)",
+    )
     group = parser.add_argument_group(
         "how photos become squares",
         "As in training; the history.json that python -m pipeline train writes beside a model says so already.",
@@ -40,6 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         choices=RESIZE_FILTERS,
         help=f"{FILTER_HELP}; that one is what keras.utils.image_dataset_from_directory and tf.image.resize use",
     )
+    add_reading(group)
 
 
 def _number(text: str) -> float:
@@ -58,12 +75,29 @@ def source(options: argparse.Namespace) -> "Source":
         ExportError: an unreadable list of classes, or numbers that make no scaling.
     """
     from pipeline.export.load.model import Source, read_class_list
-    from pipeline.export.load.scaling import PixelScaling
+    from pipeline.export.load.scaling import PRESETS
 
-    names = read_class_list(options.classes) if options.classes else None
-    numbers = ("scale", "offset", "mean", "std")
-    given: dict[str, Any] = {name: tuple(values) for name in numbers if (values := getattr(options, name))}
-    scaling = PixelScaling.of(**given) if given else None
+    names, preset = read_class_list(options.classes) if options.classes else None, PRESETS.get(options.preset)
     return Source(
-        options.model, names, scaling, resize=options.resize, resize_filter=options.filter, output=options.output
+        options.model,
+        names,
+        _scaling(options),
+        resize=options.resize,
+        resize_filter=options.filter,
+        output=options.output,
+        fill=options.fill,
+        ignore_orientation=options.ignore_orientation,
+        bgr=preset.bgr if preset and options.bgr is None else options.bgr,
     )
+
+
+def _scaling(options: argparse.Namespace) -> "PixelScaling | None":
+    from pipeline.errors import ExportError
+    from pipeline.export.load.scaling import PRESETS, PixelScaling
+
+    given: dict[str, Any] = {name: tuple(values) for name in NUMBERS if (values := getattr(options, name))}
+    if options.preset and given:
+        raise ExportError(f"--preset {options.preset} says all of --{', --'.join(given)}: give either")
+    if options.preset:
+        return PRESETS[options.preset]
+    return PixelScaling.of(**given, bgr=bool(options.bgr)) if given else None

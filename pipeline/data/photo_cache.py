@@ -103,7 +103,7 @@ def _left_out(root: Path, file: PhotoFile, store: _Store) -> LeftOut | None:
 
 def _place(root: Path, spec: ModelSpec) -> str:
     """The name of the place: the version, and a digest of the folder and the preprocessing."""
-    way = (spec.side, spec.resize, spec.resize_filter, spec.fill)
+    way = (spec.side, spec.resize, spec.resize_filter, spec.fill, *(["as stored"] * spec.ignore_orientation))
     return f"v{VERSION}-{sha256(os.fsencode(root.resolve()) + repr(way).encode())[:32]}"
 
 

@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from pipeline.documents.history import path_beside, read_history
 from pipeline.errors import DataError, reason
@@ -19,7 +20,7 @@ class Settings:
     Attributes:
         side: height and width of the squares in pixels, 8 to 1,024, a power of two.
         any_side: take sides that are no power of two; the network still asks for a multiple of its pooling factor.
-        resize, resize_filter, fill: as in ``runtime.spec.ModelSpec``.
+        resize, resize_filter, fill, ignore_orientation: as in ``runtime.spec.ModelSpec``.
         validation_share, test_share: part of each class, 0-1; not asked where the folder is divided by itself.
         seed: of the division.
         skip_bad: leave out photos that cannot be read, and list them, instead of refusing the folder.
@@ -30,6 +31,7 @@ class Settings:
     resize: str = "stretch"
     resize_filter: str = "bilinear"
     fill: tuple[int, int, int] = (255, 255, 255)
+    ignore_orientation: bool = False
     validation_share: float = 0.1
     test_share: float = 0.0
     seed: int = 0
@@ -52,7 +54,8 @@ class Settings:
 
     def spec(self, class_names: tuple[str, ...]) -> ModelSpec:
         """The preprocessing as a model file will carry it."""
-        return ModelSpec(self.side, class_names, resize=self.resize, resize_filter=self.resize_filter, fill=self.fill)
+        reading = {name: getattr(self, name) for name in READING}
+        return ModelSpec(self.side, class_names, **reading)
 
 
 def was_recorded(model_path: Path) -> bool:
@@ -81,40 +84,49 @@ def recorded(model_path: Path) -> Settings:
         ) from error
 
 
-def settings_for(
-    model_path: Path,
-    side: int,
-    *,
-    skip_bad: bool | None = None,
-    resize: str | None = None,
-    resize_filter: str | None = None,
-) -> Settings:
+class Reading(TypedDict, total=False):
+    """How a photo becomes pixels, as far as a person says: fields of ``runtime.spec.ModelSpec``.
+
+    One that is ``None`` or not there is as in training, or as ``Settings`` has it where no history says.
+    """
+
+    resize: str | None
+    resize_filter: str | None
+    fill: tuple[int, int, int] | None
+    ignore_orientation: bool | None
+
+
+READING = tuple(Reading.__annotations__)
+
+
+def flag(name: str, value: object) -> str:
+    """How a command line says it: one of ``READING`` and its value."""
+    if name == "ignore_orientation":
+        return "--ignore-orientation" if value else "--no-ignore-orientation"
+    said = ",".join(map(str, value)) if isinstance(value, tuple) else value
+    return f"--{'filter' if name == 'resize_filter' else name} {said}"
+
+
+def settings_for(model_path: Path, side: int, *, skip_bad: bool | None = None, **asked: Unpack[Reading]) -> Settings:
     """How a model's photos are read: as its history says, but for what the caller says.
 
     Args:
         model_path: its Keras file.
         side: of its images.
         skip_bad: leave out photos that cannot be read; ``None`` does so where training did.
-        resize: ``None`` is as in training, or stretch where no history says.
-        resize_filter: ``None`` is as in training, or bilinear where no history says.
+        asked: see ``Reading``.
 
     Raises:
         DataError: the history cannot be understood.
     """
     trained = was_recorded(model_path)
     own = recorded(model_path) if trained else Settings(side=side, any_side=True)
-    asked = replace(
-        own,
-        skip_bad=own.skip_bad if skip_bad is None else skip_bad,
-        resize=resize or own.resize,
-        resize_filter=resize_filter or own.resize_filter,
-    )
-    if trained and (asked.resize, asked.resize_filter) != (own.resize, own.resize_filter):
-        _warn(
-            f"warning: {model_path} was trained with --resize {own.resize} --filter {own.resize_filter}; photos are "
-            f"read with --resize {asked.resize} --filter {asked.resize_filter}, as asked"
-        )
-    return asked
+    given = {name: value for name, value in asked.items() if value is not None}
+    said = replace(own, skip_bad=own.skip_bad if skip_bad is None else skip_bad, **given)  # type: ignore[arg-type]
+    if trained and (other := [name for name in READING if getattr(said, name) != getattr(own, name)]):
+        were, are = (" ".join(flag(name, getattr(way, name)) for name in other) for way in (own, said))
+        _warn(f"warning: {model_path} was trained with {were}; photos are read with {are}, as asked")
+    return said
 
 
 @cache
@@ -123,16 +135,10 @@ def _warn(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def spec_beside(
-    model_path: Path,
-    side: int,
-    class_names: tuple[str, ...],
-    resize: str | None = None,
-    resize_filter: str | None = None,
-) -> ModelSpec:
+def spec_beside(model_path: Path, side: int, class_names: tuple[str, ...], **asked: Unpack[Reading]) -> ModelSpec:
     """The preprocessing of a model's photos, as a model file carries it; arguments as of ``settings_for``.
 
     Raises:
         DataError: as ``settings_for`` does.
     """
-    return settings_for(model_path, side, resize=resize, resize_filter=resize_filter).spec(class_names)
+    return settings_for(model_path, side, **asked).spec(class_names)

@@ -48,6 +48,26 @@ class Preprocessing(Entry):
 
     resize: str
     resize_filter: str
+    fill: tuple[int, int, int] = (255, 255, 255)
+    ignore_orientation: bool = False
+
+
+FEEDING = ("range", "bgr", "resize", "resize_filter", "fill", "ignore_orientation")
+"""What there is to say of the feeding of a model: range of its values, order of its channels, how photos are read."""
+
+
+class InputContract(Entry):
+    """How the model is fed, which is how it was fed in training as far as anybody knows.
+
+    Attributes:
+        fed: in words, a sentence without an end.
+        asked: which of ``FEEDING`` the exporting person said.
+        checked: what labeled photos say of it; empty where there were none.
+    """
+
+    fed: str
+    asked: tuple[str, ...] = ()
+    checked: str = ""
 
 
 class CriteriaEntry(Entry):
@@ -129,7 +149,9 @@ class Manifest(Document):
     offset: Channels
     temperature: Positive
     output: str | None = None
+    bgr: bool = False
     photos: Preprocessing | None = None
+    contract: InputContract | None = None
     calibration: ImageSet
     validation: ValidationSet
     criteria: CriteriaEntry = named("gate")

@@ -84,7 +84,11 @@ class VerificationSummary(Document):
 
 
 class Verification(Document):
-    """``verify.json``; ``part`` says of which part of the data the images are, ``caveats`` what a PASS leaves open."""
+    """``verify.json``.
+
+    ``part`` says of which part of the data the images are, ``fed`` how Keras and the files got them (the manifest's
+    input contract), ``caveats`` what a PASS leaves open.
+    """
 
     FILE: ClassVar = artifacts.VERIFY
     FORMAT: ClassVar = "edgecnn-verify"
@@ -97,6 +101,7 @@ class Verification(Document):
     keras: Scores
     artifacts: dict[FileName, Measured | Unusable]
     passed: bool
+    fed: str = ""
     caveats: tuple[str, ...] = ()
 
     @model_validator(mode="after")

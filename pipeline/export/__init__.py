@@ -14,13 +14,14 @@ from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
-from pipeline.data.photo_settings import spec_beside
+from pipeline.data.photo_settings import READING, spec_beside
 from pipeline.documents.history import history_for, read_history
 from pipeline.documents.manifest import (
     CriteriaEntry,
     Decision,
     FileEntry,
     ImageSet,
+    InputContract,
     Manifest,
     Preprocessing,
     StageCost,
@@ -28,6 +29,7 @@ from pipeline.documents.manifest import (
 )
 from pipeline.errors import ExportError
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
+from pipeline.export.load.contract import fed
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Loaded, Source, keras_bytes, load
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
@@ -94,9 +96,7 @@ def export(
     calibration, validation = _images(calibration, validation)
     for name, images in (("calibration", calibration), ("validation", validation)):
         _check(images, f"the {name} images", deployable, source.path)
-    preprocessing = spec_beside(
-        source.path, deployable.side, deployable.class_names, source.resize, source.resize_filter
-    )
+    preprocessing = spec_beside(source.path, deployable.side, deployable.class_names, **source.reading)
     inputs = ExportInputs(deployable, calibration, validation, settings.criteria, settings.quick, preprocessing)
     with inputs.costs.stage("Keras's answers"):
         _ = inputs.scored
@@ -121,7 +121,7 @@ def export(
             contents[row.file] = _finish(product, row, inputs, provenance)
         if product.decision is not None:
             decisions[row.file] = product.decision
-    manifest = _manifest(contents, decisions, inputs, settings, source.output)
+    manifest = _manifest(contents, decisions, inputs, settings, source)
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
     manifest.write(out)
@@ -150,7 +150,7 @@ def _manifest(
     decisions: dict[str, Decision],
     inputs: ExportInputs,
     settings: Settings,
-    output: str | None,
+    source: Source,
 ) -> Manifest:
     """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
     deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
@@ -164,8 +164,10 @@ def _manifest(
         scale=deployable.scaling.scale,
         offset=deployable.scaling.offset,
         temperature=deployable.temperature,
-        output=output,
-        photos=Preprocessing(resize=photos.resize, resize_filter=photos.resize_filter),
+        output=source.output,
+        bgr=deployable.scaling.bgr,
+        photos=Preprocessing(**{name: getattr(photos, name) for name in READING}),
+        contract=InputContract(fed=fed(deployable, photos, source.asked), asked=source.asked),
         calibration=ImageSet(images=len(inputs.calibration), digest=inputs.calibration.digest),
         validation=ValidationSet(
             images=len(validation),

@@ -73,7 +73,9 @@ def _verify(facts: Facts) -> Verdict:
         return Verdict("Verify", "fail", "Fail", f"Against Keras on {verified.judged_on}:", details)
     count = len(verified.artifacts)
     text = f"{'The file answers' if count == 1 else f'All {count} files answer'} as Keras does, within the bounds of "
-    return Verdict("Verify", "pass", "Pass", " ".join([f"{text}each, on {verified.judged_on}.", *verified.caveats]))
+    fed = [f"Fed: {verified.fed}."] if verified.fed else []
+    sentences = [f"{text}each, on {verified.judged_on}.", *fed, *verified.caveats]
+    return Verdict("Verify", "pass", "Pass", " ".join(sentences))
 
 
 def _int8(manifest: Manifest) -> Verdict:

@@ -192,7 +192,7 @@ def to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
         picture = resized(image, plan.box, (plan.width, plan.height), spec.resize_filter)
     picture = to_rgb(picture, image.info.get("icc_profile"), spec.fill)
     # A small picture turns as well as a large one, and a thousand times cheaper.
-    turned = orientation(image)
+    turned = None if spec.ignore_orientation else orientation(image)
     if turned in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[turned])
     if picture.size != (spec.side, spec.side):

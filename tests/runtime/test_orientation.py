@@ -15,6 +15,7 @@ from runtime import ModelSpec
 from runtime.image.load import load_square
 
 SPEC = ModelSpec(8, ("a", "b"))
+SPEC_64 = ModelSpec(64, ("a", "b"))
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SIGNED_SHORT, SIGNED_LONG, FLOAT = 1, 2, 3, 4, 5, 7, 8, 9, 11
 FORMS = {BYTE: "B", SHORT: "H", LONG: "I", SIGNED_SHORT: "h", SIGNED_LONG: "i", FLOAT: "f", UNDEFINED: "B"}
 
@@ -163,3 +164,12 @@ def test_the_forms_turn():
     turned = [name for name, content in ALL.items() if np.abs(by_pillow(content) - upright).mean() > 20]
     for start in ("JPEG II type 4", "JPEG MM type 4", "PNG raw profile", "PNG XMP", "WebP", "TIFF", "JPEG XMP"):
         assert sum(name.startswith(start) for name in turned) >= 7, start
+
+
+def test_a_model_may_ask_for_photos_as_they_are_stored():
+    content = jpeg(b"Exif\0\0" + directory("MM", 6))
+    stored = ModelSpec(64, ("a", "b"), ignore_orientation=True)
+    assert (load_square(content, stored) == load_square(jpeg(), SPEC_64)).all()
+    assert (load_square(content, SPEC_64) != load_square(jpeg(), SPEC_64)).any()
+    assert ModelSpec.from_json(stored.to_json()) == stored
+    assert "orientation" not in SPEC_64.to_json()  # which earlier runtimes read

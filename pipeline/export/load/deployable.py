@@ -69,13 +69,14 @@ class Deployable:
         return ends_in_softmax(self.model)
 
     @cached_property
-    def _front(self) -> Front:
+    def front(self) -> Front:
+        """What the model does to pixels before its first layer with a kernel."""
         return front(logits_model(self.model, self.temperature))
 
     @cached_property
     def _folded(self) -> tuple[keras.Model, PixelScaling]:
-        scaling = self.scaling.then(self._front.scaling)
-        return fold_scaling(self._front, scaling, nearest_zero=self.nearest_zero)
+        scaling = self.scaling.then(self.front.scaling)
+        return fold_scaling(self.front, scaling, nearest_zero=self.nearest_zero)
 
     @cached_property
     def for_int8(self) -> "Deployable":
@@ -83,7 +84,7 @@ class Deployable:
 
         Equal but for half a step of 256 in the padding of the first convolution, where one value nearly means 0.
         """
-        scaling = self.scaling.then(self._front.scaling)
+        scaling = self.scaling.then(self.front.scaling)
         nearly = scaling.zero_point is None and scaling.nearest_zero_point is not None
         return replace(self, nearest_zero=True) if nearly else self
 

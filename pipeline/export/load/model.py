@@ -1,7 +1,7 @@
 """Reading what a person calls "my model": every way it can be unfit is one clear line, and no code of it runs."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -9,8 +9,9 @@ import numpy as np
 
 from pipeline import artifacts
 from pipeline.data import class_names
+from pipeline.data.photo_settings import Reading
 from pipeline.documents.history import read_history, say_what_is_taken
-from pipeline.documents.manifest import Manifest
+from pipeline.documents.manifest import FEEDING, Manifest
 from pipeline.errors import ExportError, reason
 from pipeline.export.load.custom_code import refuse_custom_code
 from pipeline.export.load.deployable import Deployable
@@ -34,8 +35,9 @@ class Source:
             scaling or normalization layers of its own.
         temperature: what its logits are divided by; ``None`` takes what training fitted on its validation images and
             left in its ``history.json``, or 1 without one.
-        resize, resize_filter: how its photos became squares, as in ``runtime.spec.ModelSpec``; ``None`` takes what
-            training left in its ``history.json``, or stretch and bilinear without one.
+        resize, resize_filter, fill, ignore_orientation: how its photos became pixels, as in ``runtime.spec.ModelSpec``;
+            ``None`` takes what training left in its ``history.json``, or stretch, bilinear, white and upright.
+        bgr: whether it takes blue, green, red; ``None`` is as ``scaling`` says, or red, green, blue.
         output: name of the output that names the class, where the model has several.
     """
 
@@ -46,6 +48,25 @@ class Source:
     resize: str | None = None
     resize_filter: str | None = None
     output: str | None = None
+    fill: tuple[int, int, int] | None = None
+    ignore_orientation: bool | None = None
+    bgr: bool | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """How photos are read, as far as it is said."""
+        return Reading(
+            resize=self.resize,
+            resize_filter=self.resize_filter,
+            fill=self.fill,
+            ignore_orientation=self.ignore_orientation,
+        )
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What was said of the feeding, in the words of ``pipeline.documents.manifest.FEEDING``."""
+        said = {"range": self.scaling, "bgr": self.bgr, **self.reading}
+        return tuple(name for name in FEEDING if said[name] is not None)
 
 
 def load_model(path: Path, output: str | None = None) -> keras.Model:
@@ -159,7 +180,9 @@ def load(source: Source) -> Deployable:
     fault = class_names.fault(names)
     if fault:
         raise ExportError(f"{source.path}: its list of classes: {fault}")
-    return Deployable(model, names, source.scaling or front(model).expected, temperature or 1.0)
+    scaling = source.scaling or front(model).expected
+    scaling = scaling if source.bgr is None else replace(scaling, bgr=source.bgr)
+    return Deployable(model, names, scaling, temperature or 1.0)
 
 
 def keras_bytes(path: Path, model: keras.Model) -> bytes:
@@ -186,5 +209,5 @@ def load_exported(folder: Path) -> Deployable:
             f"{path}: changed since export: its SHA-256 begins {digest[:12]}, {artifacts.MANIFEST} {says}: "
             "export again, or copy both files again"
         )
-    scaling = PixelScaling(manifest.scale, manifest.offset)
+    scaling = PixelScaling(manifest.scale, manifest.offset, manifest.bgr)
     return load(Source(path, manifest.class_names, scaling, manifest.temperature, output=manifest.output))

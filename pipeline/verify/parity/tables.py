@@ -24,7 +24,8 @@ def format_report(report: Verification) -> str:
         else:
             figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
         lines.append(f"{name:<20}{figures}  {verdict}")
-    return "\n".join([*lines, *report.caveats])
+    fed = [f"fed: {report.fed}"] if report.fed else []
+    return "\n".join([*lines, *fed, *report.caveats])
 
 
 def _difference(value: float | None) -> str:

@@ -37,7 +37,7 @@ async function begin() {
 }
 
 async function useGolden() {
-  const bitmap = await decode(await (await fetched("golden.png")).blob());
+  const bitmap = await decode(await (await fetched("golden.png")).blob(), page.spec);
   const { images, text, passed } = await replay(readable(bitmap), page, classify);
   view.golden(text, passed);
   view.samples(images, page.spec.side, (canvas) => lookAt(createImageBitmap(canvas)));
@@ -105,7 +105,7 @@ async function answerTo(bitmap, times) {
 }
 
 function lookAtFile(file) {
-  return lookAt(file ? decode(file) : Promise.reject(new Error(NOTHING)));
+  return lookAt(file ? decode(file, page.spec) : Promise.reject(new Error(NOTHING)));
 }
 
 /** Look at the first, and name all one after the other in a list, from which each can be looked at. */
@@ -116,7 +116,7 @@ async function lookAtFiles(files) {
   for (const [index, card] of cards.entries()) {
     if (mine !== list) return;
     try {
-      const bitmap = await decode(files[index]);
+      const bitmap = await decode(files[index], page.spec);
       card.picture(bitmap);
       card.answer(await answerTo(bitmap, {}));
     } catch (error) {

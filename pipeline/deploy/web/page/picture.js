@@ -1,14 +1,16 @@
 /** From a file or a camera's frame to a picture whose rows can be read. */
 
 /**
- * Decode an image file; the browser turns it upright by its EXIF orientation and converts its colors to sRGB.
+ * Decode an image file; the browser turns it upright by its EXIF orientation, unless the model is given photos as they
+ * are stored, and converts its colors to sRGB.
  *
  * @param {Blob} file
+ * @param {{ignore_orientation?: boolean}} spec
  * @throws {Error} a sentence for the person who chose it.
  */
-export async function decode(file) {
+export async function decode(file, spec) {
   try {
-    return await createImageBitmap(file);
+    return await createImageBitmap(file, { imageOrientation: spec.ignore_orientation ? "none" : "from-image" });
   } catch {
     const name = file.name || "What was pasted";
     throw new Error(
