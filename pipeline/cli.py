@@ -11,6 +11,7 @@ from pipeline.commands import (
     Command,
     bench,
     bundle,
+    compare,
     drift,
     evaluate,
     explain,
@@ -37,6 +38,7 @@ COMMANDS: tuple[Command, ...] = (
     report,
     web,
     bundle,
+    compare,
 )
 
 EXAMPLES = """examples:

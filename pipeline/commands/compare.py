@@ -1,0 +1,33 @@
+"""``python -m pipeline compare``."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pipeline.commands import FAILED, OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser(
+        "compare",
+        help="judge two model files on the same test photos, and say whether to ship the new one",
+        description="Exit status: 0 ship the new one, 1 do not.",
+    )
+    parser.add_argument("old", type=Path, help="the model file that is in use")
+    parser.add_argument("new", type=Path, help="the one that is to take its place")
+    parser.add_argument(
+        "--photos", type=Path, required=True, metavar="DIR",
+        help="a folder of photos for each class that trained neither model; of one that is divided, its test/",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(tensorflow=False, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from pipeline.verify.compare import SHIP, compare, format_comparison
+
+    found = compare(options.old, options.new, options.photos)
+    print(json.dumps(found.entries(), indent=2) if options.json else format_comparison(found, options.old, options.new))
+    return OK if found.verdict == SHIP else FAILED

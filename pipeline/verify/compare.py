@@ -1,0 +1,159 @@
+"""Two model files on the same labeled photos: is the new one better, and may chance explain it?"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.scan import TEST, PhotoFile, scan
+from pipeline.errors import ClassesError, DataError
+from pipeline.metrics.classification import discordant
+from pipeline.metrics.significance import Interval, mcnemar, wilson
+from runtime.classifier import Classifier
+from runtime.errors import ImageError
+from runtime.text import for_terminal
+
+SIGNIFICANT = 0.05
+SHIP, KEEP, UNDECIDED = "ship", "keep", "undecided"
+MOST_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One model on all photos, or on those of one class."""
+
+    right: int
+    photos: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share that is right, 0-1."""
+        return self.right / self.photos
+
+    @property
+    def interval(self) -> Interval:
+        """Wilson's 95 % interval of the accuracy."""
+        return wilson(self.right, self.photos)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two models make of the same photos.
+
+    Attributes:
+        old, new: how often each is right.
+        only_old, only_new: photos on which one alone is right.
+        p_value: of McNemar's exact two-sided test.
+        classes: of each class the old model and the new one.
+        unreadable: photos that neither could read.
+    """
+
+    old: Judged
+    new: Judged
+    only_old: int
+    only_new: int
+    p_value: float
+    classes: dict[str, tuple[Judged, Judged]]
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """``ship`` the new one, ``keep`` the old one, or ``undecided`` where chance may explain what differs."""
+        if self.p_value >= SIGNIFICANT:
+            return UNDECIDED
+        return SHIP if self.only_new > self.only_old else KEEP
+
+    def entries(self) -> dict[str, Any]:
+        """All of it for JSON."""
+        return {"verdict": self.verdict, **asdict(self)}
+
+
+def compare(old: Path, new: Path, photos: Path) -> Comparison:
+    """Judge two model files, each with its own preprocessing; of a divided folder on its test photos alone.
+
+    Args:
+        old: the model file in use, or a folder of model files.
+        new: the one that is to take its place.
+        photos: a folder of photos for each class, which trained neither model.
+
+    Raises:
+        DataError: no photos that can be read.
+        ClassesError: a class that one of the models does not know.
+        ModelError: a file cannot be used.
+    """
+    listing = scan(photos)
+    if listing.parts != ("",) and TEST not in listing.parts:
+        raise DataError(f"{photos}: divided without test photos, and the others have trained a model; add test/")
+    files = [file for file in listing.files if file.part in {"", TEST}]
+    if not files:
+        raise DataError(f"{photos}: no photos; expected a folder of photos for each class")
+    labels = np.array([file.class_name for file in files])
+    rights = [_rights(path, photos, files) for path in (old, new)]
+    readable = np.array([right is not None for right in rights[0]])
+    if not readable.any():
+        raise DataError(f"{photos}: none of its {len(files):,} photos can be read")
+    old_right, new_right = (np.array([bool(right) for right in each])[readable] for each in rights)
+    unreadable = tuple(file.path for file, is_readable in zip(files, readable, strict=True) if not is_readable)
+    return judge(old_right, new_right, labels[readable], unreadable)
+
+
+def judge(
+    old_right: NDArray[np.bool_], new_right: NDArray[np.bool_], labels: NDArray[np.str_], unreadable: Sequence[str] = ()
+) -> Comparison:
+    """Compare two models by what each has right, (N,), on photos of these classes, (N,)."""
+    only_old, only_new = discordant(old_right, new_right)
+    classes = {
+        str(name): (_judged(old_right[labels == name]), _judged(new_right[labels == name]))
+        for name in np.unique(labels)
+    }
+    p_value = mcnemar(only_old, only_new)
+    return Comparison(_judged(old_right), _judged(new_right), only_old, only_new, p_value, classes, tuple(unreadable))
+
+
+def format_comparison(found: Comparison, old: Path, new: Path) -> str:
+    """Lines for the terminal."""
+    name_width = max(map(len, [*found.classes, "all"]))
+    lines = [f"old  {for_terminal(str(old))}", f"new  {for_terminal(str(new))}", ""]
+    rows = [*found.classes.items(), ("all", (found.old, found.new))]
+    lines.append(f"{'class':<{name_width}}  photos     old     new")
+    lines += [
+        f"{for_terminal(name):<{name_width}}  {old_one.photos:6,}  {old_one.accuracy:6.1%}  {new_one.accuracy:6.1%}"
+        for name, (old_one, new_one) in rows
+    ]
+    lines.append("")
+    for word, judged in (("old", found.old), ("new", found.new)):
+        low, high = judged.interval
+        lines.append(f"{word}: {judged.accuracy:.1%} of {judged.photos:,} photos (95 %: {low:.1%} to {high:.1%})")
+    lines.append(f"right alone: old {found.only_old:,}, new {found.only_new:,}; McNemar p = {found.p_value:.3g}")
+    if found.unreadable:
+        named = ", ".join(map(for_terminal, found.unreadable[:MOST_NAMED]))
+        lines.append(f"not read: {len(found.unreadable):,} ({named}{', …' * (len(found.unreadable) > MOST_NAMED)})")
+    sentences = {
+        SHIP: "SHIP: the new model is right more often, and chance does not explain it",
+        KEEP: "KEEP: the old model is right more often, and chance does not explain it",
+        UNDECIDED: "UNDECIDED: chance may explain what differs; keep the old model, or test on more photos",
+    }
+    return "\n".join([*lines, sentences[found.verdict]])
+
+
+def _judged(right: NDArray[np.bool_]) -> Judged:
+    return Judged(int(right.sum()), len(right))
+
+
+def _rights(model: Path, photos: Path, files: Sequence[PhotoFile]) -> list[bool | None]:
+    """Whether a model names each photo rightly; ``None`` where it cannot be read."""
+    with Classifier(model) as classifier:
+        unknown = sorted({file.class_name for file in files} - set(classifier.spec.class_names))
+        if unknown:
+            raise ClassesError(
+                f"{photos}: {model} does not know {', '.join(unknown[:MOST_NAMED])} ({len(unknown)} classes): compare "
+                "on photos of classes that both models know"
+            )
+        answers = classifier.classify_many((photos / file.path for file in files), top=1, yield_errors=True)
+        return [
+            None if isinstance(answer, ImageError) else answer.label == file.class_name
+            for answer, file in zip(answers, files, strict=True)
+        ]
