@@ -15,8 +15,8 @@ EVENTS = 100
 """So many of the last events are kept."""
 LATE_S = 10.0
 """A camera that has given no frame for so long is not healthy."""
-MAX_FRAME_BYTES = 4 << 20
-"""A larger frame is classified and not shown."""
+MAX_FRAME_BYTES = 1 << 20
+"""A larger frame is classified and not shown; each client that reads slowly holds a copy."""
 
 
 class Picture(NamedTuple):

@@ -8,10 +8,11 @@ from typing import Any
 
 from runtime.errors import OutputError, PackageMissingError
 from runtime.serve.app import App
+from runtime.serve.live import MAX_FRAME_BYTES
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 THREADS = 4
-CONNECTIONS = 100
+CONNECTIONS = 64
 """So many clients are connected at once; the others wait."""
 IDLE_S, CLOSE_S = 30, 2.0
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 16_384, 1024
@@ -60,6 +61,7 @@ class Server:
             connection_limit=CONNECTIONS,
             channel_timeout=IDLE_S,
             cleanup_interval=5,
+            outbuf_overflow=2 * MAX_FRAME_BYTES,  # larger answers would go to files
             max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=MAX_BODY_BYTES,
             ident=None,

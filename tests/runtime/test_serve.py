@@ -179,7 +179,7 @@ def server(live):
 
 
 def test_fifty_clients_that_do_not_read_hold_up_nobody(server, live):
-    large = b"\xff\xd8" + bytes(3 << 20)
+    large = bytes(live_module.MAX_FRAME_BYTES)
     see(live, large)
     slow = []
     for _ in range(50):
