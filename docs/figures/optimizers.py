@@ -19,7 +19,8 @@ from pipeline.errors import PipelineError
 from pipeline.export.freeze import IMAGE
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import load_exported
-from pipeline.export.onnx import OPSET, clean, translate
+from pipeline.export.onnx import clean
+from pipeline.export.translate import OPSET, translate
 from pipeline.system.quiet import log_hidden
 
 ASKED_FOR = SLIM, SCRIPT = ("onnxslim", "onnxscript")

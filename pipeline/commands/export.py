@@ -45,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
     test, part = photo_options.judged(photos)
     manifest = export(Loaded(source, deployable), options.out, calibration, validation, settings)
     print(f"{format_decisions(manifest)}\n{LEGEND}\n")
+    for name, why in manifest.failed.items():
+        print(f"{name}: not written: {why}\n")
     report = verify(options.out, test, part, deployable)
     print(format_report(report))
     photo_options.report_left_out(photos)

@@ -136,7 +136,10 @@ class StageCost(Entry):
 
 
 class Manifest(Document):
-    """``manifest.json``; a pixel ``v`` enters the network as ``v * scale + offset``, a value for each of R, G, B."""
+    """``manifest.json``; a pixel ``v`` enters the network as ``v * scale + offset``, a value for each of R, G, B.
+
+    ``failed`` says of each file that could not be written why not.
+    """
 
     FILE: ClassVar = artifacts.MANIFEST
     FORMAT: ClassVar = "edgecnn-manifest"
@@ -156,6 +159,7 @@ class Manifest(Document):
     validation: ValidationSet
     criteria: CriteriaEntry = named("gate")
     decisions: dict[FileName, Decision]
+    failed: dict[FileName, str] = Field(default_factory=dict)
     passed: bool
     stages: tuple[StageCost, ...] = ()
     versions: dict[str, str]

@@ -2,6 +2,7 @@
 
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,7 @@ from pipeline.documents.manifest import (
     ValidationSet,
 )
 from pipeline.errors import ExportError
+from pipeline.export.failure import why_not
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
 from pipeline.export.load.contract import fed
 from pipeline.export.load.deployable import Deployable
@@ -84,10 +86,11 @@ def export(
         settings: what else may be chosen.
 
     Returns:
-        The manifest. ``passed`` is whether every int8 file passes the acceptance criteria; all are written either way.
+        The manifest. ``passed`` is whether every file could be built and every int8 file passes the acceptance
+        criteria; all that could be built are written either way, and ``failed`` says why the others could not.
 
     Raises:
-        ExportError: the model, its class names or the images are unusable.
+        ExportError: the model, its class names or the images are unusable, or no format takes the network.
         OutputError: ``out`` cannot be written.
     """
     source = model.source if isinstance(model, Loaded) else model
@@ -112,20 +115,44 @@ def export(
         "calibration_sha256": calibration.digest,
         "validation_sha256": validation.digest,
     }
-    rows = [format_of(name) for name in settings.files]
-    decisions = {}
-    for number, row in enumerate(rows, start=1):
-        print(f"[{number}/{len(rows)}] {row.file}", file=sys.stderr, flush=True)
-        with inputs.costs.stage(row.file):
-            product = row.build(inputs, row)
-            contents[row.file] = _finish(product, row, inputs, provenance)
-        if product.decision is not None:
-            decisions[row.file] = product.decision
-    manifest = _manifest(contents, decisions, inputs, settings, source)
+    made = _build(inputs, [format_of(name) for name in settings.files], provenance)
+    if not made.contents:
+        raise ExportError(f"{source.path}: no file can be written; {'; '.join(map(': '.join, made.failed.items()))}")
+    contents |= made.contents
+    manifest = _manifest(contents, made, inputs, settings, source)
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
+    for name in made.failed:
+        (out / name).unlink(missing_ok=True)  # of another model
     manifest.write(out)
     return manifest
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The model files by name: their bytes, the searches behind them, and why the others could not be built."""
+
+    contents: dict[str, bytes] = field(default_factory=dict)
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def _build(inputs: ExportInputs, rows: Sequence[Format], provenance: dict[str, str]) -> _Made:
+    made = _Made()
+    for number, row in enumerate(rows, start=1):
+        print(f"[{number}/{len(rows)}] {row.file}", file=sys.stderr, flush=True)
+        try:
+            with inputs.costs.stage(row.file):
+                product = row.build(inputs, row)
+                made.contents[row.file] = _finish(product, row, inputs, provenance)
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - converters and engines raise whatever they raise
+            made.failed[row.file] = why_not(error)
+            continue
+        if product.decision is not None:
+            made.decisions[row.file] = product.decision
+    return made
 
 
 def _loaded(model: Source | Loaded) -> Deployable:
@@ -146,11 +173,7 @@ def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> No
 
 
 def _manifest(
-    contents: dict[str, bytes],
-    decisions: dict[str, Decision],
-    inputs: ExportInputs,
-    settings: Settings,
-    source: Source,
+    contents: dict[str, bytes], made: _Made, inputs: ExportInputs, settings: Settings, source: Source
 ) -> Manifest:
     """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
     deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
@@ -164,7 +187,7 @@ def _manifest(
         scale=deployable.scaling.scale,
         offset=deployable.scaling.offset,
         temperature=deployable.temperature,
-        output=source.output,
+        output=source.output if source.path.suffix == ".keras" else None,  # else the file has that output alone
         bgr=deployable.scaling.bgr,
         photos=Preprocessing(**{name: getattr(photos, name) for name in READING}),
         contract=InputContract(fed=fed(deployable, photos, source.asked), asked=source.asked),
@@ -175,8 +198,9 @@ def _manifest(
             keras_accuracy=accuracy(inputs.scored.expected, validation.labels),
         ),
         criteria=CriteriaEntry(**asdict(settings.criteria)),
-        decisions=decisions,
-        passed=all(decision.passed for decision in decisions.values()),
+        decisions=made.decisions,
+        failed=made.failed,
+        passed=not made.failed and all(decision.passed for decision in made.decisions.values()),
         stages=tuple(StageCost(**asdict(cost)) for cost in inputs.costs.entries),
         versions={"python": platform.python_version(), **{tool: version(tool) for tool in tools}},
     )

@@ -3,19 +3,15 @@
 from collections.abc import Callable, Sequence
 
 import onnx
-import tensorflow as tf
-import tf2onnx
 
 from pipeline.export import rewrites
-from pipeline.export.freeze import IMAGE, OUTPUT, freeze
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
-from pipeline.system.quiet import log_hidden
+from pipeline.export.translate import translate
 from runtime.engines.checksum import add_checksum
 from runtime.golden import GOLDEN_KEY, GoldenSet
 from runtime.spec import SPEC_KEY, ModelSpec
 
-OPSET = 17
 Rewrite = Callable[[onnx.ModelProto], None]
 CLEANING: tuple[Rewrite, ...] = (
     rewrites.pool_spatial_reductions,
@@ -25,6 +21,7 @@ CLEANING: tuple[Rewrite, ...] = (
     rewrites.fuse_hard_swishes,
     rewrites.pad_inside_pools,
     rewrites.activate_before_transposing,
+    rewrites.share_batch_constants,
     rewrites.free_batch,
     rewrites.number_names,
 )
@@ -41,29 +38,6 @@ def clean(model: onnx.ModelProto, cleaning: Sequence[Rewrite] = CLEANING) -> onn
     for rewrite in cleaning:
         rewrite(model)
     onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-def translate(deployable: Deployable) -> onnx.ModelProto:
-    """The network as tf2onnx writes it, for a batch of ``rewrites.TRACED_BATCH`` images."""
-    return translate_function(deployable.trace, deployable.side)
-
-
-def translate_function(function: Callable[[tf.Tensor], tf.Tensor], side: int) -> onnx.ModelProto:
-    """The same of any function of float32 images (N, S, S, 3)."""
-    network = freeze(function, side, tf.float32, rewrites.TRACED_BATCH)
-    # Of tf2onnx only the translation: its from_keras does not know Keras 3, its optimizers are slow on large models,
-    # and ONNX Runtime folds the same.
-    with log_hidden(), tf.Graph().as_default() as graph:
-        tf.import_graph_def(network.graph.as_graph_def(), name="")
-        translated = tf2onnx.tfonnx.process_tf_graph(
-            graph,
-            input_names=[f"{IMAGE}:0"],
-            output_names=[f"{OUTPUT}:0"],
-            tensors_to_rename={f"{IMAGE}:0": IMAGE, f"{OUTPUT}:0": OUTPUT},
-            opset=OPSET,
-        )
-    model: onnx.ModelProto = translated.make_model("edgecnn")
     return model
 
 

@@ -259,7 +259,7 @@ def test_normalization_and_padding_fold_into_the_convolution():
 
 
 def test_images_mixed_into_one_another_are_refused():
-    graph = graph_of([("Reshape", ["x", "shape"], ["y"], {})], SHAPE, [4, 72], {"shape": np.array([4, 72])})
+    graph = graph_of([("Reshape", ["x", "shape"], ["y"], {})], SHAPE, [3, 96], {"shape": np.array([3, 96])})
     with pytest.raises(ExportError, match="expected the batch as the first axis"):
         rewrites.free_batch(graph)
 

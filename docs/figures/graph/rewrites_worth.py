@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from docs.figures.graph.bare_engines import onnx_run
 from pipeline.export.load.deployable import Deployable
-from pipeline.export.onnx import CLEANING, clean, translate
+from pipeline.export.onnx import CLEANING, clean
 from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.onnx_int8 import GROUP, OnnxQuantizer
 from pipeline.export.rewrites import fold_constants_and_normalization, free_batch, number_names
+from pipeline.export.translate import translate
 from runtime.benchmark.figures import median_us
 from runtime.benchmark.timing import measure, single_images
 

@@ -18,6 +18,7 @@ from pipeline.errors import ExportError
 from pipeline.export.load.fold_scaling import fold_scaling
 from pipeline.export.load.front import Front, front
 from pipeline.export.load.head import ends_in_softmax, logits_model
+from pipeline.export.load.recurrent import unrolled
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 from pipeline.metrics.calibration import softmax
 from pipeline.system.quiet import log_hidden
@@ -110,7 +111,8 @@ class Deployable:
         Returns:
             Probabilities, float32 (N, C), tempered.
         """
-        return tf.nn.softmax(self.network(image, training=False))
+        with unrolled(self.network):
+            return tf.nn.softmax(self.network(image, training=False))
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the model says before its softmax, untempered: uint8 (N, S, S, 3) to float32 (N, C)."""

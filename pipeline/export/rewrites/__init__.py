@@ -6,7 +6,7 @@ Each is a function of its own with a test that its numbers are the same: ``batch
 """
 
 from pipeline.export.freeze import IMAGE
-from pipeline.export.rewrites.batch import TRACED_BATCH, free_batch
+from pipeline.export.rewrites.batch import TRACED_BATCH, free_batch, share_batch_constants
 from pipeline.export.rewrites.fuse import (
     fold_constants_and_normalization,
     fuse_hard_sigmoids,
@@ -35,5 +35,6 @@ __all__ = [
     "pixel_zero_point",
     "pool_spatial_reductions",
     "scale_pixels",
+    "share_batch_constants",
     "take_pixels_as_quantized",
 ]

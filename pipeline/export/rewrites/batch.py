@@ -4,17 +4,47 @@ import onnx
 
 from pipeline.errors import ExportError
 from pipeline.export.rewrites.editing import add_constant, drop_stale, find_constant
+from pipeline.export.rewrites.layout import static_shapes
 
 BATCH = "N"
 TRACED_BATCH = 2
 """Fixed while tracing, so that shapes are constants. Not 1, which TensorFlow would squeeze out of the way."""
 
 
+BROADCASTING = {
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Where"), (0, 1, 2)),
+    "Gemm": (2,),
+}
+"""Operators that repeat a row for every image, and which of their inputs may be such a row."""
+
+
+def share_batch_constants(model: onnx.ModelProto) -> None:
+    """Give constants that hold the same row for each traced image a single row, which fits any batch.
+
+    Recurrent layers begin so: their first state is a constant, folded with the weights that it is multiplied by.
+    """
+    graph, shapes = model.graph, static_shapes(model)
+    for node in graph.node:
+        result = shapes.get(node.output[0], ())
+        places = BROADCASTING.get(node.op_type, ())
+        if result[:1] != (TRACED_BATCH,):
+            continue
+        for position in [place for place in places if place < len(node.input)]:
+            value = find_constant(graph, node.input[position])
+            if value is None or value.ndim != len(result) or value.shape[0] != TRACED_BATCH:
+                continue
+            if (value == value[:1]).all():
+                row = value[0] if node.op_type == "Gemm" else value[:1]  # quantizers want a bias of one axis
+                node.input[position] = add_constant(graph, f"{node.output[0]}_row_{position}", row)
+    drop_stale(model)
+
+
 def free_batch(model: onnx.ModelProto) -> None:
     """Open a graph traced with ``TRACED_BATCH`` images to any batch.
 
     Every value of an image classifier has the batch as its first axis, so a constant reshape to ``[2, …]``
-    becomes one to ``[-1, …]`` (``[0, …]``, "as it came", where -1 is taken).
+    becomes one to ``[-1, …]`` (``[0, …]``, "as it came", where -1 is taken). So does one to ``[2 * rows, …]``, which
+    lays the rows of all images below each other, as attention and dense layers over positions do.
 
     Raises:
         ExportError: the model reshapes several images into one value.
@@ -26,7 +56,9 @@ def free_batch(model: onnx.ModelProto) -> None:
         shape = find_constant(graph, node.input[1]) if node.op_type == "Reshape" else None
         if shape is None or not shape.size or shape[0] == 0:
             continue
-        if shape[0] != TRACED_BATCH and not (shape[0] == -1 and (shape[1:] > 0).all()):
+        fixed = bool((shape[1:] > 0).all())
+        rows = shape[0] == -1 or shape[0] % TRACED_BATCH == 0
+        if shape[0] != TRACED_BATCH and not (fixed and rows):
             raise ExportError(f"{node.name} reshapes to {shape.tolist()}: expected the batch as the first axis")
         opened = shape.copy()
         opened[0] = 0 if -1 in shape[1:] else -1

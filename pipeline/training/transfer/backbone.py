@@ -16,7 +16,8 @@ from pipeline.errors import ArchitectureError
 from pipeline.export.load.front import front
 from pipeline.export.load.model import load_model
 from pipeline.export.load.scaling import PixelScaling
-from pipeline.export.onnx import clean, translate_function
+from pipeline.export.onnx import clean
+from pipeline.export.translate import translate_function
 from pipeline.models import pretrained
 
 BEHIND = (layers.Dropout, layers.Activation, layers.Softmax, layers.Identity)

@@ -1,0 +1,91 @@
+"""A Deployable as tf2onnx writes it, and what is done beforehand so that it can."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from pipeline.errors import ExportError
+from pipeline.export import rewrites
+from pipeline.export.freeze import IMAGE, OUTPUT, freeze
+from pipeline.export.load.deployable import Deployable
+from pipeline.system.quiet import log_hidden
+
+OPSET = 17
+LISTED = 10
+
+
+def translate(deployable: Deployable) -> onnx.ModelProto:
+    """The network for a batch of ``rewrites.TRACED_BATCH`` images.
+
+    Raises:
+        ExportError: ONNX has no operator for something that a layer computes.
+    """
+    return translate_function(deployable.trace, deployable.side)
+
+
+def translate_function(function: Callable[[tf.Tensor], tf.Tensor], side: int) -> onnx.ModelProto:
+    """The same of any function of float32 images (N, S, S, 3)."""
+    with _inlined():
+        network = freeze(function, side, tf.float32, rewrites.TRACED_BATCH)
+    definition = network.graph.as_graph_def()
+    spell_out(definition)
+    # Of tf2onnx only the translation: its from_keras does not know Keras 3, its optimizers are slow on large models,
+    # and ONNX Runtime folds the same.
+    with log_hidden(), tf.Graph().as_default() as graph:
+        tf.import_graph_def(definition, name="")
+        translated = tf2onnx.tfonnx.process_tf_graph(
+            graph,
+            input_names=[f"{IMAGE}:0"],
+            output_names=[f"{OUTPUT}:0"],
+            tensors_to_rename={f"{IMAGE}:0": IMAGE, f"{OUTPUT}:0": OUTPUT},
+            opset=OPSET,
+        )
+    model: onnx.ModelProto = translated.make_model("edgecnn")
+    _refuse_unknown_operators(model)
+    return model
+
+
+@contextmanager
+def _inlined() -> Iterator[None]:
+    """Trace functions of the network into its graph: Keras puts grouped convolutions into one of their own, for XLA."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(run_eagerly=True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def spell_out(definition: Any) -> None:
+    """Write operators that tf2onnx does not know by those that it does; in place.
+
+    ``Erfc(x)`` is ``1 - Erf(x)``, ``Expm1(x)`` is ``Exp(x) - 1``.
+    """
+    for node in [node for node in definition.node if node.op in ("Erfc", "Expm1")]:
+        kind = "Erf" if node.op == "Erfc" else "Exp"
+        inner, one = definition.node.add(), definition.node.add()
+        inner.CopyFrom(node)
+        inner.name, inner.op = f"{node.name}/{kind}", kind
+        one.name, one.op = f"{node.name}/one", "Const"
+        one.attr["dtype"].type = node.attr["T"].type
+        one.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(1.0, tf.as_dtype(node.attr["T"].type)))
+        node.op = "Sub"
+        node.input[:] = [one.name, inner.name] if kind == "Erf" else [inner.name, one.name]
+
+
+def _refuse_unknown_operators(model: onnx.ModelProto) -> None:
+    unknown = [node for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)]
+    if unknown:
+        found = dict.fromkeys(f"{node.op_type} (layer {layer_of(node.name)})" for node in unknown)
+        listed = ", ".join(list(found)[:LISTED]) + (f" and {len(found) - LISTED} more" if len(found) > LISTED else "")
+        raise ExportError(f"the converter to ONNX has no operator for {listed}")
+
+
+def layer_of(path: str) -> str:
+    """The layer in the name of an operator, such as ``functional_1/dense_1/Gelu/Erfc``."""
+    parts = path.split("/")
+    return "/".join(parts[1:-1]) or path
