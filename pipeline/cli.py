@@ -16,6 +16,7 @@ from pipeline.commands import (
     evaluate,
     explain,
     export,
+    label,
     report,
     summary,
     train,
@@ -39,6 +40,7 @@ COMMANDS: tuple[Command, ...] = (
     web,
     bundle,
     compare,
+    label,
 )
 
 EXAMPLES = """examples:

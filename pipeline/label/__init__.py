@@ -1,0 +1,6 @@
+"""Labels for the frames that a device has kept: a local page that moves them into class folders."""
+
+from pipeline.label.queue import Queue
+from pipeline.label.server import serving
+
+__all__ = ["Queue", "serving"]
