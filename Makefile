@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export train bench figures-graph figures-runtime figures-reading report quantization reference readme pictures bundle web fuzz test test-fast docs lint wheel-test oldest-test test-pi clean
+.PHONY: help env export photos train bench figures-graph figures-runtime figures-reading report quantization reference readme pictures bundle web fuzz test test-fast docs lint wheel-test oldest-test test-pi clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ $(READY): .ci/constraints.txt pyproject.toml
 
 export: $(READY) ## export the trained reference to ONNX, TFLite and NCNN, verify, print the table
 	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD) --formats ncnn
+
+photos: $(READY) ## from your photos to files for a board: DATA=DIR, a folder for each class; FLAGS="--skip-bad …"
+	@test -n "$(DATA)" || { echo 'say which photos: make photos DATA=DIR, a folder with one folder for each class'; exit 2; }
+	@$(PY) -m pipeline photos "$(DATA)" $(FLAGS)
 
 train: $(READY) ## train the network anew on full CIFAR-10 into artifacts/train
 	@$(PY) -m pipeline train --out artifacts/train

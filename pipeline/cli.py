@@ -17,6 +17,7 @@ from pipeline.commands import (
     explain,
     export,
     label,
+    photos,
     report,
     summary,
     train,
@@ -28,6 +29,7 @@ from runtime.errors import EdgecnnError
 from runtime.text import for_page
 
 COMMANDS: tuple[Command, ...] = (
+    photos,
     summary,
     train,
     evaluate,

@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import artifacts
-from pipeline.report import latency, parity, provenance, summary
+from pipeline.report import latency, out_of_fold, parity, provenance, summary
 from pipeline.report.gather import Facts, gather
 from pipeline.report.markdown import markdown
 from runtime.text import for_page
@@ -46,6 +46,7 @@ def page(facts: Facts) -> str:
     )
     sections = [
         summary.files(facts),
+        *out_of_fold.sections(facts),
         *latency.sections(facts),
         *parity.sections(facts),
         provenance.section(facts),
@@ -53,7 +54,7 @@ def page(facts: Facts) -> str:
     return environment.get_template("page.html").render(
         title=summary.title(facts.manifest),
         origin=summary.origin(facts),
-        verdicts=summary.verdicts(facts),
+        verdicts=[*out_of_fold.verdicts(facts), *summary.verdicts(facts)],
         warnings=facts.warnings,
         sections=sections,
     )

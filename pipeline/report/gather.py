@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data.cifar10 import CLASS_NAMES
 from pipeline.documents.base import DocumentT, read
 from pipeline.documents.benchmark import Benchmark
 from pipeline.documents.drift import DriftReport
+from pipeline.documents.history import History
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification
 from pipeline.errors import DocumentError, ReportError
@@ -33,6 +35,7 @@ class Facts:
         absent: JSON files of the folder that are not in the report, by name.
         stale: files whose verdict is void, for they are not what verify saw.
         warnings: a line each on what does not belong together.
+        history: of the training, where it was done here.
     """
 
     folder: Path
@@ -43,6 +46,7 @@ class Facts:
     absent: dict[str, Absent] = field(default_factory=dict)
     stale: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    history: History | None = None
 
 
 def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
@@ -64,7 +68,16 @@ def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
     own = _own(folder, Benchmark, f"bench {of_folder}", absent)
     devices = _named(own, {path: _of_device(path) for path in added})
     stale, warnings = _compare(folder, manifest, verified, drifted, devices)
-    return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings)
+    return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings, _history(folder, manifest))
+
+
+def _history(folder: Path, manifest: Manifest) -> History | None:
+    """The history of the model that was exported; of no other, and none that cannot be read."""
+    try:
+        history = History.read(folder)
+    except DocumentError:
+        return None
+    return history if history.model_sha256 == manifest.sha256_of(artifacts.MODEL_KERAS) else None
 
 
 def _of_device(path: Path) -> Benchmark:

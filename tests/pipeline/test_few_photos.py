@@ -9,11 +9,15 @@ import pytest
 from keras import layers
 from PIL import Image
 
+import measured_folder
+from pipeline import artifacts
 from pipeline.cli import main, parse
 from pipeline.commands import few_photos
+from pipeline.commands import photos as photos_command
 from pipeline.data.folds import look_alike, stratified
 from pipeline.documents.history import History
 from pipeline.errors import ArchitectureError
+from pipeline.report import report
 from pipeline.training.transfer import backbone, head, judge, views
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.plan import plan
@@ -310,3 +314,66 @@ def test_photos_become_a_network_and_an_honest_figure(command, tmp_path, capsys)
     assert main(command) == 0
     again = (tmp_path / "out" / "history.json").read_bytes()
     assert json.loads(again)["out_of_fold"] == json.loads(first)["out_of_fold"]
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """A folder as the commands leave it, with the history of a training on few photos."""
+    folder = measured_folder.write(tmp_path / "build")
+    suspect = {"path": "ant/<i>.jpg", "label": "ant", "probability": 0.04, "taken_for": "bee"}
+    found = {"accuracy": 0.9, "images": 40, "low": 0.77, "high": 0.96, "folds": 10, "repeats": 1, "look_alike": 4}
+    found |= {"curve": [{"photos_a_class": 9, "accuracy": 0.8}], "gain_of_twice": 0.031, "suspects": [suspect]}
+    found |= {"classes": [{"name": "ant", "photos": 20, "found": 17, "taken_for": "bee"}]}
+    sha256 = artifacts.sha256((folder / artifacts.MODEL_KERAS).read_bytes())
+    artifacts.write_json(folder / artifacts.HISTORY, {"model_sha256": sha256, "out_of_fold": found})
+    return folder
+
+
+def test_the_report_says_how_good_and_what_would_help(exported):
+    report(exported)
+    page = (exported / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
+    for text in ("90.0%", "77.0% to 96.0%", "about 3.1 points", "ant/&lt;i&gt;.jpg", "85.0%", "4 photos look like"):
+        assert text in page
+    artifacts.write_json(exported / artifacts.HISTORY, {"model_sha256": "0" * 64})
+    report(exported)  # the history of another model counts for nothing
+    assert "What would help" not in (exported / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The commands that were run, none of them in earnest; ``called.statuses`` says how each ended."""
+
+    class Called(list):
+        statuses = {}  # noqa: RUF012 - of this one test
+
+    done = Called()
+
+    def call(command, **_):
+        done.append(command[3:])
+        return type("Done", (), {"returncode": done.statuses.get(command[3], 0)})
+
+    monkeypatch.setattr(photos_command.subprocess, "run", call)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status", "run"),
+    [
+        ({}, 0, 6),
+        ({"train": 2}, 2, 1),
+        ({"export": 1}, 1, 6),
+        ({"verify": 2}, 2, 3),
+        ({"bundle": 2}, 1, 6),
+        ({"train": -2}, 130, 1),
+    ],
+)
+def test_one_command_goes_all_the_way(exported, called, capsys, statuses, status, run):  # noqa: PLR0913, PLR0917 - a table
+    called.statuses = statuses
+    assert main(["photos", "my photos", "--out", str(exported), "--skip-bad"]) == status
+    assert len(called) == run
+    assert called[0] == ["train", "--data", "my photos", "--out", str(exported), "--skip-bad"]
+    shown = capsys.readouterr()
+    assert ("Accuracy: 90.0% on 40 photos" in shown.out) == (run == 6)
+    assert ("no bundle was written" in shown.err) == ("bundle" in statuses)
+    for command in called:  # they understand it
+        assert parse(command).command == command[0]
