@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.data import cifar10
     from pipeline.data.dataset import split
+    from pipeline.metrics.significance import share_interval
     from pipeline.models import check_side
     from pipeline.training import Conduct, train
     from runtime.system.writing import check_writable
@@ -90,9 +91,11 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; the same command goes on after the last finished epoch.", file=sys.stderr)
         raise
+    low, high = share_interval(history.validation_accuracy or 0.0, len(validation))
     print(
-        f"Validation accuracy {history.validation_accuracy:.2%} "
-        f"(epoch {history.best_epoch} of {len(history.epochs)}).\n"
+        f"Validation accuracy {history.validation_accuracy:.2%} of {len(validation):,} images "
+        f"(95 % interval {low:.1%} to {high:.1%}), which also chose epoch {history.best_epoch} of "
+        f"{len(history.epochs)}.\n"
         f"Written: model.keras, history.json, history.csv and curves.png in {options.out}\n"
         f"Next: {next_command(options)}"
     )

@@ -5,6 +5,7 @@ import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from pipeline.errors import PipelineError, reason
 from pipeline.training.learner import Arrays
 
 RUN, RECORDS = "run", "records"
+MANY = 2_000
+"""Validation images from which on the accuracy of a single epoch says more than its luck."""
+SMOOTHED = 5
+"""Epochs whose mean accuracy is compared on fewer."""
 
 
 @dataclass
@@ -24,19 +29,31 @@ class Progress:
     Attributes:
         run: what the run depends on: settings and digests of the data. Another run does not take this one up.
         records: one a finished epoch, as in ``history.json``.
-        best: weights of the epoch with the best validation accuracy.
+        best: weights of the epoch that ``best_record`` names.
         state: of the learner after the last finished epoch.
+        validation_images: how many judge an epoch.
     """
 
     run: dict[str, Any]
     records: list[EpochRecord] = field(default_factory=list)
     best: Arrays = field(default_factory=list)
     state: dict[str, Arrays] = field(default_factory=dict)
+    validation_images: int = MANY
 
     @property
     def best_record(self) -> EpochRecord:
-        """The record of the epoch with the best validation accuracy, the first of equals."""
-        return max(self.records, key=lambda record: record.val_accuracy)
+        """The record of the epoch with the best validation accuracy, the first of equals.
+
+        On few images the best of many epochs is the luckiest: there an epoch counts with the mean of itself and those
+        before it.
+        """
+        if self.validation_images >= MANY:
+            return max(self.records, key=lambda record: record.val_accuracy)
+        means = [fmean(record.val_accuracy for record in self._until(epoch)) for epoch in range(len(self.records))]
+        return self.records[max(range(len(means)), key=lambda epoch: round(means[epoch], 9))]
+
+    def _until(self, epoch: int) -> list[EpochRecord]:
+        return self.records[max(epoch + 1 - SMOOTHED, 0) : epoch + 1]
 
 
 def save(folder: Path, progress: Progress) -> None:

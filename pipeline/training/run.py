@@ -64,7 +64,7 @@ def train(
 ) -> History:
     """Train a network; write ``model.keras``, ``history.json``, ``history.csv`` and ``curves.png`` into ``out``.
 
-    The epoch with the best validation accuracy is kept, folded into the deployed layers. After every epoch the run
+    The epoch with the best validation accuracy (``Progress.best_record``) is kept and folded. After every epoch the run
     is saved, and a later call with the same arguments goes on from there.
 
     Returns:
@@ -88,6 +88,7 @@ def train(
         if conduct.restart and chief:
             progress.discard(out)
         done = Progress(identity) if conduct.restart else progress.load(out, identity)
+        done.validation_images = len(validation)
         learner = Learner(settings, training, steps, strategy)
         if done.state:
             learner.restore(done.state)

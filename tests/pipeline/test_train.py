@@ -15,6 +15,7 @@ from pipeline.documents.history import EpochRecord, History
 from pipeline.errors import PipelineError
 from pipeline.metrics.calibration import softmax
 from pipeline.training import record
+from pipeline.training.progress import Progress
 from pipeline.training.run import Conduct, Settings, accuracy, train
 from pipeline.training.teacher import Teacher
 
@@ -91,7 +92,7 @@ def test_history_table_and_curves_are_left(sets, tmp_path):
     assert not (tmp_path / artifacts.PROGRESS).exists()
     model = keras.models.load_model(tmp_path / artifacts.MODEL_KERAS)
     assert accuracy(model, sets[1]) == history.validation_accuracy
-    assert history.validation_accuracy == max(record.val_accuracy for record in history.epochs)
+    assert history.validation_accuracy == history.epochs[history.best_epoch - 1].val_accuracy
 
 
 @pytest.mark.slow
@@ -167,3 +168,18 @@ def test_hints_come_before_a_run_that_replaces_or_hardly_learns(tmp_path):
     assert "lower --batch-size" in commands.train.hints(tmp_path, 1)[0]
     (tmp_path / artifacts.MODEL_KERAS).touch()
     assert "is replaced at the end" in commands.train.hints(tmp_path, 5)[0]
+
+
+@pytest.mark.parametrize(
+    ("images", "kept"),
+    [
+        (40, 7),  # five good epochs in a row say more than a lucky one
+        (5_000, 3),
+    ],
+)
+def test_one_lucky_epoch_on_few_images_is_not_kept(images, kept):
+    done = Progress({}, validation_images=images)
+    for epoch, share in enumerate([0.5, 0.6, 0.9, 0.6, 0.7, 0.8, 0.8, 0.8], start=1):
+        figures = {**dict.fromkeys(EpochRecord.model_fields, 0.5), "epoch": epoch, "val_accuracy": share}
+        done.records.append(EpochRecord(**figures))
+    assert done.best_record.epoch == kept

@@ -1,0 +1,27 @@
+"""``python -m docs.figures own-photos``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands import OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser("own-photos", help="keep networks fitted to photos as rows of docs/own-photos.md")
+    parser.add_argument("folder", type=Path, nargs="*", help="folders that train wrote; none: draw the table anew")
+    parser.set_defaults(tensorflow=False, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from docs.figures.own_photos import DOCUMENT, FIGURES, photos_table, publish, row_of
+    from pipeline import artifacts
+
+    kept = artifacts.read_json(FIGURES) if FIGURES.exists() else []
+    new = [row_of(folder) for folder in options.folder]
+    names = {row["photos"] for row in new}
+    rows = sorted([*new, *(row for row in kept if row["photos"] not in names)], key=lambda row: str(row["photos"]))
+    publish(rows)
+    print(f"{photos_table(rows)}\n\nWritten: {FIGURES} and the table in {DOCUMENT}")
+    return OK

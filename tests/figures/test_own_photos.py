@@ -1,0 +1,45 @@
+"""docs/own-photos.md: its table is printed from its JSON, whose rows come out of finished folders."""
+
+import pytest
+
+import measured_folder
+from docs.figures import own_photos
+from docs.figures.documents import marked
+from pipeline import artifacts
+from pipeline.errors import PipelineError
+
+OUT_OF_FOLD = {"accuracy": 0.9, "images": 40, "low": 0.77, "high": 0.96, "folds": 10, "repeats": 1, "look_alike": 4}
+HISTORY = {
+    "settings": {"model": "efficientnet-lite0", "side": 224, "views": 4},
+    "class_names": ["ant", "bee", "wasp"],
+    "images": {"training": 40, "validation": 30},
+    "validation_accuracy": 0.8,
+    "data": "somewhere/insects",
+    "out_of_fold": OUT_OF_FOLD,
+}
+
+
+def test_the_table_is_the_files(repository):
+    rows = artifacts.read_json(repository / own_photos.FIGURES)
+    text = (repository / own_photos.DOCUMENT).read_text(encoding="utf-8")
+    assert marked("photos", own_photos.photos_table(rows)) in text
+
+
+def test_a_row_says_how_many_photos_each_figure_rests_on(tmp_path):
+    folder = measured_folder.write(tmp_path)
+    artifacts.write_json(folder / artifacts.HISTORY, HISTORY)
+    row = own_photos.row_of(folder)
+    (line,) = own_photos.photos_table([row]).splitlines()[2:]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[:5] == ["insects", "3", "efficientnet-lite0", "224", "4"]
+    assert cells[5].startswith("90.0% of 40 (")
+    assert cells[6].startswith("80.0% of 30 (")
+    assert [round(share, 3) for share in row["int8"].values()] == [
+        round(float(cell[:-1]) / 100, 3) for cell in cells[7:]
+    ]
+
+
+def test_a_training_from_nothing_is_no_row(tmp_path):
+    artifacts.write_json(tmp_path / artifacts.HISTORY, {**HISTORY, "out_of_fold": None})
+    with pytest.raises(PipelineError, match="without out-of-fold accuracy"):
+        own_photos.row_of(tmp_path)
