@@ -12,7 +12,7 @@ import numpy as np
 from runtime.engines.base import Pixels, Probabilities
 from runtime.engines.load import load_model
 from runtime.errors import BackendUnavailableError, ImageError, ModelSpecError, PixelsError
-from runtime.image.load import ImageSource, load_square
+from runtime.image.load import ImageSource, in_rgb, load_square
 from runtime.spec import ModelSpec
 from runtime.system.fork import guarded
 from runtime.system.processors import processors, why_not_threads
@@ -37,12 +37,14 @@ class Prediction:
         probability: its probability, 0-1.
         top: the most probable classes as (label, probability), best first.
         is_confident: whether the probability reaches the threshold of the model's spec (``confidence_threshold``).
+        is_known: whether it is like the images of these classes at all (``known_threshold``); always, if it has none.
     """
 
     label: str
     probability: float
     top: tuple[tuple[str, float], ...]
     is_confident: bool = True
+    is_known: bool = True
 
 
 class Classifier:
@@ -90,8 +92,8 @@ class Classifier:
             if engine or not chosen.engine:
                 raise
             raise BackendUnavailableError(f"{error}; or tune {self.path.parent} again, which asks for it") from error
-        backend, self.spec, run = model
-        self._run = guarded(run)
+        backend, self.spec, run, scored = model
+        self._run, self._scored = guarded(run), guarded(scored) if scored else None
         self.backend, self.inputs, self.outputs = backend.engine, backend.inputs, backend.outputs
         self._golden_json = backend.golden_json
         self._square = (self.spec.side, self.spec.side, 3)
@@ -109,8 +111,8 @@ class Classifier:
         """
         _require_positive(top=top)
         if channel_order != "RGB":
-            image = _in_rgb(image, channel_order)
-        return self._prediction(self._run(self.decoder(image, self.spec)[np.newaxis])[0], top)
+            image = in_rgb(image, channel_order)
+        return next(self._predictions(self.decoder(image, self.spec)[np.newaxis], top))
 
     @overload
     def classify_many(
@@ -173,9 +175,9 @@ class Classifier:
 
     def _answers(self, batch: list[Pixels | ImageError], top: int) -> Iterator[Prediction | ImageError]:
         squares = [square for square in batch if isinstance(square, np.ndarray)]
-        rows = iter(self._run(np.stack(squares)) if squares else ())
+        answers = self._predictions(np.stack(squares), top) if squares else iter(())
         for square in batch:
-            yield square if isinstance(square, ImageError) else self._prediction(next(rows), top)
+            yield square if isinstance(square, ImageError) else next(answers)
 
     def predict(self, pixels: Pixels, *, channel_order: ChannelOrder = "RGB") -> Probabilities:
         """Probabilities of ready pixels.
@@ -193,7 +195,7 @@ class Classifier:
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != self._square:
             got = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
             raise PixelsError(f"pixels must be uint8 (N, {', '.join(map(str, self._square))}), got {got}")
-        return self._run(pixels if channel_order == "RGB" else np.ascontiguousarray(_in_rgb(pixels, channel_order)))
+        return self._run(pixels if channel_order == "RGB" else np.ascontiguousarray(in_rgb(pixels, channel_order)))
 
     def golden(self) -> "GoldenSet | None":
         """The golden set that the file carries, if it does.
@@ -215,7 +217,7 @@ class Classifier:
 
     def close(self) -> None:
         """Let go of the engine and its memory; using the classifier afterwards is a ``ValueError``."""
-        self._run = _closed
+        self._run, self._scored = _closed, None
 
     def __enter__(self) -> Self:
         return self
@@ -226,12 +228,19 @@ class Classifier:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path.absolute(), self.threads, self._given_spec, self.backend, self.decoder)
 
-    def _prediction(self, probabilities: Probabilities, top: int) -> Prediction:
+    def _predictions(self, pixels: Pixels, top: int) -> Iterator[Prediction]:
+        if self._scored is None or self.spec.known_threshold is None:
+            return (self._prediction(row, top) for row in self._run(pixels))
+        rows, scores = self._scored(pixels)
+        known = (scores >= self.spec.known_threshold).tolist()
+        return (self._prediction(row, top, is_known=is_known) for row, is_known in zip(rows, known, strict=True))
+
+    def _prediction(self, probabilities: Probabilities, top: int, *, is_known: bool = True) -> Prediction:
         best = (-probabilities).argsort(kind="stable")[:top]
         names = map(self.spec.class_names.__getitem__, best.tolist())
         ranking = tuple(zip(names, probabilities[best].tolist(), strict=True))
         label, probability = ranking[0]
-        return Prediction(label, probability, ranking, probability >= self.spec.confidence_threshold)
+        return Prediction(label, probability, ranking, probability >= self.spec.confidence_threshold, is_known)
 
 
 def _choice(model_path: str | os.PathLike[str]) -> TunedModel:
@@ -249,16 +258,6 @@ def _require_threads(**counts: int) -> None:
     for name, count in counts.items():
         if reason := why_not_threads(count):
             raise ValueError(f"{name} must be {reason}")
-
-
-def _in_rgb(image: Any, channel_order: str) -> Any:
-    if channel_order not in {"RGB", "BGR"}:
-        raise ValueError(f"channel_order must be RGB or BGR, got {channel_order!r}")
-    if channel_order == "RGB":
-        return image
-    if not isinstance(image, np.ndarray):
-        raise TypeError(f"channel_order is for arrays, got {type(image).__name__}: files say it themselves")
-    return image[..., ::-1]
 
 
 def _closed(_: Pixels) -> NoReturn:

@@ -131,7 +131,7 @@ class FrameKeeper:
     def _reason(self, seen: Seen) -> str:
         answer, before = seen.prediction, self._last_label
         self._last_label = answer.label
-        if not getattr(answer, "is_known", True):
+        if not answer.is_known:
             return UNKNOWN
         if not answer.is_confident or (len(answer.top) > 1 and answer.top[0][1] - answer.top[1][1] < MARGIN):
             return UNSURE
@@ -192,6 +192,7 @@ class FrameKeeper:
             "label": answer.label,
             "probability": answer.probability,
             "confident": answer.is_confident,
+            "known": answer.is_known,
             "top": [{"label": label, "probability": share} for label, share in answer.top],
             **self._model,
         }

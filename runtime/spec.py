@@ -48,6 +48,8 @@ class ModelSpec:
             files, as their last operator has it.
         temperature: what the logits are divided by inside the graph; 1 leaves them as trained.
         confidence_threshold: probability (0-1) below which a prediction is not to be trusted; 0 trusts all.
+        known_threshold: of the graph's second output, ``familiarity``: an image that scores lower shows none of the
+            classes. ``None`` where the graph has no such output.
         accuracy: share (0-1) of ``accuracy_images`` validation images that this file itself classifies rightly, images
             that neither trained nor calibrated it; ``None`` if unknown.
         accuracy_images: how many that were.
@@ -66,6 +68,7 @@ class ModelSpec:
     output: str | None = None
     temperature: float = 1.0
     confidence_threshold: float = 0.0
+    known_threshold: float | None = None
     accuracy: float | None = None
     accuracy_images: int = 0
     provenance: dict[str, str] = field(default_factory=dict)
@@ -97,6 +100,8 @@ class ModelSpec:
         self._require("ignore_orientation", "true or false", isinstance(self.ignore_orientation, bool))
         self._require("temperature", "a number above 0", _is_number(self.temperature) and self.temperature > 0)
         self._require("confidence_threshold", "a number 0-1", _is_number(self.confidence_threshold, 0, 1))
+        known = self.known_threshold
+        self._require("known_threshold", "a finite number or None", known is None or _is_number(known))
         self._require("accuracy", "a number 0-1 or None", self.accuracy is None or _is_number(self.accuracy, 0, 1))
         self._require("accuracy_images", "a whole number of 0 or more", _is_whole(self.accuracy_images, 0, 10**12))
         named = isinstance(provenance, dict) and all(_is_name(text) for pair in provenance.items() for text in pair)
@@ -111,6 +116,8 @@ class ModelSpec:
         entries = asdict(self)
         if not self.ignore_orientation:
             del entries["ignore_orientation"]
+        if self.known_threshold is None:  # nor do the runtimes know it that were there before
+            del entries["known_threshold"]
         return json.dumps(entries, sort_keys=True)
 
     @classmethod

@@ -20,6 +20,11 @@ def add(commands: Commands) -> None:
         help="write further files: " + ", ".join(f"{name} ({about})" for name, about in formats.options().items()),
     )  # fmt: skip
     parser.add_argument(
+        "--keep", type=share, metavar="SHARE",
+        help="have the ONNX files say of images that they show none of the classes, of so few of the validation images "
+        "that this share of them stays known, such as 0.95 (default: they know everything)",
+    )  # fmt: skip
+    parser.add_argument(
         "--recipes", dest="formats", nargs="+", choices=list(formats.options()), help=argparse.SUPPRESS
     )  # what --formats was called
     parser.set_defaults(tensorflow_threads=None, run=run)
@@ -33,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
     from pipeline.verify.parity import format_report, verify
 
-    settings = Settings(quick=options.quick, files=formats.files_of(options.formats))
+    settings = Settings(quick=options.quick, files=formats.files_of(options.formats), keep=options.keep)
     source = source_options.source(options)
     prepare(options.out, options.model)
     calibration = validation = photos = None
@@ -52,3 +57,14 @@ def run(options: argparse.Namespace) -> int:
     photo_options.report_left_out(photos)
     print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")
     return OK if report.passed and manifest.passed else FAILED
+
+
+def share(text: str) -> float:
+    """An argument that is a share, between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, such as 0.95, got {text[:40]!r}")
+    return value

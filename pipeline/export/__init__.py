@@ -30,6 +30,7 @@ from pipeline.documents.manifest import (
 )
 from pipeline.errors import ExportError
 from pipeline.export.failure import why_not
+from pipeline.export.familiarity import with_familiarity, with_threshold
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
 from pipeline.export.load.contract import fed
 from pipeline.export.load.deployable import Deployable
@@ -60,11 +61,14 @@ class Settings:
         quick: take the default int8 config rather than search for the best.
         criteria: what int8 may cost on the validation set.
         files: which model files to write, by name.
+        keep: share (0-1) of the validation images that the ONNX files are to know, and of other images as few as they
+            can; ``None``: they know everything.
     """
 
     quick: bool = False
     criteria: AcceptanceCriteria = field(default_factory=AcceptanceCriteria)
     files: tuple[str, ...] = MODEL_FILES
+    keep: float | None = None
 
 
 def export(
@@ -100,7 +104,9 @@ def export(
     for name, images in (("calibration", calibration), ("validation", validation)):
         _check(images, f"the {name} images", deployable, source.path)
     preprocessing = spec_beside(source.path, deployable.side, deployable.class_names, **source.reading)
-    inputs = ExportInputs(deployable, calibration, validation, settings.criteria, settings.quick, preprocessing)
+    inputs = ExportInputs(
+        deployable, calibration, validation, settings.criteria, settings.quick, preprocessing, keep=settings.keep
+    )
     with inputs.costs.stage("Keras's answers"):
         _ = inputs.scored
     keras_content = keras_bytes(source.path, deployable.model)
@@ -233,13 +239,16 @@ def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenanc
         answers = product.outcome.winner.answers
     else:
         answers = predict_all(load_bytes, row.pack(product.graph, spec, None), images.pixels)
-    spec = _with_accuracy(spec, answers, images)
+    spec, graph = _with_accuracy(spec, answers, images), product.graph
+    if inputs.keep is not None and row.file.endswith(".onnx"):
+        graph = with_familiarity(graph, spec.temperature)
+        spec = with_threshold(spec, lambda known: row.pack(graph, known, None), load_bytes, images.pixels, inputs.keep)
     chosen = golden_images(images)
     tolerance = row.precision.golden_tolerance
     if row.precision is FP32:  # in a deep network rounding alone may pass the usual tolerance
         tolerance = max(tolerance, ROUNDINGS * max_difference(answers, inputs.scored.expected))
     golden = GoldenSet(images.pixels[chosen], answers[chosen], tolerance)
-    return row.pack(product.graph, spec, golden)
+    return row.pack(graph, spec, golden)
 
 
 def _with_accuracy(spec: ModelSpec, answers: NDArray[np.float32], images: Dataset) -> ModelSpec:

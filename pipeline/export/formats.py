@@ -34,6 +34,7 @@ class ExportInputs:
         quick: take the default candidate rather than search.
         preprocessing: how photos become squares; stretched by default.
         costs: of the stages so far.
+        keep: share (0-1) of the validation images that the ONNX files are to know; ``None``: they know everything.
     """
 
     deployable: Deployable
@@ -43,6 +44,7 @@ class ExportInputs:
     quick: bool = False
     preprocessing: ModelSpec | None = None
     costs: Costs = field(default_factory=Costs)
+    keep: float | None = None
 
     @cached_property
     def network(self) -> onnx_format.ModelProto:

@@ -130,7 +130,7 @@ def _reason(file: str, error: ImageError) -> str:
 def _text_line(file: str, answer: Prediction | ImageError) -> str:
     if isinstance(answer, ImageError):
         return for_terminal(f"{file}: {_reason(file, answer)}")
-    doubt = "" if answer.is_confident else " (not confident)"
+    doubt = " (unlike all classes)" if not answer.is_known else "" if answer.is_confident else " (not confident)"
     return for_terminal(f"{file}: " + ", ".join(f"{label} {share:.1%}" for label, share in answer.top) + doubt)
 
 
@@ -138,7 +138,8 @@ def _json_line(file: str, answer: Prediction | ImageError) -> str:
     if isinstance(answer, ImageError):
         return json.dumps({"file": file, "error": _reason(file, answer)})
     top = [{"label": label, "probability": probability} for label, probability in answer.top]
-    return json.dumps({"file": file, **top[0], "confident": answer.is_confident, "top": top})
+    unknown = {} if answer.is_known else {"known": False}
+    return json.dumps({"file": file, **top[0], "confident": answer.is_confident, **unknown, "top": top})
 
 
 class _Csv:
@@ -161,7 +162,14 @@ class _Csv:
             writer.writerow([for_csv(file), for_csv(_reason(file, answer)), *[""] * (self._width - 2)])
         else:
             pairs = [(for_csv(label), probability) for label, probability in answer.top]
-            writer.writerow([for_csv(file), "", answer.is_confident, *(value for pair in pairs for value in pair)])
+            writer.writerow(
+                [
+                    for_csv(file),
+                    "",
+                    answer.is_confident and answer.is_known,
+                    *(value for pair in pairs for value in pair),
+                ]
+            )
         return text.getvalue().removesuffix("\n")
 
 

@@ -162,7 +162,8 @@ def _line(frame: Frame, seen: Seen, dropped: int) -> str:
         "confident": seen.prediction.is_confident,
         "dropped": dropped,
     }
-    return json.dumps(line | ({"repeated": True} if seen.is_repeated else {}))
+    unknown = {} if seen.prediction.is_known else {"known": False}
+    return json.dumps(line | unknown | ({"repeated": True} if seen.is_repeated else {}))
 
 
 def _nothing(inbox: Inbox, reason: str) -> str:

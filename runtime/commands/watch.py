@@ -168,6 +168,8 @@ def _look(session: Session, path: Path, stamp: Stamp, waiting: dict[str, Waiting
     try:
         found = session.show(path, path.name).prediction
         answer = {"label": found.label, "probability": found.probability, "confident": found.is_confident}
+        if not found.is_known:
+            answer["known"] = False
         settled = True
     except DecodingStoppedError:
         return None

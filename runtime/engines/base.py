@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
 
+Scored = tuple[Probabilities, NDArray[np.float32]]
+"""Probabilities (N, C), and how familiar each image is, (N,): higher is more like those of the training."""
+FAMILIARITY = "familiarity"
+"""Name of the output that has the latter."""
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 MAX_JSON_BYTES = 16 * 1024 * 1024
 """The most that a spec, a golden set or a manifest may hold; larger ones are not read."""
@@ -90,6 +94,14 @@ class Backend(Protocol):
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
         """A batch as the input declares it, usually uint8 (N, S, S, 3), to float32 (N, C)."""
+        ...
+
+
+class ScoringBackend(Protocol):
+    """A backend that also gives the second output of graphs that have one."""
+
+    def scored(self, values: NDArray[Any]) -> Scored:
+        """As calling it, with the familiarity of each image."""
         ...
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.engines import registry
-from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Backend, Pixels, Probabilities
+from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Backend, Pixels, Probabilities, Scored
 from runtime.engines.checksum import check_checksum
-from runtime.engines.signature import carried_spec, fit
+from runtime.engines.signature import carried_spec, fit, fit_scored
 from runtime.errors import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError
 from runtime.spec import ModelSpec
 from runtime.system.files import parse_json, read_regular
@@ -28,11 +28,13 @@ class LoadedModel(NamedTuple):
         backend: its engine, with the file in it.
         spec: what the caller said of it, or what it says of itself.
         predict: uint8 (N, S, S, 3) to float32 (N, C); a ``ModelFormatError`` where the graph answers anything else.
+        scored: the same with the familiarity of each image, where the graph gives it.
     """
 
     backend: Backend
     spec: ModelSpec
     predict: Callable[[Pixels], Probabilities]
+    scored: Callable[[Pixels], Scored] | None
 
 
 def load_model(
@@ -74,7 +76,10 @@ def load_model(
     loaded = backend(content, name, threads)
     del content  # the graph's first run may want the room
     about = spec or carried_spec(loaded, name)
-    return LoadedModel(loaded, about, fit(loaded, about, name, external=spec is not None, graph=graph))
+    predict = fit(loaded, about, name, external=spec is not None, graph=graph)
+    return LoadedModel(
+        loaded, about, predict, None if about.known_threshold is None else fit_scored(loaded, about, name)
+    )
 
 
 def _find_engine(path: Path, engine: str | None) -> type[Backend]:

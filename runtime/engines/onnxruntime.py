@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from runtime.engines.base import FileFormat, Probabilities, Tensor
+from runtime.engines.base import FileFormat, Probabilities, Scored, Tensor
 from runtime.engines.onnx_file import read_metadata
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
@@ -71,11 +71,19 @@ class OnnxBackend:
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
         """A batch as the input declares it to float32 (N, C)."""
+        result: Probabilities = self._results(values, self._output_names[:1])[0]
+        return result
+
+    def scored(self, values: NDArray[Any]) -> Scored:
+        """As calling it, with the familiarity of each image."""
+        probabilities, familiarity = self._results(values, self._output_names)
+        return probabilities, familiarity
+
+    def _results(self, values: NDArray[Any], names: list[str]) -> Any:
         try:
-            result: Probabilities = self._run(self._output_names, {self._input_name: values})[0]
+            return self._run(names, {self._input_name: values})
         except Exception as error:
             raise ModelFormatError(f"{self._name}: ONNX Runtime cannot run it ({_reason(error)})") from error
-        return result
 
 
 BACKEND = OnnxBackend

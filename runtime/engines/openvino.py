@@ -8,9 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from runtime.engines.base import Probabilities, Tensor, one_by_one
+from runtime.engines.base import Probabilities, Scored, Tensor, one_by_one
 from runtime.engines.onnx_file import read_metadata
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
@@ -88,7 +89,7 @@ class OpenvinoBackend:
         self.golden_json: str | bytes | None = metadata.get(GOLDEN_KEY)
         if self._single:
             self._source = self._request.get_input_tensor().data
-            self._answer = self._request.get_output_tensor().data
+            self._answers = [self._request.get_output_tensor(index).data for index in range(len(self.outputs))]
         self._lock = threading.Lock()
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
@@ -106,8 +107,21 @@ class OpenvinoBackend:
     def _run(self, values: NDArray[Any]) -> Probabilities:
         self._source[:] = values
         self._request.infer()
-        result: Probabilities = self._answer.copy()
+        result: Probabilities = self._answers[0].copy()
         return result
+
+    def scored(self, values: NDArray[Any]) -> Scored:
+        """As calling it, with the familiarity of each image."""
+        with _POOL:
+            try:
+                with self._lock:
+                    if not self._single:
+                        results = self._request.infer([values])
+                        return results[0], results[1]
+                    pairs = [(self._run(image[np.newaxis]), self._answers[1].copy()) for image in values]
+            except (RuntimeError, ValueError) as error:
+                raise ModelFormatError(f"{self._name}: OpenVINO cannot run it ({_reason(error)})") from error
+        return np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[1] for pair in pairs])
 
 
 BACKEND = OpenvinoBackend

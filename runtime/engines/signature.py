@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.engines.base import Backend, Pixels, Probabilities
+from runtime.engines.base import FAMILIARITY, Backend, Pixels, Probabilities, Scored
 from runtime.engines.checksum import no_spec
 from runtime.errors import ModelFormatError, ModelSpecError
 from runtime.spec import ModelSpec
@@ -85,13 +85,37 @@ def fit(
     return _checked(run, classes, name)
 
 
+def fit_scored(backend: Backend, spec: ModelSpec, name: str) -> Callable[[Pixels], Scored]:
+    """As ``fit``, which has looked at the graph, with the familiarity of each image."""
+    classes = len(spec.class_names)
+    run: Callable[[Pixels], Scored] | None = getattr(backend, "scored", None)
+    if run is None:
+        raise ModelFormatError(f"{name}: {backend.engine} does not give the second output of a graph: use onnxruntime")
+
+    def scored(pixels: Pixels) -> Scored:
+        answers, familiarity = run(pixels)
+        _refuse_broken(answers, len(pixels), classes, name)
+        if familiarity.shape != (len(pixels),) or not isfinite(familiarity.sum()):
+            raise ModelFormatError(
+                f"{name}: answers {len(pixels)} images with a familiarity of shape {familiarity.shape} that is not one "
+                "finite number each: export it again"
+            )
+        return answers, familiarity
+
+    scored(np.zeros((1, spec.side, spec.side, 3), np.uint8))
+    return scored
+
+
 def _check_tensors(backend: Backend, spec: ModelSpec, name: str, *, external: bool) -> None:
     side = spec.side
     tensors = f"{'; '.join(map(str, backend.inputs))} -> {'; '.join(map(str, backend.outputs))}"
     dtypes = ("uint8", "float32") if external else ("uint8",)
-    if len(backend.inputs) != 1 or len(backend.outputs) != 1 or backend.inputs[0].dtype not in dtypes:
+    scores = [] if spec.known_threshold is None else [FAMILIARITY]
+    extra = [tensor.name for tensor in backend.outputs[1:]]
+    if len(backend.inputs) != 1 or not backend.outputs or extra != scores or backend.inputs[0].dtype not in dtypes:
         raise ModelFormatError(
-            f"{name}: expected one {' or '.join(dtypes)} input (images) and one output (probabilities), got {tensors}"
+            f"{name}: expected one {' or '.join(dtypes)} input (images) and one output (probabilities)"
+            f"{' and one of familiarity' * len(scores)}, got {tensors}"
         )
     remedy = FOREIGN_REMEDY if external else REMEDY
     shape = backend.inputs[0].shape

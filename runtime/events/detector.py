@@ -23,7 +23,8 @@ class EventSettings:
         end_votes: an event goes on while at least so many of them show its class, 1 to ``votes``; by default half of
             ``votes``, rounded up. What lies between both is the hysteresis.
         min_seconds: for how long the frames must agree before an event begins, or ends.
-        min_probability: a frame whose probability (0-1) is lower shows nothing, nor does one that is not confident.
+        min_probability: a frame whose probability (0-1) is lower shows nothing, nor does one that is not confident or
+            not known.
         lost_after_s: seconds without a frame after which what was seen no longer counts; ``None``: it always counts.
 
     Raises:
@@ -122,7 +123,9 @@ class EventDetector:
         now = self._clock() if time_s is None else time_s
         events = self.check(now)
         now = self._now_s = max(now, self._now_s)
-        counts = prediction.is_confident and prediction.probability >= self._settings.min_probability
+        counts = (
+            prediction.is_known and prediction.is_confident and prediction.probability >= self._settings.min_probability
+        )
         self._shown.append((prediction.label if counts else None, prediction.probability))
         if self._running and counts and prediction.label == self._running.label:
             self._running.highest = max(self._running.highest, prediction.probability)

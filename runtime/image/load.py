@@ -24,7 +24,7 @@ from runtime.image.orientation import orientation
 from runtime.image.resize import resized
 from runtime.spec import NO_ANTIALIAS, ModelSpec
 
-__all__ = ["ImageSource", "Pixels", "load_square"]
+__all__ = ["ImageSource", "Pixels", "in_rgb", "load_square"]
 
 Pixels = NDArray[np.uint8]
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels
@@ -49,6 +49,22 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def in_rgb(image: Any, channel_order: str) -> Any:
+    """An array, (…, 3), in RGB.
+
+    Raises:
+        ValueError: no such order.
+        TypeError: not an array.
+    """
+    if channel_order not in {"RGB", "BGR"}:
+        raise ValueError(f"channel_order must be RGB or BGR, got {channel_order!r}")
+    if channel_order == "RGB":
+        return image
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f"channel_order is for arrays, got {type(image).__name__}: files say it themselves")
+    return image[..., ::-1]
 
 
 def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None) -> Pixels:

@@ -87,6 +87,7 @@ class Live:
         return state | {
             "top": [{"label": label, "probability": share} for label, share in seen.prediction.top] if seen else [],
             "confident": seen.prediction.is_confident if seen else None,
+            "known": seen.prediction.is_known if seen else None,
             "frames_per_second": round(len(times) / span, 2) if span > 0 else 0.0,
             "dropped": self._inbox.dropped,
             "broken": self._inbox.broken,

@@ -1,0 +1,168 @@
+"""The second output of ONNX files, and what the runtime makes of it."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+
+from pipeline.data.dataset import Dataset
+from pipeline.errors import ExportError
+from pipeline.export import Settings, export
+from pipeline.export import onnx as export_onnx
+from pipeline.export.familiarity import with_familiarity, with_threshold
+from pipeline.export.formats import load_bytes
+from pipeline.export.load.model import Source
+from runtime import Classifier, ModelFormatError
+from runtime.events import EventDetector, EventSettings
+from runtime.spec import ModelSpec
+
+SPEC = ModelSpec(4, ("red", "green"), output="softmax")
+WEIGHTS = np.array([[0.02, -0.02], [-0.02, 0.02], [0.0, 0.0]], np.float32)
+
+
+def graph(last="Softmax", *, quantized=False):
+    """Means of the channels, times a matrix, to probabilities."""
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["values"], ["means"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["means", "weights"], ["logits"]),
+        helper.make_node(last, ["logits"], ["soft" if quantized else "answers"]),
+    ]
+    constants = [onnx.numpy_helper.from_array(WEIGHTS, "weights")]
+    if quantized:
+        nodes += [
+            helper.make_node("QuantizeLinear", ["soft", "scale", "zero"], ["steps"]),
+            helper.make_node("DequantizeLinear", ["steps", "scale", "zero"], ["answers"]),
+        ]
+        constants += [onnx.numpy_helper.from_array(np.float32(1 / 255), "scale")]
+        constants += [onnx.numpy_helper.from_array(np.uint8(0), "zero")]
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", 4, 4, 3])
+    answers = helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["N", 2])
+    made = helper.make_graph(nodes, "made", [pixels], [answers], constants)
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def plain(*colors):
+    return np.array([np.broadcast_to(color, (4, 4, 3)) for color in colors], np.uint8)
+
+
+RED, GREEN, GREY, PALE = (200, 0, 0), (0, 200, 0), (90, 90, 90), (120, 100, 100)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A function: a file with a second output, and a spec that has this threshold."""
+
+    def write(threshold, made=None):
+        content = export_onnx.with_metadata(
+            made or with_familiarity(graph(), 2.0), ModelSpec(4, SPEC.class_names, known_threshold=threshold)
+        )
+        (tmp_path / "model.onnx").write_bytes(content)
+        return tmp_path / "model.onnx"
+
+    return write
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_the_score_is_the_largest_logit_before_the_temperature(quantized):
+    before = graph(quantized=quantized)
+    content = export_onnx.with_metadata(with_familiarity(before, 2.0), SPEC)
+    pixels = plain(RED, GREEN, GREY, PALE)
+    answers, scores = load_bytes(content).scored(pixels)
+    means = pixels.mean(axis=(1, 2), dtype=np.float32)
+    np.testing.assert_allclose(scores, 2 * (means @ WEIGHTS).max(axis=1), rtol=1e-5, atol=1e-6)
+    assert (answers == load_bytes(export_onnx.with_metadata(before, SPEC))(pixels)).all()
+    assert len(before.graph.output) == 1
+
+
+def test_without_a_softmax_there_is_no_score():
+    with pytest.raises(ExportError, match=r"Sigmoid answers here; leave out --keep"):
+        with_familiarity(graph("Sigmoid"), 1.0)
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.9, 0.95, 0.99])
+def test_the_threshold_keeps_the_share_that_is_asked_for(keep):
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 4, 4, 3), np.uint8)
+    made = with_familiarity(graph(), 1.0)
+    spec = with_threshold(SPEC, lambda known: export_onnx.with_metadata(made, known), load_bytes, pixels, keep)
+    scores = load_bytes(export_onnx.with_metadata(made, spec)).scored(pixels)[1]
+    assert keep <= (scores >= spec.known_threshold).mean() < keep + 0.02
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_the_classifier_says_what_it_knows(engine, written):
+    pytest.importorskip(engine)
+    pixels = plain(RED, GREY, GREEN, PALE)
+    with Classifier(written(4.0), engine=engine) as classifier:
+        many = list(classifier.classify_many(pixels, batch_size=3))
+        assert [answer.is_known for answer in many] == [True, False, True, False]
+        assert [answer.label for answer in many][::2] == ["red", "green"]
+        assert [classifier.classify(image) for image in pixels] == many
+        assert classifier.predict(pixels).shape == (4, 2)
+        assert classifier.predict(pixels[:0]).shape == (0, 2)
+
+
+def test_a_file_without_a_threshold_knows_everything(reference):
+    assert Classifier(reference / "model_int8.onnx").classify(plain(GREY)[0]).is_known
+
+
+@pytest.mark.parametrize(
+    ("made", "threshold"), [(graph(), 4.0), (with_familiarity(graph(), 1.0), None)], ids=["no output", "no threshold"]
+)
+def test_a_graph_that_does_not_fit_its_spec_is_refused(made, threshold, written):
+    with pytest.raises(ModelFormatError, match="expected one uint8 input"):
+        Classifier(written(threshold, made))
+
+
+def test_an_infinite_score_is_refused(written):
+    made = with_familiarity(graph(), 1.0)
+    made.graph.initializer[-1].CopyFrom(
+        onnx.numpy_helper.from_array(np.float32("inf"), made.graph.initializer[-1].name)
+    )
+    with pytest.raises(ModelFormatError, match="not one finite number each"):
+        Classifier(written(4.0, made)).classify(plain(RED)[0])
+
+
+def test_what_is_not_known_begins_nothing(written):
+    classifier = Classifier(written(4.0))
+    detector = EventDetector(EventSettings(1, 1, min_seconds=0))
+    told = [detector.update(classifier.classify(image)) for image in plain(GREY, RED, GREY)]
+    assert [[(event.kind, event.label) for event in events] for events in told] == [
+        [],
+        [("begins", "red")],
+        [("ends", "red")],
+    ]
+
+
+def test_classify_says_so_in_every_layout(written, tmp_path):
+    Image.fromarray(plain(GREY)[0]).save(tmp_path / "grey.png")
+    command = [sys.executable, "-m", "runtime", "classify", str(written(4.0)), str(tmp_path / "grey.png")]
+
+    def said(*options):
+        return subprocess.run([*command, *options], capture_output=True, text=True, check=True).stdout
+
+    assert said().endswith("(unlike all classes)\n")
+    assert json.loads(said("--json"))["known"] is False
+    assert said("--csv").splitlines()[1].split(",")[2] == "False"
+
+
+@pytest.mark.slow
+def test_export_fixes_the_threshold_on_validation_images(tmp_path):
+    layers = [keras.Input((8, 8, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(2, activation="softmax")])
+    model.save(tmp_path / "tiny.keras")
+    noise = np.random.default_rng(0)
+    images = Dataset(noise.integers(0, 256, (100, 8, 8, 3), np.uint8), np.arange(100) % 2, ("a", "b"))
+    files = ("model_fp32.onnx", "model_int8.onnx", "model_fp32.tflite")
+    source = Source(tmp_path / "tiny.keras", class_names=("a", "b"))
+    export(source, tmp_path / "out", images, images, Settings(quick=True, files=files, keep=0.9))
+    for name in files[:2]:
+        known = [answer.is_known for answer in Classifier(tmp_path / "out" / name).classify_many(images.pixels)]
+        assert 0.9 <= np.mean(known) < 0.93
+    assert Classifier(tmp_path / "out" / files[2]).spec.known_threshold is None
