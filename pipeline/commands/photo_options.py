@@ -34,6 +34,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=int,
         help=f"height and width in pixels, 8 to 1,024 (default: {default.side}; 224 for pretrained networks)",
     )
+    group.add_argument(
+        "--none", type=Path, metavar="DIR", help="photos of anything that is none of the classes: one more class, none"
+    )
     group.add_argument("--any-side", action="store_true", help="take a side that is no power of two")
     group.add_argument(
         "--resize",
@@ -102,6 +105,7 @@ def settings(options: argparse.Namespace) -> Settings:
         test_share=options.test_share,
         seed=options.split_seed,
         skip_bad=options.skip_bad,
+        none=str(options.none.resolve()) if options.none else "",
     )
 
 

@@ -29,6 +29,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--skip-bad", action="store_true", help="leave out photos that cannot be read or that lie in two classes"
     )
+    parser.add_argument("--none", metavar="DIR", help="photos of anything else, as of train")
     parser.add_argument("--minutes", metavar="M", help="time for training, as of train")
     parser.add_argument(
         "--no-wheels", action="store_true", help="bundle without packages, for a desk without a network"
@@ -40,7 +41,9 @@ def steps(options: argparse.Namespace) -> list[list[str]]:
     """The commands in their order, as arguments of ``python -m pipeline``."""
     out = str(options.out)
     train = ["train", "--data", str(options.data), "--out", out]
-    train += ["--skip-bad"] * options.skip_bad + (["--minutes", options.minutes] if options.minutes else [])
+    train += ["--skip-bad"] * options.skip_bad
+    for name in ("none", "minutes"):
+        train += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
     bundle = ["bundle", out, "--out", str(BUNDLES), "--name", options.name or options.out.resolve().name]
     return [
         train,

@@ -63,7 +63,7 @@ def load(folder: Path, settings: Settings = Settings()) -> Photos:
         UnusablePhotosError: photos that cannot be read, or one picture in two classes; not with ``skip_bad``.
         DataError: no such folder.
     """
-    listing = scan(folder)
+    listing = scan(folder, Path(settings.none) if settings.none else None)
     decoded = decode(folder, listing.files, settings.spec(listing.class_names))
     files = [file for file in listing.files if file.path in decoded.rows]
     contradictions = _contradictions(files, decoded)

@@ -24,6 +24,7 @@ class Settings:
         validation_share, test_share: part of each class, 0-1; not asked where the folder is divided by itself.
         seed: of the division.
         skip_bad: leave out photos that cannot be read, and list them, instead of refusing the folder.
+        none: whole path of a folder of anything else, whose photos are the class ``none``; empty for no such class.
     """
 
     side: int = 32
@@ -36,6 +37,7 @@ class Settings:
     test_share: float = 0.0
     seed: int = 0
     skip_bad: bool = False
+    none: str = ""
 
     def __post_init__(self) -> None:
         if not MIN_SIDE <= self.side <= MAX_SIDE:

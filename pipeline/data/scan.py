@@ -1,8 +1,9 @@
 """A folder of photos -> the list of its files, each with its class; nothing is decoded yet."""
 
+import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,8 @@ from runtime.text import for_terminal
 TRAINING, VALIDATION, TEST = "train", "val", "test"
 SPLIT_FOLDERS = {"train": TRAINING, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
 
+NONE = "none"
+"""The class of photos that are none of the others."""
 NO_CLASS = "in no class folder"
 SEARCHED_LEVELS = 3
 """How far below a folder without classes others are looked for that have some."""
@@ -60,10 +63,14 @@ class Listing:
     hint: str = ""
 
 
-def scan(root: Path) -> Listing:
+def scan(root: Path, rest: Path | None = None) -> Listing:
     """List a folder of photos: a folder a class, or ``train/`` and ``val/`` (and ``test/``) above them.
 
     Class folders may be nested to any depth and hold links. What is a photo, ``runtime.photo_files`` says.
+
+    Args:
+        root: the folder.
+        rest: a folder of anything else, whose photos are the class ``none``.
 
     Raises:
         DataError: no such folder, or it cannot be read.
@@ -91,7 +98,10 @@ def scan(root: Path) -> Listing:
                 for photo in found.photos
             )
             left_out += (_below(root, left) for left in found.left_out)
-    names = tuple(sorted(set(folders.values())))
+    if rest:
+        others, unusable = _others(rest, [part for part, _ in parts])
+        files, left_out = [*files, *others], [*left_out, *unusable]
+    names = tuple(sorted({*folders.values(), *([NONE] if rest else [])}))
     _check_classes(root, folders, names)
     return Listing(
         tuple(sorted(files, key=lambda file: file.path)),
@@ -100,6 +110,20 @@ def scan(root: Path) -> Listing:
         tuple(left_out),
         _hint(root, files, folders),
     )
+
+
+def _others(folder: Path, parts: list[str]) -> tuple[list[PhotoFile], Sequence[LeftOut]]:
+    """Photos of the class ``none``, by their whole paths; where the others are divided, a tenth of them validates."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected photos of anything that is none of the classes")
+    found = list_photos(folder.resolve())
+    photos = sorted(found.photos, key=lambda photo: hashlib.blake2b(os.fsencode(photo.path)).digest())
+    validating = max(len(photos) // 10, 1) if VALIDATION in parts else 0
+    training = parts[0] if len(parts) == 1 else TRAINING
+    return [
+        PhotoFile(photo.path, VALIDATION if at < validating else training, NONE, photo.size, photo.modified_ns)
+        for at, photo in enumerate(photos)
+    ], found.left_out
 
 
 def _relative(root: Path, path: str) -> str:

@@ -78,6 +78,8 @@ class OutOfFold(Entry):
         low, high: its 95 % interval (Wilson).
         folds, repeats: how often training was repeated.
         look_alike: photos that look like another one.
+        between_classes: pairs of photos that look alike and lie in different classes.
+        plain_accuracy: share of right answers where nothing is known of a photo but its mean color and contrast.
         curve: the learning curve; its last point is ``accuracy``.
         gain_of_twice: by how much ``accuracy`` would rise with twice as many photos, where the curve tells.
         classes: the weakest first.
@@ -91,6 +93,8 @@ class OutOfFold(Entry):
     folds: PositiveCount
     repeats: PositiveCount
     look_alike: NotNegative
+    between_classes: tuple[tuple[str, str], ...] = ()
+    plain_accuracy: Share | None = None
     curve: tuple[CurvePoint, ...] = ()
     gain_of_twice: Share | None = None
     classes: tuple[ClassFound, ...] = ()

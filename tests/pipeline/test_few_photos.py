@@ -14,6 +14,7 @@ from pipeline import artifacts
 from pipeline.cli import main, parse
 from pipeline.commands import few_photos
 from pipeline.commands import photos as photos_command
+from pipeline.data.dataset import Dataset
 from pipeline.data.folds import look_alike, stratified
 from pipeline.documents.history import History
 from pipeline.errors import ArchitectureError
@@ -21,6 +22,7 @@ from pipeline.report import report
 from pipeline.training.transfer import backbone, head, judge, views
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.plan import plan
+from pipeline.training.transfer.run import out_of_fold
 
 SIDE, WIDTH = 32, 12
 COLORS = {"sky": (60, 120, 220), "leaf": (40, 160, 60), "brick": (190, 70, 50)}
@@ -161,6 +163,16 @@ def clusters(count, classes, width, spread, seed=0):
     labels = np.arange(count) % classes
     centers = np.random.default_rng(99).normal(size=(classes, width))
     return (centers[labels] + spread * random.normal(size=(count, width))).astype(np.float32), labels
+
+
+def test_pairs_that_look_alike_in_two_classes_are_named():
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 8, 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    pixels[4], pixels[5] = pixels[1], pixels[2]
+    photos = Dataset(pixels, np.array([0, 0, 1, 1, 1, 1]), ("ant", "bee"))
+    judged = judge.Judged(np.eye(2)[photos.labels], 1.0, 2, 1, ((1.0, 1.0),), 1.0)
+    found = out_of_fold(judged, photos, look_alike(pixels), tuple("abcdef"))
+    assert found.between_classes == (("b", "e"),)  # c and f are of one class
+    assert found.look_alike == 4
 
 
 def test_the_head_is_at_the_optimum():
@@ -306,6 +318,8 @@ def test_photos_become_a_network_and_an_honest_figure(command, tmp_path, capsys)
     assert found.suspects[0].taken_for == "brick"
     assert "sky/3.png: looks like brick" in said
     assert "What would help:" in said
+    assert found.plain_accuracy > 0.9  # a class is a color here, and nothing else
+    assert "Mean color and contrast alone tell" in said
     assert {row.name for row in found.classes} == set(COLORS)
     assert main(["evaluate", str(tmp_path / "out" / "model.keras"), "--on", "validation"]) == 0
     shown = f"{entries['validation_accuracy']:.2%}"

@@ -356,3 +356,30 @@ def test_a_history_says_how_its_photos_were_read(tmp_path):
     with pytest.raises(DataError, match="does not say how photos were read"):
         recorded(tmp_path / artifacts.MODEL_KERAS)
     assert spec_beside(tmp_path / artifacts.MODEL_KERAS, 64, ("a", "b")).resize == "stretch"
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_photos_of_anything_else_are_one_more_class(photos, tmp_path, divided):
+    rest = tmp_path / "albums"
+    for number in range(20):
+        paint(rest / "2024" / f"{number}.png", 500 + number)
+    if divided:
+        for name in ("cat", "dog"):
+            for number in range(6):
+                paint(photos / "val" / name / f"v{number}.png", 800 + number + 50 * (name == "dog"))
+            (photos / "train").mkdir(exist_ok=True)
+            (photos / name).rename(photos / "train" / name)
+    loaded = load(photos, Settings(side=16, none=str(rest)))
+    assert loaded.training.class_names == ("cat", "dog", "none")
+    assert np.bincount(loaded.training.labels)[2] == 18
+    assert np.bincount(loaded.validation.labels)[2] == 2
+    assert sum(path.startswith(str(rest)) for path in loaded.paths) == 18
+    again = load(photos, Settings(side=16, none=str(rest)))
+    assert (again.training.digest, again.validation.digest) == (loaded.training.digest, loaded.validation.digest)
+
+
+def test_one_class_and_anything_else_are_two(photos, tmp_path):
+    (photos / "dog").rename(tmp_path / "rest")
+    assert load(photos, Settings(side=16, none=str(tmp_path / "rest"))).training.class_names == ("cat", "none")
+    with pytest.raises(DataError, match="missing: no such folder; expected photos of anything"):
+        load(photos, Settings(side=16, none=str(tmp_path / "missing")))

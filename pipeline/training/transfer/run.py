@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from pipeline.training import lock
 from pipeline.training.transfer import head
 from pipeline.training.transfer.backbone import Backbone
 from pipeline.training.transfer.features import features
-from pipeline.training.transfer.judge import Judged, Views, expected_gain, judge
+from pipeline.training.transfer.judge import Judged, Views, expected_gain, judge, plain_accuracy
 
 UNLIKELY = 0.2
 """A label less likely than this out of fold is worth a look."""
@@ -54,7 +55,8 @@ def fit_to_photos(
     with lock.held(out):
         seen = features(backbone, training.pixels, range(recipe.views))
         groups = look_alike(training.pixels)
-        judged = judge(Views(seen, training.labels, groups, len(training.class_names)), recipe.seed)
+        known = Views(seen, training.labels, groups, len(training.class_names))
+        judged, plain = judge(known, recipe.seed), plain_accuracy(known, training.pixels, recipe.seed)
         fitted = head.fit(seen, training.labels, len(training.class_names))
         validated = fitted.logits(features(backbone, photos.validation.pixels, [0])[0])
         history = History(
@@ -62,7 +64,9 @@ def fit_to_photos(
             class_names=training.class_names,
             images=ImageCounts(training=len(training), validation=len(photos.validation)),
             validation_accuracy=accuracy(validated, photos.validation.labels),
-            out_of_fold=out_of_fold(judged, training, groups, photos.paths),
+            out_of_fold=out_of_fold(judged, training, groups, photos.paths).model_copy(
+                update={"plain_accuracy": plain}
+            ),
             temperature=judged.temperature,
             photos=asdict(photo_settings) if photo_settings else None,
             data=str(photos.folder),
@@ -87,11 +91,24 @@ def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64], path
         folds=judged.folds,
         repeats=judged.repeats,
         look_alike=int((sizes[groups] > 1).sum()),
+        between_classes=_between_classes(photos.labels, groups, paths),
         curve=tuple(CurvePoint(photos_a_class=count, accuracy=share) for count, share in judged.curve),
         gain_of_twice=expected_gain(judged.curve),
         classes=_classes(judged, photos),
         suspects=_suspects(judged, photos, paths),
     )
+
+
+def _between_classes(
+    labels: NDArray[np.integer[Any]], groups: NDArray[np.int64], paths: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """For each group that lies in several classes, its first photo and the first one of another class."""
+    pairs = []
+    for first in np.unique(groups):
+        others = np.flatnonzero((groups == first) & (labels != labels[first]))
+        if len(others):
+            pairs.append((paths[int(first)], paths[int(others[0])]))
+    return tuple(pairs)
 
 
 def _classes(judged: Judged, photos: Dataset) -> tuple[ClassFound, ...]:
