@@ -27,6 +27,7 @@ def add(commands: Commands) -> None:
         "--flips", type=int, default=10, metavar="N", help="changed images to print a file (default: %(default)s)"
     )
     photo_options.add_data(parser, "photos of the model's classes")
+    photo_options.add_unlabeled(parser, "--photos", "compare on them")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
@@ -39,8 +40,9 @@ def run(options: argparse.Namespace) -> int:
 
     if options.images < 1:
         raise PipelineError(f"--images takes 1 or more, got {options.images}")
-    photos = photo_options.of_export(options, options.dir)
-    images = None if photos is None else photos.validation
+    images = photo_options.unlabeled_of_export(options, options.dir)
+    photos = None if images else photo_options.of_export(options, options.dir)
+    images = photos.validation if photos else images
     report = drift(options.dir, images, layer_images=options.images, threshold_db=options.threshold)
     print(format_drift(report, options.flips))
     photo_options.report_left_out(photos)

@@ -6,6 +6,9 @@ from pathlib import Path
 from pipeline import formats
 from pipeline.commands import FAILED, OK, Commands, photo_options, source_options
 
+UNLABELED_SHARE = 0.25
+"""Of photos without labels, what is kept to choose and to judge on."""
+
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
@@ -14,6 +17,7 @@ def add(commands: Commands) -> None:
     source_options.add(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     photo_options.add_data(parser, "photos of the model's classes: calibrate, choose and verify on them")
+    photo_options.add_unlabeled(parser, "--calibration", "calibrate on them, and without --data judge on a quarter")
     parser.add_argument("--quick", action="store_true", help="take the default int8 configuration rather than search")
     parser.add_argument(
         "--formats", nargs="+", default=[], choices=list(formats.options()), metavar="NAME",
@@ -32,7 +36,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline.data import samples
+    from pipeline.data import samples, unlabeled
+    from pipeline.data.dataset import hold_out
     from pipeline.export import Settings, export, prepare
     from pipeline.export.load.model import Loaded, load
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
@@ -43,11 +48,18 @@ def run(options: argparse.Namespace) -> int:
     prepare(options.out, options.model)
     calibration = validation = photos = None
     deployable = load(source)
-    folder = photo_options.folder_of(options, source.path)
+    folder = options.data if options.unlabeled else photo_options.folder_of(options, source.path)
     if folder:
         photos = photo_options.of_source(options, folder, deployable, source)
         calibration, validation = samples.draw_calibration(photos.training), photos.validation
     test, part = photo_options.judged(photos)
+    if options.unlabeled:
+        way = photo_options.way_of_source(options, deployable, source)
+        calibration = unlabeled.load(options.unlabeled, way, deployable.class_names)
+        if photos is None:
+            calibration, validation = hold_out(calibration, UNLABELED_SHARE)
+            test, part = validation, "validation"
+        calibration = samples.draw_calibration(calibration)
     manifest = export(Loaded(source, deployable), options.out, calibration, validation, settings)
     print(f"{format_decisions(manifest)}\n{LEGEND}\n")
     for name, why in manifest.failed.items():

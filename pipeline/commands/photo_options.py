@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import artifacts
+from pipeline.data import unlabeled
 from pipeline.data.folder import Photos, format_left_out, load
 from pipeline.data.photo_settings import READING, Settings, settings_for, was_recorded
 from pipeline.documents.history import read_history
@@ -109,9 +109,9 @@ def settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def read(folder: Path, photo_settings: Settings) -> Photos:
-    """Load a folder and say what was found in it."""
-    photos = load(folder, photo_settings)
+def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None = None) -> Photos:
+    """Load a folder and say what was found in it; arguments as of ``load``."""
+    photos = load(folder, photo_settings, known)
     parts = {"training": photos.training, "validation": photos.validation, "test": photos.test}
     counts = ", ".join(f"{len(images):,} for {name}" for name, images in parts.items() if images is not None)
     print(f"{folder}: {len(photos.training.class_names)} classes; {counts}", file=sys.stderr)
@@ -142,16 +142,34 @@ def folder_of(options: argparse.Namespace, model_path: Path) -> Path | None:
     return Path(history.data)
 
 
+def add_unlabeled(parser: argparse.ArgumentParser, flag: str, use: str) -> None:
+    """Register the option that names photos without labels."""
+    parser.add_argument(
+        flag, dest="unlabeled", type=Path, metavar="PATH",
+        help=f"photos without labels: {use}; a folder, a text file with a path a line, or an .npz of images",
+    )  # fmt: skip
+
+
+def unlabeled_of_export(options: argparse.Namespace, exported: Path) -> "Dataset | None":
+    """The photos without labels for the model in a folder that export wrote; ``None`` where none are named."""
+    if not options.unlabeled:
+        return None
+    from pipeline.export.load.model import load_exported
+
+    deployable = load_exported(exported)
+    return unlabeled.load(options.unlabeled, _way_of_export(options, exported, deployable), deployable.class_names)
+
+
+def way_of_source(options: argparse.Namespace, deployable: "Deployable", source: "Source") -> Settings:
+    """How photos are read for a model file."""
+    return settings_for(source.path, deployable.side, skip_bad=options.skip_bad, **source.reading)
+
+
 def of_source(options: argparse.Namespace, folder: Path, deployable: "Deployable", source: "Source") -> Photos:
     """A folder of photos for a model file; where nothing but the caller says how they were read, with a doubt."""
     from pipeline.export.load.resize_mismatch import find_resize_mismatch
 
-    way = settings_for(
-        source.path,
-        deployable.side,
-        skip_bad=options.skip_bad,
-        **source.reading,
-    )
+    way = way_of_source(options, deployable, source)
     photos = _of_model(folder, deployable, way)
     if not was_recorded(source.path):
         warning = find_resize_mismatch(deployable, folder, way.spec(deployable.class_names))
@@ -166,17 +184,22 @@ def of_export(options: argparse.Namespace, exported: Path) -> Photos | None:
     folder = folder_of(options, model_path)
     if folder is None:
         return None
-    from pipeline.documents.manifest import Manifest
     from pipeline.export.load.model import load_exported
 
-    deployable, stated = load_exported(exported), Manifest.read(exported).photos
-    way = settings_for(
-        model_path,
+    deployable = load_exported(exported)
+    return _of_model(folder, deployable, _way_of_export(options, exported, deployable))
+
+
+def _way_of_export(options: argparse.Namespace, exported: Path, deployable: "Deployable") -> Settings:
+    from pipeline.documents.manifest import Manifest
+
+    stated = Manifest.read(exported).photos
+    return settings_for(
+        exported / artifacts.MODEL_KERAS,
         deployable.side,
         skip_bad=options.skip_bad,
         **({name: getattr(stated, name) for name in READING} if stated else {}),
     )
-    return _of_model(folder, deployable, way)
 
 
 def judged(photos: Photos | None) -> "tuple[Dataset | None, str]":
@@ -201,10 +224,4 @@ def report_left_out(photos: Photos | None) -> None:
 
 def _of_model(folder: Path, deployable: "Deployable", photo_settings: Settings) -> Photos:
     """Photos read as the model's own were, labeled in the order of its classes."""
-    photos, names = read(folder, photo_settings), deployable.class_names
-    return replace(
-        photos,
-        training=photos.training.in_order_of(names),
-        validation=photos.validation.in_order_of(names),
-        test=photos.test.in_order_of(names) if photos.test else None,
-    )
+    return read(folder, photo_settings, deployable.class_names)

@@ -98,9 +98,10 @@ def screen(folder: Path) -> str:
     fastest = {row.file: latency.p50 for row, latency in reversed(timed.timed) if row.threads == 1}
     lines += ["", f"{'file':<22}{'size':>10}{'accuracy':>10}  on {verified.judged_on:<24}{'one photo here':>16}"]
     for name, row in verified.measured.items():
-        low, high = share_interval(row.accuracy, verified.images)
+        accuracy = row.accuracy or 0.0  # photos in class folders are labeled
+        low, high = share_interval(accuracy, verified.images)
         lines.append(
-            f"{name:<22}{size(row.bytes):>10}{row.accuracy:>10.1%}  {f'{low:.1%} to {high:.1%}':<27}"
+            f"{name:<22}{size(row.bytes):>10}{accuracy:>10.1%}  {f'{low:.1%} to {high:.1%}':<27}"
             f"{duration(fastest[name]) if name in fastest else 'not measured':>16}"
         )
     lines += [

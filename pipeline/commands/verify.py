@@ -11,6 +11,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("verify", help="hold exported files against Keras; exit status 1 on any violation")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on")
+    photo_options.add_unlabeled(parser, "--photos", "judge on them by agreement with Keras alone")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
@@ -18,8 +19,9 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.verify.parity import format_report, verify
 
-    photos = photo_options.of_export(options, options.dir)
-    report = verify(options.dir, *photo_options.judged(photos))
+    unlabeled = photo_options.unlabeled_of_export(options, options.dir)
+    photos = None if unlabeled else photo_options.of_export(options, options.dir)
+    report = verify(options.dir, *((unlabeled, "unlabeled") if unlabeled else photo_options.judged(photos)))
     print(format_report(report))
     photo_options.report_left_out(photos)
     print(f"Written: {options.dir}/verify.json")

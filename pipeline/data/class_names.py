@@ -4,13 +4,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from pipeline.text import first_of
 from runtime.text import for_terminal, is_plain
+
+MANY = 100
 
 
 def fault(names: Sequence[object]) -> str | None:
     """What is wrong with a list of class names, as the end of a sentence; ``None`` where all are good.
 
-    Names are compared in Unicode's composed form, since what differs in bytes alone looks the same.
+    Names are compared in Unicode's composed form, since what differs in bytes alone looks the same. Among ``MANY`` a
+    name may stand twice, as "crane" does in ImageNet; in a short list that is a mistake.
     """
     for name in names:
         if not isinstance(name, str) or not name:
@@ -20,6 +24,26 @@ def fault(names: Sequence[object]) -> str | None:
                 f"{for_terminal(repr(name))[:80]} cannot name a class (outer blanks, control characters, marks of "
                 "writing direction or broken UTF-8); rename it"
             )
+    if len(names) >= MANY:
+        return None
     counts = Counter(unicodedata.normalize("NFC", str(name)) for name in names)
     twice = next((name for name, count in counts.items() if count > 1), None)
     return None if twice is None else f"names {twice!r} twice; every class needs a name of its own"
+
+
+def class_folders(class_names: Sequence[str]) -> dict[str, int]:
+    """The label of each folder of photos: it has the class's name; one that stands twice is followed by its number.
+
+    The numbers begin with 0: the folders of the two classes "crane" of ImageNet are "crane 134" and "crane 517".
+    """
+    counts = Counter(class_names)
+    return {name if counts[name] == 1 else f"{name} {label}": label for label, name in enumerate(class_names)}
+
+
+def say_repeated(class_names: Sequence[str]) -> str:
+    """Which names stand twice and what their folders are called; empty where none does."""
+    counts = Counter(class_names)
+    folders = [name for name, label in class_folders(class_names).items() if counts[class_names[label]] > 1]
+    if not folders:
+        return ""
+    return f"class names that stand more than once; their folders of photos are called {first_of(folders)}"

@@ -1,8 +1,8 @@
-"""A labeled set of square images, and how one is divided."""
+"""A set of square images, labeled or not, and how one is divided."""
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,11 +22,13 @@ class Dataset:
         pixels: uint8 (N, S, S, 3), RGB, 0-255. May be memory-mapped.
         labels: uint8 or int64 (N,), each below ``len(class_names)``.
         class_names: one name a class, in label order.
+        labeled: false where nobody knows what the images show: the labels are 0 then, and no accuracy follows.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.integer]
     class_names: tuple[str, ...]
+    labeled: bool = True
 
     def __post_init__(self) -> None:
         shape, count = self.pixels.shape, len(self.labels)
@@ -59,20 +61,12 @@ class Dataset:
 
     def take(self, indices: NDArray[np.integer]) -> "Dataset":
         """The images at ``indices``, copied into memory."""
-        return Dataset(self.pixels[indices], self.labels[indices], self.class_names)
+        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices])
 
-    def in_order_of(self, class_names: tuple[str, ...]) -> "Dataset":
-        """The same images, labeled by the order of a model's classes.
 
-        Raises:
-            DataError: they are not the same classes.
-        """
-        if sorted(class_names) != sorted(self.class_names):
-            raise DataError(
-                f"the images are of the classes {', '.join(self.class_names)}; the model's are {', '.join(class_names)}"
-            )
-        order = np.array([class_names.index(name) for name in self.class_names])
-        return Dataset(self.pixels, order[self.labels], class_names)
+def unlabeled(pixels: NDArray[np.uint8], class_names: tuple[str, ...]) -> Dataset:
+    """Images uint8 (N, S, S, 3) of which nobody says what they show."""
+    return Dataset(pixels, np.zeros(len(pixels), np.int64), class_names, labeled=False)
 
 
 def batch_size(pixels: NDArray[np.uint8], most: int, batch_bytes: int = BATCH_BYTES) -> int:
@@ -106,6 +100,17 @@ def stratified_indices(labels: NDArray[np.integer], count: int, seed: int) -> ND
         for label, size in zip(classes, quota, strict=True)
     ]
     return np.sort(np.concatenate(drawn))
+
+
+def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """Divide images into the rest and a share (0-1), of every class one at least where that leaves half of them all."""
+    classes = len(np.unique(dataset.labels))
+    count = max(round(len(dataset) * share), classes)
+    if count * 2 <= len(dataset):
+        return split(dataset, count, seed)
+    mixed = replace(dataset, labels=np.zeros(len(dataset), np.int64))
+    chosen = stratified_indices(mixed.labels, max(round(len(dataset) * share), 1), seed)
+    return dataset.take(np.setdiff1d(np.arange(len(dataset)), chosen)), dataset.take(chosen)
 
 
 def split(dataset: Dataset, validation_count: int, seed: int = 0) -> tuple[Dataset, Dataset]:

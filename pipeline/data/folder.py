@@ -6,18 +6,20 @@ files that differ in their metadata alone) stay on one side.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset
 from pipeline.data.photo_cache import BROKEN, Decoded, decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import NO_CLASS, TEST, TRAINING, VALIDATION, Listing, PhotoFile, scan
 from pipeline.errors import ClassesError, UnusablePhotosError
+from pipeline.text import first_of
 from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, LeftOut, counted
 from runtime.text import for_terminal
 
@@ -55,15 +57,21 @@ class Photos:
     paths: tuple[str, ...] = ()
 
 
-def load(folder: Path, settings: Settings = Settings()) -> Photos:
+def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] | None = None) -> Photos:
     """Read, check and divide a folder of photos; the second time out of the cache.
+
+    Args:
+        folder: which.
+        settings: how photos are read and divided.
+        known: the classes of a model that is only judged on the photos: they give the labels, not every one needs
+            photos, and one photo of a class is enough. A name that stands twice among them is not known by its name.
 
     Raises:
         ClassesError: the folders do not make a classification: too few classes, or too few pictures in one.
         UnusablePhotosError: photos that cannot be read, or one picture in two classes; not with ``skip_bad``.
         DataError: no such folder.
     """
-    listing = scan(folder, Path(settings.none) if settings.none else None)
+    listing = scan(folder, Path(settings.none) if settings.none else None, known)
     decoded = decode(folder, listing.files, settings.spec(listing.class_names))
     files = [file for file in listing.files if file.path in decoded.rows]
     contradictions = _contradictions(files, decoded)
@@ -76,12 +84,14 @@ def load(folder: Path, settings: Settings = Settings()) -> Photos:
         )
     unusable = {left.path for left in contradictions}
     files = [file for file in files if file.path not in unusable]
-    _check_pictures(folder, files, listing, decoded)
+    if known is None:
+        _check_pictures(folder, files, listing, decoded)
     parts, copies = _divide(files, listing.parts, decoded, settings)
-    _check_parts(folder, parts, listing.class_names)
+    _check_parts(folder, parts, listing.class_names if known is None else ())
+    labels = class_folders(known or listing.class_names)
 
     def dataset(part: str) -> Dataset:
-        return _dataset(parts[part], decoded, listing.class_names)
+        return _dataset(parts[part], decoded, known or listing.class_names, labels)
 
     test = dataset(TEST) if TEST in parts else None
     paths = tuple(sorted(file.path for file in parts[TRAINING]))
@@ -171,7 +181,10 @@ def _draw(
     for file in files:
         classes[file.class_name][decoded.rows[file.path][1]].append(file)
     parts: dict[str, list[PhotoFile]] = {TRAINING: [], **{part: [] for part in held_out}}
-    for pictures in classes.values():
+    together: dict[str, list[PhotoFile]] = {}
+    for name in [name for name, pictures in classes.items() if len(pictures) < MIN_PICTURES]:
+        together |= classes.pop(name)  # too few to divide by class
+    for pictures in (*classes.values(), *([together] if together else [])):
         total = sum(map(len, pictures.values()))
         pending = sorted(pictures, key=lambda digest: hashlib.blake2b(digest.encode(), salt=_salt(seed)).digest())
         for done, (part, share) in enumerate(held_out.items()):
@@ -191,15 +204,18 @@ def _salt(seed: int) -> bytes:
 
 def _check_parts(folder: Path, parts: dict[str, list[PhotoFile]], class_names: tuple[str, ...]) -> None:
     for part in (TRAINING, VALIDATION):
+        if not class_names and not parts.get(part):
+            raise ClassesError(f"{folder}: no picture for {part}; give two photos or more")
         missing = sorted(set(class_names) - {file.class_name for file in parts.get(part, [])})
         if missing:
             raise ClassesError(
-                f"{folder}: no picture for {part} in the class {', '.join(missing)}; give every class some in each part"
+                f"{folder}: no picture for {part} in the class {first_of(missing)}; give every class some in each part"
             )
 
 
-def _dataset(files: Sequence[PhotoFile], decoded: Decoded, class_names: tuple[str, ...]) -> Dataset:
+def _dataset(
+    files: Sequence[PhotoFile], decoded: Decoded, class_names: tuple[str, ...], labels: Mapping[str, int]
+) -> Dataset:
     files = sorted(files, key=lambda file: file.path)
-    labels = {name: label for label, name in enumerate(class_names)}
     rows = [decoded.rows[file.path][0] for file in files]
     return Dataset(decoded.squares[rows], np.array([labels[file.class_name] for file in files], np.int64), class_names)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.data import class_names
 from pipeline.errors import ClassesError, DataError
+from pipeline.text import first_of
 from runtime.photo_files import LINKED, UNREADABLE, LeftOut, is_hidden, list_photos
 from runtime.text import for_terminal
 
@@ -63,7 +64,7 @@ class Listing:
     hint: str = ""
 
 
-def scan(root: Path, rest: Path | None = None) -> Listing:
+def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = None) -> Listing:
     """List a folder of photos: a folder a class, or ``train/`` and ``val/`` (and ``test/``) above them.
 
     Class folders may be nested to any depth and hold links. What is a photo, ``runtime.photo_files`` says.
@@ -71,6 +72,7 @@ def scan(root: Path, rest: Path | None = None) -> Listing:
     Args:
         root: the folder.
         rest: a folder of anything else, whose photos are the class ``none``.
+        known: the classes of a model; the folders may be fewer, and may differ in case alone where these do.
 
     Raises:
         DataError: no such folder, or it cannot be read.
@@ -102,7 +104,10 @@ def scan(root: Path, rest: Path | None = None) -> Listing:
         others, unusable = _others(rest, [part for part, _ in parts])
         files, left_out = [*files, *others], [*left_out, *unusable]
     names = tuple(sorted({*folders.values(), *([NONE] if rest else [])}))
-    _check_classes(root, folders, names)
+    if known is None:
+        _check_classes(root, folders, names)
+    else:
+        _check_known(root, names, known)
     return Listing(
         tuple(sorted(files, key=lambda file: file.path)),
         names,
@@ -192,6 +197,18 @@ def _check_classes(root: Path, folders: dict[str, str], names: tuple[str, ...]) 
         raise ClassesError(
             f"{root}: holds folders that are divided into train and val, and so no classes{_question(root)}"
         )
+
+
+def _check_known(root: Path, names: tuple[str, ...], known: tuple[str, ...]) -> None:
+    places = class_names.class_folders(known)
+    unknown = [name for name in names if name not in places]
+    if unknown:
+        raise ClassesError(
+            f"{root}: {len(unknown)} of {len(names)} folders are named as no class of the model: {first_of(unknown)}; "
+            f"its classes are {first_of(list(places))}"
+        )
+    if not names:
+        raise ClassesError(f"{root}: need a folder of photos for each class to judge on, found none{_question(root)}")
 
 
 def _question(root: Path) -> str:

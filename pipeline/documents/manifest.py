@@ -38,9 +38,9 @@ class ImageSet(Entry):
 
 
 class ValidationSet(ImageSet):
-    """The images that every choice was made on."""
+    """The images that every choice was made on; without labels there is no accuracy."""
 
-    keras_accuracy: Share
+    keras_accuracy: Share | None
 
 
 class Preprocessing(Entry):
@@ -91,14 +91,14 @@ class ConfigEntry(Entry):
 class Candidate(Entry):
     """A config that was tried for a file, and how its answers compare with Keras's on the validation images.
 
-    ``violations`` says in words which criteria it fails.
+    ``violations`` says in words which criteria it fails. Without labels there is no accuracy, and nothing lost.
     """
 
     stage: str
     config: ConfigEntry | None = named("recipe", default=None)
     summary: str
-    accuracy: Share
-    lost_points: float
+    accuracy: Share | None
+    lost_points: float | None
     agreement: Share
     mean_difference: FiniteOrNone
     only_keras_right: Count = 0

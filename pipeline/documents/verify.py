@@ -7,6 +7,9 @@ from pydantic import Field, computed_field, model_validator
 from pipeline import artifacts
 from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Sha256, Share, ShareOrNone, named
 
+MOST_CLASSES = 100
+"""Up to which confusion matrices are written: that of 1,000 classes would take megabytes a file."""
+
 
 class Calibration(Entry):
     """The bins of a reliability diagram."""
@@ -26,10 +29,11 @@ class Calibration(Entry):
 class Scores(Entry):
     """Accuracy, confusion matrix (rows: what the images show) and calibration of probabilities on the test images.
 
-    There is no calibration where some probability is not a finite number.
+    There is no calibration where some probability is not a finite number, no matrix of more than ``MOST_CLASSES``
+    classes, and nothing at all where the images have no labels.
     """
 
-    accuracy: Share
+    accuracy: Share | None
     confusion: tuple[tuple[Count, ...], ...]
     calibration: Calibration | None
 
@@ -52,7 +56,7 @@ class Measured(Scores):
     mean_difference: ShareOrNone
     agreement: Share
     p_value: Share
-    accuracy_drop_points: float
+    accuracy_drop_points: float | None
     limits: Limits
     violations: tuple[str, ...] = named("breaches")
 
@@ -67,7 +71,7 @@ class FileSummary(Entry):
     """What every version says of a file that answered."""
 
     bytes: PositiveCount
-    accuracy: Share
+    accuracy: Share | None
     agreement: Share
 
 
@@ -79,7 +83,7 @@ class VerificationSummary(Document):
     REMEDY: ClassVar = "run python -m pipeline verify DIR"
 
     images: PositiveCount
-    keras_accuracy: Share
+    keras_accuracy: Share | None
     artifacts: dict[FileName, FileSummary]
 
 
@@ -108,7 +112,8 @@ class Verification(Document):
     def _check_matrices(self) -> "Verification":
         count = len(self.class_names)
         for name, scores in {"keras": self.keras, **self.measured}.items():
-            if [len(row) for row in scores.confusion] != [count] * count:
+            given = bool(scores.confusion) or (scores.accuracy is not None and count <= MOST_CLASSES)
+            if given and [len(row) for row in scores.confusion] != [count] * count:
                 raise ValueError(f"{name}: its confusion matrix is not {count} by {count}")
         return self
 
@@ -120,8 +125,8 @@ class Verification(Document):
 
     @computed_field  # type: ignore[prop-decorator]
     @property
-    def keras_accuracy(self) -> float:
-        """Share (0-1) of the images that Keras classifies correctly."""
+    def keras_accuracy(self) -> float | None:
+        """Share (0-1) of the images that Keras classifies correctly; ``None`` where they have no labels."""
         return self.keras.accuracy
 
     @property

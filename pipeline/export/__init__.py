@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset, split
+from pipeline.data.dataset import Dataset, hold_out
 from pipeline.data.photo_settings import READING, spec_beside
 from pipeline.documents.history import history_for, read_history
 from pipeline.documents.manifest import (
@@ -41,6 +41,7 @@ from pipeline.export.replaced import what_is_replaced
 from pipeline.formats import FP32, MODEL_FILES, Format, format_of
 from pipeline.metrics.classification import accuracy
 from pipeline.metrics.difference import max_difference
+from pipeline.text import first_of
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
 from runtime.system.writing import check_writable, clear_leftovers
@@ -172,8 +173,8 @@ def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> No
     """Refuse images of another side or other classes than the model's."""
     if images.side != deployable.side or images.class_names != deployable.class_names:
         raise ExportError(
-            f"{path} takes {deployable.side}x{deployable.side} images of {', '.join(deployable.class_names)}; "
-            f"{name} are {images.side}x{images.side} of {', '.join(images.class_names)}; "
+            f"{path} takes {deployable.side}x{deployable.side} images of {first_of(deployable.class_names)}; "
+            f"{name} are {images.side}x{images.side} of {first_of(images.class_names)}; "
             "give photos of its classes with --data DIR"
         )
 
@@ -201,7 +202,7 @@ def _manifest(
         validation=ValidationSet(
             images=len(validation),
             digest=validation.digest,
-            keras_accuracy=accuracy(inputs.scored.expected, validation.labels),
+            keras_accuracy=accuracy(inputs.scored.expected, validation.labels) if validation.labeled else None,
         ),
         criteria=CriteriaEntry(**asdict(settings.criteria)),
         decisions=made.decisions,
@@ -225,7 +226,7 @@ def prepare(out: Path, model_path: Path) -> None:
 
 def _images(calibration: Dataset | None, validation: Dataset | None) -> tuple[Dataset, Dataset]:
     if calibration is not None and validation is None:
-        return split(calibration, max(len(calibration) // 5, len(np.unique(calibration.labels))))
+        return hold_out(calibration, 1 / 5)
     return calibration or samples.calibration_images(), validation or samples.validation_images()
 
 
@@ -252,6 +253,8 @@ def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenanc
 
 
 def _with_accuracy(spec: ModelSpec, answers: NDArray[np.float32], images: Dataset) -> ModelSpec:
+    if not images.labeled:
+        return spec
     return replace(spec, accuracy=accuracy(answers, images.labels), accuracy_images=len(images))
 
 

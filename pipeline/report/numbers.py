@@ -29,8 +29,10 @@ def percent(share: float | None, digits: int = 2) -> str:
     return NONE if share is None else f"{share:.{digits}%}"
 
 
-def points(value: float) -> str:
-    """Points of accuracy with their sign."""
+def points(value: float | None) -> str:
+    """Points of accuracy with their sign; a dash where there are none."""
+    if value is None:
+        return NONE
     return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}") if abs(value) >= 0.005 else "0.00"
 
 

@@ -25,7 +25,8 @@ def sections(facts: Facts) -> list[Section]:
         _layers(drifted)
         if drifted
         else Section("layers", "Layer drift", lead, missing=[facts.absent[artifacts.DRIFT]]),
-        *([_confusion(verified), _reliability(verified)] if verified else []),
+        *([_confusion(verified)] if verified and verified.keras.confusion else []),
+        *([_reliability(verified)] if verified and verified.keras.accuracy is not None else []),
         *([_flips(drifted)] if drifted else []),
     ]
 
@@ -46,7 +47,7 @@ def _parity(verified: Verification) -> Section:
                 small(limits.max_difference),
                 percent(row.agreement),
                 percent(limits.min_agreement, 0),
-                f"{row.accuracy_drop_points:.2f}",
+                optional(row.accuracy_drop_points, ".2f"),
                 f"{limits.max_accuracy_drop:g}",
                 f"{row.p_value:.2g}",
             )

@@ -2,7 +2,7 @@
 
 from pipeline.documents.manifest import Candidate, Decision
 from pipeline.report.gather import Facts
-from pipeline.report.numbers import NONE, percent
+from pipeline.report.numbers import NONE, optional, percent
 from pipeline.report.sections import Section, Table
 
 
@@ -39,7 +39,7 @@ def _search(name: str, decision: Decision) -> Table:
         (
             candidate.summary,
             percent(candidate.accuracy),
-            f"{candidate.lost_points:.2f}",
+            optional(candidate.lost_points, ".2f"),
             f"{candidate.p_value:.2g}",
             percent(candidate.agreement),
             "; ".join(candidate.violations) or ("chosen" if candidate.summary == decision.summary else "passes"),

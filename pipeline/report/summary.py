@@ -121,7 +121,12 @@ def files(facts: Facts) -> Section:
         head = (name, size(entry.bytes) if entry else NONE, share)
         if isinstance(row, Measured):
             word = "out of date" if name in facts.stale else "fail" if row.violations else "pass"
-            figures = (percent(row.accuracy), points(-row.accuracy_drop_points), percent(row.agreement), word)
+            figures = (
+                percent(row.accuracy),
+                points(None if row.accuracy_drop_points is None else -row.accuracy_drop_points),
+                percent(row.agreement),
+                word,
+            )
             rows.append((*head, *figures))
         else:
             rows.append((*head, "fail: " + "; ".join(row.violations) if row else "not verified"))

@@ -81,7 +81,7 @@ def test_other_classes_than_the_models_are_refused(model, photos, repository, tm
     arguments = ("--model", model / "colors.keras", "--classes", tmp_path / "classes.txt", "--out", tmp_path / "build")
     done = pipeline("export", *arguments, "--data", photos, "--quick", cwd=repository)
     assert done.returncode == 2
-    assert "the model's are sky, leaf, roof" in done.stderr
+    assert "no class of the model: brick; its classes are sky, leaf, roof" in done.stderr
     without = pipeline("export", *arguments, cwd=repository)
     assert without.returncode == 2
     assert "--data" in without.stderr

@@ -1,5 +1,6 @@
 """Reading what a person calls "my model": every way it can be unfit is one clear line, and no code of it runs."""
 
+import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -138,6 +139,9 @@ def read_class_list(path: Path) -> tuple[str, ...]:
     fault = class_names.fault(names)
     if fault:
         raise ExportError(f"{path}: {fault}")
+    repeated = class_names.say_repeated(names)
+    if repeated:
+        print(f"{path}: {repeated}", file=sys.stderr)
     return names
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.data.class_names import class_folders
 from pipeline.data.scan import PhotoFile, scan
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.classification import correct, discordant
@@ -35,13 +36,14 @@ def find_resize_mismatch(deployable: Deployable, folder: Path, spec: ModelSpec) 
         spec: how they are going to be read.
     """
     other = "bilinear" if spec.resize_filter == NO_ANTIALIAS else NO_ANTIALIAS
-    files = [file for file in scan(folder).files if file.class_name in deployable.class_names]
+    files = list(scan(folder, known=deployable.class_names).files)
     files = files[:: math.ceil(len(files) / ASKED) or 1]
     both = _read(folder, files, (spec, replace(spec, resize_filter=other)))
     seen = [(file, squares) for file, squares in zip(files, both, strict=True) if squares is not None]
     if not seen:
         return None
-    labels = np.array([deployable.class_names.index(file.class_name) for file, _ in seen])
+    places = class_folders(deployable.class_names)
+    labels = np.array([places[file.class_name] for file, _ in seen])
     pixels = np.stack([squares for _, squares in seen], axis=1)
     planned, otherwise = (correct(deployable.probabilities(way), labels) for way in pixels)
     gained, lost = discordant(otherwise, planned)

@@ -46,19 +46,19 @@ class Judgment:
     """How a candidate's answers compare with Keras's on the same labeled images.
 
     Attributes:
-        accuracy: share (0-1) that it gets right.
-        lost_points: accuracy lost against Keras, in points; negative if won.
+        accuracy: share (0-1) that it gets right; without labels, on which it names the class that Keras names.
+        lost_points: accuracy lost against Keras, in points; negative if won; ``None`` without labels.
         agreement: share (0-1) of images on which both name the same class.
         mean_difference: of probabilities, over all images and classes.
         only_keras_right, only_candidate_right: numbers of images; all else is a tie.
         p_value: exact McNemar test of whether these two differ by chance alone.
         worst_class: name of the class that loses most.
         worst_class_lost_points: what it loses.
-        violations: in words; empty when the criteria is passed.
+        violations: in words; empty when the criteria are passed.
     """
 
     accuracy: float
-    lost_points: float
+    lost_points: float | None
     agreement: float
     mean_difference: float
     only_keras_right: int
@@ -108,6 +108,24 @@ def differs(expected: Answers, got: Answers, max_mean_difference: float) -> bool
     return bool(by_image.mean() > max_mean_difference) and mean_greater(by_image, max_mean_difference) < SIGNIFICANCE
 
 
+def judge_agreement(
+    expected: NDArray[np.float32], got: NDArray[np.float32], criteria: AcceptanceCriteria = AcceptanceCriteria()
+) -> Judgment:
+    """Hold a candidate's probabilities, float32 (N, C), against Keras's on images without labels."""
+    return Judgment(
+        accuracy=agreement(expected, got),
+        lost_points=None,
+        agreement=agreement(expected, got),
+        mean_difference=mean_difference(expected, got),
+        only_keras_right=0,
+        only_candidate_right=0,
+        p_value=1.0,
+        worst_class="",
+        worst_class_lost_points=0.0,
+        violations=tuple(_distance_violations(expected, got, criteria)),
+    )
+
+
 def judge(
     expected: NDArray[np.float32],
     got: NDArray[np.float32],
@@ -118,30 +136,36 @@ def judge(
     """Hold a candidate's probabilities, float32 (N, C), against Keras's."""
     keras_right, right = (correct(answers, labels) for answers in (expected, got))
     lost, won = keras_right & ~right, right & ~keras_right
-    same, distance = agreement(expected, got), mean_difference(expected, got)
     violations = [*_loss_violation("over all", lost, won, criteria.max_points)]
-    if disagrees(expected, got, criteria.min_agreement):
-        violations.append(f"agreement {same:.2%} < {criteria.min_agreement:.0%}")
-    if differs(expected, got, criteria.max_mean_difference):
-        violations.append(f"mean difference {distance:.1e} > {criteria.max_mean_difference:.0e}")
+    violations += _distance_violations(expected, got, criteria)
     by_class = {}
     for label in np.unique(labels):
         own = labels == label
-        by_class[class_names[label]] = 100 * float(lost[own].sum() - won[own].sum()) / int(own.sum())
+        by_class[label] = 100 * float(lost[own].sum() - won[own].sum()) / int(own.sum())
         violations += _loss_violation(class_names[label], lost[own], won[own], criteria.max_class_points)
-    worst = max(by_class, key=lambda name: by_class[name])
+    worst = max(by_class, key=lambda label: by_class[label])
     return Judgment(
         accuracy=float(right.mean()),
         lost_points=100 * float(keras_right.mean() - right.mean()),
-        agreement=same,
-        mean_difference=distance,
+        agreement=agreement(expected, got),
+        mean_difference=mean_difference(expected, got),
         only_keras_right=int(lost.sum()),
         only_candidate_right=int(won.sum()),
         p_value=mcnemar(int(lost.sum()), int(won.sum())),
-        worst_class=worst,
+        worst_class=class_names[worst],
         worst_class_lost_points=by_class[worst],
         violations=tuple(violations),
     )
+
+
+def _distance_violations(expected: Answers, got: Answers, criteria: AcceptanceCriteria) -> list[str]:
+    violations = []
+    if disagrees(expected, got, criteria.min_agreement):
+        violations.append(f"agreement {agreement(expected, got):.2%} < {criteria.min_agreement:.0%}")
+    if differs(expected, got, criteria.max_mean_difference):
+        distance = mean_difference(expected, got)
+        violations.append(f"mean difference {distance:.1e} > {criteria.max_mean_difference:.0e}")
+    return violations
 
 
 def _loss_violation(where: str, lost: NDArray[np.bool_], won: NDArray[np.bool_], points: float) -> list[str]:

@@ -13,7 +13,9 @@ def format_decisions(manifest: Manifest) -> str:
     if not manifest.decisions:
         return ""
     validation = manifest.validation
-    judged_on = f"{validation.images:,} validation images (Keras: {validation.keras_accuracy:.2%} right)"
+    accuracy = validation.keras_accuracy
+    about = "without labels: accuracy was not judged" if accuracy is None else f"Keras: {accuracy:.2%} right"
+    judged_on = f"{validation.images:,} validation images ({about})"
     lines = [f"Configs, judged on {judged_on}:"]
     for name, decision in manifest.decisions.items():
         lines += ["", f"{name:<72}" + "".join(f"{text:>10}" for text in HEADER)]
@@ -47,8 +49,8 @@ def _line(candidate: Candidate, decision: Decision) -> str:
     mark = "*" if candidate is decision.winner else "x" if candidate.violations else " "
     text = candidate.summary if len(candidate.summary) <= 68 else candidate.summary[:67] + "…"
     difference = "-" if candidate.mean_difference is None else f"{candidate.mean_difference:.1e}"
-    line = (
-        f" {mark} {text:<69}{candidate.accuracy:>10.2%}{candidate.lost_points:>10.2f}"
-        f"{candidate.p_value:>10.2g}{candidate.agreement:>10.2%}{difference:>10}"
-    )
+    accuracy = f"{'-':>10}{'-':>10}{'-':>10}"
+    if candidate.accuracy is not None and candidate.lost_points is not None:
+        accuracy = f"{candidate.accuracy:>10.2%}{candidate.lost_points:>10.2f}{candidate.p_value:>10.2g}"
+    line = f" {mark} {text:<69}{accuracy}{candidate.agreement:>10.2%}{difference:>10}"
     return line if not candidate.stage.startswith("back") else f"   {candidate.stage}\n{line}"

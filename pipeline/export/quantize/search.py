@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset, in_batches
 from pipeline.documents.manifest import Candidate as CandidateEntry
-from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment, judge
+from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment, judge, judge_agreement
 from pipeline.export.quantize.config import METHODS, MIN_MAX, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import next_float_layer
@@ -62,7 +62,9 @@ class Quantizer(Protocol):
 
 @dataclass(frozen=True)
 class Validation:
-    """What every choice rests on: labeled images, Keras's answers to them, and the bounds.
+    """What every choice rests on: images, Keras's answers to them, and the bounds.
+
+    Where the images have no labels, Keras's classes take their place, and agreement that of accuracy.
 
     Attributes:
         images: out of the training set, seen neither in training nor in calibration.
@@ -73,6 +75,16 @@ class Validation:
     images: Dataset
     expected: NDArray[np.float32]
     criteria: AcceptanceCriteria
+
+    def judge(self, got: NDArray[np.float32]) -> Judgment:
+        """Hold a candidate's probabilities, float32 (N, C), against Keras's."""
+        if not self.images.labeled:
+            return judge_agreement(self.expected, got, self.criteria)
+        return judge(self.expected, got, self.images.labels, self.images.class_names, self.criteria)
+
+    def right(self, got: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether each image is classified correctly, bool (N,)."""
+        return correct(got, self.images.labels if self.images.labeled else self.expected.argmax(axis=1))
 
 
 @dataclass(frozen=True)
@@ -97,9 +109,10 @@ class Candidate:
 
     def entry(self) -> CandidateEntry:
         """For the manifest."""
-        return CandidateEntry(
-            stage=self.stage, config=self.config.entry(), summary=str(self.config), **asdict(self.judgment)
-        )
+        figures = asdict(self.judgment)
+        if self.judgment.lost_points is None:
+            figures["accuracy"] = None
+        return CandidateEntry(stage=self.stage, config=self.config.entry(), summary=str(self.config), **figures)
 
 
 @dataclass(frozen=True)
@@ -173,11 +186,9 @@ class Search:
 
     def score(self, stage: str, config: QuantConfig, graph: Any = None) -> Candidate:
         """Build one candidate unless ``graph`` is it, hold it against Keras and put it on record."""
-        images = self._validation.images
         graph = self._quantizer.build(config) if graph is None else graph
-        got = predict_all(self._engines.load, self._engines.pack(graph), images.pixels)
-        judgment = judge(self._validation.expected, got, images.labels, images.class_names, self._validation.criteria)
-        candidate = Candidate(stage, config, graph, got, correct(got, images.labels), judgment)
+        got = predict_all(self._engines.load, self._engines.pack(graph), self._validation.images.pixels)
+        candidate = Candidate(stage, config, graph, got, self._validation.right(got), self._validation.judge(got))
         self._tried.append(candidate.entry())
         return candidate
 

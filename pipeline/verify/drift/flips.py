@@ -29,7 +29,7 @@ def flips(expected: NDArray[np.float32], got: NDArray[np.float32], images: Datas
     return tuple(
         Flip(
             image=int(index),
-            true_class=names[int(images.labels[index])],
+            true_class=names[int(images.labels[index])] if images.labeled else "",
             keras_class=names[int(before[index])],
             keras_probability=float(expected[index, before[index]]),
             file_class=names[int(after[index])],

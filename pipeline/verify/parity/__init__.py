@@ -11,7 +11,7 @@ from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Manifest
-from pipeline.documents.verify import Calibration, Limits, Measured, Scores, Unusable, Verification
+from pipeline.documents.verify import MOST_CLASSES, Calibration, Limits, Measured, Scores, Unusable, Verification
 from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import load_exported
@@ -23,6 +23,7 @@ from pipeline.metrics.classification import accuracy, agreement, confusion_matri
 from pipeline.metrics.difference import max_difference, mean_difference
 from pipeline.metrics.significance import mcnemar
 from pipeline.system.quiet import load_classifier
+from pipeline.text import first_of
 from pipeline.verify.parity.caveats import caveats
 from pipeline.verify.parity.tables import format_report
 from runtime import Classifier, EdgecnnError
@@ -40,7 +41,8 @@ def test_images(class_names: tuple[str, ...]) -> Dataset:
     test = samples.test_images()
     if test.class_names != class_names:
         raise PipelineError(
-            f"no test images for the classes {', '.join(class_names)}: give photos of its classes with --data DIR"
+            f"no test images for the classes {first_of(class_names)}: give photos of its classes with --data DIR, or "
+            "photos without labels with --photos PATH"
         )
     return test
 
@@ -119,12 +121,15 @@ class _Reference:
 
 
 def _scores(probabilities: NDArray[np.float32], test: Dataset) -> Scores:
+    if not test.labeled:
+        return Scores(accuracy=None, confusion=(), calibration=None)
     predicted = probabilities.argmax(axis=1)
     finite = bool(np.isfinite(probabilities).all())
-    confusion = confusion_matrix(predicted, test.labels, len(test.class_names))
+    few = len(test.class_names) <= MOST_CLASSES
+    confusion = confusion_matrix(predicted, test.labels, len(test.class_names)).tolist() if few else []
     return Scores(
         accuracy=accuracy(probabilities, test.labels),
-        confusion=tuple(map(tuple, confusion.tolist())),
+        confusion=tuple(map(tuple, confusion)),
         calibration=Calibration(**reliability_entry(reliability(probabilities, test.labels))) if finite else None,
     )
 
@@ -155,7 +160,7 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
             return Unusable(violations=(*violations, shapes))
     except (EdgecnnError, OSError) as error:
         return Unusable(violations=(*violations, str(error)))
-    only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
+    only_keras, only_file = _discordant(expected, got, test)
     scores, limit = _scores(got, test), reference.limit(format_of(name).precision.tolerance, got)
     return Measured(
         **dict(scores),
@@ -165,10 +170,17 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
         mean_difference=mean_difference(expected, got),
         agreement=agreement(expected, got),
         p_value=mcnemar(only_keras, only_file),
-        accuracy_drop_points=100 * (accuracy(expected, test.labels) - scores.accuracy),
+        accuracy_drop_points=100 * (only_keras - only_file) / len(test) if test.labeled else None,
         limits=Limits(**asdict(limit)),
         violations=(*violations, *_violations(got, expected, test, limit)),
     )
+
+
+def _discordant(expected: NDArray[np.float32], got: NDArray[np.float32], test: Dataset) -> tuple[int, int]:
+    """On how many images Keras alone is right, and the file alone; none where nobody knows what they show."""
+    if not test.labeled:
+        return 0, 0
+    return discordant(correct(expected, test.labels), correct(got, test.labels))
 
 
 def _violations(got: NDArray[np.float32], expected: NDArray[np.float32], test: Dataset, limit: Tolerance) -> list[str]:
@@ -182,7 +194,7 @@ def _violations(got: NDArray[np.float32], expected: NDArray[np.float32], test: D
         violations.append(f"mean difference {mean:.2e} > {limit.mean_difference:.0e}")
     if disagrees(expected, got, limit.min_agreement):
         violations.append(f"agreement {agreeing:.2%} < {limit.min_agreement:.0%}")
-    only_keras, only_file = discordant(correct(expected, test.labels), correct(got, test.labels))
+    only_keras, only_file = _discordant(expected, got, test)
     if breaks_bound(limit.max_accuracy_drop, len(test), only_keras, only_file):
         drop = 100 * (only_keras - only_file) / len(test)
         violations.append(f"accuracy drop {drop:.2f} points > {limit.max_accuracy_drop:.2f}")

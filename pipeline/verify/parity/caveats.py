@@ -9,17 +9,24 @@ FEW_IMAGES = 200
 """On fewer images a verdict comes with a bound on the share of flipped images."""
 
 
-def caveats(images: int, classes: int, keras_accuracy: float, rows: Iterable[Measured | Unusable]) -> tuple[str, ...]:
+def caveats(
+    images: int, classes: int, keras_accuracy: float | None, rows: Iterable[Measured | Unusable]
+) -> tuple[str, ...]:
     """What the verdicts leave open, a sentence each.
 
     Args:
         images: how many there are.
         classes: how many there are.
-        keras_accuracy: share (0-1) of the images that Keras classifies correctly.
+        keras_accuracy: share (0-1) of the images that Keras classifies correctly; ``None`` where they have no labels.
         rows: the files.
     """
     said = _how_little_it_says(images, rows) if images < FEW_IMAGES else []
-    if not beats_chance(keras_accuracy, images, classes):
+    if keras_accuracy is None:
+        said.append(
+            "The images have no labels: accuracy was not judged, and whether the model was fed as in training cannot "
+            "be seen. PASS says that the files answer as Keras does on the same pixels."
+        )
+    elif not beats_chance(keras_accuracy, images, classes):
         few = " or too few images" if images < FEW_IMAGES else ""
         said.append(
             f"Keras itself is no better than guessing on these {images} images, so PASS says only that a file answers "

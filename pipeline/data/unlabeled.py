@@ -1,0 +1,126 @@
+"""Photos of which nobody says what they show -> squares: a folder, a list of files, or an ``.npz`` file."""
+
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifacts import sha256
+from pipeline.data.dataset import Dataset, unlabeled
+from pipeline.data.folder import BAD, format_left_out
+from pipeline.data.photo_cache import decode
+from pipeline.data.photo_settings import Settings
+from pipeline.data.scan import PhotoFile
+from pipeline.errors import DataError, UnusablePhotosError, reason
+from pipeline.text import first_of
+from runtime.image.load import load_square
+from runtime.photo_files import list_photos
+from runtime.spec import ModelSpec
+
+MIN_IMAGES = 32
+"""Different pictures that ranges can be read off, with some left to judge on."""
+MOST_IMAGES = 2_000
+"""Of more photos so many are read, evenly out of the order of their paths."""
+ARRAY_SUFFIXES = (".npz", ".npy")
+
+
+def load(source: Path, settings: Settings, class_names: tuple[str, ...]) -> Dataset:
+    """Read photos without labels; equal squares count once.
+
+    Args:
+        source: a folder, whose photos are read to the bottom; a text file with a path a line, from its own folder; or
+            an ``.npz`` or ``.npy`` file with one array of images, uint8 (N, H, W, 3), RGB.
+        settings: how photos become squares.
+        class_names: of the model that takes them.
+
+    Raises:
+        UnusablePhotosError: photos that cannot be read; not with ``skip_bad``.
+        DataError: no such source, or fewer than ``MIN_IMAGES`` different pictures in it.
+    """
+    spec = settings.spec(class_names)
+    if source.is_dir():
+        photos = list_photos(source)
+        files = [_photo_file(source, Path(photo.path)) for photo in photos.photos]
+        squares = _decoded(source, files, spec, skip_bad=settings.skip_bad)
+    elif source.suffix.lower() in ARRAY_SUFFIXES:
+        images = _array(source)
+        squares = np.stack([load_square(images[place], spec) for place in _evenly(len(images))])
+    else:
+        squares = _decoded(source.parent, _listed(source), spec, skip_bad=settings.skip_bad)
+    first: dict[str, int] = {}
+    for place, square in enumerate(squares):
+        first.setdefault(sha256(square.tobytes()), place)
+    different = squares[list(first.values())]
+    if len(different) < MIN_IMAGES:
+        raise DataError(
+            f"{source}: {len(different)} different pictures; at least {MIN_IMAGES} are needed to calibrate and judge on"
+        )
+    print(f"{source}: {len(different):,} photos without labels", file=sys.stderr)
+    return unlabeled(different, class_names)
+
+
+def _photo_file(root: Path, path: Path) -> PhotoFile:
+    status = path.stat()
+    return PhotoFile(path.relative_to(root).as_posix(), "", "", status.st_size, status.st_mtime_ns)
+
+
+def _decoded(root: Path, files: Sequence[PhotoFile], spec: ModelSpec, *, skip_bad: bool) -> NDArray[np.uint8]:
+    ordered = sorted(files, key=lambda file: file.path)
+    files = [ordered[place] for place in _evenly(len(ordered))]
+    if not files:
+        raise DataError(f"{root}: no photos in it")
+    decoded = decode(root, files, spec)
+    bad = [left for left in decoded.left_out if left.kind in BAD]
+    if bad and not skip_bad:
+        raise UnusablePhotosError(
+            f"{root}: {len(bad)} of {len(files)} photos cannot be used:\n{format_left_out(bad)}\n"
+            "Mend or remove them, or leave them out with --skip-bad."
+        )
+    rows = [decoded.rows[file.path][0] for file in files if file.path in decoded.rows]
+    return decoded.squares[rows]
+
+
+def _listed(source: Path) -> list[PhotoFile]:
+    try:
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{source}: no readable photos ({reason(error)}); expected a folder, a text file with a path a line, or an "
+            ".npz file of images"
+        ) from error
+    paths = [(source.parent / line.strip()).resolve() for line in lines if line.strip()]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise DataError(f"{source}: {len(missing)} of {len(paths)} listed files are not there: {first_of(missing)}")
+    root = source.parent.resolve()
+    outside = [str(path) for path in paths if not path.is_relative_to(root)]
+    if outside:
+        raise DataError(f"{source}: list files below its own folder {root}, not {first_of(outside)}")
+    return [_photo_file(root, path) for path in dict.fromkeys(paths)]
+
+
+def _array(source: Path) -> NDArray[np.uint8]:
+    try:
+        with source.open("rb") as stream:
+            found = np.load(stream, allow_pickle=False)
+            arrays = {"": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{source}: no readable arrays ({reason(error)}); expected images uint8 (N, H, W, 3)"
+        ) from error
+    images = [array for array in arrays.values() if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3]
+    if len(images) != 1 or not len(images[0]):
+        shapes = first_of([f"{name or 'array'} {array.dtype} {array.shape}" for name, array in arrays.items()])
+        raise DataError(f"{source}: expected one array of images, uint8 (N, H, W, 3), got {shapes or 'none'}")
+    return images[0]
+
+
+def _evenly(count: int) -> list[int]:
+    """The places of all, or of ``MOST_IMAGES`` evenly out of them."""
+    if count > MOST_IMAGES:
+        print(f"{count:,} photos: {MOST_IMAGES:,} of them are read, evenly out of all", file=sys.stderr)
+    read = min(count, MOST_IMAGES)
+    return [number * count // read for number in range(read)]
