@@ -23,6 +23,7 @@ LIMIT_S = 10.0
 CLOSE_S = 5.0
 """How long the events that are still waiting at the end may take together."""
 MAX_WAITING = 100
+TELL_S = 60.0
 
 
 def _say(text: str) -> None:
@@ -55,6 +56,7 @@ class Executor:
         self._waiting: deque[dict[str, str]] = deque()
         self._changed = threading.Condition()
         self._deadline_s: float | None = None
+        self._left_out, self._next_told_s = 0, float("-inf")
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -66,10 +68,17 @@ class Executor:
         entries = {name: str(value) for name, value in event_entries(event).items()}
         with self._changed:
             if len(self._waiting) == MAX_WAITING:
-                left = self._waiting.popleft()
-                self._say(f"exec: too slow, left out: {left['event']} {left['label']}")
+                self._waiting.popleft()
+                self._left_out += 1
+                self._tell_left_out()
             self._waiting.append(entries)
             self._changed.notify()
+
+    def _tell_left_out(self) -> None:
+        """Say how many, at most once a minute."""
+        if self._left_out and time.monotonic() >= self._next_told_s:
+            self._say(f"exec: too slow, events left out: {self._left_out}")
+            self._left_out, self._next_told_s = 0, time.monotonic() + TELL_S
 
     def close(self) -> None:
         """Run what waits, for five seconds at most."""
@@ -85,7 +94,9 @@ class Executor:
                 if not self._waiting:
                     return
                 if self._left_s() <= 0:
-                    self._say(f"exec: ended, left out: {len(self._waiting)} events")
+                    self._left_out += len(self._waiting)
+                    self._next_told_s = float("-inf")
+                    self._tell_left_out()
                     return
                 entries = self._waiting.popleft()
             self._run(entries)

@@ -72,7 +72,9 @@ def test_events_that_come_too_fast_are_bounded_and_the_end_is_soon(script, monke
     start = time.monotonic()
     executor.close()
     assert time.monotonic() - start < 10
-    assert said.count("exec: too slow, left out: begins ship") in {4, 5}
+    counts = [int(text.rpartition(" ")[2]) for text in said if "too slow, events left out" in text]
+    assert len(counts) == 2  # one at once, the others at the end
+    assert sum(counts) in {104, 103}  # all but the one or two that have run
 
 
 @pytest.mark.parametrize(
