@@ -96,7 +96,7 @@ class Classifier:
         self._run, self._scored = guarded(run), guarded(scored) if scored else None
         self.backend, self.inputs, self.outputs = backend.engine, backend.inputs, backend.outputs
         self._golden_json = backend.golden_json
-        self._square = (self.spec.side, self.spec.side, 3)
+        self._square = self.spec.shape
 
     def classify(self, image: ImageSource, top: int = 5, *, channel_order: ChannelOrder = "RGB") -> Prediction:
         """Name what one image shows.

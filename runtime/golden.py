@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runtime.errors import ModelSpecError
-from runtime.spec import GOLDEN_FILE, GOLDEN_KEY
+from runtime.spec import GOLDEN_FILE, GOLDEN_KEY, MAX_SIDE
 from runtime.system.files import parse_json
 
 if TYPE_CHECKING:
@@ -49,10 +49,11 @@ class GoldenSet:
     def to_json(self) -> str:
         """One line of JSON: the images as one base64 PNG, stacked from top to bottom."""
         stream = io.BytesIO()
-        count, side = self.pixels.shape[:2]
-        Image.fromarray(self.pixels.reshape(count * side, side, 3)).save(stream, "PNG", optimize=True)
+        count, height, width = self.pixels.shape[:3]
+        Image.fromarray(self.pixels.reshape(count * height, width, 3)).save(stream, "PNG", optimize=True)
         return json.dumps(
-            {
+            ({} if height == width else {"height": height})
+            | {
                 "png": base64.b64encode(stream.getvalue()).decode(),
                 "probabilities": self.probabilities.astype(float).tolist(),
                 "tolerance": self.tolerance,
@@ -68,7 +69,10 @@ class GoldenSet:
         """
         try:
             entries = parse_json(text)
-            pixels, tolerance = _decode(base64.b64decode(entries["png"], validate=True)), entries["tolerance"]
+            height, tolerance = entries.get("height"), entries["tolerance"]
+            if height is not None and not (isinstance(height, int) and height is not True and 0 < height <= MAX_SIDE):
+                raise ValueError(f"height {height!r:.50}")
+            pixels = _decode(base64.b64decode(entries["png"], validate=True), height)
             probabilities = np.array(entries["probabilities"], np.float32)
             if probabilities.ndim != 2 or len(probabilities) != len(pixels):
                 raise ValueError(f"{len(pixels)} images, but probabilities of shape {probabilities.shape}")
@@ -107,19 +111,19 @@ def replay(classifier: "Classifier") -> dict[str, str | int | float | bool]:
     }
 
 
-def _decode(png: bytes) -> NDArray[np.uint8]:
-    """The images, uint8 (N, S, S, 3), of a PNG as ``to_json`` writes it, and of no other."""
+def _decode(png: bytes, image_height: int | None) -> NDArray[np.uint8]:
+    """The images, uint8 (N, H, W, 3), of a PNG as ``to_json`` writes it, and of no other; square without a height."""
     kinds: list[bytes] = []
     place = len(_SIGNATURE)
     while place < len(png) and len(kinds) <= MAX_CHUNKS:
         kinds.append(png[place + 4 : place + 8])
         place += 12 + int.from_bytes(png[place : place + 4])
     width, height = struct.unpack(">II", png[16:24])
-    if not 0 < width * height <= MAX_PIXELS or height % width:
+    if not 0 < width * height <= MAX_PIXELS or height % (image_height or width):
         raise ValueError(f"images of {width}x{height} pixels in all")
     # Pillow goes by the last header of several, wherever it stands, and unpacks texts and profiles.
     plain = place == len(png) and kinds == [b"IHDR", *[b"IDAT"] * (len(kinds) - 2), b"IEND"]
     if not plain or not png.startswith(_SIGNATURE) or png[24:29] != _RGB:
         raise ValueError("the images are no PNG of 8-bit RGB without further chunks")
     with Image.open(io.BytesIO(png), formats=["PNG"]) as sheet:
-        return np.asarray(sheet).reshape(-1, width, width, 3)
+        return np.asarray(sheet).reshape(-1, image_height or width, width, 3)

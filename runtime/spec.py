@@ -30,7 +30,8 @@ class ModelSpec:
     """How to feed a model file and how to read its answer.
 
     Attributes:
-        side: height and width of the input in pixels.
+        side: height of the input in pixels, and its width unless ``width`` says otherwise.
+        width: of the input in pixels, where it is not ``side``. Written to JSON only then.
         class_names: one name a class, in output order.
         precision: ``fp32``, ``fp16`` (weights), ``int8``, or ``dynamic`` (int8 weights, float activations).
         resize: how a photo becomes a square: ``stretch`` ignores the aspect ratio, ``crop`` cuts the largest centered
@@ -74,6 +75,7 @@ class ModelSpec:
     provenance: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
     ignore_orientation: bool = False
+    width: int | None = None
 
     def __post_init__(self) -> None:
         if self.version != VERSION:
@@ -82,6 +84,8 @@ class ModelSpec:
             )
         names, fill, provenance = self.class_names, self.fill, self.provenance
         self._require("side", f"a whole number 1-{MAX_SIDE}", _is_whole(self.side, 1, MAX_SIDE))
+        wide = self.width is None or _is_whole(self.width, 1, MAX_SIDE)
+        self._require("width", f"a whole number 1-{MAX_SIDE} or None", wide)
         named = isinstance(names, tuple) and len(names) >= 2 and all(_is_name(name) for name in names)
         self._require("class_names", "two or more non-empty names without control characters", named)
         for name, allowed in (
@@ -111,6 +115,11 @@ class ModelSpec:
         if not good:
             raise ModelSpecError(f"{name} must be {expected}, got {getattr(self, name)!r:.200}")
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image's pixels: height, width, 3."""
+        return self.side, self.width or self.side, 3
+
     def to_json(self) -> str:
         """The spec as one line of JSON."""
         entries = asdict(self)
@@ -118,6 +127,8 @@ class ModelSpec:
             del entries["ignore_orientation"]
         if self.known_threshold is None:  # nor do the runtimes know it that were there before
             del entries["known_threshold"]
+        if self.width is None:
+            del entries["width"]
         return json.dumps(entries, sort_keys=True)
 
     @classmethod

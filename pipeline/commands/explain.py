@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
 
     source = source_options.source(options)
     deployable = load(source)
-    spec = spec_beside(source.path, deployable.side, deployable.class_names, **source.reading)
+    spec = spec_beside(source.path, deployable.side, deployable.class_names, deployable.width, **source.reading)
     probabilities = explain(deployable, options.image, options.out, spec)
     best = int(probabilities.argmax())
     print(f"{options.image}: {deployable.class_names[best]}, {probabilities[best]:.1%}\nWritten: {options.out}")

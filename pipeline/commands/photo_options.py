@@ -162,7 +162,9 @@ def unlabeled_of_export(options: argparse.Namespace, exported: Path) -> "Dataset
 
 def way_of_source(options: argparse.Namespace, deployable: "Deployable", source: "Source") -> Settings:
     """How photos are read for a model file."""
-    return settings_for(source.path, deployable.side, skip_bad=options.skip_bad, **source.reading)
+    return settings_for(
+        source.path, deployable.side, width=deployable.width, skip_bad=options.skip_bad, **source.reading
+    )
 
 
 def of_source(options: argparse.Namespace, folder: Path, deployable: "Deployable", source: "Source") -> Photos:
@@ -197,6 +199,7 @@ def _way_of_export(options: argparse.Namespace, exported: Path, deployable: "Dep
     return settings_for(
         exported / artifacts.MODEL_KERAS,
         deployable.side,
+        width=deployable.width,
         skip_bad=options.skip_bad,
         **({name: getattr(stated, name) for name in READING} if stated else {}),
     )

@@ -30,6 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "and that of 1, or that of 1 alone",
     )
     group.add_argument("--output", metavar="NAME", help="the output that names the class, where the model has several")
+    group.add_argument("--height", type=int, metavar="PIXELS", help="of the images, for a model that takes any size")
+    group.add_argument("--width", type=int, metavar="PIXELS", help="of the images (default: the height)")
     group.add_argument("--scale", type=_number, nargs="+", metavar="X", help="default: 1/255")
     group.add_argument("--offset", type=_number, nargs="+", metavar="X", help="default: 0")
     group.add_argument("--mean", type=_number, nargs="+", metavar="X", help="default: 0")
@@ -85,10 +87,19 @@ def source(options: argparse.Namespace) -> "Source":
         resize=options.resize,
         resize_filter=options.filter,
         output=options.output,
+        size=_size(options),
         fill=options.fill,
         ignore_orientation=options.ignore_orientation,
         bgr=preset.bgr if preset and options.bgr is None else options.bgr,
     )
+
+
+def _size(options: argparse.Namespace) -> tuple[int, int] | None:
+    from pipeline.errors import ExportError
+
+    if options.width and not options.height:
+        raise ExportError(f"--width {options.width} is of no use alone: give --height PIXELS, too")
+    return (options.height, options.width or options.height) if options.height else None
 
 
 def _scaling(options: argparse.Namespace) -> "PixelScaling | None":

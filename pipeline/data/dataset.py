@@ -14,12 +14,18 @@ BATCH_BYTES = 2 * 1024 * 1024
 """Pixels that go through a network at a time; its activations take some hundred times as much memory."""
 
 
+def by(size: tuple[int, int]) -> str:
+    """Height and width in words: ``32x48`` is 32 pixels wide."""
+    height, width = size
+    return f"{width}x{height}"
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Images and their classes.
 
     Attributes:
-        pixels: uint8 (N, S, S, 3), RGB, 0-255. May be memory-mapped.
+        pixels: uint8 (N, H, W, 3), RGB, 0-255, square but for models of other shapes. May be memory-mapped.
         labels: uint8 or int64 (N,), each below ``len(class_names)``.
         class_names: one name a class, in label order.
         labeled: false where nobody knows what the images show: the labels are 0 then, and no accuracy follows.
@@ -32,8 +38,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         shape, count = self.pixels.shape, len(self.labels)
-        if self.pixels.dtype != np.uint8 or len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3:
-            raise DataError(f"pixels must be uint8 (N, S, S, 3), got {self.pixels.dtype} {shape}")
+        if self.pixels.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3:
+            raise DataError(f"pixels must be uint8 (N, H, W, 3), got {self.pixels.dtype} {shape}")
         if shape[0] != count or not count:
             raise DataError(f"need as many labels as images and at least one, got {count} labels for {shape[0]} images")
         if int(self.labels.max()) >= len(self.class_names):
@@ -46,8 +52,13 @@ class Dataset:
 
     @property
     def side(self) -> int:
-        """Side of the square images in pixels."""
+        """Side of square images in pixels; the height of others."""
         return int(self.pixels.shape[1])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        return int(self.pixels.shape[1]), int(self.pixels.shape[2])
 
     @cached_property
     def digest(self) -> str:

@@ -7,6 +7,7 @@ once a process.
 """
 
 import json
+import math
 import os
 import re
 import secrets
@@ -43,6 +44,8 @@ SQUARES_SUFFIX = ".u8"
 BROKEN = "broken"
 _PLACE = re.compile(r"(?:v(?P<version>\d+)-)?[0-9a-f]{32}")
 """Names of places in the cache; the first ones had no version."""
+
+Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def decode(root: Path, files: Sequence[PhotoFile], spec: ModelSpec) -> Decoded:
     then.
     """
     place = cache_dir() / "photos" / _place(root, spec)
-    store = _read(place, spec.side)
+    store = _read(place, spec.shape)
     if not all(map(store.knows, files)):
         store = _complete(place, root, files, spec, store)
     rows = {file.path: store.rows[_identity(file)] for file in files if _identity(file) in store.rows}
@@ -104,6 +107,7 @@ def _left_out(root: Path, file: PhotoFile, store: _Store) -> LeftOut | None:
 def _place(root: Path, spec: ModelSpec) -> str:
     """The name of the place: the version, and a digest of the folder and the preprocessing."""
     way = (spec.side, spec.resize, spec.resize_filter, spec.fill, *(["as stored"] * spec.ignore_orientation))
+    way += (spec.width,) if spec.width else ()
     return f"v{VERSION}-{sha256(os.fsencode(root.resolve()) + repr(way).encode())[:32]}"
 
 
@@ -120,9 +124,9 @@ def _identity(file: PhotoFile) -> str:
     return f"{file.size}:{file.modified_ns}:{file.path}"
 
 
-def _read(place: Path, side: int) -> _Store:
+def _read(place: Path, shape: Shape) -> _Store:
     """What the cache holds and is sound; nothing where it is empty, or filled by another decoder."""
-    empty = _Store(np.zeros((0, side, side, 3), np.uint8))
+    empty = _Store(np.zeros((0, *shape), np.uint8))
     try:
         index = json.loads((place / INDEX).read_bytes())
         if index["decoder"] != _decoder():
@@ -130,7 +134,7 @@ def _read(place: Path, side: int) -> _Store:
         rows = {str(name): (int(row), str(digest)) for name, (row, digest) in index["rows"].items()}
         failures = {str(name): str(why) for name, why in index["failures"].items()}
         path = place / str(index["squares"])
-        squares, digests = _map(path, side), _digests(path, side, path.stat().st_mtime_ns)
+        squares, digests = _map(path, shape), _digests(path, shape, path.stat().st_mtime_ns)
     except FileNotFoundError:
         return empty
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -142,18 +146,18 @@ def _read(place: Path, side: int) -> _Store:
     return _Store(squares, sound, failures)
 
 
-def _map(path: Path, side: int) -> NDArray[np.uint8]:
+def _map(path: Path, shape: Shape) -> NDArray[np.uint8]:
     """The whole squares in a file, memory-mapped."""
-    count = path.stat().st_size // (side * side * 3)
+    count = path.stat().st_size // math.prod(shape)
     if not count:
-        return np.zeros((0, side, side, 3), np.uint8)
-    return np.memmap(path, np.uint8, "r", shape=(count, side, side, 3))
+        return np.zeros((0, *shape), np.uint8)
+    return np.memmap(path, np.uint8, "r", shape=(count, *shape))
 
 
 @lru_cache(maxsize=16)
-def _digests(path: Path, side: int, _modified_ns: int) -> tuple[str, ...]:
+def _digests(path: Path, shape: Shape, _modified_ns: int) -> tuple[str, ...]:
     """SHA-256 of each square in a file, computed once a process."""
-    return tuple(sha256(np.ascontiguousarray(square).data) for square in _map(path, side))
+    return tuple(sha256(np.ascontiguousarray(square).data) for square in _map(path, shape))
 
 
 def _say(place: Path, text: str) -> None:
@@ -187,7 +191,7 @@ def _complete(place: Path, root: Path, files: Sequence[PhotoFile], spec: ModelSp
                         new.passing[_identity(file)] = outcome
             except KeyboardInterrupt as error:
                 interrupt = error
-        new.squares = _map(temporary, spec.side)
+        new.squares = _map(temporary, spec.shape)
     index = {"decoder": _decoder(), "squares": squares_path.name, "rows": new.rows, "failures": new.failures}
     artifacts.write_json(place / INDEX, index)
     for stale in place.glob(f"[!.]*{SQUARES_SUFFIX}"):

@@ -19,6 +19,7 @@ class Settings:
 
     Attributes:
         side: height and width of the squares in pixels, 8 to 1,024, a power of two.
+        width: where it is not ``side``, which then is the height.
         any_side: take sides that are no power of two; the network still asks for a multiple of its pooling factor.
         resize, resize_filter, fill, ignore_orientation: as in ``runtime.spec.ModelSpec``.
         validation_share, test_share: part of each class, 0-1; not asked where the folder is divided by itself.
@@ -38,6 +39,7 @@ class Settings:
     seed: int = 0
     skip_bad: bool = False
     none: str = ""
+    width: int | None = None
 
     def __post_init__(self) -> None:
         if not MIN_SIDE <= self.side <= MAX_SIDE:
@@ -57,7 +59,7 @@ class Settings:
     def spec(self, class_names: tuple[str, ...]) -> ModelSpec:
         """The preprocessing as a model file will carry it."""
         reading = {name: getattr(self, name) for name in READING}
-        return ModelSpec(self.side, class_names, **reading)
+        return ModelSpec(self.side, class_names, width=self.width, **reading)
 
 
 def was_recorded(model_path: Path) -> bool:
@@ -109,12 +111,15 @@ def flag(name: str, value: object) -> str:
     return f"--{'filter' if name == 'resize_filter' else name} {said}"
 
 
-def settings_for(model_path: Path, side: int, *, skip_bad: bool | None = None, **asked: Unpack[Reading]) -> Settings:
+def settings_for(
+    model_path: Path, side: int, *, width: int | None = None, skip_bad: bool | None = None, **asked: Unpack[Reading]
+) -> Settings:
     """How a model's photos are read: as its history says, but for what the caller says.
 
     Args:
         model_path: its Keras file.
         side: of its images.
+        width: of its images, where they are not square.
         skip_bad: leave out photos that cannot be read; ``None`` does so where training did.
         asked: see ``Reading``.
 
@@ -122,7 +127,7 @@ def settings_for(model_path: Path, side: int, *, skip_bad: bool | None = None, *
         DataError: the history cannot be understood.
     """
     trained = was_recorded(model_path)
-    own = recorded(model_path) if trained else Settings(side=side, any_side=True)
+    own = recorded(model_path) if trained else Settings(side=side, any_side=True, width=width)
     given = {name: value for name, value in asked.items() if value is not None}
     said = replace(own, skip_bad=own.skip_bad if skip_bad is None else skip_bad, **given)  # type: ignore[arg-type]
     if trained and (other := [name for name in READING if getattr(said, name) != getattr(own, name)]):
@@ -137,10 +142,12 @@ def _warn(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def spec_beside(model_path: Path, side: int, class_names: tuple[str, ...], **asked: Unpack[Reading]) -> ModelSpec:
+def spec_beside(
+    model_path: Path, side: int, class_names: tuple[str, ...], width: int | None = None, **asked: Unpack[Reading]
+) -> ModelSpec:
     """The preprocessing of a model's photos, as a model file carries it; arguments as of ``settings_for``.
 
     Raises:
         DataError: as ``settings_for`` does.
     """
-    return settings_for(model_path, side, **asked).spec(class_names)
+    return settings_for(model_path, side, width=width, **asked).spec(class_names)

@@ -148,6 +148,7 @@ class Manifest(Document):
     files: dict[FileName, FileEntry]
     class_names: tuple[str, ...] = Field(min_length=2)
     side: Annotated[int, Field(ge=1, le=MAX_SIDE)]
+    width: Annotated[int, Field(ge=1, le=MAX_SIDE)] | None = None
     scale: Channels
     offset: Channels
     temperature: Positive
@@ -163,6 +164,11 @@ class Manifest(Document):
     passed: bool
     stages: tuple[StageCost, ...] = ()
     versions: dict[str, str]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        return self.side, self.width or self.side
 
     def sha256_of(self, name: str) -> str | None:
         """The digest of a listed file."""

@@ -10,6 +10,8 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from numpy.typing import NDArray
 
 from pipeline import artifacts
+from pipeline.data.dataset import by
+from pipeline.errors import ExplainError
 from pipeline.explain.stages import TIMES, Stage, stages
 from pipeline.export.load.deployable import Deployable
 from pipeline.text import for_figure
@@ -74,6 +76,8 @@ def explain(
         ImageError: the image cannot be read.
         ExplainError: the network has no feature maps to show.
     """
+    if deployable.width:
+        raise ExplainError(f"the picture shows square models, this one takes {by(deployable.size)} pixels")
     pixels = load_square(image, spec or ModelSpec(deployable.side, deployable.class_names))
     shown = stages(deployable, pixels)
     probabilities: NDArray[np.float32] = deployable.probabilities(pixels[np.newaxis])[0]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset, hold_out
+from pipeline.data.dataset import Dataset, by, hold_out
 from pipeline.data.photo_settings import READING, spec_beside
 from pipeline.documents.history import history_for, read_history
 from pipeline.documents.manifest import (
@@ -104,7 +104,9 @@ def export(
     calibration, validation = _images(calibration, validation)
     for name, images in (("calibration", calibration), ("validation", validation)):
         _check(images, f"the {name} images", deployable, source.path)
-    preprocessing = spec_beside(source.path, deployable.side, deployable.class_names, **source.reading)
+    preprocessing = spec_beside(
+        source.path, deployable.side, deployable.class_names, deployable.width, **source.reading
+    )
     inputs = ExportInputs(
         deployable, calibration, validation, settings.criteria, settings.quick, preprocessing, keep=settings.keep
     )
@@ -170,11 +172,11 @@ def _loaded(model: Source | Loaded) -> Deployable:
 
 
 def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> None:
-    """Refuse images of another side or other classes than the model's."""
-    if images.side != deployable.side or images.class_names != deployable.class_names:
+    """Refuse images of another size or other classes than the model's."""
+    if images.size != deployable.size or images.class_names != deployable.class_names:
         raise ExportError(
-            f"{path} takes {deployable.side}x{deployable.side} images of {first_of(deployable.class_names)}; "
-            f"{name} are {images.side}x{images.side} of {first_of(images.class_names)}; "
+            f"{path} takes {by(deployable.size)} images of {first_of(deployable.class_names)}; "
+            f"{name} are {by(images.size)} of {first_of(images.class_names)}; "
             "give photos of its classes with --data DIR"
         )
 
@@ -191,6 +193,7 @@ def _manifest(
         },
         class_names=deployable.class_names,
         side=deployable.side,
+        width=deployable.width,
         scale=deployable.scaling.scale,
         offset=deployable.scaling.offset,
         temperature=deployable.temperature,

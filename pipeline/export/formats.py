@@ -70,7 +70,7 @@ class ExportInputs:
         """The spec of a file, but for its accuracy and provenance."""
         scaling, network = self.deployable.scaling, self.deployable
         return replace(
-            self.preprocessing or ModelSpec(network.side, network.class_names),
+            self.preprocessing or ModelSpec(network.side, network.class_names, width=network.width),
             precision=precision,
             scale=scaling.scale,
             offset=scaling.offset,

@@ -9,8 +9,17 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 IMAGE, OUTPUT = "image", "probabilities"
 
 
-def freeze(function: Callable[[tf.Tensor], tf.Tensor], side: int, dtype: tf.DType, batch: int) -> Any:
-    """Trace ``function`` for images (batch, S, S, 3) and turn its variables and captured tensors into constants.
+Size = int | tuple[int, int]
+"""The side of square images in pixels, or height and width."""
+
+
+def height_and_width(size: Size) -> tuple[int, int]:
+    """Of images of a size."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def freeze(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: tf.DType, batch: int) -> Any:
+    """Trace ``function`` for images (batch, H, W, 3) and turn its variables and captured tensors into constants.
 
     A fixed batch makes all shape arithmetic constant.
 
@@ -18,7 +27,7 @@ def freeze(function: Callable[[tf.Tensor], tf.Tensor], side: int, dtype: tf.DTyp
         A concrete function from ``image`` to ``probabilities``, without captures.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec((batch, side, side, 3), dtype, name=IMAGE)])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[tf.TensorSpec((batch, *height_and_width(size), 3), dtype, name=IMAGE)])  # type: ignore[untyped-decorator]
     def network(image: tf.Tensor) -> tf.Tensor:
         return tf.identity(function(image), name=OUTPUT)
 

@@ -18,7 +18,7 @@ from onnx import helper, numpy_helper
 
 from pipeline.errors import ExportError
 from pipeline.export.formats import ExportedGraph, ExportInputs
-from pipeline.export.freeze import IMAGE
+from pipeline.export.freeze import IMAGE, Size, height_and_width
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.rewrites.editing import only_reader, redirect
 from pipeline.export.tflite import ZIP_EPOCH
@@ -35,22 +35,23 @@ Graph = tuple[str, bytes]
 """The text of the graph and the bytes of its weights."""
 
 
-def convert(network: onnx.ModelProto, side: int, scaling: PixelScaling, *, half: bool = False) -> Graph:
+def convert(network: onnx.ModelProto, size: Size, scaling: PixelScaling, *, half: bool = False) -> Graph:
     """The graph, scaling included: one image as float32 (3, S, S), 0-255, to probabilities float32 (C,).
 
     Args:
         network: the float ONNX graph.
-        side: of the images in pixels.
+        size: of the images in pixels.
         scaling: of the pixels.
         half: store weights in half precision.
 
     Raises:
         ExportError: the converter is not installed, or cannot convert this network.
     """
+    height, width = height_and_width(size)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
-        onnx.save(_channels_first(network, side, scaling), model)
-        command = [str(_converter()), model.name, f"inputshape=[1,3,{side},{side}]", f"fp16={half:d}"]
+        onnx.save(_channels_first(network, size, scaling), model)
+        command = [str(_converter()), model.name, f"inputshape=[1,3,{height},{width}]", f"fp16={half:d}"]
         done = subprocess.run(  # noqa: S603 - the converter of the package that the user installed
             command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, check=False
         )
@@ -58,19 +59,19 @@ def convert(network: onnx.ModelProto, side: int, scaling: PixelScaling, *, half:
         if done.returncode or not graph.is_file() or not weights.is_file():
             last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
             raise ExportError(f"pnnx cannot convert this network to NCNN (status {done.returncode}: {last[:300]})")
-        return _with_side(graph.read_text(encoding="utf-8"), side), weights.read_bytes()
+        return _with_size(graph.read_text(encoding="utf-8"), height, width), weights.read_bytes()
 
 
 def fp32(inputs: ExportInputs, _: Format) -> ExportedGraph:
     """The graph in float."""
     network = inputs.deployable
-    return ExportedGraph(convert(inputs.network, network.side, network.network_scaling))
+    return ExportedGraph(convert(inputs.network, network.size, network.network_scaling))
 
 
 def fp16(inputs: ExportInputs, _: Format) -> ExportedGraph:
     """The graph with weights in half precision, which the engine then computes in."""
     network = inputs.deployable
-    return ExportedGraph(convert(inputs.network, network.side, network.network_scaling, half=True))
+    return ExportedGraph(convert(inputs.network, network.size, network.network_scaling, half=True))
 
 
 def with_metadata(graph: Graph, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
@@ -97,7 +98,7 @@ def _converter() -> Path:
     return next((path for path in (folder / "pnnx", folder / "pnnx.exe") if path.is_file()), folder / "pnnx")
 
 
-def _channels_first(network: onnx.ModelProto, side: int, scaling: PixelScaling) -> onnx.ModelProto:
+def _channels_first(network: onnx.ModelProto, size: Size, scaling: PixelScaling) -> onnx.ModelProto:
     """The network with one image float32 (1, 3, S, S), 0-255, for its input."""
     model = onnx.ModelProto()
     model.CopyFrom(network)
@@ -118,18 +119,20 @@ def _channels_first(network: onnx.ModelProto, side: int, scaling: PixelScaling) 
         nodes.append(helper.make_node("Transpose", [scaled], [IMAGE], name="channels_last", perm=[0, 2, 3, 1]))
     for node in reversed(nodes):
         graph.node.insert(0, node)
-    graph.input[0].CopyFrom(helper.make_tensor_value_info(PIXELS, onnx.TensorProto.FLOAT, [1, 3, side, side]))
+    graph.input[0].CopyFrom(
+        helper.make_tensor_value_info(PIXELS, onnx.TensorProto.FLOAT, [1, 3, *height_and_width(size)])
+    )
     graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
     del graph.value_info[:]
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _with_side(text: str, side: int) -> str:
+def _with_size(text: str, height: int, width: int) -> str:
     """The graph with the image's width (0), height (1) and channels (2) in its input layer."""
     lines = text.splitlines()
     sources = [index for index, line in enumerate(lines) if line.startswith("Input ")]
     if len(sources) != 1:
         raise ExportError(f"pnnx made a graph of {len(sources)} inputs, expected one")
-    lines[sources[0]] += f" 0={side} 1={side} 2=3"
+    lines[sources[0]] += f" 0={width} 1={height} 2=3"
     return "\n".join(lines) + "\n"

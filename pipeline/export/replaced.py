@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import artifacts
+from pipeline.data.dataset import by
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 
@@ -25,9 +26,9 @@ def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> s
         return None
     if manifest.sha256_of(artifacts.MODEL_KERAS) == keras_sha256:
         return None
-    names, side = manifest.class_names, manifest.side
+    names, size = manifest.class_names, by(manifest.size)
     listed = ", ".join(names[:CLASSES_NAMED]) + (", …" if len(names) > CLASSES_NAMED else "")
-    text = f"{folder}: replaces another model, of {len(names)} classes ({listed}) and {side}x{side} pixels"
+    text = f"{folder}: replaces another model, of {len(names)} classes ({listed}) and {size} pixels"
     written = set(files)
     kept = [name for name in manifest.files if name not in written]
     left = [name for name in (*kept, *REPORTS) if (folder / name).is_file()]

@@ -35,7 +35,7 @@ def converter(deployable: Deployable, input_type: tf.DType, scaling: PixelScalin
         image = image if (offset == 0).all() else image + offset
         return deployable.trace(image)
 
-    return tf.lite.TFLiteConverter.from_concrete_functions([freeze(network, deployable.side, input_type, batch=1)])
+    return tf.lite.TFLiteConverter.from_concrete_functions([freeze(network, deployable.size, input_type, batch=1)])
 
 
 def with_metadata(flatbuffer: bytes, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:

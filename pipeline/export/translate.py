@@ -10,7 +10,7 @@ import tf2onnx
 
 from pipeline.errors import ExportError
 from pipeline.export import rewrites
-from pipeline.export.freeze import IMAGE, OUTPUT, freeze
+from pipeline.export.freeze import IMAGE, OUTPUT, Size, freeze
 from pipeline.export.load.deployable import Deployable
 from pipeline.system.quiet import log_hidden
 
@@ -24,13 +24,13 @@ def translate(deployable: Deployable) -> onnx.ModelProto:
     Raises:
         ExportError: ONNX has no operator for something that a layer computes.
     """
-    return translate_function(deployable.trace, deployable.side)
+    return translate_function(deployable.trace, deployable.size)
 
 
-def translate_function(function: Callable[[tf.Tensor], tf.Tensor], side: int) -> onnx.ModelProto:
-    """The same of any function of float32 images (N, S, S, 3)."""
+def translate_function(function: Callable[[tf.Tensor], tf.Tensor], size: Size) -> onnx.ModelProto:
+    """The same of any function of float32 images (N, H, W, 3)."""
     with _inlined():
-        network = freeze(function, side, tf.float32, rewrites.TRACED_BATCH)
+        network = freeze(function, size, tf.float32, rewrites.TRACED_BATCH)
     definition = network.graph.as_graph_def()
     spell_out(definition)
     # Of tf2onnx only the translation: its from_keras does not know Keras 3, its optimizers are slow on large models,

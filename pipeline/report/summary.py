@@ -1,6 +1,7 @@
 """The top of the page: what was exported and from what, and the verdicts."""
 
 from pipeline import artifacts
+from pipeline.data.dataset import by
 from pipeline.documents.manifest import Decision, Manifest
 from pipeline.documents.verify import Measured
 from pipeline.report.figures.latency import detail
@@ -19,9 +20,8 @@ BOUNDS = {
 
 def title(manifest: Manifest) -> str:
     """The model in a line."""
-    return (
-        f"{manifest.side}×{manifest.side} pixels, {len(manifest.class_names)} classes, {_files(len(_models(manifest)))}"
-    )
+    size_text, models = by(manifest.size).replace("x", "×"), _files(len(_models(manifest)))
+    return f"{size_text} pixels, {len(manifest.class_names)} classes, {models}"
 
 
 def _models(manifest: Manifest) -> list[str]:

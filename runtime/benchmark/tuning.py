@@ -124,7 +124,7 @@ def _measured(contenders: list[Loaded], seconds: float) -> list[Timed]:
 
 
 def _images(contenders: list[Loaded]) -> NDArray[np.uint8]:
-    specs = {(each.classifier.spec.side, each.classifier.spec.class_names) for each in contenders}
+    specs = {(each.classifier.spec.shape, each.classifier.spec.class_names) for each in contenders}
     if len(specs) > 1:
         names = ", ".join(sorted({each.classifier.path.name for each in contenders}))
         raise ModelSpecError(f"{names} are not one model: their sides or classes differ: keep each model in a folder")

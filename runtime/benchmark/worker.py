@@ -28,7 +28,7 @@ class FileTimedModel(TimedModel):
         classifier = self._classifier = Classifier(path, threads, engine=engine)
         spec, golden = classifier.spec, classifier.golden()
         self._carries_golden = golden is not None
-        noise = np.random.default_rng(0).integers(0, 256, (NOISE_IMAGES, spec.side, spec.side, 3)).astype(np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (NOISE_IMAGES, *spec.shape)).astype(np.uint8)
         super().__init__(
             classifier.predict,
             golden.pixels if golden else noise,

@@ -60,7 +60,7 @@ def fit(
         from runtime.engines.external import ExternalBackend, known_output
 
         run, output = ExternalBackend(backend, spec), spec.output or known_output(graph, name)
-    black, classes = np.zeros((1, spec.side, spec.side, 3), np.uint8), len(spec.class_names)
+    black, classes = np.zeros((1, *spec.shape), np.uint8), len(spec.class_names)
     answer = run(black)
     if answer.dtype not in (np.float32, *([np.float16, np.float64] if external else [])):
         raise ModelFormatError(
@@ -107,7 +107,7 @@ def fit_scored(backend: Backend, spec: ModelSpec, name: str) -> Callable[[Pixels
 
 
 def _check_tensors(backend: Backend, spec: ModelSpec, name: str, *, external: bool) -> None:
-    side = spec.side
+    height, width, _ = spec.shape
     tensors = f"{'; '.join(map(str, backend.inputs))} -> {'; '.join(map(str, backend.outputs))}"
     dtypes = ("uint8", "float32") if external else ("uint8",)
     scores = [] if spec.known_threshold is None else [FAMILIARITY]
@@ -119,9 +119,10 @@ def _check_tensors(backend: Backend, spec: ModelSpec, name: str, *, external: bo
         )
     remedy = FOREIGN_REMEDY if external else REMEDY
     shape = backend.inputs[0].shape
-    layouts = [(side, side, 3), (3, side, side)] if external else [(side, side, 3)]
+    layouts = [(height, width, 3), (3, height, width)] if external else [(height, width, 3)]
     if not any(_matches(shape, layout, open_sides=external) for layout in layouts):
-        raise ModelSpecError(f"{name}: the spec gives side {side}, the graph takes {backend.inputs[0]}: {remedy}")
+        stated = f"side {height}" if height == width else f"height {height} and width {width}"
+        raise ModelSpecError(f"{name}: the spec gives {stated}, the graph takes {backend.inputs[0]}: {remedy}")
 
 
 def _chained(

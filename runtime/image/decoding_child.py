@@ -75,7 +75,7 @@ class DecodingChild:
             raise self._death()
         kind, content = message
         if kind == b"o":
-            return np.frombuffer(content, np.uint8).reshape(spec.side, spec.side, 3).copy()
+            return np.frombuffer(content, np.uint8).reshape(spec.shape).copy()
         name, text = json.loads(content)
         raise getattr(errors, name)(text)
 

@@ -49,6 +49,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LYING = (5, 6, 7, 8)
 
 
 def in_rgb(image: Any, channel_order: str) -> Any:
@@ -82,7 +83,7 @@ def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None)
         apart: decodes paths and bytes elsewhere, where an image is large or its header does not tell what it takes.
 
     Returns:
-        uint8 (S, S, 3), RGB, 0-255.
+        uint8 (S, S, 3), or (H, W, 3) where the spec gives a width; RGB, 0-255.
 
     Raises:
         ImageFileNotFoundError: the path does not name a readable file.
@@ -93,7 +94,7 @@ def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None)
         if isinstance(image, Image.Image):
             with decoder_errors():
                 image.load()  # which turns a TIFF file's
-            return to_square(image, _Plan.of(*image.size, spec), spec)
+            return to_square(image, _Plan.of_image(image, spec), spec)
         if isinstance(image, np.ndarray):
             array = _from_array(image)
             return to_square(array, _Plan.of(*array.size, spec), spec)
@@ -125,16 +126,30 @@ class _Plan(NamedTuple):
     height: int
 
     @classmethod
-    def of(cls, width: int, height: int, spec: ModelSpec) -> "_Plan":
-        """All three policies are symmetric, so they hold for the image as stored as for the upright one."""
+    def of(cls, width: int, height: int, spec: ModelSpec, *, lying: bool = False) -> "_Plan":
+        """All three policies are symmetric, so they hold for the image as stored as for the upright one.
+
+        Args:
+            width: of the image as stored.
+            height: of the same.
+            spec: what it becomes.
+            lying: it is stored on its side, so that it becomes ``spec.side`` wide before it is turned.
+        """
+        across, down = spec.shape[:2] if lying else spec.shape[1::-1]
         if spec.resize == "crop":
-            side = min(width, height)
-            left, top = (width - side) / 2, (height - side) / 2
-            return cls((left, top, left + side, top + side), spec.side, spec.side)
+            wide = width * down > height * across
+            part_width, part_height = (height * across / down, height) if wide else (width, width * down / across)
+            left, top = (width - part_width) / 2, (height - part_height) / 2
+            return cls((left, top, left + part_width, top + part_height), across, down)
         if spec.resize == "pad":
-            scale = spec.side / max(width, height)
+            scale = min(across / width, down / height)
             return cls((0, 0, width, height), max(1, round(width * scale)), max(1, round(height * scale)))
-        return cls((0, 0, width, height), spec.side, spec.side)
+        return cls((0, 0, width, height), across, down)
+
+    @classmethod
+    def of_image(cls, image: Image.Image, spec: ModelSpec) -> "_Plan":
+        """Of a loaded image."""
+        return cls.of(*image.size, spec, lying=_lies(image, spec))
 
     def scale(self, gap: float) -> int:
         """By how much a JPEG decoder may reduce: each side stays ``gap`` times its target."""
@@ -188,8 +203,8 @@ def _scale(encoded: Encoded, spec: ModelSpec) -> int:
     """By how much the decoder may reduce the image."""
     if encoded.header.kind != "JPEG":
         return 1
-    plan = _Plan.of(encoded.header.width, encoded.header.height, spec)
-    return plan.scale(_DRAFT_GAP.get(spec.resize_filter, 3.0))
+    size, gap = (encoded.header.width, encoded.header.height), _DRAFT_GAP.get(spec.resize_filter, 3.0)
+    return min(_Plan.of(*size, spec, lying=lying).scale(gap) for lying in (False, True))
 
 
 def _decoded(encoded: Encoded, scale: int, spec: ModelSpec) -> tuple[Image.Image, _Plan]:
@@ -197,8 +212,8 @@ def _decoded(encoded: Encoded, scale: int, spec: ModelSpec) -> tuple[Image.Image
     width, height = opened.image.size
     decode(opened, scale)
     if scale > 1:
-        return opened.image, _Plan.of(width, height, spec).reduced(scale)
-    return opened.image, _Plan.of(*opened.image.size, spec)  # some decoders have turned it
+        return opened.image, _Plan.of(width, height, spec, lying=_lies(opened.image, spec)).reduced(scale)
+    return opened.image, _Plan.of_image(opened.image, spec)  # some decoders have turned it
 
 
 def to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
@@ -208,14 +223,25 @@ def to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
         picture = resized(image, plan.box, (plan.width, plan.height), spec.resize_filter)
     picture = to_rgb(picture, image.info.get("icc_profile"), spec.fill)
     # A small picture turns as well as a large one, and a thousand times cheaper.
-    turned = None if spec.ignore_orientation else orientation(image)
+    turned = _turned(image, spec)
     if turned in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[turned])
-    if picture.size != (spec.side, spec.side):
-        square = Image.new("RGB", (spec.side, spec.side), spec.fill)
-        square.paste(picture, ((spec.side - picture.width) // 2, (spec.side - picture.height) // 2))
-        picture = square
+    height, width, _ = spec.shape
+    if picture.size != (width, height):
+        whole = Image.new("RGB", (width, height), spec.fill)
+        whole.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))
+        picture = whole
     return np.array(picture)
+
+
+def _turned(image: Image.Image, spec: ModelSpec) -> int:
+    return 1 if spec.ignore_orientation else orientation(image)
+
+
+def _lies(image: Image.Image, spec: ModelSpec) -> bool:
+    """Whether a loaded image is stored on its side; not asked where that makes no difference."""
+    height, width, _ = spec.shape
+    return height != width and _turned(image, spec) in _LYING
 
 
 def _describe(image: object) -> str:

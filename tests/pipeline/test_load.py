@@ -66,12 +66,12 @@ def two_outputs():
         (two_outputs, "; say which names the class: --output NAME"),
         (lambda: classifier((16, 16, 4)), "expected RGB images (None, S, S, 3) or grey ones"),
         (lambda: keras.Sequential([keras.Input((16,)), layers.Dense(3)]), "expected RGB images"),
-        (lambda: classifier((16, 32, 3)), "expected square images, the model takes 16 x 32 pixels"),
+        (lambda: classifier((16, 2000, 3)), "not of 2000"),
         (
             lambda: keras.Sequential(
                 [keras.Input((None, None, 3)), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3)]
             ),
-            "images of any size",
+            "images of any size (None, None, None, 3); say which: --height PIXELS --width PIXELS",
         ),
         (lambda: classifier((7, 7, 3)), "8 to 1024 pixels a side are exported, not of 7"),
         (

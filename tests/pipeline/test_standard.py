@@ -6,14 +6,20 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from pipeline.data.dataset import Dataset
+from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError
+from pipeline.export import Settings, export
 from pipeline.export.freeze import freeze
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.dtype import computes_in
 from pipeline.export.load.grey import LUMA
-from pipeline.export.load.model import Source, load
+from pipeline.export.load.model import Source, load, load_exported
 from pipeline.export.load.scaling import UNIT_SCALING
 from pipeline.export.load.standard import standard_model
+from pipeline.formats import MODEL_FILES
+from pipeline.verify.parity import verify
+from runtime import Classifier
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
 NAMES = ("a", "b", "c")
@@ -179,3 +185,64 @@ def test_other_types_are_computed_in_float32(tmp_path, policy):
     got, expected = deployable.probabilities(PIXELS), model.predict(UNIT_SCALING(PIXELS), verbose=0)
     assert got.dtype == np.float32
     assert np.abs(got - expected.astype(np.float32)).max() <= (0.03 if "16" in policy else 1e-6)
+
+
+def any_size():
+    return keras.Sequential(
+        [keras.Input((None, None, 3)), layers.Conv2D(4, 3, strides=2), layers.GlobalMaxPooling2D(), layers.Dense(3)]
+    )
+
+
+def test_a_model_of_any_size_takes_the_one_that_is_asked_for(tmp_path):
+    any_size().save(tmp_path / "model.keras")
+    deployable = load(Source(tmp_path / "model.keras", NAMES, size=(12, 20)))
+    assert (deployable.size, deployable.side, deployable.width) == ((12, 20), 12, 20)
+    with_head(layers.Dense(3)).save(tmp_path / "model.keras")
+    assert load(Source(tmp_path / "model.keras", NAMES, size=(16, 16))).width is None
+    with pytest.raises(ExportError, match="takes images of 16x16 pixels, asked for 20x12: leave the size out"):
+        load(Source(tmp_path / "model.keras", NAMES, size=(12, 20)))
+
+
+@pytest.fixture(scope="module")
+def oblong(tmp_path_factory):
+    """An export of a model of pictures 24 pixels high and 40 wide."""
+    folder = tmp_path_factory.mktemp("oblong")
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((24, 40, 3)),
+            layers.Conv2D(8, 2, padding="same", activation="relu"),  # grouped in ONNX
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+    model.save(folder / "model.keras")
+    random = np.random.default_rng(1)
+    images = Dataset(random.integers(0, 256, (24, 24, 40, 3), np.uint8), np.arange(24) % 3, NAMES)
+    export(Source(folder / "model.keras", NAMES), folder / "out", images, images, Settings(quick=True))
+    return folder / "out", images
+
+
+@pytest.mark.slow
+def test_an_oblong_model_goes_into_every_format(oblong):
+    folder, images = oblong
+    expected = load_exported(folder).probabilities(images.pixels)
+    for name in MODEL_FILES:
+        classifier = Classifier(folder / name)
+        assert classifier.spec.shape == (24, 40, 3)
+        assert np.abs(classifier.predict(images.pixels) - expected).max() <= (1e-5 if "fp32" in name else 0.1)
+        assert classifier.golden().pixels.shape[1:] == (24, 40, 3)
+    assert Manifest.read(folder).size == (24, 40)
+    report = verify(folder, images)
+    assert all(row.agreement >= 0.9 for row in report.measured.values())
+
+
+def test_a_nested_model_of_any_size(tmp_path):
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, layers.Dense(3)(any_size()(layers.Rescaling(1 / 127.5, -1)(image))))
+    model.save(tmp_path / "model.keras")
+    deployable = load(Source(tmp_path / "model.keras", NAMES, size=(16, 16)))
+    expected = model.predict(PIXELS.astype(np.float32), verbose=0)
+    logits = deployable.network.predict(deployable.network_scaling(PIXELS), verbose=0)
+    assert np.abs(logits - expected).max() <= 1e-5

@@ -346,7 +346,7 @@ def test_want_of_memory_is_told_from_a_damaged_image(image_format, monkeypatch):
 @pytest.mark.parametrize("fault", [TypeError("ours"), KeyError("ours"), AssertionError("ours")])
 @pytest.mark.parametrize("place", ["_Plan.of", "to_rgb", "examine", "BUDGET.taken"])
 def test_faults_of_our_own_are_not_blamed_on_the_image(place, fault, monkeypatch):
-    def faulty(*_):
+    def faulty(*_, **__):
         raise fault
 
     monkeypatch.setattr(f"runtime.image.load.{place}", faulty)

@@ -20,7 +20,7 @@ def _load(folder: Path, threads: int) -> TimedModel:
     def run(pixels: Pixels) -> Probabilities:
         return np.asarray(reference.model(reference.scaling(pixels), training=False))
 
-    return ReferenceTimedModel(run, folder, reference.side)
+    return ReferenceTimedModel(run, folder, reference.size)
 
 
 BACKEND = DeskBackend("Keras, model(x)", artifacts.MODEL_KERAS, _load)

@@ -20,7 +20,7 @@ def _load(folder: Path, threads: int) -> TimedModel:
     def run(pixels: Pixels) -> Probabilities:
         return np.asarray(reference.model.predict_on_batch(reference.scaling(pixels)))
 
-    return ReferenceTimedModel(run, folder, reference.side)
+    return ReferenceTimedModel(run, folder, reference.size)
 
 
 BACKEND = DeskBackend("Keras, predict_on_batch", artifacts.MODEL_KERAS, _load)

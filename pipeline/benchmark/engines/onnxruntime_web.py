@@ -42,7 +42,7 @@ class _PageTimedModel(TimedModel):
         self._sent: set[int] = set()
         self._photo: str | None = None
         self._ask("open", json.loads(spec.to_json()), threads)
-        black = np.zeros((1, spec.side, spec.side, 3), np.uint8)
+        black = np.zeros((1, *spec.shape), np.uint8)
         super().__init__(
             self._answer,
             golden.pixels if golden else black,

@@ -18,8 +18,8 @@ __all__ = ["ReferenceTimedModel", "load_exported", "spec_of"]
 class ReferenceTimedModel(TimedModel):
     """One way of calling it; its photos become square as those of the exported files."""
 
-    def __init__(self, run: Callable[[Pixels], Probabilities], folder: Path, side: int) -> None:
-        super().__init__(run, np.zeros((1, side, side, 3), np.uint8), images="black")
+    def __init__(self, run: Callable[[Pixels], Probabilities], folder: Path, size: tuple[int, int]) -> None:
+        super().__init__(run, np.zeros((1, *size, 3), np.uint8), images="black")
         self._folder = folder
 
     def spec(self) -> ModelSpec:

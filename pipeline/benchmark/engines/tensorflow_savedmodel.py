@@ -30,8 +30,7 @@ class _ServedTimedModel(TimedModel):
         def run(pixels: Pixels) -> Probabilities:
             return np.asarray(answer(pixels=tf.constant(pixels))["probabilities"])
 
-        side = self.spec().side
-        super().__init__(run, np.zeros((1, side, side, 3), np.uint8), images="black")
+        super().__init__(run, np.zeros((1, *self.spec().shape), np.uint8), images="black")
 
     def spec(self) -> ModelSpec:
         """As it was exported."""
@@ -44,14 +43,14 @@ def _prepare(folder: Path, place: Path) -> None:
     from pipeline.benchmark.engines.reference import load_exported, spec_of
 
     reference = load_exported(folder)
-    side, scaling = reference.side, reference.network_scaling
+    scaling = reference.network_scaling
 
     def serve(pixels: Any) -> Any:
         return {"probabilities": reference.trace(tf.cast(pixels, tf.float32) * scaling.scale + scaling.offset)}
 
     module = tf.Module()
     module.network = reference.network
-    module.serve = tf.function(serve, input_signature=[tf.TensorSpec((None, side, side, 3), tf.uint8, "pixels")])
+    module.serve = tf.function(serve, input_signature=[tf.TensorSpec((None, *reference.size, 3), tf.uint8, "pixels")])
     with log_hidden():
         tf.saved_model.save(module, str(place), signatures={SIGNATURE: module.serve})
     artifacts.write_bytes(place / SPEC, spec_of(folder).to_json().encode())

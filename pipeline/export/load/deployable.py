@@ -56,8 +56,19 @@ class Deployable:
 
     @property
     def side(self) -> int:
+        """Height of the input in pixels, and its width unless ``width`` says otherwise."""
+        return self.size[0]
+
+    @property
+    def width(self) -> int | None:
+        """Width of the input in pixels, where it is not ``side``."""
+        height, width = self.size
+        return None if width == height else width
+
+    @property
+    def size(self) -> tuple[int, int]:
         """Height and width of the input in pixels."""
-        return int(self.model.input_shape[1])
+        return int(self.model.input_shape[1]), int(self.model.input_shape[2])
 
     @property
     def class_count(self) -> int:

@@ -24,6 +24,8 @@ PROBE = 65_536.0
 """A pixel value to measure a scaling with: so large that a mean of 100 costs no digits."""
 SPREAD = 300.0
 """Deviation of the values that a measured scaling is tried on: beyond all that pixels become before a network."""
+ANY_SIDE = 64
+"""Side of the images that a nested model is tried on that takes any."""
 LOUD = 1.02
 """A scaling by more than this makes values beyond 255 of pixels 0-255: they are given as 0-1, then."""
 
@@ -228,7 +230,8 @@ def _scales_somewhere(model: Any) -> bool:
         if isinstance(node.operation, keras.Model) and _scales_somewhere(node.operation):
             return True
         read |= {id(source): source for source in sources}
-    extremes = np.stack([np.full(model.input_shape[1:], value, np.float32) for value in (0, 255)])
+    shape = [extent or ANY_SIDE for extent in model.input_shape[1:]]
+    extremes = np.stack([np.full(shape, value, np.float32) for value in (0, 255)])
     for tensor in read.values():
         if tensor is not model.inputs[0]:
             low, high = _evaluated(keras.Model(model.inputs[0], tensor), extremes)

@@ -19,7 +19,7 @@ from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.front import front
 from pipeline.export.load.keras_file import loadable, read_keras_file, refuse_unknown_operators
 from pipeline.export.load.scaling import PixelScaling
-from pipeline.export.load.standard import chosen_output, standard_model
+from pipeline.export.load.standard import chosen_output, sized, standard_model
 from pipeline.system.quiet import log_hidden
 
 MIN_SIDE, MAX_SIDE = 8, 1024
@@ -40,6 +40,7 @@ class Source:
             ``None`` takes what training left in its ``history.json``, or stretch, bilinear, white and upright.
         bgr: whether it takes blue, green, red; ``None`` is as ``scaling`` says, or red, green, blue.
         output: name of the output that names the class, where the model has several.
+        size: height and width of the images in pixels, for a model that takes any.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Source:
     resize: str | None = None
     resize_filter: str | None = None
     output: str | None = None
+    size: tuple[int, int] | None = None
     fill: tuple[int, int, int] | None = None
     ignore_orientation: bool | None = None
     bgr: bool | None = None
@@ -70,11 +72,16 @@ class Source:
         return tuple(name for name in FEEDING if said[name] is not None)
 
 
-def load_model(path: Path, output: str | None = None) -> keras.Model:
+def load_model(path: Path, output: str | None = None, size: tuple[int, int] | None = None) -> keras.Model:
     """Read a Keras image classifier without running any code of its own.
 
+    Args:
+        path: the file.
+        output: name of the output that names the class, where there are several.
+        size: height and width of the images, for a model that takes any.
+
     Raises:
-        ExportError: not a Keras file, custom code inside, weights that are no numbers, or not one square image in and
+        ExportError: not a Keras file, custom code inside, weights that are no numbers, or not one image in and
             one class vector out.
     """
     file = read_keras_file(path)
@@ -85,21 +92,21 @@ def load_model(path: Path, output: str | None = None) -> keras.Model:
             model = keras.models.load_model(readable, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parsers raise
         raise file.refusal(error) from error
-    model = _checked(path, model, output)
+    model = _checked(path, model, output, size)
     for variable in model.weights:
         if not np.isfinite(np.asarray(variable)).all():
             raise ExportError(f"{path}: the weights {variable.path} are not all finite numbers; train the model again")
     return model
 
 
-def _checked(path: Path, model: keras.Model, output: str | None) -> keras.Model:
+def _checked(path: Path, model: keras.Model, output: str | None, size: tuple[int, int] | None) -> keras.Model:
     """The model with the output that is meant, if it is an image classifier."""
     if not getattr(model, "inputs", None):
         raise ExportError(f"{path}: the model does not say which images it takes; begin it with keras.Input((S, S, 3))")
     if len(model.inputs) != 1:
         raise ExportError(f"{path}: expected one input, an image; the model has {len(model.inputs)}")
     try:
-        model = chosen_output(model, output)
+        model = sized(chosen_output(model, output), size)
     except ExportError as error:
         raise ExportError(f"{path}: {error}") from error
     shape, answer = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
@@ -109,12 +116,11 @@ def _checked(path: Path, model: keras.Model, output: str | None) -> keras.Model:
         )
     if None in shape[1:3]:
         raise ExportError(
-            f"{path}: the model takes images of any size {shape}; fix its side with keras.Input((S, S, 3))"
+            f"{path}: the model takes images of any size {shape}; say which: --height PIXELS --width PIXELS"
         )
-    if shape[1] != shape[2]:
-        raise ExportError(f"{path}: expected square images, the model takes {shape[1]} x {shape[2]} pixels")
-    if not MIN_SIDE <= shape[1] <= MAX_SIDE:
-        raise ExportError(f"{path}: images of {MIN_SIDE} to {MAX_SIDE} pixels a side are exported, not of {shape[1]}")
+    outside = [extent for extent in shape[1:3] if not MIN_SIDE <= extent <= MAX_SIDE]
+    if outside:
+        raise ExportError(f"{path}: images of {MIN_SIDE} to {MAX_SIDE} pixels a side are exported, not of {outside[0]}")
     if len(answer) != 2 or answer[1] is None:
         raise ExportError(f"{path}: expected one vector of classes (None, C), the model gives {answer}")
     return model
@@ -160,7 +166,7 @@ def load(source: Source) -> Deployable:
         ExportError: the model or its class names are unusable.
         DocumentError: the history of this very model is.
     """
-    model = load_model(source.path, source.output)
+    model = load_model(source.path, source.output, source.size)
     try:
         model = standard_model(model)
     except ExportError as error:
@@ -214,4 +220,6 @@ def load_exported(folder: Path) -> Deployable:
             "export again, or copy both files again"
         )
     scaling = PixelScaling(manifest.scale, manifest.offset, manifest.bgr)
-    return load(Source(path, manifest.class_names, scaling, manifest.temperature, output=manifest.output))
+    return load(
+        Source(path, manifest.class_names, scaling, manifest.temperature, output=manifest.output, size=manifest.size)
+    )

@@ -7,7 +7,8 @@ classes or more out.
 
 import keras
 
-from pipeline.errors import ExportError
+from pipeline.data.dataset import by
+from pipeline.errors import ExportError, reason
 from pipeline.export.load.dtype import computes_in, in_dtype
 from pipeline.export.load.grey import color_model, takes_grey
 from pipeline.export.load.head import two_class_model
@@ -30,6 +31,26 @@ def chosen_output(model: keras.Model, name: str | None) -> keras.Model:
     if len(names) > 1:
         raise ExportError(f"the model has {len(names)} outputs ({listed}); say which names the class: --output NAME")
     return model
+
+
+def sized(model: keras.Model, size: tuple[int, int] | None) -> keras.Model:
+    """The model for images of a size (height, width), where it takes any.
+
+    Raises:
+        ExportError: it takes images of another size, or cannot take any of this one.
+    """
+    own = tuple(model.inputs[0].shape)
+    if size is None or len(own) != 4 or own[1:3] == size:
+        return model
+    if any(extent not in (None, asked) for extent, asked in zip(own[1:3], size, strict=True)):
+        raise ExportError(f"the model takes images of {by(own[1:3])} pixels, asked for {by(size)}: leave the size out")
+    image = keras.Input((*size, own[3]), name=model.inputs[0].name)
+    try:
+        twin = keras.models.clone_model(model, input_tensors=image)
+        twin.set_weights(model.get_weights())
+    except Exception as error:  # Keras raises whatever its layers raise
+        raise ExportError(f"the model cannot take images of {by(size)} pixels ({reason(error)[:300]})") from error
+    return twin
 
 
 def output_name(model: keras.Model, place: int) -> str:

@@ -45,7 +45,7 @@ class _First:
         convolution, relu: the convolution and what alone reads it, if that is a Relu.
         weights: float32 (O, C, H, W).
         bias: float32 (O,).
-        side: width of the image.
+        rows, side: height and width of the image.
         top, bottom: its padding; there is none on the left.
     """
 
@@ -54,6 +54,7 @@ class _First:
     relu: onnx.NodeProto | None
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
+    rows: int
     side: int
     top: int
     bottom: int
@@ -61,7 +62,7 @@ class _First:
 
 def _find(graph: onnx.GraphProto, group: int) -> _First | None:
     """The first convolution, where grouped pixels fit it."""
-    side = graph.input[0].type.tensor_type.shape.dim[2].dim_value
+    rows, side = (extent.dim_value for extent in graph.input[0].type.tensor_type.shape.dim[1:3])
     transpose = only_reader(graph, IMAGE)
     convolution = only_reader(graph, transpose.output[0]) if transpose is not None else None
     if transpose is None or convolution is None or convolution.op_type != "Conv" or side % group:
@@ -77,7 +78,7 @@ def _find(graph: onnx.GraphProto, group: int) -> _First | None:
         return None
     reader = only_reader(graph, convolution.output[0])
     relu = reader if reader is not None and reader.op_type == "Relu" else None
-    return _First(transpose, convolution, relu, weights, bias, side, top, bottom)
+    return _First(transpose, convolution, relu, weights, bias, rows, side, top, bottom)
 
 
 def _grouped_nodes(graph: onnx.GraphProto, first: _First, group: int) -> list[onnx.NodeProto]:
@@ -87,9 +88,9 @@ def _grouped_nodes(graph: onnx.GraphProto, first: _First, group: int) -> list[on
     kernel = _group_kernel(first.weights, group)
     weights = add_constant(graph, f"{output}_grouped_weights", kernel)
     bias = add_constant(graph, f"{output}_grouped_bias", np.tile(first.bias, group))
-    height = first.side + first.top + first.bottom - kernel_height + 1
+    height = first.rows + first.top + first.bottom - kernel_height + 1
     shapes = {
-        "in": np.array([-1, first.side, first.side // group, group * channels]),
+        "in": np.array([-1, first.rows, first.side // group, group * channels]),
         "out": np.array([-1, height, first.side, filters]),
     }
     nodes: list[onnx.NodeProto] = []

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, by
 from pipeline.documents.drift import DriftReport, FileDrift, Layer, LayerDistance, Steepest
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
@@ -42,10 +42,10 @@ def drift(
     manifest = Manifest.read(folder)
     check_writable(folder / DriftReport.FILE)
     images = images or samples.validation_images()
-    if images.class_names != manifest.class_names or images.side != manifest.side:
+    if images.class_names != manifest.class_names or images.size != manifest.size:
         raise PipelineError(
-            f"{folder} takes {manifest.side}x{manifest.side} images of {', '.join(manifest.class_names)}; "
-            f"got {images.side}x{images.side} of {', '.join(images.class_names)}: pass photos of the model's classes"
+            f"{folder} takes {by(manifest.size)} images of {', '.join(manifest.class_names)}; "
+            f"got {by(images.size)} of {', '.join(images.class_names)}: pass photos of the model's classes"
         )
     deployable = load_exported(folder)
     names = [name for name in model_files(manifest) if format_of(name).tap]

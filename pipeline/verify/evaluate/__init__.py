@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import artifacts
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, by
 from pipeline.documents.evaluation import CalibrationLoss, ClassScores, Evaluation, Tempering
 from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
@@ -63,10 +63,10 @@ def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Pa
 
 
 def _check(deployable: Deployable, images: Dataset) -> None:
-    if images.class_names != deployable.class_names or images.side != deployable.side:
+    if images.class_names != deployable.class_names or images.size != deployable.size:
         raise PipelineError(
-            f"the model takes {deployable.side}x{deployable.side} images of {', '.join(deployable.class_names)}; these "
-            f"are {images.side}x{images.side} of {', '.join(images.class_names)}: pass --data with the model's classes"
+            f"the model takes {by(deployable.size)} images of {', '.join(deployable.class_names)}; these "
+            f"are {by(images.size)} of {', '.join(images.class_names)}: pass --data with the model's classes"
         )
 
 
