@@ -2,12 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import formats
 from pipeline.commands import FAILED, OK, Commands, photo_options, source_options
 
 UNLABELED_SHARE = 0.25
 """Of photos without labels, what is kept to choose and to judge on."""
+
+if TYPE_CHECKING:
+    from pipeline.data.dataset import Dataset
 
 
 def add(commands: Commands) -> None:
@@ -29,6 +33,10 @@ def add(commands: Commands) -> None:
         "that this share of them stays known, such as 0.95 (default: they know everything)",
     )  # fmt: skip
     parser.add_argument(
+        "--unknown", type=Path, metavar="DIR",
+        help="with --keep: photos that show none of the classes, to say how many of them are taken for one",
+    )  # fmt: skip
+    parser.add_argument(
         "--recipes", dest="formats", nargs="+", choices=list(formats.options()), help=argparse.SUPPRESS
     )  # what --formats was called
     parser.set_defaults(tensorflow_threads=None, run=run)
@@ -38,11 +46,14 @@ def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.data import samples, unlabeled
     from pipeline.data.dataset import hold_out
+    from pipeline.errors import PipelineError
     from pipeline.export import Settings, export, prepare
     from pipeline.export.load.model import Loaded, load
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
     from pipeline.verify.parity import format_report, verify
 
+    if options.unknown and options.keep is None:
+        raise PipelineError("--unknown judges what --keep asks for: add --keep 0.95")
     settings = Settings(quick=options.quick, files=formats.files_of(options.formats), keep=options.keep)
     source = source_options.source(options)
     prepare(options.out, options.model)
@@ -66,9 +77,25 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: not written: {why}\n")
     report = verify(options.out, test, part, deployable)
     print(format_report(report))
+    if options.keep is not None:
+        _tell_strangers(options, test)
     photo_options.report_left_out(photos)
     print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")
     return OK if report.passed and manifest.passed else FAILED
+
+
+def _tell_strangers(options: argparse.Namespace, test: "Dataset | None") -> None:
+    """Say how the files that were written tell photos of their classes from others."""
+    from pipeline.data import samples
+    from pipeline.verify.strangers import format_familiarity, judge
+
+    photos = samples.test_images() if test is None else test
+    judged = {}
+    for path in sorted(options.out.glob("*.onnx")):
+        found = judge(path, photos, options.unknown)
+        if found:
+            judged[path.name] = found
+    print(f"\nWhat is known and what is not:\n{format_familiarity(judged)}\n")
 
 
 def share(text: str) -> float:

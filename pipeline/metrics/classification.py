@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 Answers = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -42,6 +43,17 @@ def discordant(first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool
         second_correct: the same of another classifier on the same images.
     """
     return int((first_correct & ~second_correct).sum()), int((second_correct & ~first_correct).sum())
+
+
+def auroc(positive: NDArray[np.floating[Any]], negative: NDArray[np.floating[Any]]) -> float:
+    """Area under the ROC curve of a score: how likely one of ``positive`` is above one of ``negative``, ties half.
+
+    Args:
+        positive: scores of what should be high, (N,), at least one.
+        negative: scores of what should be low, (M,), at least one.
+    """
+    ranks = rankdata(np.concatenate([positive, negative]))[: len(positive)]
+    return float((ranks.sum() - len(positive) * (len(positive) + 1) / 2) / (len(positive) * len(negative)))
 
 
 def confusion_matrix(predicted: Labels, labels: Labels, class_count: int) -> NDArray[np.int64]:

@@ -12,12 +12,14 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from pipeline.data.dataset import Dataset
-from pipeline.errors import ExportError
+from pipeline.errors import DataError, ExportError
 from pipeline.export import Settings, export
 from pipeline.export import onnx as export_onnx
 from pipeline.export.familiarity import with_familiarity, with_threshold
 from pipeline.export.formats import load_bytes
 from pipeline.export.load.model import Source
+from pipeline.metrics.classification import auroc
+from pipeline.verify.strangers import format_familiarity, judge
 from runtime import Classifier, ModelFormatError
 from runtime.events import EventDetector, EventSettings
 from runtime.spec import ModelSpec
@@ -150,6 +152,34 @@ def test_classify_says_so_in_every_layout(written, tmp_path):
     assert said().endswith("(unlike all classes)\n")
     assert json.loads(said("--json"))["known"] is False
     assert said("--csv").splitlines()[1].split(",")[2] == "False"
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "area"), [([2, 3], [0, 1], 1), ([0, 1], [2, 3], 0), ([1, 1], [1], 0.5), ([0, 2], [1], 0.5)]
+)
+def test_the_area_under_the_curve_is_how_often_the_order_is_right(positive, negative, area):
+    assert auroc(np.array(positive, float), np.array(negative, float)) == area
+
+
+def test_strangers_are_judged(written, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    for number, color in enumerate((RED, GREY, GREY)):
+        Image.fromarray(plain(color)[0]).save(tmp_path / "elsewhere" / f"{number}.png")
+    (tmp_path / "elsewhere" / "broken.jpg").write_bytes(b"")
+    photos = Dataset(plain(RED, GREEN, PALE, RED), np.array([0, 1, 0, 0]), ("red", "green"))
+    found = judge(written(4.0), photos, tmp_path / "elsewhere")
+    assert (found.photos, found.known) == (4, 3)
+    kinds = [(each.kind, each.pictures) for each in found.strangers]
+    assert kinds == [("elsewhere", 3), ("one color", 200), ("noise", 200)]
+    assert found.strangers[0].mistaken == 1
+    assert found.strangers[0].auroc == pytest.approx((3 * 2.5 + 2) / 12)  # red ties with red
+    assert "75.0%" in format_familiarity({"model.onnx": found})
+    with pytest.raises(DataError, match="no photo that can be read"):
+        judge(written(4.0), photos, tmp_path / "absent")
+
+
+def test_a_file_that_knows_everything_is_not_judged(reference):
+    assert judge(reference / "model_int8.onnx", None) is None
 
 
 @pytest.mark.slow
