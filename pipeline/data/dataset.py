@@ -28,12 +28,14 @@ class Dataset:
         pixels: uint8 (N, H, W, 3), RGB, 0-255, square but for models of other shapes. May be memory-mapped.
         labels: uint8 or int64 (N,), each below ``len(class_names)``.
         class_names: one name a class, in label order.
+        paths: of the photos, below the folder that they come from; empty where they have none.
         labeled: false where nobody knows what the images show: the labels are 0 then, and no accuracy follows.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.integer]
     class_names: tuple[str, ...]
+    paths: tuple[str, ...] = ()
     labeled: bool = True
 
     def __post_init__(self) -> None:
@@ -42,6 +44,8 @@ class Dataset:
             raise DataError(f"pixels must be uint8 (N, H, W, 3), got {self.pixels.dtype} {shape}")
         if shape[0] != count or not count:
             raise DataError(f"need as many labels as images and at least one, got {count} labels for {shape[0]} images")
+        if len(self.paths) not in (0, count):
+            raise DataError(f"need a path for each of {count} images or none at all, got {len(self.paths)}")
         if int(self.labels.max()) >= len(self.class_names):
             raise DataError(
                 f"label {int(self.labels.max())} has no name: only {len(self.class_names)} class names given"
@@ -72,7 +76,12 @@ class Dataset:
 
     def take(self, indices: NDArray[np.integer]) -> "Dataset":
         """The images at ``indices``, copied into memory."""
-        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices])
+        paths = tuple(self.paths[index] for index in indices) if self.paths else ()
+        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices], paths=paths)
+
+    def name_of(self, index: int) -> str:
+        """What a person can look for: the photo's path, or its number where it has none."""
+        return self.paths[index] if self.paths else str(index)
 
 
 def unlabeled(pixels: NDArray[np.uint8], class_names: tuple[str, ...]) -> Dataset:

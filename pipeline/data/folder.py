@@ -45,7 +45,6 @@ class Photos:
         left_out: everything in the folder that is in none of them, and why.
         hint: what a person may have meant instead of this folder; mostly empty.
         folder: which.
-        paths: of the training images, below the folder.
     """
 
     training: Dataset
@@ -54,7 +53,6 @@ class Photos:
     left_out: tuple[LeftOut, ...]
     hint: str
     folder: Path
-    paths: tuple[str, ...] = ()
 
 
 def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] | None = None) -> Photos:
@@ -94,8 +92,7 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
         return _dataset(parts[part], decoded, known or listing.class_names, labels)
 
     test = dataset(TEST) if TEST in parts else None
-    paths = tuple(sorted(file.path for file in parts[TRAINING]))
-    return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*left_out, *copies), listing.hint, folder, paths)
+    return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*left_out, *copies), listing.hint, folder)
 
 
 def format_left_out(left_out: Iterable[LeftOut]) -> str:
@@ -218,4 +215,5 @@ def _dataset(
 ) -> Dataset:
     files = sorted(files, key=lambda file: file.path)
     rows = [decoded.rows[file.path][0] for file in files]
-    return Dataset(decoded.squares[rows], np.array([labels[file.class_name] for file in files], np.int64), class_names)
+    known = np.array([labels[file.class_name] for file in files], np.int64)
+    return Dataset(decoded.squares[rows], known, class_names, tuple(file.path for file in files))

@@ -38,9 +38,10 @@ class Steepest(Entry):
 
 
 class Flip(Entry):
-    """An image whose class is another in a file than in Keras; ``image`` is its index."""
+    """An image whose class is another in a file than in Keras; ``image`` is its index, ``path`` its file's."""
 
     image: Count
+    path: str | None = None
     true_class: str
     keras_class: str
     keras_probability: Share

@@ -29,8 +29,20 @@ class Tempering(Entry):
     after: CalibrationLoss
 
 
+class Wrong(Entry):
+    """A photo that was taken for another class than its own, and how sure the model was."""
+
+    path: str
+    shows: str
+    taken_for: str
+    probability: Share
+
+
 class Evaluation(Document):
-    """``evaluation.json``; rows of the confusion matrix are what the images show, in the order of ``classes``."""
+    """``evaluation.json``; rows of the confusion matrix are what the images show, in the order of ``classes``.
+
+    ``wrong`` are photos, the surest mistakes first; it is empty for images without a file.
+    """
 
     FILE: ClassVar = artifacts.EVALUATION
     FORMAT: ClassVar = "edgecnn-evaluation"
@@ -44,3 +56,4 @@ class Evaluation(Document):
     classes: dict[str, ClassScores]
     confusion: tuple[tuple[Count, ...], ...]
     calibration: Tempering
+    wrong: tuple[Wrong, ...] = ()

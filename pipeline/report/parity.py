@@ -173,7 +173,7 @@ def _flips(drifted: DriftReport) -> Section:
         cards = [
             Card(
                 drifted.pictures[str(flip.image)],
-                flip.true_class,
+                flip.true_class if flip.path is None else f"{flip.true_class} ({flip.path})",
                 _answer(flip.keras_class, flip.keras_probability, flip.true_class),
                 _answer(flip.file_class, flip.probability, flip.true_class),
             )

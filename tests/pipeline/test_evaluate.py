@@ -120,6 +120,21 @@ def test_report_adds_up(trained, tmp_path, reference):
             assert min(figure.size) > 600
 
 
+def test_wrong_photos_are_named_the_surest_first(trained, tmp_path):
+    folder, validation = trained
+    deployable = load(Source(folder / artifacts.MODEL_KERAS, temperature=1.0))
+    paths = tuple(f"photo{number}.jpg" for number in range(len(validation)))
+    photos = Dataset(validation.pixels, validation.labels, validation.class_names, paths)
+    report = evaluate(deployable, photos, photos, tmp_path)
+    assert len(report.wrong) == len(photos) - round(report.accuracy * len(photos))
+    assert [row.probability for row in report.wrong] == sorted((row.probability for row in report.wrong), reverse=True)
+    first = report.wrong[0]
+    at = paths.index(first.path)
+    assert first.shows == photos.class_names[photos.labels[at]] != first.taken_for
+    assert f"{first.path}: shows {first.shows}, taken for {first.taken_for}" in format_evaluation(report)
+    assert evaluate(deployable, validation, validation, tmp_path).wrong == ()
+
+
 def test_without_a_temperature_nothing_is_shown_twice(trained, tmp_path, reference):
     folder, validation = trained
     deployable = load(Source(folder / artifacts.MODEL_KERAS))

@@ -168,9 +168,9 @@ def clusters(count, classes, width, spread, seed=0):
 def test_pairs_that_look_alike_in_two_classes_are_named():
     pixels = np.random.default_rng(1).integers(0, 256, (6, 8, 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
     pixels[4], pixels[5] = pixels[1], pixels[2]
-    photos = Dataset(pixels, np.array([0, 0, 1, 1, 1, 1]), ("ant", "bee"))
+    photos = Dataset(pixels, np.array([0, 0, 1, 1, 1, 1]), ("ant", "bee"), tuple("abcdef"))
     judged = judge.Judged(np.eye(2)[photos.labels], 1.0, 2, 1, ((1.0, 1.0),), 1.0)
-    found = out_of_fold(judged, photos, look_alike(pixels), tuple("abcdef"))
+    found = out_of_fold(judged, photos, look_alike(pixels))
     assert found.between_classes == (("b", "e"),)  # c and f are of one class
     assert found.look_alike == 4
 

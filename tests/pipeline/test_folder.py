@@ -373,7 +373,7 @@ def test_photos_of_anything_else_are_one_more_class(photos, tmp_path, divided):
     assert loaded.training.class_names == ("cat", "dog", "none")
     assert np.bincount(loaded.training.labels)[2] == 18
     assert np.bincount(loaded.validation.labels)[2] == 2
-    assert sum(path.startswith(str(rest)) for path in loaded.paths) == 18
+    assert sum(path.startswith(str(rest)) for path in loaded.training.paths) == 18
     again = load(photos, Settings(side=16, none=str(rest)))
     assert (again.training.digest, again.validation.digest) == (loaded.training.digest, loaded.validation.digest)
 

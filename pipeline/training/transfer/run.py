@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +63,7 @@ def fit_to_photos(
             class_names=training.class_names,
             images=ImageCounts(training=len(training), validation=len(photos.validation)),
             validation_accuracy=accuracy(validated, photos.validation.labels),
-            out_of_fold=out_of_fold(judged, training, groups, photos.paths).model_copy(
-                update={"plain_accuracy": plain}
-            ),
+            out_of_fold=out_of_fold(judged, training, groups).model_copy(update={"plain_accuracy": plain}),
             temperature=judged.temperature,
             photos=asdict(photo_settings) if photo_settings else None,
             data=str(photos.folder),
@@ -79,7 +76,7 @@ def fit_to_photos(
     return history
 
 
-def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64], paths: tuple[str, ...]) -> OutOfFold:
+def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64]) -> OutOfFold:
     """What cross-validation found, for the history."""
     interval = share_interval(judged.accuracy, len(photos))
     sizes = np.bincount(groups, minlength=len(photos))
@@ -91,23 +88,21 @@ def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64], path
         folds=judged.folds,
         repeats=judged.repeats,
         look_alike=int((sizes[groups] > 1).sum()),
-        between_classes=_between_classes(photos.labels, groups, paths),
+        between_classes=_between_classes(photos, groups),
         curve=tuple(CurvePoint(photos_a_class=count, accuracy=share) for count, share in judged.curve),
         gain_of_twice=expected_gain(judged.curve),
         classes=_classes(judged, photos),
-        suspects=_suspects(judged, photos, paths),
+        suspects=_suspects(judged, photos),
     )
 
 
-def _between_classes(
-    labels: NDArray[np.integer[Any]], groups: NDArray[np.int64], paths: tuple[str, ...]
-) -> tuple[tuple[str, str], ...]:
+def _between_classes(photos: Dataset, groups: NDArray[np.int64]) -> tuple[tuple[str, str], ...]:
     """For each group that lies in several classes, its first photo and the first one of another class."""
     pairs = []
     for first in np.unique(groups):
-        others = np.flatnonzero((groups == first) & (labels != labels[first]))
+        others = np.flatnonzero((groups == first) & (photos.labels != photos.labels[first]))
         if len(others):
-            pairs.append((paths[int(first)], paths[int(others[0])]))
+            pairs.append((photos.name_of(int(first)), photos.name_of(int(others[0]))))
     return tuple(pairs)
 
 
@@ -122,14 +117,14 @@ def _classes(judged: Judged, photos: Dataset) -> tuple[ClassFound, ...]:
     return tuple(sorted(rows, key=lambda row: row.found / row.photos))
 
 
-def _suspects(judged: Judged, photos: Dataset, paths: tuple[str, ...]) -> tuple[Suspect, ...]:
+def _suspects(judged: Judged, photos: Dataset) -> tuple[Suspect, ...]:
     probabilities = softmax(judged.logits / judged.temperature)
     own = probabilities[np.arange(len(photos)), photos.labels]
     least = np.argsort(own, kind="stable")
     unlikely = [int(at) for at in least if own[at] < UNLIKELY][:MOST_SUSPECTS]
     return tuple(
         Suspect(
-            path=paths[at],
+            path=photos.name_of(at),
             label=photos.class_names[int(photos.labels[at])],
             probability=float(own[at]),
             taken_for=photos.class_names[int(probabilities[at].argmax())],

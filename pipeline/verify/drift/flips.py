@@ -29,6 +29,7 @@ def flips(expected: NDArray[np.float32], got: NDArray[np.float32], images: Datas
     return tuple(
         Flip(
             image=int(index),
+            path=images.paths[index] if images.paths else None,
             true_class=names[int(images.labels[index])] if images.labeled else "",
             keras_class=names[int(before[index])],
             keras_probability=float(expected[index, before[index]]),

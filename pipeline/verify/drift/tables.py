@@ -1,6 +1,7 @@
 """``drift.json`` for the eye."""
 
 from pipeline.documents.drift import DriftReport, FileDrift, Flip
+from runtime.text import for_terminal
 
 NAME_WIDTH = 34
 
@@ -74,7 +75,8 @@ def _flips(report: DriftReport, shown: int) -> list[str]:
         for flip in flipped[:shown]:
             before = f"{flip.keras_class} {flip.keras_probability:.2f}"
             after = f"{flip.file_class} {_probability(flip)}"
-            lines.append(f"{flip.image:>7}  {flip.true_class:<16}{before:<24}{after:<24}".rstrip())
+            place = for_terminal(flip.path or "")
+            lines.append(f"{flip.image:>7}  {flip.true_class:<16}{before:<24}{after:<24}{place}".rstrip())
         if len(flipped) > shown:
             lines.append(f"        … and {len(flipped) - shown:,} more, of which Keras was less sure")
         tables.append("\n".join(lines))

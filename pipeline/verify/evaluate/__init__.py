@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset, by
-from pipeline.documents.evaluation import CalibrationLoss, ClassScores, Evaluation, Tempering
+from pipeline.documents.evaluation import CalibrationLoss, ClassScores, Evaluation, Tempering, Wrong
 from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.calibration import (
@@ -55,11 +55,27 @@ def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Pa
             before=CalibrationLoss(**reliability_entry(before), nll=losses[0]),
             after=CalibrationLoss(**reliability_entry(after), nll=losses[1]),
         ),
+        wrong=_wrong(softmax(logits / temperature), test),
     )
     report.write(out)
     figures.draw_confusion(out / artifacts.CONFUSION_FIGURE, confusion, test.class_names)
     figures.draw_reliability(out / artifacts.CALIBRATION_FIGURE, before, after, temperature)
     return report
+
+
+def _wrong(probabilities: NDArray[np.float32], test: Dataset) -> tuple[Wrong, ...]:
+    """The photos that were taken for another class, the surest mistakes first."""
+    answers, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    mistaken = np.flatnonzero(answers != test.labels) if test.paths else ()
+    return tuple(
+        Wrong(
+            path=test.paths[at],
+            shows=test.class_names[int(test.labels[at])],
+            taken_for=test.class_names[int(answers[at])],
+            probability=min(float(sure[at]), 1.0),
+        )
+        for at in sorted(mistaken, key=lambda at: -sure[at])
+    )
 
 
 def _check(deployable: Deployable, images: Dataset) -> None:

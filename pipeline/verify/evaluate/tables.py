@@ -5,8 +5,10 @@ from numpy.typing import NDArray
 
 from pipeline.documents.evaluation import CalibrationLoss, Evaluation
 from pipeline.metrics.significance import share_interval
+from runtime.text import for_terminal
 
 CONFUSIONS_LISTED = 10
+WRONG_LISTED = 10
 
 
 def format_evaluation(report: Evaluation) -> str:
@@ -23,6 +25,7 @@ def format_evaluation(report: Evaluation) -> str:
     lines += ["", "Most confused:"]
     for count, share, true, taken_for in confusions(np.array(report.confusion), tuple(classes)):
         lines.append(f"  {true} taken for {taken_for}: {count} ({share:.1%})")
+    lines += _wrong(report)
     tempered = report.calibration
     before, after = tempered.before, tempered.after
     if tempered.temperature == 1:
@@ -36,6 +39,21 @@ def format_evaluation(report: Evaluation) -> str:
         f"{'log-likelihood loss':<22}{_loss(before):>12}{_loss(after):>12}",
     ]
     return "\n".join(lines)
+
+
+def _wrong(report: Evaluation) -> list[str]:
+    if not report.wrong:
+        return []
+    more = len(report.wrong) - WRONG_LISTED
+    return [
+        "",
+        "Wrong, the surest first:",
+        *(
+            f"  {for_terminal(row.path)}: shows {row.shows}, taken for {row.taken_for} ({row.probability:.0%})"
+            for row in report.wrong[:WRONG_LISTED]
+        ),
+        *([f"  … and {more:,} more in evaluation.json"] if more > 0 else []),
+    ]
 
 
 def _loss(calibrated: CalibrationLoss) -> str:
