@@ -122,6 +122,11 @@ def run(read_options: Callable[[], argparse.Namespace]) -> int:
         if getattr(options, "tensorflow", True):
             start_devices = getattr(options, "distribute", None) != "multiworker"
             load_tensorflow(options.tensorflow_threads, start_devices=start_devices)
+        if getattr(options, "trust_code", None):
+            from pipeline.export.load.trusted_code import trust_code
+
+            names = ", ".join(trust_code(options.trust_code))
+            print(f"{options.trust_code}: run, as asked; it defines {names}", file=sys.stderr)
         status: int = options.run(options)
     except EdgecnnError as error:
         print(f"error: {for_page(str(error))}", file=sys.stderr)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.commands import OK, Commands, photo_options
+from pipeline.commands import OK, Commands, photo_options, source_options
 from pipeline.formats import PRECISIONS
 
 
@@ -28,6 +28,7 @@ def add(commands: Commands) -> None:
     )
     photo_options.add_data(parser, "photos of the model's classes")
     photo_options.add_unlabeled(parser, "--photos", "compare on them")
+    source_options.add_trust(parser)
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 

@@ -32,6 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--output", metavar="NAME", help="the output that names the class, where the model has several")
     group.add_argument("--height", type=int, metavar="PIXELS", help="of the images, for a model that takes any size")
     group.add_argument("--width", type=int, metavar="PIXELS", help="of the images (default: the height)")
+    add_trust(parser)
     group.add_argument("--scale", type=_number, nargs="+", metavar="X", help="default: 1/255")
     group.add_argument("--offset", type=_number, nargs="+", metavar="X", help="default: 0")
     group.add_argument("--mean", type=_number, nargs="+", metavar="X", help="default: 0")
@@ -59,6 +60,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         help=f"{FILTER_HELP}; that one is what keras.utils.image_dataset_from_directory and tf.image.resize use",
     )
     add_reading(group)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Register what runs code of the user's own."""
+    parser.add_argument(
+        "--trust-code", type=Path, metavar="FILE.py",
+        help="run this file, which defines layers of the model's own; a model file itself brings no code",
+    )  # fmt: skip
 
 
 def _number(text: str) -> float:

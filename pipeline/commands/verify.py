@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.commands import FAILED, OK, Commands, photo_options
+from pipeline.commands import FAILED, OK, Commands, photo_options, source_options
 
 
 def add(commands: Commands) -> None:
@@ -12,6 +12,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on")
     photo_options.add_unlabeled(parser, "--photos", "judge on them by agreement with Keras alone")
+    source_options.add_trust(parser)
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 

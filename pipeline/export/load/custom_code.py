@@ -26,7 +26,7 @@ def refuse_custom_code(path: Path, config: Any) -> None:
         if name in LAMBDAS:
             raise ExportError(
                 f"{path}: has a Lambda layer ({_layer_name(entry)}), code that cannot be checked; "
-                "write it with the layers of Keras"
+                "write it with the layers of Keras, or as a layer of your own (--trust-code FILE.py)"
             )
         module, registered = entry.get("module"), entry.get("registered_name")
         own = isinstance(module, str) and module.partition(".")[0] in ("keras", "builtins")
@@ -35,7 +35,8 @@ def refuse_custom_code(path: Path, config: Any) -> None:
         if not (own or legacy or known):
             raise ExportError(
                 f"{path}: has a custom layer {name} ({_layer_name(entry)}) that is not registered; "
-                "write it with the layers of Keras"
+                "write it with the layers of Keras, or name the file with its code, if you trust it: "
+                "--trust-code FILE.py"
             )
 
 

@@ -1,0 +1,39 @@
+"""Layers of the user's own, imported from a file that the user names on the command line, and from no other."""
+
+import importlib.util
+import inspect
+from pathlib import Path
+
+import keras
+
+from pipeline.errors import ExportError
+
+
+def trust_code(path: Path) -> tuple[str, ...]:
+    """Run a Python file and let Keras use the layers, models and functions that it defines.
+
+    Returns:
+        Their names.
+
+    Raises:
+        ExportError: it cannot be read, raises an error, or defines nothing that a model could use.
+    """
+    if path.suffix != ".py" or not path.is_file():
+        raise ExportError(f"{path}: expected a Python file with the layers of the model, NAME.py")
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    if specification is None or specification.loader is None:
+        raise ExportError(f"{path}: cannot be imported; expected a Python file with the layers of the model")
+    module = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:  # whatever the file does
+        raise ExportError(f"{path}: raises {type(error).__name__} when it is imported ({error}); mend it") from error
+    own = {
+        name: value
+        for name, value in vars(module).items()
+        if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == module.__name__
+    }
+    if not own:
+        raise ExportError(f"{path}: defines no class and no function; expected the layers of the model")
+    keras.saving.get_custom_objects().update(own)
+    return tuple(own)
