@@ -3,16 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from docs.figures.documents import replace_marked
 from pipeline import artifacts
 from pipeline.documents.history import History
 from pipeline.documents.verify import Verification
 from pipeline.errors import PipelineError
+from pipeline.metrics.classification import accuracy
 from pipeline.metrics.significance import share_interval
 from pipeline.report.markdown import table
 
 FIGURES = Path("docs/own-photos.json")
 DOCUMENT = Path("docs/own-photos.md")
+
+A_CLASS, DRAWS = 20, 5
 
 Row = dict[str, Any]
 
@@ -36,6 +41,30 @@ def row_of(folder: Path) -> Row:
         "held_out": {"accuracy": history.validation_accuracy, "images": history.images.validation},
         "int8": {name: row.accuracy for name, row in verified.measured.items() if "int8" in name} if verified else {},
     }
+
+
+def few_shots(folder: Path, a_class: int = A_CLASS, draws: int = DRAWS) -> Row:
+    """Accuracy on the held-out photos of networks that learned from few photos a class, drawn several times."""
+    from pipeline.data.folder import load
+    from pipeline.data.photo_settings import recorded
+    from pipeline.training.transfer import head
+    from pipeline.training.transfer.backbone import named
+    from pipeline.training.transfer.features import features
+
+    history = History.read(folder)
+    photos = load(Path(str(history.data)), recorded(folder / artifacts.MODEL_KERAS))
+    backbone = named(str(history.settings["model"]), photos.training.side)
+    seen = features(backbone, photos.training.pixels, range(int(history.settings["views"])))
+    held_out, labels = features(backbone, photos.validation.pixels, [0])[0], photos.training.labels
+    shares = []
+    for draw in range(draws):
+        random = np.random.default_rng(draw)
+        chosen = np.concatenate(
+            [random.permutation(np.flatnonzero(labels == label))[:a_class] for label in np.unique(labels)]
+        )
+        fitted = head.fit(seen[:, chosen], labels[chosen], len(photos.training.class_names))
+        shares.append(accuracy(fitted.logits(held_out), photos.validation.labels))
+    return {"a_class": a_class, "accuracy": shares, "images": len(photos.validation)}
 
 
 def publish(rows: list[Row], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
@@ -63,7 +92,17 @@ def photos_table(rows: list[Row]) -> str:
         ]
         for row in rows
     ]
-    return table(header, cells, "lrlrrllrr")
+    return "\n\n".join([table(header, cells, "lrlrrllrr"), *(_few(row) for row in rows if "few" in row)])
+
+
+def _few(row: Row) -> str:
+    few = row["few"]
+    mean = sum(few["accuracy"]) / len(few["accuracy"])
+    return (
+        f"With {few['a_class']} photos a class of *{row['photos']}*, drawn {len(few['accuracy'])} times, the held-out "
+        f"{few['images']:,} are answered {mean:.1%} right on average ({min(few['accuracy']):.1%} to "
+        f"{max(few['accuracy']):.1%})."
+    )
 
 
 def _share(measured: dict[str, Any]) -> str:

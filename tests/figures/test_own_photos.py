@@ -39,6 +39,14 @@ def test_a_row_says_how_many_photos_each_figure_rests_on(tmp_path):
     ]
 
 
+def test_draws_of_few_photos_are_averaged(tmp_path):
+    artifacts.write_json(tmp_path / artifacts.HISTORY, HISTORY)
+    few = {"a_class": 20, "accuracy": [0.9, 0.95, 0.94], "images": 30}
+    text = own_photos.photos_table([own_photos.row_of(tmp_path) | {"few": few}])
+    assert "With 20 photos a class of *insects*, drawn 3 times" in text
+    assert "30 are answered 93.0% right on average (90.0% to 95.0%)" in text
+
+
 def test_a_training_from_nothing_is_no_row(tmp_path):
     artifacts.write_json(tmp_path / artifacts.HISTORY, {**HISTORY, "out_of_fold": None})
     with pytest.raises(PipelineError, match="without out-of-fold accuracy"):
