@@ -27,11 +27,11 @@ SHARED = frozenset({"model", "seed"})
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Register the options."""
-    group = parser.add_argument_group("few photos: a pretrained network with a new last layer")
-    group.add_argument(
+    parser.add_argument(
         "--minutes", type=float, default=DEFAULT_MINUTES, metavar="M",
-        help="time for it, which chooses side and views (default: %(default)g)",
+        help="time for a pretrained network, which chooses side and views (default: %(default)g)",
     )  # fmt: skip
+    group = parser.add_argument_group("few photos: a pretrained network with a new last layer")
     group.add_argument(
         "--views", type=int, metavar="N", help="augmented views of each photo (default: 4, or by --minutes)"
     )

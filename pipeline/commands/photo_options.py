@@ -23,12 +23,13 @@ FILTER_HELP = f"of the resize; all but {NO_ANTIALIAS} weigh every pixel of the p
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Register them."""
+    """Register them; the two that most people need stand first in the help."""
     default = Settings()
-    group = parser.add_argument_group("own photos")
-    group.add_argument(
+    parser.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder of photos a class, or train/ and val/ (and test/) above them"
     )
+    parser.add_argument("--skip-bad", action="store_true", help="leave out photos that cannot be read, and list them")
+    group = parser.add_argument_group("own photos")
     group.add_argument(
         "--side",
         type=int,
@@ -60,7 +61,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="part of each class kept for the final report, without a test/ folder (default: %(default)s)",
     )  # fmt: skip
     group.add_argument("--split-seed", type=int, default=default.seed, help="of the division (default: %(default)s)")
-    group.add_argument("--skip-bad", action="store_true", help="leave out photos that cannot be read, and list them")
 
 
 def add_reading(group: argparse._ArgumentGroup) -> None:

@@ -40,23 +40,26 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("artifacts/train"), help="folder to write (default: artifacts/train)"
     )
-    parser.add_argument("--restart", action="store_true", help="discard an unfinished run in the folder")
-    parser.add_argument("--teacher", type=Path, metavar="FILE", help="model.keras to learn from besides the labels")
-    parser.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard into the folder")
-    parser.add_argument(
+    recipe = dict(options_of_settings())
+    parser.add_argument("--model", **(recipe.pop("--model") | MODEL))
+    photo_options.add(parser)
+    few_photos.add(parser)
+    group = parser.add_argument_group("training from nothing")
+    group.add_argument("--restart", action="store_true", help="discard an unfinished run in the folder")
+    group.add_argument("--teacher", type=Path, metavar="FILE", help="model.keras to learn from besides the labels")
+    group.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard into the folder")
+    group.add_argument(
         "--distribute",
         choices=("none", "mirrored", "multiworker"),
         default="none",
         help="none; mirrored: all accelerators of this machine; multiworker: the machines that TF_CONFIG names",
     )
-    photo_options.add(parser)
-    few_photos.add(parser)
-    recipe = parser.add_argument_group("recipe of training from nothing")
-    for flag, arguments in options_of_settings():
-        recipe.add_argument(flag, **(arguments | MODEL if flag == "--model" else arguments))
+    group = parser.add_argument_group("recipe of training from nothing")
+    for flag, arguments in recipe.items():
+        group.add_argument(flag, **arguments)
     for flag, (name, kind) in FORMER_FLAGS.items():
         taken: dict[str, Any] = {"action": "store_true"} if kind is bool else {"type": kind}
-        recipe.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **taken)
+        group.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **taken)
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import keras
 import numpy as np
@@ -279,6 +280,15 @@ def test_options_that_do_not_go_together_are_one_sentence(command, capsys, typed
     assert main([*command, *typed.split()]) == 2
     (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert message in said
+
+
+def test_help_begins_with_what_most_people_need(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    first, _, rest = capsys.readouterr().out.partition("\noptions:\n")[2].partition("\nown photos:\n")
+    found = re.findall(r"^  (-[-\w]+)", first, re.MULTILINE)
+    assert found == ["-h", "--out", "--model", "--data", "--skip-bad", "--minutes"]
+    assert "--epochs" in rest
 
 
 def test_a_pretrained_network_needs_photos(capsys):
