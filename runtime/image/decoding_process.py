@@ -66,10 +66,19 @@ def _dying_with_its_parent(descriptor: int) -> Iterator[None]:
     except (ImportError, AttributeError, OSError):
         yield
         return
+    if _has_ended(descriptor):  # before it could say so by a signal
+        os._exit(1)
     try:
         yield
     finally:
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
+
+
+def _has_ended(descriptor: int) -> bool:
+    """Whether nobody can write into a pipe any more."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # a hang-up is reported unasked
+    return bool(poll.poll(0))
 
 
 def _message(requests: io.RawIOBase) -> tuple[bytes, bytes] | None:

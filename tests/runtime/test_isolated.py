@@ -188,6 +188,14 @@ def test_a_classifier_that_isolates_can_be_pickled(reference, heavy):
     classifier.decoder.close()
 
 
+def test_a_child_whose_parent_is_gone_already_decodes_nothing():
+    spec, path = SPEC.to_json().encode(), b"/nowhere"
+    messages = b"".join(kind + len(text).to_bytes(4) + text for kind, text in ((b"s", spec), (b"p", path)))
+    command = [sys.executable, "-m", "runtime.image.decoding_process", "5"]
+    done = subprocess.run(command, input=messages, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_child_outlives_its_parent(tmp_path, reference, number):
     (tmp_path / "slow.pgm").write_bytes(SLOW)
