@@ -115,7 +115,8 @@ def session(
 ) -> Session:
     """What is to be done with each frame."""
     count, window = options.votes
-    listeners = [*listeners, *outlets_of(options, classifier)]
+    # Lines come last: who reads them may have gone, and the others are to hear of the end all the same.
+    listeners = [*outlets_of(options, classifier), *listeners]
     settings = EventSettings(
         count,
         window,

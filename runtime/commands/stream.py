@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from runtime.camera.inbox import Frame, Inbox
 from runtime.camera.pipe import Pipe
@@ -124,8 +125,8 @@ def follow(options: argparse.Namespace, stop: Stop, more: Callable[[Classifier, 
     loop = Loop(inbox, session, stop)
     inbox.start(source, time.monotonic())
     try:
-        loop.run(is_frame_line)
-        session.close()
+        with closing(session):
+            loop.run(is_frame_line)
     finally:
         source.close()
         decoder.close()

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,11 +116,10 @@ def run(options: argparse.Namespace) -> int:
     listeners: list[Listener] = [] if options.frames else [EventLines(as_json=options.json)]
     session = event_options.session(options, classifier, listeners, DEFAULTS.lost_after_s)
     try:
-        status = _watch(session, options.dir, lines, stop)
-        session.close()
+        with closing(session):
+            return _watch(session, options.dir, lines, stop)
     finally:
         decoder.close()
-    return status
 
 
 def _watch(session: Session, folder: Path, lines: Lines, stop: Stop) -> int:

@@ -1,6 +1,7 @@
 """``--exec``, and ``--mqtt`` against a real broker where mosquitto is installed."""
 
 import gc
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import sys
 import time
 
 import pytest
+from PIL import Image
 
 from runtime.errors import OutputError
 from runtime.events import Event
@@ -325,17 +327,33 @@ def test_no_broker_at_all_is_one_line():
     assert "cannot be reached" in said[0]
 
 
-def test_stream_runs_a_program_at_its_events(reference, images, tmp_path, script):
-    import io
-
-    from PIL import Image
-
+@pytest.fixture
+def frame(images):
     frame = io.BytesIO()
     Image.fromarray(images[0][0]).save(frame, "JPEG")
+    return frame.getvalue()
+
+
+def test_what_has_begun_ends_for_a_program_even_if_nobody_reads_the_lines(reference, frame, tmp_path, script):
+    options = ["--every-frame", "--votes", "1/1", "--min-seconds", "0"]
+    options += ["--exec", script(f"open({str(tmp_path / 'out')!r}, 'a').write(sys.argv[2] + ' ')")]
+    command = [sys.executable, "-m", "runtime", "stream", str(reference / "model_int8.onnx"), *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdin.write(frame)
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdin.write(frame * 2)
+        process.stdin.close()
+        assert process.wait(60) == 0
+    assert (tmp_path / "out").read_text() == "begins ends "
+
+
+def test_stream_runs_a_program_at_its_events(reference, frame, tmp_path, script):
     code = f"open({str(tmp_path / 'out')!r}, 'a').write(sys.argv[2] + ' '); print('said by it')"
     options = ["--no-drop", "--votes", "1/1", "--min-seconds", "0", "--exec", script(code)]
     command = [sys.executable, "-m", "runtime", "stream", str(reference / "model_int8.onnx"), *options]
-    done = subprocess.run(command, input=frame.getvalue() * 3, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, input=frame * 3, capture_output=True, check=False, timeout=60)
     assert done.returncode == 0
     assert (tmp_path / "out").read_text() == "begins ends "
     assert b"said by it" not in done.stdout
