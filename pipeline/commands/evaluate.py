@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.commands import OK, Commands, photo_options, source_options
+from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
 
 
 def add(commands: Commands) -> None:
@@ -15,6 +15,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("model", type=Path, help="a .keras or .h5 file")
     source_options.add(parser)
+    feeding.add(parser)
     photo_options.add_data(parser, "photos of its classes")
     parser.add_argument(
         "--on", choices=("test", "validation"), default="test", help="images to judge on; validation while choosing"
@@ -51,4 +52,5 @@ def run(options: argparse.Namespace) -> int:
     print(format_evaluation(evaluate(deployable, validation, judged, out)))
     photo_options.report_left_out(photos)
     print(f"Written: {artifacts.EVALUATION}, {artifacts.CONFUSION_FIGURE} and {artifacts.CALIBRATION_FIGURE} in {out}")
-    return OK
+    finding = feeding.of_source(source, deployable, photos, judged)
+    return FAILED if feeding.contradicts(options, finding, source.asked) else OK

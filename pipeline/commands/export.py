@@ -1,11 +1,12 @@
 """``python -m pipeline export``."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import formats
-from pipeline.commands import FAILED, OK, Commands, photo_options, source_options
+from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
 
 UNLABELED_SHARE = 0.25
 """Of photos without labels, what is kept to choose and to judge on."""
@@ -19,6 +20,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("export", help="write the ONNX and TFLite files of a model and verify them")
     parser.add_argument("--model", type=Path, required=True, help="a .keras or .h5 file")
     source_options.add(parser)
+    feeding.add(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     photo_options.add_data(parser, "photos of the model's classes: calibrate, choose and verify on them")
     photo_options.add_unlabeled(parser, "--calibration", "calibrate on them, and without --data judge on a quarter")
@@ -71,7 +73,12 @@ def run(options: argparse.Namespace) -> int:
             calibration, validation = hold_out(calibration, UNLABELED_SHARE)
             test, part = validation, "validation"
         calibration = samples.draw_calibration(calibration)
-    manifest = export(Loaded(source, deployable), options.out, calibration, validation, settings)
+    finding = feeding.of_source(source, deployable, photos, validation or samples.validation_images())
+    if feeding.contradicts(options, finding, source.asked):
+        print(f"Nothing was written to {options.out}", file=sys.stderr)
+        return FAILED
+    loaded = Loaded(source, deployable, finding.checked if finding else "")
+    manifest = export(loaded, options.out, calibration, validation, settings)
     print(f"{format_decisions(manifest)}\n{LEGEND}\n")
     for name, why in manifest.failed.items():
         print(f"{name}: not written: {why}\n")

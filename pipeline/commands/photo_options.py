@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline import artifacts
 from pipeline.data import unlabeled
 from pipeline.data.folder import Photos, format_left_out, load
-from pipeline.data.photo_settings import READING, Settings, settings_for, was_recorded
+from pipeline.data.photo_settings import READING, Settings, settings_for
 from pipeline.documents.history import read_history
 from runtime.photo_files import HEIC, tally
 from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
@@ -168,16 +168,8 @@ def way_of_source(options: argparse.Namespace, deployable: "Deployable", source:
 
 
 def of_source(options: argparse.Namespace, folder: Path, deployable: "Deployable", source: "Source") -> Photos:
-    """A folder of photos for a model file; where nothing but the caller says how they were read, with a doubt."""
-    from pipeline.export.load.resize_mismatch import find_resize_mismatch
-
-    way = way_of_source(options, deployable, source)
-    photos = _of_model(folder, deployable, way)
-    if not was_recorded(source.path):
-        warning = find_resize_mismatch(deployable, folder, way.spec(deployable.class_names))
-        if warning:
-            print(warning, file=sys.stderr)
-    return photos
+    """A folder of photos for a model file."""
+    return _of_model(folder, deployable, way_of_source(options, deployable, source))
 
 
 def of_export(options: argparse.Namespace, exported: Path) -> Photos | None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.commands import FAILED, OK, Commands, photo_options, source_options
+from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
 
 
 def add(commands: Commands) -> None:
@@ -13,17 +13,21 @@ def add(commands: Commands) -> None:
     photo_options.add_data(parser, "photos of the model's classes to judge on")
     photo_options.add_unlabeled(parser, "--photos", "judge on them by agreement with Keras alone")
     source_options.add_trust(parser)
+    feeding.add(parser)
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline.verify.parity import format_report, verify
+    from pipeline.verify.parity import format_report, test_images, verify
 
     unlabeled = photo_options.unlabeled_of_export(options, options.dir)
     photos = None if unlabeled else photo_options.of_export(options, options.dir)
-    report = verify(options.dir, *((unlabeled, "unlabeled") if unlabeled else photo_options.judged(photos)))
+    test, part = (unlabeled, "unlabeled") if unlabeled else photo_options.judged(photos)
+    report = verify(options.dir, test, part)
     print(format_report(report))
     photo_options.report_left_out(photos)
     print(f"Written: {options.dir}/verify.json")
-    return OK if report.passed else FAILED
+    finding, asked = feeding.of_export(options.dir, photos, test or test_images(report.class_names))
+    against = feeding.contradicts(options, finding, asked)
+    return OK if report.passed and not against else FAILED

@@ -100,6 +100,7 @@ class Reading(TypedDict, total=False):
     ignore_orientation: bool | None
 
 
+COLORS: dict[tuple[int, ...], str] = {(0, 0, 0): "black", (255, 255, 255): "white"}
 READING = tuple(Reading.__annotations__)
 
 
@@ -107,7 +108,7 @@ def flag(name: str, value: object) -> str:
     """How a command line says it: one of ``READING`` and its value."""
     if name == "ignore_orientation":
         return "--ignore-orientation" if value else "--no-ignore-orientation"
-    said = ",".join(map(str, value)) if isinstance(value, tuple) else value
+    said = COLORS.get(value) or ",".join(map(str, value)) if isinstance(value, tuple) else value
     return f"--{'filter' if name == 'resize_filter' else name} {said}"
 
 

@@ -69,6 +69,11 @@ class InputContract(Entry):
     asked: tuple[str, ...] = ()
     checked: str = ""
 
+    @property
+    def stated(self) -> str:
+        """All of it on one line."""
+        return f"{self.fed}; {self.checked}" if self.checked else self.fed
+
 
 class CriteriaEntry(Entry):
     """What int8 may cost on the validation images: points of accuracy, a share of images, a mean difference."""

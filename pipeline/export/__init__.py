@@ -128,7 +128,9 @@ def export(
     if not made.contents:
         raise ExportError(f"{source.path}: no file can be written; {'; '.join(map(': '.join, made.failed.items()))}")
     contents |= made.contents
-    manifest = _manifest(contents, made, inputs, settings, source)
+    manifest = _manifest(
+        contents, made, inputs, settings, model if isinstance(model, Loaded) else Loaded(source, deployable)
+    )
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
     for name in made.failed:
@@ -182,9 +184,10 @@ def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> No
 
 
 def _manifest(
-    contents: dict[str, bytes], made: _Made, inputs: ExportInputs, settings: Settings, source: Source
+    contents: dict[str, bytes], made: _Made, inputs: ExportInputs, settings: Settings, loaded: Loaded
 ) -> Manifest:
     """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
+    source = loaded.source
     deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
     tools = (*TOOLS, *dict.fromkeys(tool for name in settings.files for tool in format_of(name).container.tools))
     return Manifest(
@@ -200,7 +203,7 @@ def _manifest(
         output=source.output if source.path.suffix == ".keras" else None,  # else the file has that output alone
         bgr=deployable.scaling.bgr,
         photos=Preprocessing(**{name: getattr(photos, name) for name in READING}),
-        contract=InputContract(fed=fed(deployable, photos, source.asked), asked=source.asked),
+        contract=InputContract(fed=fed(deployable, photos, source.asked), asked=source.asked, checked=loaded.checked),
         calibration=ImageSet(images=len(inputs.calibration), digest=inputs.calibration.digest),
         validation=ValidationSet(
             images=len(validation),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from pipeline.data.photo_settings import COLORS
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import AS_THEY_ARE, PRESETS, UNIT_SCALING, PixelScaling
 from runtime.spec import NO_ANTIALIAS, ModelSpec
@@ -14,7 +15,6 @@ RANGES = {
     PixelScaling(PRESETS["caffe"].scale, PRESETS["caffe"].offset): "0 to 255 less ImageNet's mean",
 }
 SHAPES = {"stretch": "stretched", "crop": "center cropped", "pad": "letterboxed"}
-COLORS = {(0, 0, 0): "black", (255, 255, 255): "white"}
 
 
 def fed(deployable: Deployable, spec: ModelSpec, asked: Collection[str] = ()) -> str:
@@ -31,7 +31,7 @@ def fed(deployable: Deployable, spec: ModelSpec, asked: Collection[str] = ()) ->
         why = "the model scales them itself"
     else:
         why = "assumed" if not deployable.front.scales else "the model normalizes these"
-    shape = SHAPES[spec.resize] + (f" on {color(spec.fill)}" if spec.resize == "pad" else "")
+    shape = SHAPES[spec.resize] + (f" on {COLORS.get(spec.fill) or spec.fill}" if spec.resize == "pad" else "")
     sampled = "bilinear without" if spec.resize_filter == NO_ANTIALIAS else f"{spec.resize_filter} with"
     turned = "as stored, whatever EXIF says" if spec.ignore_orientation else "upright by EXIF"
     order = "BGR" if deployable.scaling.bgr else "RGB"
@@ -42,11 +42,6 @@ def value_range(scaling: PixelScaling) -> str:
     """What pixels 0-255 become."""
     plain = PixelScaling(scaling.scale, scaling.offset)
     return RANGES.get(plain) or f"pixel * {_numbers(scaling.scale)} + {_numbers(scaling.offset)}"
-
-
-def color(fill: tuple[int, int, int]) -> str:
-    """Its name, or its numbers."""
-    return COLORS.get(fill, ",".join(map(str, fill)))
 
 
 def _numbers(values: tuple[float, float, float]) -> str:

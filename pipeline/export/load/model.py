@@ -153,10 +153,15 @@ def read_class_list(path: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model file and the classifier that was read from it, so that it is read once."""
+    """A model file and the classifier that was read from it, so that it is read once.
+
+    Attributes:
+        checked: what labeled images say of the way it is fed; empty where they were not asked.
+    """
 
     source: Source
     deployable: Deployable
+    checked: str = ""
 
 
 def load(source: Source) -> Deployable:

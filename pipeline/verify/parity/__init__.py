@@ -80,7 +80,7 @@ def verify(
         keras=keras,
         artifacts=rows,
         passed=not any(row.violations for row in rows.values()),
-        fed=manifest.contract.fed if manifest.contract else "",
+        fed=manifest.contract.stated if manifest.contract else "",
         caveats=caveats(len(test), len(test.class_names), keras.accuracy, rows.values()),
     )
     report.write(folder)

@@ -1,0 +1,78 @@
+"""Labeled images against the way in which a model is fed, for the commands that judge by them."""
+
+import argparse
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import artifacts
+from pipeline.data.photo_settings import READING, Reading, spec_beside
+from pipeline.documents.history import read_history
+
+if TYPE_CHECKING:
+    from pipeline.data.dataset import Dataset
+    from pipeline.data.folder import Photos
+    from pipeline.export.load.deployable import Deployable
+    from pipeline.export.load.model import Source
+    from pipeline.verify.input_contract import Finding
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Register the option that overrules the finding."""
+    parser.add_argument(
+        "--as-asked",
+        action="store_true",
+        help="feed the model as it is said, though labeled images are named better beyond chance in another way",
+    )
+
+
+def of_source(
+    source: "Source", deployable: "Deployable", photos: "Photos | None", images: "Dataset"
+) -> "Finding | None":
+    """What photos, or else images that are pixels already, say of the way that the options say.
+
+    ``None`` of a model whose history says how its training fed it.
+    """
+    return _judged(source.path, deployable, source.reading, photos, images)
+
+
+def of_export(folder: Path, photos: "Photos | None", images: "Dataset") -> "tuple[Finding | None, tuple[str, ...]]":
+    """The same for what export wrote, and what was asked of it then."""
+    from pipeline.documents.manifest import Manifest
+    from pipeline.export.load.model import load_exported
+
+    manifest = Manifest.read(folder)
+    stated = {name: getattr(manifest.photos, name) for name in READING} if manifest.photos else {}
+    reading = Reading(**stated)  # type: ignore[typeddict-item]
+    finding = _judged(folder / artifacts.MODEL_KERAS, load_exported(folder), reading, photos, images)
+    return finding, manifest.contract.asked if manifest.contract else ()
+
+
+def contradicts(options: argparse.Namespace, finding: "Finding | None", asked: Collection[str]) -> bool:
+    """Say on stderr what was found, and whether it speaks against what nobody asked for."""
+    if finding is None or not finding.sentence:
+        return False
+    against = finding.contradicts(asked) and not options.as_asked
+    advice = (
+        "; most likely it was trained so: begin again so, or with --as-asked" if against else "; it is fed as asked"
+    )
+    print(f"{'error' if against else 'warning'}: {finding.sentence}{advice}", file=sys.stderr)
+    return against
+
+
+def _judged(
+    model_path: Path, deployable: "Deployable", reading: Reading, photos: "Photos | None", images: "Dataset"
+) -> "Finding | None":
+    from pipeline.verify.input_contract import judge_arrays, judge_photos
+
+    history = read_history(model_path)
+    if not images.labeled:
+        return None
+    if history is not None and (history.settings or history.photos is not None):
+        return None
+    spec = spec_beside(model_path, deployable.side, deployable.class_names, deployable.width, **reading)
+    if photos is None:
+        fits = images.size == deployable.size and images.class_names == deployable.class_names
+        return judge_arrays(deployable, images, spec) if fits else None
+    return judge_photos(deployable, photos.folder, spec)

@@ -1,0 +1,70 @@
+"""The ways in which a model may have been fed, and the flags that say each of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from pipeline.data.photo_settings import READING, flag
+from pipeline.export.load.scaling import AS_THEY_ARE, PRESETS, UNIT_SCALING, PixelScaling
+from runtime.spec import NO_ANTIALIAS, RESIZE_POLICIES, ModelSpec
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+RANGES: dict[str, PixelScaling] = {"--preset none": AS_THEY_ARE, "--scale 1/255": UNIT_SCALING} | {
+    f"--preset {name}": PRESETS[name] for name in ("tf", "torch", "caffe")
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of feeding.
+
+    Attributes:
+        scaling: range and order of the values.
+        spec: how photos become pixels.
+    """
+
+    scaling: PixelScaling
+    spec: ModelSpec
+
+    def differs(self, other: "Way") -> tuple[str, ...]:
+        """In what two ways differ, in the words of ``pipeline.documents.manifest.FEEDING``."""
+        names = ["range"] if _plain(self.scaling) != _plain(other.scaling) else []
+        names += ["bgr"] if self.scaling.bgr != other.scaling.bgr else []
+        names += [name for name in READING if getattr(self.spec, name) != getattr(other.spec, name)]
+        if "resize" in names and "fill" in names:  # the color of a letterbox that the other does not have
+            names.remove("fill")
+        return tuple(names)
+
+    def flags(self, asked: "Way") -> str:
+        """The options that say this way to a command that was told ``asked``."""
+        names, said = self.differs(asked), list[str]()
+        implied = asked.scaling.bgr
+        if "range" in names:
+            preset = next(text for text, scaling in RANGES.items() if _plain(scaling) == _plain(self.scaling))
+            said, implied = [preset], RANGES[preset].bgr
+        if self.scaling.bgr != implied or (asked.scaling.bgr and not self.scaling.bgr):
+            said.append("--bgr" if self.scaling.bgr else "--no-bgr")
+        for name in READING:
+            if getattr(self.spec, name) != getattr(asked.spec, name):
+                said.append(flag(name, getattr(self.spec, name)))
+        return " ".join(said)
+
+    def ranges(self) -> Iterator["Way"]:
+        """The same photos in every range of values and order of channels."""
+        for scaling in (self.scaling, *RANGES.values()):
+            for bgr in (False, True):
+                yield replace(self, scaling=replace(scaling, bgr=bgr))
+
+    def readings(self) -> Iterator["Way"]:
+        """The same values of photos read in another way, in one respect each."""
+        for policy in RESIZE_POLICIES:
+            for fill in (BLACK, WHITE) if policy == "pad" else (self.spec.fill,):
+                yield self._read(resize=policy, fill=fill)
+        yield self._read(resize_filter="bilinear" if self.spec.resize_filter == NO_ANTIALIAS else NO_ANTIALIAS)
+        yield self._read(ignore_orientation=not self.spec.ignore_orientation)
+
+    def _read(self, **reading: object) -> "Way":
+        return replace(self, spec=replace(self.spec, **reading))  # type: ignore[arg-type]
+
+
+def _plain(scaling: PixelScaling) -> PixelScaling:
+    return replace(scaling, bgr=False)
