@@ -85,7 +85,7 @@ class Dataset:
 
 
 def unlabeled(pixels: NDArray[np.uint8], class_names: tuple[str, ...]) -> Dataset:
-    """Images uint8 (N, S, S, 3) of which nobody says what they show."""
+    """Images uint8 (N, H, W, 3) of which nobody says what they show."""
     return Dataset(pixels, np.zeros(len(pixels), np.int64), class_names, labeled=False)
 
 

@@ -18,6 +18,7 @@ from pipeline.documents.base import (
     Share,
     named,
 )
+from pipeline.documents.shown import Shown, ShowsItself
 from runtime.spec import MAX_SIDE
 
 Channels = tuple[float, float, float]
@@ -140,7 +141,7 @@ class StageCost(Entry):
     peak_mib: NotNegative
 
 
-class Manifest(Document):
+class Manifest(ShowsItself, Document):
     """``manifest.json``; a pixel ``v`` enters the network as ``v * scale + offset``, a value for each of R, G, B.
 
     ``failed`` says of each file that could not be written why not.
@@ -174,6 +175,19 @@ class Manifest(Document):
     def size(self) -> tuple[int, int]:
         """Height and width of the images in pixels."""
         return self.side, self.width or self.side
+
+    def shown(self) -> Shown:
+        """The files, and how int8 was chosen."""
+        rows = [
+            (name, f"{entry.bytes / 1024:,.0f}", self.decisions[name].summary if name in self.decisions else "")
+            for name, entry in self.files.items()
+        ]
+        failed = [f"{name} was not written: {why}" for name, why in self.failed.items()]
+        accuracy = self.validation.keras_accuracy
+        judged = "without labels" if accuracy is None else f"of which Keras names {accuracy:.2%} rightly"
+        notes = (f"int8 was chosen on {self.validation.images:,} images, {judged}.", *failed)
+        verdict = "passed" if self.passed else "not passed: see decisions"
+        return Shown(f"Export of {len(self.class_names)} classes: {verdict}", ("file", "KiB", "int8"), rows, notes)
 
     def sha256_of(self, name: str) -> str | None:
         """The digest of a listed file."""

@@ -6,6 +6,7 @@ from pydantic import Field, computed_field, model_validator
 
 from pipeline import artifacts
 from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Sha256, Share, ShareOrNone, named
+from pipeline.documents.shown import Shown, ShowsItself
 
 MOST_CLASSES = 100
 """Up to which confusion matrices are written: that of 1,000 classes would take megabytes a file."""
@@ -87,7 +88,7 @@ class VerificationSummary(Document):
     artifacts: dict[FileName, FileSummary]
 
 
-class Verification(Document):
+class Verification(ShowsItself, Document):
     """``verify.json``.
 
     ``part`` says of which part of the data the images are, ``fed`` how Keras and the files got them (the manifest's
@@ -128,6 +129,22 @@ class Verification(Document):
     def keras_accuracy(self) -> float | None:
         """Share (0-1) of the images that Keras classifies correctly; ``None`` where they have no labels."""
         return self.keras.accuracy
+
+    def shown(self) -> Shown:
+        """The verdicts."""
+        header = ("file", "KiB", "accuracy", "agreement", "mean difference", "verdict")
+        accuracy = self.keras_accuracy
+        rows = [("Keras", "", "" if accuracy is None else f"{accuracy:.2%}", "", "", "")]
+        for name, row in self.artifacts.items():
+            verdict = "; ".join(row.violations) or "pass"
+            if isinstance(row, Measured):
+                share = "" if row.accuracy is None else f"{row.accuracy:.2%}"
+                mean = "" if row.mean_difference is None else f"{row.mean_difference:.1e}"
+                rows.append((name, f"{row.bytes / 1024:,.0f}", share, f"{row.agreement:.2%}", mean, verdict))
+            else:
+                rows.append((name, "", "", "", "", verdict))
+        heading = f"Against Keras on {self.judged_on}: {'passed' if self.passed else 'failed'}"
+        return Shown(heading, header, rows, self.caveats)
 
     @property
     def judged_on(self) -> str:

@@ -41,6 +41,7 @@ from pipeline.export.replaced import what_is_replaced
 from pipeline.formats import FP32, MODEL_FILES, Format, format_of
 from pipeline.metrics.classification import accuracy
 from pipeline.metrics.difference import max_difference
+from pipeline.system.callable_package import CallablePackage
 from pipeline.text import first_of
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
@@ -269,3 +270,6 @@ def golden_images(images: Dataset) -> NDArray[np.int64]:
     count = min(max(GOLDEN_BYTES // images.pixels[0].size, 1), GOLDEN_IMAGES, len(images))
     places: NDArray[np.int64] = np.arange(count) * len(images) // count
     return places
+
+
+sys.modules[__name__].__class__ = CallablePackage  # ``from pipeline import export`` is called in notebooks

@@ -1,5 +1,6 @@
 """JSON -> one HTML page that stands alone, and a Markdown table. Loads no model and no TensorFlow."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pipeline import artifacts
 from pipeline.report import latency, out_of_fold, parity, provenance, summary
 from pipeline.report.gather import Facts, gather
 from pipeline.report.markdown import markdown
+from pipeline.system.callable_package import CallablePackage
 from runtime.text import for_page
 
 
@@ -58,3 +60,6 @@ def page(facts: Facts) -> str:
         warnings=facts.warnings,
         sections=sections,
     )
+
+
+sys.modules[__name__].__class__ = CallablePackage  # ``from pipeline import report`` is called in notebooks

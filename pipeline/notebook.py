@@ -1,0 +1,258 @@
+"""What a notebook calls: a model in memory or a file in, documents that show themselves as tables out."""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pipeline import artifacts, formats
+from pipeline.data import folder, samples, unlabeled
+from pipeline.data.class_names import class_folders
+from pipeline.data.dataset import Dataset, hold_out
+from pipeline.data.dataset import unlabeled as without_labels
+from pipeline.data.photo_settings import READING, Settings, settings_for
+from pipeline.documents.manifest import Manifest
+from pipeline.documents.verify import Verification
+from pipeline.errors import DataError, ExportError
+from pipeline.export import Settings as ExportSettings
+from pipeline.export import export as export_files
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.model import Loaded, Source, load, load_exported
+from pipeline.export.load.saved import save
+from pipeline.export.load.scaling import PRESETS, PixelScaling
+from pipeline.report import report as write_report
+from pipeline.text import first_of
+from pipeline.verify.parity import verify as verify_files
+from runtime.image.load import load_square
+
+Images = Any
+"""A folder of photos (a folder a class, or any photos without labels), a list of files, an ``.npz`` file,
+pixels (N, H, W, 3) from 0 to 255, a pair of pixels and labels, or a ``tf.data.Dataset`` of either."""
+
+MOST_IMAGES = 2_000
+"""Of a ``tf.data.Dataset`` so many are read."""
+HELD_OUT = 0.25
+PAGE_HEIGHT = 900
+
+
+class Page(str):
+    """An HTML page that a notebook shows in a frame."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe srcdoc="{escape(self)}" sandbox="allow-scripts" '
+            f'style="width:100%;height:{PAGE_HEIGHT}px;border:0"></iframe>'
+        )
+
+    def __repr__(self) -> str:
+        return f"<page of {len(self):,} characters>"
+
+
+def export(  # noqa: PLR0913 - each is a choice of the person, by name
+    model: keras.Model | str | Path,
+    out: str | Path,
+    *,
+    images: Images = None,
+    validation: Images = None,
+    class_names: Sequence[str] | None = None,
+    scaling: str | PixelScaling | None = None,
+    bgr: bool | None = None,
+    resize: str | None = None,
+    resize_filter: str | None = None,
+    quick: bool = False,
+    extra: Iterable[str] = (),
+) -> Manifest:
+    """Write the model files of a Keras classifier.
+
+    Args:
+        model: in memory, or its file.
+        out: folder to write.
+        images: they calibrate int8; a part of them is held out to choose and judge on where ``validation`` is not
+            given. Without any, CIFAR-10's are taken.
+        validation: what choices are made on.
+        class_names: one an output; those of ``images``, of a ``history.json`` beside the file, or numbers by default.
+        scaling: from pixels 0-255 to what the model expects: a preset (tf, torch, caffe, none) or a ``PixelScaling``;
+            found in the model's first layers, or 1/255, by default.
+        bgr: the model takes blue, green, red.
+        resize: how photos become squares, as ``--resize``.
+        resize_filter: as ``--filter``.
+        quick: take the default int8 config rather than search.
+        extra: further files, as ``--formats`` names them.
+
+    Returns:
+        What was written; ``passed`` says whether int8 is as good as it must be. It shows itself as a table.
+
+    Raises:
+        EdgecnnError: the model or the images are unusable; the message says what to do.
+    """
+    with _file_of(model) as path:
+        names = tuple(class_names or getattr(images, "class_names", None) or ())
+        if not names and not isinstance(model, str | Path):
+            names = tuple(map(str, range(max(int(model.output_shape[-1]), 2))))
+        scaled = _scaling(scaling)
+        source = Source(path, names or None, scaled, resize=resize, resize_filter=resize_filter, bgr=bgr)
+        keras.utils.clear_session()  # restarts the counters of layer names, which end up in the files
+        deployable = load(source)
+        way = settings_for(path, deployable.side, width=deployable.width, **source.reading)
+        calibration, held_out = _divided(images, deployable, way) if images is not None else (None, None)
+        if validation is not None:
+            held_out = _dataset(validation, deployable, way)
+        settings = ExportSettings(quick=quick, files=formats.files_of(extra))
+        return export_files(Loaded(source, deployable), Path(out), calibration, held_out, settings)
+
+
+def verify(out: str | Path, images: Images = None) -> Verification:
+    """Hold the files of a folder against Keras.
+
+    Args:
+        out: what ``export`` wrote.
+        images: what to judge on; of a folder with a folder a class, its test photos, or its validation photos. Without
+            any, CIFAR-10's test images are taken.
+
+    Returns:
+        The verdicts; ``passed`` says whether all files are within their tolerances. It shows itself as a table.
+
+    Raises:
+        EdgecnnError: no export lies there, or the images do not fit.
+    """
+    place = Path(out)
+    if images is None:
+        return verify_files(place)
+    deployable, stated = load_exported(place), Manifest.read(place).photos
+    reading: Any = {name: getattr(stated, name) for name in READING} if stated else {}
+    way = settings_for(place / artifacts.MODEL_KERAS, deployable.side, width=deployable.width, **reading)
+    judged = _dataset(images, deployable, way)
+    return verify_files(place, judged, "given", deployable)
+
+
+def report(out: str | Path) -> Page:
+    """Write ``report.html`` and ``report.md`` from what lies in a folder, and give the page, which shows itself.
+
+    Raises:
+        EdgecnnError: no export lies there.
+    """
+    write_report(Path(out))
+    return Page((Path(out) / artifacts.REPORT_PAGE).read_text(encoding="utf-8"))
+
+
+def _scaling(scaling: str | PixelScaling | None) -> PixelScaling | None:
+    if not isinstance(scaling, str):
+        return scaling
+    if scaling not in PRESETS:
+        raise ExportError(f"scaling is a PixelScaling or one of {', '.join(PRESETS)}, got {scaling!r:.80}")
+    return PRESETS[scaling]
+
+
+@contextmanager
+def _file_of(model: keras.Model | str | Path) -> Iterator[Path]:
+    if isinstance(model, str | Path):
+        yield Path(model)
+        return
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / artifacts.MODEL_KERAS
+        save(model, path)
+        yield path
+
+
+def _divided(images: Images, deployable: Deployable, way: Settings) -> tuple[Dataset, Dataset]:
+    """What calibrates, and what choices are made on."""
+    if _has_classes(images, deployable):
+        photos = folder.load(Path(images), way, deployable.class_names)
+        return samples.draw_calibration(photos.training), photos.validation
+    rest, held_out = hold_out(_dataset(images, deployable, way), HELD_OUT)
+    return samples.draw_calibration(rest), held_out
+
+
+def _dataset(images: Images, deployable: Deployable, way: Settings) -> Dataset:
+    if _has_classes(images, deployable):
+        photos = folder.load(Path(images), way, deployable.class_names)
+        return photos.test or photos.validation
+    if isinstance(images, str | Path):
+        return unlabeled.load(Path(images), way, deployable.class_names)
+    pixels, labels = _arrays(images)
+    spec = way.spec(deployable.class_names)
+    if pixels.shape[1:3] != deployable.size:
+        pixels = np.stack([load_square(image, spec) for image in pixels])
+    if labels is None:
+        return without_labels(pixels, deployable.class_names)
+    return Dataset(pixels, _numbers(labels, deployable.class_names), deployable.class_names)
+
+
+def _has_classes(images: Images, deployable: Deployable) -> bool:
+    """Whether this is a folder with a folder for one of the classes, or for a part of the data."""
+    if not isinstance(images, str | Path) or not Path(images).is_dir():
+        return False
+    names = {entry.name for entry in Path(images).iterdir() if entry.is_dir()}
+    return not names.isdisjoint({*class_folders(deployable.class_names), "train"})
+
+
+def _arrays(images: Images) -> tuple[NDArray[np.uint8], NDArray[Any] | None]:
+    if isinstance(images, tf.data.Dataset):
+        return _of_tensorflow(images)
+    pixels, labels = images if isinstance(images, tuple | list) and len(images) == 2 else (images, None)
+    return _pixels(np.asarray(pixels)), None if labels is None else np.asarray(labels)
+
+
+def _of_tensorflow(images: Any) -> tuple[NDArray[np.uint8], NDArray[Any] | None]:
+    """The first images of a data set, whether it gives them one by one or in batches, with labels or without."""
+    single = len((images.element_spec[0] if isinstance(images.element_spec, tuple) else images.element_spec).shape) == 3
+    pixels: list[NDArray[np.uint8]] = []
+    labels: list[NDArray[Any]] = []
+    count = 0
+    for element in (images.batch(32) if single else images).as_numpy_iterator():
+        batch, named = element if isinstance(element, tuple) else (element, None)
+        pixels.append(_pixels(batch))
+        if named is not None:
+            labels.append(named)
+        count += len(batch)
+        if count >= MOST_IMAGES:
+            break
+    if not pixels:
+        raise DataError("the tf.data.Dataset gives no images")
+    return np.concatenate(pixels)[:MOST_IMAGES], np.concatenate(labels)[:MOST_IMAGES] if labels else None
+
+
+def _pixels(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Images as uint8 (N, H, W, 3); floats from 0 to 255 are rounded.
+
+    Raises:
+        DataError: another shape, or another range of values.
+    """
+    if images.ndim != 4 or images.shape[3] != 3 or not len(images):
+        raise DataError(f"expected RGB images (N, H, W, 3), got {images.dtype} {images.shape}")
+    if images.dtype == np.uint8:
+        return images
+    low, high = float(images.min()), float(images.max())
+    if not (low >= 0 and 1 < high <= 255):
+        raise DataError(
+            f"expected pixels from 0 to 255, got {images.dtype} from {low:g} to {high:g}; give them unscaled: what the "
+            "model expects is said by scaling"
+        )
+    return np.round(images).astype(np.uint8)
+
+
+def _numbers(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Labels as numbers: given as numbers, one-hot, or by name.
+
+    Raises:
+        DataError: a name that is no class of the model.
+    """
+    if labels.dtype.kind in "UOS":
+        places = class_folders(class_names)
+        names = [name.decode() if isinstance(name, bytes) else str(name) for name in labels]
+        unknown = sorted(set(names) - set(places))
+        if unknown:
+            raise DataError(f"labels of no class of the model: {first_of(unknown)}; it has {first_of(class_names)}")
+        return np.array([places[name] for name in names], np.int64)
+    if labels.ndim == 2 and labels.shape[1] == len(class_names):
+        labels = labels.argmax(axis=1)
+    return np.asarray(labels, np.int64).reshape(len(labels))
