@@ -56,21 +56,23 @@ def wanted(options: argparse.Namespace) -> bool:
     if options.backbone or options.model in PRETRAINED:
         _refuse_unfit(options, options.backbone or options.model)
         return True
-    if options.model or options.from_scratch or not options.data or options.teacher:
-        options.model = options.model or Settings().model
-        return False
-    changed = _changed(options) + [f"--side {options.side}"] * (options.side not in (None, *SIDES))
-    if changed:
-        options.model = Settings().model
-        print(f"{options.model} is trained from nothing, since {changed[0]} is an option of that", file=sys.stderr)
-        return False
-    if find_weights() is None:
-        options.model = Settings().model
-        print(f"{options.model} is trained from nothing; for the pretrained {DEFAULT}: {INSTALL}", file=sys.stderr)
-        return False
-    options.model = DEFAULT
-    print(f"{DEFAULT} is taken: it has seen a million pictures; --from-scratch trains a small network", file=sys.stderr)
-    return True
+    why = ""
+    if not (options.model or options.from_scratch) and options.data:
+        changed = _changed(options) + [f"--side {options.side}"] * (options.side not in (None, *SIDES))
+        if changed:
+            why = f"since {changed[0]} is an option of that"
+        elif find_weights() is None:
+            why = f"since the weights of {DEFAULT} are missing: {INSTALL}"
+        else:
+            said = "it has seen a million pictures; --from-scratch trains a small network"
+            print(f"{DEFAULT} is taken: {said}", file=sys.stderr)
+            options.model = DEFAULT
+            return True
+    options.model = options.model or Settings().model
+    _refuse_useless(options)
+    if why:
+        print(f"{options.model} is trained from nothing, {why}", file=sys.stderr)
+    return False
 
 
 def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
@@ -80,8 +82,11 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
         raise PipelineError(
             f"--from-scratch trains notes, resnet8, vgg8 or teacher; {name} is pretrained: leave one out"
         )
-    changed = _changed(options) + ["--teacher"] * bool(options.teacher)
-    changed += [f"--distribute {options.distribute}"] * (options.distribute != "none")
+    if options.backbone and (options.model or options.weights):
+        raise PipelineError(
+            f"{name} has its own network and weights: leave {'--model' if options.model else '--weights'} out"
+        )
+    changed = _changed(options)
     if changed:
         raise PipelineError(
             f"{name} is fitted in one step: {', '.join(changed)} says nothing to it; leave it out, or train a network "
@@ -89,13 +94,26 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
         )
 
 
+def _refuse_useless(options: argparse.Namespace) -> None:
+    given = [f"--{name}" for name in ("weights", "views") if getattr(options, name) is not None]
+    given += ["--minutes"] * (options.minutes != DEFAULT_MINUTES)
+    if given:
+        raise PipelineError(
+            f"{', '.join(given)} is for pretrained networks, and {options.model} is trained from nothing; leave it "
+            "out, or take a pretrained network with --model"
+        )
+
+
 def _changed(options: argparse.Namespace) -> list[str]:
     """Options of training from nothing that were given."""
-    return [
-        f"--{setting.name.replace('_', '-')}"
+    changed = [
+        setting.name
         for setting in fields(Settings)
         if setting.name not in SHARED and getattr(options, setting.name) != setting.default
     ]
+    changed += [name for name in ("teacher", "tensorboard", "restart") if getattr(options, name)]
+    changed += ["distribute"] * (options.distribute != "none")
+    return [f"--{name.replace('_', '-')}" for name in changed]
 
 
 def run(options: argparse.Namespace) -> "tuple[History, Photos]":
