@@ -6,13 +6,17 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
+import onnx
 import pytest
 from PIL import Image
 
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.deploy.web.engine import PACKAGE, TARBALL
+from pipeline.export.familiarity import with_familiarity
+from pipeline.export.onnx import with_metadata
 from runtime import Classifier
 from served import served
 
@@ -105,6 +109,28 @@ def test_fifty_images_are_named_as_the_runtime_names_them(page, reference, tmp_p
         differences += [abs(shown[name] - probability) for name, probability in expected.top if name in shown]
     assert len(differences) > 240
     assert max(differences) <= 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("site")
+def test_what_is_like_no_class_is_said_to_be_none(bare, reference, tmp_path):
+    model = onnx.load(reference / artifacts.INT8_ONNX)
+    with Classifier(reference / artifacts.INT8_ONNX) as classifier:
+        spec, golden = replace(classifier.spec, known_threshold=1e6), classifier.golden()
+    del model.metadata_props[:]
+    content = with_metadata(with_familiarity(model, spec.temperature), spec, golden)
+    (tmp_path / artifacts.INT8_ONNX).write_bytes(content)
+    path = tmp_path / "ship.png"
+    Image.fromarray(samples.read_test(reference).pixels[0]).save(path)
+    expected = Classifier(tmp_path / artifacts.INT8_ONNX).classify(path)
+    assert not expected.is_known
+    done = web(tmp_path, "--out", tmp_path / "demo")
+    assert done.returncode == 0, done.stderr
+    with served(tmp_path) as server:
+        bare.goto(f"{server}demo/")
+        bare.wait_for_selector(READY)
+        choose(bare, path)
+        assert bare.inner_text("#verdict") == f"None of these, most like {expected.label}"
 
 
 def test_the_camera_is_watched_until_it_is_stopped(page, reference):

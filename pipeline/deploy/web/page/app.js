@@ -94,14 +94,16 @@ async function answerTo(bitmap, times) {
   const start = performance.now();
   const pixels = square(readable(bitmap), spec);
   const resized = performance.now();
-  const probabilities = await classify(pixels);
+  const { probabilities, familiarity } = await classify(pixels);
   times = { ...times, resizing: resized - start, network: performance.now() - resized };
   bitmap.close();
   const top = spec.class_names
     .map((name, index) => [name, probabilities[index]])
     .sort(([, one], [, other]) => other - one)
     .slice(0, TOP);
-  return { pixels, side: spec.side, top, isConfident: top[0][1] >= (spec.confidence_threshold ?? spec.abstain ?? 0), times };
+  const isConfident = top[0][1] >= (spec.confidence_threshold ?? spec.abstain ?? 0);
+  const isKnown = !familiarity || familiarity[0] >= (spec.known_threshold ?? -Infinity);
+  return { pixels, side: spec.side, top, isConfident, isKnown, times };
 }
 
 function lookAtFile(file) {

@@ -5,14 +5,14 @@ const CHANNELS = 4;
 /**
  * @param {{rows: function(number, number): Uint8ClampedArray}} sheet its images from top to bottom.
  * @param {{spec: {side: number}, golden: {probabilities: number[][], tolerance: number}}} page
- * @param {function(Uint8Array): Promise<Float32Array>} classify
+ * @param {function(Uint8Array): Promise<{probabilities: Float32Array}>} classify
  * @returns {Promise<{images: Uint8Array[], text: string, passed: boolean}>} the images as RGB pixels, and the verdict.
  */
 export async function replay(sheet, { spec, golden }, classify) {
   const images = golden.probabilities.map((_, index) => withoutAlpha(sheet.rows(index * spec.side, spec.side)));
   let difference = 0;
   for (const [index, expected] of golden.probabilities.entries()) {
-    const answer = await classify(images[index]);
+    const { probabilities: answer } = await classify(images[index]);
     difference = Math.max(difference, ...expected.map((value, at) => Math.abs(value - answer[at])));
   }
   const passed = difference <= golden.tolerance;

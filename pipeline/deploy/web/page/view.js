@@ -73,10 +73,10 @@ function showOnly(shown) {
 }
 
 /** Show an answer: the picture as the network sees it, the most probable classes, and what took how long (ms). */
-export function show({ pixels, side, top, isConfident, times }) {
+export function show({ pixels, side, top, isConfident, isKnown, times }) {
   paint(square, pixels, side);
   seen.hidden = false;
-  say(named(top, isConfident), true);
+  say(named(top, isConfident, isKnown), true);
   bars.replaceChildren(...top.map(([name, probability]) => bar(name, probability)));
   const total = Object.values(times).reduce((sum, value) => sum + value, 0);
   const parts = Object.entries(times).map(([name, value]) => `${name} ${milliseconds(value)}`);
@@ -84,7 +84,10 @@ export function show({ pixels, side, top, isConfident, times }) {
   busy(false);
 }
 
-const named = ([[name]], isConfident) => (isConfident ? name : `Not sure, perhaps ${name}`);
+function named([[name]], isConfident, isKnown) {
+  if (!isKnown) return `None of these, most like ${name}`;
+  return isConfident ? name : `Not sure, perhaps ${name}`;
+}
 
 /** Several files as cards, each with what draws its picture and what writes its answer, or why there is none. */
 export function list(files, choose) {
@@ -99,7 +102,8 @@ export function list(files, choose) {
     return {
       item,
       picture: (bitmap) => draw(bitmap, canvas, THUMBNAIL),
-      answer: ({ top, isConfident }) => (label.textContent = `${named(top, isConfident)} ${percent(top[0][1])}`),
+      answer: ({ top, isConfident, isKnown }) =>
+        (label.textContent = `${named(top, isConfident, isKnown)} ${percent(top[0][1])}`),
       complain: (text) => ([label.textContent, button.title, label.className] = ["No picture", text, "failed"]),
     };
   });
