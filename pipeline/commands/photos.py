@@ -16,9 +16,9 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
         "photos",
-        help="all the way from a folder of photos: train, export, verify, bench, report, bundle",
-        description="Runs train, export, verify, bench, report and bundle in turn, and ends with one screen: how good, "
-        "how large, how fast. Begun again, it computes no feature twice.",
+        help="all the way from a folder of photos: train, export, bench, report, bundle",
+        description="Runs train, export (which verifies), bench, report and bundle in turn, and ends with one screen: "
+        "how good, how large, how fast. Begun again, it computes no feature twice.",
     )
     parser.add_argument("data", type=Path, metavar="DIR", help="a folder of photos for each class")
     parser.add_argument(
@@ -45,18 +45,11 @@ def steps(options: argparse.Namespace) -> list[list[str]]:
     for name in ("none", "minutes"):
         train += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
     bundle = ["bundle", out, "--out", str(BUNDLES), "--name", options.name or options.out.resolve().name]
+    export = ["export", "--model", str(options.out / artifacts.MODEL_KERAS), "--out", out]
     return [
         train,
-        [
-            "export",
-            "--model",
-            str(options.out / artifacts.MODEL_KERAS),
-            "--out",
-            out,
-            *["--quick"] * (not options.search),
-        ],
-        ["verify", out],
-        ["bench", out],
+        [*export, *["--quick"] * (not options.search)],
+        ["bench", out, "--threads", "1", "--seconds", "1"],
         ["report", out],
         [*bundle, *["--no-wheels"] * options.no_wheels],
     ]

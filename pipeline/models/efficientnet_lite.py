@@ -88,18 +88,18 @@ def efficientnet_lite0(side: int = 224, weights: Path | None = None) -> keras.Mo
 
 
 def build(side: int) -> keras.Model:
-    """The network with random weights. Layers are named after those of the PyTorch file."""
+    """The network with random weights. Layers have the names of the PyTorch file without its first underscore."""
     image = keras.Input((side, side, 3), name="image")
     x = layers.Rescaling(1 / SCALE, -MEAN / SCALE, name="scaling")(image)
-    x = _normalized(_conv(x, "_conv_stem", STEM, 3, 2), "_bn0")
+    x = _normalized(_conv(x, "conv_stem", STEM, 3, 2), "bn0")
     number = 0
     for stage in STAGES:
         for repeat in range(stage.repeats):
-            x = _block(x, f"_blocks.{number}.", stage, strides=1 if repeat else stage.strides)
+            x = _block(x, f"blocks.{number}.", stage, strides=1 if repeat else stage.strides)
             number += 1
-    x = _normalized(_conv(x, "_conv_head", HEAD, 1, 1), "_bn1")
+    x = _normalized(_conv(x, "conv_head", HEAD, 1, 1), "bn1")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(image, layers.Dense(CLASSES, "softmax", name="_fc")(x), name="efficientnet-lite0")
+    return keras.Model(image, layers.Dense(CLASSES, "softmax", name="fc")(x), name="efficientnet-lite0")
 
 
 def _block(x: Any, name: str, stage: Stage, strides: int) -> Any:
@@ -128,7 +128,7 @@ def _set_weights(model: keras.Model, tensors: dict[str, NDArray[Any]]) -> None:
     for layer in model.layers:
         if not layer.weights:
             continue
-        name = layer.name
+        name = f"_{layer.name}"  # TensorFlow takes no name that begins so
         if isinstance(layer, layers.BatchNormalization):
             parts = ("weight", "bias", "running_mean", "running_var")
             layer.set_weights([tensors[f"{name}.{part}"] for part in parts])

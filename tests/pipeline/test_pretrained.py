@@ -147,6 +147,11 @@ def test_a_download_that_fails_is_one_sentence(monkeypatch, capsys):
     assert "downloads about 2 MB" in capsys.readouterr().err
 
 
+def test_tensorflow_takes_the_names_of_all_layers():
+    """A SavedModel has no name that begins with an underscore, as those of the PyTorch file do."""
+    assert all(layer.name[0].isalnum() for layer in efficientnet_lite.build(96).layers)
+
+
 @needs_weights
 @pytest.mark.slow
 def test_efficientnet_lite0_knows_what_it_was_taught():
