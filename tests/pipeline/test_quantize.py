@@ -17,7 +17,7 @@ from pipeline.export.quantize import onnx_int8
 from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment
 from pipeline.export.quantize.config import METHODS, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
-from pipeline.export.quantize.mixed_precision import next_float_layer, noise_to_signal
+from pipeline.export.quantize.mixed_precision import next_float_layer, next_float_layers, noise_to_signal
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.ranges import Statistics, entropy_threshold, percentile_range
 from pipeline.export.quantize.search import (
@@ -355,6 +355,17 @@ def test_the_layer_that_adds_most_noise_goes_back_first_and_then_what_feeds_it()
     assert next_float_layer(chain, noise, ())[0] == "b"
     assert next_float_layer(chain, noise, ("b",))[0] == "a"
     assert next_float_layer(chain, noise, ("a", "b", "c")) is None
+
+
+def test_many_layers_go_back_in_few_steps():
+    layers = [Layer(str(number), (str(number),), ()) for number in range(60)]
+    noise, kept, sizes = [float(number) for number in range(60)], [], []
+    while found := next_float_layers(layers, noise, kept):
+        kept += [name for name, _ in found]
+        sizes.append(len(found))
+    assert kept == [str(number) for number in reversed(range(60))]
+    assert sizes[:9] == [1] * 8 + [2]
+    assert len(sizes) < 20
 
 
 def test_recipes_read_as_one_line():

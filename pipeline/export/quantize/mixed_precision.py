@@ -24,6 +24,30 @@ def noise_to_signal(names: Sequence[str], batches: Iterable[tuple[Activations, A
     return [noise[name] / max(signal[name], 1e-30) for name in names]
 
 
+def next_float_layers(
+    layers: Sequence[Layer], noise: Sequence[float], kept_float: Sequence[str]
+) -> list[tuple[str, float]]:
+    """The layers to give back to float next, each with the noise-to-signal ratio that it adds.
+
+    One at a time at first. Where that is not enough, a quarter more each time, so that a deep network that int8 ruins
+    is told so after few tries.
+
+    Args:
+        layers: in the data's order.
+        noise: noise-to-signal ratio of each layer's output.
+        kept_float: layers that are float already.
+
+    Returns:
+        Empty when every layer is float.
+    """
+    found: list[tuple[str, float]] = []
+    for _ in range(max(len(kept_float) // 4, 1)):
+        step = next_float_layer(layers, noise, [*kept_float, *(name for name, _ in found)])
+        if step is not None:
+            found.append(step)
+    return found
+
+
 def next_float_layer(
     layers: Sequence[Layer], noise: Sequence[float], kept_float: Sequence[str]
 ) -> tuple[str, float] | None:

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.dataset import Dataset, in_batches
+from pipeline.data.dataset import Dataset, batch_size, in_batches
 from pipeline.documents.manifest import Candidate as CandidateEntry
 from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment, judge, judge_agreement
 from pipeline.export.quantize.config import METHODS, MIN_MAX, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
-from pipeline.export.quantize.mixed_precision import next_float_layer
+from pipeline.export.quantize.mixed_precision import next_float_layers
 from pipeline.metrics.classification import correct, discordant
 from pipeline.metrics.significance import mcnemar
 
@@ -35,8 +35,8 @@ DEFAULT_IMAGES = 500
 BATCH = 64
 WORKERS = 2
 """Each holds its own engine, so that more would cost memory."""
-ERROR_IMAGES = 100
-"""Validation images on which a failing network's layers are compared."""
+ERROR_IMAGES, LEAST_ERROR_IMAGES, ERROR_BYTES = 100, 16, 4 * 1024 * 1024
+"""Validation images on which a failing network's layers are compared: the most, the least, and their pixels."""
 MOSTLY = 0.5
 """With more than this share of its multiplications in float a file is not called int8."""
 
@@ -194,19 +194,22 @@ class Search:
 
     def _finish(self, candidate: Candidate, reason: str) -> Outcome:
         """The outcome for a candidate, or for what becomes of it when layers go back to float until it passes."""
-        pixels, layers = self._validation.images.pixels[:ERROR_IMAGES], self._quantizer.layers
+        layers, pixels = self._quantizer.layers, self._validation.images.pixels
+        pixels = pixels[: max(batch_size(pixels, ERROR_IMAGES, ERROR_BYTES), min(ERROR_IMAGES, LEAST_ERROR_IMAGES))]
         while not candidate.judgment.passed:
             kept = candidate.config.float_layers
-            found = next_float_layer(layers, self._quantizer.noise(candidate.graph, pixels), kept)
-            if found is None:
+            found = next_float_layers(layers, self._quantizer.noise(candidate.graph, pixels), kept)
+            if not found:
                 break
-            config = replace(candidate.config, float_layers=(*kept, found[0]))
+            config = replace(candidate.config, float_layers=(*kept, *(name for name, _ in found)))
             graph = self._quantizer.build(config)
             limit = self._why_no_further(config, graph)
             if limit is not None:
-                reason = f"the criteria is not passed, and with {found[0]} in float, too, {limit}: take the fp32 file"
+                names = ", ".join(name for name, _ in found)
+                reason = f"the criteria are not passed, and with {names} in float, too, {limit}: take the fp32 file"
                 break
-            stage = f"back to float: {found[0]} (noise-to-signal ratio up by {found[1]:.1e})"
+            names = ", ".join(f"{name} (noise-to-signal ratio up by {added:.1e})" for name, added in found)
+            stage = f"back to float: {names}"
             candidate = self.score(stage, config, graph)
             reason = f"passes with {len(config.float_layers)} of {len(layers)} layers in float"
         return Outcome(candidate, tuple(self._tried), reason)
