@@ -48,20 +48,21 @@ def test_a_program_gets_the_event_and_no_shell(script, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups")
-def test_a_program_that_hangs_is_killed_with_its_children_and_the_next_runs(script, tmp_path):
+def test_a_program_that_hangs_is_killed_with_its_children_and_the_next_runs(script, tmp_path, monkeypatch):
+    monkeypatch.setattr("runtime.publish.execute.CLOSE_S", 60)
     code = (
         "if sys.argv[-2] == 'begins':\n    if not os.fork(): time.sleep(99)\n"
         f"    open({str(tmp_path / 'hung')!r}, 'w').close(); time.sleep(99)\n"
         f"open({str(tmp_path / 'ended')!r}, 'w').close(); sys.exit(3)"
     )
     said = []
-    executor = Executor(script(code), limit_s=1.0, say=said.append)
+    executor = Executor(script(code), limit_s=2.0, say=said.append)
     executor.happened(BEGINS)
     executor.happened(ENDS)
     executor.close()
     assert (tmp_path / "hung").exists()
     assert (tmp_path / "ended").exists()
-    assert [text.rpartition(": ")[2] for text in said] == ["took more than 1 s", "exit status 3"]
+    assert [text.rpartition(": ")[2] for text in said] == ["took more than 2 s", "exit status 3"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups")
@@ -76,7 +77,7 @@ def test_events_that_come_too_fast_are_bounded_and_the_end_is_soon(script, monke
     assert time.monotonic() - start < 10
     counts = [int(text.rpartition(" ")[2]) for text in said if "too slow, events left out" in text]
     assert len(counts) == 2  # one at once, the others at the end
-    assert sum(counts) in {104, 103}  # all but the one or two that have run
+    assert 103 <= sum(counts) <= 105  # all but those that have run
 
 
 @pytest.mark.parametrize(

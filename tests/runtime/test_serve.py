@@ -242,7 +242,7 @@ def test_the_command_serves_what_it_classifies_until_a_signal_comes(reference, i
     pixels, labels = images
     frame = io.BytesIO()
     Image.fromarray(pixels[labels.index("ship")]).resize((320, 320)).save(frame, "JPEG")
-    with serve(reference, "--port", "0", "--min-seconds", "0") as process:
+    with serve(reference, "--port", "0", "--min-seconds", "0", "--no-drop") as process:
         port = int(re.fullmatch(rb"serve: http://localhost:(\d+)/\n", process.stderr.readline())[1])
         for _ in range(6):
             process.stdin.write(frame.getvalue())
@@ -257,7 +257,7 @@ def test_the_command_serves_what_it_classifies_until_a_signal_comes(reference, i
         assert connection.getresponse().read() == frame.getvalue()
         connection.close()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert b"ship ends" in process.stdout.read()
         process.stdin.close()
 
