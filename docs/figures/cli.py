@@ -3,6 +3,7 @@
 from docs.figures.commands import (
     experiments,
     graph,
+    kinds,
     optimizers,
     own_photos,
     pictures,
@@ -26,6 +27,7 @@ COMMANDS: tuple[Command, ...] = (
     quantization,
     reference,
     pictures,
+    kinds,
 )
 
 

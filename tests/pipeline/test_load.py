@@ -254,3 +254,25 @@ def test_a_class_list_that_is_not_there_is_named_once(tmp_path):
         f"{tmp_path / 'none.txt'}: no readable list of classes (No such file or directory); "
         "expected UTF-8 text, a name a line"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "expected"),
+    [
+        ("labels.txt", "0 Cat\n1 Big dog\n", ("Cat", "Big dog")),
+        ("labels.txt", "Cat\nBig dog\n", ("Cat", "Big dog")),
+        ("labels.txt", "1 Cat\n2 Dog\n", ("1 Cat", "2 Dog")),
+        ("labels.txt", "0\n1\n", ("0", "1")),
+        ("names.txt", "0 Cat\n1 Dog\n", ("0 Cat", "1 Dog")),
+    ],
+)
+def test_numbers_in_the_list_of_teachable_machine_are_no_part_of_the_names(tmp_path, name, lines, expected):
+    (tmp_path / name).write_text(lines)
+    assert read_class_list(tmp_path / name) == expected
+
+
+def test_a_list_beside_the_model_is_named(tmp_path):
+    path = saved(classifier(), tmp_path)
+    (tmp_path / "labels.txt").write_text("0 a\n1 b\n2 c\n")
+    with pytest.raises(ExportError, match=r"no class names; if .*labels\.txt lists them, give --classes "):
+        load(Source(path))

@@ -23,6 +23,8 @@ from pipeline.export.load.standard import chosen_output, sized, standard_model
 from pipeline.system.quiet import log_hidden
 
 MIN_SIDE, MAX_SIDE = 8, 1024
+TEACHABLE_LABELS = "labels.txt"
+"""What Teachable Machine calls the list of classes beside its ``keras_model.h5``."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def read_class_list(path: Path) -> tuple[str, ...]:
         raise ExportError(f"{path}: names no class; expected a name a line, in the order of the model's outputs")
     if not all(names):
         raise ExportError(f"{path}: line {names.index('') + 1} is empty; expected a class name a line")
+    names = _without_numbers(names) if path.name == TEACHABLE_LABELS else names
     fault = class_names.fault(names)
     if fault:
         raise ExportError(f"{path}: {fault}")
@@ -149,6 +152,13 @@ def read_class_list(path: Path) -> tuple[str, ...]:
     if repeated:
         print(f"{path}: {repeated}", file=sys.stderr)
     return names
+
+
+def _without_numbers(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in a list of Teachable Machine's, whose lines are ``0 Cat``, ``1 Dog``; any other list as it is."""
+    parts = [name.partition(" ") for name in names]
+    numbered = [number for number, _, _ in parts] == [str(place) for place in range(len(names))]
+    return tuple(name for _, _, name in parts) if numbered and all(name for _, _, name in parts) else names
 
 
 @dataclass(frozen=True)
@@ -184,6 +194,9 @@ def load(source: Source) -> Deployable:
         names = names or (history.class_names or ())
         temperature = history.temperature if temperature is None else temperature
     if not names:
+        beside = source.path.with_name(TEACHABLE_LABELS)
+        if beside.is_file():
+            raise ExportError(f"{source.path}: no class names; if {beside} lists them, give --classes {beside}")
         raise ExportError(
             f"{source.path}: no class names; give --classes FILE with a name a line, in the order of the model's "
             f"outputs, or lay the {artifacts.HISTORY} beside it that python -m pipeline train wrote for this model"

@@ -1,0 +1,142 @@
+"""Train one kind, export it as the documents say, and hold every file against Keras on the photos themselves."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from docs.figures.kinds.models import Kind
+from docs.figures.kinds.paint import CLASSES, paint
+from pipeline import cli, formats
+from pipeline.commands import UNUSABLE
+from pipeline.documents.manifest import Manifest
+from pipeline.export.load.dtype import in_dtype
+from runtime import Classifier
+
+ENOUGH, LEAST = 0.97, 0.9
+"""Training ends at the first accuracy, and what does not reach the second is no model to export."""
+BATCH = 16
+HALF = ("float16", "bfloat16")
+Images = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+
+def examine(kind: Kind, folder: Path) -> dict[str, Any]:
+    """What becomes of a kind.
+
+    Args:
+        kind: the kind.
+        folder: where photos are painted once, and models are written.
+
+    Returns:
+        Its name, Keras's accuracy, that of each file, and what was said where one or all were refused.
+    """
+    data = photos(folder, two=kind.two)
+    model, accuracy, expected = train(kind, data)
+    place = folder / kind.name.replace("/", " ")
+    place.mkdir()
+    model.save(place / "model.keras")
+    names = sorted(path.name for path in (data / "val").iterdir())
+    (place / "names.txt").write_text("\n".join(names) + "\n")
+    command = ["export", "--model", place / "model.keras", "--classes", place / "names.txt", "--data", data]
+    command += ["--filter", "bilinear-no-antialias", "--quick", "--out", place, *kind.options]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        status = cli.main([str(part) for part in command])
+    entry = {"kind": kind.name, "photos": len(expected), "keras": accuracy, "status": status}
+    if status == UNUSABLE:
+        sentence = (
+            printed.getvalue().strip().rpartition("error: ")[2].replace(str(place / "model.keras"), "model.keras")
+        )
+        return {**entry, "files": {}, "failed": {}, "refused": sentence}
+    manifest = Manifest.read(place)
+    written = [name for name in formats.MODEL_FILES if name in manifest.files]
+    files = {name: compare(place / name, data, names, expected) for name in written}
+    return {**entry, "files": files, "failed": manifest.failed, "refused": None}
+
+
+def photos(folder: Path, *, two: bool) -> Path:
+    """The painted photos, of all classes or of two."""
+    data = folder / ("two" if two else "four")
+    return data if data.is_dir() else paint(data, CLASSES[:2] if two else CLASSES)
+
+
+def train(kind: Kind, data: Path) -> tuple[keras.Model, float, Labels]:
+    """The model, its accuracy on the validation photos as Keras's loader reads them, and the classes that it names."""
+    (x, y), (pixels, labels) = (loaded(kind, data / part) for part in ("train", "val"))
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if kind.policy in HALF else kind.policy)
+    try:
+        model = kind.build(kind)
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.compile(keras.optimizers.Adam(kind.rate), _losses(kind))
+    targets = {name: y.astype(np.float32) if name == "weight" else y for name in kind.outputs} if kind.outputs else y
+    for _ in range(kind.epochs):
+        model.fit(x, targets, epochs=1, batch_size=BATCH, verbose=0)
+        named = answers(kind, model, pixels)
+        if (named == labels).mean() >= ENOUGH:
+            break
+    if kind.policy in HALF:
+        model = in_dtype(model, kind.policy)
+        named = answers(kind, model, pixels)
+    accuracy = float((named == labels).mean())
+    if accuracy < LEAST:
+        raise ValueError(f"{kind.name}: learns {accuracy:.1%} of the photos; train it longer")
+    return model, accuracy, named
+
+
+def _losses(kind: Kind) -> Any:
+    if kind.outputs:
+        return {name: "mse" if name == "weight" else "sparse_categorical_crossentropy" for name in kind.outputs}
+    if kind.two:
+        return keras.losses.BinaryCrossentropy(from_logits=kind.logits)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=kind.logits)
+
+
+def answers(kind: Kind, model: keras.Model, pixels: Images) -> Labels:
+    """The class that Keras names for each image."""
+    got = model.predict(pixels, verbose=0, batch_size=64)
+    got = np.asarray(got[kind.outputs.index("fruit")] if kind.outputs else got, np.float32)
+    if kind.two:
+        return np.asarray(got[:, 0] > (0 if kind.logits else 0.5), np.int64)
+    return np.asarray(got.argmax(axis=1), np.int64)
+
+
+def loaded(kind: Kind, folder: Path) -> tuple[Images, Labels]:
+    """A folder as Keras's own loader reads it, scaled as the model wants it."""
+    mode = "grayscale" if kind.grey else "rgb"
+    size = (kind.height, kind.width)
+    pairs = keras.utils.image_dataset_from_directory(
+        folder, image_size=size, color_mode=mode, batch_size=None, shuffle=False, verbose=False
+    )
+    images, labels = zip(*pairs, strict=True)
+    scale = np.float32(1 if kind.outside else 1 / 255)
+    return np.stack([np.asarray(image) for image in images]) * scale, np.array([int(label) for label in labels])
+
+
+def compare(path: Path, data: Path, names: list[str], expected: Labels) -> dict[str, float]:
+    """A file's accuracy on the photos themselves, and on how many it names Keras's class."""
+    labels, named = [], []
+    with Classifier(path) as classifier:
+        for label, photo in _photos(data / "val", names):
+            labels.append(label)
+            named.append(names.index(classifier.classify(photo).label))
+    return {
+        "accuracy": float(np.mean(np.array(named) == np.array(labels))),
+        "agreement": float(np.mean(np.array(named) == expected)),
+    }
+
+
+def _photos(folder: Path, names: list[str]) -> Iterator[tuple[int, Path]]:
+    """In the order of Keras's loader."""
+    for label, name in enumerate(names):
+        for path in sorted((folder / name).iterdir()):
+            yield label, path
