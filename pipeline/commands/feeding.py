@@ -65,13 +65,16 @@ def _judged(
     model_path: Path, deployable: "Deployable", reading: Reading, photos: "Photos | None", images: "Dataset"
 ) -> "Finding | None":
     from pipeline.verify.input_contract import judge_arrays, judge_photos
+    from pipeline.verify.input_contract.certainty import hint
 
     history = read_history(model_path)
-    if not images.labeled:
-        return None
     if history is not None and (history.settings or history.photos is not None):
         return None
     spec = spec_beside(model_path, deployable.side, deployable.class_names, deployable.width, **reading)
+    if not images.labeled:
+        if said := hint(deployable, images, spec):
+            print(said, file=sys.stderr)
+        return None
     if photos is None:
         fits = images.size == deployable.size and images.class_names == deployable.class_names
         return judge_arrays(deployable, images, spec) if fits else None

@@ -9,10 +9,11 @@ from keras import layers
 from PIL import Image
 
 from pipeline.cli import main
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, unlabeled
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import AS_THEY_ARE, PRESETS, UNIT_SCALING, PixelScaling
 from pipeline.verify.input_contract import CLASSES, judge_arrays, judge_photos
+from pipeline.verify.input_contract.certainty import hint
 from pipeline.verify.input_contract.class_order import describe, output_of_class
 from pipeline.verify.input_contract.ways import Way
 from runtime.image.load import load_square
@@ -172,6 +173,15 @@ def test_pixels_tell_the_range_and_the_order_of_channels(upright, folder):
     assert not judge_arrays(Deployable(upright, NAMES), images, SPEC).sentence
     turned = replace(images, pixels=np.ascontiguousarray(np.rot90(images.pixels, axes=(1, 2))))
     assert "orientation" not in judge_arrays(Deployable(upright, NAMES), turned, SPEC).sentence
+
+
+def test_without_labels_certainty_is_a_hint(upright, folder):
+    pixels = np.stack([load_square(file, SPEC) for file in sorted(folder.rglob("*.png"))])
+    images = unlabeled(pixels, NAMES)
+    said = hint(Deployable(upright, NAMES, PixelScaling((1e-4,) * 3)), images, SPEC)
+    assert said.startswith("hint: the Keras model names 1 class (mean confidence"), said
+    assert "nats) as it is fed, the Keras model names 8 classes" in said
+    assert not hint(Deployable(upright, NAMES), images, SPEC)
 
 
 def test_a_model_that_has_learned_nothing_is_not_explained(folder):
