@@ -132,6 +132,36 @@ def test_another_way_is_tried_when_one_gives_nothing(program, stop, frame):
     assert said == []
 
 
+class Fake:
+    """A connection that gives these chunks and ends."""
+
+    def __init__(self, *given):
+        self.given = given
+
+    def chunks(self):
+        yield from self.given
+
+    def close(self):
+        pass
+
+
+def test_a_camera_that_has_worked_is_waited_for_while_it_cannot_be_opened(stop, frame):
+    tries, said = iter([Fake(frame), None, None, Fake(frame[:100]), Fake(), Fake(frame, frame)]), []
+
+    def unplugged_and_back():
+        connection = next(tries)
+        if connection is None:
+            raise CameraError("no such device")
+        return connection
+
+    frames, inbox = read(Camera([unplugged_and_back], stop, said.append, first_wait_s=0.01), 3)
+    assert frames == [frame] * 3
+    assert (inbox.error, inbox.broken) == (None, 1)  # half a frame does not go on in the next connection
+    reasons = [text.partition(";")[0] for text in said]
+    assert reasons[:3] == ["camera: it has ended", "camera: no such device", "camera: it is back"]
+    assert "camera: it is back" in reasons[3:]
+
+
 def test_a_camera_that_never_works_is_an_error(program, stop):
     path = program("bad", "sys.exit('no camera found')")
     camera = Camera([lambda: ProgramConnection([str(path)], stop)], stop, print)

@@ -146,10 +146,11 @@ def test_a_folder_that_is_removed_is_one_line_and_is_written_to_again_when_it_is
     assert "No such file or directory; no frame is written" in said[0]
     assert not (tmp_path / "kept").exists()  # or an unplugged disk would fill the card below it
     (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "00000050-20261127T140211Z-unsure.jpg").write_bytes(b"of another disk")
     clock.now += keep.PAUSE_S
     show(keeper, clock, frame(probability=0.5))
     assert said[1:] == ["keep: frames are written again"]
-    assert len(pictures(tmp_path / "kept")) == 1
+    assert [name.split("-")[0] for name in pictures(tmp_path / "kept")] == ["00000050", "00000051"]
 
 
 def test_a_full_disk_leaves_no_half_file(start, tmp_path, monkeypatch):
