@@ -18,7 +18,7 @@ from pipeline.commands import photos as photos_command
 from pipeline.data.dataset import Dataset
 from pipeline.data.folds import look_alike, stratified
 from pipeline.documents.history import History
-from pipeline.errors import ArchitectureError
+from pipeline.errors import ArchitectureError, DataError
 from pipeline.report import report
 from pipeline.training.transfer import backbone, head, judge, views
 from pipeline.training.transfer.features import features
@@ -226,6 +226,12 @@ def test_out_of_fold_accuracy_is_not_that_of_what_was_learned():
     whole = judge.judge(judge.Views(twice, np.tile(labels, 2), np.tile(np.arange(120), 2), 2), 0)
     assert torn.accuracy > 0.9  # copies in other folds give the answers away …
     assert whole.accuracy < 0.7  # … and do not where a group stays together
+
+
+def test_photos_of_one_burst_alone_are_refused():
+    rows, labels = clusters(30, 3, 8, 0.5)
+    with pytest.raises(DataError, match="all 30 photos look alike"):
+        judge.judge(judge.Views(rows[None], labels, np.zeros(30, np.int64), 3), 0)
 
 
 def test_few_photos_are_divided_several_times():

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.folds import stratified
+from pipeline.errors import DataError
 from pipeline.metrics.calibration import (
     FEWEST_ERRORS,
     FEWEST_IMAGES,
@@ -68,8 +69,16 @@ class Views:
 
 
 def judge(known: Views, seed: int) -> Judged:
-    """Cross-validate the head; ``seed`` draws the divisions."""
+    """Cross-validate the head; ``seed`` draws the divisions.
+
+    Raises:
+        DataError: all photos look alike, so that none is left to judge on.
+    """
     labels = known.labels
+    if len(np.unique(known.groups)) < 2:
+        raise DataError(
+            f"all {len(labels):,} photos look alike, as those of one burst: take some at other places and times"
+        )
     count, repeats = 10 if len(labels) < MANY else 5, REPEATS if len(labels) < FEW else 1
     count = min(count, len(np.unique(known.groups)))
     divisions = [stratified(labels, known.groups, count, seed + repeat) for repeat in range(repeats)]
