@@ -170,7 +170,8 @@ def test_pixels_tell_the_range_and_the_order_of_channels(upright, folder):
     images = Dataset(np.stack([load_square(file, SPEC) for file in files]), labels, NAMES)
     found = judge_arrays(Deployable(upright, NAMES, PixelScaling(bgr=True)), images, SPEC)
     assert found.sentence.endswith("with --no-bgr")
-    assert not judge_arrays(Deployable(upright, NAMES), images, SPEC).sentence
+    listed = keras.Model(upright.inputs, upright.outputs[0])
+    assert not judge_arrays(Deployable(listed, NAMES), images, SPEC).sentence
     turned = replace(images, pixels=np.ascontiguousarray(np.rot90(images.pixels, axes=(1, 2))))
     assert "orientation" not in judge_arrays(Deployable(upright, NAMES), turned, SPEC).sentence
 

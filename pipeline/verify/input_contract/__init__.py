@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -116,6 +117,7 @@ class _Judge:
 
     def __init__(self, deployable: Deployable, labels: Answers, read: Callable[[ModelSpec], Pixels | None]) -> None:
         self._deployable, self._labels, self._read = deployable, labels, read
+        self._model = keras.Model(deployable.model.inputs[0], deployable.model.outputs[0])  # of a tensor, not of a list
         self._expected = labels
         self._tried: list[Way] = []
 
@@ -195,8 +197,8 @@ class _Judge:
     def _answers(self, way: Way, pixels: Pixels) -> Answers:
         if not len(pixels):
             return np.zeros(0, np.int64)
-        model, answers = self._deployable.model, list[Answers]()
+        answers = list[Answers]()
         for start in range(0, len(pixels), BATCH):  # called, not predicted: a few batches are not worth a trace
             batch = way.scaling(pixels[start : start + BATCH])
-            answers.append(np.asarray(model(batch, training=False)).argmax(axis=1))
+            answers.append(np.asarray(self._model(batch, training=False)).argmax(axis=1))
         return np.concatenate(answers)

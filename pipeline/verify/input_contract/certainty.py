@@ -4,6 +4,7 @@ Certainty alone misleads, for larger values make every network surer. What count
 is less uncertain than the mean of all answers: the mutual information of image and class. It is no proof.
 """
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +26,11 @@ def hint(deployable: Deployable, images: Dataset, spec: ModelSpec) -> str:
     asked = Way(deployable.scaling, spec)
     count = min(MAX_IMAGES, len(images))
     pixels = images.pixels[np.arange(count) * len(images) // count]
-    answers = {way.flags(asked): _probabilities(deployable, way, pixels) for way in (asked, *asked.ranges())}
+    model = keras.Model(deployable.model.inputs[0], deployable.model.outputs[0])  # of a tensor, not of a list
+    answers = {}
+    for way in (asked, *asked.ranges()):
+        scores = np.asarray(model(way.scaling(pixels), training=False), np.float64)
+        answers[way.flags(asked)] = scores if deployable.ends_in_softmax else np.asarray(softmax(scores), np.float64)
     best = max(answers, key=lambda flags: information(answers[flags]))
     if information(answers[best]) < information(answers[""]) + MUCH:
         return ""
@@ -49,8 +54,3 @@ def _described(probabilities: Probabilities) -> str:
     named = f"{count} class" + "es" * (count > 1)
     sure = f"mean confidence {probabilities.max(axis=1).mean():.0%}, entropy {entropy:.2f} nats"
     return f"the Keras model names {named} ({sure})"
-
-
-def _probabilities(deployable: Deployable, way: Way, pixels: NDArray[np.uint8]) -> Probabilities:
-    scores = np.asarray(deployable.model(way.scaling(pixels), training=False), np.float64)
-    return scores if deployable.ends_in_softmax else np.asarray(softmax(scores), np.float64)
