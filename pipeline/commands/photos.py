@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
 
 
 def steps(options: argparse.Namespace) -> list[list[str]]:
-    """The commands in their order, as arguments of ``python -m pipeline``."""
+    """The commands in their order, as arguments of ``python -m``."""
     out = str(options.out)
     train = ["train", "--data", str(options.data), "--out", out]
     train += ["--skip-bad"] * options.skip_bad
@@ -46,12 +46,13 @@ def steps(options: argparse.Namespace) -> list[list[str]]:
         train += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
     bundle = ["bundle", out, "--out", str(BUNDLES), "--name", options.name or options.out.resolve().name]
     export = ["export", "--model", str(options.out / artifacts.MODEL_KERAS), "--out", out]
+    timed = ["--threads", "1", "--seconds", "1", "--out", str(options.out / artifacts.BENCHMARK)]
     return [
-        train,
-        [*export, *["--quick"] * (not options.search)],
-        ["bench", out, "--threads", "1", "--seconds", "1"],
-        ["report", out],
-        [*bundle, *["--no-wheels"] * options.no_wheels],
+        ["pipeline", *train],
+        ["pipeline", *export, *["--quick"] * (not options.search)],
+        ["runtime", "bench", out, *timed],  # the files alone: Keras and TensorFlow take minutes
+        ["pipeline", "report", out],
+        ["pipeline", *bundle, *["--no-wheels"] * options.no_wheels],
     ]
 
 
@@ -59,11 +60,11 @@ def run(options: argparse.Namespace) -> int:
     """Run it; each step is a process of its own, so that none keeps another's memory."""
     commands, worst = steps(options), OK
     for number, command in enumerate(commands, start=1):
-        print(f"\n[{number}/{len(commands)}] {command[0]}", file=sys.stderr)
-        status = subprocess.run([sys.executable, "-m", "pipeline", *command], check=False).returncode  # noqa: S603 - ours
+        print(f"\n[{number}/{len(commands)}] {command[1]}", file=sys.stderr)
+        status = subprocess.run([sys.executable, "-m", *command], check=False).returncode  # noqa: S603 - ours
         if status in (OK, FAILED):  # a file that is not good enough is shown, and the status says so
             worst = max(worst, status)
-        elif command[0] == "bundle":
+        elif command[1] == "bundle":
             print("no bundle was written; the model files are there all the same", file=sys.stderr)
             worst = FAILED
         else:
