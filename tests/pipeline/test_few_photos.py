@@ -24,6 +24,7 @@ from pipeline.training.transfer import backbone, head, judge, views
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.plan import plan
 from pipeline.training.transfer.run import out_of_fold
+from runtime import cli as runtime_cli
 
 SIDE, WIDTH = 32, 12
 COLORS = {"sky": (60, 120, 220), "leaf": (40, 160, 60), "brick": (190, 70, 50)}
@@ -388,7 +389,7 @@ def called(monkeypatch):
     done = Called()
 
     def call(command, **_):
-        done.append(command[3:])
+        done.append(command[2:])
         return type("Done", (), {"returncode": done.statuses.get(command[3], 0)})
 
     monkeypatch.setattr(photos_command.subprocess, "run", call)
@@ -410,9 +411,9 @@ def test_one_command_goes_all_the_way(exported, called, capsys, statuses, status
     called.statuses = statuses
     assert main(["photos", "my photos", "--out", str(exported), "--skip-bad"]) == status
     assert len(called) == run
-    assert called[0] == ["train", "--data", "my photos", "--out", str(exported), "--skip-bad"]
+    assert called[0] == ["pipeline", "train", "--data", "my photos", "--out", str(exported), "--skip-bad"]
     shown = capsys.readouterr()
     assert ("Accuracy: 90.0% on 40 photos" in shown.out) == (run == 5)
     assert ("no bundle was written" in shown.err) == ("bundle" in statuses)
-    for command in called:  # they understand it
-        assert parse(command).command == command[0]
+    for module, *command in called:  # they understand it
+        assert {"pipeline": parse, "runtime": runtime_cli.parse}[module](command).run
