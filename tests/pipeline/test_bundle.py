@@ -58,8 +58,8 @@ def test_it_brings_what_the_board_needs(small, reference):
 def test_its_wheel_holds_the_runtime_and_nothing_for_the_desk(small, repository):
     with zipfile.ZipFile(small[1] / "wheels/edgecnn-0.1.0-py3-none-any.whl") as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    sources = {path.relative_to(repository).as_posix() for path in (repository / "runtime").rglob("*.py")}
-    assert names == sources | {"runtime/py.typed"}
+    sources = {*(repository / "runtime").rglob("*.py"), *(repository / "runtime/serve/page").iterdir()}
+    assert names == {path.relative_to(repository).as_posix() for path in sources} | {"runtime/py.typed"}
 
 
 def test_without_wheels_it_is_small(small):

@@ -155,6 +155,7 @@ def test_labels_come_from_the_keyboard(width, kept, tmp_path, chromium):
     try:
         with serving(Queue(kept.folder, tmp_path / "photos"), 0) as address:
             page.goto(address)
+            page.wait_for_selector("#progress:has-text('4 left')")
             for key, left in [("2", 3), ("n", 2), ("u", 3), ("d", 2)]:
                 page.keyboard.press(key)
                 page.wait_for_selector(f"#progress:has-text('{left} left')")

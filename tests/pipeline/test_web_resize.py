@@ -35,7 +35,7 @@ async ([encoded, name, spec]) => {
   const { square } = await import("./square.js");
   const { decode, readable } = await import("./picture.js");
   const file = new File([Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0))], name);
-  return btoa(String.fromCharCode(...square(readable(await decode(file)), spec)));
+  return btoa(String.fromCharCode(...square(readable(await decode(file, spec)), spec)));
 }
 """
 

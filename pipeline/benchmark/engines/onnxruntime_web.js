@@ -16,7 +16,7 @@ export async function open(told, threads) {
 }
 
 export async function run(pixels) {
-  return Array.from(await classify(bytes(pixels)));
+  return Array.from((await classify(bytes(pixels))).probabilities);
 }
 
 /** Keep batches of one size, each as base64 of its pixels. */
@@ -40,7 +40,7 @@ export async function time(batch, first, runs) {
 /** Keep an image file, as base64; returns whether the browser reads such files. */
 export async function take(content) {
   file = new Blob([bytes(content)]);
-  return decode(file).then(() => true, () => false);
+  return decode(file, spec).then(() => true, () => false);
 }
 
 /** Nanoseconds of every part of the way from that file to its label, and of the way in one go, `runs` times. */
@@ -51,13 +51,13 @@ export async function photo(runs) {
     const mark = () => marks.push(performance.now());
     const content = await file.arrayBuffer();
     mark();
-    const bitmap = await decode(new Blob([content]));
+    const bitmap = await decode(new Blob([content]), spec);
     mark();
     const pixels = square(readable(bitmap), spec);
     mark();
     await classify(pixels);
     mark();
-    await classify(square(readable(await decode(file)), spec));
+    await classify(square(readable(await decode(file, spec)), spec));
     mark();
     Object.values(nanoseconds).forEach((kept, part) => kept.push(Math.round((marks[part + 1] - marks[part]) * 1e6)));
   }

@@ -9,8 +9,9 @@
  * @throws {Error} a sentence for the person who chose it.
  */
 export async function decode(file, spec) {
+  const options = { imageOrientation: spec.ignore_orientation ? "none" : "from-image" };
   try {
-    return await createImageBitmap(file, { imageOrientation: spec.ignore_orientation ? "none" : "from-image" });
+    return await createImageBitmap(file, options);
   } catch {
     const name = file.name || "What was pasted";
     throw new Error(
