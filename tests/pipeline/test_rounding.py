@@ -11,7 +11,7 @@ from pipeline.export import Settings, export
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Source, load_exported
 from pipeline.export.load.rounding import exact_probabilities, rounding
-from pipeline.export.load.scaling import PixelScaling
+from pipeline.export.load.scaling import PRESETS, PixelScaling
 from pipeline.formats import FP32, INT8
 from pipeline.verify import parity
 
@@ -45,6 +45,16 @@ def test_float64_answers_are_those_of_keras_but_for_rounding(reference):
     assert np.allclose(exact.sum(axis=1), 1, atol=1e-12)
     assert deployable.temperature != 1
     assert 1e-9 < np.abs(deployable.probabilities(pixels) - exact).max() < 2e-6
+
+
+@pytest.mark.parametrize("scaling", [PRESETS["caffe"], PixelScaling(bgr=True)])
+def test_the_order_of_channels_is_no_rounding(scaling):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    value = keras.layers.Conv2D(4, 3, activation="tanh")(image)
+    model = keras.Model(image, keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(value)))
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    assert rounding(Deployable(model, NAMES, scaling), pixels) < 1e-5
 
 
 def test_the_limit_follows_from_the_rounding_of_the_network(reference, monkeypatch):

@@ -19,8 +19,11 @@ def exact_probabilities(deployable: Deployable, pixels: NDArray[np.uint8]) -> ND
     """What the reference answers when every layer computes in float64: uint8 (N, S, S, 3) to float64 (N, C)."""
     model = in_dtype(deployable.model, "float64")
     scale, offset = np.array(deployable.scaling.scale), np.array(deployable.scaling.offset)
+    channels = slice(None, None, -1 if deployable.scaling.bgr else 1)
     batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
-    answers = np.concatenate([np.asarray(model(batch * scale + offset, training=False)) for batch in batches])
+    answers = np.concatenate(
+        [np.asarray(model((batch * scale + offset)[..., channels], training=False)) for batch in batches]
+    )
     if deployable.ends_in_softmax:
         if deployable.temperature == 1:
             return answers
