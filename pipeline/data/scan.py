@@ -146,7 +146,7 @@ def _leads_up(link: Path) -> bool:
 
 def _parts(root: Path) -> list[tuple[str, Path]]:
     """The folders that hold the class folders, with the part of the data that each is."""
-    if not _is_divided(root):
+    if not is_divided(root):
         return [("", root)]
     parts = [(SPLIT_FOLDERS[folder.name.lower()], folder) for folder in _folders(root)]
     if len(parts) > len({part for part, _ in parts}):
@@ -155,7 +155,15 @@ def _parts(root: Path) -> list[tuple[str, Path]]:
     return parts
 
 
-def _is_divided(folder: Path) -> bool:
+def training_folder(root: Path) -> Path:
+    """The folder that holds the class folders: ``train/`` of a divided folder, else the folder itself."""
+    if not is_divided(root):
+        return root
+    return next(folder for folder in _folders(root) if folder.name.lower() == TRAINING)
+
+
+def is_divided(folder: Path) -> bool:
+    """Whether a folder holds ``train/`` and at most ``val/`` and ``test/`` beside it, and so no classes."""
     names = {each.name.lower() for each in _folders(folder)}
     return TRAINING in names and names <= set(SPLIT_FOLDERS)
 
@@ -193,7 +201,7 @@ def _check_classes(root: Path, folders: dict[str, str], names: tuple[str, ...]) 
         raise ClassesError(
             f"{root}: need a folder of photos for each of at least two classes, found {found}{_question(root)}"
         )
-    if any(_is_divided(root / folder) for folder in folders):
+    if any(is_divided(root / folder) for folder in folders):
         raise ClassesError(
             f"{root}: holds folders that are divided into train and val, and so no classes{_question(root)}"
         )
@@ -223,7 +231,7 @@ def _question(root: Path) -> str:
 
 
 def _has_classes(folder: Path) -> bool:
-    if _is_divided(folder):
+    if is_divided(folder):
         return True
     with_photos = (each for each in _folders(folder) if list_photos(each, deep=False).photos)
     return len(list(islice(with_photos, 2))) == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data import class_names
+from pipeline.data.scan import training_folder
 from pipeline.errors import DataError
 from runtime.keep import CHANGED, RANDOM, UNKNOWN, UNSURE
 from runtime.photo_files import is_hidden, list_photos
@@ -74,7 +75,7 @@ class Queue:
             raise DataError(f"{source}: no such folder; expected one that --keep of the runtime has filled")
         listing = list_photos(source, deep=False)
         self._source = source
-        self._classes_dir = photos / "train" if (photos / "train").is_dir() else photos
+        self._classes_dir = training_folder(photos)
         self._waiting = ordered(_read(Path(photo.path)) for photo in listing.photos)
         if not self._waiting:
             raise DataError(f"{source}: no photos; expected a folder that --keep of the runtime has filled")

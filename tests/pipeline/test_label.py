@@ -76,6 +76,19 @@ def test_nothing_is_written_over_and_a_divided_folder_gets_training_photos(kept,
 
 
 @pytest.mark.parametrize(
+    ("folders", "target"),
+    [(["car", "train", "bus"], "."), (["train"], "train"), (["Train", "VAL"], "Train"), (["car", "bus"], ".")],
+)
+def test_a_class_may_be_called_train(folders, target, kept, tmp_path):
+    name = kept(1, "unsure")
+    for folder in folders:
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+    queue = Queue(kept.folder, tmp_path / "photos")
+    queue.label(name, "ship")
+    assert (tmp_path / "photos" / target / "ship" / name).is_file()
+
+
+@pytest.mark.parametrize(
     "label", ["", " a", "..", ".hidden", "a/b", "../up", "a\\b", "x" * 101, "a\nb", "c:d", "\u202ea"]
 )
 def test_what_cannot_name_a_folder_is_refused(label, kept, tmp_path):
