@@ -112,7 +112,11 @@ class Classifier:
         _require_positive(top=top)
         if channel_order != "RGB":
             image = in_rgb(image, channel_order)
-        return next(self._predictions(self.decoder(image, self.spec)[np.newaxis], top))
+        return self.classify_pixels(self.decoder(image, self.spec), top)
+
+    def classify_pixels(self, pixels: Pixels, top: int = 5) -> Prediction:
+        """Name what pixels show that ``decoder`` has returned, uint8 (S, S, 3): nothing is decoded or cropped."""
+        return next(self._predictions(pixels[np.newaxis], top))
 
     @overload
     def classify_many(

@@ -30,6 +30,15 @@ def for_page(text: str) -> str:
     return "\n".join(map(for_terminal, text.split("\n")))
 
 
+def is_host(name: str) -> bool:
+    """Whether ``name`` can be asked for: sockets raise a ``UnicodeError`` for ``cam..local``."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return name.isprintable() and " " not in name and bool(name)
+
+
 def for_csv(text: str) -> str:
     """``text`` as a cell on one line; an apostrophe goes before what a spreadsheet would take for a formula."""
     line = for_terminal(text)

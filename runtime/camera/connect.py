@@ -67,7 +67,7 @@ class Camera:
                 if attempt % len(self._opens):
                     continue
             if reason != said:
-                self._say(f"camera: {reason}; it is tried again until it is back")
+                self._say(f"camera: {reason}; trying again")
                 said = reason
             if self._stop.within(wait_s):
                 raise InterruptedError

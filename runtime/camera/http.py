@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from runtime.camera.source import SILENT_S
 from runtime.errors import CameraError
+from runtime.text import is_host
 
 READ_BYTES = 1 << 16
 PASSWORD = "EDGECNN_CAMERA_PASSWORD"  # noqa: S105 - the name of a variable
@@ -61,6 +62,12 @@ class HttpConnection:
             connection.close()
             status = self._response.status
             raise CameraError(f"{address.shown} {REFUSED.get(status, f'answers {status} {self._response.reason}')}")
+        answered = self._response.getheader("Content-Type", "").partition(";")[0].strip().lower()
+        if answered.startswith("text/"):
+            connection.close()
+            raise CameraError(
+                f"{address.shown} answers with {answered[:80]}, expected MJPEG: give the address of the stream"
+            )
 
     @staticmethod
     def address_of(url: str) -> Address:
@@ -75,7 +82,7 @@ class HttpConnection:
         except ValueError as error:
             raise CameraError(f"not an address of a camera: {error}") from error
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        if not host or not target.isascii() or any(letter <= " " for letter in target):
+        if not host or not is_host(host) or not target.isascii() or any(letter <= " " for letter in target):
             raise CameraError("not an address of a camera; expected such as http://camera.local/mjpeg")
         credentials = ""
         if parts.username is not None:

@@ -52,7 +52,8 @@ class Inbox:
             pass
         except OSError as error:
             self.error = error
-        self.end()
+        finally:
+            self.end()  # or the one who iterates would wait for good
 
     def end(self) -> None:
         """No more comes."""

@@ -5,6 +5,7 @@ import re
 import select
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 
 from runtime.camera.source import SILENT_S
@@ -76,12 +77,14 @@ class ProgramConnection:
     def _read(self, frames: int, messages: int) -> Iterator[bytes]:
         stop = self._stop
         open_ones = {frames, messages}
+        last_s = time.monotonic()
         while True:
             waited_for: list[int | Stop] = [*open_ones, stop]
-            readable = select.select(waited_for, [], [], self._silent_s)[0]
+            left_s = last_s + self._silent_s - time.monotonic()
+            readable = select.select(waited_for, [], [], max(0.0, left_s))[0]
             if stop in readable:
                 raise InterruptedError
-            if not readable:
+            if not readable or (left_s <= 0 and frames not in readable):  # messages are no frames
                 raise CameraError(f"{self._name} has given nothing for {self._silent_s:g} s")
             if messages in readable:
                 text = os.read(messages, READ_BYTES)
@@ -92,6 +95,7 @@ class ProgramConnection:
                 if not chunk:
                     raise CameraError(self._ended(messages if messages in open_ones else None))
                 yield chunk
+                last_s = time.monotonic()
 
     def close(self) -> None:
         """As of ``Connection``: asked first, then killed."""

@@ -102,7 +102,7 @@ def fit_scored(backend: Backend, spec: ModelSpec, name: str) -> Callable[[Pixels
             )
         return answers, familiarity
 
-    scored(np.zeros((1, spec.side, spec.side, 3), np.uint8))
+    scored(np.zeros((1, *spec.shape), np.uint8))
     return scored
 
 

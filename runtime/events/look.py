@@ -83,7 +83,7 @@ class FrameClassifier:
         if self._answer and self._pixels is not None and largest_change(self._pixels, pixels) < self._min_change:
             return Look(self._answer, is_repeated=True)
         self._pixels = pixels
-        self._answer = self.classifier.classify(pixels, self._top)
+        self._answer = self.classifier.classify_pixels(pixels, self._top)
         return Look(self._answer)
 
 

@@ -94,6 +94,10 @@ def read(camera, count):
         ("http://", "not an address"),
         ("http://x:y/", "not an address"),
         ("http://x/a b", "not an address"),
+        ("http://cam..local/mjpeg", "not an address"),
+        ("http://cam era/", "not an address"),
+        ("http://cam\x7fera/", "not an address"),
+        (f"http://{'x' * 64}/", "not an address"),
     ],
 )
 def test_what_is_missing_is_said(name, told, stop, monkeypatch):
@@ -181,6 +185,26 @@ def test_a_silent_program_is_ended_even_if_it_will_not(program, stop):
     assert connection._process.returncode == -signal.SIGKILL  # noqa: SLF001 - how it ended
 
 
+def test_a_program_that_only_complains_is_silent(program, stop):
+    path = program("loud", "end = time.time() + 20\nwhile time.time() < end: sys.stderr.write('x'); time.sleep(.05)")
+    connection, start = ProgramConnection([str(path)], stop, silent_s=1.0), time.monotonic()
+    with pytest.raises(CameraError, match="has given nothing for 1 s"):
+        list(connection.chunks())
+    connection.close()
+    assert time.monotonic() - start < 15
+
+
+def test_an_unforeseen_error_ends_the_inbox():
+    class Broken:
+        def connections(self):
+            raise RuntimeError
+
+    inbox = Inbox(every_frame=False, tick_s=0.01)
+    with pytest.raises(RuntimeError):
+        inbox.read(Broken(), 0.0)
+    assert list(inbox) == []
+
+
 def test_much_on_its_stderr_stops_nothing(program, stop, frame):
     path = program("loud", "sys.stderr.write('x' * 300_000); out.write(frame); out.flush(); time.sleep(99)")
     assert read(Camera([lambda: ProgramConnection([str(path)], stop)], stop), 1)[0] == [frame]
@@ -225,7 +249,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        page, stream = "Text/HTML; charset=utf-8", "multipart/x-mixed-replace; boundary=next"
+        if self.path != "/untyped":
+            self.send_header("Content-Type", page if self.path == "/page" else stream)
         self.end_headers()
         for _ in range(2):
             self.wfile.write(b"--next\r\nContent-Type: image/jpeg\r\n\r\n" + self.server.frame + b"\r\n")
@@ -259,7 +285,7 @@ def test_an_address_is_read_and_opened_again_when_it_ends(server, stop, frame):
     assert frames == [frame] * 7
     assert len(server.asked) >= 4
     assert server.asked[0] == ("/mjpeg?size=1", None)
-    assert said[0].endswith("/mjpeg has ended the stream; it is tried again until it is back")
+    assert said[0].endswith("/mjpeg has ended the stream; trying again")
 
 
 @pytest.mark.parametrize("where", ["address", "environment"])
@@ -279,6 +305,16 @@ def test_a_refusal_is_an_error_at_first(path, told, server, stop):
     assert frames == []
     assert told in str(inbox.error)
     assert "secret" not in str(inbox.error)
+
+
+def test_a_page_is_no_camera(server, stop):
+    frames, inbox = read(http_camera(url(server, "/page"), stop, []), 1)
+    assert frames == []
+    assert str(inbox.error).endswith("/page answers with text/html, expected MJPEG: give the address of the stream")
+
+
+def test_a_camera_may_say_nothing_of_its_type(server, stop, frame):
+    assert read(http_camera(url(server, "/untyped"), stop, []), 1)[0] == [frame]
 
 
 def test_a_camera_that_says_nothing_more_is_opened_anew(server, stop, frame):

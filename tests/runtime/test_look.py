@@ -72,6 +72,14 @@ def test_what_shows_the_same_is_not_classified_again(pictures, reference, monkey
     assert [look.prediction for look in looks] == [expected[index] for index in (0, 0, 0, 1, 1, 0)]
 
 
+def test_a_part_is_cut_out_once(pictures, reference):
+    wide = np.concatenate([pictures[1], pictures[0]], axis=1)
+    decoder = cropped(load_square, Box(256, 0, 256, 256))
+    classifier = Classifier(reference / "model_int8.onnx", decoder=decoder)
+    look = FrameClassifier(classifier, min_change=5).classify(wide)
+    assert look.prediction == Classifier(reference / "model_int8.onnx").classify(pictures[0])
+
+
 def test_a_scene_that_changes_slowly_is_classified_again(reference):
     frames = FrameClassifier(Classifier(reference / "model_int8.onnx"), min_change=10)
     looks = [frames.classify(np.full((32, 32, 3), 2 * step, np.uint8)).is_repeated for step in range(11)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runtime.engines.signature import fit_scored
 from runtime.errors import ModelSpecError
 from runtime.golden import GoldenSet
 from runtime.image.load import load_square
@@ -77,6 +78,18 @@ def test_a_large_jpeg_is_reduced_without_losing_its_shape(orientation):
     large = picture(1200, 900)
     expected = load_square(large, WIDE).astype(int)
     assert np.abs(load_square(stored(large, orientation, "JPEG"), WIDE) - expected).mean() <= 3
+
+
+def test_the_familiarity_of_an_oblong_model_is_tried_on_its_own_shape():
+    class Backend:
+        engine, shapes = "onnxruntime", []
+
+        def scored(self, pixels):
+            self.shapes.append(pixels.shape)
+            return np.full((len(pixels), 2), 0.5, np.float32), np.zeros(len(pixels), np.float32)
+
+    fit_scored(Backend(), WIDE, "model.onnx")
+    assert Backend.shapes == [(1, 24, 40, 3)]
 
 
 def test_a_photo_that_stays_as_it_is_stored():
