@@ -4,7 +4,6 @@ import hmac
 import json
 import os
 from collections.abc import Callable, Iterable
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -75,7 +74,7 @@ class App:
             return None
         given = parse_qs(environ.get("QUERY_STRING", "")[:1000]).get("token", [""])[0]
         if path == "/" and self._is_token(given):
-            cookie = f"{COOKIE}={given}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000"
+            cookie = f"{_cookie(environ)}={given}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000"
             return Answer("303 See Other", headers=(("Location", "/"), ("Set-Cookie", cookie)))
         if self._is_token(_carried(environ)):
             return None
@@ -109,11 +108,14 @@ def _carried(environ: dict[str, Any]) -> str:
     scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer":
         return str(token.strip())
-    try:
-        cookie = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return cookie.value if cookie else ""
+    # Not by http.cookies, which gives up at values that other programs of this host may have set.
+    pairs = [pair.strip().partition("=") for pair in environ.get("HTTP_COOKIE", "").split(";")]
+    return next((value for name, _, value in pairs if name == _cookie(environ)), "")
+
+
+def _cookie(environ: dict[str, Any]) -> str:
+    """The cookie's name, with the port: browsers give cookies to all ports of a host."""
+    return f"{COOKIE}_{environ.get('SERVER_PORT', '')}"
 
 
 def _host(header: str) -> str:

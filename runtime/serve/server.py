@@ -14,6 +14,9 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 THREADS = 4
 CONNECTIONS = 64
 """So many clients are connected at once; the others wait."""
+RECV_BYTES = 64
+"""Bytes of requests that are read at once, before they are answered: too few for more than two requests. Many requests
+without reading their answers would fill the buffer of a client, and a thread would wait for room in it."""
 IDLE_S, CLOSE_S = 30, 2.0
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 16_384, 1024
 MIN_TOKEN = 16
@@ -61,7 +64,8 @@ class Server:
             connection_limit=CONNECTIONS,
             channel_timeout=IDLE_S,
             cleanup_interval=5,
-            outbuf_overflow=2 * MAX_FRAME_BYTES,  # larger answers would go to files
+            recv_bytes=RECV_BYTES,
+            outbuf_overflow=3 * MAX_FRAME_BYTES,  # more would go to files
             max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=MAX_BODY_BYTES,
             ident=None,

@@ -53,6 +53,7 @@ def get(app, path, method="GET", **headers):
     """Status, headers and body of a request."""
     path, _, query = path.partition("?")
     environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "HTTP_HOST": "localhost:8080"}
+    environ["SERVER_PORT"] = "8080"
     environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
     got = []
     body = b"".join(app(environ, lambda status, headers: got.append((status, dict(headers)))))
@@ -111,7 +112,13 @@ PATHS = ["/", "/page.js", "/api/state", "/frame.jpg", "/nothing"]
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"authorization": "Bearer wrong"}, {"cookie": "edgecnn_token=wrong"}, {"cookie": ";;=\x01"}, {"host": "x"}],
+    [
+        {},
+        {"authorization": "Bearer wrong"},
+        {"cookie": "edgecnn_token_8080=wrong"},
+        {"cookie": ";;=\x01"},
+        {"host": "x"},
+    ],
 )
 def test_without_the_token_there_is_nothing(path, headers, live):
     see(live)
@@ -120,7 +127,18 @@ def test_without_the_token_there_is_nothing(path, headers, live):
     assert get(app, f"{path}?token=wrong", **headers)[0] == 401
 
 
-@pytest.mark.parametrize("headers", [{"authorization": f"bearer {TOKEN}"}, {"cookie": f"a=b; edgecnn_token={TOKEN}"}])
+OURS = f"edgecnn_token_8080={TOKEN}"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": f"bearer {TOKEN}"},
+        {"cookie": f"a=b; {OURS}"},
+        {"cookie": f'a={{"x": 1}}; b; {OURS}'},
+        {"cookie": f"edgecnn_token_8081=of-another-program; {OURS};"},
+    ],
+)
 def test_with_the_token_there_is_all(headers, live):
     see(live)
     app = App(live, TOKEN, None)
@@ -130,7 +148,7 @@ def test_with_the_token_there_is_all(headers, live):
 def test_the_page_takes_the_token_once_and_keeps_it_in_a_cookie(live):
     status, headers, _ = get(App(live, TOKEN, None), f"/?token={TOKEN}")
     assert (status, headers["Location"]) == (303, "/")
-    assert headers["Set-Cookie"].startswith(f"edgecnn_token={TOKEN}; HttpOnly; SameSite=Strict")
+    assert headers["Set-Cookie"].startswith(f"{OURS}; HttpOnly; SameSite=Strict")
 
 
 @pytest.mark.parametrize(
@@ -209,6 +227,22 @@ def test_fifty_clients_that_do_not_read_hold_up_nobody(server, live):
         for client in slow:
             client.close()
     assert longest[0] < 2  # thousandths of a second on an idle machine
+
+
+def test_clients_that_send_many_requests_and_do_not_read_hold_up_nobody(server, live):
+    see(live, bytes(live_module.MAX_FRAME_BYTES))
+    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(8)]
+    try:
+        for client in clients:
+            client.sendall(b"GET /frame.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40)
+        for _ in range(40):  # some while the answers are made, some once they wait
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=15)
+            connection.request("GET", "/health")
+            assert connection.getresponse().status == 200
+            connection.close()
+    finally:
+        for client in clients:
+            client.close()
 
 
 @pytest.mark.parametrize(
