@@ -145,10 +145,9 @@ class FrameKeeper:
                     return
                 job, self._is_busy = self._jobs.popleft(), True
             try:
-                self._write(job)
-                if self._failure:
+                if self._write(job) and self._failure:
                     self._say("keep: frames are written again")
-                self._failure = ""
+                    self._failure = ""
             except OSError as error:
                 self._fail(error)
             finally:
@@ -163,25 +162,31 @@ class FrameKeeper:
         with self._changed:
             self._next_s = self._clock() + PAUSE_S
 
-    def _write(self, job: _Job) -> None:
-        content, suffix = _content(job.seen)
+    def _write(self, job: _Job) -> bool:
+        """Whether it was written: not if it is too large or cannot be read, which is no fault of the folder."""
+        try:
+            content, suffix = _content(job.seen)
+        except OSError as error:
+            self._say(f"keep: {job.seen.name} is not kept: {error.strerror or error}")
+            return False
         answer = json.dumps(self._entries(job), indent=2).encode() + b"\n"
         size = len(content) + len(answer)
         if size > self._max_bytes:
-            return
+            return False
         kept = self._kept = _listed(self._folder) if self._kept is None else self._kept
+        number = kept[-1].number + 1 if kept else 1  # before any is deleted, or the numbers would not grow
         total = sum(frame.size for frame in kept)
         while kept and total + size > self._max_bytes:
             total -= kept[0].size
             _delete(self._folder, kept[0])
             kept.popleft()
-        number = kept[-1].number + 1 if kept else 1
         stem = f"{number:08}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{job.reason}"
         # The answer first: a picture that is there has one.
         for name, part in ((f"{stem}.json", answer), (f"{stem}.{suffix}", content)):
             with atomic_path(self._folder / name) as path:
                 path.write_bytes(part)
         kept.append(_Kept(number, (f"{stem}.json", f"{stem}.{suffix}"), size))
+        return True
 
     def _entries(self, job: _Job) -> dict[str, Any]:
         answer = job.seen.prediction

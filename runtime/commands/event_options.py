@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runtime.classifier import Classifier
 from runtime.commands import positive
+from runtime.errors import OutputError
 from runtime.events.detector import EventDetector, EventSettings
 from runtime.events.look import Box, FrameClassifier, cropped
 from runtime.events.session import Listener, Session
@@ -28,14 +29,15 @@ def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
         type=number(0, 1e6),
         metavar="S",
         default=settings.min_seconds,
-        help=f"for how long they must, before it begins or ends (default: {settings.min_seconds:g})",
+        help="seconds for which the frames must agree before an event begins or ends (default: "
+        f"{settings.min_seconds:g})",
     )
     group.add_argument(
         "--min-probability",
         type=number(0, 1),
         metavar="P",
         default=0.0,
-        help="a frame of less shows nothing, nor does one that is not confident (default: 0)",
+        help="ignore a frame whose probability is lower; frames that are not confident are always ignored (default: 0)",
     )
     group.add_argument(
         "--crop", type=box, metavar="X,Y,W,H", help="look at this part of each frame only, in pixels of the frame"
@@ -45,8 +47,8 @@ def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
         type=number(0, 255),
         metavar="D",
         default=0.0,
-        help="do not classify a frame no part of which differs by so much (0-255) from the last one that was (5 skips "
-        "a still scene; default: 0, classify all)",
+        help="skip a frame if no part of it differs by this much (0-255) from the last classified frame; 5 skips a "
+        "still scene (default: 0, classify all)",
     )
     outlets = parser.add_argument_group("where events go, besides stdout")
     outlets.add_argument(
@@ -69,7 +71,8 @@ def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
         "--keep",
         metavar="DIR",
         type=Path,
-        help="keep doubtful frames and one in a thousand of the others there, with their answers; at most one a second",
+        help="keep doubtful frames, frames where the class changes, and one frame in a thousand by chance, with their "
+        "answers; at most one a second",
     )
     keep.add_argument(
         "--keep-megabytes",
@@ -87,6 +90,8 @@ def outlets_of(options: argparse.Namespace, classifier: Classifier) -> list[List
         EdgecnnError: one of them cannot be.
     """
     outlets: list[Listener] = []
+    if options.mqtt_ca is not None and not (options.mqtt or "").lower().startswith("mqtts:"):
+        raise OutputError("--mqtt-ca needs --mqtt mqtts://…: mqtt:// is not encrypted")
     if options.exec is not None:
         from runtime.publish.execute import Executor
 

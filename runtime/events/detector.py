@@ -1,7 +1,7 @@
 """Decides over several frames when a class begins and when it ends, so that one odd frame says nothing."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -129,8 +129,9 @@ class EventDetector:
         self._shown.append((prediction.label if counts else None, prediction.probability))
         if self._running and counts and prediction.label == self._running.label:
             self._running.highest = max(self._running.highest, prediction.probability)
-        candidate = self._candidate(now)
-        if self._running and (candidate or self._is_over(now)):
+        votes = Counter(label for label, _ in self._shown if label is not None)
+        candidate = self._candidate(votes, now)
+        if self._running and (candidate or self._is_over(votes, now)):
             events.append(self._end(now))
         if candidate:
             events.append(self._begin(candidate, now))
@@ -152,27 +153,23 @@ class EventDetector:
         self._agreed = None
         return [self._end(now)] if self._running else []
 
-    def _candidate(self, now: float) -> str | None:
+    def _candidate(self, votes: Counter[str], now: float) -> str | None:
         """The class that begins now, if one does."""
         on = self.label
-        counted = {label: self._votes(label) for label, _ in self._shown if label is not None and label != on}
-        best = max(counted, key=counted.__getitem__, default=None)
-        if best is None or counted[best] < self._settings.votes or (on and counted[best] <= self._votes(on)):
+        best = max((label for label in votes if label != on), key=votes.__getitem__, default=None)
+        if best is None or votes[best] < self._settings.votes or (on and votes[best] <= votes[on]):
             self._agreed = None
             return None
         if self._agreed is None or self._agreed[0] != best:
             self._agreed = (best, now)
         return best if now - self._agreed[1] >= self._settings.min_seconds else None
 
-    def _is_over(self, now: float) -> bool:
-        if self._votes(self.label) >= self._settings.goes_on_with:
+    def _is_over(self, votes: Counter[str], now: float) -> bool:
+        if votes[self.label or ""] >= self._settings.goes_on_with:
             self._doubted_s = None
             return False
         self._doubted_s = now if self._doubted_s is None else self._doubted_s
         return now - self._doubted_s >= self._settings.min_seconds
-
-    def _votes(self, label: str | None) -> int:
-        return sum(shown == label for shown, _ in self._shown)
 
     def _begin(self, label: str, now: float) -> Event:
         shares = [probability for shown, probability in self._shown if shown == label]

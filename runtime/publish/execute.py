@@ -91,9 +91,7 @@ class Executor:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._deadline_s is not None)
-                if not self._waiting:
-                    return
-                if self._left_s() <= 0:
+                if not self._waiting or self._left_s() <= 0:
                     self._left_out += len(self._waiting)
                     self._next_told_s = float("-inf")
                     self._tell_left_out()
@@ -121,7 +119,8 @@ class Executor:
             return
         status = self._wait(process)
         if status != 0:
-            why = f"took more than {self._limit_s:g} s" if status is None else f"exit status {status}"
+            killed = "killed, because edgecnn ends" if self._left_s() <= 0 else f"took more than {self._limit_s:g} s"
+            why = killed if status is None else f"exit status {status}"
             self._say(f"exec: {shlex.join(command)}: {why}")
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> int | None:

@@ -22,7 +22,7 @@ from runtime.errors import OutputError, PackageMissingError
 from runtime.events.detector import Event
 from runtime.events.session import Seen
 from runtime.publish.lines import event_entries
-from runtime.text import for_terminal
+from runtime.text import for_terminal, is_host
 
 PASSWORD = "EDGECNN_MQTT_PASSWORD"  # noqa: S105 - the name of a variable
 DISCOVERY = "homeassistant"
@@ -60,7 +60,12 @@ class Broker:
         except ValueError as error:
             raise OutputError(f"--mqtt: not an address of a broker: {error}") from error
         prefix = unquote(parts.path).strip("/") or f"edgecnn/{socket.gethostname()}"
-        if parts.scheme not in {"mqtt", "mqtts"} or not host or re.search(r"[+#\x00-\x1f]", prefix):
+        if (
+            parts.scheme not in {"mqtt", "mqtts"}
+            or not host
+            or not is_host(host)
+            or re.search(r"[+#\x00-\x1f]", prefix)
+        ):
             raise OutputError("--mqtt: expected an address such as mqtt://user:password@broker:1883/edgecnn/door")
         is_secure = parts.scheme == "mqtts"
         user = None if parts.username is None else unquote(parts.username)
@@ -92,7 +97,7 @@ class MqttPublisher:
         say: Callable[[str], None] = _say,
     ) -> None:
         self._broker, self._say, self._said = broker, say, ""
-        self._node = re.sub(r"[^A-Za-z0-9_-]", "_", broker.prefix)
+        self._node = re.sub(r"[^A-Za-z0-9_-]", _node_letter, broker.prefix)
         self._configs = self._discovery(class_names, model)
         self._state: dict[str, Any] = {"label": None, "probability": None, "time": None}
         client = self._client = _client(broker, ca_file)
@@ -125,15 +130,19 @@ class MqttPublisher:
         """Say that the device is off, if the broker is there."""
         self._client.on_disconnect = self._client.on_connect_fail = None
         if self._client.is_connected():
-            sent = self._client.publish(f"{self._broker.prefix}/availability", "offline", qos=1, retain=True)
+            sent = self._retain("availability", "offline")
             with suppress(RuntimeError, ValueError):  # the broker went meanwhile, and says so itself
                 sent.wait_for_publish(CLOSE_S)
         self._client.disconnect()
         self._client.loop_stop()
 
     def _publish_state(self) -> None:
-        # Without acknowledgment: one that is sent again after a reconnection would overwrite a later one.
-        self._client.publish(f"{self._broker.prefix}/state", json.dumps(self._state), qos=0, retain=True)
+        self._retain("state", json.dumps(self._state))
+
+    def _retain(self, name: str, payload: str) -> Any:
+        # Without acknowledgment: one that is sent again after a reconnection would overwrite a later one, and paho
+        # refuses those with acknowledgment while as many events wait as it may keep.
+        return self._client.publish(f"{self._broker.prefix}/{name}", payload, qos=0, retain=True)
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
@@ -143,8 +152,8 @@ class MqttPublisher:
             self._say("mqtt: it is back")
             self._said = ""
         for topic, config in self._configs.items():
-            client.publish(topic, json.dumps(config), qos=1, retain=True)
-        client.publish(f"{self._broker.prefix}/availability", "online", qos=1, retain=True)
+            client.publish(topic, json.dumps(config), qos=0, retain=True)
+        self._retain("availability", "online")
         self._publish_state()
 
     def _on_connect_fail(self, _client: Any, _data: Any) -> None:
@@ -158,7 +167,7 @@ class MqttPublisher:
     def _tell(self, what: str) -> None:
         if what != self._said:
             self._said = what
-            self._say(f"mqtt: {self._broker.host}:{self._broker.port} {what}; it is tried again until it is back")
+            self._say(f"mqtt: {self._broker.host}:{self._broker.port} {what}; trying again")
 
     def _discovery(self, class_names: Sequence[str], model: str) -> dict[str, dict[str, Any]]:
         """What Home Assistant is told, by topic: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery."""
@@ -194,11 +203,18 @@ class MqttPublisher:
         return {f"{DISCOVERY}/sensor/{node}/{name}/config": common | sensor for name, sensor in sensors.items()}
 
 
+def _node_letter(match: re.Match[str]) -> str:
+    """What stands for a letter that Home Assistant does not take in an identifier."""
+    return "_" if match[0].isascii() else f"{ord(match[0]):x}"
+
+
 def _client(broker: Broker, ca_file: Path | None) -> Any:
     try:
         from paho.mqtt import client as paho
     except ImportError as error:
         raise PackageMissingError("--mqtt needs paho-mqtt, which is not installed: pip install paho-mqtt") from error
+    if not hasattr(paho, "CallbackAPIVersion"):
+        raise PackageMissingError("--mqtt needs paho-mqtt 2 or later: pip install -U paho-mqtt")
     client = paho.Client(paho.CallbackAPIVersion.VERSION2)
     if broker.user is not None:
         client.username_pw_set(broker.user, broker.password)

@@ -153,6 +153,19 @@ def test_a_folder_that_is_removed_is_one_line_and_is_written_to_again_when_it_is
     assert [name.split("-")[0] for name in pictures(tmp_path / "kept")] == ["00000050", "00000051"]
 
 
+def test_a_photo_that_cannot_be_read_holds_up_no_other(start, tmp_path):
+    keeper, clock, said = start()
+    show(keeper, clock, frame(probability=0.5, content=tmp_path / "moved.jpg"), frame(probability=0.5))
+    assert said == ["keep: 7 is not kept: No such file or directory"]
+    assert len(pictures(tmp_path / "kept")) == 1
+
+
+def test_the_numbers_grow_where_there_is_room_for_one_frame_alone(start, tmp_path):
+    keeper, clock, _ = start(max_bytes=2000)
+    show(keeper, clock, *[frame(probability=0.5)] * 3)
+    assert [name.split("-")[0] for name in pictures(tmp_path / "kept")] == ["00000003"]
+
+
 def test_a_full_disk_leaves_no_half_file(start, tmp_path, monkeypatch):
     keeper, clock, said = start()
     write = keep.Path.write_bytes

@@ -1,5 +1,6 @@
 """``--exec``, and ``--mqtt`` against a real broker where mosquitto is installed."""
 
+import argparse
 import gc
 import io
 import json
@@ -9,14 +10,17 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
+from unittest import mock
 
 import pytest
 from PIL import Image
 
-from runtime.errors import OutputError
+from runtime.commands.event_options import outlets_of
+from runtime.errors import OutputError, PackageMissingError
 from runtime.events import Event
 from runtime.publish.execute import MAX_WAITING, Executor
-from runtime.publish.mqtt import Broker, MqttPublisher
+from runtime.publish.mqtt import MAX_QUEUED, Broker, MqttPublisher
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
 BEGINS, ENDS = Event("begins", "ship", 1.0, 0.75), Event("ends", "ship", 3.5, 0.9, 2.5)
@@ -78,6 +82,23 @@ def test_events_that_come_too_fast_are_bounded_and_the_end_is_soon(script, monke
     counts = [int(text.rpartition(" ")[2]) for text in said if "too slow, events left out" in text]
     assert len(counts) == 2  # one at once, the others at the end
     assert 103 <= sum(counts) <= 105  # all but those that have run
+    assert [text.rpartition(": ")[2] for text in said if "killed" in text] == ["killed, because edgecnn ends"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups")
+def test_all_events_that_were_left_out_are_counted_by_the_end(script, tmp_path):
+    said = []
+    code = f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(.02)\nos._exit(0)"
+    executor = Executor(script(code), say=said.append)
+    executor.happened(BEGINS)
+    while executor._waiting:  # noqa: SLF001 - until it runs
+        time.sleep(0.01)
+    for _ in range(MAX_WAITING + 5):
+        executor.happened(BEGINS)
+    executor._waiting.clear()  # noqa: SLF001 - a hundred would take long
+    (tmp_path / "go").touch()
+    executor.close()
+    assert [int(text.rpartition(" ")[2]) for text in said] == [1, 4]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +109,12 @@ def test_a_program_that_is_not_there_is_said_at_once(command, told):
         Executor(command)
 
 
-@pytest.mark.parametrize("url", ["broker", "http://x", "mqtt://", "mqtt://x:y", "mqtt://x/a/+/b", "mqtt://x/%00"])
+HOSTS = ["mqtt://a..b/x", "mqtt://a b/x", "mqtt://a\x7fb/x"]
+
+
+@pytest.mark.parametrize(
+    "url", ["broker", "http://x", "mqtt://", "mqtt://x:y", "mqtt://x/a/+/b", "mqtt://x/%00", *HOSTS]
+)
 def test_what_is_no_address_of_a_broker_is_said(url):
     with pytest.raises(OutputError, match="--mqtt: "):
         Broker.of(url)
@@ -100,6 +126,29 @@ def test_addresses_of_brokers(monkeypatch):
     broker = Broker.of("mqtt://me:p%40ss@x:99")
     assert (broker.port, broker.password, broker.prefix) == (99, "p@ss", f"edgecnn/{socket.gethostname()}")
     assert "p@ss" not in repr(broker)
+
+
+def test_devices_of_other_scripts_are_told_apart(monkeypatch):
+    monkeypatch.setattr("runtime.publish.mqtt._client", lambda *_: mock.MagicMock())
+    nodes = [
+        MqttPublisher(Broker.of(f"mqtt://x/{prefix}"), ("a",), "m")._node  # noqa: SLF001 - part of its topics
+        for prefix in ("edgecnn/door", "\u95e8", "\u7a97", "t\u00fcr")
+    ]
+    assert nodes == ["edgecnn_door", "95e8", "7a97", "tfcr"]
+
+
+def test_an_old_package_is_said(monkeypatch):
+    pytest.importorskip("paho.mqtt.client")
+    monkeypatch.delattr("paho.mqtt.client.CallbackAPIVersion")
+    with pytest.raises(PackageMissingError, match="paho-mqtt 2 or later"):
+        MqttPublisher(Broker.of("mqtt://x"), ("a",), "m")
+
+
+@pytest.mark.parametrize("mqtt", [None, "mqtt://x/a"])
+def test_certificates_without_encryption_are_refused(mqtt):
+    options = argparse.Namespace(exec=None, mqtt=mqtt, mqtt_ca=Path("ca.pem"), keep=None)
+    with pytest.raises(OutputError, match="--mqtt-ca needs --mqtt mqtts://"):
+        outlets_of(options, None)
 
 
 class Mosquitto:
@@ -251,6 +300,20 @@ def test_a_broker_that_goes_and_comes_back_has_the_last_state_and_every_event(br
     assert events() == ["begins", "ends"] * 3 + ["begins"]
     assert said[-1] == "mqtt: it is back"
     assert len(said) <= 3
+
+
+def test_a_full_queue_loses_no_state(broker, listening):
+    broker.end()
+    publisher = MqttPublisher(Broker.of(url(broker)), ("ship",), "model.onnx", say=lambda _: None)
+    for _ in range(MAX_QUEUED + 10):
+        publisher.happened(BEGINS)
+    broker.start()
+    live = listening()
+    live.wait_for(is_availability("online"))
+    live.wait_for(is_state("ship"))
+    live.wait_for(lambda topic, *_: topic == "homeassistant/sensor/edgecnn_door/class/config")
+    publisher.close()
+    live.wait_for(is_availability("offline"))
 
 
 def test_a_device_that_vanishes_is_offline(broker, listening):
