@@ -15,7 +15,7 @@ from runtime.text import for_terminal
 
 COMMANDS = {
     "classify": "name what each image shows",
-    "stream": "say what begins and ends in a JPEG stream on stdin",
+    "stream": "say what begins and ends before a camera, or in JPEG frames on stdin",
     "watch": "say what begins and ends in the images that come into a folder",
     "serve": "show the camera, what it shows and what happened on a page of this device",
     "inspect": "show what a model file says of itself",
