@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -385,11 +386,15 @@ def called(monkeypatch):
 
     class Called(list):
         statuses = {}  # noqa: RUF012 - of this one test
+        writes = True
 
     done = Called()
 
     def call(command, **_):
         done.append(command[2:])
+        if command[3] == "export" and done.writes:
+            folder = Path(command[command.index("--out") + 1])
+            artifacts.write_bytes(folder / artifacts.VERIFY, (folder / artifacts.VERIFY).read_bytes())
         return type("Done", (), {"returncode": done.statuses.get(command[3], 0)})
 
     monkeypatch.setattr(photos_command.subprocess, "run", call)
@@ -401,6 +406,10 @@ def called(monkeypatch):
     [
         ({}, 0, 5),
         ({"train": 2}, 2, 1),
+        ({"train": 1}, 1, 1),
+        ({"bench": 1}, 1, 3),
+        ({"report": 1}, 1, 4),
+        ({"bundle": 1}, 1, 5),
         ({"export": 1}, 1, 5),
         ({"bench": 2}, 2, 3),
         ({"bundle": 2}, 1, 5),
@@ -417,3 +426,9 @@ def test_one_command_goes_all_the_way(exported, called, capsys, statuses, status
     assert ("no bundle was written" in shown.err) == ("bundle" in statuses)
     for module, *command in called:  # they understand it
         assert {"pipeline": parse, "runtime": runtime_cli.parse}[module](command).run
+
+
+def test_an_export_that_wrote_nothing_stops(exported, called):
+    called.statuses, called.writes = {"export": 1}, False
+    assert main(["photos", "my photos", "--out", str(exported)]) == 1
+    assert [command[1] for command in called] == ["train", "export"]
