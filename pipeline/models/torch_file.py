@@ -20,7 +20,7 @@ from pipeline.errors import WeightsError
 
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
-STORAGES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+STORAGES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,25 @@ class _Tensor:
     strides: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        self._check()
+        self._check_reach(self.storage.count)
+
+    def _check(self) -> None:
         numbers = (self.offset, *self.shape, *self.strides)
         if not isinstance(self.storage, _Storage) or len(self.shape) != len(self.strides):
             raise WeightsError("a tensor without a storage, or with a stride missing")
         if not all(isinstance(number, int) and number >= 0 for number in numbers):
             raise WeightsError("a tensor whose shape is not made of whole numbers")
+
+    def _check_reach(self, count: int) -> None:
         last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
-        if 0 in self.shape or last >= self.storage.count:
+        if 0 in self.shape or last >= count:
             raise WeightsError("a tensor that reaches beyond its storage")
 
     def of(self, elements: NDArray[Any]) -> NDArray[Any]:
         """The tensor as an array of its own."""
+        self._check()  # again: a pickle can write into what it has built
+        self._check_reach(len(elements))
         steps = tuple(step * elements.itemsize for step in self.strides)
         view = np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, steps, writeable=False)
         return np.ascontiguousarray(view).reshape(self.shape)
@@ -78,8 +86,8 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> _Storage:
         """A storage by its description: ("storage", type, key, device, number of elements, no view)."""
         match pid:
-            case ("storage", np.dtype() as dtype, str(key), str(), int(count), None) if count >= 0:
-                return _Storage(key, dtype, count)
+            case ("storage", "<f4" | "<i8" as kind, str(key), str(), int(count), None) if count >= 0:
+                return _Storage(key, np.dtype(kind), count)
         raise WeightsError(f"refers to {pid!r:.60}, which is no storage")
 
 

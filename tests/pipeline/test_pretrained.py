@@ -25,6 +25,13 @@ class Named:
         self.parts = (module, name, arguments)
 
 
+class Built:
+    """Pickles as a thing that is written into once it is there."""
+
+    def __init__(self, thing, **state):
+        self.thing, self.state = thing, state
+
+
 class Storage:
     def __init__(self, kind, key, count):
         self.id = ("storage", Named("torch", kind), key, "cpu", count, None)
@@ -40,6 +47,10 @@ class Pickler(pickle._Pickler):  # noqa: SLF001 - the one in Python, which can b
         if isinstance(obj, Storage):
             self.save(obj.id)
             self.write(pickle.BINPERSID)
+        elif isinstance(obj, Built):
+            self.save(obj.thing)
+            self.save(obj.state)
+            self.write(pickle.BUILD)
         elif isinstance(obj, Named):
             module, name, arguments = obj.parts
             self.save_global_name(module, name)
@@ -93,6 +104,10 @@ def test_tensors_are_views_of_their_storage(shape, strides, offset, expected):
         (torch_file({"w": tensor((2,), (-1,), offset=3)}), "not made of whole numbers"),
         (torch_file({"w": tensor((2, 3), (3,))}), "stride missing"),
         (torch_file({"w": tensor(storage=5)}), "without a storage"),
+        (torch_file({"w": Built(tensor(), shape=(2, 400))}), "reaches beyond its storage"),
+        (torch_file({"w": Built(tensor(), strides=(-3, 1))}), "not made of whole numbers"),
+        (torch_file({"w": tensor((2, 400), count=1000), "v": tensor()}), "reaches beyond its storage"),
+        (torch_file({"w": Built(Named("torch", "FloatStorage"), x=1)}), "damaged"),
         (torch_file({"w": tensor()}, count=5), "says 6 elements"),
         (torch_file({"w": 1}), "no dictionary of tensors"),
         (torch_file([tensor()]), "no dictionary of tensors"),
