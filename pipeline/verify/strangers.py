@@ -105,7 +105,7 @@ def _read(folder: Path, spec: ModelSpec) -> NDArray[np.uint8]:
 
 def _painted(spec: ModelSpec) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Pictures that no camera with its cap off takes: one color, and noise."""
-    noise, shape = np.random.default_rng(0), (spec.side, spec.side, 3)
+    noise, shape = np.random.default_rng(0), spec.shape
     colors = noise.integers(0, 256, (PAINTED, 1, 1, 3), np.uint8)
     yield "one color", np.ascontiguousarray(np.broadcast_to(colors, (PAINTED, *shape)))
     yield "noise", noise.integers(0, 256, (PAINTED, *shape), np.uint8)
