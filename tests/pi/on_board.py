@@ -157,7 +157,7 @@ def test_an_install_killed_at_any_step_leaves_the_version_before(board, third):
 def test_watch_names_what_comes_and_survives_what_is_half_written(board):
     said = board.run(
         f"""mkdir incoming
-        {EDGECNN} watch {MODELS}/model_int8.onnx incoming --out lines.jsonl &
+        {EDGECNN} watch {MODELS}/model_int8.onnx incoming --out lines.jsonl >events.txt &
         head -c 5000 photos/hopper.jpg > incoming/late.jpg
         cp photos/00-*.jpg incoming/ship.jpg
         sleep 3

@@ -116,6 +116,15 @@ def test_a_backbone_without_a_dense_end_is_refused(tmp_path):
         backbone.of_file(path)
 
 
+@pytest.mark.parametrize("shape", [(16, 16, 1), (16, 24, 3)])
+def test_a_backbone_of_other_images_is_refused(tmp_path, shape):
+    image = keras.Input(shape)
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3)(image))
+    keras.Model(image, layers.Dense(2, activation="softmax")(pooled)).save(tmp_path / "mine.keras")
+    with pytest.raises(ArchitectureError, match="takes square RGB images, this one takes"):
+        backbone.of_file(tmp_path / "mine.keras")
+
+
 class Counting:
     """A backbone of two features that counts what it sees."""
 

@@ -1,5 +1,7 @@
 """What a model does to pixels before its first layer with a kernel: found, taken off, and decisive for its input."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -160,6 +162,11 @@ def test_channel_order_before_other_layers_is_a_convolution():
     image = keras.Input(SHAPE)
     model = keras.Model(image, layers.Dense(3)(layers.Flatten()(layers.DepthwiseConv2D(3)(image))))
     assert "bgr" in [layer.name for layer in check_equal(model, PRESETS["caffe"]).network.layers]
+
+
+def test_channel_order_stays_before_what_moves_channels():
+    before = chain(lambda image: ops.roll(image, 1, axis=-1), layers.Rescaling(1 / 127.5, -1))
+    check_equal(classifier(before), replace(PRESETS["tf"], bgr=True))
 
 
 def test_numbers_are_given_in_the_order_of_the_models_channels():

@@ -37,7 +37,7 @@ def fold_scaling(
     scaling, bgr = replace(scaling, bgr=False), scaling.bgr
     first = _first_convolution(front)
     is_quantized = scaling.zero_point is not None  # pixels are the quantized tensor already
-    if first is None or (is_quantized and not bgr) or not commute(front.moves, scaling):
+    if first is None or (is_quantized and not bgr) or not commute(front.moves, replace(scaling, bgr=bgr)):
         return _chained(front, bgr=bgr), scaling
     left, factor, shift = scaling, np.ones(3), np.zeros(3)
     if not is_quantized and nearest_zero and scaling.nearest_zero_point is not None:

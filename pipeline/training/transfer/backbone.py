@@ -91,9 +91,15 @@ def of_file(path: Path) -> Backbone:
 
     Raises:
         ExportError: not a Keras image classifier.
-        ArchitectureError: its end is no dense layer.
+        ArchitectureError: it takes other images than square RGB ones, or its end is no dense layer.
     """
     model = load_model(path)
+    height, width, channels = model.input_shape[1:]
+    if height is None or height != width or channels != 3:
+        raise ArchitectureError(
+            f"{path}: a backbone takes square RGB images, this one takes {width} x {height} pixels of {channels} "
+            "channels; give another network"
+        )
     return Backbone(path.name, _without_head(model, str(path)), front(model).expected)
 
 
