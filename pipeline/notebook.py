@@ -1,5 +1,6 @@
 """What a notebook calls: a model in memory or a file in, documents that show themselves as tables out."""
 
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -100,7 +101,7 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
             names = tuple(map(str, range(max(int(model.output_shape[-1]), 2))))
         scaled = _scaling(scaling)
         source = Source(path, names or None, scaled, resize=resize, resize_filter=resize_filter, bgr=bgr)
-        keras.utils.clear_session()  # restarts the counters of layer names, which end up in the files
+        _restart_names()
         deployable = load(source)
         way = settings_for(path, deployable.side, width=deployable.width, **source.reading)
         calibration, held_out = _divided(images, deployable, way) if images is not None else (None, None)
@@ -202,6 +203,13 @@ def _arrays(images: Images) -> tuple[NDArray[np.uint8], NDArray[Any] | None]:
     return _pixels(np.asarray(pixels)), None if labels is None else np.asarray(labels)
 
 
+def _restart_names() -> None:
+    """Restart the counters of layer names, which end up in the files; what a person has set for Keras stays."""
+    policy = keras.config.dtype_policy()
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy(policy)
+
+
 def _of_tensorflow(images: Any) -> tuple[NDArray[np.uint8], NDArray[Any] | None]:
     """The first images of a data set, whether it gives them one by one or in batches, with labels or without."""
     single = len((images.element_spec[0] if isinstance(images.element_spec, tuple) else images.element_spec).shape) == 3
@@ -215,6 +223,7 @@ def _of_tensorflow(images: Any) -> tuple[NDArray[np.uint8], NDArray[Any] | None]
             labels.append(named)
         count += len(batch)
         if count >= MOST_IMAGES:
+            print(f"the first {MOST_IMAGES:,} images of the tf.data.Dataset are read", file=sys.stderr)
             break
     if not pixels:
         raise DataError("the tf.data.Dataset gives no images")

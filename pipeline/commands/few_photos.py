@@ -69,7 +69,7 @@ def wanted(options: argparse.Namespace) -> bool:
             options.model = DEFAULT
             return True
     options.model = options.model or Settings().model
-    _refuse_useless(options)
+    _refuse_useless(options, why)
     if why:
         print(f"{options.model} is trained from nothing, {why}", file=sys.stderr)
     return False
@@ -94,13 +94,13 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
         )
 
 
-def _refuse_useless(options: argparse.Namespace) -> None:
+def _refuse_useless(options: argparse.Namespace, why: str) -> None:
     given = [f"--{name}" for name in ("weights", "views") if getattr(options, name) is not None]
     given += ["--minutes"] * (options.minutes != DEFAULT_MINUTES)
     if given:
         raise PipelineError(
-            f"{', '.join(given)} is for pretrained networks, and {options.model} is trained from nothing; leave it "
-            "out, or take a pretrained network with --model"
+            f"{', '.join(given)} is for pretrained networks, and {options.model} is trained from nothing"
+            f"{f', {why}' if why else '; leave it out, or take a pretrained network with --model'}"
         )
 
 

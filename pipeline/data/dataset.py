@@ -46,6 +46,8 @@ class Dataset:
             raise DataError(f"need as many labels as images and at least one, got {count} labels for {shape[0]} images")
         if len(self.paths) not in (0, count):
             raise DataError(f"need a path for each of {count} images or none at all, got {len(self.paths)}")
+        if int(self.labels.min()) < 0:
+            raise DataError(f"labels are numbers of classes from 0 up, got {int(self.labels.min())}")
         if int(self.labels.max()) >= len(self.class_names):
             raise DataError(
                 f"label {int(self.labels.max())} has no name: only {len(self.class_names)} class names given"

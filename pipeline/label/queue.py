@@ -142,6 +142,9 @@ class Queue:
         frame = self.current
         if frame is None or frame.path.name != name:
             raise DataError(f"{for_terminal(name[:80])!r} is not the frame at hand: load the page again")
+        if not frame.path.is_file():  # the device deletes its oldest
+            self._waiting.pop(0)
+            raise DataError(f"{for_terminal(name[:80])!r} is no longer there: load the page again for the next frame")
         folder.mkdir(parents=True, exist_ok=True)
         target = _free(folder / frame.path.name)
         answer = _answer_bytes(frame.answer_path)
@@ -213,7 +216,11 @@ def _move_file(source: Path, target: Path) -> None:
     """Copied whole before it is deleted, for the folders may be on different disks."""
     with atomic_path(target) as path:
         shutil.copyfile(source, path)
-    source.unlink()
+    try:
+        source.unlink()
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def describe(queue: Queue) -> str:

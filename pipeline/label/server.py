@@ -1,5 +1,6 @@
 """The page's server, on the loopback interface alone."""
 
+import errno
 import http.server
 import json
 import mimetypes
@@ -28,7 +29,13 @@ def serving(queue: Queue, port: int) -> Iterator[str]:
     class Handler(_Handler):
         labeling, lock = queue, threading.Lock()
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+    try:
+        bound = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise DataError(f"port {port} is taken: give another with --port") from error
+    with bound as server:
         server.daemon_threads, server.block_on_close = True, False
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -92,7 +99,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _is_ours(self) -> bool:
         """Whether it was called by a name of this machine, and not by one that a site has given it."""
-        if self.headers.get("Host", "").rpartition(":")[0] in HOSTS:
+        if self.headers.get("Host", "").partition(":")[0] in HOSTS:
             return True
         self._send(403, b"", "text/plain")
         return False

@@ -212,3 +212,8 @@ def test_nonsense_is_no_dataset():
         Dataset(np.zeros((1, 4, 4, 3), np.float32), np.zeros(1, np.uint8), ("a", "b"))
     with pytest.raises(DataError, match="has no name"):
         Dataset(np.zeros((1, 4, 4, 3), np.uint8), np.full(1, 2), ("a", "b"))
+
+
+def test_a_label_below_zero_is_refused():
+    with pytest.raises(DataError, match="from 0 up, got -1"):
+        Dataset(np.zeros((2, 8, 8, 3), np.uint8), np.array([0, -1]), ("a", "b"))

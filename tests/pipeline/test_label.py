@@ -105,6 +105,40 @@ def test_another_frame_than_that_at_hand_is_refused(kept, tmp_path):
         Queue(kept.folder, tmp_path / "photos").label(other, "ship")
 
 
+def test_a_frame_that_is_gone_holds_up_no_other(kept, tmp_path):
+    first, second = kept(1, "unsure", ("ship", 0.5), ("cat", 0.4)), kept(9, "random", ("ship", 1.0))
+    queue = Queue(kept.folder, tmp_path / "photos")
+    (kept.folder / first).unlink()
+    with pytest.raises(DataError, match="no longer there"):
+        queue.label(first, "ship")
+    queue.label(second, "ship")
+    assert names(tmp_path / "photos") == [f"ship/{second}"]
+
+
+def test_a_frame_that_cannot_be_deleted_is_not_copied(kept, tmp_path, monkeypatch):
+    first, target = kept(1, "unsure", ("ship", 0.5), ("cat", 0.4)), tmp_path / "photos"
+    unlink = type(target).unlink
+
+    def refuse(path, missing_ok=False):  # noqa: FBT002 - the signature of unlink
+        if path.parent == kept.folder:
+            raise PermissionError(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(type(target), "unlink", refuse)
+    with pytest.raises(PermissionError):
+        Queue(kept.folder, target).label(first, "ship")
+    assert names(target) == []
+
+
+def test_a_port_that_is_taken_is_said(kept, tmp_path):
+    kept(1, "unsure", ("ship", 0.5), ("cat", 0.4))
+    queue = Queue(kept.folder, tmp_path / "photos")
+    with serving(queue, 0) as address:
+        port = int(address.rpartition(":")[2].strip("/"))
+        with pytest.raises(DataError, match=f"port {port} is taken"), serving(queue, port):
+            pass
+
+
 def test_a_frame_that_cannot_be_moved_stays(kept, tmp_path):
     name = kept(1, "unsure")
     before = names(kept.folder)

@@ -66,6 +66,7 @@ view.other.addEventListener("submit", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.target === view.name || event.ctrlKey || event.metaKey || event.altKey || event.repeat || !state) return;
   const key = event.key.toLowerCase();
+  if (key === "enter" && event.target.closest("button")) return;
   const label = key === "enter" ? choices()[0] : /^[1-9]$/.test(key) ? choices()[Number(key) - 1] : null;
   if (label) choose(label);
   else if (key === "n") choose("none");
