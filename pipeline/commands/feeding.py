@@ -68,7 +68,7 @@ def _judged(
     from pipeline.verify.input_contract.certainty import hint
 
     history = read_history(model_path)
-    if history is not None and (history.settings or history.photos is not None):
+    if history is not None and history.says_how_fed:
         return None
     spec = spec_beside(model_path, deployable.side, deployable.class_names, deployable.width, **reading)
     if not images.labeled:

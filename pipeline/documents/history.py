@@ -137,6 +137,11 @@ class History(Document):
     data: str | None = None
     epochs: tuple[EpochRecord, ...] = ()
 
+    @property
+    def says_how_fed(self) -> bool:
+        """Whether ``train`` wrote it, which feeds a model as every other command does."""
+        return bool(self.settings) or self.photos is not None
+
 
 def path_beside(model_path: Path) -> Path:
     """Where the history of a model lies."""

@@ -188,7 +188,7 @@ def _manifest(
     contents: dict[str, bytes], made: _Made, inputs: ExportInputs, settings: Settings, loaded: Loaded
 ) -> Manifest:
     """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
-    source = loaded.source
+    source, history = loaded.source, read_history(loaded.source.path)
     deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
     tools = (*TOOLS, *dict.fromkeys(tool for name in settings.files for tool in format_of(name).container.tools))
     return Manifest(
@@ -204,7 +204,11 @@ def _manifest(
         output=source.output if source.path.suffix == ".keras" else None,  # else the file has that output alone
         bgr=deployable.scaling.bgr,
         photos=Preprocessing(**{name: getattr(photos, name) for name in READING}),
-        contract=InputContract(fed=fed(deployable, photos, source.asked), asked=source.asked, checked=loaded.checked),
+        contract=InputContract(
+            fed=fed(deployable, photos, source.asked, trained_here=history is not None and history.says_how_fed),
+            asked=source.asked,
+            checked=loaded.checked,
+        ),
         calibration=ImageSet(images=len(inputs.calibration), digest=inputs.calibration.digest),
         validation=ValidationSet(
             images=len(validation),

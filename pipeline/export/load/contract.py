@@ -17,18 +17,21 @@ RANGES = {
 SHAPES = {"stretch": "stretched", "crop": "center cropped", "pad": "letterboxed"}
 
 
-def fed(deployable: Deployable, spec: ModelSpec, asked: Collection[str] = ()) -> str:
+def fed(deployable: Deployable, spec: ModelSpec, asked: Collection[str] = (), *, trained_here: bool = False) -> str:
     """One line without an end.
 
     Args:
         deployable: its scaling is the range and order of its values.
         spec: how photos become pixels.
         asked: what of ``pipeline.documents.manifest.FEEDING`` a person said.
+        trained_here: its history says how training fed it.
     """
     if "range" in asked:
         why = "asked"
     elif deployable.front.scales and deployable.scaling.scale == AS_THEY_ARE.scale:
         why = "the model scales them itself"
+    elif trained_here:
+        why = "as trained"
     else:
         why = "assumed" if not deployable.front.scales else "the model normalizes these"
     shape = SHAPES[spec.resize] + (f" on {COLORS.get(spec.fill) or spec.fill}" if spec.resize == "pad" else "")
