@@ -54,7 +54,7 @@ def _parity(verified: Verification) -> Section:
         )
     header = (
         "file", "mean difference", "at most", "largest", "at most",
-        "same class", "at least", "points lost", "at most", "p",
+        "agreement", "at least", "points lost", "at most", "p",
     )  # fmt: skip
     lead = (
         f"Probabilities held against Keras's on the same {verified.judged_on}. p: exact McNemar test of the "

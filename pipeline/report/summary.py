@@ -130,5 +130,5 @@ def files(facts: Facts) -> Section:
             rows.append((*head, *figures))
         else:
             rows.append((*head, "fail: " + "; ".join(row.violations) if row else "not verified"))
-    header = ("file", "size", "of Keras's", "accuracy", "points", "same class as Keras", "verify")
+    header = ("file", "size", "of Keras's", "accuracy", "points", "top-1 agreement", "verify")
     return Section("files", "The files", tables=[Table(header, rows, words=1)], tables_open=True)

@@ -24,7 +24,7 @@ def draw(found: dict[str, Measured]) -> Figure:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("difference of probabilities (0 to 1)")
     for row, (name, measured) in enumerate(found.items()):
-        name_row(axes, row, name, value=f"{100 * measured.agreement:.2f} % same class")
+        name_row(axes, row, name, value=f"{100 * measured.agreement:.2f} % agreement")
         place = row + BAR
         mean, most = _shown(measured.mean_difference), _shown(measured.max_difference)
         axes.plot([mean, most], [place, place], color=LINE, linewidth=2.5, zorder=1)
