@@ -60,13 +60,13 @@ def test_a_program_that_hangs_is_killed_with_its_children_and_the_next_runs(scri
         f"open({str(tmp_path / 'ended')!r}, 'w').close(); sys.exit(3)"
     )
     said = []
-    executor = Executor(script(code), limit_s=2.0, say=said.append)
+    executor = Executor(script(code), limit_s=6.0, say=said.append)
     executor.happened(BEGINS)
     executor.happened(ENDS)
     executor.close()
     assert (tmp_path / "hung").exists()
     assert (tmp_path / "ended").exists()
-    assert [text.rpartition(": ")[2] for text in said] == ["took more than 2 s", "exit status 3"]
+    assert [text.rpartition(": ")[2] for text in said] == ["took more than 6 s", "exit status 3"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups")
