@@ -1,5 +1,6 @@
 """Documents that show themselves as a table where a notebook asks for it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -46,12 +47,12 @@ class Shown:
         )
 
 
-class ShowsItself:
+class ShowsItself(ABC):
     """Gives a notebook what ``shown`` says, as HTML and as Markdown."""
 
+    @abstractmethod
     def shown(self) -> Shown:
         """The table."""
-        raise NotImplementedError
 
     def _repr_html_(self) -> str:
         return self.shown().html()

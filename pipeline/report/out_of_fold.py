@@ -10,7 +10,7 @@ SHOWN = 20
 
 def verdicts(facts: Facts) -> list[Verdict]:
     """Accuracy out of fold, where the training measured it."""
-    found = facts.history.out_of_fold if facts.history else None
+    found = _found(facts)
     if found is None:
         return []
     text = (
@@ -22,7 +22,7 @@ def verdicts(facts: Facts) -> list[Verdict]:
 
 def sections(facts: Facts) -> list[Section]:
     """What would help."""
-    found = facts.history.out_of_fold if facts.history else None
+    found = _found(facts)
     if found is None:
         return []
     lead = (
@@ -62,6 +62,10 @@ def sections(facts: Facts) -> list[Section]:
             )
         )
     return [Section("help", "What would help", lead, tables=tables, tables_open=True)]
+
+
+def _found(facts: Facts) -> OutOfFold | None:
+    return facts.history.out_of_fold if facts.history else None
 
 
 def _interval(found: OutOfFold) -> str:
