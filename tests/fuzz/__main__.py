@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "artifacts" / "build" / "fuzz.json", help="counts and peaks")
     parser.add_argument("--keep", type=Path, default=ROOT / "artifacts" / "build" / "fuzz", help="folder for faults")
     options = parser.parse_args()
+    options.out.parent.mkdir(parents=True, exist_ok=True)  # before the work, not after
     engines = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
     models = [
         path
