@@ -7,8 +7,10 @@ from pipeline import artifacts
 from pipeline.commands import OK, Commands
 from runtime.engines.registry import OWN
 
-EXTRAS = OWN[1:]
+ENGINES = OWN[1:]
 """All but the first, ONNX Runtime, which is always there."""
+EXTRAS = ("heif", "mqtt", "serve")
+"""Extras of the project that a device may use, besides engines."""
 
 
 def add(commands: Commands) -> None:
@@ -38,8 +40,12 @@ def add(commands: Commands) -> None:
         help="its processor (default: aarch64); for 32-bit systems onnxruntime has no wheels",
     )
     parser.add_argument(
-        "--engines", nargs="+", default=[], choices=EXTRAS, metavar="NAME",
-        help=f"engines to bring besides those that the model files need: {', '.join(EXTRAS)}",
+        "--engines", nargs="+", default=[], choices=ENGINES, metavar="NAME",
+        help=f"engines to bring besides those that the model files need: {', '.join(ENGINES)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--extras", nargs="+", default=[], choices=EXTRAS, metavar="NAME",
+        help="what else to bring: mqtt (paho-mqtt, for --mqtt), serve (waitress, for the page), heif (HEIC photos)",
     )  # fmt: skip
     parser.add_argument(
         "--no-wheels", action="store_true",
@@ -72,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
         target=Target(options.python, options.machine),
         artifacts=tuple(options.artifacts),
         engines=tuple(options.engines),
+        extras=tuple(options.extras),
         wheels=not options.no_wheels,
         sign_key=options.sign_key,
         version=options.bundle_version,

@@ -45,8 +45,8 @@ def test_it_brings_what_the_board_needs(small, reference):
     assert archive.name == "edgecnn-test-0.1.0-aarch64.tar.gz"
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {
-        "SHA256SUMS", "bundle.json", "edgecnn-watch.service", "install.sh", "models/manifest.json",
-        "models/model_int8.onnx", "requirements.txt", "wheels/edgecnn-0.1.0-py3-none-any.whl",
+        "SHA256SUMS", "bundle.json", "edgecnn-serve.service", "edgecnn-watch.service", "install.sh",
+        "models/manifest.json", "models/model_int8.onnx", "requirements.txt", "wheels/edgecnn-0.1.0-py3-none-any.whl",
     }  # fmt: skip
     assert (folder / "models/model_int8.onnx").read_bytes() == (reference / "model_int8.onnx").read_bytes()
     assert (folder / "install.sh").stat().st_mode & 0o111
@@ -76,6 +76,18 @@ def test_its_requirements_are_pinned_by_hash_and_name_no_address(small):
     assert "://" not in text
     wheel = (small[1] / "wheels/edgecnn-0.1.0-py3-none-any.whl").read_bytes()
     assert hashlib.sha256(wheel).hexdigest() in requirements[0]
+
+
+def test_it_brings_the_extras_that_are_asked_for(reference, tmp_path):
+    arguments = ["bundle", str(reference), "--name", "extras", "--no-wheels", "--out", str(tmp_path)]
+    assert main([*arguments, "--extras", "serve", "mqtt"]) == 0
+    folder = unpack(tmp_path / "edgecnn-extras-0.1.0-aarch64.tar.gz", tmp_path)
+    requirements = (folder / "requirements.txt").read_text()
+    assert "paho-mqtt==" in requirements
+    assert "waitress==" in requirements
+    assert "pillow-heif==" not in requirements
+    card = json.loads((folder / "bundle.json").read_text())
+    assert (card["engines"], card["extras"]) == ([], ["mqtt", "serve"])
 
 
 def test_the_same_files_give_the_same_bytes(small, reference, tmp_path):
@@ -111,7 +123,7 @@ def test_the_signature_is_one_of_model_signing(reference, key, tmp_path):
     arguments = ["bundle", str(reference), "--name", "signed", "--no-wheels", "--sign-key", str(key)]
     assert main([*arguments, "--out", str(tmp_path)]) == 0
     folder = unpack(tmp_path / "edgecnn-signed-0.1.0-aarch64.tar.gz", tmp_path)
-    assert verify_bundle(folder, key.with_suffix(".pub")) == 8
+    assert verify_bundle(folder, key.with_suffix(".pub")) == 9
     config = verifying.Config().use_elliptic_key_verifier(public_key=key.with_suffix(".pub"))
     config.verify(folder, folder / SIGNATURE)
 
@@ -234,9 +246,9 @@ def test_markers_are_those_of_the_board():
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
 def test_every_wheel_is_to_be_had_for_the_board(python, tmp_path):
     target = Target(python, "aarch64")
-    fetch(lock(["litert"], target), target, tmp_path)
+    fetch(lock(["litert", "heif", "mqtt", "serve"], target), target, tmp_path)
     wheels = [path.name for path in tmp_path.glob("*.whl")]
-    for package in ("numpy", "pillow", "onnxruntime", "ai_edge_litert", "pip"):
+    for package in ("numpy", "pillow", "onnxruntime", "ai_edge_litert", "pillow_heif", "paho_mqtt", "waitress", "pip"):
         assert any(name.startswith(f"{package}-") for name in wheels)
     assert all(name.endswith(("aarch64.whl", "-any.whl")) for name in wheels)
 

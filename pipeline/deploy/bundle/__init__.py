@@ -3,6 +3,7 @@
 edgecnn-NAME-VERSION-MACHINE/
     install.sh             installs what lies beside it; see there
     edgecnn-watch.service  systemd unit that classifies what comes into a folder
+    edgecnn-serve.service  systemd unit that classifies what a camera sees, with a page and MQTT
     bundle.json            what it is for: machine, Python, artifacts; and its version
     requirements.txt       every package, pinned and with hashes
     models/                the artifacts and their manifest
@@ -36,7 +37,7 @@ FORMAT, FORMAT_VERSION = "edgecnn-bundle", 1
 BUNDLE, REQUIREMENTS, MODELS, WHEELS = "bundle.json", "requirements.txt", "models", "wheels"
 ALWAYS_THERE = "onnxruntime"
 """The engine of the bare install; each other one is an extra of the project by the same name."""
-SCRIPTS = ("install.sh", "edgecnn-watch.service")
+SCRIPTS = ("install.sh", "edgecnn-watch.service", "edgecnn-serve.service")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Settings:
             bare install runs.
         target: where it is to be installed.
         engines: extras of the project to bring besides those that the artifacts need.
+        extras: what else to bring, as ``mqtt``.
         wheels: bring the wheels; without them the device has them from the version before, or fetches them.
         sign_key: private key in PEM, of the curve P-256.
         version: a whole number that grows from bundle to bundle; without it see ``default_version``.
@@ -58,6 +60,7 @@ class Settings:
     target: Target
     artifacts: tuple[str, ...] = (artifacts.INT8_ONNX,)
     engines: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
     wheels: bool = True
     sign_key: Path | None = None
     version: int | None = None
@@ -95,7 +98,7 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
     for name in settings.artifacts:
         _require_fit(folder, name)
     needed = {str(default_engine(Path(name).suffix)) for name in settings.artifacts}
-    extras = sorted({*settings.engines, *needed} - {ALWAYS_THERE})
+    engines = sorted({*settings.engines, *needed} - {ALWAYS_THERE})
     with tempfile.TemporaryDirectory() as temporary:
         stage = Path(temporary, stem)
         (stage / MODELS).mkdir(parents=True)
@@ -104,12 +107,12 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
             shutil.copyfile(folder / name, stage / MODELS / name)
         for name in SCRIPTS:
             shutil.copyfile(Path(__file__).with_name(name), stage / name)
-        requirements = lock(extras, settings.target)
+        requirements = lock([*engines, *settings.extras], settings.target)
         wheel = build_runtime_wheel(stage / WHEELS)
         if settings.wheels:
             fetch(requirements, settings.target, stage / WHEELS)
         artifacts.write_bytes(stage / REQUIREMENTS, (hash_line(wheel) + requirements).encode())
-        artifacts.write_json(stage / BUNDLE, _card(settings, extras, version))
+        artifacts.write_json(stage / BUNDLE, _card(settings, engines, version))
         artifacts.write_bytes(stage / SUMS, _sums(stage).encode())
         if settings.sign_key:
             sign(stage, settings.sign_key)
@@ -136,7 +139,7 @@ def _require_fit(folder: Path, name: str) -> None:
         raise BundleBuildError(f"{folder / name}: differs from Keras by more than is allowed: see {verified}")
 
 
-def _card(settings: Settings, extras: list[str], version: int | None) -> dict[str, Any]:
+def _card(settings: Settings, engines: list[str], version: int | None) -> dict[str, Any]:
     stated = {} if version is None else {"bundle_version": version}
     return {
         "format": FORMAT,
@@ -147,7 +150,8 @@ def _card(settings: Settings, extras: list[str], version: int | None) -> dict[st
         "machine": settings.target.machine,
         "python": settings.target.python,
         "artifacts": list(settings.artifacts),
-        "engines": extras,
+        "engines": engines,
+        "extras": sorted({*settings.extras}),
         "wheels": settings.wheels,
     }
 

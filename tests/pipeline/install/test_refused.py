@@ -165,9 +165,10 @@ def test_the_script_is_clean(bundles):
 
 
 @pytest.mark.skipif(not SYSTEMD, reason="systemd is not installed")
-def test_the_unit_is_one_that_systemd_takes(bundles, tmp_path):
-    unit = (bundles["new"] / "edgecnn-watch.service").read_text()
-    path = tmp_path / "edgecnn-watch.service"
+@pytest.mark.parametrize("name", ["edgecnn-serve.service", "edgecnn-watch.service"])
+def test_the_units_are_ones_that_systemd_takes(name, bundles, tmp_path):
+    unit = (bundles["new"] / name).read_text()
+    path = tmp_path / name
     path.write_text(unit.replace("/opt/edgecnn/current/bin/edgecnn", sys.executable))
     done = subprocess.run([SYSTEMD, "verify", path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
