@@ -1,14 +1,11 @@
-"""A pretrained network fitted to few photos: views, kept features, the head, cross-validation, and the command."""
+"""A pretrained network fitted to few photos: the plan, the command, its report, and the way to a bundle."""
 
 import json
-import os
 import re
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
 from PIL import Image
 
 import measured_folder
@@ -16,30 +13,13 @@ from pipeline import artifacts
 from pipeline.cli import main, parse
 from pipeline.commands import few_photos
 from pipeline.commands import photos as photos_command
-from pipeline.data.dataset import Dataset
-from pipeline.data.folds import look_alike, stratified
 from pipeline.documents.history import History
-from pipeline.errors import ArchitectureError, DataError
 from pipeline.report import report
-from pipeline.training.transfer import backbone, head, judge, views
-from pipeline.training.transfer.features import features
 from pipeline.training.transfer.plan import plan
-from pipeline.training.transfer.run import out_of_fold
 from runtime import cli as runtime_cli
+from small_backbone import classifier
 
-SIDE, WIDTH = 32, 12
 COLORS = {"sky": (60, 120, 220), "leaf": (40, 160, 60), "brick": (190, 70, 50)}
-
-
-def classifier(*end):
-    """A small network that nobody has trained, 0-1 in."""
-    keras.utils.set_random_seed(0)
-    image = keras.Input((SIDE, SIDE, 3))
-    x = layers.Conv2D(WIDTH, 4, 4, activation="relu")(image)
-    x = layers.GlobalAveragePooling2D()(x)
-    for layer in end or (layers.Dense(5), layers.Softmax()):
-        x = layer(x)
-    return keras.Model(image, x)
 
 
 @pytest.fixture(scope="module")
@@ -71,198 +51,6 @@ def photos(tmp_path_factory):
 @pytest.fixture
 def command(network, photos, tmp_path):
     return ["train", "--data", str(photos), "--backbone", str(network), "--out", str(tmp_path / "out")]
-
-
-def squares(count, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
-
-
-def test_views_depend_on_photo_and_number_alone():
-    (square,) = squares(1)
-    key = views.key_of(square)
-    np.testing.assert_array_equal(views.view(square, key, 0), square)
-    drawn = [views.view(square, key, number) for number in (1, 1, 2)]
-    np.testing.assert_array_equal(drawn[0], drawn[1])
-    assert (drawn[0] != drawn[2]).any()
-    assert views.view(square, bytes(16), 1).shape == square.shape
-    assert (views.view(square, bytes(16), 1) != drawn[0]).any()
-
-
-def test_no_view_shows_what_is_beyond_the_photo():
-    white = np.full((96, 96, 3), 255, np.uint8)
-    for number in range(1, 60):
-        seen = views.view(white, bytes([number]) * 16, number)
-        assert seen.min() == seen.max()  # a corner from outside would be black
-
-
-def test_a_backbone_is_cut_before_its_last_dense_layer(network):
-    found = backbone.of_file(network)
-    pixels = squares(3)
-    whole = keras.models.load_model(network)
-    expected = keras.Model(whole.inputs, whole.layers[-3].output).predict(pixels / np.float32(255), verbose=0)
-    np.testing.assert_allclose(found.features(pixels), expected, atol=1e-5)
-    assert (found.side, found.width, found.name) == (SIDE, WIDTH, "mine.keras")
-    kernel, bias = np.random.default_rng(0).normal(size=(WIDTH, 4)), np.arange(4.0)
-    answers = found.classifier(kernel, bias).predict(pixels / np.float32(255), verbose=0)
-    logits = expected @ kernel + bias
-    np.testing.assert_allclose(np.log(answers), logits - np.log(np.exp(logits).sum(1, keepdims=True)), atol=1e-4)
-
-
-def test_a_backbone_without_a_dense_end_is_refused(tmp_path):
-    path = tmp_path / "mine.keras"
-    convolution = [layers.Reshape((1, 1, WIDTH)), layers.Conv2D(5, 1), layers.Reshape((5,)), layers.Softmax()]
-    classifier(*convolution).save(path)
-    with pytest.raises(ArchitectureError, match=r"ends in Reshape .*must end in a dense layer"):
-        backbone.of_file(path)
-
-
-@pytest.mark.parametrize("shape", [(16, 16, 1), (16, 24, 3)])
-def test_a_backbone_of_other_images_is_refused(tmp_path, shape):
-    image = keras.Input(shape)
-    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3)(image))
-    keras.Model(image, layers.Dense(2, activation="softmax")(pooled)).save(tmp_path / "mine.keras")
-    with pytest.raises(ArchitectureError, match="takes square RGB images, this one takes"):
-        backbone.of_file(tmp_path / "mine.keras")
-
-
-class Counting:
-    """A backbone of two features that counts what it sees."""
-
-    digest, width = "ab" * 32, 2
-
-    def __init__(self):
-        self.seen = 0
-
-    def features(self, pixels):
-        self.seen += len(pixels)
-        return pixels.reshape(len(pixels), -1)[:, :2].astype(np.float32)
-
-
-def test_features_are_computed_once():
-    pixels, looking = squares(40), Counting()
-    first = features(looking, pixels, range(2))
-    np.testing.assert_array_equal(first[0], pixels.reshape(40, -1)[:, :2])
-    assert looking.seen == 80
-    np.testing.assert_array_equal(features(looking, pixels[::-1], range(2)), first[:, ::-1])
-    assert looking.seen == 80
-    features(looking, np.concatenate([pixels, squares(3, 1), squares(3, 1)]), range(2))
-    assert looking.seen == 86
-
-
-@pytest.mark.parametrize(("cut", "again"), [(-3, 1), (-1, 1), (0, 0)])
-def test_a_torn_file_of_features_loses_its_last_record(own_cache, cut, again):
-    pixels, looking = squares(10), Counting()
-    first = features(looking, pixels, range(1))
-    (path,) = own_cache.rglob("*.bin")
-    os.truncate(path, path.stat().st_size + cut)
-    np.testing.assert_array_equal(features(looking, pixels, range(1)), first)
-    assert looking.seen == 10 + again
-
-
-def test_a_damaged_feature_is_computed_again(own_cache):
-    pixels, looking = squares(10), Counting()
-    first = features(looking, pixels, range(1))
-    (path,) = own_cache.rglob("*.bin")
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    np.testing.assert_array_equal(features(looking, pixels, range(1)), first)
-    assert looking.seen == 11
-
-
-def clusters(count, classes, width, spread, seed=0):
-    random = np.random.default_rng(seed)
-    labels = np.arange(count) % classes
-    centers = np.random.default_rng(99).normal(size=(classes, width))
-    return (centers[labels] + spread * random.normal(size=(count, width))).astype(np.float32), labels
-
-
-def test_pairs_that_look_alike_in_two_classes_are_named():
-    pixels = np.random.default_rng(1).integers(0, 256, (6, 8, 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
-    pixels[4], pixels[5] = pixels[1], pixels[2]
-    photos = Dataset(pixels, np.array([0, 0, 1, 1, 1, 1]), ("ant", "bee"), tuple("abcdef"))
-    judged = judge.Judged(np.eye(2)[photos.labels], 1.0, 2, 1, ((1.0, 1.0),), 1.0)
-    found = out_of_fold(judged, photos, look_alike(pixels))
-    assert found.between_classes == (("b", "e"),)  # c and f are of one class
-    assert found.look_alike == 4
-
-
-def test_the_head_is_at_the_optimum():
-    rows, labels = clusters(90, 3, 8, 0.8)
-    rows[:, 0] = 5  # says nothing
-    fitted = head.fit(np.stack([rows, rows]), labels, 3)
-    logits = fitted.logits(rows)
-    shares = np.exp(logits - logits.max(1, keepdims=True))
-    error = (shares / shares.sum(1, keepdims=True) - np.eye(3)[labels]) / len(rows)
-    deviation = rows.std(0)
-    gradient = (rows - rows.mean(0)).T @ error + head.PENALTY * fitted.kernel * deviation[:, None] ** 2
-    assert np.abs(gradient).max() < 1e-3
-    assert np.abs(error.sum(0)).max() < 1e-3
-    assert (fitted.kernel[0] == 0).all()
-    assert (logits.argmax(1) == labels).mean() > 0.8
-
-
-def test_photos_that_look_alike_are_one_group():
-    random = np.random.default_rng(0)
-    scenes = random.integers(0, 256, (5, 8, 8, 3), np.uint8).repeat(12, 1).repeat(12, 2)
-    burst = np.clip(scenes[:2].astype(int) + random.integers(-6, 7, (2, 96, 96, 3)), 0, 255).astype(np.uint8)
-    dark, bright = np.full((1, 96, 96, 3), 20, np.uint8), np.full((1, 96, 96, 3), 200, np.uint8)
-    groups = look_alike(np.concatenate([scenes, burst, dark, bright]))
-    assert groups[5] == groups[0]
-    assert groups[6] == groups[1]
-    assert len(np.unique(groups)) == 7  # flat photos of another brightness are other photos
-
-
-@pytest.mark.parametrize(("count", "classes", "folds"), [(60, 3, 5), (43, 4, 10), (11, 2, 2)])
-def test_folds_hold_all_classes_and_no_group_is_torn(count, classes, folds):
-    random = np.random.default_rng(0)
-    labels, groups = random.permutation(np.arange(count) % classes), np.arange(count)
-    groups[::7] = groups[0]
-    found = stratified(labels, groups, folds, 0)
-    assert set(found) == set(range(folds))
-    assert len(set(found[::7])) == 1
-    sizes = [np.bincount(found[labels == label], minlength=folds) for label in range(classes)]
-    assert max(size.max() - size.min() for size in sizes) <= 2
-
-
-def test_out_of_fold_accuracy_is_not_that_of_what_was_learned():
-    """Labels by chance cannot be known, however well a network of many features learns them by heart."""
-    random = np.random.default_rng(0)
-    rows, labels = random.normal(size=(1, 120, 200)), random.integers(0, 2, 120)
-    found = judge.judge(judge.Views(rows, labels, np.arange(120), 2), 0)
-    assert 0.3 < found.accuracy < 0.7
-    assert (found.folds, found.repeats) == (10, 1)
-    twice = np.concatenate([rows, rows], 1)
-    torn = judge.judge(judge.Views(twice, np.tile(labels, 2), np.arange(240), 2), 0)
-    whole = judge.judge(judge.Views(twice, np.tile(labels, 2), np.tile(np.arange(120), 2), 2), 0)
-    assert torn.accuracy > 0.9  # copies in other folds give the answers away …
-    assert whole.accuracy < 0.7  # … and do not where a group stays together
-
-
-def test_photos_of_one_burst_alone_are_refused():
-    rows, labels = clusters(30, 3, 8, 0.5)
-    with pytest.raises(DataError, match="all 30 photos look alike"):
-        judge.judge(judge.Views(rows[None], labels, np.zeros(30, np.int64), 3), 0)
-
-
-def test_few_photos_are_divided_several_times():
-    rows, labels = clusters(30, 3, 8, 0.5)
-    found = judge.judge(judge.Views(rows[None], labels, np.arange(30), 3), 0)
-    assert (found.folds, found.repeats, found.temperature) == (10, 3, 1.0)
-    assert [round(count, 2) for count, _ in found.curve] == [2.25, 4.5, 9.0]
-
-
-@pytest.mark.parametrize(
-    ("curve", "gain"),
-    [
-        (((10, 0.6), (20, 0.8), (40, 0.9)), 0.05),
-        (((10, 0.9), (20, 0.9), (40, 0.9)), None),
-        (((10, 0.9), (20, 0.8), (40, 0.7)), None),
-        (((10, 0.9), (20, 1.0), (40, 1.0)), None),
-    ],
-)
-def test_what_twice_as_many_photos_bring(curve, gain):
-    assert judge.expected_gain(curve) == (gain if gain is None else pytest.approx(gain))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""Few photos judged out of fold: look-alikes, folds, the new last layer, and what more photos would bring."""
+
+import numpy as np
+import pytest
+
+from pipeline.data.dataset import Dataset
+from pipeline.data.folds import look_alike, stratified
+from pipeline.errors import DataError
+from pipeline.training.transfer import head, judge
+from pipeline.training.transfer.run import out_of_fold
+
+
+def clusters(count, classes, width, spread, seed=0):
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    centers = np.random.default_rng(99).normal(size=(classes, width))
+    return (centers[labels] + spread * random.normal(size=(count, width))).astype(np.float32), labels
+
+
+def test_pairs_that_look_alike_in_two_classes_are_named():
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 8, 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    pixels[4], pixels[5] = pixels[1], pixels[2]
+    photos = Dataset(pixels, np.array([0, 0, 1, 1, 1, 1]), ("ant", "bee"), tuple("abcdef"))
+    judged = judge.Judged(np.eye(2)[photos.labels], 1.0, 2, 1, ((1.0, 1.0),), 1.0)
+    found = out_of_fold(judged, photos, look_alike(pixels))
+    assert found.between_classes == (("b", "e"),)  # c and f are of one class
+    assert found.look_alike == 4
+
+
+def test_the_head_is_at_the_optimum():
+    rows, labels = clusters(90, 3, 8, 0.8)
+    rows[:, 0] = 5  # says nothing
+    fitted = head.fit(np.stack([rows, rows]), labels, 3)
+    logits = fitted.logits(rows)
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    error = (shares / shares.sum(1, keepdims=True) - np.eye(3)[labels]) / len(rows)
+    deviation = rows.std(0)
+    gradient = (rows - rows.mean(0)).T @ error + head.PENALTY * fitted.kernel * deviation[:, None] ** 2
+    assert np.abs(gradient).max() < 1e-3
+    assert np.abs(error.sum(0)).max() < 1e-3
+    assert (fitted.kernel[0] == 0).all()
+    assert (logits.argmax(1) == labels).mean() > 0.8
+
+
+def test_photos_that_look_alike_are_one_group():
+    random = np.random.default_rng(0)
+    scenes = random.integers(0, 256, (5, 8, 8, 3), np.uint8).repeat(12, 1).repeat(12, 2)
+    burst = np.clip(scenes[:2].astype(int) + random.integers(-6, 7, (2, 96, 96, 3)), 0, 255).astype(np.uint8)
+    dark, bright = np.full((1, 96, 96, 3), 20, np.uint8), np.full((1, 96, 96, 3), 200, np.uint8)
+    groups = look_alike(np.concatenate([scenes, burst, dark, bright]))
+    assert groups[5] == groups[0]
+    assert groups[6] == groups[1]
+    assert len(np.unique(groups)) == 7  # flat photos of another brightness are other photos
+
+
+@pytest.mark.parametrize(("count", "classes", "folds"), [(60, 3, 5), (43, 4, 10), (11, 2, 2)])
+def test_folds_hold_all_classes_and_no_group_is_torn(count, classes, folds):
+    random = np.random.default_rng(0)
+    labels, groups = random.permutation(np.arange(count) % classes), np.arange(count)
+    groups[::7] = groups[0]
+    found = stratified(labels, groups, folds, 0)
+    assert set(found) == set(range(folds))
+    assert len(set(found[::7])) == 1
+    sizes = [np.bincount(found[labels == label], minlength=folds) for label in range(classes)]
+    assert max(size.max() - size.min() for size in sizes) <= 2
+
+
+def test_out_of_fold_accuracy_is_not_that_of_what_was_learned():
+    """Labels by chance cannot be known, however well a network of many features learns them by heart."""
+    random = np.random.default_rng(0)
+    rows, labels = random.normal(size=(1, 120, 200)), random.integers(0, 2, 120)
+    found = judge.judge(judge.Views(rows, labels, np.arange(120), 2), 0)
+    assert 0.3 < found.accuracy < 0.7
+    assert (found.folds, found.repeats) == (10, 1)
+    twice = np.concatenate([rows, rows], 1)
+    torn = judge.judge(judge.Views(twice, np.tile(labels, 2), np.arange(240), 2), 0)
+    whole = judge.judge(judge.Views(twice, np.tile(labels, 2), np.tile(np.arange(120), 2), 2), 0)
+    assert torn.accuracy > 0.9  # copies in other folds give the answers away …
+    assert whole.accuracy < 0.7  # … and do not where a group stays together
+
+
+def test_photos_of_one_burst_alone_are_refused():
+    rows, labels = clusters(30, 3, 8, 0.5)
+    with pytest.raises(DataError, match="all 30 photos look alike"):
+        judge.judge(judge.Views(rows[None], labels, np.zeros(30, np.int64), 3), 0)
+
+
+def test_few_photos_are_divided_several_times():
+    rows, labels = clusters(30, 3, 8, 0.5)
+    found = judge.judge(judge.Views(rows[None], labels, np.arange(30), 3), 0)
+    assert (found.folds, found.repeats, found.temperature) == (10, 3, 1.0)
+    assert [round(count, 2) for count, _ in found.curve] == [2.25, 4.5, 9.0]
+
+
+@pytest.mark.parametrize(
+    ("curve", "gain"),
+    [
+        (((10, 0.6), (20, 0.8), (40, 0.9)), 0.05),
+        (((10, 0.9), (20, 0.9), (40, 0.9)), None),
+        (((10, 0.9), (20, 0.8), (40, 0.7)), None),
+        (((10, 0.9), (20, 1.0), (40, 1.0)), None),
+    ],
+)
+def test_what_twice_as_many_photos_bring(curve, gain):
+    assert judge.expected_gain(curve) == (gain if gain is None else pytest.approx(gain))
