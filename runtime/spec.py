@@ -49,6 +49,10 @@ class ModelSpec:
             files, as their last operator has it.
         temperature: what the logits are divided by inside the graph; 1 leaves them as trained.
         confidence_threshold: probability (0-1) below which a prediction is not to be trusted; 0 trusts all.
+        confidence_precision: share (0-1) of the answers that reach the threshold that is right with 95 % confidence at
+            least; ``None`` where the threshold was not chosen for one. Written to JSON, with the next two, only then.
+        confidence_kept: share (0-1) of the validation images whose answers reach it.
+        confidence_images: how many validation images chose it.
         known_threshold: of the graph's second output, ``familiarity``: an image that scores lower shows none of the
             classes. ``None`` where the graph has no such output.
         accuracy: share (0-1) of ``accuracy_images`` validation images that this file itself classifies rightly, images
@@ -69,6 +73,9 @@ class ModelSpec:
     output: str | None = None
     temperature: float = 1.0
     confidence_threshold: float = 0.0
+    confidence_precision: float | None = None
+    confidence_kept: float | None = None
+    confidence_images: int = 0
     known_threshold: float | None = None
     accuracy: float | None = None
     accuracy_images: int = 0
@@ -104,10 +111,13 @@ class ModelSpec:
         self._require("ignore_orientation", "true or false", isinstance(self.ignore_orientation, bool))
         self._require("temperature", "a number above 0", _is_number(self.temperature) and self.temperature > 0)
         self._require("confidence_threshold", "a number 0-1", _is_number(self.confidence_threshold, 0, 1))
+        for name in ("accuracy", "confidence_precision", "confidence_kept"):
+            value = getattr(self, name)
+            self._require(name, "a number 0-1 or None", value is None or _is_number(value, 0, 1))
+        for name in ("accuracy_images", "confidence_images"):
+            self._require(name, "a whole number of 0 or more", _is_whole(getattr(self, name), 0, 10**12))
         known = self.known_threshold
         self._require("known_threshold", "a finite number or None", known is None or _is_number(known))
-        self._require("accuracy", "a number 0-1 or None", self.accuracy is None or _is_number(self.accuracy, 0, 1))
-        self._require("accuracy_images", "a whole number of 0 or more", _is_whole(self.accuracy_images, 0, 10**12))
         named = isinstance(provenance, dict) and all(_is_name(text) for pair in provenance.items() for text in pair)
         self._require("provenance", "texts by name", named)
 
@@ -125,6 +135,9 @@ class ModelSpec:
         entries = asdict(self)
         if not self.ignore_orientation:
             del entries["ignore_orientation"]
+        if self.confidence_precision is None:
+            for name in ("confidence_precision", "confidence_kept", "confidence_images"):
+                del entries[name]
         if self.known_threshold is None:  # nor do the runtimes know it that were there before
             del entries["known_threshold"]
         if self.width is None:

@@ -30,6 +30,11 @@ def add(commands: Commands) -> None:
         help="write further files: " + ", ".join(f"{name} ({about})" for name, about in formats.options().items()),
     )  # fmt: skip
     parser.add_argument(
+        "--precision", type=share, metavar="SHARE",
+        help="choose the confidence threshold above which this share of the answers is right, such as 0.95, on the "
+        "validation images (default: every answer is confident)",
+    )  # fmt: skip
+    parser.add_argument(
         "--keep", type=share, metavar="SHARE",
         help="have the ONNX files say of images that they show none of the classes, of so few of the validation images "
         "that this share of them stays known, such as 0.95 (default: they know everything)",
@@ -56,7 +61,9 @@ def run(options: argparse.Namespace) -> int:
 
     if options.unknown and options.keep is None:
         raise PipelineError("--unknown judges what --keep asks for: add --keep 0.95")
-    settings = Settings(quick=options.quick, files=formats.files_of(options.formats), keep=options.keep)
+    settings = Settings(
+        quick=options.quick, files=formats.files_of(options.formats), keep=options.keep, precision=options.precision
+    )
     source = source_options.source(options)
     prepare(options.out, options.model)
     calibration = validation = photos = None

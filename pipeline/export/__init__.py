@@ -29,6 +29,7 @@ from pipeline.documents.manifest import (
     ValidationSet,
 )
 from pipeline.errors import ExportError
+from pipeline.export.confidence import with_confidence
 from pipeline.export.failure import why_not
 from pipeline.export.familiarity import with_familiarity, with_threshold
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
@@ -65,12 +66,14 @@ class Settings:
         files: which model files to write, by name.
         keep: share (0-1) of the validation images that the ONNX files are to know, and of other images as few as they
             can; ``None``: they know everything.
+        precision: share (0-1) of the confident answers that is to be right; ``None``: every answer is confident.
     """
 
     quick: bool = False
     criteria: AcceptanceCriteria = field(default_factory=AcceptanceCriteria)
     files: tuple[str, ...] = MODEL_FILES
     keep: float | None = None
+    precision: float | None = None
 
 
 def export(
@@ -108,14 +111,18 @@ def export(
     preprocessing = spec_beside(
         source.path, deployable.side, deployable.class_names, deployable.width, **source.reading
     )
+    history = read_history(source.path)
     inputs = ExportInputs(
-        deployable, calibration, validation, settings.criteria, settings.quick, preprocessing, keep=settings.keep
-    )
+        deployable, calibration, validation, settings.criteria, settings.quick, preprocessing,
+        keep=settings.keep, precision=settings.precision,
+        fitted_temperature=history is not None and history.out_of_fold is None and source.temperature is None,
+    )  # fmt: skip
     with inputs.costs.stage("Keras's answers"):
         _ = inputs.scored
+    _with_confidence(inputs.spec(FP32.name), inputs.scored.expected, inputs)  # or else nothing is written
     keras_content = keras_bytes(source.path, deployable.model)
     contents = {artifacts.MODEL_KERAS: keras_content}
-    if read_history(source.path) is not None:
+    if history is not None:
         contents[artifacts.HISTORY] = history_for(source.path, sha256(keras_content))
     replaced = what_is_replaced(out, sha256(keras_content), (*contents, *settings.files))
     if replaced:
@@ -251,7 +258,7 @@ def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenanc
         answers = product.outcome.winner.answers
     else:
         answers = predict_all(load_bytes, row.pack(product.graph, spec, None), images.pixels)
-    spec, graph = _with_accuracy(spec, answers, images), product.graph
+    spec, graph = _with_confidence(_with_accuracy(spec, answers, images), answers, inputs), product.graph
     if inputs.keep is not None and row.file.endswith(".onnx"):
         graph = with_familiarity(graph, spec.temperature)
         spec = with_threshold(spec, lambda known: row.pack(graph, known, None), load_bytes, images.pixels, inputs.keep)
@@ -267,6 +274,12 @@ def _with_accuracy(spec: ModelSpec, answers: NDArray[np.float32], images: Datase
     if not images.labeled:
         return spec
     return replace(spec, accuracy=accuracy(answers, images.labels), accuracy_images=len(images))
+
+
+def _with_confidence(spec: ModelSpec, answers: NDArray[np.float32], inputs: ExportInputs) -> ModelSpec:
+    if inputs.precision is None:
+        return spec
+    return with_confidence(spec, answers, inputs.validation, inputs.divisors, inputs.precision)
 
 
 def golden_images(images: Dataset) -> NDArray[np.int64]:

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import onnx as onnx_format
+from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Decision
 from pipeline.export import fp16_dynamic, onnx, tflite
+from pipeline.export.confidence import divisors
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
@@ -35,6 +38,8 @@ class ExportInputs:
         preprocessing: how photos become squares; stretched by default.
         costs: of the stages so far.
         keep: share (0-1) of the validation images that the ONNX files are to know; ``None``: they know everything.
+        precision: share (0-1) of the confident answers that is to be right; ``None``: every answer is confident.
+        fitted_temperature: whether the validation images are those that fitted the network's temperature.
     """
 
     deployable: Deployable
@@ -45,6 +50,8 @@ class ExportInputs:
     preprocessing: ModelSpec | None = None
     costs: Costs = field(default_factory=Costs)
     keep: float | None = None
+    precision: float | None = None
+    fitted_temperature: bool = False
 
     @cached_property
     def network(self) -> onnx_format.ModelProto:
@@ -65,6 +72,11 @@ class ExportInputs:
     def scored(self) -> Validation:
         """The validation images with Keras's answers."""
         return Validation(self.validation, self.deployable.probabilities(self.validation.pixels), self.criteria)
+
+    @cached_property
+    def divisors(self) -> NDArray[np.float64]:
+        """See ``pipeline.export.confidence``."""
+        return divisors(self.deployable, self.scored.expected, self.validation, fitted=self.fitted_temperature)
 
     def spec(self, precision: str) -> ModelSpec:
         """The spec of a file, but for its accuracy and provenance."""

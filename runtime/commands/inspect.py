@@ -65,11 +65,23 @@ def _text(card: dict[str, Any]) -> str:
         "photo to square": f"{card['resize']}, {card['resize_filter']}, side {card['side']}, fill {card['fill']}",
         "scaling": f"pixel * {_numbers(card['scale'])} + {_numbers(card['offset'])}",
         "temperature": f"{card['temperature']:g}",
-        "confident from": f"{card['confidence_threshold']:.0%}",
+        "confident from": _confidence(card),
+        "known from": "not told apart" if card["known_threshold"] is None else f"score {card['known_threshold']:.4g}",
         "golden images": str(card["golden_images"]),
         **{f"from {name}": text for name, text in card["provenance"].items()},
     }
     return "\n".join(for_terminal(f"{name:<16} {value}") for name, value in rows.items())
+
+
+def _confidence(card: dict[str, Any]) -> str:
+    """The threshold, and what it is worth."""
+    threshold, precision, kept = card["confidence_threshold"], card["confidence_precision"], card["confidence_kept"]
+    if precision is None or kept is None:
+        return f"{threshold:.0%}"
+    return (
+        f"{threshold:.2%}: {100 * precision:g}% of such answers are right; {kept:.1%} of "
+        f"{card['confidence_images']:,} validation images reach it"
+    )
 
 
 def _numbers(values: tuple[float, ...]) -> str:
