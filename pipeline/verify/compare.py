@@ -1,7 +1,9 @@
 """Two model files on the same labeled photos: is the new one better, and may chance explain it?"""
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from pipeline.metrics.classification import discordant
 from pipeline.metrics.significance import Interval, mcnemar, wilson
 from runtime.classifier import Classifier
 from runtime.errors import ImageError
+from runtime.image.load import load_square
+from runtime.spec import ModelSpec
 from runtime.text import for_terminal
 
 SIGNIFICANT = 0.05
@@ -49,6 +53,8 @@ class Comparison:
         p_value: of McNemar's exact two-sided test.
         classes: of each class the old model and the new one.
         unreadable: photos that neither could read.
+        copies: photos that do not count because another one is the same picture.
+        disputed: photos that do not count because the same picture is in the folder of another class, too.
     """
 
     old: Judged
@@ -58,6 +64,8 @@ class Comparison:
     p_value: float
     classes: dict[str, tuple[Judged, Judged]]
     unreadable: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    disputed: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -73,6 +81,8 @@ class Comparison:
 
 def compare(old: Path, new: Path, photos: Path) -> Comparison:
     """Judge two model files, each with its own preprocessing; of a divided folder on its test photos alone.
+
+    Copies of one photo count once: counted more often, one chance would look like many.
 
     Args:
         old: the model file in use, or a folder of model files.
@@ -90,6 +100,10 @@ def compare(old: Path, new: Path, photos: Path) -> Comparison:
     files = [file for file in listing.files if file.part in {"", TEST}]
     if not files:
         raise DataError(f"{photos}: no photos; expected a folder of photos for each class")
+    with Classifier(old) as classifier:
+        files, copies, disputed = _each_once(photos, files, classifier.spec)
+    if not files:
+        raise DataError(f"{photos}: each photo is in the folders of several classes; leave it in the right one")
     labels = np.array([file.class_name for file in files])
     rights = [_rights(path, photos, files) for path in (old, new)]
     readable = np.array([right is not None for right in rights[0]])
@@ -97,7 +111,7 @@ def compare(old: Path, new: Path, photos: Path) -> Comparison:
         raise DataError(f"{photos}: none of its {len(files):,} photos can be read")
     old_right, new_right = (np.array([bool(right) for right in each])[readable] for each in rights)
     unreadable = tuple(file.path for file, is_readable in zip(files, readable, strict=True) if not is_readable)
-    return judge(old_right, new_right, labels[readable], unreadable)
+    return replace(judge(old_right, new_right, labels[readable], unreadable), copies=copies, disputed=disputed)
 
 
 def judge(
@@ -128,9 +142,15 @@ def format_comparison(found: Comparison, old: Path, new: Path) -> str:
         low, high = judged.interval
         lines.append(f"{word}: {judged.accuracy:.1%} of {judged.photos:,} photos (95 %: {low:.1%} to {high:.1%})")
     lines.append(f"right alone: old {found.only_old:,}, new {found.only_new:,}; McNemar p = {found.p_value:.3g}")
-    if found.unreadable:
-        named = ", ".join(map(for_terminal, found.unreadable[:MOST_NAMED]))
-        lines.append(f"not read: {len(found.unreadable):,} ({named}{', …' * (len(found.unreadable) > MOST_NAMED)})")
+    left_out = {
+        "not read": found.unreadable,
+        "copies, not counted": found.copies,
+        "in several classes, not counted": found.disputed,
+    }
+    for reason, paths in left_out.items():
+        if paths:
+            named = ", ".join(map(for_terminal, paths[:MOST_NAMED]))
+            lines.append(f"{reason}: {len(paths):,} ({named}{', …' * (len(paths) > MOST_NAMED)})")
     sentences = {
         SHIP: "SHIP: the new model is right more often, and chance does not explain it",
         KEEP: "KEEP: the old model is right more often, and chance does not explain it",
@@ -141,6 +161,30 @@ def format_comparison(found: Comparison, old: Path, new: Path) -> str:
 
 def _judged(right: NDArray[np.bool_]) -> Judged:
     return Judged(int(right.sum()), len(right))
+
+
+def _each_once(
+    photos: Path, files: Sequence[PhotoFile], spec: ModelSpec
+) -> tuple[list[PhotoFile], tuple[str, ...], tuple[str, ...]]:
+    """The first photo of each picture, its copies, and those whose picture is in several classes.
+
+    Pictures are the same where the network is given the same pixels.
+    """
+    same: dict[str, list[PhotoFile]] = defaultdict(list)
+    for file in files:
+        try:
+            square = load_square(photos / file.path, spec)
+            same[hashlib.sha256(square.tobytes()).hexdigest()].append(file)
+        except ImageError:
+            same[file.path].append(file)
+    kept, copies, disputed = list[PhotoFile](), list[str](), list[str]()
+    for group in same.values():
+        if len({file.class_name for file in group}) > 1:
+            disputed += [file.path for file in group]
+        else:
+            kept.append(group[0])
+            copies += [file.path for file in group[1:]]
+    return kept, tuple(copies), tuple(disputed)
 
 
 def _rights(model: Path, photos: Path, files: Sequence[PhotoFile]) -> list[bool | None]:

@@ -1,6 +1,7 @@
 """``compare``: two model files on the same photos."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -68,6 +69,22 @@ def test_files_are_compared_on_photos(reference, photos, capsys):
     assert said.splitlines()[-1].startswith("UNDECIDED")
     assert main(["compare", *files, "--photos", str(photos), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["new"] == {"right": 20, "photos": 20}
+
+
+def test_copies_of_a_photo_count_once(reference, photos, capsys):
+    model = str(reference / "model_int8.onnx")
+    first, second, *_ = sorted(photos.glob("*/*.png"))
+    for number in range(3):
+        shutil.copy(first, first.with_name(f"zz-{number}.png"))
+    with Image.open(first) as image:
+        image.save(first.with_name("zz-other-bytes.webp"), lossless=True)
+    other = next(folder for folder in photos.iterdir() if folder != second.parent)
+    shutil.copy(second, other / "disputed.png")
+    assert main(["compare", model, model, "--photos", str(photos)]) == 1
+    said = capsys.readouterr().out
+    assert "of 19 photos" in said
+    assert f"copies, not counted: 4 ({first.parent.name}/zz-0.png" in said
+    assert "in several classes, not counted: 2 (" in said
 
 
 def test_of_a_divided_folder_only_the_test_photos_count(reference, photos, tmp_path):
