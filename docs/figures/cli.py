@@ -12,6 +12,7 @@ from docs.figures.commands import (
     readme,
     reference,
     runtime,
+    soak,
 )
 from pipeline.cli import parse, run
 from pipeline.commands import Command
@@ -28,6 +29,7 @@ COMMANDS: tuple[Command, ...] = (
     reference,
     pictures,
     kinds,
+    soak,
 )
 
 
