@@ -57,6 +57,11 @@ def add(commands: Commands) -> None:
         help="whole number that grows from bundle to bundle: boards refuse an older one (default: the time of "
         "SOURCE_DATE_EPOCH where it is set, else of the build where it is signed, else none)",
     )  # fmt: skip
+    parser.add_argument(
+        "--acceptance", type=Path, metavar="DIR",
+        help="bring these photos of known labels (a folder for each class; 200 photos and 20 MB at most): the board "
+        "keeps the version before if it names fewer of them rightly than this machine",
+    )  # fmt: skip
     parser.set_defaults(tensorflow=False, run=run)
 
 
@@ -82,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
         wheels=not options.no_wheels,
         sign_key=options.sign_key,
         version=options.bundle_version,
+        acceptance=options.acceptance,
     )
     archive = bundle(options.dir, options.out, settings)
     content = archive.read_bytes()

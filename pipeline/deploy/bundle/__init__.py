@@ -7,6 +7,7 @@ edgecnn-NAME-VERSION-MACHINE/
     bundle.json            what it is for: machine, Python, artifacts; and its version
     requirements.txt       every package, pinned and with hashes
     models/                the artifacts and their manifest
+    acceptance/CLASS/      photos of known labels, where there are any, which the board has to name as well
     wheels/                the runtime as this project's wheel, what it needs, and the pip that installs it
     SHA256SUMS             of all the files above, as sha256sum checks them
     model.sig              OpenSSF model-signing's signature of all the files above, where there is a key
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
+from pipeline.deploy.bundle.acceptance import bring
 from pipeline.deploy.bundle.archive import pack
 from pipeline.deploy.bundle.sign import check_key, sign
 from pipeline.deploy.bundle.version import check_version, default_version
@@ -54,6 +56,7 @@ class Settings:
         wheels: bring the wheels; without them the device has them from the version before, or fetches them.
         sign_key: private key in PEM, of the curve P-256.
         version: a whole number that grows from bundle to bundle; without it see ``default_version``.
+        acceptance: folder of photos of known labels to bring, with a folder for each class.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Settings:
     wheels: bool = True
     sign_key: Path | None = None
     version: int | None = None
+    acceptance: Path | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
@@ -84,7 +88,9 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         The archive, ``edgecnn-NAME-VERSION-MACHINE.tar.gz``; unsigned, the same files give the same bytes.
 
     Raises:
-        BundleBuildError: an artifact may not ship, the key cannot sign, or a wheel is not to be had.
+        BundleBuildError: an artifact may not ship, the key cannot sign, a wheel is not to be had, or the acceptance
+            photos are too many or unusable.
+        DataError: no folder of acceptance photos, or its classes are not the model's.
         DocumentError: what verify wrote cannot be read.
         ModelError: an artifact is missing or damaged.
         OutputError: the archive cannot be written.
@@ -105,6 +111,7 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         (stage / WHEELS).mkdir()
         for name in (*settings.artifacts, artifacts.MANIFEST):
             shutil.copyfile(folder / name, stage / MODELS / name)
+        right = {} if settings.acceptance is None else bring(settings.acceptance, stage, settings.artifacts)
         for name in SCRIPTS:
             shutil.copyfile(Path(__file__).with_name(name), stage / name)
         requirements = lock([*engines, *settings.extras], settings.target)
@@ -112,7 +119,7 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         if settings.wheels:
             fetch(requirements, settings.target, stage / WHEELS)
         artifacts.write_bytes(stage / REQUIREMENTS, (hash_line(wheel) + requirements).encode())
-        artifacts.write_json(stage / BUNDLE, _card(settings, engines, version))
+        artifacts.write_json(stage / BUNDLE, _card(settings, engines, version) | right)
         artifacts.write_bytes(stage / SUMS, _sums(stage).encode())
         if settings.sign_key:
             sign(stage, settings.sign_key)

@@ -243,6 +243,19 @@ check_models() {
     fail "a model does not work here${damaged:+: if its files are damaged, delete $damaged and install again}"
 }
 
+# Each model on the photos of known labels that the bundle brings, if it brings any: as many have to be right here.
+check_acceptance() {
+  # shellcheck disable=SC2016 # Python, not shell
+  ask='import json, sys; print(*map("%s %d".__mod__, json.load(sys.stdin).get("acceptance", {}).get("right", {}).items()), sep="\n")'
+  wanted=$("$python" -I -c "$ask" <"$new/bundle.json")
+  [ -n "$wanted" ] || return 0
+  step "naming the photos of known labels"
+  printf '%s\n' "$wanted" | while read -r model least; do
+    [ "$least" -gt 0 ] || continue
+    (cd -- "$new/models" && "$new/bin/edgecnn" verify "$model" --photos ../acceptance --at-least "$least" </dev/null) || exit 1
+  done || fail "fewer photos are named rightly here than where the bundle was built: the version before stays"
+}
+
 switch() {
   step "switching to ${new##*/}"
   sync
@@ -296,6 +309,7 @@ install_bundle() {
     damaged=$new
   fi
   check_models
+  check_acceptance
   remember_key
   if [ "$(current)" = "${new##*/}" ]; then
     printf '%s was installed already\n' "${new##*/}"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 
 import pytest
+from PIL import Image
 
 from installing import LINUX_ONLY, STEPS, answering, copy, install, kill_at, sum_up, versions
 
@@ -100,3 +101,25 @@ def test_two_at_once_do_not_get_in_each_other_s_way(bundles, installed):
         done = install(bundles["new"], installed)
     assert done.returncode == 1
     assert "another install" in done.stderr
+
+
+def test_where_fewer_known_photos_are_right_the_version_before_stays(bundles, installed, reference, tmp_path):
+    folder = copy(bundles["plain"], tmp_path)
+    card = json.loads((folder / "bundle.json").read_text())
+    labels = json.loads((reference / "samples.json").read_text())
+    name = labels["class_names"][labels["test"]["labels"][0]]
+    (folder / "acceptance" / name).mkdir(parents=True)
+    with Image.open(reference / "test.webp") as sheet:
+        sheet.crop((0, 0, 32, 32)).save(folder / "acceptance" / name / "0001.png")
+    with (folder / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{'0' * 64}  acceptance/{name}/0001.png\n")
+    for right, status in ((2, 1), (1, 0)):
+        card["acceptance"] = {"photos": 1, "right": {"model_int8.onnx": right}}
+        (folder / "bundle.json").write_text(json.dumps(card, indent=2))
+        sum_up(folder)
+        done = install(folder, installed)
+        assert done.returncode == status, done.stderr
+        assert f"model_int8.onnx: 1 of 1 photos named rightly, expected at least {right}" in done.stdout
+        assert answering(installed) == ("old" if status else "plain")
+        assert ("fewer photos are named rightly here" in done.stderr) == bool(status)
+        assert versions(installed) == (["old"] if status else ["old", "plain"])

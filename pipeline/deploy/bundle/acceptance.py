@@ -1,0 +1,87 @@
+"""Photos of known labels that travel in a bundle, so that the board can show that it names them as well."""
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.data.class_names import class_folders
+from pipeline.data.scan import NO_CLASS, TEST, scan
+from pipeline.errors import BundleBuildError
+from pipeline.system.quiet import load_classifier
+from pipeline.text import first_of
+from runtime.acceptance import Labeled, judge, plain_name
+
+ACCEPTANCE = "acceptance"
+MAX_PHOTOS, MAX_BYTES = 200, 20_000_000
+MAX_FOLDER_NAME = 80
+"""Longer names do not fit into the archive's headers."""
+NOT_ON_BOARDS = (".heic", ".heif", ".hif")
+
+
+def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
+    """Copy labeled photos into ``stage/acceptance``, and classify them with each model of ``stage/models``.
+
+    Args:
+        folder: has a folder of photos for each class, or is divided: then its ``test`` has them.
+        stage: the bundle, with its models.
+        models: names of the model files.
+
+    Returns:
+        ``{"acceptance": {"photos": N, "right": {MODEL: N}}}`` for ``bundle.json``.
+
+    Raises:
+        BundleBuildError: more than ``MAX_PHOTOS`` photos or ``MAX_BYTES``, none at all, or one that cannot be read.
+        DataError: no such folder, or its classes are not the model's.
+    """
+    photos: list[Labeled] = []
+    right: dict[str, int] = {}
+    for name in models:
+        with load_classifier(stage / "models" / name) as classifier:
+            photos = photos or _labeled(folder, classifier.spec.class_names)
+            found = judge(classifier, photos)
+        if found.unreadable:
+            raise BundleBuildError(
+                f"{folder}: {len(found.unreadable)} of {found.photos} photos cannot be read, the first: "
+                f"{found.unreadable[0]}; mend or remove them"
+            )
+        right[name] = found.right
+    _copy(photos, stage / ACCEPTANCE)
+    return {"acceptance": {"photos": len(photos), "right": right}}
+
+
+def _labeled(folder: Path, class_names: tuple[str, ...]) -> list[Labeled]:
+    listing = scan(folder, known=class_names)
+    lost = [left.path for left in listing.left_out if left.looks_like_photo or left.kind == NO_CLASS]
+    lost += [file.path for file in listing.files if file.path.lower().endswith(NOT_ON_BOARDS)]
+    if lost:
+        raise BundleBuildError(
+            f"{folder}: {first_of(lost)} cannot go into a bundle: expected JPEG, PNG or other photos that a board "
+            "reads, each in the folder of its class"
+        )
+    files = [file for file in listing.files if file.part in {"", TEST}]
+    size = sum(file.size for file in files)
+    if not 0 < len(files) <= MAX_PHOTOS or size > MAX_BYTES:
+        raise BundleBuildError(
+            f"{folder}: {len(files):,} photos of {size / 1e6:.1f} MB; expected 1 to {MAX_PHOTOS} photos of "
+            f"{MAX_BYTES / 1e6:.0f} MB at most: choose some of each class"
+        )
+    labels = class_folders(class_names)
+    return [Labeled(str(folder / file.path), class_names[labels[file.class_name]]) for file in files]
+
+
+def _copy(photos: Sequence[Labeled], folder: Path) -> None:
+    """Copy photos to ``CLASS/0001.jpg`` and so on, for names of files may be anything."""
+    numbers = Counter[str]()
+    for photo in photos:
+        place = plain_name(photo.class_name)
+        if len(place) > MAX_FOLDER_NAME:
+            raise BundleBuildError(
+                f"the class {photo.class_name!r} takes {len(place)} characters as a folder of a bundle, "
+                f"{MAX_FOLDER_NAME} at most: leave its photos out of --acceptance"
+            )
+        numbers[place] += 1
+        target = folder / place / f"{numbers[place]:04}{Path(photo.path).suffix.lower()}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(photo.path, target)
