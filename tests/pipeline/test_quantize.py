@@ -27,6 +27,7 @@ from pipeline.export.quantize.search import (
     Validation,
     choose,
     image_counts,
+    is_closer,
     most_accurate,
 )
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
@@ -241,6 +242,27 @@ def test_pixels_become_the_same_int8_through_float():
     assert take_pixels_through_float(content) == content  # there is nothing more to do
 
 
+@pytest.mark.parametrize("activation", ["softplus", "mish"])
+def test_softplus_stays_in_float_where_tflite_writes_it_by_an_exponential(activation):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 3)),
+            layers.Conv2D(8, 3, kernel_initializer=keras.initializers.RandomNormal(stddev=2.0), activation=activation),
+            layers.Flatten(),
+            layers.Dense(4, activation="softmax", kernel_initializer=keras.initializers.RandomNormal(stddev=0.01)),
+        ]
+    )
+    deployable, images = Deployable(model, NAMES), pixels(50, seed=2)
+    quantizer, pack = quantizer_of("tflite", deployable)
+    content = quantizer.build(QuantConfig(images=100))
+    operators = operators_of(content)
+    before = operators.index("EXP") - 1
+    assert operators[before : before + 4] == ["DEQUANTIZE", "EXP", "ADD", "LOG"]
+    answers = load_bytes(pack(content, ModelSpec(SIDE, NAMES, "int8"), None))(images)
+    assert np.abs(answers - deployable.probabilities(images)).mean() < 0.01
+
+
 def test_a_float_head_computes_its_logits_in_float():
     config = QuantConfig(images=100, float_head=True)
     quantizer, _ = quantizer_of("tflite", Deployable(network(), NAMES))
@@ -296,7 +318,58 @@ def test_multiplications_are_those_of_the_layers(kind):
 
 def test_quick_takes_the_default():
     outcome = search_of("onnx", Deployable(network(), NAMES)).run(100, quick=True)
-    assert [entry.summary for entry in outcome.tried] == [str(QuantConfig(images=100))]
+    default = QuantConfig(images=100)
+    assert [entry.summary for entry in outcome.tried] == [str(default), f"{default}, corrected biases"]
+
+
+def rounded_down():
+    """A classifier nearly all of whose weights are 0.45 of a step of int8, and vanish one by one, not in their sum."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 3)),
+            layers.Conv2D(8, 3, padding="same", activation="relu"),
+            layers.DepthwiseConv2D(3, 2, padding="same", activation="relu", bias_initializer="ones"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(4, activation="softmax", kernel_initializer=keras.initializers.RandomNormal(stddev=1.0)),
+        ]
+    )
+    for layer in model.layers[:2]:
+        kernel, bias = layer.get_weights()
+        kernel[...] = 0.45 / 127 * np.sign(kernel.mean(axis=(0, 1, 2)) if kernel.shape[-1] == 8 else 1)
+        kernel[1, 1] = np.eye(*kernel.shape[2:]) if kernel.shape[-1] == 8 else 1.0
+        layer.set_weights([kernel, bias])
+    return model
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_corrected_biases_make_up_for_rounded_weights(kind):
+    deployable, images = Deployable(rounded_down(), NAMES), pixels(50, seed=2)
+    quantizer, pack = quantizer_of(kind, deployable)
+    expected = deployable.probabilities(images)
+    for form in {QuantConfig(images=100), QuantConfig(images=100, qoperator=kind == "onnx")}:
+        distances = []
+        for config in (form, form.flipped("bias_correction")):
+            predict = load_bytes(pack(quantizer.build(config), ModelSpec(SIDE, NAMES, "int8"), None))
+            distances.append(np.abs(predict(images) - expected).mean())
+        assert distances[1] < distances[0] / 3, (form, distances)
+
+
+def test_corrected_biases_are_kept_only_where_they_help():
+    deployable, images = Deployable(rounded_down(), NAMES), pixels(200, seed=1)
+    expected = deployable.probabilities(images)
+    validation = Validation(Dataset(images, expected.argmax(axis=1), NAMES), expected, DEFAULT_CRITERIA)
+    quantizer, pack = quantizer_of("onnx", deployable)
+    engines = Engines(lambda graph: pack(graph, ModelSpec(SIDE, NAMES, "int8"), None), load_bytes, lambda: 1_000_000)
+    outcome = Search(quantizer, validation, engines).run(100, quick=True)
+    assert outcome.winner.config == QuantConfig(images=100, bias_correction=True)
+    assert [entry.stage for entry in outcome.tried] == ["default", "bias correction"]
+    base = candidate(900, 0.002)
+    assert is_closer(candidate(899, 0.0018), base)
+    assert not is_closer(candidate(901, 0.00195), base)  # a tie
+    assert not is_closer(candidate(850, 0.001), base)  # significantly less accurate
+    assert not is_closer(candidate(900, 0.001, violations=("x",)), base)
+    assert is_closer(candidate(900, 0.001, violations=("x",)), candidate(900, 0.002, violations=("x",)))
 
 
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])

@@ -33,6 +33,7 @@ class QuantConfig:
             (QDQ), which the engine fuses. ONNX alone knows both.
         reduce_range: weights in 7 bits. x86 processors without VNNI add pairs of 8-bit products in 16 bits, which can
             overflow; 7 bits cannot. ONNX alone.
+        bias_correction: biases make up for what rounded weights add on average (``bias_correction``).
         float_layers: layers that stay float, by the names of their outputs.
     """
 
@@ -44,6 +45,7 @@ class QuantConfig:
     symmetric: bool = False
     qoperator: bool = False
     reduce_range: bool = False
+    bias_correction: bool = False
     float_layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -74,6 +76,7 @@ class QuantConfig:
         parts.append(head if self.float_head else softmax)
         parts += ["symmetric"] * self.symmetric + ["QOperator"] * self.qoperator
         parts += ["7-bit weights"] * self.reduce_range
+        parts += ["corrected biases"] * self.bias_correction
         if self.float_layers:
             parts.append(f"{len(self.float_layers)} layer{'s' * (len(self.float_layers) > 1)} in float")
         return ", ".join(parts)

@@ -21,6 +21,7 @@ from onnxruntime.quantization.quant_utils import (
 
 from pipeline.export import rewrites
 from pipeline.export.load.scaling import PixelScaling
+from pipeline.export.quantize.bias_correction import correct_onnx, onnx_inputs
 from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.mixed_precision import noise_to_signal
@@ -93,12 +94,15 @@ class OnnxQuantizer:
             rewrites.group_pixels(self._network, group)
         with log_hidden():
             self._network = save_and_reload_model_with_shape_infer(self._network)
-        self._statistics = Statistics(lambda: self._float_activations(pixels), counts)
+        averaged = onnx_inputs(self._network)
+        self._statistics = Statistics(lambda: self._float_activations(pixels), counts, averaged)
         self.layers = _layers(self._network.graph)
 
     def build(self, config: QuantConfig) -> onnx.ModelProto:
         """The deployable graph: uint8 pixels in, which are the quantized input wherever their zero point is whole."""
         model = self._quantize(config)
+        if config.bias_correction:
+            correct_onnx(model, self._network, self._statistics.means)
         if rewrites.pixel_zero_point(self._scaling) is None:
             rewrites.scale_pixels(model, self._scaling)
         else:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +36,18 @@ class Statistics:
         passes: called once or twice; yields the activations of the calibration images, batch by batch, in the same
             order.
         counts: the numbers of images that configs may ask for, each at most the number of images passed.
+        averaged: tensors of which ``means`` has the mean of each channel over all images, with the channels' axis.
     """
 
-    def __init__(self, passes: Callable[[], Iterable[Activations]], counts: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        passes: Callable[[], Iterable[Activations]],
+        counts: tuple[int, ...],
+        averaged: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._passes, self._counts = passes, tuple(sorted(set(counts)))
+        sums: dict[str, NDArray[np.float64]] = {}
+        images = 0
         lows: dict[str, list[NDArray[np.float32]]] = {}
         highs: dict[str, list[NDArray[np.float32]]] = {}
         for batch in passes():
@@ -46,6 +55,10 @@ class Statistics:
                 flat = values.reshape(len(values), -1)
                 lows.setdefault(name, []).append(flat.min(axis=1))
                 highs.setdefault(name, []).append(flat.max(axis=1))
+                if name in averaged:
+                    sums[name] = sums.get(name, 0.0) + len(values) * _channel_means(values, averaged[name])
+            images += len(flat)
+        self.means = {name: total / images for name, total in sums.items()}
         self._lows = {name: np.concatenate(parts) for name, parts in lows.items()}
         self._highs = {name: np.concatenate(parts) for name, parts in highs.items()}
         self._edges = {
@@ -96,6 +109,13 @@ class Statistics:
             threshold = entropy_threshold(histogram, edges)
             return max(float(lows.min()), -threshold), min(float(highs.max()), threshold)
         return percentile_range(histogram, edges, float(config.method.split()[1]))
+
+
+def _channel_means(values: NDArray[np.float32], axis: int) -> NDArray[np.float64]:
+    """The mean of each channel, (C,)."""
+    others = tuple(number for number in range(values.ndim) if number != axis % values.ndim)
+    means: NDArray[np.float64] = values.mean(axis=others).astype(np.float64)
+    return means
 
 
 def _places(width: int) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from pipeline.data.dataset import in_batches
 from pipeline.export import tflite
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
+from pipeline.export.quantize.bias_correction import correct_tflite, tflite_inputs
 from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.mixed_precision import noise_to_signal
@@ -68,7 +69,12 @@ class TfliteQuantizer:
         self._calibrated = _calibrate(deployable, self._scaling, inside, pixels[:1])
         self._interpreter = _interpreter(self._calibrated)
         self._others = [_interpreter(self._calibrated) for _ in range(WORKERS - 1)]
-        self._statistics = Statistics(lambda: self._float_activations(pixels), counts)
+        averaged = tflite_inputs(self._calibrated)
+        self._statistics = Statistics(lambda: self._float_activations(pixels), counts, averaged)
+        image = str(self._interpreter.get_input_details()[0]["name"])
+        mean_pixel = pixels.mean(axis=(0, 1, 2)).astype(np.float32)
+        self._means = self._statistics.means | {image: self._scaling(mean_pixel).astype(np.float64)}
+        self._exponentials = _exponentials(self._interpreter)
         self.layers = _layers(self._interpreter)
 
     def build(self, config: QuantConfig) -> bytes:
@@ -82,7 +88,10 @@ class TfliteQuantizer:
                 input_data_type=tf.uint8,
                 output_data_type=tf.float32 if config.float_softmax else tf.int8,
             )
-        return take_pixels_through_float(bytes(content))
+        content = bytes(content)
+        if config.bias_correction:
+            content = correct_tflite(content, self._calibrated, self._means)
+        return take_pixels_through_float(content)
 
     def noise(self, graph: bytes, pixels: NDArray[np.uint8]) -> list[float]:
         """Noise-to-signal ratio of every layer's output in a flatbuffer that ``build`` made."""
@@ -98,7 +107,7 @@ class TfliteQuantizer:
         )
 
     def _denied(self, config: QuantConfig) -> set[str]:
-        return {name for layer in config.in_float(self.layers) for name in layer.nodes}
+        return {name for layer in config.in_float(self.layers) for name in layer.nodes} | self._exponentials
 
     def _with_ranges(self, config: QuantConfig) -> bytes:
         ranges = self._statistics.ranges(config)
@@ -184,6 +193,24 @@ def _dequantized(interpreter: Interpreter, detail: dict[str, Any]) -> NDArray[np
         return values.astype(np.float32, copy=False)
     scale, zero_point = detail["quantization"]
     return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+def _exponentials(interpreter: Interpreter) -> set[str]:
+    """Results of exponentials, of what reads these, and of logarithms, which stay in float.
+
+    TensorFlow writes softplus and mish as ``log(exp(x) + 1)``. In 256 even steps from 0 to the largest exponential,
+    whatever lies below a few steps is lost: with x up to 6, all negative x give the same.
+    """
+    names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
+    exponentials: set[int] = set()
+    found: set[str] = set()
+    for operator in _operators(interpreter):
+        output, reads = int(operator["outputs"][0]), {int(index) for index in operator["inputs"]}
+        if operator["op_name"] == "EXP":
+            exponentials.add(output)
+        if operator["op_name"] in ("EXP", "LOG") or reads & exponentials:
+            found.add(names[output])
+    return found
 
 
 def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
