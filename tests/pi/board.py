@@ -30,26 +30,27 @@ class Board:
         """The folder in which commands begin."""
         return self.root / "home" / "pi"
 
-    def command(self, script: str) -> list[str]:
+    def command(self, script: str, beside: str = "") -> list[str]:
         """The command that runs a script in the home folder, as a user without rights."""
         # The first process stays root's: whoever changes his user is no longer killed with his parent.
         user = f'setpriv --reuid={USER} --regid={USER} --clear-groups --no-new-privs /bin/sh -euc "$1"; exit $?'
-        return [*inside(self.root), "--wd=/home/pi", "/bin/sh", "-c", user, "sh", script]
+        return [*inside(self.root, beside), "--wd=/home/pi", "/bin/sh", "-c", user, "sh", script]
 
     def environment(self) -> dict[str, str]:
         """What a login would give, and the processor."""
         path = "/usr/local/bin:/usr/bin:/bin"
         return {"QEMU_CPU": self.cpu, "PATH": path, "HOME": "/home/pi", "LANG": "C.UTF-8", "COLUMNS": "100"}
 
-    def run(self, script: str, *, status: int | None = 0) -> str:
+    def run(self, script: str, *, status: int | None = 0, beside: str = "") -> str:
         """What a script prints on stdout and stderr together.
 
         Args:
             script: for sh.
             status: the exit status to expect; None for any.
+            beside: for sh: a program of the desk that runs meanwhile, and that loopback reaches.
         """
         done = subprocess.run(
-            self.command(script),
+            self.command(script, beside),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -68,8 +68,8 @@ def bundles(place, reference):
 
 @pytest.fixture(scope="session")
 def first(bundles):
-    """The bundle with all four files of the reference."""
-    return bundles("first", "--artifacts", *MODELS)
+    """The bundle with all four files of the reference, and what MQTT and the page need."""
+    return bundles("first", "--artifacts", *MODELS, "--extras", "mqtt", "serve")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,8 @@ PREFIX = "edgecnn/current"
 EDGECNN, MODELS = f"{PREFIX}/bin/edgecnn", f"{PREFIX}/models"
 ONCE = "cortex-a76"
 """What takes long and depends on no processor is tried on this one alone."""
+BROKER = "/usr/sbin/mosquitto"
+"""Without a configuration, it listens on loopback and lets everybody in."""
 DOT_PRODUCTS = {"cortex-a72": False, "cortex-a76": True}
 ON_BOARD = (
     "benchmark",
@@ -169,6 +171,52 @@ def test_watch_names_what_comes_and_survives_what_is_half_written(board):
     assert answers.keys() == {"late.jpg", "ship.jpg"}
 
 
+def test_events_are_published_and_frames_kept(board, photos):
+    once(board.cpu)
+    board.take(Path(__file__).with_name("listen.py"))
+    mjpeg(board, photos)
+    said = board.run(
+        f"""{PREFIX}/bin/python listen.py >heard.txt &
+        for _ in $(seq 120); do grep -qs ready heard.txt && break; sleep 0.5; done
+        {EDGECNN} stream {MODELS}/model_int8.onnx --json --no-drop --votes 2/3 --min-seconds 0 --keep kept \\
+          --mqtt mqtt://127.0.0.1/edgecnn/board <frames.mjpeg 2>summary.txt
+        for _ in $(seq 120); do grep -qs offline heard.txt && break; sleep 0.5; done
+        kill $!""",
+        beside=BROKER,
+    )
+    events = [json.loads(line) for line in said.splitlines()]
+    assert [event["event"] for event in events] == ["begins", "ends", "begins", "ends"]
+    assert [event["label"] for event in events] == ["ship", "ship", "truck", "truck"]
+    heard = [line.partition(" ") for line in (board.home / "heard.txt").read_text().splitlines()]
+    published = [json.loads(payload) for topic, _, payload in heard if topic == "edgecnn/board/event"]
+    assert [(event["event"], event["label"]) for event in published] == [
+        (event["event"], event["label"]) for event in events
+    ]
+    assert "8 frames" in (board.home / "summary.txt").read_text()
+    kept = {path.name for path in (board.home / "kept").iterdir()}
+    assert kept
+    assert {name.rpartition(".")[0] + ".json" for name in kept} <= kept
+
+
+def test_the_page_of_the_device_answers(board, photos):
+    once(board.cpu)
+    board.take(Path(__file__).with_name("look.py"))
+    mjpeg(board, photos)
+    said = board.run(
+        f"""mkfifo camera
+        {EDGECNN} serve {MODELS}/model_int8.onnx <camera >events.txt 2>served.txt & pid=$!
+        exec 3>camera
+        cat frames.mjpeg >&3
+        python3 look.py
+        kill $pid; wait $pid"""
+    )
+    answers = json.loads(said)
+    assert answers["page"].startswith("<!doctype html>")
+    assert (answers["health"], answers["state"]["status"]) == (200, "ok")
+    assert answers["state"]["top"][0]["label"] == "truck"
+    assert answers["picture"] == ["ffd8", "ffd9"]
+
+
 def test_the_commands_of_the_page_run(processor, arm64, place, repository, photos):
     once(processor)
     page = Board(place / "page", processor)
@@ -185,6 +233,13 @@ def test_the_commands_of_the_page_run(processor, arm64, place, repository, photo
             said.append(f"not run, {block.reason}: {block.script}")
     print(*said, sep="\n")
     assert "yes, by QEMU" in "".join(said)
+
+
+def mjpeg(board, photos):
+    """Frames as a camera sends them: four of a ship, then four of a truck."""
+    ship, truck = (next(photos.glob(f"*-{name}.jpg")).read_bytes() for name in ("ship", "truck"))
+    (board.home / "frames.mjpeg").write_bytes(ship * 4 + truck * 4)
+    board.own(board.home / "frames.mjpeg")
 
 
 def once(processor):

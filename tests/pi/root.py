@@ -39,13 +39,21 @@ def build(cache: Path) -> Path:
     return root
 
 
-def inside(root: Path) -> list[str]:
+def inside(root: Path, beside: str = "") -> list[str]:
     """The beginning of a command that runs in ``root`` with processes, mounts and terminals of its own, and no network.
 
     When it ends or is killed, its processes are killed and its mounts are gone; nobody else ever sees those.
+
+    Args:
+        root: what the command sees as /.
+        beside: for sh: a program of this machine that runs meanwhile, and that the command reaches by loopback alone.
     """
     namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child"]
-    enter = 'mount -t devpts devpts "$0/dev/pts"; exec /usr/bin/unshare --root="$0" --mount-proc "$@"'
+    enter = (
+        'mount -t devpts devpts "$0/dev/pts"; ip link set lo up; exec /usr/bin/unshare --root="$0" --mount-proc "$@"'
+    )
+    if beside:
+        enter = f"{{ {beside}; }} </dev/null >/dev/null 2>&1 & {enter}"
     return ["/usr/bin/unshare", *namespaces, "/bin/sh", "-euc", enter, str(root)]
 
 
