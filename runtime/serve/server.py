@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+import time
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ CONNECTIONS = 64
 RECV_BYTES = 64
 """Bytes of requests that are read at once, before they are answered: too few for more than two requests. Many requests
 without reading their answers would fill the buffer of a client, and a thread would wait for room in it."""
-IDLE_S, CLOSE_S = 30, 2.0
+IDLE_S, CLEANUP_S, CLOSE_S = 30, 5, 2.0
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 16_384, 1024
 MIN_TOKEN = 16
 
@@ -38,6 +39,12 @@ def check_token(host: str, token: str | None) -> None:
         raise OutputError(f"EDGECNN_TOKEN must be {MIN_TOKEN} or more letters, digits, - and _")
 
 
+class _Steady:
+    """In the place of the module ``time`` of those who would ask a clock that may be set."""
+
+    time = staticmethod(time.monotonic)
+
+
 class Server:
     """Serves an application from threads of its own. Clients that read slowly are buffered, and hold no thread.
 
@@ -48,9 +55,10 @@ class Server:
 
     def __init__(self, app: App, host: str, port: int) -> None:
         try:
-            from waitress import create_server, wasyncore
+            from waitress import channel, create_server, server, wasyncore
         except ImportError as error:
             raise PackageMissingError("serve needs waitress, which is not installed: pip install waitress") from error
+        channel.time = server.time = _Steady  # they ask how long a client has been idle
         logging.getLogger("waitress").addHandler(logging.NullHandler())  # or it tells stderr of every busy moment
         listening = _listening(host, port)
         self.port = int(listening.getsockname()[1])
@@ -63,7 +71,7 @@ class Server:
             threads=THREADS,
             connection_limit=CONNECTIONS,
             channel_timeout=IDLE_S,
-            cleanup_interval=5,
+            cleanup_interval=CLEANUP_S,
             recv_bytes=RECV_BYTES,
             outbuf_overflow=3 * MAX_FRAME_BYTES,  # more would go to files
             max_request_header_size=MAX_HEADER_BYTES,

@@ -245,6 +245,21 @@ def test_clients_that_send_many_requests_and_do_not_read_hold_up_nobody(server, 
             client.close()
 
 
+def test_idle_clients_are_let_go_though_the_clock_is_set_back(live, monkeypatch):
+    pytest.importorskip("waitress")
+    monkeypatch.setattr("runtime.serve.server.IDLE_S", 0)
+    monkeypatch.setattr("runtime.serve.server.CLEANUP_S", 0.1)
+    server, now = Server(App(live, None, LOOPBACK), "127.0.0.1", 0), time.time
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as first:
+            assert first.recv(1) == b""
+        monkeypatch.setattr(time, "time", lambda: now() - 1e6)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as second:
+            assert second.recv(1) == b""
+    finally:
+        server.close()
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
