@@ -4,6 +4,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline import artifacts, formats
-from pipeline.data import folder, samples, unlabeled
+from pipeline.data import folder, label_table, samples, unlabeled
 from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset, hold_out
 from pipeline.data.dataset import unlabeled as without_labels
@@ -166,16 +167,16 @@ def _file_of(model: keras.Model | str | Path) -> Iterator[Path]:
 
 def _divided(images: Images, deployable: Deployable, way: Settings) -> tuple[Dataset, Dataset]:
     """What calibrates, and what choices are made on."""
-    if _has_classes(images, deployable):
-        photos = folder.load(Path(images), way, deployable.class_names)
+    photos = _photos(images, deployable, way)
+    if photos is not None:
         return samples.draw_calibration(photos.training), photos.validation
     rest, held_out = hold_out(_dataset(images, deployable, way), HELD_OUT)
     return samples.draw_calibration(rest), held_out
 
 
 def _dataset(images: Images, deployable: Deployable, way: Settings) -> Dataset:
-    if _has_classes(images, deployable):
-        photos = folder.load(Path(images), way, deployable.class_names)
+    photos = _photos(images, deployable, way)
+    if photos is not None:
         return photos.test or photos.validation
     if isinstance(images, str | Path):
         return unlabeled.load(Path(images), way, deployable.class_names)
@@ -185,14 +186,24 @@ def _dataset(images: Images, deployable: Deployable, way: Settings) -> Dataset:
         pixels = np.stack([load_square(image, spec) for image in pixels])
     if labels is None:
         return without_labels(pixels, deployable.class_names)
+    if deployable.multi_label and labels.ndim == 2:
+        return replace(without_labels(pixels, deployable.class_names), marks=_marks(labels, deployable.class_names))
     return Dataset(pixels, _numbers(labels, deployable.class_names), deployable.class_names)
 
 
-def _has_classes(images: Images, deployable: Deployable) -> bool:
-    """Whether this is a folder with a folder for one of the classes, or for a part of the data."""
+def _photos(images: Images, deployable: Deployable, way: Settings) -> folder.Photos | None:
+    """A folder whose photos are labeled, divided; ``None`` where these images are nothing of the kind."""
     if not isinstance(images, str | Path) or not Path(images).is_dir():
-        return False
-    names = {entry.name for entry in Path(images).iterdir() if entry.is_dir()}
+        return None
+    place = Path(images)
+    if deployable.multi_label and label_table.has_table(place):
+        return label_table.load(place, way, deployable.class_names)
+    return folder.load(place, way, deployable.class_names) if _has_classes(place, deployable) else None
+
+
+def _has_classes(place: Path, deployable: Deployable) -> bool:
+    """Whether a folder has one for one of the classes, or for a part of the data."""
+    names = {entry.name for entry in place.iterdir() if entry.is_dir()}
     return not names.isdisjoint({*class_folders(deployable.class_names), "train"})
 
 
@@ -247,6 +258,17 @@ def _pixels(images: NDArray[Any]) -> NDArray[np.uint8]:
             "model expects is said by scaling"
         )
     return np.round(images).astype(np.uint8)
+
+
+def _marks(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Several labels an image: 0 or 1 for each class, (N, C).
+
+    Raises:
+        DataError: another shape, or other numbers.
+    """
+    if labels.shape[1] != len(class_names) or not np.isin(labels, (0, 1)).all():
+        raise DataError(f"expected 0 or 1 for each of {len(class_names)} labels, got {labels.dtype} {labels.shape}")
+    return labels.astype(np.bool_)
 
 
 def _numbers(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.int64]:

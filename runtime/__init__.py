@@ -37,7 +37,8 @@ from runtime.errors import (
 )
 
 if TYPE_CHECKING:
-    from runtime.classifier import Classifier, Prediction
+    from runtime.classifier import Classifier
+    from runtime.prediction import Prediction
     from runtime.spec import ModelSpec
 
 # Since 1.29 ONNX Runtime reports its use to its makers and leaves a device id in the home folder unless told not to.
@@ -65,7 +66,7 @@ __all__ = [
 ]
 
 
-_MODULES = {"Classifier": "classifier", "Prediction": "classifier", "ModelSpec": "spec"}
+_MODULES = {"Classifier": "classifier", "Prediction": "prediction", "ModelSpec": "spec"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,6 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
@@ -13,6 +12,7 @@ from runtime.engines.base import Pixels, Probabilities
 from runtime.engines.load import load_model
 from runtime.errors import BackendUnavailableError, ImageError, ModelSpecError, PixelsError
 from runtime.image.load import ImageSource, in_rgb, load_square
+from runtime.prediction import Namer, Prediction
 from runtime.spec import ModelSpec
 from runtime.system.fork import guarded
 from runtime.system.processors import processors, why_not_threads
@@ -26,25 +26,6 @@ ChannelOrder = Literal["RGB", "BGR"]
 """How the three channels of an array stand."""
 Decoder = Callable[[ImageSource, ModelSpec], Pixels]
 """What turns an image into pixels, uint8 (S, S, 3)."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one image.
-
-    Attributes:
-        label: name of the most probable class.
-        probability: its probability, 0-1.
-        top: the most probable classes as (label, probability), best first.
-        is_confident: whether the probability reaches the threshold of the model's spec (``confidence_threshold``).
-        is_known: whether it is like the images of these classes at all (``known_threshold``); always, if it has none.
-    """
-
-    label: str
-    probability: float
-    top: tuple[tuple[str, float], ...]
-    is_confident: bool = True
-    is_known: bool = True
 
 
 class Classifier:
@@ -97,6 +78,8 @@ class Classifier:
         self.backend, self.inputs, self.outputs = backend.engine, backend.inputs, backend.outputs
         self._golden_json = backend.golden_json
         self._square = self.spec.shape
+        two_in_one = backend.outputs[0].shape[-1:] == (1,)  # one number for two classes, which exclude each other
+        self._namer = Namer(self.spec, multi_label=self.spec.output == "sigmoid" and not two_in_one)
 
     def classify(self, image: ImageSource, top: int = 5, *, channel_order: ChannelOrder = "RGB") -> Prediction:
         """Name what one image shows.
@@ -117,6 +100,11 @@ class Classifier:
     def classify_pixels(self, pixels: Pixels, top: int = 5) -> Prediction:
         """Name what pixels show that ``decoder`` has returned, uint8 (S, S, 3): nothing is decoded or cropped."""
         return next(self._predictions(pixels[np.newaxis], top))
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether each class has a probability by itself, so that an image has any number of labels."""
+        return self._namer.multi_label
 
     @overload
     def classify_many(
@@ -191,7 +179,8 @@ class Classifier:
             channel_order: ``BGR`` if they are that.
 
         Returns:
-            float32 (N, C); rows sum to 1 up to the model's precision.
+            float32 (N, C); rows sum to 1 up to the model's precision, but for a multi-label model's, where each
+            label has a probability by itself.
 
         Raises:
             PixelsError: another shape or dtype.
@@ -234,17 +223,10 @@ class Classifier:
 
     def _predictions(self, pixels: Pixels, top: int) -> Iterator[Prediction]:
         if self._scored is None or self.spec.known_threshold is None:
-            return (self._prediction(row, top) for row in self._run(pixels))
+            return (self._namer.name(row, top) for row in self._run(pixels))
         rows, scores = self._scored(pixels)
         known = (scores >= self.spec.known_threshold).tolist()
-        return (self._prediction(row, top, is_known=is_known) for row, is_known in zip(rows, known, strict=True))
-
-    def _prediction(self, probabilities: Probabilities, top: int, *, is_known: bool = True) -> Prediction:
-        best = (-probabilities).argsort(kind="stable")[:top]
-        names = map(self.spec.class_names.__getitem__, best.tolist())
-        ranking = tuple(zip(names, probabilities[best].tolist(), strict=True))
-        label, probability = ranking[0]
-        return Prediction(label, probability, ranking, probability >= self.spec.confidence_threshold, is_known)
+        return (self._namer.name(row, top, is_known=is_known) for row, is_known in zip(rows, known, strict=True))
 
 
 def _choice(model_path: str | os.PathLike[str]) -> TunedModel:

@@ -100,11 +100,15 @@ def replay(classifier: "Classifier") -> dict[str, str | int | float | bool]:
         )
     got = classifier.predict(golden.pixels)
     distance = float(np.abs(got - golden.probabilities).max())
+    same = got.argmax(axis=1) == golden.probabilities.argmax(axis=1)
+    if classifier.multi_label:
+        limits = np.array(classifier.spec.label_thresholds, np.float32)
+        same = ((got >= limits) == (golden.probabilities >= limits)).all(axis=1)
     return {
         "file": str(classifier.path),
         "engine": classifier.backend,
         "images": len(golden.pixels),
-        "same_class": int((got.argmax(axis=1) == golden.probabilities.argmax(axis=1)).sum()),
+        "same_class": int(same.sum()),
         "max_difference": distance,
         "tolerance": golden.tolerance,
         "passed": distance <= golden.tolerance,  # a NaN is not

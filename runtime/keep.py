@@ -82,7 +82,7 @@ class FrameKeeper:
     ) -> None:
         self._folder, self._max_bytes, self._model = folder, max_bytes, model
         self._say, self._clock, self._draw = say, clock, draw
-        self._last_label: str | None = None
+        self._last_shown: tuple[str, ...] | None = None
         self._by_chance: Seen | None = None
         self._next_s = float("-inf")
         self._failure = ""
@@ -129,13 +129,14 @@ class FrameKeeper:
         self._thread.join(CLOSE_S)
 
     def _reason(self, seen: Seen) -> str:
-        answer, before = seen.prediction, self._last_label
-        self._last_label = answer.label
+        answer, before = seen.prediction, self._last_shown
+        self._last_shown = (answer.label,) if answer.labels is None else answer.labels
         if not answer.is_known:
             return UNKNOWN
-        if not answer.is_confident or (len(answer.top) > 1 and answer.top[0][1] - answer.top[1][1] < MARGIN):
+        rivals = answer.labels is None and len(answer.top) > 1  # several labels do not exclude each other
+        if not answer.is_confident or (rivals and answer.top[0][1] - answer.top[1][1] < MARGIN):
             return UNSURE
-        return CHANGED if before not in {None, answer.label} else ""
+        return CHANGED if before not in {None, self._last_shown} else ""
 
     def _work(self) -> None:
         while True:
@@ -198,6 +199,7 @@ class FrameKeeper:
             "probability": answer.probability,
             "confident": answer.is_confident,
             "known": answer.is_known,
+            **({} if answer.labels is None else {"labels": answer.labels}),
             "top": [{"label": label, "probability": share} for label, share in answer.top],
             **self._model,
         }

@@ -44,9 +44,11 @@ class ModelSpec:
         scale, offset: one of each a channel; the graph itself computes ``pixel * scale + offset`` before its first
             layer, the caller always gives plain 0-255 pixels.
         output: what the graph answers with: ``softmax`` (probabilities), ``logits`` (of which softmax is taken here) or
-            ``sigmoid`` (a probability a class, each by itself, that sum to anything). A graph that answers two classes
+            ``sigmoid`` (a probability for each label by itself; rows sum to anything). A graph that answers two classes
             with one number gives that of the second. ``None``: probabilities in a file that carries its spec; of other
             files, as their last operator has it.
+        thresholds: of a multi-label model, for each class the probability (0-1) from which on an image has that label;
+            ``None`` is 0.5 for all. Written to JSON only where they are given.
         temperature: what the logits are divided by inside the graph; 1 leaves them as trained.
         confidence_threshold: probability (0-1) below which a prediction is not to be trusted; 0 trusts all.
         confidence_precision: share (0-1) of the answers that reach the threshold that is right with 95 % confidence at
@@ -83,6 +85,7 @@ class ModelSpec:
     version: int = VERSION
     ignore_orientation: bool = False
     width: int | None = None
+    thresholds: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.version != VERSION:
@@ -120,10 +123,24 @@ class ModelSpec:
         self._require("known_threshold", "a finite number or None", known is None or _is_number(known))
         named = isinstance(provenance, dict) and all(_is_name(text) for pair in provenance.items() for text in pair)
         self._require("provenance", "texts by name", named)
+        expected = f"None, or {len(names)} numbers 0-1 beside the output sigmoid"
+        self._require("thresholds", expected, self.thresholds is None or self._has_thresholds())
 
     def _require(self, name: str, expected: str, good: bool) -> None:  # noqa: FBT001 - the verdict itself
         if not good:
             raise ModelSpecError(f"{name} must be {expected}, got {getattr(self, name)!r:.200}")
+
+    def _has_thresholds(self) -> bool:
+        values = self.thresholds
+        of_each_class = isinstance(values, tuple) and len(values) == len(self.class_names)
+        return self.output == "sigmoid" and of_each_class and all(_is_number(value, 0, 1) for value in values or ())
+
+    @property
+    def label_thresholds(self) -> tuple[float, ...] | None:
+        """One threshold a class (0-1) where the output is ``sigmoid``, else ``None``."""
+        if self.output != "sigmoid":
+            return None
+        return self.thresholds or (0.5,) * len(self.class_names)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -140,8 +157,9 @@ class ModelSpec:
                 del entries[name]
         if self.known_threshold is None:  # nor do the runtimes know it that were there before
             del entries["known_threshold"]
-        if self.width is None:
-            del entries["width"]
+        for name in ("width", "thresholds"):
+            if getattr(self, name) is None:
+                del entries[name]
         return json.dumps(entries, sort_keys=True)
 
     @classmethod

@@ -141,6 +141,22 @@ def evaluation():
     }
 
 
+def label_evaluation():
+    row = {"threshold": 0.5, "precision": None, "recall": 0.5, "f1": 0.4, "average_precision": 0.6}
+    return {
+        "images": 30,
+        "images_digest": "e" * 64,
+        "validation_images": 300,
+        "validation_digest": "f" * 64,
+        "macro_f1": 0.5,
+        "macro_f1_interval": [0.4, 0.6],
+        "mean_average_precision": 0.7,
+        "mean_average_precision_interval": [0.6, 0.8],
+        "all_right": 0.3,
+        "labels": {name: {"images": 10, **row} for name in NAMES},
+    }
+
+
 def history():
     figures = {"seconds": 1.5, "accuracy": 0.5, "loss": 1.25, "val_accuracy": 0.6, "val_loss": None}
     return {

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.data import samples
     from pipeline.errors import DataError
     from pipeline.export.load.model import load
-    from pipeline.verify.evaluate import evaluate, format_evaluation
+    from pipeline.verify.evaluate import evaluate, evaluate_labels, format_evaluation, format_labels
     from pipeline.verify.parity import test_images
     from runtime.system.writing import check_writable
 
@@ -49,8 +49,15 @@ def run(options: argparse.Namespace) -> int:
     if judged is None:
         raise DataError(f"{folder} has no test photos: judge with --on validation, or add a test/ folder")
     print(f"{options.model} on {len(judged):,} {options.on} images\n")
-    print(format_evaluation(evaluate(deployable, validation, judged, out)))
-    photo_options.report_left_out(photos)
-    print(f"Written: {artifacts.EVALUATION}, {artifacts.CONFUSION_FIGURE} and {artifacts.CALIBRATION_FIGURE} in {out}")
     finding = feeding.of_source(source, deployable, photos, judged)
+    fed = feeding.stated(source, deployable, finding)
+    if deployable.multi_label:
+        print(format_labels(evaluate_labels(deployable, validation, judged, out, fed)))
+        written = artifacts.EVALUATION
+    else:
+        print(format_evaluation(evaluate(deployable, validation, judged, out, fed)))
+        written = f"{artifacts.EVALUATION}, {artifacts.CONFUSION_FIGURE} and {artifacts.CALIBRATION_FIGURE}"
+    print(f"fed: {fed}")
+    photo_options.report_left_out(photos)
+    print(f"Written: {written} in {out}")
     return FAILED if feeding.contradicts(options, finding, source.asked) else OK

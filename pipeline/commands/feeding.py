@@ -49,6 +49,18 @@ def of_export(folder: Path, photos: "Photos | None", images: "Dataset") -> "tupl
     return finding, manifest.contract.asked if manifest.contract else ()
 
 
+def stated(source: "Source", deployable: "Deployable", finding: "Finding | None") -> str:
+    """How the model is fed, and what labeled images say of that, on one line."""
+    from pipeline.documents.manifest import InputContract
+    from pipeline.export.load.contract import fed
+
+    history = read_history(source.path)
+    spec = spec_beside(source.path, deployable.side, deployable.class_names, deployable.width, **source.reading)
+    trained_here = history is not None and history.says_how_fed
+    said = fed(deployable, spec, source.asked, trained_here=trained_here)
+    return InputContract(fed=said, checked=finding.checked if finding else "").stated
+
+
 def contradicts(options: argparse.Namespace, finding: "Finding | None", asked: Collection[str]) -> bool:
     """Say on stderr what was found, and whether it speaks against what nobody asked for."""
     if finding is None or not finding.sentence:
@@ -71,6 +83,8 @@ def _judged(
     if history is not None and history.says_how_fed:
         return None
     spec = spec_beside(model_path, deployable.side, deployable.class_names, deployable.width, **reading)
+    if deployable.multi_label:  # one answer an image is what the other ways are judged by
+        return None
     if not images.labeled:
         if said := hint(deployable, images, spec):
             print(said, file=sys.stderr)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import artifacts
-from pipeline.data import unlabeled
+from pipeline.data import label_table, unlabeled
 from pipeline.data.folder import Photos, format_left_out, load
 from pipeline.data.photo_settings import READING, Settings, settings_for
 from pipeline.documents.history import read_history
@@ -112,12 +112,17 @@ def settings(options: argparse.Namespace) -> Settings:
 def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None = None) -> Photos:
     """Load a folder and say what was found in it; arguments as of ``load``."""
     photos = load(folder, photo_settings, known)
-    parts = {"training": photos.training, "validation": photos.validation, "test": photos.test}
-    counts = ", ".join(f"{len(images):,} for {name}" for name, images in parts.items() if images is not None)
-    print(f"{folder}: {len(photos.training.class_names)} classes; {counts}", file=sys.stderr)
+    say_parts(photos)
     if photos.hint:
         print(photos.hint, file=sys.stderr)
     return photos
+
+
+def say_parts(photos: Photos) -> None:
+    """Say how many photos are in each part."""
+    parts = {"training": photos.training, "validation": photos.validation, "test": photos.test}
+    counts = ", ".join(f"{len(images):,} for {name}" for name, images in parts.items() if images is not None)
+    print(f"{photos.folder}: {len(photos.training.class_names)} classes; {counts}", file=sys.stderr)
 
 
 def add_data(parser: argparse.ArgumentParser, help_text: str) -> None:
@@ -218,5 +223,9 @@ def report_left_out(photos: Photos | None) -> None:
 
 
 def _of_model(folder: Path, deployable: "Deployable", photo_settings: Settings) -> Photos:
-    """Photos read as the model's own were, labeled in the order of its classes."""
+    """Photos read as the model's own were, labeled in the order of its classes; of a multi-label model, by a table."""
+    if deployable.multi_label and label_table.has_table(folder):
+        photos = label_table.load(folder, photo_settings, deployable.class_names)
+        say_parts(photos)
+        return photos
     return read(folder, photo_settings, deployable.class_names)

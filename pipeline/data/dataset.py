@@ -30,6 +30,8 @@ class Dataset:
         class_names: one name a class, in label order.
         paths: of the photos, below the folder that they come from; empty where they have none.
         labeled: false where nobody knows what the images show: the labels are 0 then, and no accuracy follows.
+        marks: for a multi-label model, which labels each image shows, bool (N, C); there is no one class an image then,
+            so that ``labeled`` is false.
     """
 
     pixels: NDArray[np.uint8]
@@ -37,6 +39,7 @@ class Dataset:
     class_names: tuple[str, ...]
     paths: tuple[str, ...] = ()
     labeled: bool = True
+    marks: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         shape, count = self.pixels.shape, len(self.labels)
@@ -46,6 +49,11 @@ class Dataset:
             raise DataError(f"need as many labels as images and at least one, got {count} labels for {shape[0]} images")
         if len(self.paths) not in (0, count):
             raise DataError(f"need a path for each of {count} images or none at all, got {len(self.paths)}")
+        if self.marks is not None and (self.labeled or self.marks.shape != (count, len(self.class_names))):
+            shape, classes = self.marks.shape, len(self.class_names)
+            raise DataError(
+                f"marks of several labels must be bool ({count}, {classes}) in place of labels, got {shape}"
+            )
         if int(self.labels.min()) < 0:
             raise DataError(f"labels are numbers of classes from 0 up, got {int(self.labels.min())}")
         if int(self.labels.max()) >= len(self.class_names):
@@ -74,12 +82,15 @@ class Dataset:
             digest.update(part.tobytes())
         few = len(self.class_names) <= np.iinfo(np.uint8).max + 1
         digest.update(self.labels.astype(np.uint8 if few else "<i8").tobytes())
+        if self.marks is not None:
+            digest.update(self.marks.tobytes())
         return digest.hexdigest()
 
     def take(self, indices: NDArray[np.integer]) -> "Dataset":
         """The images at ``indices``, copied into memory."""
         paths = tuple(self.paths[index] for index in indices) if self.paths else ()
-        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices], paths=paths)
+        marks = None if self.marks is None else self.marks[indices]
+        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices], paths=paths, marks=marks)
 
     def name_of(self, index: int) -> str:
         """What a person can look for: the photo's path, or its number where it has none."""
@@ -89,6 +100,14 @@ class Dataset:
 def unlabeled(pixels: NDArray[np.uint8], class_names: tuple[str, ...]) -> Dataset:
     """Images uint8 (N, H, W, 3) of which nobody says what they show."""
     return Dataset(pixels, np.zeros(len(pixels), np.int64), class_names, labeled=False)
+
+
+def with_marks(dataset: Dataset) -> Dataset:
+    """The same images for a multi-label model: of those in class folders each shows one label."""
+    if not dataset.labeled:
+        return dataset
+    marks = dataset.labels[:, np.newaxis] == np.arange(len(dataset.class_names))
+    return replace(dataset, labels=np.zeros(len(dataset), np.int64), labeled=False, marks=marks)
 
 
 def batch_size(pixels: NDArray[np.uint8], most: int, batch_bytes: int = BATCH_BYTES) -> int:

@@ -152,7 +152,7 @@ def _divide(
         held_out[TEST] = settings.test_share
     parts, copies = _apart(files, decoded)
     divisible = parts.pop("", None) or parts.pop(TRAINING, [])
-    return {**parts, **_draw(divisible, decoded, held_out, settings.seed)}, copies
+    return {**parts, **draw(divisible, decoded, held_out, settings.seed)}, copies
 
 
 def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list[PhotoFile]], list[LeftOut]]:
@@ -170,7 +170,7 @@ def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list
     return dict(parts), copies
 
 
-def _draw(
+def draw(
     files: Iterable[PhotoFile], decoded: Decoded, held_out: dict[str, float], seed: int
 ) -> dict[str, list[PhotoFile]]:
     """Divide by class and picture. Pictures are ordered by a keyed hash, so that new photos hardly move old ones."""

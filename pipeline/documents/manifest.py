@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from pipeline import artifacts
 from pipeline.documents.base import (
@@ -39,9 +39,10 @@ class ImageSet(Entry):
 
 
 class ValidationSet(ImageSet):
-    """The images that every choice was made on; without labels there is no accuracy."""
+    """The images that every choice was made on; without labels there is no accuracy, with several labels macro F1."""
 
     keras_accuracy: Share | None
+    keras_macro_f1: Share | None = None
 
 
 class Preprocessing(Entry):
@@ -144,7 +145,8 @@ class StageCost(Entry):
 class Manifest(ShowsItself, Document):
     """``manifest.json``; a pixel ``v`` enters the network as ``v * scale + offset``, a value for each of R, G, B.
 
-    ``failed`` says of each file that could not be written why not.
+    ``failed`` says of each file that could not be written why not. ``thresholds``, one a class, are those of a
+    multi-label model, and of no other.
     """
 
     FILE: ClassVar = artifacts.MANIFEST
@@ -159,6 +161,7 @@ class Manifest(ShowsItself, Document):
     offset: Channels
     temperature: Positive
     output: str | None = None
+    thresholds: tuple[Share, ...] | None = None
     bgr: bool = False
     photos: Preprocessing | None = None
     contract: InputContract | None = None
@@ -170,6 +173,12 @@ class Manifest(ShowsItself, Document):
     passed: bool
     stages: tuple[StageCost, ...] = ()
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _check_thresholds(self) -> "Manifest":
+        if self.thresholds is not None and len(self.thresholds) != len(self.class_names):
+            raise ValueError(f"there is no threshold for each of {len(self.class_names)} labels")
+        return self
 
     @property
     def size(self) -> tuple[int, int]:
@@ -185,6 +194,8 @@ class Manifest(ShowsItself, Document):
         failed = [f"{name} was not written: {why}" for name, why in self.failed.items()]
         accuracy = self.validation.keras_accuracy
         judged = "without labels" if accuracy is None else f"of which Keras names {accuracy:.2%} rightly"
+        if self.validation.keras_macro_f1 is not None:
+            judged = f"on which Keras has a macro F1 of {self.validation.keras_macro_f1:.2%}"
         notes = (f"int8 was chosen on {self.validation.images:,} images, {judged}.", *failed)
         verdict = "passed" if self.passed else "not passed: see decisions"
         return Shown(f"Export of {len(self.class_names)} classes: {verdict}", ("file", "KiB", "int8"), rows, notes)

@@ -27,16 +27,40 @@ class Calibration(Entry):
         return self
 
 
+class LabelRow(Entry):
+    """One label of a multi-label model: how many images show it; without any there are no figures."""
+
+    images: Count
+    f1: ShareOrNone
+    average_precision: ShareOrNone
+
+
+class LabelScores(Entry):
+    """How well a multi-label model finds labels; intervals are of 95 %, ``rows`` in the order of the classes."""
+
+    macro_f1: Share
+    macro_f1_interval: tuple[Share, Share]
+    mean_average_precision: Share
+    mean_average_precision_interval: tuple[Share, Share]
+    rows: tuple[LabelRow, ...]
+
+
 class Scores(Entry):
     """Accuracy, confusion matrix (rows: what the images show) and calibration of probabilities on the test images.
 
     There is no calibration where some probability is not a finite number, no matrix of more than ``MOST_CLASSES``
-    classes, and nothing at all where the images have no labels.
+    classes, and nothing at all where the images have no labels. Of a multi-label model there is ``labels`` instead.
     """
 
     accuracy: Share | None
     confusion: tuple[tuple[Count, ...], ...]
     calibration: Calibration | None
+    labels: LabelScores | None = None
+
+    @property
+    def score(self) -> float | None:
+        """Accuracy, or macro F1 of a multi-label model; ``None`` where the images have no labels."""
+        return self.labels.macro_f1 if self.labels else self.accuracy
 
 
 class Limits(Entry):
@@ -49,13 +73,18 @@ class Limits(Entry):
 
 
 class Measured(Scores):
-    """A file that answered; its differences are ``None`` where some probability is not a finite number."""
+    """A file that answered; its differences are ``None`` where some probability is not a finite number.
+
+    Of a multi-label model ``label_agreement`` has a share for each class, ``agreement`` their mean, and the points
+    lost are of macro F1.
+    """
 
     bytes: PositiveCount
     sha256: Sha256
     max_difference: ShareOrNone
     mean_difference: ShareOrNone
     agreement: Share
+    label_agreement: tuple[Share, ...] = ()
     p_value: Share
     accuracy_drop_points: float | None
     limits: Limits
@@ -92,7 +121,7 @@ class Verification(ShowsItself, Document):
     """``verify.json``.
 
     ``part`` says of which part of the data the images are, ``fed`` how Keras and the files got them (the manifest's
-    input contract), ``caveats`` what a PASS leaves open.
+    input contract), ``caveats`` what a PASS leaves open. ``thresholds`` are those of a multi-label model.
     """
 
     FILE: ClassVar = artifacts.VERIFY
@@ -108,6 +137,7 @@ class Verification(ShowsItself, Document):
     passed: bool
     fed: str = ""
     caveats: tuple[str, ...] = ()
+    thresholds: tuple[Share, ...] | None = None
 
     @model_validator(mode="after")
     def _check_matrices(self) -> "Verification":
@@ -116,6 +146,13 @@ class Verification(ShowsItself, Document):
             given = bool(scores.confusion) or (scores.accuracy is not None and count <= MOST_CLASSES)
             if given and [len(row) for row in scores.confusion] != [count] * count:
                 raise ValueError(f"{name}: its confusion matrix is not {count} by {count}")
+            if scores.labels is not None and len(scores.labels.rows) != count:
+                raise ValueError(f"{name}: its labels are not {count}")
+        shares = [len(row.label_agreement) for row in self.measured.values()]
+        if any(length != (0 if self.thresholds is None else count) for length in shares):
+            raise ValueError(f"there is no agreement for each of {count} labels")
+        if self.thresholds is not None and len(self.thresholds) != count:
+            raise ValueError(f"there is no threshold for each of {count} labels")
         return self
 
     @computed_field  # type: ignore[prop-decorator]
@@ -132,19 +169,23 @@ class Verification(ShowsItself, Document):
 
     def shown(self) -> Shown:
         """The verdicts."""
-        header = ("file", "KiB", "accuracy", "agreement", "mean difference", "verdict")
-        accuracy = self.keras_accuracy
-        rows = [("Keras", "", "" if accuracy is None else f"{accuracy:.2%}", "", "", "")]
+        header = ("file", "KiB", self.judged_by, "agreement", "mean difference", "verdict")
+        rows = [("Keras", "", _percent(self.keras), "", "", "")]
         for name, row in self.artifacts.items():
             verdict = "; ".join(row.violations) or "pass"
             if isinstance(row, Measured):
-                share = "" if row.accuracy is None else f"{row.accuracy:.2%}"
+                share = _percent(row)
                 mean = "" if row.mean_difference is None else f"{row.mean_difference:.1e}"
                 rows.append((name, f"{row.bytes / 1024:,.0f}", share, f"{row.agreement:.2%}", mean, verdict))
             else:
                 rows.append((name, "", "", "", "", verdict))
         heading = f"Against Keras on {self.judged_on}: {'passed' if self.passed else 'failed'}"
         return Shown(heading, header, rows, self.caveats)
+
+    @property
+    def judged_by(self) -> str:
+        """The figure that labels give."""
+        return "accuracy" if self.thresholds is None else "macro F1"
 
     @property
     def judged_on(self) -> str:
@@ -155,3 +196,8 @@ class Verification(ShowsItself, Document):
     def measured(self) -> dict[FileName, Measured]:
         """The files that answered, by name."""
         return {name: row for name, row in self.artifacts.items() if isinstance(row, Measured)}
+
+
+def _percent(scores: Scores) -> str:
+    share = scores.score
+    return "" if share is None else f"{share:.2%}"

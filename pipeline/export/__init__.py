@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset, by, hold_out
+from pipeline.data.dataset import Dataset, by, hold_out, with_marks
 from pipeline.data.photo_settings import READING, spec_beside
 from pipeline.documents.history import history_for, read_history
 from pipeline.documents.manifest import (
@@ -42,6 +42,7 @@ from pipeline.export.replaced import what_is_replaced
 from pipeline.formats import FP32, MODEL_FILES, Format, format_of
 from pipeline.metrics.classification import accuracy
 from pipeline.metrics.difference import max_difference
+from pipeline.metrics.multi_label import decisions, macro_f1
 from pipeline.system.callable_package import CallablePackage
 from pipeline.text import first_of
 from runtime.golden import GoldenSet
@@ -106,6 +107,8 @@ def export(
     prepare(out, source.path)
     deployable = _loaded(model)
     calibration, validation = _images(calibration, validation)
+    if deployable.multi_label:
+        calibration, validation = with_marks(calibration), with_marks(validation)
     for name, images in (("calibration", calibration), ("validation", validation)):
         _check(images, f"the {name} images", deployable, source.path)
     preprocessing = spec_beside(
@@ -197,6 +200,7 @@ def _manifest(
     """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
     source, history = loaded.source, read_history(loaded.source.path)
     deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
+    thresholds, expected = inputs.scored.thresholds, inputs.scored.expected
     tools = (*TOOLS, *dict.fromkeys(tool for name in settings.files for tool in format_of(name).container.tools))
     return Manifest(
         files={
@@ -208,6 +212,7 @@ def _manifest(
         scale=deployable.scaling.scale,
         offset=deployable.scaling.offset,
         temperature=deployable.temperature,
+        thresholds=thresholds,
         output=source.output if source.path.suffix == ".keras" else None,  # else the file has that output alone
         bgr=deployable.scaling.bgr,
         photos=Preprocessing(**{name: getattr(photos, name) for name in READING}),
@@ -220,7 +225,10 @@ def _manifest(
         validation=ValidationSet(
             images=len(validation),
             digest=validation.digest,
-            keras_accuracy=accuracy(inputs.scored.expected, validation.labels) if validation.labeled else None,
+            keras_accuracy=accuracy(expected, validation.labels) if validation.labeled else None,
+            keras_macro_f1=macro_f1(decisions(expected, thresholds), validation.marks)
+            if thresholds is not None and validation.marks is not None
+            else None,
         ),
         criteria=CriteriaEntry(**asdict(settings.criteria)),
         decisions=made.decisions,

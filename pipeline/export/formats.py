@@ -16,9 +16,11 @@ from pipeline.export.confidence import divisors
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
-from pipeline.export.quantize.search import Engines, Outcome, Predict, Quantizer, Search, Validation, image_counts
+from pipeline.export.quantize.search import Engines, Outcome, Predict, Quantizer, Search, image_counts
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
+from pipeline.export.quantize.validation import Validation
 from pipeline.formats import Format
+from pipeline.metrics.multi_label import best_thresholds
 from pipeline.system.costs import Costs
 from pipeline.system.quiet import log_hidden
 from runtime.engines.registry import default_engine, file_formats, find
@@ -70,8 +72,13 @@ class ExportInputs:
 
     @cached_property
     def scored(self) -> Validation:
-        """The validation images with Keras's answers."""
-        return Validation(self.validation, self.deployable.probabilities(self.validation.pixels), self.criteria)
+        """The validation images with Keras's answers, and with the thresholds of a multi-label model."""
+        expected, marks = self.deployable.probabilities(self.validation.pixels), self.validation.marks
+        thresholds = None
+        if self.deployable.multi_label:
+            chosen = self.deployable.thresholds or (None if marks is None else best_thresholds(expected, marks))
+            thresholds = chosen or self.deployable.label_thresholds
+        return Validation(self.validation, expected, self.criteria, thresholds)
 
     @cached_property
     def divisors(self) -> NDArray[np.float64]:
@@ -86,7 +93,8 @@ class ExportInputs:
             precision=precision,
             scale=scaling.scale,
             offset=scaling.offset,
-            output="softmax",
+            output="sigmoid" if network.multi_label else "softmax",
+            thresholds=self.scored.thresholds,
             temperature=network.temperature,
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import expit
 
 from pipeline.metrics.classification import Answers, Labels, correct
 
@@ -24,6 +25,12 @@ def softmax(logits: Answers) -> NDArray[np.float32]:
     wide = logits.astype(np.float64)
     powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
     result: NDArray[np.float32] = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return result
+
+
+def sigmoid(logits: Answers) -> NDArray[np.float32]:
+    """The probability of each label by itself, computed in double precision: float (…, C) to float32 (…, C)."""
+    result: NDArray[np.float32] = expit(logits.astype(np.float64)).astype(np.float32)
     return result
 
 

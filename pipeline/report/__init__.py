@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import artifacts
-from pipeline.report import latency, out_of_fold, parity, provenance, summary
+from pipeline.report import labels, latency, out_of_fold, parity, provenance, summary
 from pipeline.report.gather import Facts, gather
 from pipeline.report.markdown import markdown
 from pipeline.system.callable_package import CallablePackage
@@ -50,6 +50,7 @@ def page(facts: Facts) -> str:
         summary.files(facts),
         *out_of_fold.sections(facts),
         *latency.sections(facts),
+        *labels.sections(facts.verified),
         *parity.sections(facts),
         provenance.section(facts),
     ]

@@ -17,7 +17,8 @@ def section(facts: Facts) -> Section:
     if facts.verified:
         verified = facts.verified
         digests.append((f"{verified.part} images", f"{verified.images:,} images", verified.test_digest))
-    searches = [_search(name, decision) for name, decision in manifest.decisions.items()]
+    judged = "accuracy" if manifest.thresholds is None else "macro F1"
+    searches = [_search(name, decision, judged) for name, decision in manifest.decisions.items()]
     return Section(
         "provenance",
         "Provenance",
@@ -32,7 +33,7 @@ def section(facts: Facts) -> Section:
     )
 
 
-def _search(name: str, decision: Decision) -> Table:
+def _search(name: str, decision: Decision, judged: str) -> Table:
     """What was chosen and the forms that it was chosen from; the whole log is in the manifest."""
     chosen = [candidate for candidate in decision.candidates if _is_shown(candidate, decision)]
     rows = [
@@ -46,7 +47,8 @@ def _search(name: str, decision: Decision) -> Table:
         )
         for candidate in chosen
     ]
-    header = ("config", "accuracy", "points lost", "p", "top-1 agreement", "verdict")
+    agreement = "top-1 agreement" if judged == "accuracy" else "agreement"
+    header = ("config", judged, "points lost", "p", agreement, "verdict")
     tried = len(decision.candidates)
     title = f"{name}: {tried} {'config' if tried == 1 else 'configs'} tried" + (
         ", of the calibrations only the best" if tried > len(rows) else ""

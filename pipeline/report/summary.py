@@ -36,10 +36,11 @@ def origin(facts: Facts) -> list[tuple[str, str]]:
     """From what the files were made: pairs of name and text."""
     manifest = facts.manifest
     keras = manifest.files.get(artifacts.MODEL_KERAS)
+    several = [("Labels", "several an image, each judged by itself")]
     rows = [
         ("Classes", ", ".join(manifest.class_names)),
         ("Pixels", f"{_scaling(manifest)}, inside the files"),
-        ("Temperature", f"{manifest.temperature:.4g}"),
+        *(several if manifest.thresholds else [("Temperature", f"{manifest.temperature:.4g}")]),
         ("Calibrated on", f"{manifest.calibration.images:,} training images"),
         ("Chosen on", f"{manifest.validation.images:,} validation images"),
     ]
@@ -112,7 +113,7 @@ def files(facts: Facts) -> Section:
     keras = manifest.files.get(artifacts.MODEL_KERAS)
     rows: list[tuple[str, ...]] = []
     if keras:
-        accuracy = percent(verified.keras.accuracy) if verified else NONE
+        accuracy = percent(verified.keras.score) if verified else NONE
         rows.append((artifacts.MODEL_KERAS, size(keras.bytes), "1.00", accuracy, "", "", "the reference"))
     known = verified.artifacts if verified else {}
     for name in known or _models(manifest):
@@ -122,7 +123,7 @@ def files(facts: Facts) -> Section:
         if isinstance(row, Measured):
             word = "out of date" if name in facts.stale else "fail" if row.violations else "pass"
             figures = (
-                percent(row.accuracy),
+                percent(row.score),
                 points(None if row.accuracy_drop_points is None else -row.accuracy_drop_points),
                 percent(row.agreement),
                 word,
@@ -130,5 +131,7 @@ def files(facts: Facts) -> Section:
             rows.append((*head, *figures))
         else:
             rows.append((*head, "fail: " + "; ".join(row.violations) if row else "not verified"))
-    header = ("file", "size", "of Keras's", "accuracy", "points", "top-1 agreement", "verify")
+    agreement = "top-1 agreement" if manifest.thresholds is None else "agreement"
+    judged = "accuracy" if manifest.thresholds is None else "macro F1"
+    header = ("file", "size", "of Keras's", judged, "points", agreement, "verify")
     return Section("files", "The files", tables=[Table(header, rows, words=1)], tables_open=True)

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from runtime.classifier import Classifier, Prediction
+from runtime.classifier import Classifier
 from runtime.commands import FAILED, OK, UNUSABLE, add_model, positive, threads
 from runtime.errors import HeicError, ImageError, ImageFileNotFoundError
 from runtime.image.isolated import IsolatedDecoder
+from runtime.prediction import Prediction
 from runtime.text import for_csv, for_terminal
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     top = min(options.top, len(classifier.spec.class_names))
     left_out: list[LeftOut] = []
     items = [item for name in options.images for item in _expand(name, left_out)]
-    show = _json_line if options.json else _Csv(top).line if options.csv else _text_line
+    show = _json_line if options.json else _Csv(top, several=classifier.multi_label).line if options.csv else _text_line
     sources = [item.file for item in items if not item.error]
     workers = 1 if len(sources) == 1 else options.workers
     answers = classifier.classify_many(map(_source, sources), top=top, workers=workers, yield_errors=True)
@@ -130,8 +131,14 @@ def _reason(file: str, error: ImageError) -> str:
 def _text_line(file: str, answer: Prediction | ImageError) -> str:
     if isinstance(answer, ImageError):
         return for_terminal(f"{file}: {_reason(file, answer)}")
+    if answer.labels is not None:
+        shown = [pair for pair in answer.top if pair[0] in answer.labels]
+        nothing = f"no label (most probable: {answer.label} {answer.probability:.1%})"
+    else:
+        shown, nothing = list(answer.top), ""
     doubt = " (unlike all classes)" if not answer.is_known else "" if answer.is_confident else " (not confident)"
-    return for_terminal(f"{file}: " + ", ".join(f"{label} {share:.1%}" for label, share in answer.top) + doubt)
+    named = ", ".join(f"{label} {share:.1%}" for label, share in shown) or nothing
+    return for_terminal(f"{file}: {named}{doubt}")
 
 
 def _json_line(file: str, answer: Prediction | ImageError) -> str:
@@ -139,15 +146,17 @@ def _json_line(file: str, answer: Prediction | ImageError) -> str:
         return json.dumps({"file": file, "error": _reason(file, answer)})
     top = [{"label": label, "probability": probability} for label, probability in answer.top]
     unknown = {} if answer.is_known else {"known": False}
-    return json.dumps({"file": file, **top[0], "confident": answer.is_confident, **unknown, "top": top})
+    labels = {} if answer.labels is None else {"labels": answer.labels}
+    return json.dumps({"file": file, **top[0], "confident": answer.is_confident, **unknown, **labels, "top": top})
 
 
 class _Csv:
-    """Rows of one file each; the header goes before the first."""
+    """Rows of one file each; the header goes before the first. With ``several`` labels a column has them all."""
 
-    def __init__(self, top: int) -> None:
+    def __init__(self, top: int, *, several: bool = False) -> None:
         ranks = [f"{name}_{rank}" for rank in range(1, top + 1) for name in ("label", "probability")]
-        self._width, self._head = 3 + len(ranks), ["file", "error", "confident", *ranks]
+        self._head = ["file", "error", "confident", *(["labels"] if several else []), *ranks]
+        self._width, self._top = len(self._head), top
 
     def line(self, file: str, answer: Prediction | ImageError) -> str:
         import csv
@@ -161,12 +170,14 @@ class _Csv:
         if isinstance(answer, ImageError):
             writer.writerow([for_csv(file), for_csv(_reason(file, answer)), *[""] * (self._width - 2)])
         else:
-            pairs = [(for_csv(label), probability) for label, probability in answer.top]
+            pairs = [(for_csv(label), probability) for label, probability in answer.top[: self._top]]
+            labels = [] if answer.labels is None else [for_csv(";".join(answer.labels))]
             writer.writerow(
                 [
                     for_csv(file),
                     "",
                     answer.is_confident and answer.is_known,
+                    *labels,
                     *(value for pair in pairs for value in pair),
                 ]
             )

@@ -45,6 +45,7 @@ def describe(classifier: Classifier) -> dict[str, Any]:
         "outputs": [str(tensor) for tensor in classifier.outputs],
         "golden_images": 0 if golden is None else len(golden.pixels),
         **asdict(classifier.spec),
+        "multi_label": classifier.multi_label,
     }
 
 
@@ -64,6 +65,7 @@ def _text(card: dict[str, Any]) -> str:
         + (", …" if len(card["class_names"]) > 20 else ""),
         "photo to square": f"{card['resize']}, {card['resize_filter']}, side {card['side']}, fill {card['fill']}",
         "scaling": f"pixel * {_numbers(card['scale'])} + {_numbers(card['offset'])}",
+        **({"labels from": _thresholds(card)} if card["multi_label"] else {}),
         "temperature": f"{card['temperature']:g}",
         "confident from": _confidence(card),
         "known from": "not told apart" if card["known_threshold"] is None else f"score {card['known_threshold']:.4g}",
@@ -82,6 +84,12 @@ def _confidence(card: dict[str, Any]) -> str:
         f"{threshold:.2%}: {100 * precision:g}% of such answers are right; {kept:.1%} of "
         f"{card['confidence_images']:,} validation images reach it"
     )
+
+
+def _thresholds(card: dict[str, Any]) -> str:
+    values = card["thresholds"] or [0.5] * len(card["class_names"])
+    listed = [f"{name} {value:.3g}" for name, value in zip(card["class_names"], values, strict=True)]
+    return ", ".join(listed[:20]) + (", …" if len(listed) > 20 else "")
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -164,7 +164,8 @@ def _line(frame: Frame, seen: Seen, dropped: int) -> str:
         "dropped": dropped,
     }
     unknown = {} if seen.prediction.is_known else {"known": False}
-    return json.dumps(line | unknown | ({"repeated": True} if seen.is_repeated else {}))
+    labels = {} if seen.prediction.labels is None else {"labels": seen.prediction.labels}
+    return json.dumps(line | unknown | labels | ({"repeated": True} if seen.is_repeated else {}))
 
 
 def _nothing(inbox: Inbox, reason: str) -> str:

@@ -170,6 +170,8 @@ def _look(session: Session, path: Path, stamp: Stamp, waiting: dict[str, Waiting
         answer = {"label": found.label, "probability": found.probability, "confident": found.is_confident}
         if not found.is_known:
             answer["known"] = False
+        if found.labels is not None:
+            answer["labels"] = found.labels
         settled = True
     except DecodingStoppedError:
         return None

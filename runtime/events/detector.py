@@ -3,11 +3,11 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from runtime.classifier import Prediction
+    from runtime.prediction import Prediction
 
 Kind = Literal["begins", "ends"]
 MAX_WINDOW = 1000
@@ -87,9 +87,10 @@ class _Running:
 
 
 class EventDetector:
-    """Takes the answer for each frame; says when a class begins and when it ends. At most one class is on.
+    """Takes the answer for each frame; says when a class begins and when it ends.
 
-    Not for several threads at once.
+    At most one class is on. Of a multi-label model any number of labels are on: each begins and ends by itself, and a
+    frame counts for it where ``Prediction.labels`` has it. Not for several threads at once.
 
     Args:
         settings: how many frames must agree, and for how long.
@@ -103,11 +104,17 @@ class EventDetector:
         self._agreed: tuple[str, float] | None = None
         self._doubted_s: float | None = None
         self._now_s = float("-inf")
+        self._by_label: dict[str, EventDetector] = {}
 
     @property
     def label(self) -> str | None:
         """The class that is on."""
         return self._running.label if self._running else None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All that are on: at most one, but of a multi-label model."""
+        return tuple(one.label for one in (self, *self._by_label.values()) if one.label is not None)
 
     def update(self, prediction: "Prediction", time_s: float | None = None) -> list[Event]:
         """Count one more frame.
@@ -121,6 +128,8 @@ class EventDetector:
             What ends and what begins with it, in this order; mostly nothing.
         """
         now = self._clock() if time_s is None else time_s
+        if prediction.labels is not None:
+            return self._update_labels(prediction, prediction.labels, now)
         events = self.check(now)
         now = self._now_s = max(now, self._now_s)
         counts = (
@@ -140,6 +149,8 @@ class EventDetector:
     def check(self, time_s: float | None = None) -> list[Event]:
         """What ends because no frame has come for ``lost_after_s``; to be asked while none comes."""
         now, limit = self._clock() if time_s is None else time_s, self._settings.lost_after_s
+        if self._by_label:
+            return [event for one in self._by_label.values() for event in one.check(now)]
         if limit is None or now - self._now_s <= limit:
             return []
         self._shown.clear()
@@ -149,9 +160,27 @@ class EventDetector:
     def close(self, time_s: float | None = None) -> list[Event]:
         """End what is on; the next frame starts anew."""
         now = max(self._clock() if time_s is None else time_s, self._now_s)
+        if self._by_label:
+            return [event for one in self._by_label.values() for event in one.close(now)]
         self._shown.clear()
         self._agreed = None
         return [self._end(now)] if self._running else []
+
+    def _update_labels(self, prediction: "Prediction", labels: tuple[str, ...], now: float) -> list[Event]:
+        shares = dict(prediction.top)
+        for label in labels:
+            self._by_label.setdefault(label, EventDetector(self._settings, self._clock))
+        events = []
+        for label, detector in self._by_label.items():
+            shown = replace(
+                prediction,
+                label=label,
+                probability=shares.get(label, 0.0),
+                is_confident=prediction.is_confident and label in labels,
+                labels=None,
+            )
+            events += detector.update(shown, now)
+        return sorted(events, key=lambda event: event.kind == "begins")  # what ends first
 
     def _candidate(self, votes: Counter[str], now: float) -> str | None:
         """The class that begins now, if one does."""

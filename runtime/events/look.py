@@ -6,10 +6,11 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from runtime.classifier import Classifier, Decoder, Prediction
+from runtime.classifier import Classifier, Decoder
 from runtime.errors import ImageError
 from runtime.image.decode import decode, open_image, open_regular
 from runtime.image.load import ImageSource, Pixels
+from runtime.prediction import Prediction
 from runtime.spec import ModelSpec
 
 CELLS = 8

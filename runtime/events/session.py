@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from runtime.classifier import Prediction
 from runtime.events.detector import Event, EventDetector
 from runtime.events.look import FrameClassifier
 from runtime.image.load import ImageSource
+from runtime.prediction import Prediction
 
 
 @dataclass(frozen=True)

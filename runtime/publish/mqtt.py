@@ -99,7 +99,8 @@ class MqttPublisher:
         self._broker, self._say, self._said = broker, say, ""
         self._node = re.sub(r"[^A-Za-z0-9_-]", _node_letter, broker.prefix)
         self._configs = self._discovery(class_names, model)
-        self._state: dict[str, Any] = {"label": None, "probability": None, "time": None}
+        self._on: dict[str, float] = {}
+        self._state: dict[str, Any] = {"label": None, "probability": None, "labels": [], "time": None}
         client = self._client = _client(broker, ca_file)
         client.will_set(f"{broker.prefix}/availability", "offline", qos=1, retain=True)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
@@ -116,10 +117,14 @@ class MqttPublisher:
     def happened(self, event: Event) -> None:
         """Publish it, and what is on now."""
         entries = event_entries(event)
-        begins = event.kind == "begins"
+        self._on.pop(event.label, None)
+        if event.kind == "begins":
+            self._on[event.label] = entries["probability"]
+        label, probability = next(reversed(self._on.items()), (None, None))  # the last to begin of those that are on
         self._state = {
-            "label": event.label if begins else None,
-            "probability": entries["probability"] if begins else None,
+            "label": label,
+            "probability": probability,
+            "labels": list(self._on),
             "time": entries["time"],
         }
         self._client.publish(f"{self._broker.prefix}/event", json.dumps(entries), qos=1)

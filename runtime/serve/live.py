@@ -40,7 +40,7 @@ class Live:
         self._lock = threading.Lock()
         self._picture: Picture | None = None
         self._seen: Seen | None = None
-        self._on: dict[str, Any] | None = None
+        self._on: dict[str, dict[str, Any]] = {}
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._times: deque[float] = deque(maxlen=60)
         self._count = self._told = 0
@@ -61,7 +61,9 @@ class Live:
         with self._lock:
             self._told += 1
             self._events.append({"number": self._told, **entries})
-            self._on = entries if event.kind == "begins" else None
+            self._on.pop(event.label, None)
+            if event.kind == "begins":
+                self._on[event.label] = entries
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -79,7 +81,8 @@ class Live:
             state = {
                 "model": self._model,
                 "frame": picture.number if picture else None,
-                "on": self._on,
+                "on": next(reversed(self._on.values()), None),
+                "labels": list(self._on),
                 "events": list(self._events),
                 "classified": self._count,
             }

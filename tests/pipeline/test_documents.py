@@ -11,14 +11,14 @@ from pipeline.documents import benchmark
 from pipeline.documents.base import MAX_BYTES, Document, read
 from pipeline.documents.benchmark import Benchmark
 from pipeline.documents.drift import DriftReport
-from pipeline.documents.evaluation import Evaluation
+from pipeline.documents.evaluation import Evaluation, LabelEvaluation
 from pipeline.documents.history import History
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification, VerificationSummary
 from pipeline.errors import DocumentError
 from runtime.benchmark import document, environment, figures, photo
 
-KINDS = (Manifest, Verification, VerificationSummary, DriftReport, Benchmark, Evaluation, History)
+KINDS = (Manifest, Verification, VerificationSummary, DriftReport, Benchmark, Evaluation, LabelEvaluation, History)
 HAND_MADE = {
     Manifest: measured_folder.manifest(),
     Verification: measured_folder.verified(),
@@ -26,6 +26,7 @@ HAND_MADE = {
     DriftReport: measured_folder.drifted(),
     Benchmark: measured_folder.benchmark(),
     Evaluation: measured_folder.evaluation(),
+    LabelEvaluation: measured_folder.label_evaluation(),
     History: measured_folder.history(),
 }
 RESNET8 = artifacts.REFERENCE_DIR / "resnet8"

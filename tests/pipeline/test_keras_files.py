@@ -44,8 +44,48 @@ def test_files_of_keras_2_answer_as_they_did_there(name, suffix):
         assert np.abs(got - answers[name]).max() <= 1e-6
 
 
-def test_an_operator_without_a_layer_is_named():
-    says = refusal(OLD / "slicing.h5")
+def sliced(path, *spec):
+    """A copy of ``slicing.h5`` that computes ``image[spec]``."""
+    shutil.copyfile(OLD / "slicing.h5", path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        (node,) = config["config"]["layers"][1]["inbound_nodes"]
+        node[3]["slice_spec"] = list(spec)
+        file.attrs["model_config"] = json.dumps(config)
+    return path
+
+
+def part(start=None, stop=None, step=None):
+    return {"start": start, "stop": stop, "step": step}
+
+
+ELLIPSIS = {"class_name": "__ellipsis__"}
+
+
+def test_channels_reversed_by_slicing_are_read():
+    with np.load(OLD / "answers.npz") as answers:
+        got = load_model(OLD / "slicing.h5").predict(IMAGES, verbose=0)
+        assert np.abs(got - answers["slicing"]).max() <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("spec", "index"),
+    [
+        ([part(), part(), part(), part(step=-1)], np.s_[..., ::-1]),
+        ([part(), part(step=-1)], np.s_[:, ::-1]),
+        ([part(), part(step=-1), part(), part(0, 3)], np.s_[:, ::-1, :, 0:3]),
+        ([ELLIPSIS, part(step=-1), part()], np.s_[:, :, ::-1]),
+    ],
+)
+def test_a_plain_slice_is_that_of_numpy(tmp_path, spec, index):
+    plain = load_model(sliced(tmp_path / "plain.h5", ELLIPSIS)).predict(IMAGES[index], verbose=0)
+    got = load_model(sliced(tmp_path / "sliced.h5", *spec)).predict(IMAGES, verbose=0)
+    assert np.abs(got - plain).max() <= 1e-6
+
+
+@pytest.mark.parametrize("spec", [[ELLIPSIS, None], [part(), 3], [part(), ["input_4", 0, 0]], [part(), part("1")]])
+def test_another_index_has_no_layer_and_is_named(tmp_path, spec):
+    says = refusal(sliced(tmp_path / "slicing.h5", *spec))
     assert says.startswith(
         "computes tf.__operators__.getitem, for which Keras 3 has no layer; it was written by Keras 2."
     )

@@ -24,7 +24,7 @@ from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.documents.benchmark import Benchmark
 from pipeline.documents.manifest import ImageSet, Manifest
-from pipeline.documents.verify import Unusable, Verification
+from pipeline.documents.verify import Scores, Unusable, Verification
 from pipeline.errors import ExportError, PipelineError
 from pipeline.export import export
 from pipeline.export.load.model import Source
@@ -278,9 +278,13 @@ def test_what_is_no_keras_model_is_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def scored(accuracy):
+    return Scores(accuracy=accuracy, confusion=(), calibration=None)
+
+
 @pytest.mark.parametrize(("accuracy", "doubted"), [(0.35, True), (0.6, False)])
 def test_an_accuracy_of_chance_is_doubted(accuracy, doubted):
-    said = caveats(images=60, classes=3, keras_accuracy=accuracy, rows=[])
+    said = caveats(60, 3, scored(accuracy), [])
     assert any("no better than guessing" in caveat for caveat in said) == doubted
 
 
@@ -299,9 +303,9 @@ def test_an_accuracy_of_chance_is_doubted(accuracy, doubted):
 def test_a_verdict_on_few_images_says_what_it_leaves_open(images, agreement, said):
     row = next(iter(Verification.model_validate_json(json.dumps(measured_folder.verified())).measured.values()))
     rows = [row.model_copy(update={"agreement": share}) for share in (agreement, 1.0)]
-    text = "\n".join(caveats(images, 3, 1.0, rows))
+    text = "\n".join(caveats(images, 3, scored(1.0), rows))
     assert said in text if said else "are few" not in text
-    assert not caveats(images, 3, 1.0, [Unusable(violations=("no model",))])
+    assert not caveats(images, 3, scored(1.0), [Unusable(violations=("no model",))])
 
 
 def test_a_file_whose_answers_are_no_numbers_fails_and_is_written(tmp_path):

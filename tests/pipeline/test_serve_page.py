@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from runtime.camera.inbox import Inbox
-from runtime.classifier import Prediction
 from runtime.events.detector import Event
 from runtime.events.session import Seen
+from runtime.prediction import Prediction
 from runtime.serve.app import App
 from runtime.serve.live import Live
 from runtime.serve.server import LOOPBACK, Server

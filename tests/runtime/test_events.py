@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from runtime.classifier import Prediction
 from runtime.events import EventDetector, EventSettings
+from runtime.prediction import Prediction
 
 FPS = 8
 

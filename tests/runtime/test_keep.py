@@ -12,9 +12,9 @@ from collections import Counter
 import pytest
 
 from runtime import keep
-from runtime.classifier import Prediction
 from runtime.errors import OutputError
 from runtime.events.session import Seen
+from runtime.prediction import Prediction
 
 MODEL = {"model": "model.onnx", "model_sha256": "0" * 64}
 
@@ -210,7 +210,7 @@ def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path):
 def test_a_process_that_is_killed_again_and_again_leaves_whole_pictures_alone(tmp_path):
     code = (
         "import sys, time; from pathlib import Path; from runtime import keep; "
-        "from runtime.classifier import Prediction; "
+        "from runtime.prediction import Prediction; "
         "from runtime.events.session import Seen; keep.EVERY_S = 0; print('on', flush=True); "
         "k = keep.FrameKeeper(Path(sys.argv[1]), 3 * 10**6, {}); s = Seen('1', bytes(10**6), Prediction('a', .5, "
         "(('a', .5), ('b', .5))), False)\nwhile True: k.seen(s); time.sleep(.001)"

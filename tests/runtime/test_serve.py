@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 from runtime.camera.inbox import Inbox
-from runtime.classifier import Prediction
 from runtime.errors import OutputError
 from runtime.events.detector import Event
 from runtime.events.session import Seen
+from runtime.prediction import Prediction
 from runtime.serve import live as live_module
 from runtime.serve.app import App
 from runtime.serve.live import Live

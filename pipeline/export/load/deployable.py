@@ -1,4 +1,4 @@
-"""What is deployed: a Keras classifier with its pixel scaling in front and a tempered softmax behind.
+"""What is deployed: a Keras classifier with its pixel scaling in front and a tempered softmax, or sigmoids, behind.
 
 Everything that judges or converts a model works on this one object: its ``probabilities`` are the reference that every
 exported file is held against, its ``trace`` is the network that both converters read.
@@ -17,7 +17,7 @@ from pipeline.data.dataset import batch_size, in_batches
 from pipeline.errors import ExportError
 from pipeline.export.load.fold_scaling import fold_scaling
 from pipeline.export.load.front import Front, front
-from pipeline.export.load.head import ends_in_softmax, logits_model
+from pipeline.export.load.head import logits_model, output_kind
 from pipeline.export.load.recurrent import unrolled
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 from pipeline.metrics.calibration import softmax
@@ -33,10 +33,13 @@ class Deployable:
     """A classifier as the device runs it.
 
     Attributes:
-        model: one float image (N, S, S, 3) in, one vector (N, C) of logits or softmax probabilities out.
+        model: one float image (N, S, S, 3) in, one vector (N, C) of logits, softmax probabilities or sigmoids out.
         class_names: one name an output, in order.
         scaling: from pixels to what the model expects.
-        temperature: what the logits are divided by before the softmax (Guo et al., 2017); 1 leaves them as trained.
+        temperature: what the logits are divided by before the softmax (Guo et al., 2017); 1 leaves them as trained,
+            and is the only one for a multi-label model.
+        thresholds: of a multi-label model, the probability (0-1) from which on an image has each label; ``None`` is
+            0.5 for all.
         nearest_zero: let ``network`` round the pixel value that means 0; ``for_int8`` says when.
     """
 
@@ -45,13 +48,18 @@ class Deployable:
     scaling: PixelScaling = UNIT_SCALING
     temperature: float = 1.0
     nearest_zero: bool = False
+    thresholds: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_names) != self.class_count:
             raise ExportError(f"{len(self.class_names)} class names for a model of {self.class_count} classes")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ExportError(f"temperature must be a finite number above 0, got {self.temperature}")
-        _ = self.ends_in_softmax  # refuses other heads
+        if self.multi_label and self.temperature != 1:  # asking refuses other heads
+            raise ExportError(
+                f"the temperature {self.temperature:g} does not apply: the model judges each label by itself with a "
+                "sigmoid (multi-label); leave --temperature out"
+            )
         _ = self.network  # a trace cannot copy weights
 
     @property
@@ -76,9 +84,24 @@ class Deployable:
         return int(self.model.output_shape[-1])
 
     @cached_property
+    def output(self) -> str:
+        """What the model gives: ``softmax``, ``logits`` or ``sigmoid``."""
+        return output_kind(self.model)
+
+    @property
     def ends_in_softmax(self) -> bool:
-        """Whether the model gives probabilities; else it gives logits."""
-        return ends_in_softmax(self.model)
+        """Whether the model gives the probabilities of classes that exclude each other."""
+        return self.output == "softmax"
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether each class has a probability by itself, so that an image has any number of labels."""
+        return self.output == "sigmoid"
+
+    @property
+    def label_thresholds(self) -> tuple[float, ...]:
+        """Of a multi-label model, one a class."""
+        return self.thresholds or (0.5,) * self.class_count
 
     @cached_property
     def front(self) -> Front:
@@ -122,11 +145,12 @@ class Deployable:
         Returns:
             Probabilities, float32 (N, C), tempered.
         """
+        last = tf.sigmoid if self.multi_label else tf.nn.softmax
         with unrolled(self.network):
-            return tf.nn.softmax(self.network(image, training=False))
+            return last(self.network(image, training=False))
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the model says before its softmax, untempered: uint8 (N, S, S, 3) to float32 (N, C)."""
+        """What the model says before its softmax or sigmoids, untempered: uint8 (N, S, S, 3) to float32 (N, C)."""
         return _predicted(self.network, self.network_scaling, pixels) * np.float32(self.temperature)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -136,7 +160,7 @@ class Deployable:
         """
         with log_hidden():
             answers = _predicted(self.model, self.scaling, pixels)
-        if self.ends_in_softmax and self.temperature == 1:
+        if self.multi_label or (self.ends_in_softmax and self.temperature == 1):
             return answers
         # The logarithm of a softmax is its logits, less a constant that the next softmax takes out again.
         logits = np.log(np.maximum(answers, np.finfo(np.float32).tiny)) if self.ends_in_softmax else answers

@@ -39,19 +39,14 @@ def last_activation(model: keras.Model) -> str:
     return activation
 
 
-def ends_in_softmax(model: keras.Model) -> bool:
-    """Whether the model's output is a softmax; if not, it is logits.
+def output_kind(model: keras.Model) -> str:
+    """``softmax``, ``logits``, or ``sigmoid`` of a multi-label model: one probability for each label by itself.
 
     Raises:
-        ExportError: it ends in another activation, such as several sigmoids, whose outputs are neither.
+        ExportError: it ends in another activation, whose outputs are none of these.
     """
     activation = last_activation(model)
-    if activation == "sigmoid":
-        raise ExportError(
-            "the model ends in the activation sigmoid over several classes, each judged by itself (multi-label); "
-            "expected softmax over the classes, one sigmoid for two classes, or logits"
-        )
-    return activation == "softmax"
+    return activation if activation in ("softmax", "sigmoid") else "logits"
 
 
 def logits_model(model: keras.Model, temperature: float = 1.0) -> keras.Model:

@@ -3,7 +3,8 @@
 Both store the weights in the order of the layers, so that they need no change. Of the layers of an image classifier
 these entries differ: ``batch_input_shape``, ``groups`` of a depthwise convolution, ``alpha`` of LeakyReLU, ``rng_type``
 of random layers, ``/`` in names, the module of Functional. Operators between layers, such as ``image / 127.5 - 1``, are
-layers of their own there, named TFOpLambda; those that do what a layer of Keras 3 does become that layer.
+layers of their own there, named TFOpLambda, and ``image[..., ::-1]`` is a SlicingOpLambda; those that do what a layer
+or an operation of Keras 3 does become that.
 """
 
 from collections.abc import Iterator
@@ -78,6 +79,8 @@ def _map(value: Any) -> Any:
         return entry["config"].get("name")
     if entry["class_name"] == "TFOpLambda":
         entry = _as_layer(entry)
+    elif entry["class_name"] == "SlicingOpLambda":
+        entry = _as_slicing(entry)
     kind = entry["class_name"]
     entry["config"] = _map_entries(kind, entry["config"])
     if "module" in entry and kind in MODULES:
@@ -167,6 +170,43 @@ def _as_layer(entry: Config) -> Config:
     place = {"module": "keras.layers", "registered_name": None} if "module" in entry else {}
     config = {**{name: own[name] for name in ("name", "trainable", "dtype") if name in own}, **options}
     return {"name": entry.get("name"), **place, "class_name": kind, "config": config, "inbound_nodes": [inputs]}
+
+
+def _as_slicing(entry: Config) -> Config:
+    """Keras 3's operation for ``x[start:stop:step, …]``; the entry itself where something else stands in the brackets.
+
+    Keras 3 counts a call's other arguments, which Keras 2 names. It takes the tensor's shape from where it is made.
+    """
+    match entry:
+        case {
+            "inbound_nodes": [[str(source), int(node), int(tensor), {"slice_spec": spec, **others}]],
+            "config": {"function": "__operators__.getitem", **own},
+        } if not others:
+            parts = [_index(part) for part in (spec if isinstance(spec, list) else [spec])]
+        case _:
+            return entry
+    if any(part is None for part in parts):
+        return entry
+    origin = {"shape": [None], "dtype": "float32", "keras_history": [source, node, tensor]}
+    read = {"class_name": "__keras_tensor__", "config": origin}
+    return {
+        "name": entry.get("name"),
+        "module": "keras.src.ops.numpy",
+        "class_name": "GetItem",
+        "registered_name": "GetItem",
+        "config": {"name": own.get("name")},
+        "inbound_nodes": [{"args": [read, parts], "kwargs": {}}],
+    }
+
+
+def _index(part: Any) -> Config | None:
+    """A slice or an ellipsis in the words of Keras 3; ``None`` for anything else, such as a new axis or a tensor."""
+    if part == {"class_name": "__ellipsis__"}:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if not isinstance(part, dict) or set(part) != {"start", "stop", "step"}:
+        return None
+    whole = all(bound is None or (isinstance(bound, int) and not isinstance(bound, bool)) for bound in part.values())
+    return {"class_name": "__slice__", "config": part} if whole else None
 
 
 def _scaling(function: Any, number: float) -> dict[str, float] | None:

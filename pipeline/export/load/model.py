@@ -17,6 +17,7 @@ from pipeline.errors import ExportError, reason
 from pipeline.export.load.custom_code import refuse_custom_code
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.front import front
+from pipeline.export.load.head import output_kind
 from pipeline.export.load.keras_file import loadable, read_keras_file, refuse_unknown_operators
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.load.standard import chosen_output, sized, standard_model
@@ -36,6 +37,7 @@ class Source:
         class_names: one an output; ``None`` takes those in the model's ``history.json``.
         scaling: from pixels 0-255 to what the model expects; ``None`` is 1/255, or 1 where the model begins with
             scaling or normalization layers of its own.
+        thresholds: of a multi-label model, the probability from which on an image has each label.
         temperature: what its logits are divided by; ``None`` takes what training fitted on its validation images and
             left in its ``history.json``, or 1 without one.
         resize, resize_filter, fill, ignore_orientation: how its photos became pixels, as in ``runtime.spec.ModelSpec``;
@@ -56,6 +58,7 @@ class Source:
     fill: tuple[int, int, int] | None = None
     ignore_orientation: bool | None = None
     bgr: bool | None = None
+    thresholds: tuple[float, ...] | None = None
 
     @property
     def reading(self) -> Reading:
@@ -201,7 +204,9 @@ def load(source: Source) -> Deployable:
             f"{source.path}: no class names; give --classes FILE with a name a line, in the order of the model's "
             f"outputs, or lay the {artifacts.HISTORY} beside it that python -m pipeline train wrote for this model"
         )
-    if len(names) == 1 and class_count == 2:  # one number says how surely it is that
+    if (
+        len(names) == 1 and class_count == 2 and output_kind(model) != "sigmoid"
+    ):  # one number says how surely it is that
         names = (f"not {names[0]}", names[0])
     if len(names) != class_count:
         raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
@@ -210,7 +215,7 @@ def load(source: Source) -> Deployable:
         raise ExportError(f"{source.path}: its list of classes: {fault}")
     scaling = source.scaling or front(model).expected
     scaling = scaling if source.bgr is None else replace(scaling, bgr=source.bgr)
-    return Deployable(model, names, scaling, temperature or 1.0)
+    return Deployable(model, names, scaling, temperature or 1.0, thresholds=source.thresholds)
 
 
 def keras_bytes(path: Path, model: keras.Model) -> bytes:
@@ -239,5 +244,13 @@ def load_exported(folder: Path) -> Deployable:
         )
     scaling = PixelScaling(manifest.scale, manifest.offset, manifest.bgr)
     return load(
-        Source(path, manifest.class_names, scaling, manifest.temperature, output=manifest.output, size=manifest.size)
+        Source(
+            path,
+            manifest.class_names,
+            scaling,
+            manifest.temperature,
+            output=manifest.output,
+            size=manifest.size,
+            thresholds=manifest.thresholds,
+        )
     )

@@ -24,6 +24,8 @@ def exact_probabilities(deployable: Deployable, pixels: NDArray[np.uint8]) -> ND
     answers = np.concatenate(
         [np.asarray(model((batch * scale + offset)[..., channels], training=False)) for batch in batches]
     )
+    if deployable.multi_label:
+        return answers
     if deployable.ends_in_softmax:
         if deployable.temperature == 1:
             return answers

@@ -15,10 +15,13 @@ def format_decisions(manifest: Manifest) -> str:
     validation = manifest.validation
     accuracy = validation.keras_accuracy
     about = "without labels: accuracy was not judged" if accuracy is None else f"Keras: {accuracy:.2%} right"
+    header = HEADER
+    if validation.keras_macro_f1 is not None:
+        about, header = f"Keras: macro F1 {validation.keras_macro_f1:.2%}", ("macro F1", *HEADER[1:])
     judged_on = f"{validation.images:,} validation images ({about})"
     lines = [f"Configs, judged on {judged_on}:"]
     for name, decision in manifest.decisions.items():
-        lines += ["", f"{name:<72}" + "".join(f"{text:>10}" for text in HEADER)]
+        lines += ["", f"{name:<72}" + "".join(f"{text:>10}" for text in header)]
         lines += [_line(candidate, decision) for candidate in _shown(decision)]
         if decision.reason:
             lines.append(f"  {decision.reason}")

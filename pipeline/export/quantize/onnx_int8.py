@@ -96,7 +96,10 @@ class OnnxQuantizer:
             self._network = save_and_reload_model_with_shape_infer(self._network)
         averaged = onnx_inputs(self._network)
         self._statistics = Statistics(lambda: self._float_activations(pixels), counts, averaged)
+        self._last_sigmoids = [node.name for node in self._network.graph.node if _is_last_sigmoid(node, network.graph)]
         self.layers = _layers(self._network.graph)
+        if self._last_sigmoids:
+            self.changes = tuple(name for name in self.changes if name != "float_softmax")
 
     def build(self, config: QuantConfig) -> onnx.ModelProto:
         """The deployable graph: uint8 pixels in, which are the quantized input wherever their zero point is whole."""
@@ -144,7 +147,7 @@ class OnnxQuantizer:
             for name, (low, high) in ranges.items()
         }
         tensors = TensorsData(CalibrationMethod.MinMax, data)
-        excluded = [name for layer in config.in_float(self.layers) for name in layer.nodes]
+        excluded = [name for layer in config.in_float(self.layers) for name in layer.nodes] + self._last_sigmoids
         operators = [*COMPUTING, *PASSING, *(() if config.float_softmax else ("Softmax",))]
         options = {
             "ForceQuantizeNoInputCheck": True,
@@ -206,6 +209,8 @@ def _layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
     work = _multiplications(graph)
     found: list[tuple[list[str], list[str], str]] = []
     for node in graph.node:
+        if _is_last_sigmoid(node, graph):
+            continue
         if node.op_type in COMPUTING:
             owner[node.output[0]] = len(found)
             found.append(([node.name], list(node.input), node.output[0]))
@@ -217,6 +222,11 @@ def _layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
         Layer(output, tuple(nodes), tuple(sorted({owner[name] for name in inputs if name in owner})), work[nodes[0]])
         for nodes, inputs, output in found
     )
+
+
+def _is_last_sigmoid(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
+    """Whether it answers for a multi-label model; it stays in float, as a softmax does."""
+    return bool(node.op_type == "Sigmoid" and node.output[0] == graph.output[0].name)
 
 
 def _multiplications(graph: onnx.GraphProto) -> dict[str, int]:

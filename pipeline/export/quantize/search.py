@@ -16,13 +16,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.dataset import Dataset, batch_size, in_batches
+from pipeline.data.dataset import batch_size, in_batches
 from pipeline.documents.manifest import Candidate as CandidateEntry
-from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment, judge, judge_agreement
+from pipeline.export.quantize.acceptance import Judgment
 from pipeline.export.quantize.config import METHODS, MIN_MAX, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import next_float_layers
-from pipeline.metrics.classification import correct, discordant
+from pipeline.export.quantize.validation import Validation
+from pipeline.metrics.classification import discordant
 from pipeline.metrics.significance import mcnemar
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -59,33 +60,6 @@ class Quantizer(Protocol):
     def noise(self, graph: Any, pixels: NDArray[np.uint8]) -> list[float]:
         """Noise-to-signal ratio of every layer's output in a graph that ``build`` made."""
         ...
-
-
-@dataclass(frozen=True)
-class Validation:
-    """What every choice rests on: images, Keras's answers to them, and the bounds.
-
-    Where the images have no labels, Keras's classes take their place, and agreement that of accuracy.
-
-    Attributes:
-        images: out of the training set, seen neither in training nor in calibration.
-        expected: Keras's probabilities, float32 (N, C).
-        criteria: the bounds.
-    """
-
-    images: Dataset
-    expected: NDArray[np.float32]
-    criteria: AcceptanceCriteria
-
-    def judge(self, got: NDArray[np.float32]) -> Judgment:
-        """Hold a candidate's probabilities, float32 (N, C), against Keras's."""
-        if not self.images.labeled:
-            return judge_agreement(self.expected, got, self.criteria)
-        return judge(self.expected, got, self.images.labels, self.images.class_names, self.criteria)
-
-    def right(self, got: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Whether each image is classified correctly, bool (N,)."""
-        return correct(got, self.images.labels if self.images.labeled else self.expected.argmax(axis=1))
 
 
 @dataclass(frozen=True)

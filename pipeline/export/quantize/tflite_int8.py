@@ -44,7 +44,7 @@ COMPUTING = (
     "LEAKY_RELU",
 )
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-SOFTMAX = "SOFTMAX"
+SOFTMAX, LOGISTIC = "SOFTMAX", "LOGISTIC"
 WORKERS = 2
 """Interpreters that collect activations; each holds all of one image's."""
 IDENTITY, FROM_UNIT = PixelScaling((1.0, 1.0, 1.0)), PixelScaling((255.0, 255.0, 255.0))
@@ -75,7 +75,10 @@ class TfliteQuantizer:
         mean_pixel = pixels.mean(axis=(0, 1, 2)).astype(np.float32)
         self._means = self._statistics.means | {image: self._scaling(mean_pixel).astype(np.float64)}
         self._exponentials = _exponentials(self._interpreter)
+        self._last_sigmoid = _last_sigmoid(self._interpreter)
         self.layers = _layers(self._interpreter)
+        if self._last_sigmoid:
+            self.changes = tuple(name for name in self.changes if name != "float_softmax")
 
     def build(self, config: QuantConfig) -> bytes:
         """The deployable flatbuffer: built-in operators, uint8 pixels in."""
@@ -107,7 +110,8 @@ class TfliteQuantizer:
         )
 
     def _denied(self, config: QuantConfig) -> set[str]:
-        return {name for layer in config.in_float(self.layers) for name in layer.nodes} | self._exponentials
+        inside = {name for layer in config.in_float(self.layers) for name in layer.nodes}
+        return inside | self._exponentials | self._last_sigmoid
 
     def _with_ranges(self, config: QuantConfig) -> bytes:
         ranges = self._statistics.ranges(config)
@@ -213,10 +217,18 @@ def _exponentials(interpreter: Interpreter) -> set[str]:
     return found
 
 
+def _last_sigmoid(interpreter: Interpreter) -> set[str]:
+    """The tensor that a multi-label model answers with; its operator stays in float, as a softmax does."""
+    answer = interpreter.get_output_details()[0]
+    made = [operator for operator in _operators(interpreter) if int(answer["index"]) in operator["outputs"]]
+    return {answer["name"]} if made and made[0]["op_name"] == LOGISTIC else set()
+
+
 def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
     """Every computing operator with the operators after it that only pass its values on."""
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     names = {index: detail["name"] for index, detail in details.items()}
+    last = _last_sigmoid(interpreter)
     owner: dict[int, int] = {}
     nodes: list[list[str]] = []
     producers: list[tuple[int, ...]] = []
@@ -224,6 +236,8 @@ def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
     for operator in _operators(interpreter):
         inputs, output = [int(index) for index in operator["inputs"]], int(operator["outputs"][0])
         feeding = sorted({owner[index] for index in inputs if index in owner})
+        if names[output] in last:
+            continue
         if operator["op_name"] in COMPUTING:
             owner[output] = len(nodes)
             nodes.append([names[output]])

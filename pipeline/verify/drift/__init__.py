@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset, by
+from pipeline.data.dataset import Dataset, by, with_marks
 from pipeline.documents.drift import DriftReport, FileDrift, Layer, LayerDistance, Steepest
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_exported
 from pipeline.formats import format_of
 from pipeline.system.quiet import load_classifier
-from pipeline.verify.drift.flips import PICTURED, flips, pictures
+from pipeline.verify.drift.flips import PICTURED, flips, label_flips, pictures
 from pipeline.verify.drift.keras_tap import KerasTap
 from pipeline.verify.drift.keras_tap import Layer as LayerOfKeras
 from pipeline.verify.drift.measure import Drift, first_past, measure, steepest
@@ -47,7 +47,8 @@ def drift(
             f"{folder} takes {by(manifest.size)} images of {', '.join(manifest.class_names)}; "
             f"got {by(images.size)} of {', '.join(images.class_names)}: pass photos of the model's classes"
         )
-    deployable = load_exported(folder)
+    deployable, thresholds = load_exported(folder), manifest.thresholds
+    images = images if thresholds is None else with_marks(images)
     names = [name for name in model_files(manifest) if format_of(name).tap]
     classifiers = {name: load_classifier(folder / name) for name in names}  # checks checksums before anything is read
     reference = KerasTap(deployable)
@@ -60,7 +61,9 @@ def drift(
             sha256=manifest.sha256_of(name),
             precision=classifier.spec.precision,
             **_layers(drifts[name], reference.layers, _threshold(name, threshold_db)),
-            flips=flips(expected, classifier.predict(images.pixels), images),
+            flips=flips(expected, classifier.predict(images.pixels), images)
+            if thresholds is None
+            else label_flips(expected, classifier.predict(images.pixels), images, thresholds),
         )
         for name, classifier in classifiers.items()
     }

@@ -10,7 +10,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from pipeline.export.load.deployable import Deployable
-from pipeline.metrics.calibration import softmax
+from pipeline.metrics.calibration import sigmoid, softmax
 from pipeline.verify.drift.taps import Values
 
 IMAGE, PROBABILITIES = "image", "probabilities"
@@ -71,8 +71,9 @@ class KerasTap:
         self._operations: dict[str, Any] = {}
         self._output = self._open(deployable.network, "", IMAGE)
         self._layers[PROBABILITIES] = Layer(
-            PROBABILITIES, "Softmax", (self._output,), None, view=False, absorbable=False
-        )
+            PROBABILITIES, "Sigmoid" if deployable.multi_label else "Softmax", (self._output,), None,
+            view=False, absorbable=False,
+        )  # fmt: skip
         self._mark_absorbable()
 
     @property
@@ -86,7 +87,8 @@ class KerasTap:
         for model, names, source in self._parts:
             results = model.predict_on_batch(values[source])
             values.update(zip(names, results if len(names) > 1 else [results], strict=True))
-        values[PROBABILITIES] = softmax(values[self._output])
+        last = sigmoid if self._deployable.multi_label else softmax
+        values[PROBABILITIES] = last(values[self._output])
         return values
 
     def _open(self, model: keras.Model, prefix: str, source: str) -> str:

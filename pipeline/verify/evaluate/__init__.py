@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import artifacts
-from pipeline.data.dataset import Dataset, by
+from pipeline.data.dataset import Dataset
 from pipeline.documents.evaluation import CalibrationLoss, ClassScores, Evaluation, Tempering, Wrong
-from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.calibration import (
     negative_log_likelihood,
@@ -19,15 +18,18 @@ from pipeline.metrics.calibration import (
 )
 from pipeline.metrics.classification import accuracy, confusion_matrix
 from pipeline.verify.evaluate import figures
+from pipeline.verify.evaluate.check import check
+from pipeline.verify.evaluate.labels import evaluate_labels, format_labels
 from pipeline.verify.evaluate.tables import format_evaluation
 
-__all__ = ["evaluate", "format_evaluation"]
+__all__ = ["evaluate", "evaluate_labels", "format_evaluation", "format_labels"]
 
 
-def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Path) -> Evaluation:
+def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Path, fed: str = "") -> Evaluation:
     """Judge a model on ``test``, with the temperature that ``validation`` asks for.
 
-    Writes ``evaluation.json``, ``confusion.png`` and ``calibration.png`` into ``out``.
+    Writes ``evaluation.json``, ``confusion.png`` and ``calibration.png`` into ``out``. ``fed`` says how the model gets
+    the images.
 
     Returns:
         What is written.
@@ -36,7 +38,7 @@ def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Pa
         PipelineError: images of other classes or another side than the model's.
     """
     for images in (validation, test):
-        _check(deployable, images)
+        check(deployable, images)
     temperature = temperature_of(deployable.logits(validation.pixels), validation.labels)
     logits = deployable.logits(test.pixels)
     confusion = confusion_matrix(logits.argmax(axis=1), test.labels, len(test.class_names))
@@ -56,6 +58,7 @@ def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Pa
             after=CalibrationLoss(**reliability_entry(after), nll=losses[1]),
         ),
         wrong=_wrong(softmax(logits / temperature), test),
+        fed=fed,
     )
     report.write(out)
     figures.draw_confusion(out / artifacts.CONFUSION_FIGURE, confusion, test.class_names)
@@ -76,14 +79,6 @@ def _wrong(probabilities: NDArray[np.float32], test: Dataset) -> tuple[Wrong, ..
         )
         for at in sorted(mistaken, key=lambda at: -sure[at])
     )
-
-
-def _check(deployable: Deployable, images: Dataset) -> None:
-    if images.class_names != deployable.class_names or images.size != deployable.size:
-        raise PipelineError(
-            f"the model takes {by(deployable.size)} images of {', '.join(deployable.class_names)}; these "
-            f"are {by(images.size)} of {', '.join(images.class_names)}: pass --data with the model's classes"
-        )
 
 
 def _classes(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> dict[str, ClassScores]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, with_marks
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import MOST_CLASSES, Calibration, Limits, Measured, Scores, Unusable, Verification
 from pipeline.errors import PipelineError
@@ -25,6 +25,7 @@ from pipeline.metrics.significance import mcnemar
 from pipeline.system.quiet import load_classifier
 from pipeline.text import first_of
 from pipeline.verify.parity.caveats import caveats
+from pipeline.verify.parity.labels import LabelParity, label_scores
 from pipeline.verify.parity.tables import format_report
 from runtime import Classifier, EdgecnnError
 from runtime.system.writing import check_writable
@@ -68,10 +69,11 @@ def verify(
     check_writable(folder / artifacts.VERIFY)
     test = test or test_images(manifest.class_names)
     deployable = deployable or load_exported(folder)
+    test = test if manifest.thresholds is None else with_marks(test)
     expected = deployable.probabilities(test.pixels)
-    reference = _Reference(deployable, test, expected)
+    reference = _Reference(deployable, test, expected, manifest.thresholds)
     rows = {name: _examine(folder, name, manifest, reference) for name in model_files(manifest)}
-    keras = _scores(expected, test)
+    keras = reference.scores(expected)
     report = Verification(
         images=len(test),
         part=part,
@@ -81,7 +83,8 @@ def verify(
         artifacts=rows,
         passed=not any(row.violations for row in rows.values()),
         fed=manifest.contract.stated if manifest.contract else "",
-        caveats=caveats(len(test), len(test.class_names), keras.accuracy, rows.values()),
+        caveats=caveats(len(test), len(test.class_names), keras, rows.values()),
+        thresholds=manifest.thresholds,
     )
     report.write(folder)
     return report
@@ -101,11 +104,24 @@ def model_files(manifest: Manifest) -> list[str]:
 
 @dataclass(frozen=True)
 class _Reference:
-    """The Keras model, the test images, and its probabilities for them, float32 (N, C)."""
+    """Keras, the test images, its probabilities for them, float32 (N, C), and the thresholds of several labels."""
 
     deployable: Deployable
     test: Dataset
     expected: NDArray[np.float32]
+    thresholds: tuple[float, ...] | None
+
+    def scores(self, got: NDArray[np.float32]) -> Scores:
+        """How well probabilities name the images."""
+        if self.thresholds is None:
+            return _scores(got, self.test)
+        marks = self.test.marks
+        labels = None if marks is None else label_scores(got, marks, self.thresholds)
+        return Scores(accuracy=None, confusion=(), calibration=None, labels=labels)
+
+    def labels(self, got: NDArray[np.float32]) -> LabelParity | None:
+        """A file's decisions beside Keras's, of a multi-label model."""
+        return None if self.thresholds is None else LabelParity(self.expected, got, self.test, self.thresholds)
 
     def limit(self, tolerance: Tolerance, got: NDArray[np.float32]) -> Tolerance:
         """The tolerance for a file that gives ``got``: fp32 files are allowed Keras's own rounding, multiplied."""
@@ -161,8 +177,9 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
     except (EdgecnnError, OSError) as error:
         return Unusable(violations=(*violations, str(error)))
     only_keras, only_file = _discordant(expected, got, test)
-    scores, limit = _scores(got, test), reference.limit(format_of(name).precision.tolerance, got)
-    return Measured(
+    scores, limit = reference.scores(got), reference.limit(format_of(name).precision.tolerance, got)
+    labels = reference.labels(got)
+    measured = Measured(
         **dict(scores),
         bytes=len(content),
         sha256=sha256(content),
@@ -172,8 +189,13 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
         p_value=mcnemar(only_keras, only_file),
         accuracy_drop_points=100 * (only_keras - only_file) / len(test) if test.labeled else None,
         limits=Limits(**asdict(limit)),
-        violations=(*violations, *_violations(got, expected, test, limit)),
+        violations=(*violations, *_violations(got, expected, test, limit, labels)),
     )
+    if labels is None:
+        return measured
+    shares = labels.by_label
+    update = {"agreement": float(np.mean(shares)), "label_agreement": shares, "p_value": labels.chance}
+    return measured.model_copy(update=update | {"accuracy_drop_points": labels.lost_points})
 
 
 def _discordant(expected: NDArray[np.float32], got: NDArray[np.float32], test: Dataset) -> tuple[int, int]:
@@ -183,7 +205,13 @@ def _discordant(expected: NDArray[np.float32], got: NDArray[np.float32], test: D
     return discordant(correct(expected, test.labels), correct(got, test.labels))
 
 
-def _violations(got: NDArray[np.float32], expected: NDArray[np.float32], test: Dataset, limit: Tolerance) -> list[str]:
+def _violations(
+    got: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    test: Dataset,
+    limit: Tolerance,
+    labels: LabelParity | None,
+) -> list[str]:
     """Which limits a file breaks, in words."""
     largest, mean, agreeing = max_difference(expected, got), mean_difference(expected, got), agreement(expected, got)
     violations = []
@@ -192,6 +220,8 @@ def _violations(got: NDArray[np.float32], expected: NDArray[np.float32], test: D
         violations.append(f"max difference {largest:.2e} > {limit.max_difference:.1e}")
     if differs(expected, got, limit.mean_difference):
         violations.append(f"mean difference {mean:.2e} > {limit.mean_difference:.0e}")
+    if labels is not None:
+        return [*violations, *labels.violations(limit)]
     if disagrees(expected, got, limit.min_agreement):
         violations.append(f"agreement {agreeing:.2%} < {limit.min_agreement:.0%}")
     only_keras, only_file = _discordant(expected, got, test)

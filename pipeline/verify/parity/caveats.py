@@ -2,31 +2,29 @@
 
 from collections.abc import Iterable
 
-from pipeline.documents.verify import Measured, Unusable
+from pipeline.documents.verify import Measured, Scores, Unusable
 from pipeline.metrics.significance import CONFIDENCE, beats_chance, upper_bound
 
 FEW_IMAGES = 200
 """On fewer images a verdict comes with a bound on the share of flipped images."""
 
 
-def caveats(
-    images: int, classes: int, keras_accuracy: float | None, rows: Iterable[Measured | Unusable]
-) -> tuple[str, ...]:
+def caveats(images: int, classes: int, keras: Scores, rows: Iterable[Measured | Unusable]) -> tuple[str, ...]:
     """What the verdicts leave open, a sentence each.
 
     Args:
         images: how many there are.
         classes: how many there are.
-        keras_accuracy: share (0-1) of the images that Keras classifies correctly; ``None`` where they have no labels.
+        keras: what Keras scores on them.
         rows: the files.
     """
     said = _how_little_it_says(images, rows) if images < FEW_IMAGES else []
-    if keras_accuracy is None:
+    if keras.score is None:
         said.append(
             "The images have no labels: accuracy was not judged, and whether the model was fed as in training cannot "
             "be seen. PASS says that the files answer as Keras does on the same pixels."
         )
-    elif not beats_chance(keras_accuracy, images, classes):
+    elif keras.accuracy is not None and not beats_chance(keras.accuracy, images, classes):
         few = " or too few images" if images < FEW_IMAGES else ""
         said.append(
             f"Keras itself is no better than guessing on these {images} images, so PASS says only that a file answers "
@@ -38,12 +36,16 @@ def caveats(
 
 def _how_little_it_says(images: int, rows: Iterable[Measured | Unusable]) -> list[str]:
     """An upper bound of the share of flipped images, for the file with most of them."""
-    flipped = max((round((1 - row.agreement) * images) for row in rows if isinstance(row, Measured)), default=None)
+    measured = [row for row in rows if isinstance(row, Measured)]
+    changed, agreeing = "class", [row.agreement for row in measured]
+    if any(row.label_agreement for row in measured):
+        changed, agreeing = "one label", [min(row.label_agreement) for row in measured]
+    flipped = max((round((1 - share) * images) for share in agreeing), default=None)
     if flipped is None:
         return []
     bound = upper_bound(flipped, images)
     said = (
-        f"{images} images are few: {flipped} of them changed class, so up to {bound:.0%} of all images may "
+        f"{images} images are few: {flipped} of them changed {changed}, so up to {bound:.0%} of all images may "
         f"({CONFIDENCE:.0%} confidence); verify on {FEW_IMAGES} or more."
     )
     return [said]

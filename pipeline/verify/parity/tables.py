@@ -1,9 +1,12 @@
 """``verify.json`` as text."""
 
-from pipeline.documents.verify import Measured, Verification
-from pipeline.metrics.significance import share_interval
+import numpy as np
 
-COLUMNS = ("max diff", "mean diff", "agreement", "accuracy")
+from pipeline.documents.verify import LabelScores, Measured, Verification
+from pipeline.metrics.significance import share_interval
+from runtime.text import for_terminal
+
+COLUMNS = ("max diff", "mean diff", "agreement")
 
 
 def format_report(report: Verification) -> str:
@@ -12,22 +15,45 @@ def format_report(report: Verification) -> str:
     if report.keras.accuracy is not None:
         low, high = share_interval(report.keras.accuracy, report.images)
         keras = f"{report.keras.accuracy:.2%} accurate, 95 % interval {low:.2%} to {high:.2%}"
+    if report.keras.labels is not None:
+        keras = _macro(report.keras.labels)
+    columns = (*COLUMNS, report.judged_by)
     lines = [
         f"Against Keras ({keras}) on {report.judged_on}:",
-        f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'p':>7}  verdict",
+        f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in columns) + f"{'p':>7}  verdict",
     ]
     for name, row in report.artifacts.items():
         verdict = "PASS" if not row.violations else "FAIL: " + "; ".join(row.violations)
         if isinstance(row, Measured):
             figures = (
                 f"{row.bytes / 1024:>8.0f}{_difference(row.max_difference):>11}{_difference(row.mean_difference):>11}"
-                f"{row.agreement:>11.2%}{_accuracy(row.accuracy, row.p_value)}"
+                f"{row.agreement:>11.2%}{_accuracy(row.score, row.p_value)}"
             )
         else:
             figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
         lines.append(f"{name:<20}{figures}  {verdict}")
     fed = [f"fed: {report.fed}"] if report.fed else []
-    return "\n".join([*lines, *fed, *report.caveats])
+    return "\n".join([*lines, *_worst_labels(report), *fed, *report.caveats])
+
+
+def _macro(labels: LabelScores) -> str:
+    (low, high), (lowest, highest) = labels.macro_f1_interval, labels.mean_average_precision_interval
+    return (
+        f"macro F1 {labels.macro_f1:.2%}, 95 % interval {low:.2%} to {high:.2%}; "
+        f"mean average precision {labels.mean_average_precision:.2%}, {lowest:.2%} to {highest:.2%}"
+    )
+
+
+def _worst_labels(report: Verification) -> list[str]:
+    """For each file of a multi-label model the label whose decisions agree least with Keras's."""
+    lines = []
+    for name, row in report.measured.items():
+        if row.label_agreement and min(row.label_agreement) < 1:
+            place = int(np.argmin(row.label_agreement))
+            low, high = share_interval(row.label_agreement[place], report.images)
+            share = f"{row.label_agreement[place]:.2%}, 95 % interval {low:.2%} to {high:.2%}"
+            lines.append(f"{name}: least agreement on {for_terminal(report.class_names[place])}: {share}")
+    return lines
 
 
 def _accuracy(accuracy: float | None, p_value: float) -> str:

@@ -17,8 +17,8 @@ async function look() {
 }
 
 function show(state) {
-  view.on.textContent = state.on ? state.on.label : "Nothing";
-  document.title = state.on ? state.on.label : "Camera";
+  view.on.textContent = state.labels.join(", ") || "Nothing";
+  document.title = state.labels.join(", ") || "Camera";
   if (state.status === "ok") say(`${state.frames_per_second} frames a second`, false);
   else if (state.status === "late") say("No frame comes from the camera", true);
   else say("Waiting for the first frame", false);

@@ -97,13 +97,15 @@ async function answerTo(bitmap, times) {
   const { probabilities, familiarity } = await classify(pixels);
   times = { ...times, resizing: resized - start, network: performance.now() - resized };
   bitmap.close();
-  const top = spec.class_names
-    .map((name, index) => [name, probabilities[index]])
-    .sort(([, one], [, other]) => other - one)
-    .slice(0, TOP);
+  const ranked = spec.class_names
+    .map((name, index) => [name, probabilities[index], spec.thresholds?.[index] ?? 0.5])
+    .sort(([, one], [, other]) => other - one);
+  const reached = ranked.filter(([, probability, threshold]) => probability >= threshold).map(([name]) => name);
+  const labels = spec.output === "sigmoid" ? reached : null; // of several labels, those that the picture has
+  const top = ranked.slice(0, TOP);
   const isConfident = top[0][1] >= (spec.confidence_threshold ?? spec.abstain ?? 0);
   const isKnown = !familiarity || familiarity[0] >= (spec.known_threshold ?? -Infinity);
-  return { pixels, side: spec.side, top, isConfident, isKnown, times };
+  return { pixels, side: spec.side, top, labels, isConfident, isKnown, times };
 }
 
 function lookAtFile(file) {

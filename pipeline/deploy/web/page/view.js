@@ -73,10 +73,10 @@ function showOnly(shown) {
 }
 
 /** Show an answer: the picture as the network sees it, the most probable classes, and what took how long (ms). */
-export function show({ pixels, side, top, isConfident, isKnown, times }) {
+export function show({ pixels, side, top, labels, isConfident, isKnown, times }) {
   paint(square, pixels, side);
   seen.hidden = false;
-  say(named(top, isConfident, isKnown), true);
+  say(named(top, labels, isConfident, isKnown), true);
   bars.replaceChildren(...top.map(([name, probability]) => bar(name, probability)));
   const total = Object.values(times).reduce((sum, value) => sum + value, 0);
   const parts = Object.entries(times).map(([name, value]) => `${name} ${milliseconds(value)}`);
@@ -84,8 +84,9 @@ export function show({ pixels, side, top, isConfident, isKnown, times }) {
   busy(false);
 }
 
-function named([[name]], isConfident, isKnown) {
-  if (!isKnown) return `None of these, most like ${name}`;
+function named([[best]], labels, isConfident, isKnown) {
+  const name = labels ? labels.join(", ") || "no label" : best;
+  if (!isKnown) return `None of these, most like ${best}`;
   return isConfident ? name : `Not sure, perhaps ${name}`;
 }
 
@@ -102,8 +103,9 @@ export function list(files, choose) {
     return {
       item,
       picture: (bitmap) => draw(bitmap, canvas, THUMBNAIL),
-      answer: ({ top, isConfident, isKnown }) =>
-        (label.textContent = `${named(top, isConfident, isKnown)} ${percent(top[0][1])}`),
+      answer: ({ top, labels, isConfident, isKnown }) =>
+        (label.textContent =
+          named(top, labels, isConfident, isKnown) + (labels?.length === 0 ? "" : ` ${percent(top[0][1])}`)),
       complain: (text) => ([label.textContent, button.title, label.className] = ["No picture", text, "failed"]),
     };
   });

@@ -1,0 +1,151 @@
+"""Photos with several labels each: ``labels.csv`` in a folder -> data sets of square images.
+
+Two forms, by the header. ``file,labels`` lists each photo's labels with ``;`` between them, and nothing for a photo
+without any. ``file`` with a column for each label has 0 or 1 in it, as labeling tools export it. Paths are below the
+folder.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.class_names import class_folders
+from pipeline.data.dataset import Dataset
+from pipeline.data.folder import BAD, Photos, draw, format_left_out
+from pipeline.data.photo_cache import decode
+from pipeline.data.photo_settings import Settings
+from pipeline.data.scan import TEST, TRAINING, VALIDATION, PhotoFile
+from pipeline.errors import DataError, UnusablePhotosError, reason
+from pipeline.text import first_of
+from runtime.text import for_terminal
+
+TABLE = "labels.csv"
+FILE_COLUMNS = ("file", "filename", "path", "image")
+LABEL_COLUMNS = ("labels", "tags")
+SEPARATOR = ";"
+NUMBERS = {"1": True, "0": False, "": False}
+MAX_BYTES = 64 * 1024 * 1024
+
+Marks = NDArray[np.bool_]
+
+
+def has_table(folder: Path) -> bool:
+    """Whether a folder says by a table what its photos show."""
+    return (folder / TABLE).is_file()
+
+
+def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Photos:
+    """Read, check and divide the photos of a table; photos that are the same picture stay on one side.
+
+    Args:
+        folder: which; photos that the table does not name are left out.
+        settings: how photos are read and divided.
+        class_names: of the multi-label model, which are all that a table may name.
+
+    Raises:
+        DataError: the table is not readable, names no photos, other labels, or files that are not there.
+        UnusablePhotosError: photos that cannot be read; not with ``skip_bad``.
+    """
+    marks = read_table(folder / TABLE, class_names)
+    files = [_photo_file(folder, path) for path in sorted(marks)]
+    decoded = decode(folder, files, settings.spec(class_names))
+    bad = [left for left in decoded.left_out if left.kind in BAD]
+    if bad and not settings.skip_bad:
+        raise UnusablePhotosError(
+            f"{folder}: {len(bad)} of {len(files)} photos cannot be used:\n{format_left_out(bad)}\n"
+            "Mend or remove them, or leave them out with --skip-bad."
+        )
+    files = [file for file in files if file.path in decoded.rows]
+    held_out = {VALIDATION: settings.validation_share}
+    if settings.test_share:
+        held_out[TEST] = settings.test_share
+    parts = draw(files, decoded, held_out, settings.seed)
+    if not all(parts[part] for part in (TRAINING, VALIDATION)):
+        raise DataError(f"{folder}: {len(files)} photos in {TABLE} can be read; two different ones or more are needed")
+
+    def dataset(part: str) -> Dataset:
+        chosen = sorted(parts[part], key=lambda file: file.path)
+        rows = [decoded.rows[file.path][0] for file in chosen]
+        shown = np.stack([marks[file.path] for file in chosen])
+        paths = tuple(file.path for file in chosen)
+        return Dataset(
+            decoded.squares[rows], np.zeros(len(rows), np.int64), class_names, paths, labeled=False, marks=shown
+        )
+
+    test = dataset(TEST) if TEST in parts else None
+    return Photos(dataset(TRAINING), dataset(VALIDATION), test, tuple(decoded.left_out), "", folder)
+
+
+def read_table(path: Path, class_names: tuple[str, ...]) -> dict[str, Marks]:
+    """Which labels each photo shows, bool (C,), by its path.
+
+    Raises:
+        DataError: the table is not readable, or names other labels or a photo twice.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"{path}: more than {MAX_BYTES >> 20} MiB; expected a row for each photo")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise DataError(f"{path}: no readable table ({reason(error)}); expected {_expected(class_names)}") from error
+    header, rows = lines[0] if lines else [], lines[1:]
+    if not header or header[0].lower() not in FILE_COLUMNS or len(header) < 2:
+        raise DataError(f"{path}: its columns are {first_of(header) or 'none'}; expected {_expected(class_names)}")
+    listed = len(header) == 2 and header[1].lower() in LABEL_COLUMNS and header[1] not in class_names
+    places = class_folders(class_names)
+    if not listed:
+        _check_columns(path, header[1:], class_names)
+    found: dict[str, Marks] = {}
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise DataError(f"{path}: row {number} has {len(row)} cells, the header {len(header)}")
+        name = Path(row[0]).as_posix()
+        if name in found:
+            raise DataError(f"{path}: row {number} names {for_terminal(name)} again; keep one row for each photo")
+        shown = _listed(row[1]) if listed else _columns(path, number, dict(zip(header[1:], row[1:], strict=True)))
+        unknown = [label for label in shown if label not in places]
+        if unknown:
+            raise DataError(
+                f"{path}: row {number} names no label of the model: {first_of(unknown)}; it has {first_of(class_names)}"
+            )
+        found[name] = np.isin(np.arange(len(class_names)), [places[label] for label in shown])
+    if not found:
+        raise DataError(f"{path}: no row below the header; expected one for each photo")
+    return found
+
+
+def _expected(class_names: tuple[str, ...]) -> str:
+    columns = ",".join(class_names[:3]) + (",…" if len(class_names) > 3 else "")
+    return f"the columns file,labels with {SEPARATOR!r} between labels, or file,{columns} with 0 or 1"
+
+
+def _check_columns(path: Path, columns: list[str], class_names: tuple[str, ...]) -> None:
+    missing, unknown = sorted(set(class_names) - set(columns)), sorted(set(columns) - set(class_names))
+    if missing or unknown or len(set(columns)) < len(columns):
+        said = [f"no column for {first_of(missing)}"] * bool(missing)
+        said += [f"columns that are no label: {first_of(unknown)}"] * bool(unknown)
+        raise DataError(f"{path}: {'; '.join(said) or 'a column twice'}; expected {_expected(class_names)}")
+
+
+def _listed(cell: str) -> list[str]:
+    return [label.strip() for label in cell.split(SEPARATOR) if label.strip()]
+
+
+def _columns(path: Path, number: int, row: dict[str, str]) -> list[str]:
+    strange = [cell for cell in row.values() if cell not in NUMBERS]
+    if strange:
+        raise DataError(f"{path}: row {number} has {first_of(strange)}; expected 0 or 1 in the columns of labels")
+    return [label for label, cell in row.items() if NUMBERS[cell]]
+
+
+def _photo_file(folder: Path, path: str) -> PhotoFile:
+    place = folder / path
+    try:
+        status = place.stat()
+    except OSError as error:
+        why = f"{for_terminal(path)} is not there ({error.strerror}); take its row out"
+        raise DataError(f"{folder / TABLE}: {why}") from error
+    return PhotoFile(path, "", "", status.st_size, status.st_mtime_ns)

@@ -1,0 +1,132 @@
+"""The criteria for a multi-label model: what quantization may cost each label, and all of them together.
+
+Each label of an image is a decision of its own. Macro F1 takes the place of accuracy over all, the share of right
+decisions that of accuracy in a class, and agreement is asked of each label. As everywhere, a bound counts only where
+the images at hand break it by more than chance may, at 5 %; that macro F1 was lost by chance, paired resamples of the
+images tell.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.export.quantize.acceptance import (
+    SIGNIFICANCE,
+    AcceptanceCriteria,
+    Judgment,
+    breaks_bound,
+    differs,
+)
+from pipeline.metrics.difference import mean_difference
+from pipeline.metrics.multi_label import (
+    Marks,
+    decisions,
+    f1_scores,
+    label_agreement,
+    lost_by_chance,
+    macro_f1,
+)
+from pipeline.metrics.significance import binomial_greater
+
+Probabilities = NDArray[np.float32]
+
+
+def disagreeing(expected: Marks, got: Marks, min_agreement: float) -> NDArray[np.int64]:
+    """The labels whose decisions (N, C) agree on less than a share (0-1) of images, and less than chance makes it."""
+    changed = (expected != got).sum(axis=0)
+    count = len(expected)
+    broken = [
+        place
+        for place in np.flatnonzero(changed > (1 - min_agreement) * count)
+        if binomial_greater(int(changed[place]), count, 1 - min_agreement) < SIGNIFICANCE
+    ]
+    return np.array(broken, np.int64)
+
+
+def judge_labels(  # noqa: PLR0913, PLR0917 - the answers of both, and by what they are judged
+    expected: Probabilities,
+    got: Probabilities,
+    marks: Marks | None,
+    thresholds: Sequence[float],
+    class_names: tuple[str, ...],
+    criteria: AcceptanceCriteria,
+) -> Judgment:
+    """Hold a candidate's probabilities, float32 (N, C), against Keras's.
+
+    Args:
+        expected: Keras's probabilities.
+        got: the candidate's.
+        marks: which labels each image shows, bool (N, C); ``None`` where nobody knows.
+        thresholds: one a class.
+        class_names: likewise.
+        criteria: the bounds.
+
+    Returns:
+        Its ``accuracy`` is macro F1 (without marks the mean agreement of the labels), ``lost_points`` are of it.
+    """
+    before, after = decisions(expected, thresholds), decisions(got, thresholds)
+    agreeing = label_agreement(before, after)
+    violations = [
+        f"{class_names[place]}: agreement {agreeing[place]:.2%} < {criteria.min_agreement:.0%}"
+        for place in disagreeing(before, after, criteria.min_agreement)
+    ]
+    distance = mean_difference(expected, got)
+    if differs(expected, got, criteria.max_mean_difference):
+        violations.append(f"mean difference {distance:.1e} > {criteria.max_mean_difference:.0e}")
+    whole = Judgment(
+        accuracy=float(agreeing.mean()),
+        lost_points=None,
+        agreement=float(agreeing.mean()),
+        mean_difference=distance,
+        only_keras_right=0,
+        only_candidate_right=0,
+        p_value=1.0,
+        worst_class="",
+        worst_class_lost_points=0.0,
+        violations=tuple(violations),
+    )
+    return whole if marks is None else _with_marks(whole, before, after, marks, class_names, criteria)
+
+
+def _with_marks(  # noqa: PLR0913, PLR0917 - what is known of the images
+    whole: Judgment,
+    before: Marks,
+    after: Marks,
+    marks: Marks,
+    class_names: tuple[str, ...],
+    criteria: AcceptanceCriteria,
+) -> Judgment:
+    violations = []
+    keras, own = macro_f1(before, marks), macro_f1(after, marks)
+    chance = lost_by_chance(before, after, marks)
+    if loses(100 * (keras - own), criteria.max_points, chance):
+        violations.append(f"macro F1: {100 * (keras - own):.1f} points lost, {criteria.max_points:g} allowed")
+    lost, won = (before == marks) & (after != marks), (after == marks) & (before != marks)
+    for place, name in enumerate(class_names):
+        only_keras, only_candidate = int(lost[:, place].sum()), int(won[:, place].sum())
+        if breaks_bound(criteria.max_class_points, len(marks), only_keras, only_candidate):
+            points = 100 * (only_keras - only_candidate) / len(marks)
+            violations.append(
+                f"{name}: {points:.1f} points of its decisions lost, {criteria.max_class_points:g} allowed"
+            )
+    by_label = np.nan_to_num(100 * (f1_scores(before, marks) - f1_scores(after, marks)))
+    worst = int(by_label.argmax())
+    keras_right, right = (before == marks).all(axis=1), (after == marks).all(axis=1)
+    return Judgment(
+        accuracy=own,
+        lost_points=100 * (keras - own),
+        agreement=whole.agreement,
+        mean_difference=whole.mean_difference,
+        only_keras_right=int((keras_right & ~right).sum()),
+        only_candidate_right=int((right & ~keras_right).sum()),
+        p_value=chance,
+        worst_class=class_names[worst],
+        worst_class_lost_points=float(by_label[worst]),
+        violations=(*violations, *whole.violations),
+    )
+
+
+def loses(points: float, allowed: float, chance: float) -> bool:
+    """Whether macro F1 loses more points than allowed, and more than chance makes it."""
+    return points > allowed and chance < SIGNIFICANCE

@@ -1,0 +1,49 @@
+"""The images that every choice of the search rests on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.dataset import Dataset
+from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment, judge, judge_agreement
+from pipeline.export.quantize.label_acceptance import judge_labels
+from pipeline.metrics.classification import correct
+from pipeline.metrics.multi_label import decisions
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What every choice rests on: images, Keras's answers to them, and the bounds.
+
+    Where the images have no labels, Keras's classes take their place, and agreement that of accuracy.
+
+    Attributes:
+        images: out of the training set, seen neither in training nor in calibration.
+        expected: Keras's probabilities, float32 (N, C).
+        criteria: the bounds.
+        thresholds: of a multi-label model, one a class.
+    """
+
+    images: Dataset
+    expected: NDArray[np.float32]
+    criteria: AcceptanceCriteria
+    thresholds: tuple[float, ...] | None = None
+
+    def judge(self, got: NDArray[np.float32]) -> Judgment:
+        """Hold a candidate's probabilities, float32 (N, C), against Keras's."""
+        if self.thresholds is not None:
+            names, marks = self.images.class_names, self.images.marks
+            return judge_labels(self.expected, got, marks, self.thresholds, names, self.criteria)
+        if not self.images.labeled:
+            return judge_agreement(self.expected, got, self.criteria)
+        return judge(self.expected, got, self.images.labels, self.images.class_names, self.criteria)
+
+    def right(self, got: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether each image is classified correctly, bool (N,); with several labels, whether all of them are."""
+        if self.thresholds is not None:
+            marks = self.images.marks
+            truth = decisions(self.expected, self.thresholds) if marks is None else marks
+            right: NDArray[np.bool_] = (decisions(got, self.thresholds) == truth).all(axis=1)
+            return right
+        return correct(got, self.images.labels if self.images.labeled else self.expected.argmax(axis=1))

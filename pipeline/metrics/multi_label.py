@@ -1,0 +1,136 @@
+"""Several labels an image, each judged by itself: decisions, F1, average precision, thresholds.
+
+Probabilities are float (N, C), truth and decisions bool (N, C). Macro figures are means over the labels that some image
+shows; the others have neither F1 nor average precision (NaN).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.metrics.significance import CONFIDENCE, Interval
+
+Probabilities = NDArray[np.floating[Any]]
+Marks = NDArray[np.bool_]
+
+RESAMPLES, SEED = 1_000, 0
+NO_THRESHOLD = 0.5
+FEWEST_POSITIVES = 5
+"""On fewer images with a label, or without it, no threshold is chosen for it: it would fit these few."""
+
+
+def decisions(probabilities: Probabilities, thresholds: Sequence[float]) -> Marks:
+    """Which labels each image gets: bool (N, C)."""
+    result: Marks = probabilities >= np.array(thresholds, np.float32)
+    return result
+
+
+def label_agreement(first: Marks, second: Marks) -> NDArray[np.float64]:
+    """For each label the share (0-1) of images on which both decide the same: (C,)."""
+    result: NDArray[np.float64] = (first == second).mean(axis=0)
+    return result
+
+
+def f1_scores(decided: Marks, truth: Marks) -> NDArray[np.float64]:
+    """F1 of each label, the harmonic mean of precision and recall: (C,); NaN where no image shows it."""
+    return _f1(*(part.sum(axis=0) for part in (decided & truth, decided, truth)))
+
+
+def macro_f1(decided: Marks, truth: Marks) -> float:
+    """Mean F1 of the labels that some image shows; 0 where there are none."""
+    return _mean(f1_scores(decided, truth))
+
+
+def average_precisions(probabilities: Probabilities, truth: Marks) -> NDArray[np.float64]:
+    """Average precision of each label, (C,); NaN where no image shows it.
+
+    The mean, over the images that show it, of the precision among all images at least as probable. Needs no threshold.
+    """
+    return np.array([_average_precision(probabilities[:, place], truth[:, place]) for place in range(truth.shape[1])])
+
+
+def mean_average_precision(probabilities: Probabilities, truth: Marks) -> float:
+    """Mean of ``average_precisions`` over the labels that some image shows; 0 where there are none."""
+    return _mean(average_precisions(probabilities, truth))
+
+
+def macro_f1_interval(decided: Marks, truth: Marks) -> Interval:
+    """95 % interval of macro F1 by bootstrap over the images, always with the same draws."""
+    return _interval(_resampled_f1(decided, truth))
+
+
+def lost_by_chance(expected: Marks, got: Marks, truth: Marks) -> float:
+    """How likely chance explains that ``got`` has a lower macro F1: share of paired resamples in which it has not."""
+    lost = _resampled_f1(expected, truth) - _resampled_f1(got, truth)
+    return float((lost <= 0).mean())
+
+
+def mean_average_precision_interval(probabilities: Probabilities, truth: Marks) -> Interval:
+    """95 % interval of mean average precision by bootstrap over the images, always with the same draws."""
+    random = np.random.default_rng(SEED)
+    count = len(truth)
+    draws = (random.integers(0, count, count) for _ in range(RESAMPLES // 10))  # each sorts anew
+    return _interval(np.array([mean_average_precision(probabilities[drawn], truth[drawn]) for drawn in draws]))
+
+
+def best_thresholds(probabilities: Probabilities, truth: Marks) -> tuple[float, ...]:
+    """For each label the threshold (0-1) with the highest F1 on these images, between two of their probabilities.
+
+    ``NO_THRESHOLD`` on fewer than ``FEWEST_POSITIVES`` images with the label, or without it. Of equal ones the nearest
+    to that.
+    """
+    return tuple(_best_threshold(probabilities[:, place], truth[:, place]) for place in range(truth.shape[1]))
+
+
+def _best_threshold(scores: Probabilities, shown: Marks) -> float:
+    positives = int(shown.sum())
+    if min(positives, len(shown) - positives) < FEWEST_POSITIVES:
+        return NO_THRESHOLD
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order].astype(np.float64), shown[order].cumsum()
+    middles = (ranked[:-1] + ranked[1:]) / 2
+    scored = 2 * hits[:-1] / (np.arange(1, len(ranked)) + positives)
+    apart = ranked[:-1] > ranked[1:]
+    if not apart.any():
+        return NO_THRESHOLD
+    middles, scored = middles[apart], scored[apart]
+    best = middles[scored == scored.max()]
+    return float(best[np.abs(best - NO_THRESHOLD).argmin()])
+
+
+def _average_precision(scores: Probabilities, shown: Marks) -> float:
+    if not shown.any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], shown[order].cumsum()
+    last = np.searchsorted(-ranked, -ranked, side="right")  # how many images are at least as probable
+    precision = hits[last - 1] / last
+    return float(precision[shown[order]].mean())
+
+
+def _resampled_f1(decided: Marks, truth: Marks) -> NDArray[np.float64]:
+    """Macro F1 of each resample of the images, (``RESAMPLES``,)."""
+    count = len(truth)
+    weights = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float64)
+    right, named, shown = (weights @ part for part in (decided & truth, decided, truth))
+    scores = np.where(truth.any(axis=0), _f1(right, named, shown), np.nan)
+    found: NDArray[np.float64] = np.nan_to_num(scores).sum(axis=1) / np.maximum((~np.isnan(scores)).sum(axis=1), 1)
+    return found
+
+
+def _f1(right: NDArray[Any], named: NDArray[Any], shown: NDArray[Any]) -> NDArray[np.float64]:
+    scores: NDArray[np.float64] = np.where(shown > 0, 2 * right / np.maximum(named + shown, 1), np.nan)
+    return scores
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else 0.0
+
+
+def _interval(values: NDArray[np.float64]) -> Interval:
+    rest = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(values, (rest, 1 - rest))
+    return Interval(float(low), float(high))

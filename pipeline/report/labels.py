@@ -1,0 +1,48 @@
+"""The section of a multi-label model: how well each label is found, and where a file decides otherwise than Keras."""
+
+from pipeline.documents.verify import Verification
+from pipeline.report.figures.reliability import KERAS
+from pipeline.report.numbers import NONE, percent
+from pipeline.report.sections import Section, Table
+
+
+def sections(verified: Verification | None) -> list[Section]:
+    """One of a multi-label model that was verified; none of other models."""
+    if verified is None or verified.thresholds is None:
+        return []
+    tables = [_agreement(verified, verified.thresholds)]
+    scored = {KERAS: verified.keras.labels} | {name: row.labels for name, row in verified.measured.items()}
+    rows = [
+        (
+            name,
+            _with_interval(labels.macro_f1, labels.macro_f1_interval),
+            _with_interval(labels.mean_average_precision, labels.mean_average_precision_interval),
+        )
+        for name, labels in scored.items()
+        if labels is not None
+    ]
+    header = ("file", "macro F1 (95 % interval)", "mean average precision (95 % interval)")
+    if rows:
+        tables.insert(0, Table(header, rows))
+    lead = (
+        f"Each label is judged by itself on {verified.judged_on}: an image has it where its probability reaches the "
+        "label's threshold. Macro F1 and mean average precision are means over the labels that some image shows."
+    )
+    return [Section("labels", "Labels", lead, tables=tables, tables_open=True)]
+
+
+def _agreement(verified: Verification, thresholds: tuple[float, ...]) -> Table:
+    found, keras = verified.measured, verified.keras.labels
+    rows = []
+    for place, (name, threshold) in enumerate(zip(verified.class_names, thresholds, strict=True)):
+        own = keras.rows[place] if keras else None
+        judged = (f"{own.images:,}", percent(own.f1), percent(own.average_precision)) if own else (NONE,) * 3
+        shares = (percent(row.label_agreement[place]) if row.label_agreement else NONE for row in found.values())
+        rows.append((name, f"{threshold:.3f}", *judged, *shares))
+    header = ("label", "threshold", "images", "F1 of Keras", "average precision of Keras", *found)
+    return Table(header, rows, "Label by label; for each file the share of images on which it decides as Keras does")
+
+
+def _with_interval(share: float, interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{percent(share)} ({percent(low)} to {percent(high)})"

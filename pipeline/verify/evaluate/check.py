@@ -1,0 +1,18 @@
+"""Whether images are what a model takes."""
+
+from pipeline.data.dataset import Dataset, by
+from pipeline.errors import PipelineError
+from pipeline.export.load.deployable import Deployable
+
+
+def check(deployable: Deployable, images: Dataset) -> None:
+    """Refuse images of another size or other classes than the model's.
+
+    Raises:
+        PipelineError: they are.
+    """
+    if images.class_names != deployable.class_names or images.size != deployable.size:
+        raise PipelineError(
+            f"the model takes {by(deployable.size)} images of {', '.join(deployable.class_names)}; these "
+            f"are {by(images.size)} of {', '.join(images.class_names)}: pass --data with the model's classes"
+        )

@@ -1,0 +1,95 @@
+"""The same for a multi-label model: how well each label is found, with the thresholds that validation images choose."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data.dataset import Dataset, with_marks
+from pipeline.documents.evaluation import LabelEvaluation, LabelResult
+from pipeline.errors import PipelineError
+from pipeline.export.load.deployable import Deployable
+from pipeline.metrics.multi_label import (
+    average_precisions,
+    best_thresholds,
+    decisions,
+    f1_scores,
+    macro_f1,
+    macro_f1_interval,
+    mean_average_precision,
+    mean_average_precision_interval,
+)
+from pipeline.metrics.significance import share_interval
+from pipeline.verify.evaluate.check import check
+from runtime.text import for_terminal
+
+
+def evaluate_labels(
+    deployable: Deployable, validation: Dataset, test: Dataset, out: Path, fed: str = ""
+) -> LabelEvaluation:
+    """Judge a multi-label model on ``test``, with the thresholds that ``validation`` chooses, and write the document.
+
+    Raises:
+        PipelineError: images of other classes or another size than the model's, or that do not say what they show.
+    """
+    for images in (validation, test):
+        check(deployable, images)
+    validation, test = with_marks(validation), with_marks(test)
+    if validation.marks is None or test.marks is None:
+        raise PipelineError("nobody says what the images show: give photos with --data DIR and a labels.csv in it")
+    thresholds = best_thresholds(deployable.probabilities(validation.pixels), validation.marks)
+    answers, marks = deployable.probabilities(test.pixels), test.marks
+    decided = decisions(answers, thresholds)
+    right, named, shown = (part.sum(axis=0) for part in (decided & marks, decided, marks))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision, recall = right / named, right / shown
+    columns = zip(
+        deployable.class_names, shown, thresholds, precision, recall, f1_scores(decided, marks),
+        average_precisions(answers, marks), strict=True,
+    )  # fmt: skip
+    report = LabelEvaluation(
+        images=len(test),
+        images_digest=test.digest,
+        validation_images=len(validation),
+        validation_digest=validation.digest,
+        macro_f1=macro_f1(decided, marks),
+        macro_f1_interval=macro_f1_interval(decided, marks),
+        mean_average_precision=mean_average_precision(answers, marks),
+        mean_average_precision_interval=mean_average_precision_interval(answers, marks),
+        all_right=float((decided == marks).all(axis=1).mean()),
+        labels={
+            name: LabelResult(
+                images=int(count),
+                threshold=threshold,
+                precision=float(own[0]),
+                recall=float(own[1]),
+                f1=float(own[2]),
+                average_precision=float(own[3]),
+            )
+            for name, count, threshold, *own in columns
+        },
+        fed=fed,
+    )
+    report.write(out)
+    return report
+
+
+def format_labels(report: LabelEvaluation) -> str:
+    """Label by label, then all of them, as text."""
+    width = max(12, *map(len, report.labels)) + 2
+    header = f"{'images':>8}{'threshold':>11}{'recall':>9}{'precision':>11}{'F1':>9}{'AP':>9}"
+    lines = [f"{'label':<{width}}{header}"]
+    for name, row in report.labels.items():
+        shares = (row.recall, row.precision, row.f1, row.average_precision)
+        recall, precision, f1, average = ("-" if share is None else f"{share:.1%}" for share in shares)
+        figures = f"{row.images:>8,}{row.threshold:>11.3f}{recall:>9}{precision:>11}{f1:>9}{average:>9}"
+        lines.append(f"{for_terminal(name):<{width}}{figures}")
+    (low, high), (lowest, highest) = report.macro_f1_interval, report.mean_average_precision_interval
+    least, most = share_interval(report.all_right, report.images)
+    lines += [
+        f"macro F1 {report.macro_f1:.2%} on {report.images:,} images, 95 % interval {low:.2%} to {high:.2%}",
+        f"mean average precision {report.mean_average_precision:.2%}, {lowest:.2%} to {highest:.2%}",
+        f"images with all labels right {report.all_right:.2%}, {least:.2%} to {most:.2%}",
+    ]
+    if report.images_digest == report.validation_digest:
+        lines.append("The thresholds were chosen on these same images: F1 looks better than it is.")
+    return "\n".join(lines)

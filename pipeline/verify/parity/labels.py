@@ -1,0 +1,86 @@
+"""What parity measures of a multi-label model: each label's decisions, and macro figures where images are labeled."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.dataset import Dataset
+from pipeline.documents.verify import LabelRow, LabelScores
+from pipeline.export.quantize.label_acceptance import disagreeing, loses
+from pipeline.formats import Tolerance
+from pipeline.metrics.multi_label import (
+    Marks,
+    average_precisions,
+    decisions,
+    f1_scores,
+    label_agreement,
+    lost_by_chance,
+    macro_f1,
+    macro_f1_interval,
+    mean_average_precision,
+    mean_average_precision_interval,
+)
+
+Probabilities = NDArray[np.float32]
+
+
+def label_scores(probabilities: Probabilities, marks: Marks, thresholds: Sequence[float]) -> LabelScores | None:
+    """How well probabilities (N, C) find the labels of images, bool (N, C); ``None`` where some are no numbers."""
+    if not np.isfinite(probabilities).all():
+        return None
+    decided = decisions(probabilities, thresholds)
+    columns = marks.sum(axis=0), f1_scores(decided, marks), average_precisions(probabilities, marks)
+    return LabelScores(
+        macro_f1=macro_f1(decided, marks),
+        macro_f1_interval=macro_f1_interval(decided, marks),
+        mean_average_precision=mean_average_precision(probabilities, marks),
+        mean_average_precision_interval=mean_average_precision_interval(probabilities, marks),
+        rows=tuple(
+            LabelRow(images=int(images), f1=float(f1), average_precision=float(precision))
+            for images, f1, precision in zip(*columns, strict=True)
+        ),
+    )
+
+
+class LabelParity:
+    """A file's decisions beside Keras's.
+
+    Args:
+        expected: Keras's probabilities, float32 (N, C).
+        got: the file's.
+        test: the images.
+        thresholds: one a class.
+    """
+
+    def __init__(self, expected: Probabilities, got: Probabilities, test: Dataset, thresholds: Sequence[float]) -> None:
+        self._keras, self._file, self._test = decisions(expected, thresholds), decisions(got, thresholds), test
+
+    @property
+    def by_label(self) -> tuple[float, ...]:
+        """The share (0-1) of images on which both decide the same, a label each."""
+        return tuple(label_agreement(self._keras, self._file).tolist())
+
+    @property
+    def chance(self) -> float:
+        """How likely chance explains a lower macro F1 than Keras's."""
+        marks = self._test.marks
+        return 1.0 if marks is None else lost_by_chance(self._keras, self._file, marks)
+
+    @property
+    def lost_points(self) -> float | None:
+        """Points of macro F1 that the file loses; ``None`` without labels."""
+        marks = self._test.marks
+        return None if marks is None else 100 * (macro_f1(self._keras, marks) - macro_f1(self._file, marks))
+
+    def violations(self, limit: Tolerance) -> list[str]:
+        """Which limits are broken, in words."""
+        agreeing, names = self.by_label, self._test.class_names
+        broken = [
+            f"{names[place]}: agreement {agreeing[place]:.2%} < {limit.min_agreement:.0%}"
+            for place in disagreeing(self._keras, self._file, limit.min_agreement)
+        ]
+        lost = self.lost_points
+        if lost is not None and loses(lost, limit.max_accuracy_drop, self.chance):
+            broken.append(f"macro F1 drop {lost:.2f} points > {limit.max_accuracy_drop:.2f}")
+        return broken

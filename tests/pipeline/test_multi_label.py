@@ -1,0 +1,278 @@
+"""A classifier of several independent sigmoids: measures by hand, the files, thresholds, the gate."""
+
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+
+from pipeline import cli
+from pipeline.commands import OK
+from pipeline.data import label_table
+from pipeline.data.dataset import Dataset, with_marks
+from pipeline.data.photo_settings import Settings
+from pipeline.documents.evaluation import LabelEvaluation
+from pipeline.documents.manifest import Manifest
+from pipeline.errors import DataError, ExportError
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.saved import save
+from pipeline.export.quantize.acceptance import AcceptanceCriteria
+from pipeline.export.quantize.label_acceptance import judge_labels
+from pipeline.metrics import multi_label
+from pipeline.notebook import report, verify
+from pipeline.verify.drift import drift
+from pipeline.verify.drift.flips import label_flips
+from runtime import Classifier
+
+NAMES = ("red", "green", "blue")
+
+
+def painted(count, seed=0):
+    """Dark pictures with a square of each color that is a label."""
+    random = np.random.default_rng(seed)
+    marks = random.random((count, 3)) < 0.45
+    pixels = random.integers(0, 60, (count, 16, 16, 3), np.uint8)
+    for image, color in np.argwhere(marks):
+        row, column = 5 * color, random.integers(0, 12)  # where none hides another
+        square = pixels[image, row : row + 4, column : column + 4]
+        square[:] = 20
+        square[..., color] = random.integers(150, 255)
+    return pixels, marks
+
+
+def sees_colors(head="sigmoid"):
+    """A network whose weights are set by hand: a label is the largest value of its color."""
+    stack = [layers.Conv2D(3, 1, activation="relu"), layers.MaxPooling2D(2), layers.GlobalMaxPooling2D()]
+    model = keras.Sequential([keras.Input((16, 16, 3)), *stack, layers.Dense(3, head)])
+    model.layers[0].set_weights([1.3 * np.eye(3).reshape(1, 1, 3, 3) - 0.3, np.zeros(3)])
+    model.layers[3].set_weights([20 * np.eye(3), np.full(3, -8.0)])
+    return model
+
+
+TRUTH = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]], bool)
+
+
+def test_the_measures_of_a_few_images_by_hand():
+    probabilities = np.array([[0.9, 0.2, 0.1], [0.4, 0.6, 0.1], [0.6, 0.7, 0.9], [0.1, 0.8, 0.1]], np.float32)
+    decided = multi_label.decisions(probabilities, (0.5, 0.5, 0.5))
+    # red: one of two named is right and one of two shown is found; green: two of three, two of two; nobody shows blue
+    f1 = multi_label.f1_scores(decided, TRUTH)
+    assert f1[:2] == pytest.approx([1 / 2, 4 / 5])
+    assert np.isnan(f1[2])
+    assert multi_label.macro_f1(decided, TRUTH) == pytest.approx((1 / 2 + 4 / 5) / 2)
+    # red: the images that show it stand first and third; green: second and third
+    precisions = multi_label.average_precisions(probabilities, TRUTH)
+    assert precisions[:2] == pytest.approx([(1 + 2 / 3) / 2, (1 / 2 + 2 / 3) / 2])
+    assert np.isnan(precisions[2])
+
+
+def test_equal_probabilities_stand_in_no_order():
+    scores, truth = np.full((4, 1), 0.5, np.float32), np.array([[1], [0], [1], [0]], bool)
+    assert multi_label.average_precisions(scores, truth) == pytest.approx([0.5])
+    assert multi_label.average_precisions(scores, truth[::-1]) == pytest.approx([0.5])
+
+
+def test_thresholds_are_the_best_of_each_label():
+    scores = np.linspace(0, 1, 40, dtype=np.float32)[:, np.newaxis].repeat(3, axis=1)
+    shown = np.stack([scores[:, 0] > 0.3, scores[:, 0] > 0.8, scores[:, 0] > 0.95], axis=1)
+    thresholds = multi_label.best_thresholds(scores, shown)
+    assert thresholds[:2] == pytest.approx((0.3, 0.8), abs=0.02)
+    assert thresholds[2] == multi_label.NO_THRESHOLD  # two images are too few to choose by
+    assert multi_label.macro_f1(multi_label.decisions(scores, thresholds), shown[:, :3]) > 0.7
+
+
+def test_an_interval_holds_the_figure_and_narrows_with_the_images():
+    def width(count):
+        random = np.random.default_rng(1)
+        truth = random.random((count, 3)) < 0.5
+        scores = (truth + random.normal(0, 0.7, (count, 3))).astype(np.float32)
+        decided = multi_label.decisions(scores, (0.5,) * 3)
+        low, high = multi_label.macro_f1_interval(decided, truth)
+        lowest, highest = multi_label.mean_average_precision_interval(scores, truth)
+        assert low < multi_label.macro_f1(decided, truth) < high
+        assert lowest < multi_label.mean_average_precision(scores, truth) < highest
+        return high - low
+
+    assert width(1000) < width(50) / 2
+
+
+def judged(got, marks):
+    expected = np.where(marks, 0.9, 0.1).astype(np.float32)
+    return judge_labels(expected, got(expected.copy()), marks, (0.5,) * 3, NAMES, AcceptanceCriteria())
+
+
+def without_blue(answers):
+    answers[::3, 2] = 0.1
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("got", "violations"),
+    [
+        (lambda answers: answers, ()),
+        (without_blue, ("macro F1: ", "blue: ", "blue: agreement ", "mean difference ")),
+    ],
+)
+def test_the_gate_names_the_label_that_is_lost(got, violations):
+    _, marks = painted(400)
+    judgment = judged(got, marks)
+    assert len(judgment.violations) == len(violations)
+    assert all(map(str.startswith, judgment.violations, violations))
+    assert judgment.accuracy == (1 if not violations else pytest.approx(1 - judgment.lost_points / 100))
+    assert judgment.worst_class == ("blue" if violations else "red")
+
+
+def test_a_photo_in_a_class_folder_shows_one_label():
+    images = Dataset(np.zeros((3, 16, 16, 3), np.uint8), np.array([2, 0, 1]), NAMES)
+    marked = with_marks(images)
+    assert marked.marks.tolist() == [[False, False, True], [True, False, False], [False, True, False]]
+    assert not marked.labeled
+    assert marked.take(np.array([0])).marks.tolist() == [[False, False, True]]
+    assert marked.digest != images.digest
+    with pytest.raises(DataError, match=r"marks of several labels must be bool \(3, 3\)"):
+        Dataset(images.pixels, images.labels, NAMES, labeled=False, marks=np.zeros((3, 2), bool))
+
+
+@pytest.mark.parametrize("head", ["sigmoid", "own layer"])
+def test_probabilities_are_keras_s_own(head):
+    model = sees_colors("sigmoid" if head == "sigmoid" else None)
+    if head != "sigmoid":
+        model = keras.Sequential([model, layers.Activation("sigmoid")])
+    deployable = Deployable(model, NAMES)
+    pixels, marks = painted(20)
+    expected = model.predict(pixels / np.float32(255), verbose=0)
+    assert np.allclose(deployable.probabilities(pixels), expected)
+    assert np.allclose(1 / (1 + np.exp(-deployable.logits(pixels))), expected, atol=1e-6)
+    assert ((expected > 0.5) == marks).all()
+
+
+def test_a_temperature_is_refused():
+    with pytest.raises(ExportError, match=r"the temperature 1\.5 does not apply: .*each label by itself"):
+        Deployable(sees_colors(), NAMES, temperature=1.5)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A model exported by the command with photos and ``labels.csv``: the folder, the photos, pixels and marks."""
+    place = tmp_path_factory.mktemp("multi-label")
+    photos, out = place / "photos", place / "out"
+    pixels, marks = painted(160)
+    photos.mkdir()
+    rows = ["file,labels"]
+    for number, (image, shown) in enumerate(zip(pixels, marks, strict=True)):
+        Image.fromarray(image).save(photos / f"{number:03}.png")
+        rows.append(f"{number:03}.png,{';'.join(name for name, one in zip(NAMES, shown, strict=True) if one)}")
+    (photos / "labels.csv").write_text("\n".join(rows))
+    (place / "names.txt").write_text("\n".join(NAMES))
+    save(sees_colors(), place / "model.keras")
+    command = ["export", "--model", place / "model.keras", "--classes", place / "names.txt", "--data", photos]
+    command += ["--quick", "--out", out, *(["--formats", "ncnn"] if _has_pnnx() else [])]
+    assert cli.main([str(part) for part in command]) == OK
+    return out, photos, pixels, marks
+
+
+def _has_pnnx():
+    return find_spec("pnnx") is not None and find_spec("ncnn") is not None
+
+
+@pytest.mark.slow
+def test_every_file_decides_as_keras_does(exported):
+    folder, photos, pixels, marks = exported
+    manifest = Manifest.read(folder)
+    assert manifest.passed
+    assert not manifest.failed
+    assert len(manifest.thresholds) == 3
+    assert manifest.validation.keras_macro_f1 == 1
+    found = verify(folder, photos)
+    assert found.passed
+    assert found.keras.labels.macro_f1 == found.keras.labels.mean_average_precision == 1
+    for name, row in found.measured.items():
+        assert min(row.label_agreement) == row.agreement == row.labels.macro_f1 == 1
+        with Classifier(folder / name) as classifier:
+            assert classifier.spec.thresholds == manifest.thresholds
+            for image, shown in zip(pixels[:5], marks, strict=False):
+                labels = {name for name, is_shown in zip(NAMES, shown, strict=True) if is_shown}
+                assert set(classifier.classify(image).labels) == labels
+
+
+@pytest.mark.slow
+def test_evaluate_tells_each_label_and_how_the_model_is_fed(exported, tmp_path, capsys):
+    folder, photos, _, _ = exported
+    command = ["evaluate", folder / "model.keras", "--classes", folder.parent / "names.txt", "--data", photos]
+    assert cli.main([*map(str, command), "--on", "validation", "--out", str(tmp_path)]) == OK
+    found, said = LabelEvaluation.read(tmp_path), capsys.readouterr().out
+    assert found.macro_f1 == found.mean_average_precision == found.all_right == 1
+    assert list(found.labels) == list(NAMES)
+    assert all(row.precision == row.recall == row.f1 == 1 for row in found.labels.values())
+    assert f"macro F1 100.00% on {found.images} images, 95 % interval" in said
+    assert "The thresholds were chosen on these same images" in said
+    assert f"fed: {found.fed}" in said
+    assert found.fed.startswith("RGB 0 to 1 (assumed), stretched")
+
+
+@pytest.mark.slow
+def test_drift_ends_in_sigmoids(exported):
+    folder, _, pixels, marks = exported
+    images = Dataset(pixels, np.zeros(len(pixels), int), NAMES, labeled=False, marks=marks)
+    drifted = drift(folder, images, layer_images=4)
+    assert drifted.layers[-1].kind == "Sigmoid"
+    assert all(row.layers["probabilities"].snr_db > 40 and not row.flips for row in drifted.artifacts.values())
+
+
+def test_a_flip_names_the_label_that_changes():
+    images = Dataset(
+        np.zeros((2, 16, 16, 3), np.uint8), np.zeros(2, int), NAMES, labeled=False, marks=np.eye(2, 3, dtype=bool)
+    )
+    expected, got = np.full((2, 3), 0.9, np.float32), np.full((2, 3), 0.8, np.float32)
+    got[1, 0] = 0.3
+    (flip,) = label_flips(expected, got, images, (0.5,) * 3)
+    assert (flip.image, flip.true_class, flip.keras_class, flip.file_class) == (1, "not red", "red", "not red")
+    assert (flip.keras_probability, flip.probability) == pytest.approx((0.9, 0.3))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "file,labels\na.png,red;blue\nsub/b.png,\n",
+        "\ufeffFileName,Tags\r\na.png, blue ; red\r\n\r\nsub/b.png,\r\n",
+        "image,blue,red,green\na.png,1,1,0\nsub/b.png,0,,0\n",
+    ],
+)
+def test_a_table_says_which_labels_a_photo_has(tmp_path, table):
+    path = tmp_path / "labels.csv"
+    path.write_text(table, newline="")
+    marks = {name: shown.tolist() for name, shown in label_table.read_table(path, NAMES).items()}
+    assert marks == {"a.png": [True, False, True], "sub/b.png": [False, False, False]}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("", "expected the columns file,labels with ';' between labels, or file,red,green,blue with 0 or 1"),
+        ("photo,labels\na.png,red\n", "its columns are photo, labels; expected"),
+        ("file,red,green\na.png,1,0\n", "no column for blue; expected"),
+        ("file,red,green,blue,pink\na.png,1,0,0,0\n", "columns that are no label: pink; expected"),
+        ("file,red,green,blue\na.png,1,0,yes\n", "row 2 has yes; expected 0 or 1"),
+        ("file,labels\na.png,red;pink\n", "row 2 names no label of the model: pink; it has red, green, blue"),
+        ("file,labels\na.png,red\na.png,blue\n", "row 3 names a.png again; keep one row for each photo"),
+        ("file,labels\na.png,red,blue\n", "row 2 has 3 cells, the header 2"),
+        ("file,labels\n", "no row below the header"),
+        ("file,labels\nmissing.png,red\n", r"missing.png is not there \(No such file or directory\)"),
+    ],
+)
+def test_a_faulty_table_is_refused(tmp_path, table, said):
+    (tmp_path / "labels.csv").write_text(table)
+    with pytest.raises(DataError, match=said):
+        label_table.load(tmp_path, Settings(side=16), NAMES)
+
+
+@pytest.mark.slow
+def test_the_report_lists_each_label(exported):
+    folder, photos, _, _ = exported
+    verify(folder, photos)
+    page = report(folder)
+    assert "mean average precision (95 % interval)" in page
+    assert "100.00% (100.00% to 100.00%)" in page
+    assert "Temperature" not in page
