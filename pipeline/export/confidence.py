@@ -71,6 +71,8 @@ def with_confidence(
     Raises:
         ExportError: no threshold does, or the images have no labels.
     """
+    if spec.output == "sigmoid":
+        raise ExportError("--precision is for models that name one class, and this one judges each label: leave it out")
     if not images.labeled:
         raise ExportError("--precision counts right answers on labeled photos: give some with --data, or leave it out")
     confidence = softmax(logits_of(probabilities) / divided[:, np.newaxis]).max(axis=1)
