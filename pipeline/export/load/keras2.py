@@ -33,6 +33,10 @@ ACTIVATIONS = {
     "math.tanh": "tanh",
     "nn.softmax": "softmax",
 }
+AXES = 4
+"""Of a batch of images."""
+ELLIPSIS = {"class_name": "__ellipsis__"}
+EVERYTHING = {"start": None, "stop": None, "step": None}
 MERGING = {
     "math.add": "Add",
     "__operators__.add": "Add",
@@ -176,16 +180,17 @@ def _as_slicing(entry: Config) -> Config:
     """Keras 3's operation for ``x[start:stop:step, …]``; the entry itself where something else stands in the brackets.
 
     Keras 3 counts a call's other arguments, which Keras 2 names. It takes the tensor's shape from where it is made.
+    An ellipsis stands for the axes of a batch of images: of ``.h5`` files Keras 3 reads it twice, and fails.
     """
     match entry:
         case {
             "inbound_nodes": [[str(source), int(node), int(tensor), {"slice_spec": spec, **others}]],
             "config": {"function": "__operators__.getitem", **own},
         } if not others:
-            parts = [_index(part) for part in (spec if isinstance(spec, list) else [spec])]
+            parts = _indices(spec if isinstance(spec, list) else [spec])
         case _:
             return entry
-    if any(part is None for part in parts):
+    if parts is None:
         return entry
     origin = {"shape": [None], "dtype": "float32", "keras_history": [source, node, tensor]}
     read = {"class_name": "__keras_tensor__", "config": origin}
@@ -199,14 +204,18 @@ def _as_slicing(entry: Config) -> Config:
     }
 
 
-def _index(part: Any) -> Config | None:
-    """A slice or an ellipsis in the words of Keras 3; ``None`` for anything else, such as a new axis or a tensor."""
-    if part == {"class_name": "__ellipsis__"}:
-        return {"class_name": "__ellipsis__", "config": {}}
-    if not isinstance(part, dict) or set(part) != {"start", "stop", "step"}:
-        return None
-    whole = all(bound is None or (isinstance(bound, int) and not isinstance(bound, bool)) for bound in part.values())
-    return {"class_name": "__slice__", "config": part} if whole else None
+def _indices(parts: list[Any]) -> list[Config] | None:
+    """Slices in the words of Keras 3; ``None`` where there is anything else, such as a new axis or a tensor."""
+    if ELLIPSIS in parts:
+        place = parts.index(ELLIPSIS)
+        parts = [*parts[:place], *[EVERYTHING] * (AXES + 1 - len(parts)), *parts[place + 1 :]]
+    plain = all(
+        isinstance(part, dict)
+        and set(part) == set(EVERYTHING)
+        and all(bound is None or (isinstance(bound, int) and not isinstance(bound, bool)) for bound in part.values())
+        for part in parts
+    )
+    return [{"class_name": "__slice__", "config": part} for part in parts] if plain else None
 
 
 def _scaling(function: Any, number: float) -> dict[str, float] | None:
