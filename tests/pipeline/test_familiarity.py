@@ -54,7 +54,7 @@ def plain(*colors):
     return np.array([np.broadcast_to(color, (4, 4, 3)) for color in colors], np.uint8)
 
 
-RED, GREEN, GREY, PALE = (200, 0, 0), (0, 200, 0), (90, 90, 90), (120, 100, 100)
+RED, GREEN, GRAY, PALE = (200, 0, 0), (0, 200, 0), (90, 90, 90), (120, 100, 100)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def written(tmp_path):
 def test_the_score_is_the_largest_logit_before_the_temperature(quantized):
     before = graph(quantized=quantized)
     content = export_onnx.with_metadata(with_familiarity(before, 2.0), SPEC)
-    pixels = plain(RED, GREEN, GREY, PALE)
+    pixels = plain(RED, GREEN, GRAY, PALE)
     answers, scores = load_bytes(content).scored(pixels)
     means = pixels.mean(axis=(1, 2), dtype=np.float32)
     np.testing.assert_allclose(scores, 2 * (means @ WEIGHTS).max(axis=1), rtol=1e-5, atol=1e-6)
@@ -100,7 +100,7 @@ def test_the_threshold_keeps_the_share_that_is_asked_for(keep):
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_the_classifier_says_what_it_knows(engine, written):
     pytest.importorskip(engine)
-    pixels = plain(RED, GREY, GREEN, PALE)
+    pixels = plain(RED, GRAY, GREEN, PALE)
     with Classifier(written(4.0), engine=engine) as classifier:
         many = list(classifier.classify_many(pixels, batch_size=3))
         assert [answer.is_known for answer in many] == [True, False, True, False]
@@ -111,7 +111,7 @@ def test_the_classifier_says_what_it_knows(engine, written):
 
 
 def test_a_file_without_a_threshold_knows_everything(reference):
-    assert Classifier(reference / "model_int8.onnx").classify(plain(GREY)[0]).is_known
+    assert Classifier(reference / "model_int8.onnx").classify(plain(GRAY)[0]).is_known
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_infinite_score_is_refused(written):
 def test_what_is_not_known_begins_nothing(written):
     classifier = Classifier(written(4.0))
     detector = EventDetector(EventSettings(1, 1, min_seconds=0))
-    told = [detector.update(classifier.classify(image)) for image in plain(GREY, RED, GREY)]
+    told = [detector.update(classifier.classify(image)) for image in plain(GRAY, RED, GRAY)]
     assert [[(event.kind, event.label) for event in events] for events in told] == [
         [],
         [("begins", "red")],
@@ -143,8 +143,8 @@ def test_what_is_not_known_begins_nothing(written):
 
 
 def test_classify_says_so_in_every_layout(written, tmp_path):
-    Image.fromarray(plain(GREY)[0]).save(tmp_path / "grey.png")
-    command = [sys.executable, "-m", "runtime", "classify", str(written(4.0)), str(tmp_path / "grey.png")]
+    Image.fromarray(plain(GRAY)[0]).save(tmp_path / "gray.png")
+    command = [sys.executable, "-m", "runtime", "classify", str(written(4.0)), str(tmp_path / "gray.png")]
 
     def said(*options):
         return subprocess.run([*command, *options], capture_output=True, text=True, check=True).stdout
@@ -163,7 +163,7 @@ def test_the_area_under_the_curve_is_how_often_the_order_is_right(positive, nega
 
 def test_strangers_are_judged(written, tmp_path):
     (tmp_path / "elsewhere").mkdir()
-    for number, color in enumerate((RED, GREY, GREY)):
+    for number, color in enumerate((RED, GRAY, GRAY)):
         Image.fromarray(plain(color)[0]).save(tmp_path / "elsewhere" / f"{number}.png")
     (tmp_path / "elsewhere" / "broken.jpg").write_bytes(b"")
     photos = Dataset(plain(RED, GREEN, PALE, RED), np.array([0, 1, 0, 0]), ("red", "green"))

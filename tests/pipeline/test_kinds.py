@@ -9,7 +9,7 @@ from docs.figures.kinds.models import KINDS
 from docs.figures.kinds.table import DOCUMENT, FIGURES, markdown
 from pipeline import formats
 
-NAMES = ("one sigmoid", "grey, scales itself", "48 x 32 pixels", "small ViT")
+NAMES = ("one sigmoid", "gray, scales itself", "48 x 32 pixels", "small ViT")
 RUN = [kind for kind in KINDS if kind.name in NAMES]
 MOST_LOST, LEAST_AGREEMENT = 0.02, 0.97
 

@@ -64,7 +64,7 @@ def two_outputs():
     [
         (two_inputs, "expected one input, an image; the model has 2"),
         (two_outputs, "; say which names the class: --output NAME"),
-        (lambda: classifier((16, 16, 4)), "expected RGB images (None, S, S, 3) or grey ones"),
+        (lambda: classifier((16, 16, 4)), "expected RGB images (None, S, S, 3) or gray ones"),
         (lambda: keras.Sequential([keras.Input((16,)), layers.Dense(3)]), "expected RGB images"),
         (lambda: classifier((16, 2000, 3)), "not of 2000"),
         (

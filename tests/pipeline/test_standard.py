@@ -13,7 +13,7 @@ from pipeline.export import Settings, export
 from pipeline.export.freeze import freeze
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.dtype import computes_in
-from pipeline.export.load.grey import LUMA
+from pipeline.export.load.gray import LUMA
 from pipeline.export.load.model import Source, load, load_exported
 from pipeline.export.load.scaling import UNIT_SCALING
 from pipeline.export.load.standard import standard_model
@@ -91,7 +91,7 @@ def test_several_sigmoids_are_refused_with_what_is_expected(tmp_path):
         load(Source(tmp_path / "model.keras", NAMES))
 
 
-GREY = {
+GRAY = {
     "convolution": lambda: with_head(layers.Dense(3), channels=1),
     "scaled": lambda: with_head(layers.Dense(3), channels=1, stem=[layers.Rescaling(1 / 127.5, -1)]),
     "normalized": lambda: with_head(
@@ -106,8 +106,8 @@ GREY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("build", GREY.values(), ids=GREY)
-def test_a_grey_model_takes_rgb_and_answers_what_it_says_of_the_luma(build):
+@pytest.mark.parametrize("build", GRAY.values(), ids=GRAY)
+def test_a_gray_model_takes_rgb_and_answers_what_it_says_of_the_luma(build):
     model = build()
     luma = UNIT_SCALING(PIXELS) @ np.array(LUMA, np.float32)
     deployable = Deployable(standard_model(model), NAMES)
@@ -117,18 +117,18 @@ def test_a_grey_model_takes_rgb_and_answers_what_it_says_of_the_luma(build):
     assert np.abs(got - expected).max() <= 2e-6 * max(1, np.abs(expected).max())
 
 
-def test_a_grey_picture_is_answered_as_before():
+def test_a_gray_picture_is_answered_as_before():
     model = with_head(layers.Dense(3), channels=1)
-    grey = np.repeat(PIXELS[..., :1], 3, axis=3)
-    expected = model.predict(UNIT_SCALING(grey)[..., :1], verbose=0)
-    got = standard_model(model).predict(UNIT_SCALING(grey), verbose=0)
+    gray = np.repeat(PIXELS[..., :1], 3, axis=3)
+    expected = model.predict(UNIT_SCALING(gray)[..., :1], verbose=0)
+    got = standard_model(model).predict(UNIT_SCALING(gray), verbose=0)
     assert np.abs(got - expected).max() <= 1e-6
 
 
 @pytest.mark.parametrize("name", ["convolution", "scaled", "dense"])
 def test_luma_costs_no_layer_where_weights_can_hold_it(name):
-    assert not any(layer.name == "luma" for layer in standard_model(GREY[name]())._flatten_layers())  # noqa: SLF001
-    assert any(layer.name == "luma" for layer in standard_model(GREY["depthwise"]())._flatten_layers())  # noqa: SLF001
+    assert not any(layer.name == "luma" for layer in standard_model(GRAY[name]())._flatten_layers())  # noqa: SLF001
+    assert any(layer.name == "luma" for layer in standard_model(GRAY["depthwise"]())._flatten_layers())  # noqa: SLF001
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def answers(kind: Kind, model: keras.Model, pixels: Images) -> Labels:
 
 def loaded(kind: Kind, folder: Path) -> tuple[Images, Labels]:
     """A folder as Keras's own loader reads it, scaled as the model wants it."""
-    mode = "grayscale" if kind.grey else "rgb"
+    mode = "grayscale" if kind.gray else "rgb"
     size = (kind.height, kind.width)
     pairs = keras.utils.image_dataset_from_directory(
         folder, image_size=size, color_mode=mode, batch_size=None, shuffle=False, verbose=False

@@ -19,7 +19,7 @@ class Kind:
         name: what the table calls it.
         build: the model, without a loss.
         height, width: of its pictures in pixels.
-        grey: it takes one channel.
+        gray: it takes one channel.
         two: it tells two classes apart by one number.
         outside: it takes pixels 0-255; else 0-1.
         policy: Keras's dtype policy. In plain half precision, where Adam's steps vanish, it is saved and not trained.
@@ -34,7 +34,7 @@ class Kind:
     build: Callable[["Kind"], keras.Model]
     height: int = 32
     width: int = 32
-    grey: bool = False
+    gray: bool = False
     two: bool = False
     outside: bool = False
     policy: str = "float32"
@@ -47,7 +47,7 @@ class Kind:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of one picture."""
-        return (self.height, self.width, 1 if self.grey else 3)
+        return (self.height, self.width, 1 if self.gray else 3)
 
 
 def chain(*middle: Any, head: Sequence[Any] | None = None, stem: Sequence[Any] = ()) -> Callable[[Kind], keras.Model]:
@@ -183,10 +183,10 @@ KINDS = (
     Kind("one logit", chain(head=[LOGIT]), two=True, logits=True),
     Kind("one sigmoid in a layer of its own", chain(head=[LOGIT, lambda: kl.Activation("sigmoid")]), two=True),
     Kind("two outputs", two_outputs, outputs=("fruit", "weight"), options=("--output", "fruit")),
-    Kind("grey", chain(), grey=True),
-    Kind("grey, scales itself", chain(stem=[lambda: kl.Rescaling(1 / 255)]), grey=True, outside=True),
-    Kind("grey, dense layers alone", dense(SOFTMAX), height=12, width=12, grey=True, rate=1e-3, epochs=60),
-    Kind("grey, one sigmoid", chain(head=[SIGMOID]), grey=True, two=True),
+    Kind("gray", chain(), gray=True),
+    Kind("gray, scales itself", chain(stem=[lambda: kl.Rescaling(1 / 255)]), gray=True, outside=True),
+    Kind("gray, dense layers alone", dense(SOFTMAX), height=12, width=12, gray=True, rate=1e-3, epochs=60),
+    Kind("gray, one sigmoid", chain(head=[SIGMOID]), gray=True, two=True),
     Kind("8 pixels", chain(), height=8, width=8),
     Kind("48 x 32 pixels", chain(), width=48),
     Kind("300 pixels", chain(stem=[lambda: kl.AveragePooling2D(4)]), height=300, width=300),

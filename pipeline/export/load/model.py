@@ -117,7 +117,7 @@ def _checked(path: Path, model: keras.Model, output: str | None, size: tuple[int
     shape, answer = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
     if len(shape) != 4 or shape[3] not in (1, 3):
         raise ExportError(
-            f"{path}: expected RGB images (None, S, S, 3) or grey ones (None, S, S, 1), the model takes {shape}"
+            f"{path}: expected RGB images (None, S, S, 3) or gray ones (None, S, S, 1), the model takes {shape}"
         )
     if None in shape[1:3]:
         raise ExportError(

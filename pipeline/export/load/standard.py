@@ -10,7 +10,7 @@ import keras
 from pipeline.data.dataset import by
 from pipeline.errors import ExportError, reason
 from pipeline.export.load.dtype import computes_in, in_dtype
-from pipeline.export.load.grey import color_model, takes_grey
+from pipeline.export.load.gray import color_model, takes_gray
 from pipeline.export.load.head import two_class_model
 
 LISTED = 10
@@ -72,4 +72,4 @@ def standard_model(model: keras.Model) -> keras.Model:
         model = in_dtype(model, "float32")
     if model.output_shape[-1] == 1:
         model = two_class_model(model)
-    return color_model(model) if takes_grey(model) else model
+    return color_model(model) if takes_gray(model) else model

@@ -1,6 +1,6 @@
-"""A classifier of grey pictures that takes RGB: a camera simply works, and a grey picture is answered as before.
+"""A classifier of gray pictures that takes RGB: a camera simply works, and a gray picture is answered as before.
 
-Grey is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), which Keras, Pillow and OpenCV compute as well. These weights sum
+Gray is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), which Keras, Pillow and OpenCV compute as well. These weights sum
 to 1, so that they stand behind a scaling of pixels as well as before it.
 """
 
@@ -17,13 +17,13 @@ from pipeline.export.load.scaling import AS_THEY_ARE
 LUMA = (0.299, 0.587, 0.114)
 
 
-def takes_grey(model: keras.Model) -> bool:
+def takes_gray(model: keras.Model) -> bool:
     """Whether the model takes pictures of one channel."""
     return len(model.input_shape) == 4 and model.input_shape[3] == 1
 
 
 def color_model(model: keras.Model) -> keras.Model:
-    """The same classifier of float (N, H, W, 3), scaled as the grey pictures of ``model`` are.
+    """The same classifier of float (N, H, W, 3), scaled as the gray pictures of ``model`` are.
 
     The weights of luma fold into a first convolution or dense layer; else they are a 1x1 convolution of their own.
     """
@@ -31,17 +31,17 @@ def color_model(model: keras.Model) -> keras.Model:
     value = image = keras.Input((*model.input_shape[1:3], 3), name=model.inputs[0].name)
     if found.scaling != AS_THEY_ARE:
         scale, offset = found.scaling.scale[0], found.scaling.offset[0]
-        value = layers.Rescaling(scale, offset, name="scaled_grey")(image)
+        value = layers.Rescaling(scale, offset, name="scaled_gray")(image)
     graph, *behind = found.rest
     tensor = graph.inputs[0]
     if found.moves:  # they move one channel
-        value = _grey(value)
+        value = _gray(value)
         for move in found.moves:
             value = move(value)
     else:
         value, tensor = _folded(graph, tensor, value)
     if tensor is not graph.outputs[0]:
-        behind.insert(0, keras.Model(tensor, graph.outputs[0], name=f"{model.name}_grey"))
+        behind.insert(0, keras.Model(tensor, graph.outputs[0], name=f"{model.name}_gray"))
     for rest in behind:
         value = rest(value)
     return keras.Model(image, value)
@@ -61,10 +61,10 @@ def _folded(model: keras.Model, tensor: Any, value: Any) -> tuple[Any, Any]:
     plain = type(layer) is layers.Conv2D and layer.groups == 1 and layer.data_format == "channels_last"
     if plain and not flat:
         return _with_kernel(layer, _map_kernel, passed, value), reading[0].outputs[0]
-    return _grey(value), tensor
+    return _gray(value), tensor
 
 
-def _grey(value: Any) -> Any:
+def _gray(value: Any) -> Any:
     luma = layers.Conv2D(1, 1, use_bias=False, name="luma")
     result = luma(value)
     luma.set_weights([np.array(LUMA).reshape(1, 1, 3, 1)])
