@@ -53,6 +53,10 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--sign-key", type=Path, metavar="KEY", help="sign with this private key (PEM, curve P-256)")
     parser.add_argument(
+        "--next-key", type=Path, metavar="PUBKEY",
+        help="public key (PEM): boards that have installed this bundle ask this key's signature of every later one",
+    )  # fmt: skip
+    parser.add_argument(
         "--bundle-version", type=int, metavar="N",
         help="whole number that grows from bundle to bundle: boards refuse an older one (default: the time of "
         "SOURCE_DATE_EPOCH where it is set, else of the build where it is signed, else none)",
@@ -88,6 +92,7 @@ def run(options: argparse.Namespace) -> int:
         sign_key=options.sign_key,
         version=options.bundle_version,
         acceptance=options.acceptance,
+        next_key=options.next_key,
     )
     archive = bundle(options.dir, options.out, settings)
     content = archive.read_bytes()

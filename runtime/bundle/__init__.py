@@ -5,10 +5,10 @@ Nothing out of the bundle is run.
 
 from pathlib import Path
 
-from runtime.bundle.files import SIGNATURE, SUMS, check_files, refuse
+from runtime.bundle.files import NEXT_KEY, SIGNATURE, SUMS, check_files, refuse
 from runtime.bundle.signature import signed_digests
 
-__all__ = ["SIGNATURE", "SUMS", "verify_bundle"]
+__all__ = ["NEXT_KEY", "SIGNATURE", "SUMS", "verify_bundle"]
 
 
 def verify_bundle(folder: Path, key: Path | None = None) -> int:

@@ -11,7 +11,7 @@ from runtime.errors import BundleError
 from runtime.system.files import open_regular, read_regular
 from runtime.text import for_terminal
 
-SUMS, SIGNATURE, DESCRIPTION = "SHA256SUMS", "model.sig", "bundle.json"
+SUMS, SIGNATURE, DESCRIPTION, NEXT_KEY = "SHA256SUMS", "model.sig", "bundle.json", "next-key.pub"
 MAX_BYTES = 1 << 30
 """The most that all files of a bundle may hold together; install.sh has the same bound."""
 MAX_FILES = 10_000

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from runtime.bundle import SIGNATURE, verify_bundle
+from runtime.bundle import NEXT_KEY, SIGNATURE, verify_bundle
 from runtime.bundle.version import require_newer
 from runtime.commands import FAILED, OK
 from runtime.errors import BundleError
@@ -41,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
         return FAILED
     if options.key:
         signature = f"signed by {for_terminal(str(options.key))}"
+        if (options.dir / NEXT_KEY).exists():
+            signature += f", and by {NEXT_KEY} from the next bundle on"
     elif (options.dir / SIGNATURE).exists():
         signature = "signed, by whom --key would tell"
     else:

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -23,6 +24,7 @@ from runtime import Classifier
 from runtime.acceptance import judge, labeled_photos
 from runtime.bundle import SIGNATURE, verify_bundle
 from runtime.bundle.version import MAX_VERSION
+from runtime.cli import main as runtime_main
 from runtime.errors import OutputError
 
 OPENSSL = shutil.which("openssl")
@@ -201,7 +203,52 @@ def test_a_signed_bundle_states_when_it_was_built(key, reference, tmp_path):
         bundle(reference, tmp_path, Settings("test", PI, wheels=False, sign_key=key)),
         default_version(signed=True),
     )
-    assert before <= described(archive)["bundle_version"] <= after < MAX_VERSION
+    card = described(archive)
+    assert before <= card["bundle_version"] <= after < MAX_VERSION
+    assert abs(int(re.sub(r"\D", "", card["date"])) - card["bundle_version"]) < 1000
+    assert card["key"] == "key"
+    public = subprocess.run([OPENSSL, "ec", "-in", key, "-pubout", "-outform", "DER"], capture_output=True, check=True)
+    assert card["key_sha256"] == hashlib.sha256(public.stdout).hexdigest()
+
+
+def public_key(path, *command):
+    """A new key of this kind, its public part in ``path``."""
+    private = subprocess.run([OPENSSL, *command], capture_output=True, check=True).stdout
+    public = subprocess.run([OPENSSL, "pkey", "-pubout"], input=private, capture_output=True, check=True).stdout
+    path.write_bytes(public)
+    return path, private
+
+
+P256 = ("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+def test_the_next_key_travels_in_what_the_present_one_signs(key, reference, tmp_path, capsys):
+    path, _ = public_key(tmp_path / "next.pub", *P256)
+    arguments = ["bundle", str(reference), "--name", "signed", "--no-wheels", "--sign-key", str(key)]
+    assert main([*arguments, "--next-key", str(path), "--out", str(tmp_path)]) == 0
+    folder = unpack(tmp_path / "edgecnn-signed-0.1.0-aarch64.tar.gz", tmp_path)
+    assert (folder / "next-key.pub").read_bytes() == path.read_bytes()
+    subprocess.run([OPENSSL, "ec", "-in", key, "-pubout", "-out", tmp_path / "key.pub"], check=True, stderr=-3)
+    assert runtime_main(["verify-bundle", str(folder), "--key", str(tmp_path / "key.pub")]) == 0
+    assert capsys.readouterr().out.endswith("key.pub, and by next-key.pub from the next bundle on\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("the same", "signs this bundle already"), ("private", "expected the next public key"), ("RSA", "P-256"),
+     ("missing", "No such file"), ("unsigned", "has to be signed by the present one")],
+)  # fmt: skip
+def test_a_next_key_that_boards_could_not_go_by_is_refused(key, reference, tmp_path, kind, message):
+    path, private = public_key(tmp_path / "next.pub", *(P256 if kind != "RSA" else ("genrsa", "2048")))
+    if kind == "the same":
+        subprocess.run([OPENSSL, "ec", "-in", key, "-pubout", "-out", path], check=True, stderr=subprocess.DEVNULL)
+    elif kind == "private":
+        path.write_bytes(private)
+    elif kind == "missing":
+        path.unlink()
+    sign_key = None if kind == "unsigned" else key
+    with pytest.raises(BundleBuildError, match=message):
+        bundle(reference, tmp_path, Settings("test", PI, wheels=False, sign_key=sign_key, next_key=path))
 
 
 @pytest.mark.parametrize("text", ["yesterday", "-1e9", "9" * 30, "nan"])

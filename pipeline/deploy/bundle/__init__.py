@@ -4,11 +4,12 @@ edgecnn-NAME-VERSION-MACHINE/
     install.sh             installs what lies beside it; see there
     edgecnn-watch.service  systemd unit that classifies what comes into a folder
     edgecnn-serve.service  systemd unit that classifies what a camera sees, with a page and MQTT
-    bundle.json            what it is for: machine, Python, artifacts; and its version
+    bundle.json            what it is for: machine, Python, artifacts; its version, its date and the key's name
     requirements.txt       every package, pinned and with hashes
     models/                the artifacts and their manifest
     acceptance/CLASS/      photos of known labels, where there are any, which the board has to name as well
     wheels/                the runtime as this project's wheel, what it needs, and the pip that installs it
+    next-key.pub           the key that signs later bundles, where it is to be another one
     SHA256SUMS             of all the files above, as sha256sum checks them
     model.sig              OpenSSF model-signing's signature of all the files above, where there is a key
 """
@@ -23,14 +24,14 @@ from typing import Any
 from pipeline import artifacts
 from pipeline.deploy.bundle.acceptance import bring
 from pipeline.deploy.bundle.archive import pack
-from pipeline.deploy.bundle.sign import check_key, sign
-from pipeline.deploy.bundle.version import check_version, default_version
+from pipeline.deploy.bundle.sign import check_key, key_entries, next_key, sign
+from pipeline.deploy.bundle.version import build_time, check_version, default_version
 from pipeline.deploy.bundle.wheels import Target, build_runtime_wheel, fetch, hash_line, lock
 from pipeline.documents.verify import Verification
 from pipeline.errors import BundleBuildError
 from pipeline.system.quiet import load_classifier
 from runtime import __version__
-from runtime.bundle import SUMS
+from runtime.bundle import NEXT_KEY, SUMS
 from runtime.engines.registry import default_engine, file_formats
 from runtime.golden import replay
 from runtime.system.writing import check_writable
@@ -55,6 +56,7 @@ class Settings:
         extras: what else to bring, as ``mqtt``.
         wheels: bring the wheels; without them the device has them from the version before, or fetches them.
         sign_key: private key in PEM, of the curve P-256.
+        next_key: public key in PEM by which boards have later bundles signed, once they have installed this one.
         version: a whole number that grows from bundle to bundle; without it see ``default_version``.
         acceptance: folder of photos of known labels to bring, with a folder for each class.
     """
@@ -68,10 +70,13 @@ class Settings:
     sign_key: Path | None = None
     version: int | None = None
     acceptance: Path | None = None
+    next_key: Path | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
             raise BundleBuildError(f"name {self.name!r}: expected letters, digits, '.', '_' and '-'")
+        if self.next_key and not self.sign_key:
+            raise BundleBuildError(f"{self.next_key}: a next key has to be signed by the present one: give it as well")
         if self.version is not None:
             check_version(self.version)
 
@@ -99,8 +104,11 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
     stem = f"edgecnn-{settings.name}-{__version__}-{settings.target.machine}"
     archive = out / f"{stem}.tar.gz"
     check_writable(archive)
+    successor = b""
     if settings.sign_key:
         check_key(settings.sign_key)
+        if settings.next_key:
+            successor = next_key(settings.next_key, settings.sign_key)
     for name in settings.artifacts:
         _require_fit(folder, name)
     needed = {str(default_engine(Path(name).suffix)) for name in settings.artifacts}
@@ -119,6 +127,8 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         if settings.wheels:
             fetch(requirements, settings.target, stage / WHEELS)
         artifacts.write_bytes(stage / REQUIREMENTS, (hash_line(wheel) + requirements).encode())
+        if successor:
+            artifacts.write_bytes(stage / NEXT_KEY, successor)
         artifacts.write_json(stage / BUNDLE, _card(settings, engines, version) | right)
         artifacts.write_bytes(stage / SUMS, _sums(stage).encode())
         if settings.sign_key:
@@ -147,7 +157,11 @@ def _require_fit(folder: Path, name: str) -> None:
 
 
 def _card(settings: Settings, engines: list[str], version: int | None) -> dict[str, Any]:
-    stated = {} if version is None else {"bundle_version": version}
+    stated: dict[str, Any] = {} if version is None else {"bundle_version": version}
+    if time := build_time(signed=settings.sign_key is not None):
+        stated["date"] = time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if settings.sign_key:
+        stated |= key_entries(settings.sign_key)
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,

@@ -14,7 +14,8 @@ usage: install.sh [--prefix DIR] [--key PUBKEY] [--allow-downgrade]
        install.sh [--prefix DIR] --rollback
 
   --prefix DIR       where to install (default: ~/edgecnn, or where this copy is installed)
-  --key PUBKEY       install only what is signed by this key (PEM); kept as DIR/key.pub and asked of every later bundle
+  --key PUBKEY       install only what is signed by this key (PEM); kept as DIR/key.pub and asked of every later bundle,
+                     until a bundle that it has signed names the next key
   --allow-downgrade  install even if the current version is newer
   --rollback         go back to the version before the current one
 END
@@ -117,7 +118,7 @@ lock() {
 
 require_signer() {
   if [ -n "$key" ] && [ -e "$prefix/key.pub" ]; then
-    cmp -s -- "$key" "$prefix/key.pub" || fail "$prefix/key.pub is another key than $key: remove it first to change keys"
+    cmp -s -- "$key" "$prefix/key.pub" || fail "$prefix/key.pub is another key than $key: leave --key out, or remove the file to change keys"
   elif [ -e "$prefix/key.pub" ]; then
     key=$prefix/key.pub
   fi
@@ -127,6 +128,19 @@ remember_key() {
   [ -n "$key" ] && [ ! -e "$prefix/key.pub" ] || return 0
   cp -- "$key" "$prefix/.key.pub.new"
   mv -- "$prefix/.key.pub.new" "$prefix/key.pub"
+}
+
+# Only of a bundle that the present key has signed, and after the switch: until then the same bundle may be tried again.
+take_next_key() {
+  [ -n "$signed" ] && [ -f "$new/next-key.pub" ] || return 0
+  cp -- "$new/next-key.pub" "$prefix/.key.pub.new"
+  mv -- "$prefix/.key.pub.new" "$prefix/key.pub"
+  printf 'Later bundles have to be signed by the next key, which is now %s\n' "$prefix/key.pub"
+}
+
+# Whether the current version is this bundle and has brought the present key: it was signed by the one before.
+has_changed_keys() {
+  [ "$(current)" = "${new##*/}" ] && [ -e "$prefix/key.pub" ] && cmp -s -- "$new/next-key.pub" "$prefix/key.pub"
 }
 
 # The first name that is free, or under which this bundle is installed.
@@ -170,6 +184,10 @@ check_bundle() {
   [ $# -eq 2 ] || fail "expected one wheel of edgecnn in $1/wheels"
   "$python" -I -c 'import sys; sys.path.insert(0, sys.argv.pop(1)); from runtime.cli import entry; entry()' \
     "$2" verify-bundle "$1" ${key:+--key "$key"} >&2 || fail "the bundle is refused"
+  [ -n "$key" ] || return 0
+  signed=yes
+  [ ! -e "$1/next-key.pub" ] || openssl ec -pubin -in "$1/next-key.pub" -noout -text 2>/dev/null | grep -q prime256v1 ||
+    fail "$1/next-key.pub is no public key of the curve P-256: build the bundle anew"
 }
 
 # Asked of what has been verified. Where no key is asked for, a bundle may leave its version out.
@@ -304,7 +322,7 @@ install_bundle() {
     make_environment
     install_packages
   else
-    [ "$new" = "$here" ] || check_bundle "$here"
+    [ "$new" = "$here" ] || has_changed_keys || check_bundle "$here"
     require_newer "$new"
     damaged=$new
   fi
@@ -319,6 +337,7 @@ install_bundle() {
     unfinished=
     switch
   fi
+  take_next_key
   clean
   case " $models " in
   *" model_int8.onnx "*) model=model_int8.onnx ;;
@@ -340,7 +359,7 @@ roll_back() {
 }
 
 here=$(cd -- "$(dirname -- "$0")" && pwd -P)
-prefix='' own_prefix='' key='' downgrade='' action=install_bundle doing='' unfinished='' damaged=''
+prefix='' own_prefix='' key='' signed='' downgrade='' action=install_bundle doing='' unfinished='' damaged=''
 while [ $# -gt 0 ]; do
   case $1 in
   --prefix | --key)

@@ -1,6 +1,8 @@
 """The signature of a bundle's files: OpenSSF model-signing, by a key of one's own."""
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import BundleBuildError, reason
 from runtime.bundle import SIGNATURE
@@ -8,6 +10,7 @@ from runtime.system.files import read_regular
 
 MAX_KEY_BYTES = 1 << 20
 MAKE_KEY = "openssl ecparam -name prime256v1 -genkey -noout -out key.pem"
+MAKE_PUBLIC = "openssl ec -in key.pem -pubout -out key.pub"
 
 
 def check_key(key: Path) -> None:
@@ -33,6 +36,47 @@ def check_key(key: Path) -> None:
         ) from error
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
         raise BundleBuildError(f"{key}: expected an elliptic curve key, P-256: {MAKE_KEY}")
+
+
+def key_entries(key: Path) -> dict[str, str]:
+    """What ``bundle.json`` says of a key: the name of its file, and the SHA-256 of the public key (DER)."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    public = load_pem_private_key(read_regular(key, MAX_KEY_BYTES), None).public_key()
+    return {"key": key.stem, "key_sha256": _digest(public)}
+
+
+def next_key(path: Path, key: Path) -> bytes:
+    """The public key in PEM that is to sign the bundles after this one.
+
+    Args:
+        path: its file.
+        key: the private key that signs this one, as ``check_key`` wants it.
+
+    Raises:
+        BundleBuildError: it is not a public key in PEM of the curve P-256, or it is that of ``key``.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+    try:
+        public = load_pem_public_key(read_regular(path, MAX_KEY_BYTES))
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        raise BundleBuildError(
+            f"{path}: {reason(error)}; expected the next public key in PEM: {MAKE_PUBLIC}"
+        ) from error
+    if not isinstance(public, EllipticCurvePublicKey) or not isinstance(public.curve, SECP256R1):
+        raise BundleBuildError(f"{path}: expected a public key of the curve P-256: {MAKE_KEY}; {MAKE_PUBLIC}")
+    if _digest(public) == key_entries(key)["key_sha256"]:
+        raise BundleBuildError(f"{path}: is the key that signs this bundle already; give another one, or leave it out")
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _digest(public: Any) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def sign(folder: Path, key: Path) -> None:

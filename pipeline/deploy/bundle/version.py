@@ -27,16 +27,22 @@ def default_version(*, signed: bool) -> int | None:
     Raises:
         BundleBuildError: ``SOURCE_DATE_EPOCH`` is not a time in seconds.
     """
+    time = build_time(signed=signed)
+    return None if time is None else int(time.strftime("%Y%m%d%H%M%S"))
+
+
+def build_time(*, signed: bool) -> datetime | None:
+    """When the bundle is built, in UTC: what ``SOURCE_DATE_EPOCH`` says, else for a signed bundle now.
+
+    Raises:
+        BundleBuildError: ``SOURCE_DATE_EPOCH`` is not a time in seconds.
+    """
     stated = os.environ.get("SOURCE_DATE_EPOCH", "")
     if not stated:
-        return _as_version(datetime.now(UTC)) if signed else None
+        return datetime.now(UTC) if signed else None
     try:
-        return _as_version(datetime.fromtimestamp(int(stated), UTC))
+        return datetime.fromtimestamp(int(stated), UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise BundleBuildError(
             f"SOURCE_DATE_EPOCH is {stated[:40]!r}: expected whole seconds since 1970, or leave it out"
         ) from error
-
-
-def _as_version(time: datetime) -> int:
-    return int(time.strftime("%Y%m%d%H%M%S"))

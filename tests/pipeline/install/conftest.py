@@ -10,13 +10,22 @@ from installing import HERE, MADE, NOT_EASY, OPENSSL, install, unpacked
 from pipeline.deploy.bundle import Settings, bundle
 
 
-@pytest.fixture(scope="session")
-def key(tmp_path_factory):
-    path = tmp_path_factory.mktemp("key") / "key.pem"
+def make_key(folder):
+    path = folder / "key.pem"
     subprocess.run([OPENSSL, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path], check=True)
     command = [OPENSSL, "ec", "-in", path, "-pubout", "-out", path.with_suffix(".pub")]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     return path
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory):
+    return make_key(tmp_path_factory.mktemp("key"))
+
+
+@pytest.fixture(scope="session")
+def other_key(tmp_path_factory):
+    return make_key(tmp_path_factory.mktemp("other"))
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,10 @@ from installing import (
     forged,
     install,
     signed_without_version,
+    sum_up,
     versions,
 )
+from pipeline.deploy.bundle.sign import sign
 
 pytestmark = [pytest.mark.slow, LINUX_ONLY]
 
@@ -123,6 +125,40 @@ def test_a_signed_bundle_is_installed_with_its_key_and_the_key_is_kept(bundles, 
     assert (installed / "key.pub").read_bytes() == key.with_suffix(".pub").read_bytes()
     assert install(bundles["plain"], installed).returncode == 1
     assert answering(installed) == "old"
+
+
+def test_a_key_hands_over_to_the_next_one_and_does_not_come_back(bundles, key, other_key, prefix_of_old, tmp_path):
+    installed = shutil.copytree(prefix_of_old, tmp_path / "prefix", symlinks=True)
+
+    def signed(name, by, card=(), next_key=None):
+        folder = copy(bundles["new"], tmp_path, name)
+        entries = json.loads((folder / "bundle.json").read_text()) | {"name": name} | dict(card)
+        (folder / "bundle.json").write_text(json.dumps(entries, indent=2))
+        if next_key:
+            shutil.copy(next_key.with_suffix(".pub"), folder / "next-key.pub")
+            with (folder / "SHA256SUMS").open("a") as sums:
+                sums.write(f"{'0' * 64}  next-key.pub\n")
+        sum_up(folder)
+        (folder / "model.sig").unlink()
+        sign(folder, by)
+        return folder
+
+    first, forged_one = signed("first", key, next_key=other_key), signed("forged", other_key, next_key=key)
+    shutil.copy(key.with_suffix(".pub"), installed / "key.pub")
+    assert "not signed with the key" in install(forged_one, installed).stderr
+    assert (installed / "key.pub").read_bytes() == key.with_suffix(".pub").read_bytes()
+    done = install(first, installed)
+    assert done.returncode == 0, done.stderr
+    assert "signed by the next key" in done.stdout
+    assert (installed / "key.pub").read_bytes() == other_key.with_suffix(".pub").read_bytes()
+    again = install(first, installed)
+    assert (again.returncode, "was installed already" in again.stdout) == (0, True), again.stderr
+    stale = install(bundles["new"], installed)
+    assert (stale.returncode, "not signed with the key" in stale.stderr) == (1, True)
+    done = install(signed("second", other_key), installed)
+    assert done.returncode == 0, done.stderr
+    assert (installed / "key.pub").read_bytes() == other_key.with_suffix(".pub").read_bytes()
+    assert answering(installed) == "second"
 
 
 def test_a_version_whose_files_were_damaged_since_is_named(bundles, prefix_of_old, tmp_path):
