@@ -233,6 +233,8 @@ def _of_pairs(found: OutOfFold) -> list[str]:
 def _of_copies(found: OutOfFold) -> list[str]:
     if not found.look_alike:
         return []
+    counted = f"; the interval is that of {found.effective:.0f} photos" if found.effective else ""
     return [
-        f"{found.look_alike:.0f} photos look like another one and count little: take some at other places and times."
+        f"{found.look_alike:.0f} photos look like another one and count little{counted}: take some at other places and "
+        "times."
     ]

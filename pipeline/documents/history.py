@@ -75,7 +75,9 @@ class OutOfFold(Entry):
 
     Attributes:
         accuracy, images: share of right answers, and of how many photos.
-        low, high: its 95 % interval (Wilson).
+        low, high: its 95 % interval (Wilson, of ``effective`` photos).
+        effective: how many photos count, those of a burst as one; see ``effective_count``. ``None`` in histories that
+            are older than that rule, whose interval counts every photo.
         folds, repeats: how often training was repeated.
         look_alike: photos that look like another one.
         between_classes: pairs of photos that look alike and lie in different classes.
@@ -90,6 +92,7 @@ class OutOfFold(Entry):
     images: PositiveCount
     low: Share
     high: Share
+    effective: Positive | None = None
     folds: PositiveCount
     repeats: PositiveCount
     look_alike: NotNegative

@@ -6,6 +6,7 @@ import pytest
 from pipeline.data.dataset import Dataset
 from pipeline.data.folds import look_alike, stratified
 from pipeline.errors import DataError
+from pipeline.metrics.significance import share_interval
 from pipeline.training.transfer import head, judge
 from pipeline.training.transfer.run import out_of_fold
 
@@ -25,6 +26,8 @@ def test_pairs_that_look_alike_in_two_classes_are_named():
     found = out_of_fold(judged, photos, look_alike(pixels))
     assert found.between_classes == (("b", "e"),)  # c and f are of one class
     assert found.look_alike == 4
+    assert found.effective == 36 / 10  # two alone, two pairs
+    assert found.low < share_interval(1.0, 6).low
 
 
 def test_the_head_is_at_the_optimum():

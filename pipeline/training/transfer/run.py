@@ -14,7 +14,7 @@ from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.documents.history import ClassFound, CurvePoint, History, ImageCounts, OutOfFold, Suspect
 from pipeline.metrics.calibration import softmax
 from pipeline.metrics.classification import accuracy, correct
-from pipeline.metrics.significance import share_interval
+from pipeline.metrics.significance import effective_count, grouped_interval
 from pipeline.training import lock
 from pipeline.training.transfer import head
 from pipeline.training.transfer.backbone import Backbone
@@ -78,13 +78,14 @@ def fit_to_photos(
 
 def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64]) -> OutOfFold:
     """What cross-validation found, for the history."""
-    interval = share_interval(judged.accuracy, len(photos))
     sizes = np.bincount(groups, minlength=len(photos))
+    interval = grouped_interval(judged.accuracy, sizes[sizes > 0])
     return OutOfFold(
         accuracy=judged.accuracy,
         images=len(photos),
         low=interval.low,
         high=interval.high,
+        effective=effective_count(sizes[sizes > 0]),
         folds=judged.folds,
         repeats=judged.repeats,
         look_alike=int((sizes[groups] > 1).sum()),
