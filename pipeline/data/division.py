@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline.data.folds import Chains, look_alike
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import BY_PICTURE, Settings
+from pipeline.data.rows import rows_of
 from pipeline.data.scan import TRAINING, PhotoFile
 from runtime.spec import ModelSpec
 from runtime.text import for_terminal
@@ -152,7 +153,7 @@ def _say_alike(root: Path, class_name: str) -> None:
 def _compared(root: Path, files: Sequence[PhotoFile]) -> tuple[dict[str, str], dict[str, int]]:
     """Digest of the small square of each path, and the group of each; see ``look_alike``."""
     decoded = decode(root, files, ModelSpec(COMPARED_SIDE, UNNAMED))
-    groups = look_alike(decoded.squares[[decoded.rows[file.path][0] for file in files]])
+    groups = look_alike(rows_of(decoded.squares, [decoded.rows[file.path][0] for file in files]))
     return (
         {file.path: decoded.rows[file.path][1] for file in files},
         {file.path: int(group) for file, group in zip(files, groups, strict=True)},

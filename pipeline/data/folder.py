@@ -17,6 +17,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.data.division import MIN_PICTURES, draw
 from pipeline.data.photo_cache import BROKEN, Decoded, decode
 from pipeline.data.photo_settings import Settings
+from pipeline.data.rows import copy_of, rows_of
 from pipeline.data.scan import NO_CLASS, TEST, TRAINING, VALIDATION, Listing, PhotoFile, scan
 from pipeline.errors import ClassesError, UnusablePhotosError
 from pipeline.text import first_of
@@ -86,7 +87,7 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
     labels = class_folders(known or listing.class_names)
 
     def dataset(part: str) -> Dataset:
-        return _dataset(parts[part], decoded, known or listing.class_names, labels)
+        return _dataset(parts[part], decoded, known or listing.class_names, labels, training=part == TRAINING)
 
     test = dataset(TEST) if TEST in parts else None
     return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*left_out, *copies), listing.hint, folder)
@@ -180,9 +181,16 @@ def _check_parts(folder: Path, parts: dict[str, list[PhotoFile]], class_names: t
 
 
 def _dataset(
-    files: Sequence[PhotoFile], decoded: Decoded, class_names: tuple[str, ...], labels: Mapping[str, int]
+    files: Sequence[PhotoFile],
+    decoded: Decoded,
+    class_names: tuple[str, ...],
+    labels: Mapping[str, int],
+    *,
+    training: bool,
 ) -> Dataset:
+    """The images of one part; those of training, which may be many, are read where they are asked for."""
     files = sorted(files, key=lambda file: file.path)
     rows = [decoded.rows[file.path][0] for file in files]
+    take = rows_of if training else copy_of
     known = np.array([labels[file.class_name] for file in files], np.int64)
-    return Dataset(decoded.squares[rows], known, class_names, tuple(file.path for file in files))
+    return Dataset(take(decoded.squares, rows), known, class_names, tuple(file.path for file in files))
