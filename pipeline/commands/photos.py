@@ -31,6 +31,9 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--none", metavar="DIR", help="photos of anything else, as of train")
     parser.add_argument("--minutes", metavar="M", help="time for training, as of train")
+    parser.add_argument("--student", metavar="NAME", help="export a small network that learns from it, as of train")
+    parser.add_argument("--side", metavar="N", help="of the images, as of train")
+    parser.add_argument("--extra", metavar="DIR", help="photos without labels for the student, as of train")
     parser.add_argument(
         "--no-wheels", action="store_true", help="bundle without packages, for a desk without a network"
     )
@@ -42,7 +45,7 @@ def steps(options: argparse.Namespace) -> list[list[str]]:
     out = str(options.out)
     train = ["train", "--data", str(options.data), "--out", out]
     train += ["--skip-bad"] * options.skip_bad
-    for name in ("none", "minutes"):
+    for name in ("none", "minutes", "student", "side", "extra"):
         train += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
     bundle = ["bundle", out, "--out", str(BUNDLES), "--name", options.name or options.out.resolve().name]
     export = ["export", "--model", str(options.out / artifacts.MODEL_KERAS), "--out", out]

@@ -111,12 +111,11 @@ def _fit_to_photos(options: argparse.Namespace) -> int:
     for hint in hints(options.out, 0):
         print(hint, file=sys.stderr)
     try:
-        history, photos = few_photos.run(options)
+        said, photos = few_photos.run(options)
     except KeyboardInterrupt:
         print("\nInterrupted; the same command goes on with the features that are done.", file=sys.stderr)
         raise
-    print(few_photos.closing(history))
-    print(f"\nWritten: model.keras and history.json in {options.out}\nNext: {next_command(options)}")
+    print(f"{said}\n\nWritten: model.keras and history.json in {options.out}\nNext: {next_command(options)}")
     photo_options.report_left_out(photos)
     return OK
 

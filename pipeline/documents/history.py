@@ -104,6 +104,47 @@ class OutOfFold(Entry):
     suspects: tuple[Suspect, ...] = ()
 
 
+class OpenedStages(Entry):
+    """Whether it helped to train the last stages of a pretrained network, too.
+
+    Attributes:
+        behind: name of the layer behind which all were trained.
+        epochs: passes over the photos.
+        images: that both were judged on, out of fold.
+        frozen, opened: share of right answers with a new last layer alone, and with the last stages trained.
+        p_value: of McNemar's one-sided test that ``opened`` is no better.
+        kept: whether the network that was written has them.
+    """
+
+    behind: str
+    epochs: PositiveCount
+    images: PositiveCount
+    frozen: Share
+    opened: Share
+    p_value: Share
+    kept: bool
+
+
+class Contender(Entry):
+    """A network beside which another one is set.
+
+    Attributes:
+        model, side: its name, and the side of its images in pixels.
+        accuracy, images: share of right answers on the validation images, which it did not learn from.
+        multiply_accumulates: of one image.
+        int8_bytes: of its weights in int8.
+        fp32_latency_ms: of one image on one thread of the machine that trained, in float32 ONNX.
+    """
+
+    model: str
+    side: PositiveCount
+    accuracy: Share
+    images: PositiveCount
+    multiply_accumulates: NotNegative
+    int8_bytes: NotNegative
+    fp32_latency_ms: NotNegative
+
+
 class History(Document):
     """``history.json``; one written by hand may have nothing but the model's digest and what that model needs.
 
@@ -116,6 +157,8 @@ class History(Document):
         best_epoch: the number of the epoch that was kept.
         validation_accuracy: of the kept epoch, or of the network that was fitted on few photos.
         out_of_fold: what accuracy on few photos rests on; ``None`` where no cross-validation was done.
+        opened: what opening the last stages brought, where that was tried.
+        contenders: a student and the network that it learned from.
         temperature: what the logits are divided by; fitted on the validation images, or out of fold.
         photos: how own photos were read and divided, the fields of ``pipeline.data.photo_settings.Settings``;
             ``None`` after a training on CIFAR-10.
@@ -135,6 +178,8 @@ class History(Document):
     best_epoch: PositiveCount | None = None
     validation_accuracy: Share | None = None
     out_of_fold: OutOfFold | None = None
+    opened: OpenedStages | None = None
+    contenders: tuple[Contender, ...] = ()
     temperature: Positive = 1.0
     photos: dict[str, Any] | None = None
     data: str | None = None

@@ -16,7 +16,7 @@ from pipeline.metrics.calibration import softmax
 from pipeline.metrics.classification import accuracy, correct
 from pipeline.metrics.significance import effective_count, grouped_interval
 from pipeline.training import lock
-from pipeline.training.transfer import head
+from pipeline.training.transfer import head, stages
 from pipeline.training.transfer.backbone import Backbone
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.judge import Judged, Views, expected_gain, judge, plain_accuracy
@@ -33,10 +33,12 @@ class Recipe:
     Attributes:
         views: of each photo, itself included.
         seed: of the folds.
+        open_minutes: that opening the last stages may take, about; 0 leaves them as they are.
     """
 
     views: int
     seed: int = 0
+    open_minutes: float = 0.0
 
 
 def fit_to_photos(
@@ -56,14 +58,19 @@ def fit_to_photos(
         groups = look_alike(training.pixels)
         known = Views(seen, training.labels, groups, len(training.class_names))
         judged, plain = judge(known, recipe.seed), plain_accuracy(known, training.pixels, recipe.seed)
-        fitted = head.fit(seen, training.labels, len(training.class_names))
-        validated = fitted.logits(features(backbone, photos.validation.pixels, [0])[0])
+        tried = _open(backbone, training, known, judged, recipe) if recipe.open_minutes else None
+        if tried and tried.stages:
+            judged, fitted, validated = tried.judged, tried.stages.last_layer, tried.logits(photos.validation.pixels)
+        else:
+            fitted = head.fit(seen, training.labels, len(training.class_names))
+            validated = fitted.logits(features(backbone, photos.validation.pixels, [0])[0])
         history = History(
             settings={"model": backbone.name, "side": backbone.side, **asdict(recipe), "penalty": head.PENALTY},
             class_names=training.class_names,
             images=ImageCounts(training=len(training), validation=len(photos.validation)),
             validation_accuracy=accuracy(validated, photos.validation.labels),
             out_of_fold=out_of_fold(judged, training, groups).model_copy(update={"plain_accuracy": plain}),
+            opened=tried.found if tried else None,
             temperature=judged.temperature,
             photos=asdict(photo_settings) if photo_settings else None,
             data=str(photos.folder),
@@ -74,6 +81,14 @@ def fit_to_photos(
             history = history.model_copy(update={"model_sha256": artifacts.sha256(temporary.read_bytes())})
         history.write(out)
     return history
+
+
+def _open(backbone: Backbone, training: Dataset, known: Views, judged: Judged, recipe: Recipe) -> stages.Tried:
+    """Try the last stages."""
+    divided = stages.divide(backbone)
+    plan = stages.planned(divided, len(training), recipe.open_minutes, recipe.seed)
+    cut = features(divided.stem, training.pixels, range(recipe.views))
+    return stages.open_last(divided, stages.Photos(known, cut), judged, plan)
 
 
 def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64]) -> OutOfFold:
