@@ -73,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
     from runtime.system.writing import check_writable
 
     check_writable(options.out / artifacts.MODEL_KERAS)
+    if options.data:
+        photo_options.as_before(options)
     if few_photos.wanted(options):
         return _fit_to_photos(options)
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
@@ -111,11 +113,12 @@ def _fit_to_photos(options: argparse.Namespace) -> int:
     for hint in hints(options.out, 0):
         print(hint, file=sys.stderr)
     try:
-        said, photos = few_photos.run(options)
+        history, photos = few_photos.run(options)
     except KeyboardInterrupt:
         print("\nInterrupted; the same command goes on with the features that are done.", file=sys.stderr)
         raise
-    print(f"{said}\n\nWritten: model.keras and history.json in {options.out}\nNext: {next_command(options)}")
+    print(few_photos.closing(history))
+    print(f"\nWritten: model.keras and history.json in {options.out}\nNext: {next_command(options)}")
     photo_options.report_left_out(photos)
     return OK
 
@@ -135,6 +138,5 @@ def next_command(options: argparse.Namespace) -> str:
     here, python = Path.cwd(), Path(sys.executable)
     interpreter = python.relative_to(here) if python.is_relative_to(here) else python
     model = options.out / artifacts.MODEL_KERAS
-    into = ["--out", options.out, "--data", options.data] if options.data else ["--out", "artifacts/build"]
-    into += ["--skip-bad"] * options.skip_bad
-    return shlex.join(map(str, [interpreter, "-m", "pipeline", "export", "--model", model, *into]))
+    into = options.out if options.data else "artifacts/build"
+    return shlex.join(map(str, [interpreter, "-m", "pipeline", "export", "--model", model, "--out", into]))
