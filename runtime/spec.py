@@ -16,6 +16,8 @@ SPEC_KEY = "edgecnn_spec"
 SPEC_FILE = "edgecnn_spec.json"
 GOLDEN_KEY = "edgecnn_golden"
 GOLDEN_FILE = "edgecnn_golden.json"
+OUT_OF_FOLD = "out of fold"
+"""What ``provenance`` says of an ``accuracy`` that rests on cross-validation."""
 VERSION = 2
 RESIZE_POLICIES = ("stretch", "crop", "pad")
 NO_ANTIALIAS = "bilinear-no-antialias"
@@ -58,7 +60,8 @@ class ModelSpec:
         known_threshold: of the graph's second output, ``familiarity``: an image that scores lower shows none of the
             classes. ``None`` where the graph has no such output.
         accuracy: share (0-1) of ``accuracy_images`` validation images that this file itself classifies rightly, images
-            that neither trained nor calibrated it; ``None`` if unknown.
+            that neither trained nor calibrated it; ``None`` if unknown. Where ``provenance`` has ``OUT_OF_FOLD`` as
+            ``accuracy``, of photos that were each judged by a network that did not learn from it.
         accuracy_images: how many that were.
         provenance: where the file comes from, e.g. the SHA-256 of the Keras file.
         version: version of this format.

@@ -37,7 +37,7 @@ def row_of(folder: Path) -> Row:
         "photos": Path(history.data).name,
         "settings": history.settings,
         "classes": len(history.class_names or ()),
-        "out_of_fold": found.model_dump(include={"accuracy", "images", "folds", "repeats"}),
+        "out_of_fold": found.model_dump(include={"accuracy", "images", "low", "high", "effective", "folds", "repeats"}),
         "held_out": {"accuracy": history.validation_accuracy, "images": history.images.validation},
         "int8": {name: row.accuracy for name, row in verified.measured.items() if "int8" in name} if verified else {},
     }
@@ -106,5 +106,7 @@ def _few(row: Row) -> str:
 
 
 def _share(measured: dict[str, Any]) -> str:
-    low, high = share_interval(measured["accuracy"], measured["images"])
+    low, high = measured.get("low"), measured.get("high")
+    if low is None or high is None:
+        low, high = share_interval(measured["accuracy"], measured["images"])
     return f"{measured['accuracy']:.1%} of {measured['images']:,} ({low:.1%} to {high:.1%})"

@@ -6,7 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands import photo_options
+from pipeline import artifacts
+from pipeline.commands import photo_options, student
 from pipeline.documents.history import History, OutOfFold
 from pipeline.errors import PipelineError
 from pipeline.training.settings import Settings
@@ -41,6 +42,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--weights", type=Path, metavar="FILE", help="weights of --model, for machines without a network"
     )
+    student.add(group)
+    group.add_argument(
+        "--open-stages", action="store_true",
+        help="train the last stages, too, and keep that where cross-validation finds it better; --minutes once more",
+    )  # fmt: skip
     group.add_argument("--from-scratch", action="store_true", help="train --model from nothing instead")
 
 
@@ -53,7 +59,8 @@ def wanted(options: argparse.Namespace) -> bool:
     from pipeline.models.efficientnet_lite import INSTALL, find_weights
     from pipeline.models.pretrained import DEFAULT, PRETRAINED, SIDES
 
-    if options.backbone or options.model in PRETRAINED:
+    student.choose(options, PRETRAINED, DEFAULT)
+    if options.student or options.backbone or options.model in PRETRAINED:
         _refuse_unfit(options, options.backbone or options.model)
         return True
     why = ""
@@ -95,7 +102,11 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
 
 
 def _refuse_useless(options: argparse.Namespace, why: str) -> None:
-    given = [f"--{name}" for name in ("weights", "views") if getattr(options, name) is not None]
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in ("weights", "views", "open_stages")
+        if getattr(options, name) not in (None, False)
+    ]
     given += ["--minutes"] * (options.minutes != DEFAULT_MINUTES)
     if given:
         raise PipelineError(
@@ -111,25 +122,40 @@ def _changed(options: argparse.Namespace) -> list[str]:
         for setting in fields(Settings)
         if setting.name not in SHARED and getattr(options, setting.name) != setting.default
     ]
-    changed += [name for name in ("teacher", "tensorboard", "restart") if getattr(options, name)]
+    without = ("teacher", "tensorboard", *["restart"] * (not options.student))
+    changed += [name for name in without if getattr(options, name)]
     changed += ["distribute"] * (options.distribute != "none")
     return [f"--{name.replace('_', '-')}" for name in changed]
 
 
-def run(options: argparse.Namespace) -> "tuple[History, Photos]":
-    """Choose, read, fit, and write."""
+def run(options: argparse.Namespace) -> "tuple[str, Photos]":
+    """Choose, read, fit, and write; what to say at the end, and what was read."""
     from pipeline.data.scan import TRAINING, scan
+    from pipeline.training.transfer.backbone import of_file
     from pipeline.training.transfer.run import Recipe, fit_to_photos
+    from pipeline.training.transfer.student import TEACHER_FOLDER, Taught
 
     listed = [file for file in scan(options.data, options.none).files if file.part in ("", TRAINING)]
+    if options.student:
+        options.student_side, options.side = options.side or student.DEFAULT_SIDE, None
     backbone = _of_file(options) if options.backbone else None
-    chosen = plan(len(listed), options.minutes, backbone.side if backbone else options.side, options.views)
+    minutes = options.minutes / 2 if options.student else options.minutes
+    chosen = plan(len(listed), minutes, backbone.side if backbone else options.side, options.views)
     print(chosen.why, file=sys.stderr)
     options.side, options.any_side = chosen.side, True
     photo_settings = photo_options.settings(options)
     backbone = backbone or _named(options)
     photos = photo_options.read(options.data, photo_settings)
-    return fit_to_photos(photos, backbone, Recipe(chosen.views, options.seed), options.out, photo_settings), photos
+    out = options.out / TEACHER_FOLDER if options.student else options.out
+    recipe = Recipe(chosen.views, options.seed, minutes if options.open_stages else 0.0)
+    history = fit_to_photos(photos, backbone, recipe, out, photo_settings)
+    if not options.student:
+        return closing(history), photos
+    print(f"{closing(history)}\n")
+    if history.opened and history.opened.kept:
+        backbone = of_file(out / artifacts.MODEL_KERAS)
+    taught = Taught(out, backbone, photos.training, chosen.views)
+    return student.closing(student.run(options, taught, photos, photo_settings)), photos
 
 
 def _named(options: argparse.Namespace) -> "Backbone":
@@ -160,8 +186,17 @@ def closing(history: History) -> str:
         f"Accuracy {found.accuracy:.1%} on {found.images:,} photos, each judged by a network that did not learn from "
         f"it (95 % interval {found.low:.1%} to {found.high:.1%}; {found.folds} folds{repeated}).\n"
         f"On {images.validation:,} validation photos, which took no part: {accuracy:.1%} "
-        f"({held.low:.1%} to {held.high:.1%}).\n\n"
+        f"({held.low:.1%} to {held.high:.1%}).\n{_of_stages(history)}\n"
         "What would help:\n" + "\n".join(f"- {line}" for line in advice(found))
+    )
+
+
+def _of_stages(history: History) -> str:
+    if (tried := history.opened) is None:
+        return ""
+    return (
+        f"Last stages trained, too: {tried.opened:.1%} instead of {tried.frozen:.1%} out of fold "
+        f"(p = {tried.p_value:.2g}), {'and kept' if tried.kept else 'not kept: no more than chance explains'}.\n"
     )
 
 
@@ -171,7 +206,6 @@ def advice(found: OutOfFold) -> list[str]:
         *_of_more_photos(found),
         *_of_classes(found),
         *_of_light(found),
-        *(for_terminal(row.stated) for row in found.single_numbers),
         *_of_suspects(found),
         *_of_pairs(found),
         *_of_copies(found),
@@ -234,6 +268,6 @@ def _of_pairs(found: OutOfFold) -> list[str]:
 def _of_copies(found: OutOfFold) -> list[str]:
     if not found.look_alike:
         return []
-    return [
-        f"{found.look_alike:.0f} photos look like another one and count little: take some at other places and times."
-    ]
+    counted = f"; the interval is that of {found.effective:.0f} photos" if found.effective else ""
+    alike = f"{found.look_alike:.0f} photos look like another one and count little{counted}"
+    return [f"{alike}: take some at other places and times."]

@@ -27,12 +27,13 @@ def add(commands: Commands) -> None:
     parser.add_argument("--name", help="of the bundle (default: the name of the folder that is written)")
     parser.add_argument("--search", action="store_true", help="search the best int8 configuration, which takes minutes")
     parser.add_argument(
-        "--skip-bad",
-        action=argparse.BooleanOptionalAction,
-        help="leave out photos that cannot be read or that lie in two classes (default: as the last time)",
+        "--skip-bad", action="store_true", help="leave out photos that cannot be read or that lie in two classes"
     )
     parser.add_argument("--none", metavar="DIR", help="photos of anything else, as of train")
     parser.add_argument("--minutes", metavar="M", help="time for training, as of train")
+    parser.add_argument("--student", metavar="NAME", help="export a small network that learns from it, as of train")
+    parser.add_argument("--side", metavar="N", help="of the images, as of train")
+    parser.add_argument("--extra", metavar="DIR", help="photos without labels for the student, as of train")
     parser.add_argument(
         "--no-wheels", action="store_true", help="bundle without packages, for a desk without a network"
     )
@@ -43,8 +44,8 @@ def steps(options: argparse.Namespace) -> list[list[str]]:
     """The commands in their order, as arguments of ``python -m``."""
     out = str(options.out)
     train = ["train", "--data", str(options.data), "--out", out]
-    train += [] if options.skip_bad is None else ["--skip-bad" if options.skip_bad else "--no-skip-bad"]
-    for name in ("none", "minutes"):
+    train += ["--skip-bad"] * options.skip_bad
+    for name in ("none", "minutes", "student", "side", "extra"):
         train += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
     bundle = ["bundle", out, "--out", str(BUNDLES), "--name", options.name or options.out.resolve().name]
     export = ["export", "--model", str(options.out / artifacts.MODEL_KERAS), "--out", out]

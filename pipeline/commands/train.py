@@ -73,8 +73,6 @@ def run(options: argparse.Namespace) -> int:
     from runtime.system.writing import check_writable
 
     check_writable(options.out / artifacts.MODEL_KERAS)
-    if options.data:
-        photo_options.as_before(options)
     if few_photos.wanted(options):
         return _fit_to_photos(options)
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
@@ -113,12 +111,11 @@ def _fit_to_photos(options: argparse.Namespace) -> int:
     for hint in hints(options.out, 0):
         print(hint, file=sys.stderr)
     try:
-        history, photos = few_photos.run(options)
+        said, photos = few_photos.run(options)
     except KeyboardInterrupt:
         print("\nInterrupted; the same command goes on with the features that are done.", file=sys.stderr)
         raise
-    print(few_photos.closing(history))
-    print(f"\nWritten: model.keras and history.json in {options.out}\nNext: {next_command(options)}")
+    print(f"{said}\n\nWritten: model.keras and history.json in {options.out}\nNext: {next_command(options)}")
     photo_options.report_left_out(photos)
     return OK
 
@@ -138,5 +135,6 @@ def next_command(options: argparse.Namespace) -> str:
     here, python = Path.cwd(), Path(sys.executable)
     interpreter = python.relative_to(here) if python.is_relative_to(here) else python
     model = options.out / artifacts.MODEL_KERAS
-    into = options.out if options.data else "artifacts/build"
-    return shlex.join(map(str, [interpreter, "-m", "pipeline", "export", "--model", model, "--out", into]))
+    into = ["--out", options.out, "--data", options.data] if options.data else ["--out", "artifacts/build"]
+    into += ["--skip-bad"] * options.skip_bad
+    return shlex.join(map(str, [interpreter, "-m", "pipeline", "export", "--model", model, *into]))

@@ -4,7 +4,6 @@ Whatever way the data is divided, photos that are the same picture to the networ
 files that differ in their metadata alone) stay on one side.
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +14,15 @@ from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset
+from pipeline.data.division import MIN_PICTURES, draw
 from pipeline.data.photo_cache import BROKEN, Decoded, decode
 from pipeline.data.photo_settings import Settings
+from pipeline.data.rows import copy_of, rows_of
 from pipeline.data.scan import NO_CLASS, TEST, TRAINING, VALIDATION, Listing, PhotoFile, scan
 from pipeline.errors import ClassesError, UnusablePhotosError
 from pipeline.text import first_of
 from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, LeftOut, counted
 from runtime.text import for_terminal
-
-MIN_PICTURES = 5
-"""Different pictures that a class needs, so that each part of a divided folder gets one and training more."""
 
 IN_TWO_CLASSES, COPIED = "in two classes", "copied from another part"
 """Kinds of photos that are left out, as of ``runtime.photo_files``: nobody knows their class; they would leak."""
@@ -84,12 +82,12 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
     files = [file for file in files if file.path not in unusable]
     if known is None:
         _check_pictures(folder, files, listing, decoded)
-    parts, copies = _divide(files, listing.parts, decoded, settings)
+    parts, copies = _divide(folder, files, listing.parts, decoded, settings)
     _check_parts(folder, parts, listing.class_names if known is None else ())
     labels = class_folders(known or listing.class_names)
 
     def dataset(part: str) -> Dataset:
-        return _dataset(parts[part], decoded, known or listing.class_names, labels)
+        return _dataset(parts[part], decoded, known or listing.class_names, labels, training=part == TRAINING)
 
     test = dataset(TEST) if TEST in parts else None
     return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*left_out, *copies), listing.hint, folder)
@@ -142,7 +140,7 @@ def _check_pictures(folder: Path, files: Iterable[PhotoFile], listing: Listing, 
 
 
 def _divide(
-    files: Sequence[PhotoFile], given: tuple[str, ...], decoded: Decoded, settings: Settings
+    folder: Path, files: Sequence[PhotoFile], given: tuple[str, ...], decoded: Decoded, settings: Settings
 ) -> tuple[dict[str, list[PhotoFile]], list[LeftOut]]:
     """Files of each part, and the copies that were taken out because another part holds the picture."""
     if VALIDATION in given:
@@ -152,7 +150,8 @@ def _divide(
         held_out[TEST] = settings.test_share
     parts, copies = _apart(files, decoded)
     divisible = parts.pop("", None) or parts.pop(TRAINING, [])
-    return {**parts, **draw(divisible, decoded, held_out, settings.seed)}, copies
+    pictures = {file.path: decoded.rows[file.path][1] for file in divisible}
+    return {**parts, **draw(folder, divisible, pictures, held_out, settings)}, copies
 
 
 def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list[PhotoFile]], list[LeftOut]]:
@@ -170,35 +169,6 @@ def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list
     return dict(parts), copies
 
 
-def draw(
-    files: Iterable[PhotoFile], decoded: Decoded, held_out: dict[str, float], seed: int
-) -> dict[str, list[PhotoFile]]:
-    """Divide by class and picture. Pictures are ordered by a keyed hash, so that new photos hardly move old ones."""
-    classes: dict[str, dict[str, list[PhotoFile]]] = defaultdict(lambda: defaultdict(list))
-    for file in files:
-        classes[file.class_name][decoded.rows[file.path][1]].append(file)
-    parts: dict[str, list[PhotoFile]] = {TRAINING: [], **{part: [] for part in held_out}}
-    together: dict[str, list[PhotoFile]] = {}
-    for name in [name for name, pictures in classes.items() if len(pictures) < MIN_PICTURES]:
-        together |= classes.pop(name)  # too few to divide by class
-    for pictures in (*classes.values(), *([together] if together else [])):
-        total = sum(map(len, pictures.values()))
-        pending = sorted(pictures, key=lambda digest: hashlib.blake2b(digest.encode(), salt=_salt(seed)).digest())
-        for done, (part, share) in enumerate(held_out.items()):
-            taken = 0
-            # One picture each is kept back for training and for every part still to come.
-            while len(pending) > len(held_out) - done and taken < max(round(share * total), 1):
-                copies = pictures[pending.pop(0)]
-                parts[part] += copies
-                taken += len(copies)
-        parts[TRAINING] += [file for digest in pending for file in pictures[digest]]
-    return parts
-
-
-def _salt(seed: int) -> bytes:
-    return (seed % 2**64).to_bytes(8, "little")
-
-
 def _check_parts(folder: Path, parts: dict[str, list[PhotoFile]], class_names: tuple[str, ...]) -> None:
     for part in (TRAINING, VALIDATION):
         if not class_names and not parts.get(part):
@@ -211,9 +181,16 @@ def _check_parts(folder: Path, parts: dict[str, list[PhotoFile]], class_names: t
 
 
 def _dataset(
-    files: Sequence[PhotoFile], decoded: Decoded, class_names: tuple[str, ...], labels: Mapping[str, int]
+    files: Sequence[PhotoFile],
+    decoded: Decoded,
+    class_names: tuple[str, ...],
+    labels: Mapping[str, int],
+    *,
+    training: bool,
 ) -> Dataset:
+    """The images of one part; those of training, which may be many, are read where they are asked for."""
     files = sorted(files, key=lambda file: file.path)
     rows = [decoded.rows[file.path][0] for file in files]
+    take = rows_of if training else copy_of
     known = np.array([labels[file.class_name] for file in files], np.int64)
-    return Dataset(decoded.squares[rows], known, class_names, tuple(file.path for file in files))
+    return Dataset(take(decoded.squares, rows), known, class_names, tuple(file.path for file in files))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-HASH_BITS_APART = 6
+HASH_BITS, HASH_BITS_APART = 64, 6
 """Two photos look alike if at most so many of the 64 bits of their difference hashes differ …"""
 LEVELS_APART = 12.0
 """… and their thumbnails differ by at most so many of 255 levels on average: flat photos share a hash."""
@@ -14,6 +14,29 @@ THUMBNAIL = 8
 CHUNK = 64
 
 Labels = NDArray[np.integer[Any]]
+
+
+class Chains:
+    """Which of N things a chain of pairs connects."""
+
+    def __init__(self, count: int) -> None:
+        self._parents = list(range(count))
+
+    def root(self, at: int) -> int:
+        """The one thing that stands for all that are connected with ``at``."""
+        parents = self._parents
+        while parents[at] != at:
+            parents[at] = parents[parents[at]]
+            at = parents[at]
+        return at
+
+    def joined(self, first: int, second: int) -> bool:
+        """Whether a chain connects them."""
+        return self.root(first) == self.root(second)
+
+    def join(self, first: int, second: int) -> None:
+        """Connect them."""
+        self._parents[self.root(second)] = self.root(first)
 
 
 def look_alike(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -25,27 +48,24 @@ def look_alike(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         pixels: uint8 (N, S, S, 3).
     """
     hashes, thumbnails = _hashes(pixels)
-    parents = np.arange(len(pixels))
+    chains = Chains(len(pixels))
+    signs = np.unpackbits(hashes, axis=1).astype(np.float32) * 2 - 1  # their product is 64 less twice the bits apart
 
-    def root(at: int) -> int:
-        while parents[at] != at:
-            parents[at] = parents[parents[at]]
-            at = int(parents[at])
-        return at
+    def levels_apart(first: int, second: int) -> float:
+        return float(np.abs(thumbnails[first].astype(np.int16) - thumbnails[second]).mean())
 
     for start in range(0, len(pixels), CHUNK):
-        different = hashes[start : start + CHUNK, None] ^ hashes[None, start:]
-        apart = np.unpackbits(different, axis=2).sum(axis=2, dtype=np.uint8)
-        for first, second in np.argwhere(apart <= HASH_BITS_APART) + start:
-            if second > first and np.abs(thumbnails[first] - thumbnails[second]).mean() <= LEVELS_APART:
-                parents[root(int(second))] = root(int(first))
-    return np.array([root(at) for at in range(len(pixels))])
+        products = signs[start : start + CHUNK] @ signs[start:].T
+        for first, second in np.argwhere(products >= HASH_BITS - 2 * HASH_BITS_APART) + start:
+            if second > first and not chains.joined(first, second) and levels_apart(first, second) <= LEVELS_APART:
+                chains.join(first, second)
+    return np.array([chains.root(at) for at in range(len(pixels))])
 
 
-def _hashes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _hashes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Difference hashes uint8 (N, 8): which of 8 x 9 gray fields are brighter than the next; and thumbnails."""
     hashes = np.zeros((len(pixels), THUMBNAIL), np.uint8)
-    thumbnails = np.zeros((len(pixels), THUMBNAIL, THUMBNAIL, 3), np.float32)
+    thumbnails = np.zeros((len(pixels), THUMBNAIL, THUMBNAIL, 3), np.uint8)
     for at, square in enumerate(pixels):
         image = Image.fromarray(np.ascontiguousarray(square))
         gray = np.asarray(image.convert("L").resize((THUMBNAIL + 1, THUMBNAIL), Image.Resampling.BOX), np.int16)

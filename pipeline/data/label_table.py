@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset
-from pipeline.data.folder import BAD, Photos, draw, format_left_out
+from pipeline.data.division import draw
+from pipeline.data.folder import BAD, Photos, format_left_out
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import TEST, TRAINING, VALIDATION, PhotoFile
@@ -37,7 +38,7 @@ def has_table(folder: Path) -> bool:
 
 
 def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Photos:
-    """Read, check and divide the photos of a table; photos that are the same picture stay on one side.
+    """Read, check and divide the photos of a table; photos that look alike stay on one side.
 
     Args:
         folder: which; photos that the table does not name are left out.
@@ -61,7 +62,8 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
     held_out = {VALIDATION: settings.validation_share}
     if settings.test_share:
         held_out[TEST] = settings.test_share
-    parts = draw(files, decoded, held_out, settings.seed)
+    pictures = {file.path: decoded.rows[file.path][1] for file in files}
+    parts = draw(folder, files, pictures, held_out, settings)
     if not all(parts[part] for part in (TRAINING, VALIDATION)):
         raise DataError(f"{folder}: {len(files)} photos in {TABLE} can be read; two different ones or more are needed")
 

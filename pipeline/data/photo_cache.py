@@ -40,6 +40,8 @@ VERSION = 1
 """To be raised when ``load_square`` makes other squares of the same files, or the index is another one."""
 
 INDEX = "index.json"
+DECODED = 1_024
+"""Photos that are handed to the threads at a time, so that few squares wait in memory."""
 SQUARES_SUFFIX = ".u8"
 BROKEN = "broken"
 _PLACE = re.compile(r"(?:v(?P<version>\d+)-)?[0-9a-f]{32}")
@@ -237,9 +239,11 @@ def _decode_all(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            outcomes = tqdm(
-                pool.map(outcome, files), total=len(files), unit="photo", desc="decode", mininterval=0.5, disable=None
-            )
-            yield from zip(files, outcomes, strict=True)
+            with tqdm(total=len(files), unit="photo", desc="decode", mininterval=0.5, disable=None) as bar:
+                for start in range(0, len(files), DECODED):
+                    part = files[start : start + DECODED]
+                    for file, square in zip(part, pool.map(outcome, part), strict=True):
+                        yield file, square
+                        bar.update()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

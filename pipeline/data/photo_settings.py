@@ -11,6 +11,8 @@ from pipeline.errors import DataError, reason
 from runtime.spec import ModelSpec
 
 MIN_SIDE, MAX_SIDE = 8, 1024
+BY_PICTURE, BY_LIKENESS = 1, 2
+"""Rules of division: equal pictures on one side; photos that look alike on one side, whatever the side in pixels."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Settings:
         validation_share, test_share: part of each class, 0-1; not asked where the folder is divided by itself.
         seed: of the division.
         skip_bad: leave out photos that cannot be read, and list them, instead of refusing the folder.
+        division: the rule, ``BY_LIKENESS`` or the earlier one, by which a model that was trained then is still judged.
         none: whole path of a folder of anything else, whose photos are the class ``none``; empty for no such class.
     """
 
@@ -38,6 +41,7 @@ class Settings:
     test_share: float = 0.0
     seed: int = 0
     skip_bad: bool = False
+    division: int = BY_LIKENESS
     none: str = ""
     width: int | None = None
 
@@ -81,7 +85,8 @@ def recorded(model_path: Path) -> Settings:
             "expected the history of python -m pipeline train --data"
         )
     try:
-        return Settings(**{**history.photos, "fill": tuple(history.photos["fill"])})
+        stated = {"division": BY_PICTURE, **history.photos}  # a history that names none is older than the rule
+        return Settings(**{**stated, "fill": tuple(stated["fill"])})
     except (DataError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{path}: photos cannot be used ({reason(error)}); restore the file that training wrote"

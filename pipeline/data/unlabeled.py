@@ -27,7 +27,7 @@ MOST_IMAGES = 2_000
 ARRAY_SUFFIXES = (".npz", ".npy")
 
 
-def load(source: Path, settings: Settings, class_names: tuple[str, ...]) -> Dataset:
+def load(source: Path, settings: Settings, class_names: tuple[str, ...], fewest: int = MIN_IMAGES) -> Dataset:
     """Read photos without labels; equal squares count once.
 
     Args:
@@ -35,10 +35,11 @@ def load(source: Path, settings: Settings, class_names: tuple[str, ...]) -> Data
             an ``.npz`` or ``.npy`` file with one array of images, uint8 (N, H, W, 3), RGB.
         settings: how photos become squares.
         class_names: of the model that takes them.
+        fewest: different pictures that are needed.
 
     Raises:
         UnusablePhotosError: photos that cannot be read; not with ``skip_bad``.
-        DataError: no such source, or fewer than ``MIN_IMAGES`` different pictures in it.
+        DataError: no such source, or fewer than ``fewest`` different pictures in it.
     """
     spec = settings.spec(class_names)
     if source.is_dir():
@@ -54,9 +55,9 @@ def load(source: Path, settings: Settings, class_names: tuple[str, ...]) -> Data
     for place, square in enumerate(squares):
         first.setdefault(sha256(square.tobytes()), place)
     different = squares[list(first.values())]
-    if len(different) < MIN_IMAGES:
+    if len(different) < fewest:
         raise DataError(
-            f"{source}: {len(different)} different pictures; at least {MIN_IMAGES} are needed to calibrate and judge on"
+            f"{source}: {len(different)} different pictures; at least {fewest} are needed to calibrate and judge on"
         )
     print(f"{source}: {len(different):,} photos without labels", file=sys.stderr)
     return unlabeled(different, class_names)

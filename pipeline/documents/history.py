@@ -4,14 +4,13 @@ import hashlib
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field, ValidationError
 
 from pipeline import artifacts
 from pipeline.documents.base import (
     MAX_BYTES,
-    Count,
     Document,
     Entry,
     FiniteOrNone,
@@ -71,59 +70,18 @@ class Suspect(Entry):
     taken_for: str
 
 
-Number = Literal["brightness", "megapixels", "shape"]
-
-
-class SingleNumber(Entry):
-    """A number that has nothing to do with what a photo shows, and still predicts its class.
-
-    Attributes:
-        name: brightness (0-255), megapixels, or shape (the long side over the short one).
-        accuracy, images: share of photos whose class it predicts, each judged by other photos, and of how many.
-        low, high: its 95 % interval (Wilson).
-        chance: share of the largest class.
-        lowest, highest: the classes with the lowest and the highest median.
-    """
-
-    name: Number
-    accuracy: Share
-    images: PositiveCount
-    low: Share
-    high: Share
-    chance: Share
-    lowest: str
-    lowest_median: NotNegative
-    highest: str
-    highest_median: NotNegative
-
-    @property
-    def stated(self) -> str:
-        """In a sentence."""
-        what, form, unit = {
-            "brightness": ("The brightness of a photo", ".0f", " of 255"),
-            "megapixels": ("The size of a photo", ".2g", " megapixels"),
-            "shape": ("The shape of a photo (its long side over its short one)", ".2f", ""),
-        }[self.name]
-        return (
-            f"{what} alone tells {self.accuracy:.0%} of {self.images:,} apart ({self.low:.0%} to {self.high:.0%}; "
-            f"guessing tells {self.chance:.0%}): its median is {self.lowest_median:{form}}{unit} in {self.lowest} and "
-            f"{self.highest_median:{form}}{unit} in {self.highest}. The network may learn that instead of what the "
-            "photos show: take all classes in the same way."
-        )
-
-
 class OutOfFold(Entry):
     """Cross-validation: each photo judged by a network that did not learn from it, or from one that looks like it.
 
     Attributes:
         accuracy, images: share of right answers, and of how many photos.
-        low, high: its 95 % interval (Wilson).
+        low, high: its 95 % interval (Wilson, of ``effective`` photos).
+        effective: how many photos count, those of a burst as one; see ``effective_count``. ``None`` in histories that
+            are older than that rule, whose interval counts every photo.
         folds, repeats: how often training was repeated.
         look_alike: photos that look like another one.
         between_classes: pairs of photos that look alike and lie in different classes.
         plain_accuracy: share of right answers where nothing is known of a photo but its mean color and contrast.
-        single_numbers: what alone predicts the class, though it should not; the best first.
-        confusion: rows are what the photos show, in the order of the class names, columns what they were taken for.
         curve: the learning curve; its last point is ``accuracy``.
         gain_of_twice: by how much ``accuracy`` would rise with twice as many photos, where the curve tells.
         classes: the weakest first.
@@ -134,17 +92,57 @@ class OutOfFold(Entry):
     images: PositiveCount
     low: Share
     high: Share
+    effective: Positive | None = None
     folds: PositiveCount
     repeats: PositiveCount
     look_alike: NotNegative
     between_classes: tuple[tuple[str, str], ...] = ()
     plain_accuracy: Share | None = None
-    single_numbers: tuple[SingleNumber, ...] = ()
-    confusion: tuple[tuple[Count, ...], ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     gain_of_twice: Share | None = None
     classes: tuple[ClassFound, ...] = ()
     suspects: tuple[Suspect, ...] = ()
+
+
+class OpenedStages(Entry):
+    """Whether it helped to train the last stages of a pretrained network, too.
+
+    Attributes:
+        behind: name of the layer behind which all were trained.
+        epochs: passes over the photos.
+        images: that both were judged on, out of fold.
+        frozen, opened: share of right answers with a new last layer alone, and with the last stages trained.
+        p_value: of McNemar's one-sided test that ``opened`` is no better.
+        kept: whether the network that was written has them.
+    """
+
+    behind: str
+    epochs: PositiveCount
+    images: PositiveCount
+    frozen: Share
+    opened: Share
+    p_value: Share
+    kept: bool
+
+
+class Contender(Entry):
+    """A network beside which another one is set.
+
+    Attributes:
+        model, side: its name, and the side of its images in pixels.
+        accuracy, images: share of right answers on the validation images, which it did not learn from.
+        multiply_accumulates: of one image.
+        int8_bytes: of its weights in int8.
+        fp32_latency_ms: of one image on one thread of the machine that trained, in float32 ONNX.
+    """
+
+    model: str
+    side: PositiveCount
+    accuracy: Share
+    images: PositiveCount
+    multiply_accumulates: NotNegative
+    int8_bytes: NotNegative
+    fp32_latency_ms: NotNegative
 
 
 class History(Document):
@@ -159,6 +157,8 @@ class History(Document):
         best_epoch: the number of the epoch that was kept.
         validation_accuracy: of the kept epoch, or of the network that was fitted on few photos.
         out_of_fold: what accuracy on few photos rests on; ``None`` where no cross-validation was done.
+        opened: what opening the last stages brought, where that was tried.
+        contenders: a student and the network that it learned from.
         temperature: what the logits are divided by; fitted on the validation images, or out of fold.
         photos: how own photos were read and divided, the fields of ``pipeline.data.photo_settings.Settings``;
             ``None`` after a training on CIFAR-10.
@@ -178,6 +178,8 @@ class History(Document):
     best_epoch: PositiveCount | None = None
     validation_accuracy: Share | None = None
     out_of_fold: OutOfFold | None = None
+    opened: OpenedStages | None = None
+    contenders: tuple[Contender, ...] = ()
     temperature: Positive = 1.0
     photos: dict[str, Any] | None = None
     data: str | None = None

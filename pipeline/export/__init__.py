@@ -29,6 +29,7 @@ from pipeline.documents.manifest import (
     ValidationSet,
 )
 from pipeline.errors import ExportError
+from pipeline.export.accuracy import out_of_fold, with_accuracy
 from pipeline.export.confidence import with_confidence
 from pipeline.export.failure import why_not
 from pipeline.export.familiarity import with_familiarity, with_threshold
@@ -119,6 +120,7 @@ def export(
         deployable, calibration, validation, settings.criteria, settings.quick, preprocessing,
         keep=settings.keep, precision=settings.precision,
         fitted_temperature=history is not None and history.out_of_fold is None and source.temperature is None,
+        out_of_fold=out_of_fold(history, deployable.class_names),
     )  # fmt: skip
     with inputs.costs.stage("Keras's answers"):
         _ = inputs.scored
@@ -266,7 +268,8 @@ def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenanc
         answers = product.outcome.winner.answers
     else:
         answers = predict_all(load_bytes, row.pack(product.graph, spec, None), images.pixels)
-    spec, graph = _with_confidence(_with_accuracy(spec, answers, images), answers, inputs), product.graph
+    spec = with_accuracy(spec, answers, inputs.scored.expected, images, inputs.out_of_fold)
+    spec, graph = _with_confidence(spec, answers, inputs), product.graph
     if inputs.keep is not None and row.file.endswith(".onnx"):
         graph = with_familiarity(graph, spec.temperature)
         spec = with_threshold(spec, lambda known: row.pack(graph, known, None), load_bytes, images.pixels, inputs.keep)
@@ -276,12 +279,6 @@ def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenanc
         tolerance = max(tolerance, ROUNDINGS * max_difference(answers, inputs.scored.expected))
     golden = GoldenSet(images.pixels[chosen], answers[chosen], tolerance)
     return row.pack(graph, spec, golden)
-
-
-def _with_accuracy(spec: ModelSpec, answers: NDArray[np.float32], images: Dataset) -> ModelSpec:
-    if not images.labeled:
-        return spec
-    return replace(spec, accuracy=accuracy(answers, images.labels), accuracy_images=len(images))
 
 
 def _with_confidence(spec: ModelSpec, answers: NDArray[np.float32], inputs: ExportInputs) -> ModelSpec:

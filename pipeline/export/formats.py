@@ -10,6 +10,7 @@ import onnx as onnx_format
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
+from pipeline.documents.history import OutOfFold
 from pipeline.documents.manifest import Decision
 from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.confidence import divisors
@@ -42,6 +43,7 @@ class ExportInputs:
         keep: share (0-1) of the validation images that the ONNX files are to know; ``None``: they know everything.
         precision: share (0-1) of the confident answers that is to be right; ``None``: every answer is confident.
         fitted_temperature: whether the validation images are those that fitted the network's temperature.
+        out_of_fold: what cross-validation found in training, if it was done.
     """
 
     deployable: Deployable
@@ -54,6 +56,7 @@ class ExportInputs:
     keep: float | None = None
     precision: float | None = None
     fitted_temperature: bool = False
+    out_of_fold: OutOfFold | None = None
 
     @cached_property
     def network(self) -> onnx_format.ModelProto:

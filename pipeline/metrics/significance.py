@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, ttest_1samp
+from scipy.stats import binomtest, norm, ttest_1samp
 
 CONFIDENCE = 0.95
 
@@ -65,6 +65,24 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Inter
 def share_interval(share: float, trials: int) -> Interval:
     """Wilson's 95 % interval of a share (0-1) that was counted on so many images."""
     return wilson(round(share * trials), trials)
+
+
+def effective_count(sizes: NDArray[np.integer[Any]]) -> float:
+    """How many independent images groups of such sizes (G,) are worth: as many as groups, where these are equal.
+
+    The number that leaves the variance of a mean the same if the images of a group are always right or wrong together,
+    which is the worst case. Source: L. Kish, "Survey Sampling", 1965.
+    """
+    return float(sizes.sum() ** 2 / np.square(sizes.astype(np.int64)).sum())
+
+
+def grouped_interval(share: float, sizes: NDArray[np.integer[Any]]) -> Interval:
+    """Wilson's 95 % interval of a share (0-1) counted on images in groups of such sizes (G,)."""
+    trials, deviation = effective_count(sizes), float(norm.ppf((1 + CONFIDENCE) / 2))
+    middle = share + deviation**2 / (2 * trials)
+    half = deviation * math.sqrt(share * (1 - share) / trials + deviation**2 / (4 * trials**2))
+    scale = 1 + deviation**2 / trials
+    return Interval(max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0))
 
 
 def upper_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:

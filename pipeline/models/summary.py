@@ -35,7 +35,7 @@ def summarize(model: keras.Model) -> list[LayerSummary]:
 
 def _summarize_layer(layer: keras.layers.Layer) -> LayerSummary:
     shape = tuple(int(extent) for extent in layer.output.shape[1:])
-    if not isinstance(layer, layers.Conv2D | layers.Dense):
+    if not isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D | layers.Dense):
         return LayerSummary(type(layer).__name__, shape, layer.count_params(), 0, 0)
     kernel = math.prod(layer.kernel.shape)
     parameters = layer.count_params()

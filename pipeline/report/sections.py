@@ -46,26 +46,20 @@ class Chart:
 
 @dataclass(frozen=True)
 class Card:
-    """An image and what is said of it.
+    """An image on which a file and Keras differ: PNG in base64, and their answers."""
 
-    Attributes:
-        pictures: data URIs, side by side; the first is the image itself.
-        title: the most important words.
-        lines: what else there is to say.
-    """
-
-    pictures: tuple[str, ...]
-    title: str
-    lines: tuple[str, ...] = ()
+    png: str
+    truth: str
+    keras: str
+    file: str
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Cards under a heading; with ``only_pictures`` their words are for those who hear the page."""
+    """The images of one file."""
 
     title: str
     cards: list[Card]
-    only_pictures: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Progress:
         best: weights of the epoch that ``best_record`` names.
         state: of the learner after the last finished epoch.
         validation_images: how many judge an epoch.
+        keep_last: whether the last epoch is kept, whatever the validation images say.
     """
 
     run: dict[str, Any]
@@ -39,14 +40,17 @@ class Progress:
     best: Arrays = field(default_factory=list)
     state: dict[str, Arrays] = field(default_factory=dict)
     validation_images: int = MANY
+    keep_last: bool = False
 
     @property
     def best_record(self) -> EpochRecord:
-        """The record of the epoch with the best validation accuracy, the first of equals.
+        """The record of the epoch that is kept: with the best validation accuracy, the first of equals.
 
         On few images the best of many epochs is the luckiest: there an epoch counts with the mean of itself and those
         before it.
         """
+        if self.keep_last:
+            return self.records[-1]
         if self.validation_images >= MANY:
             return max(self.records, key=lambda record: record.val_accuracy)
         means = [fmean(record.val_accuracy for record in self._until(epoch)) for epoch in range(len(self.records))]

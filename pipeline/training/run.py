@@ -23,6 +23,7 @@ from pipeline.training.learner import EVALUATION_BATCH, Learner
 from pipeline.training.progress import Progress
 from pipeline.training.settings import Settings
 from pipeline.training.teacher import Teacher, pass_number
+from pipeline.training.transfer.lessons import Lessons
 
 __all__ = ["EVALUATION_BATCH", "Conduct", "Settings", "accuracy", "scale", "train"]
 
@@ -38,6 +39,8 @@ class Conduct:
         restart: whether to discard an unfinished run in the folder.
         photos: how own photos were read; goes into the history, for export and evaluation to read them the same way.
         data: their folder, which goes there too.
+        lessons: what a teacher of another side says of the training images; in the place of ``teacher``.
+        keep_last: keep the last epoch, so that the validation images choose nothing.
     """
 
     teacher: Path | None = None
@@ -46,6 +49,8 @@ class Conduct:
     restart: bool = False
     photos: PhotoSettings | None = None
     data: Path | None = None
+    lessons: Lessons | None = None
+    keep_last: bool = False
 
 
 def scale(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -64,8 +69,8 @@ def train(
 ) -> History:
     """Train a network; write ``model.keras``, ``history.json``, ``history.csv`` and ``curves.png`` into ``out``.
 
-    The epoch with the best validation accuracy (``Progress.best_record``) is kept and folded. After every epoch the run
-    is saved, and a later call with the same arguments goes on from there.
+    The epoch with the best validation accuracy (``Progress.best_record``), or the last, is kept and folded. After every
+    epoch the run is saved, and a later call with the same arguments goes on from there.
 
     Returns:
         What is written; without the model's SHA-256 on machines that write nothing.
@@ -78,7 +83,7 @@ def train(
     chief = distribution.is_chief(strategy)
     with lock.held(out) if chief else nullcontext():
         steps = batches.steps_an_epoch(training, settings)
-        teacher = Teacher(conduct.teacher, training, settings) if conduct.teacher else None
+        teacher = Teacher(conduct.teacher, training, settings) if conduct.teacher else conduct.lessons
         identity = {
             **asdict(settings),
             "teacher": teacher.digest if teacher else None,
@@ -88,7 +93,7 @@ def train(
         if conduct.restart and chief:
             progress.discard(out)
         done = Progress(identity) if conduct.restart else progress.load(out, identity)
-        done.validation_images = len(validation)
+        done.validation_images, done.keep_last = len(validation), conduct.keep_last
         learner = Learner(settings, training, steps, strategy)
         if done.state:
             learner.restore(done.state)
@@ -129,8 +134,12 @@ def _finished(done: Progress, settings: Settings) -> bool:
     return bool(settings.early_stopping and count and count - done.best_record.epoch >= settings.early_stopping)
 
 
-def _images(training: Dataset, settings: Settings, epoch: int, teacher: Teacher | None, *, keep: bool) -> Epoch:
+def _images(
+    training: Dataset, settings: Settings, epoch: int, teacher: Teacher | Lessons | None, *, keep: bool
+) -> Epoch:
     """What ``epoch`` (from 0) sees."""
+    if isinstance(teacher, Lessons):
+        return teacher.epoch(settings, epoch)
     number = pass_number(epoch, settings, taught=teacher is not None)
     return Epoch(
         training,

@@ -9,6 +9,7 @@ from typing import Any
 from runtime.classifier import Classifier
 from runtime.commands import OK, add_json
 from runtime.engines.base import MAX_MODEL_BYTES
+from runtime.spec import OUT_OF_FOLD
 from runtime.system.files import read_regular
 from runtime.text import for_terminal
 
@@ -51,7 +52,8 @@ def describe(classifier: Classifier) -> dict[str, Any]:
 
 def _text(card: dict[str, Any]) -> str:
     known = card["accuracy"] is not None
-    accuracy = f"{card['accuracy']:.2%} on {card['accuracy_images']:,} validation images" if known else "not recorded"
+    judged_on = "photos, out of fold" if card["provenance"].get("accuracy") == OUT_OF_FOLD else "validation images"
+    accuracy = f"{card['accuracy']:.2%} on {card['accuracy_images']:,} {judged_on}" if known else "not recorded"
     rows = {
         "file": card["file"],
         "size": f"{card['bytes'] / 1024:,.0f} KiB",

@@ -73,9 +73,13 @@ def first(bundles):
 
 
 @pytest.fixture(scope="session")
-def second(bundles):
-    """An update: one file, and no wheels but the project's."""
-    return bundles("second", "--no-wheels")
+def second(bundles, place, photos):
+    """An update: one file, no wheels but the project's, and photos of known labels."""
+    for photo in photos.glob("[0-9]*-*"):
+        folder = place / "labeled" / photo.stem.partition("-")[2]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, folder)
+    return bundles("second", "--no-wheels", "--acceptance", place / "labeled")
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,9 @@ def test_photos_and_minutes_choose_side_and_views(photos, minutes, given, expect
         ("--distribute mirrored", "--distribute says nothing to it"),
         ("--model mobilenetv2", "has its own network and weights: leave --model out"),
         ("--weights w.h5", "has its own network and weights: leave --weights out"),
+        ("--extra more", "--extra is for --student"),
+        ("--student vgg8 --side 60", "side 60 does not survive being divided by 8 in vgg8"),
+        ("--student vgg8 --model resnet8", "learns from a pretrained network, which resnet8 is not"),
     ],
 )
 def test_options_that_do_not_go_together_are_one_sentence(command, capsys, typed, message):
@@ -112,6 +115,7 @@ def test_a_pretrained_network_needs_photos(capsys):
 @pytest.mark.parametrize(
     ("typed", "installed", "expected"),
     [
+        ("--data x --student vgg8 --side 64", True, (True, "efficientnet-lite0")),
         ("", True, (False, "notes")),
         ("--data x", True, (True, "efficientnet-lite0")),
         ("--data x", False, (False, "notes")),

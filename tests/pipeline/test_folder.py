@@ -10,7 +10,7 @@ from pipeline import artifacts
 from pipeline.data import folder
 from pipeline.data.folder import class_weights, load
 from pipeline.data.photo_cache import BROKEN
-from pipeline.data.photo_settings import Settings, recorded, spec_beside
+from pipeline.data.photo_settings import BY_PICTURE, Settings, recorded, spec_beside
 from pipeline.data.scan import NO_CLASS, scan
 from pipeline.errors import ClassesError, DataError, UnusablePhotosError
 from runtime.image.load import load_square
@@ -70,9 +70,9 @@ def test_a_test_share_is_a_third_part(photos):
 
 
 def test_every_part_gets_each_class_whatever_the_shares(tmp_path):
-    for name in ("a", "b"):
+    for first, name in ((0, "a"), (5, "b")):
         for number in range(5):
-            paint(tmp_path / name / f"{number}.png", hash((name, number)) % 1000)
+            paint(tmp_path / name / f"{number}.png", first + number)
     loaded = load(tmp_path, Settings(validation_share=0.9, test_share=0.05))
     for part in (loaded.training, loaded.validation, loaded.test):
         assert set(part.labels) == {0, 1}
@@ -117,6 +117,52 @@ def test_copies_stay_on_one_side(photos):
     loaded = load(photos, Settings(validation_share=0.4))
     assert len(loaded.training) + len(loaded.validation) == 40
     assert not squares(loaded.training) & squares(loaded.validation)
+
+
+def scene(path, seed, shot):
+    """One shot of a burst: blocks of color that camera noise hardly changes."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8).repeat(10, 0).repeat(10, 1)
+    noise = np.random.default_rng((seed, shot)).integers(-4, 5, blocks.shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.clip(blocks + noise, 0, 255).astype(np.uint8)).save(path)
+
+
+def bursts(root, *sizes):
+    for name, first in (("cat", 1_000), ("dog", 2_000)):
+        for number, size in enumerate(sizes):
+            for shot in range(size):
+                scene(root / name / f"{number}-{shot}.png", first + number, shot)
+    return root
+
+
+def names(dataset):
+    return {path.rpartition("-")[0] for path in dataset.paths}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_photos_of_a_burst_stay_on_one_side(tmp_path, seed):
+    root = bursts(tmp_path / "photos", 1, 2, 3, 4, 6, 8, 1, 1)
+    parts = [load(root, Settings(side=side, validation_share=0.2, test_share=0.1, seed=seed)) for side in (16, 64)]
+    for part in parts:
+        held_out = part.validation, part.test
+        assert not names(part.training) & (names(held_out[0]) | names(held_out[1]))
+        assert not names(held_out[0]) & names(held_out[1])
+        assert [np.bincount(each.labels).min() > 0 for each in (part.training, *held_out)] == [True] * 3
+        assert len(part.training) >= 26  # half: no large burst is held out where a small one does
+    assert parts[0].validation.paths == parts[1].validation.paths  # whatever side a network takes
+    old = load(root, Settings(side=16, validation_share=0.2, seed=seed, division=BY_PICTURE))
+    assert names(old.training) & names(old.validation)
+
+
+def test_a_class_of_one_burst_is_divided_and_named(tmp_path, capsys):
+    root = bursts(tmp_path / "photos", 12)
+    for number in range(12):
+        scene(root / "owl" / f"{number}-0.png", 3_000 + number, 0)
+    loaded = load(root, Settings(validation_share=0.25))
+    assert np.bincount(loaded.validation.labels).tolist() == [3, 3, 3]
+    said = capsys.readouterr().err
+    assert "nearly all photos of cat look alike" in said
+    assert "of owl" not in said
 
 
 def test_copies_across_given_parts_leave_training(photos):
@@ -352,6 +398,9 @@ def test_a_history_says_how_its_photos_were_read(tmp_path):
     artifacts.write_json(tmp_path / artifacts.HISTORY, {**entries, "photos": asdict(settings)})
     assert recorded(tmp_path / artifacts.MODEL_KERAS) == settings
     assert spec_beside(tmp_path / artifacts.MODEL_KERAS, 64, ("a", "b")) == settings.spec(("a", "b"))
+    older = {name: value for name, value in asdict(settings).items() if name != "division"}
+    artifacts.write_json(tmp_path / artifacts.HISTORY, {**entries, "photos": older})
+    assert recorded(tmp_path / artifacts.MODEL_KERAS).division == BY_PICTURE  # as that model's photos were divided
     artifacts.write_json(tmp_path / artifacts.HISTORY, {**entries, "class_names": ["a", "b"]})
     with pytest.raises(DataError, match="does not say how photos were read"):
         recorded(tmp_path / artifacts.MODEL_KERAS)

@@ -10,6 +10,8 @@ from pipeline.metrics.classification import accuracy, agreement, correct, discor
 from pipeline.metrics.difference import Distance, correlation, decibels, max_difference, mean_difference, snr_db
 from pipeline.metrics.significance import (
     beats_chance,
+    effective_count,
+    grouped_interval,
     mcnemar,
     mcnemar_one_sided,
     share_interval,
@@ -88,6 +90,21 @@ def test_wilson_interval_is_the_published_one():
     assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
     assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
     assert share_interval(81 / 263, 263) == wilson(81, 263)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "effective"), [([1] * 100, 100), ([5] * 20, 20), ([50, *[1] * 50], 100**2 / 2_550), ([7], 1)]
+)
+def test_images_of_a_group_count_as_few(sizes, effective):
+    assert effective_count(np.array(sizes)) == pytest.approx(effective)
+    found, single = grouped_interval(0.9, np.array(sizes)), grouped_interval(0.9, np.ones(sum(sizes), int))
+    assert found.low <= single.low < 0.9 < single.high <= found.high
+    assert grouped_interval(1.0, np.array(sizes)).high == pytest.approx(1)
+    assert grouped_interval(0.0, np.array(sizes)).low == pytest.approx(0, abs=1e-12)
+
+
+def test_the_interval_of_single_images_is_wilsons():
+    assert grouped_interval(0.9, np.ones(100, int)) == pytest.approx(share_interval(0.9, 100))
 
 
 def test_upper_bound_of_nothing_seen_is_the_rule_of_three():

@@ -5,9 +5,14 @@ import pytest
 
 from pipeline.data.dataset import Dataset
 from pipeline.data.folds import look_alike, stratified
+from pipeline.documents.history import History, OutOfFold
 from pipeline.errors import DataError
+from pipeline.export.accuracy import out_of_fold as out_of_fold_of
+from pipeline.export.accuracy import with_accuracy
+from pipeline.metrics.significance import share_interval
 from pipeline.training.transfer import head, judge
 from pipeline.training.transfer.run import out_of_fold
+from runtime.spec import OUT_OF_FOLD, ModelSpec
 
 
 def clusters(count, classes, width, spread, seed=0):
@@ -21,10 +26,12 @@ def test_pairs_that_look_alike_in_two_classes_are_named():
     pixels = np.random.default_rng(1).integers(0, 256, (6, 8, 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
     pixels[4], pixels[5] = pixels[1], pixels[2]
     photos = Dataset(pixels, np.array([0, 0, 1, 1, 1, 1]), ("ant", "bee"), tuple("abcdef"))
-    judged = judge.Judged(np.eye(2)[photos.labels], 1.0, 2, 1, ((1.0, 1.0),), 1.0, np.arange(6) % 2)
+    judged = judge.Judged(np.eye(2)[photos.labels], 1.0, 2, 1, ((1.0, 1.0),), 1.0)
     found = out_of_fold(judged, photos, look_alike(pixels))
     assert found.between_classes == (("b", "e"),)  # c and f are of one class
     assert found.look_alike == 4
+    assert found.effective == 36 / 10  # two alone, two pairs
+    assert found.low < share_interval(1.0, 6).low
 
 
 def test_the_head_is_at_the_optimum():
@@ -40,6 +47,18 @@ def test_the_head_is_at_the_optimum():
     assert np.abs(error.sum(0)).max() < 1e-3
     assert (fitted.kernel[0] == 0).all()
     assert (logits.argmax(1) == labels).mean() > 0.8
+
+
+def test_the_head_is_the_same_read_part_by_part(monkeypatch):
+    rows, labels = clusters(90, 3, 8, 0.8)
+    rows[:, 0] = 5
+    views_of, chosen = np.stack([rows, rows + 0.1]).astype(np.float16), np.arange(0, 90, 2)
+    whole = head.fit(views_of, labels, 3, chosen=chosen)
+    np.testing.assert_allclose(head.fit(views_of[:, chosen], labels[chosen], 3).kernel, whole.kernel)
+    monkeypatch.setattr(head, "PART_BYTES", 400)
+    parted = head.fit(views_of, labels, 3, chosen=chosen)
+    np.testing.assert_allclose(parted.kernel, whole.kernel, atol=1e-3)
+    np.testing.assert_allclose(parted.logits(rows), whole.logits(rows), atol=0.01)
 
 
 def test_photos_that_look_alike_are_one_group():
@@ -103,3 +122,38 @@ def test_few_photos_are_divided_several_times():
 )
 def test_what_twice_as_many_photos_bring(curve, gain):
     assert judge.expected_gain(curve) == (gain if gain is None else pytest.approx(gain))
+
+
+@pytest.mark.parametrize(
+    ("entries", "lost", "accuracy", "images"),
+    [
+        (None, 1, 0.5, 4),
+        ({"accuracy": 0.9, "images": 200}, 0, 0.9, 200),
+        ({"accuracy": 0.9, "images": 200, "effective": 150.4}, 1, 0.65, 150),
+        ({"accuracy": 0.9, "images": 200}, -1, 1.0, 200),
+    ],
+)
+def test_a_file_carries_the_out_of_fold_figure_less_what_it_lost(entries, lost, accuracy, images):
+    fixed = {"low": 0.8, "high": 1.0, "folds": 5, "repeats": 1, "look_alike": 0}
+    found = OutOfFold(**fixed, **entries) if entries else None
+    photos = Dataset(np.zeros((4, 8, 8, 3), np.uint8), np.array([0, 0, 1, 1]), ("a", "b"))
+    keras_right, file_right = 3, 3 - lost
+
+    def answers(right):
+        labels = np.where(np.arange(4) < right, photos.labels, 1 - photos.labels)
+        return np.eye(2, dtype=np.float32)[labels]
+
+    spec = with_accuracy(
+        ModelSpec(8, ("a", "b"), provenance={"x": "y"}), answers(file_right), answers(keras_right), photos, found
+    )
+    assert spec.accuracy == pytest.approx(accuracy)
+    assert spec.accuracy_images == images
+    assert spec.provenance == {"x": "y"} | ({"accuracy": OUT_OF_FOLD} if entries else {})
+
+
+def test_the_out_of_fold_figure_of_other_classes_does_not_count():
+    fixed = {"low": 0.8, "high": 1.0, "folds": 5, "repeats": 1, "look_alike": 0}
+    found = OutOfFold(accuracy=0.9, images=20, **fixed)
+    assert out_of_fold_of(History(class_names=("a", "b"), out_of_fold=found), ("a", "b")) == found
+    assert out_of_fold_of(History(class_names=("a", "b"), out_of_fold=found), ("a", "c")) is None
+    assert out_of_fold_of(None, ("a", "b")) is None

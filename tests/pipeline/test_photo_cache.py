@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline.artifacts import sha256
 from pipeline.data import photo_cache
 from pipeline.data.folder import load
-from pipeline.data.photo_settings import Settings
+from pipeline.data.photo_settings import BY_PICTURE, Settings
 from runtime.image.load import load_square
 
 
@@ -165,7 +165,7 @@ def test_a_file_that_is_gone_is_made_anew(photos, filled, monkeypatch, number):
 
 
 def test_squares_are_looked_at_once_a_process(photos, monkeypatch):
-    load(photos)
+    load(photos, Settings(division=BY_PICTURE))
     looked_at = []
 
     def counting(content):

@@ -6,7 +6,11 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
+from pipeline.data import rows as large
+from pipeline.data.folder import load
+from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.errors import ArchitectureError
 from pipeline.training.transfer import backbone, views
 from pipeline.training.transfer.features import features
@@ -116,3 +120,23 @@ def test_a_damaged_feature_is_computed_again(own_cache):
     path.write_bytes(content)
     np.testing.assert_array_equal(features(looking, pixels, range(1)), first)
     assert looking.seen == 11
+
+
+def test_large_sets_are_read_where_they_are_asked_for(tmp_path, monkeypatch):
+    for number, square in enumerate(squares(24)):
+        (tmp_path / "photos" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(square).save(tmp_path / "photos" / "ab"[number % 2] / f"{number}.png")
+    photos = tmp_path / "photos"
+    few = load(photos, PhotoSettings(side=SIDE))
+    seen = features(Counting(), few.training.pixels, range(2))
+    monkeypatch.setattr(large, "LARGEST_COPY", 0)
+    many = load(photos, PhotoSettings(side=SIDE))
+    assert isinstance(many.training.pixels, large.Rows)
+    assert isinstance(many.validation.pixels, np.memmap)  # a true array, as engines want it
+    for part in ("training", "validation"):
+        assert getattr(many, part).digest == getattr(few, part).digest
+    np.testing.assert_array_equal(many.training.take(np.array([3, 1])).pixels, few.training.pixels[[3, 1]])
+    np.testing.assert_array_equal(np.asarray(many.training.pixels), few.training.pixels)
+    again = features(Counting(), many.training.pixels, range(2))
+    assert isinstance(again, np.memmap)
+    np.testing.assert_array_equal(again, seen)

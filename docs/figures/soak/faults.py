@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from docs.figures.soak.camera import CUT, PLUGGED, SCENE_S, SILENT, UNPLUGGED
@@ -73,17 +74,18 @@ def frames_cut_off(rig: Rig) -> None:
 
 
 def disk_full(rig: Rig) -> None:
-    """There is no room for kept frames."""
+    """Somebody has taken the kept frames away, and there is no room for others."""
     start_s, filler = time.monotonic(), rig.disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
+    for path in rig.frames.glob("0*"):
+        path.unlink()  # or each new frame would find the room of the one that is deleted for it
+    try:
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
-        except OSError:
-            pass
-    rig.wait_for_line("No space left", start_s, 60)
-    back_s = time.monotonic()
-    filler.unlink()
+        rig.wait_for_line("No space left", start_s, 60)
+    finally:
+        back_s = time.monotonic()
+        filler.unlink()
     rig.wait_for_line("keep: frames are written again", back_s, BACK_S)
 
 

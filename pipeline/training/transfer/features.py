@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.data.cifar10 import cache_dir
+from pipeline.data.rows import empty
 from pipeline.training.transfer import views
 from pipeline.training.transfer.backbone import Backbone
 
-BATCH = 16
+BATCH, READ_BATCH = 16, 1_024
 VERSION = 1
 LARGEST = np.finfo(np.float16).max
 
@@ -33,7 +34,7 @@ def features(backbone: Backbone, pixels: NDArray[np.uint8], numbers: Sequence[in
         numbers: of V views; see ``views.view``.
 
     Returns:
-        float16 (V, N, D).
+        float16 (V, N, D), memory-mapped where it is large.
     """
     place = cache_dir() / "features" / f"v{VERSION}-{views.VERSION}-{backbone.digest[:32]}"
     keys = [views.key_of(square) for square in pixels]
@@ -50,7 +51,10 @@ def features(backbone: Backbone, pixels: NDArray[np.uint8], numbers: Sequence[in
                 seen = list(pool.map(lambda at: views.view(pixels[at], keys[at], number), chosen))  # noqa: B023 - at once
                 store.add([keys[at] for at in chosen], backbone.features(np.stack(seen)))
                 bar.update(len(chosen))
-    return np.stack([store.read(keys) for store in stores.values()])
+    result = empty((len(stores), len(keys), backbone.width), np.float16)
+    for row, store in zip(result, stores.values(), strict=True):
+        store.read(keys, row)
+    return result
 
 
 class _Store:
@@ -90,11 +94,12 @@ class _Store:
         with self.path.open("ab") as file:
             file.write(records.tobytes())
 
-    def read(self, keys: Sequence[bytes]) -> NDArray[np.float16]:
-        """The features of photos, float16 (N, D)."""
+    def read(self, keys: Sequence[bytes], out: NDArray[np.float16]) -> None:
+        """Copy the features of photos into ``out``, float16 (N, D)."""
         self._load()
-        result: NDArray[np.float16] = self.records["features"][[self.rows[key] for key in keys]]
-        return result
+        for start in range(0, len(keys), READ_BATCH):
+            rows = [self.rows[key] for key in keys[start : start + READ_BATCH]]
+            out[start : start + len(rows)] = self.records["features"][rows]
 
 
 def _checksum(key: bytes, values: NDArray[np.float16]) -> int:

@@ -1,5 +1,6 @@
 """The new last layer: multinomial logistic regression on features, fitted to its one optimum (no rate, no epochs)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,12 @@ ITERATIONS = 200
 TOLERANCE = 1e-6
 SMALLEST_DEVIATION = 1e-6
 
+PART_BYTES = 2**26
+"""Of features in float32 that are in memory at a time."""
+
 Features = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
+Part = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -32,39 +37,96 @@ class Head:
 
     def logits(self, features: Features) -> NDArray[np.float64]:
         """(N, D) to (N, C)."""
-        result: NDArray[np.float64] = features.astype(np.float64) @ self.kernel + self.bias
+        step = max(PART_BYTES // 8 // features.shape[1], 1)
+        parts = [
+            features[start : start + step].astype(np.float64) @ self.kernel for start in range(0, len(features), step)
+        ]
+        result: NDArray[np.float64] = np.concatenate(parts) + self.bias
         return result
 
 
-def fit(features: Features, labels: Labels, class_count: int, penalty: float = PENALTY) -> Head:
+def fit(
+    features: Features,
+    labels: Labels,
+    class_count: int,
+    penalty: float = PENALTY,
+    chosen: NDArray[np.int64] | None = None,
+) -> Head:
     """The head under which the labels are most likely, less ``penalty``.
 
     Args:
-        features: (V, N, D), of V views of N photos, or (N, D) of one.
+        features: (V, N, D), of V views of N photos, or (N, D) of one; may be memory-mapped.
         labels: (N,).
         class_count: of the head; classes without a photo are allowed.
         penalty: weight of half the squared norm of the kernel; features count with unit variance.
+        chosen: which of the N photos count; all of them if ``None``.
     """
-    rows = features.reshape(-1, features.shape[-1]).astype(np.float32)
-    targets = np.tile(np.asarray(labels, np.int64), len(rows) // len(labels))
-    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
-    factor = 1 / np.where(deviation > SMALLEST_DEVIATION, deviation, np.inf)
-    rows = (rows - mean) * factor.astype(np.float32)
-    count, width = rows.shape
-    hits = np.zeros((count, class_count), np.float32)
-    hits[np.arange(count), targets] = 1
+    rows = _Rows(features if features.ndim == 3 else features[None], labels, chosen)
+    width = features.shape[-1]
 
     def loss(packed: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = packed.reshape(width + 1, class_count)
-        logits = rows @ weights[:-1].astype(np.float32) + weights[-1].astype(np.float32)
-        logarithms = logits - logsumexp(logits, axis=1, keepdims=True)
-        error = (np.exp(logarithms) - hits) / count
-        gradient = np.concatenate([rows.T @ error + penalty * weights[:-1], error.sum(axis=0, keepdims=True)])
-        value = -float(logarithms[hits > 0].mean()) + penalty / 2 * float(np.square(weights[:-1]).sum())
-        return value, gradient.astype(np.float64).ravel()
+        kernel, bias = weights[:-1].astype(np.float32), weights[-1].astype(np.float32)
+        value, gradient = penalty / 2 * float(np.square(weights[:-1]).sum()), np.zeros_like(weights)
+        gradient[:-1] = penalty * weights[:-1]
+        for part, targets in rows:
+            logits = part @ kernel + bias
+            logarithms = logits - logsumexp(logits, axis=1, keepdims=True)
+            places = np.arange(len(part)), targets
+            value -= float(logarithms[places].sum(dtype=np.float64)) / len(rows)
+            error = np.exp(logarithms)
+            error[places] -= 1
+            error /= len(rows)
+            gradient[:-1] += part.T @ error
+            gradient[-1] += error.sum(axis=0)
+        return value, gradient.ravel()
 
     start = np.zeros((width + 1) * class_count)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "ftol": TOLERANCE})
     weights = found.x.reshape(width + 1, class_count)
-    kernel = weights[:-1] * factor[:, None]
-    return Head(kernel, weights[-1] - mean @ kernel)
+    kernel = weights[:-1] * rows.factor[:, None]
+    return Head(kernel, weights[-1] - rows.mean @ kernel)
+
+
+class _Rows:
+    """Features of unit variance with their labels, part by part; few ones in one part that is made once.
+
+    Attributes:
+        mean: float32 (D,), of the features.
+        factor: float32 (D,), 1 / deviation; 0 of features that are always the same.
+    """
+
+    def __init__(self, views: Features, labels: Labels, chosen: NDArray[np.int64] | None) -> None:
+        self._views, self._labels = views, np.asarray(labels, np.int64)
+        self._chosen = np.arange(views.shape[1]) if chosen is None else chosen
+        few = len(self) * views.shape[2] * 4 <= PART_BYTES
+        self._parts: list[Part] | None = None
+        self.mean, deviation = self._moments()
+        self.factor = (1 / np.where(deviation > SMALLEST_DEVIATION, deviation, np.inf)).astype(np.float32)
+        if few:
+            parts = list(self)
+            self._parts = [(np.concatenate([rows for rows, _ in parts]), np.concatenate([own for _, own in parts]))]
+
+    def __len__(self) -> int:
+        return len(self._views) * len(self._chosen)
+
+    def __iter__(self) -> Iterator[Part]:
+        if self._parts is not None:
+            yield from self._parts
+            return
+        for rows, own in self._raw():
+            yield (rows - self.mean) * self.factor, own
+
+    def _raw(self) -> Iterator[Part]:
+        step = max(PART_BYTES // 4 // self._views.shape[2], 1)
+        for view in self._views:
+            for start in range(0, len(self._chosen), step):
+                chosen = self._chosen[start : start + step]
+                yield view[chosen].astype(np.float32), self._labels[chosen]
+
+    def _moments(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and deviation of each feature: the deviation from the mean, so that no digits are lost."""
+        total = sum(rows.sum(axis=0, dtype=np.float64) for rows, _ in self._raw())
+        mean = np.asarray(total / len(self), np.float32)
+        squares = sum(np.square(rows - mean).sum(axis=0, dtype=np.float64) for rows, _ in self._raw())
+        return mean, np.asarray(np.sqrt(squares / len(self)), np.float32)

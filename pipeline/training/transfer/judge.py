@@ -41,7 +41,6 @@ class Judged:
         repeats: number of divisions.
         curve: photos a class (a mean) and accuracy, for rising numbers of photos.
         temperature: fitted to the logits; 1 where that does not help.
-        division: the fold of each photo in the first division, int64 (N,).
     """
 
     logits: NDArray[np.float64]
@@ -50,7 +49,6 @@ class Judged:
     repeats: int
     curve: tuple[tuple[float, float], ...]
     temperature: float
-    division: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,8 @@ def judge(known: Views, seed: int) -> Judged:
     mean = float(np.mean([accuracy(logits, labels) for logits in answers]))
     a_class = len(labels) * (count - 1) / count / known.class_count
     curve = [(a_class * part, accuracy(_out_of_fold(known, divisions[0], part, seed), labels)) for part in PARTS]
-    temperature = _temperature(answers[0], labels, divisions[0])
-    return Judged(answers[0], mean, count, repeats, (*curve, (a_class, mean)), temperature, divisions[0])
+    temperature = out_of_fold_temperature(answers[0], labels, divisions[0])
+    return Judged(answers[0], mean, count, repeats, (*curve, (a_class, mean)), temperature)
 
 
 def plain_accuracy(known: Views, pixels: NDArray[np.uint8], seed: int) -> float:
@@ -112,7 +110,7 @@ def _out_of_fold(known: Views, folds: NDArray[np.int64], part: float = 1.0, seed
         learned = np.flatnonzero(folds != fold)
         if part < 1:
             learned = _thinned(learned, known.labels, part, random)
-        fitted = head.fit(known.features[:, learned], known.labels[learned], known.class_count)
+        fitted = head.fit(known.features, known.labels, known.class_count, chosen=learned)
         logits[folds == fold] = fitted.logits(known.features[0, folds == fold])
     return logits
 
@@ -126,7 +124,7 @@ def _thinned(indices: NDArray[np.int64], labels: Labels, part: float, random: np
     return np.sort(np.concatenate(kept))
 
 
-def _temperature(logits: NDArray[np.float64], labels: Labels, folds: NDArray[np.int64]) -> float:
+def out_of_fold_temperature(logits: NDArray[np.float64], labels: Labels, folds: NDArray[np.int64]) -> float:
     """The temperature that makes the labels most likely, if it helps photos that it was not fitted on; else 1."""
     if len(labels) < FEWEST_IMAGES or int((~correct(logits, labels)).sum()) < FEWEST_ERRORS:
         return 1.0

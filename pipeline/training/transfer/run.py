@@ -12,16 +12,14 @@ from pipeline.data.folder import Photos
 from pipeline.data.folds import look_alike
 from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.documents.history import ClassFound, CurvePoint, History, ImageCounts, OutOfFold, Suspect
-from pipeline.documents.verify import MOST_CLASSES
 from pipeline.metrics.calibration import softmax
-from pipeline.metrics.classification import accuracy, confusion_matrix, correct
-from pipeline.metrics.significance import share_interval
+from pipeline.metrics.classification import accuracy, correct
+from pipeline.metrics.significance import effective_count, grouped_interval
 from pipeline.training import lock
-from pipeline.training.transfer import head
+from pipeline.training.transfer import head, stages
 from pipeline.training.transfer.backbone import Backbone
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.judge import Judged, Views, expected_gain, judge, plain_accuracy
-from pipeline.training.transfer.single_numbers import single_numbers
 
 UNLIKELY = 0.2
 """A label less likely than this out of fold is worth a look."""
@@ -35,10 +33,12 @@ class Recipe:
     Attributes:
         views: of each photo, itself included.
         seed: of the folds.
+        open_minutes: that opening the last stages may take, about; 0 leaves them as they are.
     """
 
     views: int
     seed: int = 0
+    open_minutes: float = 0.0
 
 
 def fit_to_photos(
@@ -58,17 +58,19 @@ def fit_to_photos(
         groups = look_alike(training.pixels)
         known = Views(seen, training.labels, groups, len(training.class_names))
         judged, plain = judge(known, recipe.seed), plain_accuracy(known, training.pixels, recipe.seed)
-        alone = single_numbers(training, photos.folder, judged.division)
-        fitted = head.fit(seen, training.labels, len(training.class_names))
-        validated = fitted.logits(features(backbone, photos.validation.pixels, [0])[0])
+        tried = _open(backbone, training, known, judged, recipe) if recipe.open_minutes else None
+        if tried and tried.stages:
+            judged, fitted, validated = tried.judged, tried.stages.last_layer, tried.logits(photos.validation.pixels)
+        else:
+            fitted = head.fit(seen, training.labels, len(training.class_names))
+            validated = fitted.logits(features(backbone, photos.validation.pixels, [0])[0])
         history = History(
             settings={"model": backbone.name, "side": backbone.side, **asdict(recipe), "penalty": head.PENALTY},
             class_names=training.class_names,
             images=ImageCounts(training=len(training), validation=len(photos.validation)),
             validation_accuracy=accuracy(validated, photos.validation.labels),
-            out_of_fold=out_of_fold(judged, training, groups).model_copy(
-                update={"plain_accuracy": plain, "single_numbers": alone}
-            ),
+            out_of_fold=out_of_fold(judged, training, groups).model_copy(update={"plain_accuracy": plain}),
+            opened=tried.found if tried else None,
             temperature=judged.temperature,
             photos=asdict(photo_settings) if photo_settings else None,
             data=str(photos.folder),
@@ -81,20 +83,28 @@ def fit_to_photos(
     return history
 
 
+def _open(backbone: Backbone, training: Dataset, known: Views, judged: Judged, recipe: Recipe) -> stages.Tried:
+    """Try the last stages."""
+    divided = stages.divide(backbone)
+    plan = stages.planned(divided, len(training), recipe.open_minutes, recipe.seed)
+    cut = features(divided.stem, training.pixels, range(recipe.views))
+    return stages.open_last(divided, stages.Photos(known, cut), judged, plan)
+
+
 def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64]) -> OutOfFold:
     """What cross-validation found, for the history."""
-    interval = share_interval(judged.accuracy, len(photos))
     sizes = np.bincount(groups, minlength=len(photos))
+    interval = grouped_interval(judged.accuracy, sizes[sizes > 0])
     return OutOfFold(
         accuracy=judged.accuracy,
         images=len(photos),
         low=interval.low,
         high=interval.high,
+        effective=effective_count(sizes[sizes > 0]),
         folds=judged.folds,
         repeats=judged.repeats,
         look_alike=int((sizes[groups] > 1).sum()),
         between_classes=_between_classes(photos, groups),
-        confusion=_confusion(judged, photos),
         curve=tuple(CurvePoint(photos_a_class=count, accuracy=share) for count, share in judged.curve),
         gain_of_twice=expected_gain(judged.curve),
         classes=_classes(judged, photos),
@@ -110,13 +120,6 @@ def _between_classes(photos: Dataset, groups: NDArray[np.int64]) -> tuple[tuple[
         if len(others):
             pairs.append((photos.name_of(int(first)), photos.name_of(int(others[0]))))
     return tuple(pairs)
-
-
-def _confusion(judged: Judged, photos: Dataset) -> tuple[tuple[int, ...], ...]:
-    if len(photos.class_names) > MOST_CLASSES:
-        return ()
-    matrix = confusion_matrix(judged.logits.argmax(axis=1), photos.labels, len(photos.class_names))
-    return tuple(map(tuple, matrix.tolist()))
 
 
 def _classes(judged: Judged, photos: Dataset) -> tuple[ClassFound, ...]:

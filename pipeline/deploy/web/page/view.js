@@ -15,7 +15,8 @@ const milliseconds = (value) => value.toFixed(value < 10 ? 1 : 0);
 /** The page is ready: what the model is, and what stands on its foot. */
 export function ready({ model, bytes, engine, spec }) {
   const size = `${Math.round(bytes / 1024)}\u00a0KiB`;
-  const images = `${spec.accuracy_images.toLocaleString("en")} validation images`;
+  const judged = spec.provenance?.accuracy === "out of fold" ? "photos, out of fold" : "validation images";
+  const images = `${spec.accuracy_images.toLocaleString("en")} ${judged}`;
   const right = spec.accuracy === null ? "" : `, right on ${percent(spec.accuracy)} of ${images}`;
   find("about").textContent = `${model}: ${spec.class_names.length} classes, ${size}${right}. Runs on ${engine}.`;
   find("side").textContent = `seen at ${spec.side} × ${spec.side}`;

@@ -1,0 +1,104 @@
+"""``python -m pipeline train --student NAME``: a small network learns from the one that was fitted to photos."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.data.dataset import Dataset
+    from pipeline.data.folder import Photos
+    from pipeline.data.photo_settings import Settings
+    from pipeline.documents.history import History
+    from pipeline.training.transfer.student import Taught
+
+NAMES = ("notes", "resnet8", "vgg8")
+DEFAULT_SIDE = 64
+
+
+def add(group: argparse._ArgumentGroup) -> None:
+    """Register the options."""
+    group.add_argument(
+        "--student", choices=NAMES,
+        help=f"train this small network, of --side pixels (default: {DEFAULT_SIDE}), on what the large one says",
+    )  # fmt: skip
+    group.add_argument(
+        "--extra", type=Path, metavar="DIR", help="photos without labels that the student learns from, too"
+    )
+
+
+def choose(options: argparse.Namespace, pretrained: tuple[str, ...], default: str) -> None:
+    """Set ``options.model`` to the network that teaches, where a student is wanted.
+
+    Raises:
+        PipelineError: options that do not go together.
+        ArchitectureError: a side that the student cannot have.
+    """
+    if options.extra and not options.student:
+        raise PipelineError("--extra is for --student, which alone learns from photos without labels: leave it out")
+    if not options.student:
+        return
+    if options.model and options.model not in pretrained:
+        raise PipelineError(
+            f"--student {options.student} learns from a pretrained network, which {options.model} is not; leave "
+            "--model out, or --student"
+        )
+    from pipeline.models import check_side
+
+    check_side(options.student, options.side or DEFAULT_SIDE)
+    if not options.backbone:
+        options.model = options.model or default
+
+
+def run(options: argparse.Namespace, teacher: "Taught", photos: "Photos", way: "Settings") -> "History":
+    """Train the student and write it.
+
+    Args:
+        options: of the command.
+        teacher: what it learns from.
+        photos: in the teacher's side.
+        way: how these are read.
+    """
+    from pipeline.data.folder import load
+    from pipeline.training.transfer.student import Apprenticeship, distil
+
+    asked = Apprenticeship(options.student, options.student_side, options.minutes / 2, options.seed, options.restart)
+    own_way = replace(way, side=asked.side, any_side=True)
+    if options.extra:
+        teacher = replace(teacher, extra=_extra(options.extra, photos, way))
+    print(f"student: {asked.model} at {asked.side} pixels learns from the network in {teacher.folder}", file=sys.stderr)
+    return distil(teacher, load(photos.folder, own_way), asked, options.out, own_way)
+
+
+def _extra(source: Path, photos: "Photos", way: "Settings") -> "Dataset":
+    """The photos without labels, less those that are held out."""
+    from pipeline.data import unlabeled
+    from pipeline.data.dataset import unlabeled as without_labels
+
+    found = unlabeled.load(source, way, photos.training.class_names, fewest=1)
+    held_out = {square.tobytes() for part in (photos.validation, photos.test) if part for square in part.pixels}
+    kept = [at for at, square in enumerate(found.pixels) if square.tobytes() not in held_out]
+    if not kept:
+        raise PipelineError(f"{source}: every photo in it is held out to validate on; give other photos with --extra")
+    return without_labels(found.pixels[kept], found.class_names)
+
+
+def closing(history: "History") -> str:
+    """Both networks beside each other, each with its accuracy on photos that it did not learn from."""
+    from pipeline.metrics.significance import share_interval
+    from pipeline.report.numbers import duration, size
+
+    lines = [
+        f"{'network':<24}{'held-out photos':>30}{'mult-adds':>16}{'int8 weights':>14}{'fp32, 1 thread':>16}",
+    ]
+    for row in history.contenders:
+        low, high = share_interval(row.accuracy, row.images)
+        accuracy = f"{row.accuracy:.1%} of {row.images:,} ({low:.1%} to {high:.1%})"
+        lines.append(
+            f"{f'{row.model} {row.side}':<24}{accuracy:>30}{row.multiply_accumulates:>16,.0f}"
+            f"{size(row.int8_bytes):>14}{duration(1_000 * row.fp32_latency_ms):>16}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,165 @@
+"""Distil a network that was fitted to photos into a small one of another side (Hinton et al., 2015)."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from pipeline import artifacts
+from pipeline.data.dataset import Dataset
+from pipeline.data.folder import Photos
+from pipeline.data.photo_settings import Settings as PhotoSettings
+from pipeline.documents.history import Contender, History
+from pipeline.export.load.model import load_model
+from pipeline.export.onnx import clean
+from pipeline.export.translate import translate_function
+from pipeline.models import build, summarize
+from pipeline.training import Conduct, train
+from pipeline.training.settings import Settings
+from pipeline.training.transfer.backbone import Backbone
+from pipeline.training.transfer.features import features
+from pipeline.training.transfer.lessons import Lessons, small_views
+
+TEACHER_FOLDER = "teacher"
+"""Below the student's folder."""
+LOOKS = 200_000
+"""Photos that a student sees in a training that time does not shorten, each time it sees one again included."""
+EPOCHS = (5, 400)
+BATCH = 64
+ACCUMULATES_A_SECOND = 2e10
+"""Multiply-accumulates of training on two cores: forward and twice as much backward."""
+TIMED_RUNS, TIMED_SECONDS = 50, 1.0
+
+
+@dataclass(frozen=True)
+class Apprenticeship:
+    """How a student learns.
+
+    Attributes:
+        model: one of ``PRESETS``.
+        side: of its images.
+        minutes: that its training may take, about.
+        seed: of weights, order and augmentation.
+        restart: whether to discard an unfinished training in the folder.
+    """
+
+    model: str
+    side: int
+    minutes: float
+    seed: int = 0
+    restart: bool = False
+
+
+def recipe(asked: Apprenticeship, photos: int, class_count: int) -> Settings:
+    """The settings of a student's training: as many epochs as time allows; it asks no clock."""
+    work = sum(row.multiply_accumulates for row in summarize(build(asked.model, class_count, asked.side)))
+    affordable = 60 * asked.minutes * ACCUMULATES_A_SECOND / (3 * work * photos)
+    epochs = int(max(EPOCHS[0], min(LOOKS / photos, affordable, EPOCHS[1])))
+    return Settings(
+        model=asked.model,
+        seed=asked.seed,
+        epochs=epochs,
+        batch_size=min(BATCH, max(photos // 4, 1)),
+        warmup_epochs=min(2, epochs // 4),
+        weight_decay=0.05,
+        dropout=0.0,
+        label_smoothing=0.0,
+        ema_decay=0.998,
+        color=0.1,
+        cutmix=0.25,
+    )
+
+
+def distil(teacher: "Taught", photos: Photos, asked: Apprenticeship, out: Path, way: PhotoSettings) -> History:
+    """Write ``model.keras`` and ``history.json`` of a student of a network that ``fit_to_photos`` wrote.
+
+    The validation photos take no part: the last epoch is kept, its weights averaged over the steps before it.
+
+    Args:
+        teacher: see ``Taught``.
+        photos: divided, in the side of the student.
+        asked: how.
+        out: folder to write.
+        way: how the student's photos are read.
+    """
+    lessons = teacher.lessons(way)
+    settings = recipe(asked, len(lessons.labels), len(photos.training.class_names))
+    conduct = Conduct(restart=asked.restart, lessons=lessons, keep_last=True, photos=way, data=photos.folder)
+    history = train(lessons.photos, photos.validation, out, settings, conduct)
+    taught = History.read(teacher.folder)
+    rows = tuple(_contender(folder, told) for folder, told in ((out, history), (teacher.folder, taught)))
+    history = history.model_copy(update={"contenders": rows})
+    history.write(out)
+    return history
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A network that was fitted to photos, and what it learned from.
+
+    Attributes:
+        folder: of its ``model.keras`` and ``history.json``.
+        backbone: see ``Backbone``.
+        training: its photos, in its side.
+        views: of each.
+        extra: photos without labels, in its side.
+    """
+
+    folder: Path
+    backbone: Backbone
+    training: Dataset
+    views: int
+    extra: Dataset | None = None
+
+    def lessons(self, way: PhotoSettings) -> Lessons:
+        """Views of its photos and of the extra ones as a student takes them, and what it says of each."""
+        path = self.folder / artifacts.MODEL_KERAS
+        kernel, bias = load_model(path).layers[-1].get_weights()
+        sets = [self.training, *([self.extra] if self.extra else [])]
+        numbers = range(self.views)
+        logits = np.concatenate(
+            [features(self.backbone, each.pixels, numbers) @ kernel + bias for each in sets], axis=1
+        ).astype(np.float32)
+        spec = way.spec(self.training.class_names)
+        answers = logits[0, len(self.training) :].argmax(axis=1)
+        return Lessons(
+            small_views([each.pixels for each in sets], numbers, spec),
+            np.concatenate([self.training.labels, answers]).astype(np.int64),
+            logits,
+            self.training.class_names,
+            artifacts.sha256(path.read_bytes()),
+        )
+
+
+def _contender(folder: Path, history: History) -> Contender:
+    """A network in figures: how good, how large, how fast on this machine."""
+    path = folder / artifacts.MODEL_KERAS
+    model = load_model(path)
+    side, images = int(model.input_shape[1]), history.images
+    rows = summarize(model)
+    graph = clean(translate_function(lambda image: model(image, training=False), side)).SerializeToString()
+    return Contender(
+        model=str(history.settings["model"]),
+        side=side,
+        accuracy=history.validation_accuracy or 0.0,
+        images=images.validation if images else 1,
+        multiply_accumulates=sum(row.multiply_accumulates for row in rows),
+        int8_bytes=sum(row.int8_bytes for row in rows),
+        fp32_latency_ms=_latency_ms(graph, side),
+    )
+
+
+def _latency_ms(graph: bytes, side: int) -> float:
+    """The median time of one image on one thread of this machine."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 3, 1
+    session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+    fed = {session.get_inputs()[0].name: np.zeros((1, side, side, 3), np.float32)}
+    taken, began = list[float](), time.monotonic()
+    while len(taken) < TIMED_RUNS and time.monotonic() - began < TIMED_SECONDS:
+        started = time.perf_counter()
+        session.run(None, fed)
+        taken.append(time.perf_counter() - started)
+    return 1_000 * float(np.median(taken))

@@ -1,0 +1,101 @@
+"""The last stages of a pretrained network, opened where cross-validation says so."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipeline.errors import ArchitectureError
+from pipeline.export.load.scaling import PixelScaling
+from pipeline.training.transfer import head, stages
+from pipeline.training.transfer.backbone import Backbone
+from pipeline.training.transfer.features import features
+from pipeline.training.transfer.judge import Views, judge
+
+SIDE, COUNT = 32, 60
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGECNN_DATA", str(tmp_path / "cache"))
+
+
+def network(*, skip=False):
+    """Two stages that nobody has trained."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((SIDE, SIDE, 3))
+    x = layers.ReLU(name="first")(layers.BatchNormalization()(layers.Conv2D(12, 4, 4)(image)))
+    y = layers.Conv2D(8, 2, 2, name="second")(x)
+    y = layers.BatchNormalization(name="norm")(y)
+    pooled = layers.GlobalAveragePooling2D()(layers.ReLU()(y))
+    if skip:
+        pooled = layers.Concatenate()([pooled, layers.GlobalAveragePooling2D()(image)])
+    return Backbone("two", keras.Model(image, pooled), PixelScaling((1 / 255,) * 3))
+
+
+def photos():
+    """Photos of three colors in noise, and their labels."""
+    random, labels = np.random.default_rng(0), np.arange(COUNT) % 3
+    base = np.full((COUNT, SIDE, SIDE, 3), 90) + 60 * np.eye(3)[labels][:, None, None]
+    return np.clip(base + random.normal(0, 60, base.shape), 0, 255).astype(np.uint8), labels
+
+
+def known(backbone, labels):
+    pixels, _ = photos()
+    seen = features(backbone, pixels, range(2))
+    return stages.Photos(
+        Views(seen, labels, np.arange(COUNT), 3), features(stages.divide(backbone).stem, pixels, range(2))
+    )
+
+
+def test_stem_and_tail_are_the_network():
+    backbone, (pixels, _) = network(), photos()
+    divided = stages.divide(backbone)
+    cut = divided.stem.features(pixels[:4]).reshape(4, *divided.tail.input_shape[1:])
+    np.testing.assert_allclose(divided.tail.predict(cut, verbose=0), backbone.features(pixels[:4]), atol=1e-5)
+
+
+def test_a_network_whose_tensors_all_go_on_cannot_be_opened():
+    with pytest.raises(ArchitectureError, match="no last stages that could be opened"):
+        stages.divide(network(skip=True))
+
+
+def test_minutes_choose_the_epochs():
+    divided = stages.divide(network())
+    assert stages.planned(divided, 100, 10, 0).epochs == stages.EPOCHS
+    assert stages.planned(divided, 10**9, 1, 0).epochs == stages.FEWEST_EPOCHS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by_chance", [True, False])
+def test_last_stages_are_kept_only_where_they_help(monkeypatch, by_chance):
+    monkeypatch.setattr(stages, "RATE", 1e-3)
+    backbone, (pixels, labels) = network(), photos()
+    if by_chance:
+        labels = np.random.default_rng(1).permutation(labels)
+    seen = known(backbone, labels)
+    divided = stages.divide(backbone)
+    before, judged = backbone.network.get_weights(), judge(seen.known, 0)
+    if not by_chance:  # a layer on features that say nothing
+        judged = judge(Views(np.zeros_like(seen.known.features), labels, np.arange(COUNT), 3), 0)
+    tried = stages.open_last(divided, seen, judged, stages.Plan(8, 0))
+    assert tried.found.frozen == pytest.approx((judged.logits.argmax(1) == labels).mean())
+    assert tried.found.kept == (not by_chance)
+    after = backbone.network.get_weights()
+    if by_chance:
+        assert tried.judged is judged
+        assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+        return
+    assert tried.judged.accuracy == tried.found.opened > 0.6
+    changed = {
+        weight.path
+        for weight, old in zip(backbone.network.weights, before, strict=True)
+        if (weight.numpy() != old).any()
+    }
+    assert changed == {"second/kernel", "second/bias"}  # batch normalization and the stages in front stay
+    last = tried.stages.last_layer
+    model = backbone.classifier(last.kernel, last.bias)
+    whole = model.predict(pixels / np.float32(255), verbose=0)
+    logits = tried.logits(pixels)
+    np.testing.assert_allclose(np.log(whole), logits - np.log(np.exp(logits).sum(1, keepdims=True)), atol=0.02)
+    assert isinstance(last, head.Head)
