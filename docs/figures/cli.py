@@ -2,6 +2,7 @@
 
 from docs.figures.commands import (
     experiments,
+    field_loop,
     graph,
     kinds,
     optimizers,
@@ -23,6 +24,7 @@ COMMANDS: tuple[Command, ...] = (
     reading,
     optimizers,
     experiments,
+    field_loop,
     own_photos,
     readme,
     quantization,

@@ -1,0 +1,35 @@
+"""``python -m docs.figures field-loop``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands import OK, Commands
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser(
+        "field-loop", help="walk the loop of docs/field.md once, against labels drawn at random; a quarter of an hour"
+    )
+    parser.add_argument(
+        "photos", type=Path, nargs="?", help="photos in train/CLASS/ and val/CLASS/; none: draw the table anew"
+    )
+    parser.add_argument("--strangers", type=Path, help="a folder of photos of anything else")
+    parser.add_argument("--work", type=Path, default=Path("artifacts/field-loop"), help="an empty folder")
+    parser.add_argument("--draws", type=int, default=20, help="how often labels are drawn at random (default: 20)")
+    parser.set_defaults(tensorflow_threads=None, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from docs.figures.field_loop.table import DOCUMENT, FIGURES, loop_table, publish
+    from docs.figures.field_loop.walk import walk
+    from pipeline import artifacts
+
+    if options.photos:
+        found = walk(options.photos, options.strangers, options.work, options.draws)
+    else:
+        found = artifacts.read_json(FIGURES)
+    publish(found)
+    print(f"{loop_table(found)}\n\nWritten: {FIGURES} and the table in {DOCUMENT}")
+    return OK
