@@ -29,6 +29,7 @@ def write(folder, skip=()):
         artifacts.VERIFY: verified(),
         artifacts.DRIFT: drifted(),
         artifacts.BENCHMARK: benchmark(),
+        artifacts.MISTAKES: mistakes(),
     }
     for name, document in documents.items():
         if name not in skip:
@@ -123,6 +124,20 @@ def drifted():
             artifacts.INT8_TFLITE: row(35.5, []),
         },
         "pictures": {"7": base64.b64encode(stream.getvalue()).decode()},
+    }
+
+
+def mistakes():
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16), "olive").save(stream, "WEBP")
+    picture = base64.b64encode(stream.getvalue()).decode()
+    answer = {"shows": NAMES[0], "taken_for": NAMES[2], "probability": 0.9375, "own_probability": 0.0625}
+    return {
+        "model_sha256": sha256(content(artifacts.MODEL_KERAS)),
+        "images": 30,
+        "images_digest": "e" * 64,
+        "wrong": 5,
+        "shown": [{"image": 3, "path": "ant/<b>3</b>.jpg", **answer, "square": picture, "heat": picture}],
     }
 
 

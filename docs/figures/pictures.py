@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -20,11 +21,12 @@ from pipeline.deploy.web.browser import launched
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Locator
 
 FOLDER = Path("docs/pictures")
 MAX_BYTES = 200_000
 COLORS = 128
+WEBP_QUALITY = 80
 PHOTO_SIDE = 480
 TEST_IMAGE = 40
 """A frog of CIFAR-10's test images that come with the repository."""
@@ -64,6 +66,34 @@ def pictures(folder: Path) -> list[Path]:
     return written
 
 
+def own_photos(folder: Path) -> list[Path]:
+    """Make the pictures of ``docs/own-photos.md`` out of a folder that ``python -m pipeline photos`` wrote.
+
+    Returns:
+        The files, at most 200 KB each.
+
+    Raises:
+        PipelineError: no report in the folder, or one that shows no wrong answers; or a picture is too large.
+    """
+    if not (folder / artifacts.REPORT_PAGE).is_file():
+        raise PipelineError(f"{folder / artifacts.REPORT_PAGE}: not there; run make photos DATA=DIR first")
+    report = (folder / artifacts.REPORT_PAGE).resolve().as_uri()
+    with launched() as browser:
+        page = browser.new_page(viewport={"width": 1000, "height": 900})
+        page.goto(report)
+        names = {"mistakes": "own-photos-wrong.webp", "suspects": "own-photos-suspects.webp"}
+        written = [_saved("own-photos-top.webp", lambda path: page.screenshot(path=path))]
+        for section, name in names.items():
+            found = page.locator(f"#{section}")
+            if not found.count():
+                raise PipelineError(
+                    f"{report}: it has no section {section}; take photos of which some are answered wrongly"
+                )
+            written.append(_saved(name, partial(_shot_of, found)))
+        page.close()
+    return written
+
+
 def _explained(photo: Path, scratch: Path) -> Path:
     model, large = artifacts.REFERENCE_DIR / artifacts.MODEL_KERAS, scratch / "explain.png"
     _output("pipeline", "explain", model, photo, "--out", large)
@@ -85,6 +115,10 @@ def _terminal(browser: "Browser", photo: Path) -> Path:
         return _saved("terminal.png", lambda path: page.locator("pre").screenshot(path=path))
     finally:
         page.close()
+
+
+def _shot_of(found: "Locator", path: Path) -> None:
+    found.screenshot(path=path)
 
 
 def _shot(browser: "Browser", address: str, path: Path, width: int, height: int) -> None:
@@ -120,15 +154,18 @@ def _output(module: str, *arguments: object) -> str:
 
 
 def _saved(name: str, save: Callable[[Path], object]) -> Path:
-    """Write a PNG with a palette, which takes a quarter of the bytes and looks the same."""
+    """Write a PNG with a palette, which takes a quarter of the bytes and looks the same; what shows photos, as WebP."""
     path = FOLDER / name
     with atomic_path(path) as temporary:
         as_png = temporary.with_suffix(".png")
         save(as_png)
         with Image.open(as_png) as image:
-            palette = image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+            whole = image.convert("RGB")
         as_png.unlink()
-        palette.save(temporary, "PNG", optimize=True)
+        if path.suffix == ".webp":
+            whole.save(temporary, "WEBP", quality=WEBP_QUALITY, method=6)
+        else:
+            whole.quantize(COLORS, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)
         if temporary.stat().st_size > MAX_BYTES:
             raise PipelineError(f"{path}: {temporary.stat().st_size:,} bytes, at most {MAX_BYTES:,} are kept in git")
     return path

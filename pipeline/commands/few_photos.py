@@ -206,6 +206,7 @@ def advice(found: OutOfFold) -> list[str]:
         *_of_more_photos(found),
         *_of_classes(found),
         *_of_light(found),
+        *(for_terminal(row.stated) for row in found.single_numbers),
         *_of_suspects(found),
         *_of_pairs(found),
         *_of_copies(found),

@@ -9,7 +9,8 @@ from pipeline import artifacts
 from pipeline.data import label_table, unlabeled
 from pipeline.data.folder import Photos, format_left_out, load
 from pipeline.data.photo_settings import READING, Settings, settings_for
-from pipeline.documents.history import read_history
+from pipeline.documents.history import History, read_history
+from pipeline.errors import DocumentError
 from runtime.photo_files import HEIC, tally
 from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
 
@@ -28,7 +29,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder of photos a class, or train/ and val/ (and test/) above them"
     )
-    parser.add_argument("--skip-bad", action="store_true", help="leave out photos that cannot be read, and list them")
+    parser.add_argument(
+        "--skip-bad", action=argparse.BooleanOptionalAction, help="leave out photos that cannot be read, and list them"
+    )
     group = parser.add_argument_group("own photos")
     group.add_argument(
         "--side",
@@ -104,9 +107,31 @@ def settings(options: argparse.Namespace) -> Settings:
         validation_share=options.validation_share,
         test_share=options.test_share,
         seed=options.split_seed,
-        skip_bad=options.skip_bad,
+        skip_bad=bool(options.skip_bad),
         none=str(options.none.resolve()) if options.none else "",
     )
+
+
+def as_before(options: argparse.Namespace) -> None:
+    """Take what was said to an earlier training of the same photos in the same folder and is not said now.
+
+    These are ``--skip-bad`` and ``--none``. What is taken is named on stderr.
+    """
+    try:
+        history = History.read(options.out)
+    except DocumentError:
+        return
+    if history.photos is None or history.data is None or Path(history.data).resolve() != options.data.resolve():
+        return
+    taken = []
+    if options.skip_bad is None and history.photos.get("skip_bad") is True:
+        options.skip_bad = True
+        taken.append("--skip-bad (--no-skip-bad ends that)")
+    if options.none is None and isinstance(none := history.photos.get("none"), str) and none:
+        options.none = Path(none)
+        taken.append(f"--none {none}")
+    if taken:
+        print(f"as in the training before: {', '.join(taken)}", file=sys.stderr)
 
 
 def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None = None) -> Photos:

@@ -27,7 +27,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--name", help="of the bundle (default: the name of the folder that is written)")
     parser.add_argument("--search", action="store_true", help="search the best int8 configuration, which takes minutes")
     parser.add_argument(
-        "--skip-bad", action="store_true", help="leave out photos that cannot be read or that lie in two classes"
+        "--skip-bad",
+        action=argparse.BooleanOptionalAction,
+        help="leave out photos that cannot be read or that lie in two classes (default: as the last time)",
     )
     parser.add_argument("--none", metavar="DIR", help="photos of anything else, as of train")
     parser.add_argument("--minutes", metavar="M", help="time for training, as of train")
@@ -44,7 +46,7 @@ def steps(options: argparse.Namespace) -> list[list[str]]:
     """The commands in their order, as arguments of ``python -m``."""
     out = str(options.out)
     train = ["train", "--data", str(options.data), "--out", out]
-    train += ["--skip-bad"] * options.skip_bad
+    train += [] if options.skip_bad is None else ["--skip-bad" if options.skip_bad else "--no-skip-bad"]
     for name in ("none", "minutes", "student", "side", "extra"):
         train += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
     bundle = ["bundle", out, "--out", str(BUNDLES), "--name", options.name or options.out.resolve().name]

@@ -73,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
     from runtime.system.writing import check_writable
 
     check_writable(options.out / artifacts.MODEL_KERAS)
+    if options.data:
+        photo_options.as_before(options)
     if few_photos.wanted(options):
         return _fit_to_photos(options)
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
@@ -135,6 +137,5 @@ def next_command(options: argparse.Namespace) -> str:
     here, python = Path.cwd(), Path(sys.executable)
     interpreter = python.relative_to(here) if python.is_relative_to(here) else python
     model = options.out / artifacts.MODEL_KERAS
-    into = ["--out", options.out, "--data", options.data] if options.data else ["--out", "artifacts/build"]
-    into += ["--skip-bad"] * options.skip_bad
-    return shlex.join(map(str, [interpreter, "-m", "pipeline", "export", "--model", model, *into]))
+    into = options.out if options.data else "artifacts/build"
+    return shlex.join(map(str, [interpreter, "-m", "pipeline", "export", "--model", model, "--out", into]))

@@ -13,6 +13,7 @@ from pipeline import artifacts
 from pipeline.data.dataset import by
 from pipeline.errors import ExplainError
 from pipeline.explain.stages import TIMES, Stage, stages
+from pipeline.explain.why import Why, draw_heat, why
 from pipeline.export.load.deployable import Deployable
 from pipeline.text import for_figure
 from runtime.image.load import ImageSource, load_square
@@ -59,41 +60,47 @@ class _Stack:
 
 
 def explain(
-    deployable: Deployable, image: ImageSource, out: Path, spec: ModelSpec | None = None
-) -> NDArray[np.float32]:
-    """Draw what a network makes of one image, as PNG.
+    deployable: Deployable, image: ImageSource, out: Path, spec: ModelSpec | None = None, *, heat_only: bool = False
+) -> Why:
+    """Draw what a network makes of one image and where it looked, as PNG.
 
     Args:
         deployable: the network; its stages must lie open, see ``stages``.
         image: anything that ``load_square`` takes.
         out: the PNG to write.
         spec: how the image becomes a square; by default it is stretched.
+        heat_only: draw the image and where the network looked, whose stages may be hidden then.
 
     Returns:
-        The class probabilities, float32 (C,).
+        The answer and its reasons.
 
     Raises:
         ImageError: the image cannot be read.
-        ExplainError: the network has no feature maps to show.
+        ExplainError: the network has no feature maps to show, or takes images that are not square; not with
+            ``heat_only``.
     """
+    spec = spec or ModelSpec(deployable.side, deployable.class_names, width=deployable.width)
+    if heat_only:
+        found = why(deployable, load_square(image, spec))
+        draw_heat(found, out)
+        return found
     if deployable.width:
         raise ExplainError(f"the picture shows square models, this one takes {by(deployable.size)} pixels")
-    pixels = load_square(image, spec or ModelSpec(deployable.side, deployable.class_names))
+    pixels = load_square(image, spec)
     shown = stages(deployable, pixels)
-    probabilities: NDArray[np.float32] = deployable.probabilities(pixels[np.newaxis])[0]
+    found = why(deployable, pixels)
     figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0))
     axes.axis("off")
-    _draw(axes, deployable, pixels, shown, probabilities)
+    _draw(axes, deployable, shown, found)
     with artifacts.atomic_path(out) as temporary:
         figure.savefig(temporary, format="png", dpi=100, facecolor=PAPER)
-    return probabilities
+    return found
 
 
-def _draw(
-    axes: Any, deployable: Deployable, pixels: NDArray[np.uint8], shown: list[Stage], probabilities: NDArray[np.float32]
-) -> None:
+def _draw(axes: Any, deployable: Deployable, shown: list[Stage], found: Why) -> None:
+    pixels, probabilities = found.pixels, found.probabilities
     _title(axes, deployable, probabilities)
     maps = [stage for stage in shown if stage.values.ndim == 3]
     vectors = [stage for stage in shown if stage.values.ndim == 1]
@@ -117,6 +124,7 @@ def _draw(
         left = column.right
     _arrow(axes, left, left + GAP)
     _draw_bars(axes, left + GAP, deployable.class_names, probabilities)
+    _draw_heat(axes, left + GAP, found)
 
 
 def _title(axes: Any, deployable: Deployable, probabilities: NDArray[np.float32]) -> None:
@@ -242,6 +250,13 @@ def _draw_bars(axes: Any, left: float, class_names: tuple[str, ...], probabiliti
         axes.text(
             left + NAME_WIDTH + 21 + length, y, f"{probabilities[label]:.1%}", fontsize=16, va="center", color=INK
         )
+
+
+def _draw_heat(axes: Any, left: float, found: Why) -> None:
+    """Where the network looked, below the classes."""
+    _put(axes, np.asarray(found.heat_picture(TILES_WIDTH)), _Square(left, TILES_TOP, TILES_WIDTH))
+    note = f"where it looked:\nthe brighter, the\nmore it speaks for\n{_shortened(found.answer)}"
+    axes.text(left + TILES_WIDTH + 20, TILES_TOP, note, fontsize=15, color=FAINT, va="top", linespacing=1.4)
 
 
 def _shortened(name: str) -> str:

@@ -7,11 +7,14 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import artifacts
-from pipeline.report import labels, latency, out_of_fold, parity, provenance, summary
+from pipeline.report import contact_sheets, labels, latency, mistakes, out_of_fold, parity, provenance, summary
 from pipeline.report.gather import Facts, gather
 from pipeline.report.markdown import markdown
 from pipeline.system.callable_package import CallablePackage
 from runtime.text import for_page
+
+COARSE = 64
+"""Pixels a side below which an image is shown in squares."""
 
 
 def report(folder: Path, added: Iterable[Path] = (), out: Path | None = None) -> Facts:
@@ -49,6 +52,8 @@ def page(facts: Facts) -> str:
     sections = [
         summary.files(facts),
         *out_of_fold.sections(facts),
+        *mistakes.sections(facts),
+        *contact_sheets.sections(facts),
         *latency.sections(facts),
         *labels.sections(facts.verified),
         *parity.sections(facts),
@@ -57,9 +62,11 @@ def page(facts: Facts) -> str:
     return environment.get_template("page.html").render(
         title=summary.title(facts.manifest),
         origin=summary.origin(facts),
-        verdicts=[*out_of_fold.verdicts(facts), *summary.verdicts(facts)],
+        accuracies=[*out_of_fold.verdicts(facts), *summary.accuracies(facts)],
+        verdicts=summary.verdicts(facts),
         warnings=facts.warnings,
         sections=sections,
+        coarse=max(facts.manifest.size) < COARSE,
     )
 
 

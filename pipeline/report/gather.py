@@ -13,6 +13,7 @@ from pipeline.documents.benchmark import Benchmark
 from pipeline.documents.drift import DriftReport
 from pipeline.documents.history import History
 from pipeline.documents.manifest import Manifest
+from pipeline.documents.mistakes import Mistakes
 from pipeline.documents.verify import Verification
 from pipeline.errors import DocumentError, ReportError
 from pipeline.report.sections import Absent
@@ -36,6 +37,7 @@ class Facts:
         stale: files whose verdict is void, for they are not what verify saw.
         warnings: a line each on what does not belong together.
         history: of the training, where it was done here.
+        mistakes: of the model that was exported, on the images that verify judged on.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class Facts:
     stale: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     history: History | None = None
+    mistakes: Mistakes | None = None
 
 
 def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
@@ -68,7 +71,8 @@ def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
     own = _own(folder, Benchmark, f"bench {of_folder}", absent)
     devices = _named(own, {path: _of_device(path) for path in added})
     stale, warnings = _compare(folder, manifest, verified, drifted, devices)
-    return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings, _history(folder, manifest))
+    history, mistakes = _history(folder, manifest), _mistakes(folder, manifest, verified)
+    return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings, history, mistakes)
 
 
 def _history(folder: Path, manifest: Manifest) -> History | None:
@@ -78,6 +82,16 @@ def _history(folder: Path, manifest: Manifest) -> History | None:
     except DocumentError:
         return None
     return history if history.model_sha256 == manifest.sha256_of(artifacts.MODEL_KERAS) else None
+
+
+def _mistakes(folder: Path, manifest: Manifest, verified: Verification | None) -> Mistakes | None:
+    """What verify wrote beside its verdicts; of no other model and no other images."""
+    try:
+        mistakes = Mistakes.read(folder)
+    except DocumentError:
+        return None
+    of_both = (manifest.sha256_of(artifacts.MODEL_KERAS), verified.test_digest if verified else None)
+    return mistakes if (mistakes.model_sha256, mistakes.images_digest) == of_both else None
 
 
 def _of_device(path: Path) -> Benchmark:

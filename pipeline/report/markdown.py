@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.documents.benchmark import Contender
 from pipeline.documents.verify import Measured
-from pipeline.report import summary
+from pipeline.report import out_of_fold, summary
 from pipeline.report.gather import Facts
 from pipeline.report.latency import caveats, conditions
 from pipeline.report.latency_tables import of_keras
@@ -17,8 +17,8 @@ LATENCY = ("p50 (µs)", "p99 (µs)", "of Keras's")
 
 def markdown(facts: Facts) -> str:
     """Size, accuracy, parity and latency of each contender on each device; what is missing is said."""
-    verdicts = summary.verdicts(facts)[:2]
-    said = [f"**{verdict.name}: {verdict.word}.** {for_markdown(verdict.text)}" for verdict in verdicts]
+    verdicts = [*out_of_fold.verdicts(facts), *summary.accuracies(facts), *summary.verdicts(facts)[:2]]
+    said = [f"**{row.name}: {row.word}{'.' * (row.state != 'figure')}** {for_markdown(row.text)}" for row in verdicts]
     parts = ["  \n".join(said), *(f"> {for_markdown(str(line))}" for line in (*facts.warnings, *facts.absent.values()))]
     for name, device in facts.devices.items():
         rows = [

@@ -1,11 +1,17 @@
 """How good the network is on photos that it did not learn from, and what would make it better."""
 
-from pipeline.documents.history import OutOfFold
+import numpy as np
+
+from pipeline.documents.history import OutOfFold, Suspect
+from pipeline.report.album import Album, open_album
+from pipeline.report.figures import confusion
+from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, percent
-from pipeline.report.sections import Section, Table, Verdict
+from pipeline.report.sections import Absent, Card, Chart, Gallery, Section, Table, Verdict
 
-SHOWN = 20
+SHOWN, PAIRS, SIDE = 24, 12, 128
+"""Photos and pairs that are shown at most, and pixels a side of one."""
 
 
 def verdicts(facts: Facts) -> list[Verdict]:
@@ -25,10 +31,11 @@ def sections(facts: Facts) -> list[Section]:
     found = _found(facts)
     if found is None:
         return []
-    lead = (
+    judged = (
         f"Cross-validation with {found.folds} folds, photos that look alike in one: {percent(found.accuracy, 1)} of "
-        f"{found.images:,} photos right ({_interval(found)}). {_of_twice(found)}"
+        f"{found.images:,} photos right ({_interval(found)})."
     )
+    lead = " ".join([judged, _of_twice(found), *(row.stated for row in found.single_numbers)])
     tables = [
         Table(
             ("photos a class", "accuracy"),
@@ -52,16 +59,70 @@ def sections(facts: Facts) -> list[Section]:
             words=1,
         ),
     ]
-    if found.suspects:
-        tables.append(
-            Table(
-                ("photo", "its folder says", "the network says", "how likely the folder's class is"),
-                [(row.path, row.label, row.taken_for, percent(row.probability, 1)) for row in found.suspects[:SHOWN]],
-                "These may lie in the wrong folder, or show their class badly",
-                left=3,
-            )
-        )
-    return [Section("help", "What would help", lead, tables=tables, tables_open=True)]
+    album = open_album(facts) if found.suspects or found.between_classes else None
+    charts = _confusion(facts, found)
+    below = [] if charts else tables
+    help_ = Section("help", "What would help", lead, charts, tables if charts else [], below, tables_open=True)
+    return [help_, *_suspects(found, album), *_pairs(found, album)]
+
+
+def _confusion(facts: Facts, found: OutOfFold) -> list[Chart]:
+    names = facts.manifest.class_names
+    if len(found.confusion) != len(names):
+        return []
+    svg = picture("confusion-fold", "confusion matrix", confusion.draw, np.array(found.confusion), names)
+    caption = "Rows: the folder of a photo; columns: what it was taken for; in numbers of photos."
+    return [Chart("confusion-fold", "Out of fold", svg, caption)]
+
+
+def _suspects(found: OutOfFold, album: Album | None) -> list[Section]:
+    """The photos whose own class is unlikely, as pictures, and those that are no longer there in a table."""
+    rows = found.suspects[:SHOWN]
+    if not rows:
+        return []
+    pictures = album.pictures([row.path for row in rows], SIDE) if album else {}
+    cards = [
+        Card((pictures[row.path],), f"{row.label}? looks like {row.taken_for}", (_likely(row), row.path))
+        for row in rows
+        if row.path in pictures
+    ]
+    gone = [(row.path, row.label, row.taken_for, _likely(row)) for row in rows if row.path not in pictures]
+    lead = (
+        f"The {len(rows)} photos whose own class is least likely to a network that did not learn from them. Move those "
+        "that lie in the wrong folder, delete those that show nothing of their class, and train again."
+    )
+    header = ("photo", "its folder says", "the network says", "how likely the folder's class is")
+    section = Section(
+        "suspects",
+        "These may lie in the wrong folder",
+        lead,
+        galleries=[Gallery("The least likely first", cards)] if cards else [],
+        tables=[Table(header, gone, left=3)] if gone else [],
+        missing=[Absent(f"{len(gone):,} of these photos are no longer where they were, or not to be read")]
+        if gone
+        else [],
+        tables_open=True,
+    )
+    return [section]
+
+
+def _likely(row: Suspect) -> str:
+    return f"{row.label} {percent(row.probability, 1)}"
+
+
+def _pairs(found: OutOfFold, album: Album | None) -> list[Section]:
+    """Photos that look alike and lie in different classes."""
+    pairs = found.between_classes[:PAIRS]
+    pictures = album.pictures([path for pair in pairs for path in pair], SIDE) if album else {}
+    cards = [
+        Card((pictures[one], pictures[other]), one, (other,))
+        for one, other in pairs
+        if one in pictures and other in pictures
+    ]
+    if not cards:
+        return []
+    lead = "One of each pair may lie in the wrong folder, or both are of one burst that shows both classes."
+    return [Section("alike", "Alike, and in different classes", lead, galleries=[Gallery("Pairs", cards)])]
 
 
 def _found(facts: Facts) -> OutOfFold | None:

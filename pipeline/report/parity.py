@@ -94,7 +94,7 @@ def _confusion(verified: Verification) -> Section:
     chosen = confusion.shown(keras)
     caption = "" if len(chosen) == len(names) else f"The {len(chosen)} of {len(names)} classes that are confused most."
     svg = picture("confusion-keras", "confusion matrix of Keras", confusion.draw, keras, names)
-    charts = [Chart("confusion-keras", "Keras, in percent of the row", svg, caption)]
+    charts = [Chart("confusion-keras", "Keras, images", svg, caption)]
     tables = [_confusion_table(KERAS, keras, names)]
     changes = {name: np.array(row.confusion) - keras for name, row in verified.measured.items()}
     most = max((int(np.abs(change).max()) for change in changes.values()), default=0)
@@ -105,7 +105,10 @@ def _confusion(verified: Verification) -> Section:
             charts.append(Chart(identity, name, svg))
             tables.append(_confusion_table(name, keras + change, names))
     same = [name for name, change in changes.items() if not change.any()]
-    lead = "Rows: what the image shows; columns: what it was taken for. Of files: images more or fewer than in Keras's."
+    lead = (
+        "Rows: what the image shows; columns: what it was taken for; in numbers of images. Of files: images more or "
+        "fewer than in Keras's."
+    )
     if same:
         lead += f" {listed(same)} {'changes' if len(same) == 1 else 'change'} no cell."
     return Section("confusion", "Confusion matrices", lead, charts, tables=tables)
@@ -172,10 +175,12 @@ def _flips(drifted: DriftReport) -> Section:
         rows.append((name, f"{count:,}", percent(count / drifted.images)))
         cards = [
             Card(
-                drifted.pictures[str(flip.image)],
+                (f"data:image/png;base64,{drifted.pictures[str(flip.image)]}",),
                 flip.true_class if flip.path is None else f"{flip.true_class} ({flip.path})",
-                _answer(flip.keras_class, flip.keras_probability, flip.true_class),
-                _answer(flip.file_class, flip.probability, flip.true_class),
+                (
+                    f"Keras {_answer(flip.keras_class, flip.keras_probability, flip.true_class)}",
+                    f"file {_answer(flip.file_class, flip.probability, flip.true_class)}",
+                ),
             )
             for flip in row.flips[:FLIPS_SHOWN]
             if str(flip.image) in drifted.pictures

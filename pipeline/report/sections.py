@@ -46,20 +46,26 @@ class Chart:
 
 @dataclass(frozen=True)
 class Card:
-    """An image on which a file and Keras differ: PNG in base64, and their answers."""
+    """An image and what is said of it.
 
-    png: str
-    truth: str
-    keras: str
-    file: str
+    Attributes:
+        pictures: data URIs, side by side; the first is the image itself.
+        title: the most important words.
+        lines: what else there is to say.
+    """
+
+    pictures: tuple[str, ...]
+    title: str
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The images of one file."""
+    """Cards under a heading; with ``only_pictures`` their words are for those who hear the page."""
 
     title: str
     cards: list[Card]
+    only_pictures: bool = False
 
 
 @dataclass(frozen=True)

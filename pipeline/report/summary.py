@@ -4,6 +4,7 @@ from pipeline import artifacts
 from pipeline.data.dataset import by
 from pipeline.documents.manifest import Decision, Manifest
 from pipeline.documents.verify import Measured
+from pipeline.metrics.significance import share_interval
 from pipeline.report.figures.latency import detail
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, duration, listed, percent, points, size
@@ -55,6 +56,18 @@ def _scaling(manifest: Manifest) -> str:
     """What happens to a pixel's value, or to those of red, green and blue."""
     pairs = dict.fromkeys(zip(manifest.scale, manifest.offset, strict=True))
     return " / ".join(f"value × {scale:.6g}" + (f" {offset:+.4g}" if offset else "") for scale, offset in pairs)
+
+
+def accuracies(facts: Facts) -> list[Verdict]:
+    """Of the Keras model on the labeled images that verify judged on, with those of the int8 files."""
+    verified = facts.verified
+    if verified is None or verified.keras.accuracy is None:
+        return []
+    low, high = share_interval(verified.keras.accuracy, verified.images)
+    int8 = [f"{name} {percent(row.accuracy, 1)}" for name, row in verified.measured.items() if "int8" in name]
+    text = f"of {verified.judged_on} by the Keras model; 95 % interval {percent(low, 1)} to {percent(high, 1)}."
+    text += f" {listed(int8)}." if int8 else ""
+    return [Verdict(f"Accuracy on {verified.part} images", "figure", percent(verified.keras.accuracy, 1), text)]
 
 
 def verdicts(facts: Facts) -> list[Verdict]:

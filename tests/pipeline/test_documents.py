@@ -14,11 +14,14 @@ from pipeline.documents.drift import DriftReport
 from pipeline.documents.evaluation import Evaluation, LabelEvaluation
 from pipeline.documents.history import History
 from pipeline.documents.manifest import Manifest
+from pipeline.documents.mistakes import Mistakes
 from pipeline.documents.verify import Verification, VerificationSummary
 from pipeline.errors import DocumentError
 from runtime.benchmark import document, environment, figures, photo
 
-KINDS = (Manifest, Verification, VerificationSummary, DriftReport, Benchmark, Evaluation, LabelEvaluation, History)
+KINDS = (
+    Manifest, Verification, VerificationSummary, DriftReport, Benchmark, Evaluation, LabelEvaluation, History, Mistakes,
+)  # fmt: skip
 HAND_MADE = {
     Manifest: measured_folder.manifest(),
     Verification: measured_folder.verified(),
@@ -28,6 +31,7 @@ HAND_MADE = {
     Evaluation: measured_folder.evaluation(),
     LabelEvaluation: measured_folder.label_evaluation(),
     History: measured_folder.history(),
+    Mistakes: measured_folder.mistakes(),
 }
 RESNET8 = artifacts.REFERENCE_DIR / "resnet8"
 SHIPPED = {

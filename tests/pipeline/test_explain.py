@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -68,8 +70,8 @@ def test_a_network_without_maps_is_refused(pixels):
 def test_the_picture_fills_a_slide_and_shows_the_image(notes, pixels, tmp_path):
     picture = np.full_like(pixels, (0, 200, 0))
     out = tmp_path / "new" / "explained.png"
-    probabilities = explain(notes, picture, out)
-    assert np.abs(probabilities - notes.probabilities(picture[np.newaxis])[0]).max() <= 1e-6
+    found = explain(notes, picture, out)
+    assert np.abs(found.probabilities - notes.probabilities(picture[np.newaxis])[0]).max() <= 1e-6
     with Image.open(out) as drawn:
         assert drawn.size == (1920, 1080)
         assert drawn.convert("RGB").getpixel((150, 405)) == (0, 200, 0)
@@ -92,6 +94,26 @@ def test_a_model_from_elsewhere_is_explained_with_a_list_of_classes(notes, pixel
     names = tmp_path / "names.txt"
     names.write_text("\n".join(f"class {name}" for name in TEN), encoding="utf-8")
     assert main([*command, "--classes", f"{names}", "--filter", NO_ANTIALIAS]) == 0
-    assert f"{photo}: class " in capsys.readouterr().out
+    assert re.fullmatch(
+        rf"{photo}: class \w [\d.]+%, class \w [\d.]+%, class \w [\d.]+%; \d+% of what speaks for class \w lies in the "
+        "middle quarter of the picture",
+        capsys.readouterr().out.splitlines()[0],
+    )
     with Image.open(out) as drawn:
         assert drawn.size == (1920, 1080)
+
+
+def test_the_heat_map_stands_beside_an_image_of_any_shape_and_network(tmp_path, capsys):
+    network = [keras.Input((24, 40, 3)), layers.AveragePooling2D(8), layers.Flatten(), layers.Dense(3)]
+    keras.Sequential(network).save(tmp_path / "mine.keras")
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree", encoding="utf-8")
+    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)).save(photo)
+    command = ["explain", f"{tmp_path / 'mine.keras'}", f"{photo}", "--out", f"{out}"]
+    command += ["--classes", f"{tmp_path / 'names.txt'}"]
+    assert main(command) == 2
+    capsys.readouterr()
+    assert main([*command, "--heat-map"]) == 0
+    assert f"{photo}: " in capsys.readouterr().out
+    with Image.open(out) as drawn:
+        assert drawn.size == (1280, 760)

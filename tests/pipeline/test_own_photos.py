@@ -14,6 +14,8 @@ from keras import layers
 from PIL import Image
 
 from pipeline.artifacts import HISTORY, MODEL_KERAS, sha256, write_json
+from pipeline.cli import parse
+from pipeline.commands.photo_options import as_before
 from pipeline.data.photo_settings import Settings, settings_for
 from pipeline.export.replaced import what_is_replaced
 from runtime import Classifier
@@ -114,6 +116,26 @@ def test_what_training_was_told_holds_until_a_command_is_told_otherwise(tmp_path
     settings_for(path, 32, resize="stretch")
     (said,) = [line for line in capsys.readouterr().err.splitlines() if "trained with" in line]
     assert "was trained with --resize pad; photos are read with --resize stretch" in said
+
+
+def test_a_second_training_takes_what_was_said_to_the_first(tmp_path, capsys):
+    photos, others, out = (tmp_path / name for name in ("photos", "others", "out"))
+    none = str(tmp_path / "anything")
+    said = {"photos": asdict(Settings(skip_bad=True, none=none)), "data": str(photos)}
+    out.mkdir()
+    write_json(out / HISTORY, {"model_sha256": None, **said})
+
+    def after(*arguments, data=photos):
+        options = parse(["train", "--data", str(data), "--out", str(out), *arguments])
+        as_before(options)
+        return options.skip_bad, options.none and str(options.none), capsys.readouterr().err
+
+    assert after()[:2] == (True, none)
+    assert f"--skip-bad (--no-skip-bad ends that), --none {none}" in after()[2]
+    assert after("--no-skip-bad", "--none", "x") == (False, "x", "")
+    assert after(data=others) == (None, None, "")
+    (out / HISTORY).write_text("{")
+    assert after() == (None, None, "")
 
 
 @pytest.mark.slow

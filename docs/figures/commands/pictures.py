@@ -10,13 +10,18 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser("pictures", help="take the documents' pictures of report, web page and command lines")
     parser.add_argument("dir", type=Path, help="a folder with what export, drift, bench, report and web wrote")
+    parser.add_argument(
+        "--own-photos",
+        action="store_true",
+        help="the folder is of python -m pipeline photos: docs/own-photos.md's pictures",
+    )
     parser.set_defaults(tensorflow=False, run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from docs.figures.pictures import pictures
+    from docs.figures.pictures import own_photos, pictures
 
-    for path in pictures(options.dir):
+    for path in (own_photos if options.own_photos else pictures)(options.dir):
         print(f"Written: {path}")
     return OK

@@ -25,9 +25,9 @@ def last_activation(model: keras.Model) -> str:
     Raises:
         ExportError: it ends in an activation whose outputs are neither probabilities nor logits.
     """
-    operation, sources = _origin(model.outputs[0])
+    operation, sources = origin(model.outputs[0])
     while _passes_on(operation) and sources:
-        operation, sources = _origin(sources[0])
+        operation, sources = origin(sources[0])
     if isinstance(operation, keras.Model):
         return last_activation(operation)
     activation = _activation(operation)
@@ -66,7 +66,7 @@ def two_class_model(model: keras.Model) -> keras.Model:
     The last dense layer gets a column of zeros; where the model ends otherwise, one that computes [0, z] follows.
     """
     single = logits_model(model)
-    operation, sources = _origin(single.outputs[0])
+    operation, sources = origin(single.outputs[0])
     if type(operation) is layers.Dense:
         weights, source = operation.get_weights(), sources[0]
     else:
@@ -78,7 +78,7 @@ def two_class_model(model: keras.Model) -> keras.Model:
 
 
 def _logits(probabilities: Any, temperature: float) -> Any:
-    operation, sources = _origin(probabilities)
+    operation, sources = origin(probabilities)
     if _passes_on(operation):
         return operation(_logits(sources[0], temperature))
     if isinstance(operation, keras.Model):
@@ -91,7 +91,7 @@ def _logits(probabilities: Any, temperature: float) -> Any:
 
 
 def _divided(tensor: Any, temperature: float) -> Any:
-    operation, sources = _origin(tensor)
+    operation, sources = origin(tensor)
     if _passes_on(operation) or isinstance(operation, layers.GlobalAveragePooling2D):
         return operation(_divided(sources[0], temperature))
     if isinstance(operation, keras.Model):
@@ -109,7 +109,7 @@ def _linear(layer: Any, source: Any, divisor: float) -> Any:
     return result
 
 
-def _origin(tensor: Any) -> tuple[Any, list[Any]]:
+def origin(tensor: Any) -> tuple[Any, list[Any]]:
     """The layer that computes a symbolic tensor, and what that layer reads."""
     history = tensor._keras_history  # noqa: SLF001 - Keras offers no public way from a tensor to its layer
     return history.operation, history.operation._inbound_nodes[history.node_index].input_tensors  # noqa: SLF001

@@ -20,14 +20,14 @@ def shown(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def draw(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> Figure:
-    """Cells in percent of the row: of what the images show."""
+    """Cells in images; their color is the share of the row, of what the images show."""
     chosen = shown(confusion)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     figure, axes = _grid([class_names[index] for index in chosen])
     for place, share in np.ndenumerate(shares[np.ix_(chosen, chosen)]):
-        text = "" if share <= 0.005 else f"{100 * share:.0f}"
+        count = confusion[np.ix_(chosen, chosen)][place]
         # The square root lets the errors be seen beside the diagonal.
-        _cell(axes, place, BLUE, float(np.sqrt(share)), text)
+        _cell(axes, place, BLUE, float(np.sqrt(share)), f"{count:,}" if count else "")
     return figure
 
 

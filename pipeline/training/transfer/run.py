@@ -9,18 +9,22 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.data.folder import Photos
-from pipeline.data.folds import look_alike
+from pipeline.data.folds import look_alike, stratified
 from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.documents.history import ClassFound, CurvePoint, History, ImageCounts, OutOfFold, Suspect
+from pipeline.documents.verify import MOST_CLASSES
 from pipeline.metrics.calibration import softmax
-from pipeline.metrics.classification import accuracy, correct
+from pipeline.metrics.classification import accuracy, confusion_matrix, correct
 from pipeline.metrics.significance import effective_count, grouped_interval
 from pipeline.training import lock
 from pipeline.training.transfer import head, stages
 from pipeline.training.transfer.backbone import Backbone
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.judge import Judged, Views, expected_gain, judge, plain_accuracy
+from pipeline.training.transfer.single_numbers import single_numbers
 
+FOLDS = 5
+"""For what single numbers predict."""
 UNLIKELY = 0.2
 """A label less likely than this out of fold is worth a look."""
 MOST_SUSPECTS = 50
@@ -64,12 +68,16 @@ def fit_to_photos(
         else:
             fitted = head.fit(seen, training.labels, len(training.class_names))
             validated = fitted.logits(features(backbone, photos.validation.pixels, [0])[0])
+        folds = stratified(training.labels, groups, min(FOLDS, len(np.unique(groups))), recipe.seed)
+        alone = single_numbers(training, photos.folder, folds)
         history = History(
             settings={"model": backbone.name, "side": backbone.side, **asdict(recipe), "penalty": head.PENALTY},
             class_names=training.class_names,
             images=ImageCounts(training=len(training), validation=len(photos.validation)),
             validation_accuracy=accuracy(validated, photos.validation.labels),
-            out_of_fold=out_of_fold(judged, training, groups).model_copy(update={"plain_accuracy": plain}),
+            out_of_fold=out_of_fold(judged, training, groups).model_copy(
+                update={"plain_accuracy": plain, "single_numbers": alone}
+            ),
             opened=tried.found if tried else None,
             temperature=judged.temperature,
             photos=asdict(photo_settings) if photo_settings else None,
@@ -105,6 +113,7 @@ def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64]) -> O
         repeats=judged.repeats,
         look_alike=int((sizes[groups] > 1).sum()),
         between_classes=_between_classes(photos, groups),
+        confusion=_confusion(judged, photos),
         curve=tuple(CurvePoint(photos_a_class=count, accuracy=share) for count, share in judged.curve),
         gain_of_twice=expected_gain(judged.curve),
         classes=_classes(judged, photos),
@@ -120,6 +129,13 @@ def _between_classes(photos: Dataset, groups: NDArray[np.int64]) -> tuple[tuple[
         if len(others):
             pairs.append((photos.name_of(int(first)), photos.name_of(int(others[0]))))
     return tuple(pairs)
+
+
+def _confusion(judged: Judged, photos: Dataset) -> tuple[tuple[int, ...], ...]:
+    if len(photos.class_names) > MOST_CLASSES:
+        return ()
+    matrix = confusion_matrix(judged.logits.argmax(axis=1), photos.labels, len(photos.class_names))
+    return tuple(map(tuple, matrix.tolist()))
 
 
 def _classes(judged: Judged, photos: Dataset) -> tuple[ClassFound, ...]:

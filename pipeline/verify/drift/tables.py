@@ -71,12 +71,12 @@ def _flips(report: DriftReport, shown: int) -> list[str]:
         share = len(flipped) / report.images
         lines = [f"{name}: another class than Keras on {len(flipped):,} of {report.images:,} images ({share:.2%})"]
         if flipped:
-            lines.append(f"{'image':>7}  {'true class':<16}{'Keras says':<24}{'the file says':<24}")
+            lines.append(f"  {'true class':<16}{'Keras says':<24}{'the file says':<24}image")
         for flip in flipped[:shown]:
             before = f"{flip.keras_class} {flip.keras_probability:.2f}"
             after = f"{flip.file_class} {_probability(flip)}"
-            place = for_terminal(flip.path or "")
-            lines.append(f"{flip.image:>7}  {flip.true_class:<16}{before:<24}{after:<24}{place}".rstrip())
+            place = f"number {flip.image:,}" if flip.path is None else for_terminal(flip.path)
+            lines.append(f"  {flip.true_class:<16}{before:<24}{after:<24}{place}")
         if len(flipped) > shown:
             lines.append(f"        … and {len(flipped) - shown:,} more, of which Keras was less sure")
         tables.append("\n".join(lines))

@@ -24,6 +24,7 @@ from pipeline.metrics.difference import max_difference, mean_difference
 from pipeline.metrics.significance import mcnemar
 from pipeline.system.quiet import load_classifier
 from pipeline.text import first_of
+from pipeline.verify.mistakes import mistakes
 from pipeline.verify.parity.caveats import caveats
 from pipeline.verify.parity.labels import LabelParity, label_scores
 from pipeline.verify.parity.tables import format_report
@@ -51,7 +52,7 @@ def test_images(class_names: tuple[str, ...]) -> Dataset:
 def verify(
     folder: Path, test: Dataset | None = None, part: str = "test", deployable: Deployable | None = None
 ) -> Verification:
-    """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json``.
+    """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json`` and ``mistakes.json``.
 
     Args:
         folder: what export wrote.
@@ -87,6 +88,8 @@ def verify(
         thresholds=manifest.thresholds,
     )
     report.write(folder)
+    if test.labeled:
+        mistakes(deployable, test, expected, manifest.sha256_of(artifacts.MODEL_KERAS)).write(folder)
     return report
 
 

@@ -1,0 +1,90 @@
+"""Why a network answers so: its most probable classes, and where in the image it looked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline import artifacts
+from pipeline.export.load.deployable import Deployable
+from pipeline.text import for_figure
+from pipeline.verify.heat import heat_maps, in_the_middle, overlay
+
+NAMED = 3
+WIDTH, HEIGHT, SIDE = 1280, 760, 560
+MARGIN, TOP = 60, 110
+PAPER, INK, FAINT, ACCENT = "#ffffff", "#16202a", "#66727f", "#d9482b"
+COARSE = 100
+"""Pixels a side below which an image is enlarged in squares."""
+
+
+@dataclass(frozen=True)
+class Why:
+    """An answer and its reasons.
+
+    Attributes:
+        class_names: of the network.
+        pixels: uint8 (H, W, 3), what it saw.
+        probabilities: float32 (C,).
+        heat: float32 (h, w), which places speak for the answer; see ``pipeline.verify.heat``.
+    """
+
+    class_names: tuple[str, ...]
+    pixels: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+    heat: NDArray[np.float32]
+
+    @property
+    def answer(self) -> str:
+        """The most probable class."""
+        return self.class_names[int(self.probabilities.argmax())]
+
+    @property
+    def sentence(self) -> str:
+        """The most probable classes, and how much of what speaks for the answer lies in the middle."""
+        order = np.argsort(-self.probabilities, kind="stable")[:NAMED]
+        named = ", ".join(f"{self.class_names[label]} {self.probabilities[label]:.1%}" for label in order)
+        if not self.heat.any():
+            return f"{named}; no place speaks for {self.answer} more than for the others"
+        middle = in_the_middle(self.heat)
+        return f"{named}; {middle:.0%} of what speaks for {self.answer} lies in the middle quarter of the picture"
+
+    def heat_picture(self, longest: int) -> Image.Image:
+        """The image in gray under its heat in color, enlarged or reduced to ``longest`` pixels."""
+        return overlay(self.enlarged(longest), self.heat)
+
+    def enlarged(self, longest: int) -> NDArray[np.uint8]:
+        """The image with ``longest`` pixels on its longer side, uint8 (H, W, 3)."""
+        height, width = self.pixels.shape[:2]
+        factor = longest / max(height, width)
+        way = Image.Resampling.NEAREST if max(height, width) < COARSE else Image.Resampling.BICUBIC
+        size = (max(round(width * factor), 1), max(round(height * factor), 1))
+        return np.asarray(Image.fromarray(self.pixels).resize(size, way))
+
+
+def why(deployable: Deployable, pixels: NDArray[np.uint8]) -> Why:
+    """Ask a network about one image, uint8 (H, W, 3), and where it looked."""
+    probabilities = deployable.probabilities(pixels[np.newaxis])[0]
+    (heat,) = heat_maps(deployable, pixels[np.newaxis], probabilities.argmax(keepdims=True))
+    return Why(deployable.class_names, pixels, probabilities, heat)
+
+
+def draw_heat(found: Why, out: Path) -> None:
+    """Write the image beside the same under its heat, as PNG of 1280x760."""
+    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor=PAPER)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0))
+    axes.axis("off")
+    title = f"{for_figure(found.answer)}, {found.probabilities.max():.0%}"
+    axes.text(MARGIN, 60, title, fontsize=26, fontweight="bold", color=ACCENT, va="center")
+    for left, picture in ((MARGIN, found.enlarged(SIDE)), (WIDTH - MARGIN - SIDE, found.heat_picture(SIDE))):
+        shown = np.asarray(picture)
+        height, width = shown.shape[:2]
+        axes.imshow(shown, extent=(left, left + width, TOP + height, TOP), aspect="auto", interpolation="nearest")
+    said = for_figure(found.sentence)
+    axes.text(MARGIN, TOP + SIDE + 44, said, fontsize=14, color=INK, va="center", wrap=True)
+    with artifacts.atomic_path(out) as temporary:
+        figure.savefig(temporary, format="png", dpi=100, facecolor=PAPER)

@@ -1,0 +1,79 @@
+"""Photos of the training for the page: each as the square that the network saw, made small."""
+
+import base64
+import io
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline import artifacts
+from pipeline.data.photo_settings import Settings, recorded
+from pipeline.data.scan import PhotoFile, scan
+from pipeline.errors import PipelineError
+from pipeline.report.gather import Facts
+from runtime.errors import ImageError
+from runtime.image.load import load_square
+from runtime.spec import ModelSpec
+
+QUALITY = 75
+
+
+@dataclass(frozen=True)
+class Album:
+    """The folder of photos that a training read.
+
+    Attributes:
+        folder: as the training was told.
+        spec: how a photo becomes a square.
+        files: what lies in it now.
+    """
+
+    folder: Path
+    spec: ModelSpec
+    files: tuple[PhotoFile, ...]
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """Of all files."""
+        return frozenset(file.path for file in self.files)
+
+    def pictures(self, paths: Iterable[str], side: int) -> dict[str, str]:
+        """WebP as data URIs, at most ``side`` pixels a side, by path; photos that are gone or broken are left out."""
+        there = [path for path in dict.fromkeys(paths) if path in self.paths]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = list(pool.map(lambda path: self._picture(path, side), there))
+        return {path: picture for path, picture in zip(there, found, strict=True) if picture}
+
+    def _picture(self, path: str, side: int) -> str | None:
+        try:
+            picture = Image.fromarray(load_square(self.folder / path, self.spec))
+        except (ImageError, OSError):
+            return None
+        picture.thumbnail((side, side))
+        stream = io.BytesIO()
+        picture.save(stream, "WEBP", quality=QUALITY)
+        return data_uri(base64.b64encode(stream.getvalue()).decode())
+
+
+def open_album(facts: Facts) -> Album | None:
+    """The photos of the training; ``None`` where it had none, or they are no longer there."""
+    history = facts.history
+    if history is None or history.data is None or history.photos is None or history.class_names is None:
+        return None
+    folder = Path(history.data)
+    try:
+        settings: Settings = recorded(facts.folder / artifacts.MODEL_KERAS)
+        files = scan(folder, Path(settings.none) if settings.none else None, history.class_names).files
+    except PipelineError:
+        return None
+    return Album(folder, settings.spec(history.class_names), files) if files else None
+
+
+def data_uri(webp: str) -> str:
+    """A picture as an address that holds it: WebP in base64."""
+    return f"data:image/webp;base64,{webp}"

@@ -1,0 +1,41 @@
+"""Some photos of each class, as the network saw them."""
+
+from pipeline.data.scan import TRAINING
+from pipeline.report.album import Album, open_album
+from pipeline.report.gather import Facts
+from pipeline.report.sections import Absent, Card, Gallery, Section
+
+CLASSES, PHOTOS, SIDE = 10, 12, 96
+"""How many classes are shown, photos of each, and pixels a side of one."""
+NAME, TITLE = "classes", "The classes"
+
+
+def sections(facts: Facts) -> list[Section]:
+    """A gallery a class; a sentence where the photos are no longer there, nothing where there were none."""
+    if facts.history is None or facts.history.data is None:
+        return []
+    album = open_album(facts)
+    if album is None:
+        gone = f"{facts.history.data}: the photos of the training are not there, so none of them are shown"
+        return [Section(NAME, TITLE, missing=[Absent(gone)])]
+    names = _names(facts)
+    lead = "Photos of each class in the form in which the network gets them: what cannot be told here, it cannot tell."
+    if len(names) < len(facts.manifest.class_names):
+        lead += f" {len(names)} of {len(facts.manifest.class_names)} classes."
+    return [Section(NAME, TITLE, lead, galleries=[_sheet(album, name) for name in names])]
+
+
+def _names(facts: Facts) -> list[str]:
+    """The weakest classes where that is known, else the first."""
+    history = facts.history
+    weakest = [row.name for row in history.out_of_fold.classes] if history and history.out_of_fold else []
+    shown = set((weakest or list(facts.manifest.class_names))[:CLASSES])
+    return [name for name in facts.manifest.class_names if name in shown]
+
+
+def _sheet(album: Album, name: str) -> Gallery:
+    own = [file.path for file in album.files if file.class_name == name and file.part in ("", TRAINING)]
+    count = min(PHOTOS, len(own))
+    chosen = [own[number * len(own) // count] for number in range(count)]
+    cards = [Card((picture,), path) for path, picture in album.pictures(chosen, SIDE).items()]
+    return Gallery(f"{name}: {len(cards)} of {len(own):,} photos", cards, only_pictures=True)

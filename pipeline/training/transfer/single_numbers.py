@@ -1,0 +1,106 @@
+"""Numbers of a photo that have nothing to do with what it shows, and how well each alone tells the classes apart.
+
+Where one does, a network may learn it in the place of what the photos show.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.dataset import Dataset
+from pipeline.documents.history import Number, SingleNumber
+from pipeline.metrics.significance import share_interval
+from runtime.errors import ImageError
+from runtime.image.decode import examine, open_regular
+
+LUMA = np.array([0.299, 0.587, 0.114])
+BINS = 8
+MOST_FILES = 5_000
+"""Files whose headers are read; of more, so many evenly spaced ones."""
+LEAST_GAIN = 0.25
+"""What a number must take away of the errors that guessing the largest class makes, to be worth a sentence."""
+
+Values = NDArray[np.float64]
+
+
+def single_numbers(photos: Dataset, folder: Path, folds: NDArray[np.int64]) -> tuple[SingleNumber, ...]:
+    """The numbers that predict the class well enough to be worth a sentence, the best first.
+
+    Args:
+        photos: labeled ones.
+        folder: where their files lie.
+        folds: of each photo, int64 (N,); a photo is judged by what the others say.
+    """
+    chosen = np.linspace(0, len(photos) - 1, min(len(photos), MOST_FILES)).round().astype(int)
+    brightness = np.array([float(photos.pixels[at].mean(axis=(0, 1)) @ LUMA) for at in chosen])
+    paths = [photos.paths[at] for at in chosen] if photos.paths else []
+    numbers: dict[Number, Values] = {"brightness": brightness, **_of_files(folder, paths)}
+    found = [
+        _judged(name, values, photos.labels[chosen].astype(np.int64), folds[chosen], photos.class_names)
+        for name, values in numbers.items()
+    ]
+    telling = [row for row in found if row is not None]
+    return tuple(sorted(telling, key=lambda row: -row.accuracy))
+
+
+def _of_files(folder: Path, paths: Sequence[str]) -> dict[Number, Values]:
+    """Megapixels and the long side over the short one, as stored; NaN where a header cannot be read."""
+    sizes = np.array([_size(folder / path) for path in paths]).reshape(-1, 2)
+    if not len(sizes):
+        return {}
+    return {"megapixels": sizes.prod(axis=1) / 1e6, "shape": sizes.max(axis=1) / sizes.min(axis=1)}
+
+
+def _size(path: Path) -> tuple[float, float]:
+    try:
+        with open_regular(path) as file:
+            header = examine(file).header
+    except (ImageError, OSError):
+        return np.nan, np.nan
+    return header.width, header.height
+
+
+def _judged(
+    name: Number, values: Values, labels: NDArray[np.int64], folds: NDArray[np.int64], class_names: Sequence[str]
+) -> SingleNumber | None:
+    """A number that predicts the class; ``None`` of one that does not, or not by enough."""
+    known = np.isfinite(values)
+    values, labels, folds = values[known], labels[known], folds[known]
+    if len(values) < 2 or len(np.unique(folds)) < 2:
+        return None
+    right = np.zeros(len(values), bool)
+    for fold in np.unique(folds):
+        learned = folds != fold
+        right[~learned] = _predicted(values, labels, learned) == labels[~learned]
+    counts = np.bincount(labels, minlength=len(class_names))
+    accuracy, chance = float(right.mean()), float(counts.max() / len(labels))
+    interval = share_interval(accuracy, len(labels))
+    if interval.low <= chance or accuracy - chance < LEAST_GAIN * (1 - chance):
+        return None
+    medians = {label: float(np.median(values[labels == label])) for label in np.flatnonzero(counts).tolist()}
+    low, high = min(medians, key=lambda label: medians[label]), max(medians, key=lambda label: medians[label])
+    return SingleNumber(
+        name=name,
+        accuracy=accuracy,
+        images=len(labels),
+        low=interval.low,
+        high=interval.high,
+        chance=chance,
+        lowest=class_names[low],
+        lowest_median=medians[low],
+        highest=class_names[high],
+        highest_median=medians[high],
+    )
+
+
+def _predicted(values: Values, labels: NDArray[np.int64], learned: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The classes of the photos that were not learned from: the commonest among those with about the same value."""
+    edges = np.unique(np.quantile(values[learned], np.linspace(0, 1, BINS + 1)[1:-1]))
+    bins = np.digitize(values, edges)
+    counts = np.zeros((len(edges) + 1, labels.max() + 1))
+    np.add.at(counts, (bins[learned], labels[learned]), 1)
+    counts += np.bincount(labels[learned], minlength=counts.shape[1]) / len(labels)  # decides ties and empty bins
+    result: NDArray[np.int64] = counts.argmax(axis=1)[bins[~learned]]
+    return result

@@ -1,0 +1,148 @@
+"""Where a network looked: which parts of an image speak for its answer.
+
+The measure is the log odds of the answer: its logit less the logarithm of the summed exponentials of the others. It
+does not saturate where the network is sure, and a number added to all logits does not change it. A label of a
+multi-label model has no others: its log odds are its logit.
+
+Convolutional networks: gradient times activation, summed over the channels of the last feature maps, as in HiResCAM
+(R. L. Draelos, L. Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
+networks", 2020, arXiv 2011.08891). With global average pooling and one dense layer behind these maps it equals the
+class activation map (B. Zhou et al., "Learning deep features for discriminative localization", 2016).
+
+Other networks: what is lost where a part of the image is covered (M. D. Zeiler, R. Fergus, "Visualizing and
+understanding convolutional networks", 2014).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import matplotlib as mpl
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.special import logsumexp
+
+from pipeline.data.dataset import in_batches
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.head import logits_model, origin
+
+FEWEST_PLACES = 4
+"""Height and width of feature maps that still tell where; the maps before smaller ones are taken."""
+BATCH = 4
+GRID, COVERED = 8, 3
+"""Covering divides an image into GRID x GRID cells and hides a square of COVERED cells around each."""
+COLORS, STRENGTH = "inferno", 0.7
+FINE = 64
+IMAGE_RANK = 4
+CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, keras.Model)
+
+Heat = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+
+def heat_maps(deployable: Deployable, pixels: Pixels, answers: NDArray[np.integer[Any]]) -> Heat:
+    """How much each place speaks for an answer.
+
+    Args:
+        deployable: the network.
+        pixels: uint8 (N, H, W, 3).
+        answers: (N,), the class of each image that is explained, mostly the one that the network names.
+
+    Returns:
+        float32 (N, h, w), coarser than the images; no value is below 0, and those of an image sum to 1, or are all 0
+        where nothing speaks for the answer.
+    """
+    network = logits_model(deployable.model)
+    maps = _last_maps(network)
+    if maps is None:
+        pairs = zip(pixels, answers, strict=True)
+        found = np.stack([_by_covering(deployable, image, int(answer)) for image, answer in pairs])
+    else:
+        watched = keras.Model(network.inputs, [maps, network.outputs[0]])
+        parts, start = [], 0
+        for part in in_batches(pixels, BATCH):
+            chosen = answers[start : start + len(part)]
+            parts.append(_by_gradient(watched, deployable.scaling(part), chosen, alone=deployable.multi_label))
+            start += len(part)
+        found = np.concatenate(parts)
+    found = np.maximum(np.nan_to_num(found), 0)
+    sums = found.sum(axis=(1, 2), keepdims=True)
+    return np.asarray(found / np.where(sums > 0, sums, 1), np.float32)
+
+
+def in_the_middle(heat: Heat) -> float:
+    """The share of a map's heat, float32 (h, w), in the middle: half the height and half the width."""
+    fine = np.asarray(Image.fromarray(heat).resize((FINE, FINE), Image.Resampling.BOX))
+    quarter = FINE // 4
+    return float(fine[quarter:-quarter, quarter:-quarter].sum() / max(fine.sum(), np.finfo(np.float32).tiny))
+
+
+def overlay(square: Pixels, heat: Heat) -> Image.Image:
+    """An image in gray, uint8 (H, W, 3), under its heat, float32 (h, w), in color."""
+    photo = Image.fromarray(np.ascontiguousarray(square))
+    strength = np.asarray(Image.fromarray(heat).resize(photo.size, Image.Resampling.BICUBIC))
+    strength = np.clip(strength / max(float(heat.max()), np.finfo(np.float32).tiny), 0, 1)
+    color = mpl.colormaps[COLORS](strength)[:, :, :3] * 255
+    gray = np.asarray(photo.convert("L"), np.float32)[:, :, np.newaxis]
+    share = STRENGTH * strength[:, :, np.newaxis]
+    return Image.fromarray(np.asarray((1 - share) * gray + share * color, np.uint8))
+
+
+def _last_maps(network: keras.Model) -> Any:
+    """The feature maps nearest to the end; ``None`` where there are none, or a network within hides what follows."""
+    for tensor in _backwards(network.outputs[0]):
+        operation, _ = origin(tensor)
+        if _has_places(tensor):
+            return tensor if any(isinstance(origin(each)[0], CONVOLUTIONS) for each in _backwards(tensor)) else None
+        if isinstance(operation, keras.Model):
+            return None
+    return None
+
+
+def _backwards(tensor: Any) -> Iterator[Any]:
+    """A symbolic tensor and all that it is computed from, the nearest first."""
+    tensors = {id(tensor): tensor}
+    while tensors:
+        following: dict[int, Any] = {}
+        for each in tensors.values():
+            yield each
+            following |= {id(source): source for source in origin(each)[1]}
+        tensors = following
+
+
+def _has_places(tensor: Any) -> bool:
+    shape = tensor.shape
+    return len(shape) == IMAGE_RANK and min(shape[1] or 0, shape[2] or 0) >= FEWEST_PLACES
+
+
+def _by_gradient(
+    watched: keras.Model, images: NDArray[np.float32], answers: NDArray[np.integer[Any]], *, alone: bool
+) -> Any:
+    """float32 (N, h, w): gradient of the log odds times activation, summed over channels."""
+    inputs = tf.convert_to_tensor(images)
+    chosen = tf.one_hot(answers, int(watched.outputs[1].shape[-1]), on_value=True, off_value=False)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        maps, logits = watched(inputs, training=False)
+        odds = tf.reduce_sum(tf.where(chosen, logits, 0), axis=1)
+        if not alone:
+            odds -= tf.reduce_logsumexp(tf.where(chosen, logits.dtype.min, logits), axis=1)
+    return tf.reduce_sum(tape.gradient(odds, maps) * maps, axis=-1).numpy()
+
+
+def _by_covering(deployable: Deployable, image: Pixels, answer: int) -> Any:
+    """float32 (GRID, GRID): by how much the log odds fall where a part of an image, uint8 (H, W, 3), is covered."""
+    rows, columns = (np.linspace(0, side, GRID + 1).round().astype(int) for side in image.shape[:2])
+    covered = np.repeat(image[np.newaxis], GRID * GRID + 1, axis=0)
+    color, around = image.mean(axis=(0, 1)), COVERED // 2
+    for place, (row, column) in enumerate(np.ndindex(GRID, GRID)):
+        down = slice(rows[max(row - around, 0)], rows[min(row + around + 1, GRID)])
+        right = slice(columns[max(column - around, 0)], columns[min(column + around + 1, GRID)])
+        covered[place, down, right] = color
+    logits = deployable.logits(covered).astype(np.float64)
+    others = 0 if deployable.multi_label else logsumexp(np.delete(logits, answer, axis=1), axis=1)
+    odds = logits[:, answer] - others
+    return (odds[-1] - odds[:-1]).reshape(GRID, GRID)
