@@ -30,6 +30,7 @@ MAX_QUEUED = 1000
 """Events that are kept for a broker that is gone."""
 CONNECT_S, CLOSE_S = 3.0, 2.0
 LONGEST_WAIT_S = 60
+GONE = "has gone"
 
 
 def _say(text: str) -> None:
@@ -163,11 +164,13 @@ class MqttPublisher:
 
     def _on_connect_fail(self, _client: Any, _data: Any) -> None:
         error = sys.exc_info()[1]
+        if self._said == GONE:
+            return  # one line for one fault
         self._tell("cannot be reached" + (f": {error}" if error else ""))
 
-    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _on_disconnect(self, *_: Any) -> None:
         if not self._said:
-            self._tell(f"has gone: {reason}")
+            self._tell(GONE)  # paho's reason tells nothing, as a rule
 
     def _tell(self, what: str) -> None:
         if what != self._said:
