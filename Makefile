@@ -4,7 +4,7 @@ PY := $(BIN)/python
 READY := .venv/.ready
 BUILD := artifacts/build
 NAME ?= reference
-PARALLEL ?= -n auto --dist loadfile
+PARALLEL ?= -n auto --dist loadfile --no-loadscope-reorder
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 

@@ -1,10 +1,59 @@
-"""What both halves of the tests share."""
+"""What all tests share, and how they are divided among processes.
+
+What was merged so that the same work is done once:
+
+- One process start a command: tests of messages and statuses call ``pipeline.cli.main`` in their own process, where
+  TensorFlow is loaded; ``test_line.py`` and ``test_own_photos.py`` start real ones.
+- One trained model and one export a file (``exported``, ``trained``, ``killed``: module fixtures), copied where a test
+  changes it. Int8 is searched for in ``test_line.py`` alone; elsewhere the export is quick and writes what is read.
+- One set of bundles and one installed prefix for all of ``tests/pipeline/install`` (``SCOPES`` below).
+- Keras and TensorFlow are timed as contenders in ``test_line.py`` alone.
+- Networks and photos as small as what is tested allows: ``tests/figures/test_graph.py`` has two networks of a layer.
+- A megabyte of deflated zeros is repeated in the crafted pictures, not deflated anew; hostile names share reports.
+"""
 
 from pathlib import Path
 
 import pytest
 
 REFERENCE = Path(__file__).parent.parent / "artifacts" / "reference"
+SCOPES = (
+    "tests/pipeline/test_families.py",
+    "tests/pipeline/install",
+    "tests/pipeline/test_line.py",
+    "tests/runtime/test_hostile.py",
+    "tests/pipeline/test_own_photos.py",
+    "tests/pipeline/test_distribute.py",
+    "tests/pipeline/test_train.py",
+    "tests/pipeline/test_kinds.py",
+    "tests/pipeline/test_resume.py",
+)
+"""Files, and folders that share fixtures, which take longest: they begin first, so that no process ends long after
+the others."""
+
+
+def scope_of(nodeid):
+    """What one process runs as a whole: a file, or a folder of ``SCOPES``."""
+    file = nodeid.partition("::")[0]
+    return next((scope for scope in SCOPES if file == scope or file.startswith(f"{scope}/")), file)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    order = {scope: place for place, scope in enumerate(SCOPES)}
+    items.sort(key=lambda item: order.get(scope_of(item.nodeid), len(SCOPES)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """``--dist loadfile`` with folders of ``SCOPES`` as one file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByScope(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return scope_of(nodeid)
+
+    return ByScope(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

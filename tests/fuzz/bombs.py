@@ -4,13 +4,13 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 from PIL import Image
 
 from fuzz.mutate import mend_png
+from fuzz.pictures import MEGABYTE, zeros
 from fuzz.seeds import image_seeds
-
-MEGABYTE = 1 << 20
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
@@ -23,9 +23,7 @@ def _png(width: int, height: int, data: bytes, *extra: bytes, depth: int = 8, co
 
 
 def _zeros(megabytes: int) -> bytes:
-    compressor = zlib.compressobj(9)
-    blocks = [compressor.compress(bytes(MEGABYTE)) for _ in range(megabytes)]
-    return b"".join([*blocks, compressor.flush()])
+    return zeros(megabytes * MEGABYTE)
 
 
 def _patched(name: str, place: int, data: bytes) -> bytes:
@@ -105,6 +103,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 """What each is: a function that makes it."""
 
 
+@cache
 def thin_pictures() -> dict[str, bytes]:
     """Pictures of one row or column, as long as their formats allow: odd, and to be answered all the same."""
     pictures = {}

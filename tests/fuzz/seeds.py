@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,7 @@ def pillow_has(feature: str) -> bool:
     return feature in {*features.modules, *features.codecs, *features.features} and bool(features.check(feature))
 
 
+@cache
 def image_seeds() -> dict[str, bytes]:
     """Every recipe that this Pillow can save, and the external files."""
     recipes = dict(RECIPES)

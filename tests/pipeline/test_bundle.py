@@ -187,6 +187,7 @@ def key(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_an_unsigned_bundle_states_a_version_where_it_is_given(small, reference, tmp_path, monkeypatch):
     assert "bundle_version" not in described(small[0])
     arguments = ["bundle", str(reference), "--name", "test", "--no-wheels", "--out", str(tmp_path)]

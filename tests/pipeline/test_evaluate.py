@@ -12,6 +12,7 @@ from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.documents.evaluation import Evaluation
 from pipeline.documents.history import History
 from pipeline.errors import PipelineError
+from pipeline.export import Settings as ExportSettings
 from pipeline.export import export
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Source, load
@@ -87,6 +88,7 @@ def trained(tmp_path_factory, reference):
     return folder, validation
 
 
+@pytest.mark.slow
 def test_few_images_or_errors_fit_no_temperature(trained):
     folder, validation = trained
     deployable = load(Source(folder / artifacts.MODEL_KERAS, temperature=1.0))
@@ -99,6 +101,7 @@ def test_few_images_or_errors_fit_no_temperature(trained):
         assert (temperature_of(deployable.logits(images.pixels), images.labels) != 1) == fitted
 
 
+@pytest.mark.slow
 def test_report_adds_up(trained, tmp_path, reference):
     folder, validation = trained
     deployable = load(Source(folder / artifacts.MODEL_KERAS))
@@ -120,6 +123,7 @@ def test_report_adds_up(trained, tmp_path, reference):
             assert min(figure.size) > 600
 
 
+@pytest.mark.slow
 def test_wrong_photos_are_named_the_surest_first(trained, tmp_path):
     folder, validation = trained
     deployable = load(Source(folder / artifacts.MODEL_KERAS, temperature=1.0))
@@ -135,6 +139,7 @@ def test_wrong_photos_are_named_the_surest_first(trained, tmp_path):
     assert evaluate(deployable, validation, validation, tmp_path).wrong == ()
 
 
+@pytest.mark.slow
 def test_without_a_temperature_nothing_is_shown_twice(trained, tmp_path, reference):
     folder, validation = trained
     deployable = load(Source(folder / artifacts.MODEL_KERAS))
@@ -147,6 +152,7 @@ def test_without_a_temperature_nothing_is_shown_twice(trained, tmp_path, referen
         assert figure.width < figure.height
 
 
+@pytest.mark.slow
 def test_images_of_other_classes_are_refused(trained, tmp_path):
     folder, validation = trained
     other = Dataset(validation.pixels, validation.labels, tuple("abcdefghij"))
@@ -163,7 +169,8 @@ def test_the_temperature_of_training_is_in_the_exported_graph(trained, tmp_path,
     logits = untempered.logits(validation.pixels)
     assert temperature == pytest.approx(fit_temperature(logits, validation.labels), rel=1e-3)
     assert abs(temperature - 1) > 0.02  # else the rest would show nothing
-    export(Source(path), tmp_path, samples.read_calibration(reference))
+    settings = ExportSettings(quick=True, files=(artifacts.FP32_ONNX,))
+    export(Source(path), tmp_path, samples.read_calibration(reference), settings=settings)
     classifier = Classifier(tmp_path / artifacts.FP32_ONNX)
     assert classifier.spec.temperature == temperature
     assert np.abs(classifier.predict(validation.pixels) - softmax(logits / temperature)).max() <= 1e-5
@@ -177,7 +184,9 @@ def test_an_exported_model_reads_photos_as_its_training_did(trained, tmp_path, r
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     history = artifacts.read_json(tmp_path / artifacts.HISTORY)
     artifacts.write_json(tmp_path / artifacts.HISTORY, {**history, "photos": asdict(photos)})
-    export(Source(tmp_path / artifacts.MODEL_KERAS), tmp_path / "build", samples.read_calibration(reference))
+    settings = ExportSettings(quick=True, files=(artifacts.INT8_TFLITE,))
+    source = Source(tmp_path / artifacts.MODEL_KERAS)
+    export(source, tmp_path / "build", samples.read_calibration(reference), settings=settings)
     spec = Classifier(tmp_path / "build" / artifacts.INT8_TFLITE).spec
     assert (spec.resize, spec.resize_filter, spec.fill) == ("pad", "lanczos", (1, 2, 3))
     assert spec.class_names == validation.class_names

@@ -77,6 +77,7 @@ def test_the_picture_fills_a_slide_and_shows_the_image(notes, pixels, tmp_path):
         assert drawn.convert("RGB").getpixel((150, 405)) == (0, 200, 0)
 
 
+@pytest.mark.slow
 def test_the_picture_depends_on_the_image(notes, pixels, tmp_path):
     for name, picture in (("a", pixels), ("b", pixels[::-1]), ("c", pixels)):
         explain(notes, np.ascontiguousarray(picture), tmp_path / f"{name}.png")

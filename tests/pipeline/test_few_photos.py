@@ -134,6 +134,7 @@ def test_which_network_is_meant(monkeypatch, typed, installed, expected):
     assert (few_photos.wanted(options), options.model) == expected
 
 
+@pytest.mark.slow
 def test_photos_become_a_network_and_an_honest_figure(command, tmp_path, capsys):
     assert main(command) == 0
     said = capsys.readouterr().out
@@ -171,6 +172,7 @@ def exported(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_the_report_says_how_good_and_what_would_help(exported):
     report(exported)
     page = (exported / artifacts.REPORT_PAGE).read_text(encoding="utf-8")

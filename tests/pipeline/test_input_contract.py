@@ -104,6 +104,7 @@ def finding(model, folder, scaling=UNIT_SCALING, names=NAMES, **reading):
     return judge_photos(Deployable(model, names, scaling), folder, ModelSpec(SIDE, NAMES, **reading))
 
 
+@pytest.mark.slow
 def test_a_model_that_is_fed_rightly_is_not_doubted(upright, folder):
     found = finding(upright, folder)
     assert (found.sentence, found.differs) == ("", ())
@@ -124,6 +125,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_each_wrong_way_is_found(upright, folder, wrong):
     scaling, reading, flags, differs = wrong
@@ -137,6 +139,7 @@ def test_each_wrong_way_is_found(upright, folder, wrong):
     assert not found.contradicts(differs)
 
 
+@pytest.mark.slow
 def test_several_wrong_respects_are_found_one_after_the_other(odd, folder):
     found = finding(odd, folder)
     for flag in ("--preset none --bgr", "--ignore-orientation"):
@@ -144,6 +147,7 @@ def test_several_wrong_respects_are_found_one_after_the_other(odd, folder):
     assert found.better > 0.8 > found.accuracy
 
 
+@pytest.mark.slow
 def test_a_black_letterbox_is_found(odd, folder):
     found = judge_photos(
         Deployable(odd, NAMES, PixelScaling((1.0,) * 3, bgr=True)), folder, replace(ODD, fill=(255, 255, 255))
@@ -152,6 +156,7 @@ def test_a_black_letterbox_is_found(odd, folder):
     assert found.differs == ("fill",)
 
 
+@pytest.mark.slow
 def test_swapped_names_are_told_from_exchanged_colors(upright, folder):
     """Red and blue exchanged look like two names exchanged; both are told apart by the other classes, or not at all."""
     swapped = ("ball", "night", "grain", "bars", *NAMES[4:])
@@ -164,6 +169,7 @@ def test_swapped_names_are_told_from_exchanged_colors(upright, folder):
     assert "--scale 1/255 and with the names night and bars exchanged" in found.sentence, found.sentence
 
 
+@pytest.mark.slow
 def test_pixels_tell_the_range_and_the_order_of_channels(upright, folder):
     files = sorted(folder.rglob("*.png"))
     labels = np.array([NAMES.index(file.parent.name) for file in files])
@@ -176,6 +182,7 @@ def test_pixels_tell_the_range_and_the_order_of_channels(upright, folder):
     assert "orientation" not in judge_arrays(Deployable(upright, NAMES), turned, SPEC).sentence
 
 
+@pytest.mark.slow
 def test_without_labels_certainty_is_a_hint(upright, folder):
     pixels = np.stack([load_square(file, SPEC) for file in sorted(folder.rglob("*.png"))])
     images = unlabeled(pixels, NAMES)
@@ -185,12 +192,14 @@ def test_without_labels_certainty_is_a_hint(upright, folder):
     assert not hint(Deployable(upright, NAMES), images, SPEC)
 
 
+@pytest.mark.slow
 def test_a_model_that_has_learned_nothing_is_not_explained(folder):
     keras.utils.set_random_seed(0)
     blank = keras.Sequential([keras.Input((SIDE, SIDE, 3)), layers.Flatten(), layers.Dense(len(NAMES))])
     assert not finding(blank, folder).differs or finding(blank, folder).better > 0.35
 
 
+@pytest.mark.slow
 def test_files_that_are_no_image_say_nothing(tmp_path, upright):
     for name in NAMES[:2]:
         (tmp_path / name).mkdir()
@@ -241,6 +250,7 @@ def command(tmp_path, upright, folder):
     return lambda name, *options: main([name, *([f"{tmp_path}/mine.keras"]), *fed, "--on", "validation", *options])
 
 
+@pytest.mark.slow
 def test_evaluate_fails_unless_it_was_asked_so(command, capsys):
     assert command("evaluate", "--ignore-orientation", "--as-asked") == 0
     assert "warning: of 160 labeled images" in capsys.readouterr().err

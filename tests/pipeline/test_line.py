@@ -358,19 +358,31 @@ def test_interrupted_write_leaves_the_old_file(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_program_starts_and_ends_with_the_command_s_status():
+    command = [sys.executable, "-m", "pipeline", "summary", "--side", "20"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert "does not survive" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "expected"),
     [
         (["summary"], 0, "528,054"),
-        (["summary", "--side", "20"], 2, "does not survive"),
         (["verify", "nowhere"], 2, "manifest.json: not there"),
         (["export", "--model", "none.keras", "--out", "out"], 2, "no such file"),
-        ([], 2, "COMMAND"),
     ],
 )
-def test_command_line(arguments, status, expected):
-    command = [sys.executable, "-m", "pipeline", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == status
-    assert expected in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+def test_command_line(arguments, status, expected, capsys):
+    assert main(arguments) == status
+    shown = capsys.readouterr()
+    assert expected in shown.out + shown.err
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert "COMMAND" in capsys.readouterr().err

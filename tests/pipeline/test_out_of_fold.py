@@ -84,6 +84,7 @@ def test_folds_hold_all_classes_and_no_group_is_torn(count, classes, folds):
     assert max(size.max() - size.min() for size in sizes) <= 2
 
 
+@pytest.mark.slow
 def test_out_of_fold_accuracy_is_not_that_of_what_was_learned():
     """Labels by chance cannot be known, however well a network of many features learns them by heart."""
     random = np.random.default_rng(0)
@@ -104,6 +105,7 @@ def test_photos_of_one_burst_alone_are_refused():
         judge.judge(judge.Views(rows[None], labels, np.zeros(30, np.int64), 3), 0)
 
 
+@pytest.mark.slow
 def test_few_photos_are_divided_several_times():
     rows, labels = clusters(30, 3, 8, 0.5)
     found = judge.judge(judge.Views(rows[None], labels, np.arange(30), 3), 0)

@@ -1,11 +1,11 @@
 """A model and photos that are not the reference's, from the command line as a person types it."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from keras import layers
 from PIL import Image
 
 from pipeline.artifacts import HISTORY, MODEL_KERAS, sha256, write_json
-from pipeline.cli import parse
+from pipeline.cli import main, parse
 from pipeline.commands.photo_options import as_before
 from pipeline.data.photo_settings import Settings, settings_for
 from pipeline.export.replaced import what_is_replaced
@@ -23,9 +23,22 @@ from runtime import Classifier
 COLOURS = {"sky": (60, 120, 220), "leaf": (40, 160, 60), "brick": (190, 70, 50)}
 
 
-def pipeline(*arguments, cwd, env=None):
+def pipeline(*arguments, cwd):
     command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=env)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.fixture
+def here(capsys):
+    """A function that runs a command in this process, where TensorFlow is loaded already."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        shown = capsys.readouterr()
+        return SimpleNamespace(returncode=status, stdout=shown.out, stderr=shown.err)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +66,8 @@ def model(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_export_and_verify_on_own_photos(model, photos, repository, tmp_path):
+def test_export_and_verify_on_own_photos(model, photos, here, repository, tmp_path):
+    """Each command as a process of its own, which no library may make talk."""
     out = tmp_path / "build"
     arguments = ("--model", model / "colors.keras", "--classes", model / "classes.txt", "--out", out)
     done = pipeline("export", *arguments, "--data", photos, "--quick", cwd=repository)
@@ -71,35 +85,35 @@ def test_export_and_verify_on_own_photos(model, photos, repository, tmp_path):
     lines = (done.stderr + again.stderr + drift.stderr).splitlines()
     assert [line for line in lines if not line.startswith((f"{photos}: ", "["))] == []
     (photos / "sky" / "broken.png").write_bytes(b"nothing")
-    refused = pipeline("verify", out, "--data", photos, cwd=repository)
+    refused = here("verify", out, "--data", photos)
     (photos / "sky" / "broken.png").unlink()
     assert refused.returncode == 2
     assert "--skip-bad" in refused.stderr
 
 
 @pytest.mark.slow
-def test_other_classes_than_the_models_are_refused(model, photos, repository, tmp_path):
+def test_other_classes_than_the_models_are_refused(model, photos, here, tmp_path):
     (tmp_path / "classes.txt").write_text("sky\nleaf\nroof")
     arguments = ("--model", model / "colors.keras", "--classes", tmp_path / "classes.txt", "--out", tmp_path / "build")
-    done = pipeline("export", *arguments, "--data", photos, "--quick", cwd=repository)
+    done = here("export", *arguments, "--data", photos, "--quick")
     assert done.returncode == 2
     assert "no class of the model: brick; its classes are sky, leaf, roof" in done.stderr
-    without = pipeline("export", *arguments, cwd=repository)
+    without = here("export", *arguments)
     assert without.returncode == 2
     assert "--data" in without.stderr
     assert not (tmp_path / "build").exists()
 
 
 @pytest.mark.slow
-def test_how_photos_become_squares_is_told_once(model, photos, repository, tmp_path):
+def test_how_photos_become_squares_is_told_once(model, photos, here, tmp_path):
     out = tmp_path / "build"
     arguments = ("--model", model / "colors.keras", "--classes", model / "classes.txt", "--out", out, "--quick")
-    done = pipeline("export", *arguments, "--data", photos, "--resize", "crop", "--filter", "bicubic", cwd=repository)
+    done = here("export", *arguments, "--data", photos, "--resize", "crop", "--filter", "bicubic")
     assert done.returncode == 0, done.stdout + done.stderr
     spec = Classifier(out / "model_int8.onnx").spec
     assert (spec.resize, spec.resize_filter) == ("crop", "bicubic")
     digests = [json.loads((out / name).read_text()) for name in ("manifest.json", "verify.json")]
-    again = pipeline("verify", out, "--data", photos, cwd=repository)
+    again = here("verify", out, "--data", photos)
     assert again.returncode == 0, again.stdout + again.stderr
     assert json.loads((out / "verify.json").read_text())["test_digest"] == digests[1]["test_digest"]
 
@@ -139,33 +153,30 @@ def test_a_second_training_takes_what_was_said_to_the_first(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_later_commands_read_the_photos_as_training_did(photos, repository, tmp_path):
+def test_later_commands_read_the_photos_as_training_did(photos, here, tmp_path, monkeypatch):
     shutil.copytree(photos, tmp_path / "photos")
     (tmp_path / "photos" / "sky" / "broken.png").write_bytes(b"nothing")
     (tmp_path / "photos" / "sky" / "._0.png").write_bytes(b"nothing")
-    out, environment = tmp_path / "mine", os.environ | {"PYTHONPATH": str(repository)}
-
-    def run(command, *arguments):
-        return pipeline(command, *arguments, cwd=tmp_path, env=environment)
-
+    out = tmp_path / "mine"
+    monkeypatch.chdir(tmp_path)
     recipe = ("--side", 16, "--model", "notes", "--epochs", 1, "--batch-size", 16, "--out", out)
-    refused = run("train", "--data", "photos", *recipe)
+    refused = here("train", "--data", "photos", *recipe)
     assert refused.returncode == 2
     assert refused.stderr.count("sky/broken.png: ") == 1
-    trained = run("train", "--data", "photos", "--skip-bad", *recipe)
+    trained = here("train", "--data", "photos", "--skip-bad", *recipe)
     assert trained.returncode == 0, trained.stderr
     for done in (
         trained,
-        run("evaluate", out / "model.keras", "--data", "photos", "--on", "validation"),
-        run("evaluate", out / "model.keras", "--on", "validation"),
-        run("export", "--model", out / "model.keras", "--out", out, "--quick"),
-        run("verify", out),
-        run("drift", out),
+        here("evaluate", out / "model.keras", "--data", "photos", "--on", "validation"),
+        here("evaluate", out / "model.keras", "--on", "validation"),
+        here("export", "--model", out / "model.keras", "--out", out, "--quick"),
+        here("verify", out),
+        here("drift", out),
     ):
         assert done.returncode in {0, 1}, done.stderr  # one epoch may be too few for the criteria
         assert done.stdout.splitlines().count("left out: 1 hidden, 1 broken") == 1
         assert "  sky/broken.png: not a JPEG" in done.stdout
-    refused = run("verify", out, "--no-skip-bad")
+    refused = here("verify", out, "--no-skip-bad")
     assert refused.returncode == 2
     assert "sky/broken.png: " in refused.stderr
 

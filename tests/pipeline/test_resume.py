@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,8 +25,10 @@ def sets(reference):
     return split(samples.read_calibration(reference), 100)
 
 
-def kill_when_begun(folder):
-    """Start the run in another process and kill it (SIGKILL) some epochs on."""
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The folder of a run in another process that was killed (SIGKILL) some epochs on; to be copied."""
+    folder = tmp_path_factory.mktemp("killed")
     process = subprocess.Popen([sys.executable, SCRIPT, folder, json.dumps(SETTINGS)], stderr=subprocess.PIPE)
     started = time.monotonic()
     for line in process.stderr:
@@ -35,12 +38,13 @@ def kill_when_begun(folder):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
+    return folder
 
 
 @pytest.mark.slow
-def test_killed_run_goes_on_as_if_nothing_had_been(sets, tmp_path):
+def test_killed_run_goes_on_as_if_nothing_had_been(sets, killed, tmp_path):
     whole = train(*sets, tmp_path / "whole", Settings(**SETTINGS))
-    kill_when_begun(tmp_path / "killed")
+    shutil.copytree(killed, tmp_path / "killed")
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
         artifacts.TRAINING_LOCK,
         artifacts.HISTORY_CSV,
@@ -59,8 +63,8 @@ def test_killed_run_goes_on_as_if_nothing_had_been(sets, tmp_path):
 
 
 @pytest.mark.slow
-def test_other_settings_or_data_do_not_take_up_an_unfinished_run(sets, tmp_path):
-    kill_when_begun(tmp_path)
+def test_other_settings_or_data_do_not_take_up_an_unfinished_run(sets, killed, tmp_path):
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
     training, validation = sets
     with pytest.raises(PipelineError, match=r"epochs was 12, is now 13\. .*--restart"):
         train(training, validation, tmp_path, Settings(**{**SETTINGS, "epochs": 13}))

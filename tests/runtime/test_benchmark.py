@@ -209,10 +209,12 @@ def test_a_run_that_was_throttled_says_so():
 def test_bench_writes_what_it_prints(carrying, tmp_path):
     model = carrying("model_int8.onnx")
     out = tmp_path / "device.json"
-    done = bench("--threads", "1,2", model, "--seconds", 1, "--out", out, "--json")
+    printed = bench(model, "--threads", 1, "--seconds", 1, "--out", out, "--json")
+    assert printed.returncode == 0, printed.stderr
+    assert json.loads(out.read_text()) == json.loads(printed.stdout)
+    done = bench("--threads", "1,2", model, "--seconds", 1, "--out", out)
     assert done.returncode == 0, done.stderr
     report = json.loads(out.read_text())
-    assert report == json.loads(done.stdout)
     assert (report["format"], report["version"]) == ("edgecnn-benchmark", 1)
     assert report["settings"]["image_source"] == "golden set"
     assert {"load_average", "temperature_c", "throttled"} <= set(report["conditions"]["after"])
@@ -233,7 +235,7 @@ def test_bench_writes_what_it_prints(carrying, tmp_path):
     one, two = (row for row in report["end_to_end"] if row["backend"] == "onnxruntime")
     assert (one["threads"], two["threads"]) == (1, 2)
     assert all(whole[f"{part}_us"] > 0 for whole in (one, two) for part in PARTS)
-    text = bench("--threads", "1,2", model, "--seconds", 1).stdout
+    text = done.stdout
     assert "Photo to label in ms (1920x1080 JPEG)" in text
     assert text.count("ONNX Runtime x2") == 4  # latency, ratios, costs, photo
     assert max(map(len, text.splitlines()[1:])) <= 80

@@ -79,6 +79,7 @@ def without_figures(page):
     return re.sub(r" +", " ", re.sub(r"\d+(\.\d+)?(e[-+]\d+)?", "#", page))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("desk")
 def test_the_page_shows_what_the_commands_print():
     page, names = PAGE.read_text(encoding="utf-8"), {}
