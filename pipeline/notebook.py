@@ -19,6 +19,7 @@ from pipeline.data import folder, label_table, samples, unlabeled
 from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset, hold_out
 from pipeline.data.dataset import unlabeled as without_labels
+from pipeline.data.given import given_marks, given_numbers
 from pipeline.data.photo_settings import READING, Settings, settings_for
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification
@@ -30,7 +31,7 @@ from pipeline.export.load.model import Loaded, Source, load, load_exported
 from pipeline.export.load.saved import save
 from pipeline.export.load.scaling import PRESETS, PixelScaling
 from pipeline.report import report as write_report
-from pipeline.text import first_of
+from pipeline.verify.input_contract.judge import judge
 from pipeline.verify.parity import verify as verify_files
 from runtime.image.load import load_square
 
@@ -72,6 +73,7 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
     resize_filter: str | None = None,
     quick: bool = False,
     extra: Iterable[str] = (),
+    as_asked: bool = False,
 ) -> Manifest:
     """Write the model files of a Keras classifier.
 
@@ -89,6 +91,7 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
         resize_filter: as ``--filter``.
         quick: take the default int8 config rather than search.
         extra: further files, as ``--formats`` names them.
+        as_asked: feed the model as it is said, though labeled images are named better beyond chance in another way.
 
     Returns:
         What was written; ``passed`` says whether int8 is as good as it must be. It shows itself as a table.
@@ -105,11 +108,19 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
         _restart_names()
         deployable = load(source)
         way = settings_for(path, deployable.side, width=deployable.width, **source.reading)
-        calibration, held_out = _divided(images, deployable, way) if images is not None else (None, None)
+        photos = _photos(images, deployable, way)
+        calibration, held_out = _divided(images, photos, deployable, way) if images is not None else (None, None)
         if validation is not None:
-            held_out = _dataset(validation, deployable, way)
+            held_out, photos = _dataset(validation, deployable, way), _photos(validation, deployable, way)
+        finding = None if held_out is None else judge(path, deployable, source.reading, photos, held_out)
+        if finding is not None and finding.contradicts(source.asked) and not as_asked:
+            raise ExportError(
+                f"{finding.sentence}; most likely it was trained so: say that to export (scaling, bgr, resize, "
+                "resize_filter, class_names), or as_asked=True"
+            )
         settings = ExportSettings(quick=quick, files=formats.files_of(extra))
-        return export_files(Loaded(source, deployable), Path(out), calibration, held_out, settings)
+        loaded = Loaded(source, deployable, finding.checked if finding else "")
+        return export_files(loaded, Path(out), calibration, held_out, settings)
 
 
 def verify(out: str | Path, images: Images = None) -> Verification:
@@ -165,9 +176,10 @@ def _file_of(model: keras.Model | str | Path) -> Iterator[Path]:
         yield path
 
 
-def _divided(images: Images, deployable: Deployable, way: Settings) -> tuple[Dataset, Dataset]:
+def _divided(
+    images: Images, photos: folder.Photos | None, deployable: Deployable, way: Settings
+) -> tuple[Dataset, Dataset]:
     """What calibrates, and what choices are made on."""
-    photos = _photos(images, deployable, way)
     if photos is not None:
         return samples.draw_calibration(photos.training), photos.validation
     rest, held_out = hold_out(_dataset(images, deployable, way), HELD_OUT)
@@ -187,8 +199,10 @@ def _dataset(images: Images, deployable: Deployable, way: Settings) -> Dataset:
     if labels is None:
         return without_labels(pixels, deployable.class_names)
     if deployable.multi_label and labels.ndim == 2:
-        return replace(without_labels(pixels, deployable.class_names), marks=_marks(labels, deployable.class_names))
-    return Dataset(pixels, _numbers(labels, deployable.class_names), deployable.class_names)
+        return replace(
+            without_labels(pixels, deployable.class_names), marks=given_marks(labels, deployable.class_names)
+        )
+    return Dataset(pixels, given_numbers(labels, deployable.class_names), deployable.class_names)
 
 
 def _photos(images: Images, deployable: Deployable, way: Settings) -> folder.Photos | None:
@@ -258,32 +272,3 @@ def _pixels(images: NDArray[Any]) -> NDArray[np.uint8]:
             "model expects is said by scaling"
         )
     return np.round(images).astype(np.uint8)
-
-
-def _marks(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Several labels an image: 0 or 1 for each class, (N, C).
-
-    Raises:
-        DataError: another shape, or other numbers.
-    """
-    if labels.shape[1] != len(class_names) or not np.isin(labels, (0, 1)).all():
-        raise DataError(f"expected 0 or 1 for each of {len(class_names)} labels, got {labels.dtype} {labels.shape}")
-    return labels.astype(np.bool_)
-
-
-def _numbers(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Labels as numbers: given as numbers, one-hot, or by name.
-
-    Raises:
-        DataError: a name that is no class of the model.
-    """
-    if labels.dtype.kind in "UOS":
-        places = class_folders(class_names)
-        names = [name.decode() if isinstance(name, bytes) else str(name) for name in labels]
-        unknown = sorted(set(names) - set(places))
-        if unknown:
-            raise DataError(f"labels of no class of the model: {first_of(unknown)}; it has {first_of(class_names)}")
-        return np.array([places[name] for name in names], np.int64)
-    if labels.ndim == 2 and labels.shape[1] == len(class_names):
-        labels = labels.argmax(axis=1)
-    return np.asarray(labels, np.int64).reshape(len(labels))

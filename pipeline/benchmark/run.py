@@ -48,13 +48,14 @@ def benchmark(
     check_writable(folder / artifacts.BENCHMARK)
     test = test or test_images(manifest.class_names)
     counts = threads or thread_counts()
+    one_class = test.labeled and manifest.thresholds is None  # one answer an image is what is judged here
     files = find_models(str(folder / name) for name in model_files(manifest))  # not what an earlier export left
     with tempfile.TemporaryDirectory() as scratch, show_progress() as say:
         say("preparing contenders")
         report = run.benchmark(
             [*contenders(files, counts), *desk_contenders(folder, counts, Path(scratch))],
             seconds,
-            images=(np.ascontiguousarray(test.pixels), test.labels.tolist()),
+            images=(np.ascontiguousarray(test.pixels), test.labels.tolist() if one_class else None),
             judged_on=f"{part} images",
             packages=PACKAGES,
             revision=_revision(),

@@ -34,18 +34,21 @@ def of_source(
 
     ``None`` of a model whose history says how its training fed it.
     """
-    return _judged(source.path, deployable, source.reading, photos, images)
+    from pipeline.verify.input_contract.judge import judge
+
+    return judge(source.path, deployable, source.reading, photos, images)
 
 
 def of_export(folder: Path, photos: "Photos | None", images: "Dataset") -> "tuple[Finding | None, tuple[str, ...]]":
     """The same for what export wrote, and what was asked of it then."""
     from pipeline.documents.manifest import Manifest
     from pipeline.export.load.model import load_exported
+    from pipeline.verify.input_contract.judge import judge
 
     manifest = Manifest.read(folder)
     stated = {name: getattr(manifest.photos, name) for name in READING} if manifest.photos else {}
     reading = Reading(**stated)  # type: ignore[typeddict-item]
-    finding = _judged(folder / artifacts.MODEL_KERAS, load_exported(folder), reading, photos, images)
+    finding = judge(folder / artifacts.MODEL_KERAS, load_exported(folder), reading, photos, images)
     return finding, manifest.contract.asked if manifest.contract else ()
 
 
@@ -71,25 +74,3 @@ def contradicts(options: argparse.Namespace, finding: "Finding | None", asked: C
     )
     print(f"{'error' if against else 'warning'}: {finding.sentence}{advice}", file=sys.stderr)
     return against
-
-
-def _judged(
-    model_path: Path, deployable: "Deployable", reading: Reading, photos: "Photos | None", images: "Dataset"
-) -> "Finding | None":
-    from pipeline.verify.input_contract import judge_arrays, judge_photos
-    from pipeline.verify.input_contract.certainty import hint
-
-    history = read_history(model_path)
-    if history is not None and history.says_how_fed:
-        return None
-    spec = spec_beside(model_path, deployable.side, deployable.class_names, deployable.width, **reading)
-    if deployable.multi_label:  # one answer an image is what the other ways are judged by
-        return None
-    if not images.labeled:
-        if said := hint(deployable, images, spec):
-            print(said, file=sys.stderr)
-        return None
-    if photos is None:
-        fits = images.size == deployable.size and images.class_names == deployable.class_names
-        return judge_arrays(deployable, images, spec) if fits else None
-    return judge_photos(deployable, photos.folder, spec)

@@ -82,7 +82,7 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
     files = [file for file in files if file.path not in unusable]
     if known is None:
         _check_pictures(folder, files, listing, decoded)
-    parts, copies = _divide(folder, files, listing.parts, decoded, settings)
+    parts, copies = divide(folder, files, listing.parts, decoded, settings)
     _check_parts(folder, parts, listing.class_names if known is None else ())
     labels = class_folders(known or listing.class_names)
 
@@ -139,7 +139,7 @@ def _check_pictures(folder: Path, files: Iterable[PhotoFile], listing: Listing, 
         )
 
 
-def _divide(
+def divide(
     folder: Path, files: Sequence[PhotoFile], given: tuple[str, ...], decoded: Decoded, settings: Settings
 ) -> tuple[dict[str, list[PhotoFile]], list[LeftOut]]:
     """Files of each part, and the copies that were taken out because another part holds the picture."""

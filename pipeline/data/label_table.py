@@ -2,7 +2,7 @@
 
 Two forms, by the header. ``file,labels`` lists each photo's labels with ``;`` between them, and nothing for a photo
 without any. ``file`` with a column for each label has 0 or 1 in it, as labeling tools export it. Paths are below the
-folder.
+folder; where all photos lie in ``train/``, ``val/`` and ``test/``, they are divided so.
 """
 
 import csv
@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset
-from pipeline.data.division import draw
-from pipeline.data.folder import BAD, Photos, format_left_out
+from pipeline.data.folder import BAD, Photos, divide, format_left_out
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
-from pipeline.data.scan import TEST, TRAINING, VALIDATION, PhotoFile
+from pipeline.data.scan import SPLIT_FOLDERS, TEST, TRAINING, VALIDATION, PhotoFile
 from pipeline.errors import DataError, UnusablePhotosError, reason
 from pipeline.text import first_of
 from runtime.text import for_terminal
@@ -50,7 +49,9 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
         UnusablePhotosError: photos that cannot be read; not with ``skip_bad``.
     """
     marks = read_table(folder / TABLE, class_names)
-    files = [_photo_file(folder, path) for path in sorted(marks)]
+    given = {path: SPLIT_FOLDERS.get(path.partition("/")[0].lower(), "") for path in sorted(marks)}
+    are_divided = all(given.values()) and TRAINING in given.values()
+    files = [_photo_file(folder, path, part if are_divided else "") for path, part in given.items()]
     decoded = decode(folder, files, settings.spec(class_names))
     bad = [left for left in decoded.left_out if left.kind in BAD]
     if bad and not settings.skip_bad:
@@ -59,12 +60,8 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
             "Mend or remove them, or leave them out with --skip-bad."
         )
     files = [file for file in files if file.path in decoded.rows]
-    held_out = {VALIDATION: settings.validation_share}
-    if settings.test_share:
-        held_out[TEST] = settings.test_share
-    pictures = {file.path: decoded.rows[file.path][1] for file in files}
-    parts = draw(folder, files, pictures, held_out, settings)
-    if not all(parts[part] for part in (TRAINING, VALIDATION)):
+    parts, copies = divide(folder, files, tuple({file.part for file in files}), decoded, settings)
+    if not all(parts.get(part) for part in (TRAINING, VALIDATION)):
         raise DataError(f"{folder}: {len(files)} photos in {TABLE} can be read; two different ones or more are needed")
 
     def dataset(part: str) -> Dataset:
@@ -77,7 +74,7 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
         )
 
     test = dataset(TEST) if TEST in parts else None
-    return Photos(dataset(TRAINING), dataset(VALIDATION), test, tuple(decoded.left_out), "", folder)
+    return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*decoded.left_out, *copies), "", folder)
 
 
 def read_table(path: Path, class_names: tuple[str, ...]) -> dict[str, Marks]:
@@ -143,11 +140,11 @@ def _columns(path: Path, number: int, row: dict[str, str]) -> list[str]:
     return [label for label, cell in row.items() if NUMBERS[cell]]
 
 
-def _photo_file(folder: Path, path: str) -> PhotoFile:
+def _photo_file(folder: Path, path: str, part: str) -> PhotoFile:
     place = folder / path
     try:
         status = place.stat()
     except OSError as error:
         why = f"{for_terminal(path)} is not there ({error.strerror}); take its row out"
         raise DataError(f"{folder / TABLE}: {why}") from error
-    return PhotoFile(path, "", "", status.st_size, status.st_mtime_ns)
+    return PhotoFile(path, part, "", status.st_size, status.st_mtime_ns)

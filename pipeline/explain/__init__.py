@@ -10,8 +10,6 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from numpy.typing import NDArray
 
 from pipeline import artifacts
-from pipeline.data.dataset import by
-from pipeline.errors import ExplainError
 from pipeline.explain.stages import TIMES, Stage, stages
 from pipeline.explain.why import Why, draw_heat, why
 from pipeline.export.load.deployable import Deployable
@@ -47,16 +45,17 @@ class _Stack:
     """Where a stack of maps stands: left edge, size of a map, shift of the hindmost map to the right and up."""
 
     left: float
-    size: float
+    width: float
+    height: float
     depth: float
 
     @property
     def right(self) -> float:
-        return self.left + self.size + self.depth
+        return self.left + self.width + self.depth
 
     @property
     def rise(self) -> float:
-        return RISE * min(self.depth, self.size)
+        return RISE * min(self.depth, self.height)
 
 
 def explain(
@@ -68,7 +67,7 @@ def explain(
         deployable: the network; its stages must lie open, see ``stages``.
         image: anything that ``load_square`` takes.
         out: the PNG to write.
-        spec: how the image becomes a square; by default it is stretched.
+        spec: how the image becomes pixels; by default it is stretched.
         heat_only: draw the image and where the network looked, whose stages may be hidden then.
 
     Returns:
@@ -76,16 +75,13 @@ def explain(
 
     Raises:
         ImageError: the image cannot be read.
-        ExplainError: the network has no feature maps to show, or takes images that are not square; not with
-            ``heat_only``.
+        ExplainError: the network has no feature maps to show; not with ``heat_only``.
     """
     spec = spec or ModelSpec(deployable.side, deployable.class_names, width=deployable.width)
     if heat_only:
         found = why(deployable, load_square(image, spec))
         draw_heat(found, out)
         return found
-    if deployable.width:
-        raise ExplainError(f"the picture shows square models, this one takes {by(deployable.size)} pixels")
     pixels = load_square(image, spec)
     shown = stages(deployable, pixels)
     found = why(deployable, pixels)
@@ -104,8 +100,8 @@ def _draw(axes: Any, deployable: Deployable, shown: list[Stage], found: Why) -> 
     _title(axes, deployable, probabilities)
     maps = [stage for stage in shown if stage.values.ndim == 3]
     vectors = [stage for stage in shown if stage.values.ndim == 1]
-    image, *stacks = _arrange(deployable.side, maps, len(vectors))
-    _put(axes, pixels, _Square(image.left, MIDDLE - image.size / 2, image.size))
+    image, *stacks = _arrange(deployable.size, maps, len(vectors))
+    _put(axes, pixels, _Frame(image.left, MIDDLE - image.height / 2, image.width, image.height))
     _label(axes, image, TIMES.join(map(str, pixels.shape)), ("image",))
     note = f"the {SHOWN_MAPS} strongest\nmaps, bright\nwhere they\nanswer"
     axes.text(image.left, TILES_TOP, note, fontsize=15, color=FAINT, va="top", linespacing=1.4)
@@ -117,7 +113,7 @@ def _draw(axes: Any, deployable: Deployable, shown: list[Stage], found: Why) -> 
         _draw_tiles(axes, stack, stage)
         left = stack.right
     for stage in vectors:
-        column = _Stack(left + GAP, COLUMN, 0)
+        column = _Stack(left + GAP, COLUMN, COLUMN, 0)
         _draw_vector(axes, column, stage)
         _arrow(axes, left, column.left)
         _label(axes, column, stage.shape, stage.steps)
@@ -127,23 +123,43 @@ def _draw(axes: Any, deployable: Deployable, shown: list[Stage], found: Why) -> 
     _draw_heat(axes, left + GAP, found)
 
 
+def answer(deployable: Deployable, probabilities: NDArray[np.float32]) -> str:
+    """The most probable class, or all labels over their thresholds, in words; probabilities are float32 (C,)."""
+    order = np.argsort(-probabilities, kind="stable")
+    named = order[:1]
+    if deployable.multi_label:
+        reached = probabilities >= np.array(deployable.label_thresholds, np.float32)
+        named = order[reached[order]][:BARS]
+    told = (f"{deployable.class_names[label]}, {probabilities[label]:.0%}" for label in named)
+    return ", ".join(told) or "no label"
+
+
 def _title(axes: Any, deployable: Deployable, probabilities: NDArray[np.float32]) -> None:
-    best = int(probabilities.argmax())
-    answer = f"{for_figure(deployable.class_names[best])}, {probabilities[best]:.0%}"
-    axes.text(MARGIN, 66, answer, fontsize=34, fontweight="bold", color=ACCENT, va="center")
+    axes.text(
+        MARGIN,
+        66,
+        for_figure(answer(deployable, probabilities)),
+        fontsize=34,
+        fontweight="bold",
+        color=ACCENT,
+        va="center",
+    )
     size = f"{deployable.model.count_params():,} parameters"
     axes.text(WIDTH - MARGIN, 66, size, fontsize=19, color=FAINT, va="center", ha="right")
 
 
-def _arrange(side: int, maps: list[Stage], vector_count: int) -> list[_Stack]:
+def _arrange(size: tuple[int, int], maps: list[Stage], vector_count: int) -> list[_Stack]:
     """The input and every stack of maps from left to right, in the width that vectors and bars leave."""
-    sizes = [INPUT_SIZE, *(INPUT_SIZE * (stage.values.shape[0] / side) ** SIZE_POWER for stage in maps)]
+    shapes = [size, *(stage.values.shape[:2] for stage in maps)]
+    longest = [INPUT_SIZE * (max(shape) / max(size)) ** SIZE_POWER for shape in shapes]
+    widths = [extent * shape[1] / max(shape) for extent, shape in zip(longest, shapes, strict=True)]
+    heights = [extent * shape[0] / max(shape) for extent, shape in zip(longest, shapes, strict=True)]
     depths = [0.0, *(24 * stage.values.shape[2] ** 0.5 for stage in maps)]
     room = WIDTH - 2 * MARGIN - BARS_WIDTH - (GAP + COLUMN) * vector_count - GAP
-    scale = min(MAX_GROWTH, (room - GAP * len(maps)) / (sum(sizes) + sum(depths)))
+    scale = min(MAX_GROWTH, (room - GAP * len(maps)) / (sum(widths) + sum(depths)))
     left, stacks = float(MARGIN), []
-    for size, depth in zip(sizes, depths, strict=True):
-        stacks.append(_Stack(left, size * scale, depth * scale))
+    for width, height, depth in zip(widths, heights, depths, strict=True):
+        stacks.append(_Stack(left, width * scale, height * scale, depth * scale))
         left = stacks[-1].right + GAP
     return stacks
 
@@ -160,23 +176,24 @@ def _by_strength(values: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class _Square:
+class _Frame:
     """Where one picture stands; ``edge`` is the width of its border, ``order`` says what it covers."""
 
     left: float
     top: float
-    size: float
+    width: float
+    height: float
     edge: float = 1.0
     order: float = 2.0
 
 
-def _put(axes: Any, picture: NDArray[Any], place: _Square) -> None:
-    left, top, size = place.left, place.top, place.size
+def _put(axes: Any, picture: NDArray[Any], place: _Frame) -> None:
+    left, top, width, height = place.left, place.top, place.width, place.height
     axes.imshow(
-        picture, extent=(left, left + size, top + size, top), cmap=COLOURS, vmin=0, vmax=1,
+        picture, extent=(left, left + width, top + height, top), cmap=COLOURS, vmin=0, vmax=1,
         interpolation="nearest", zorder=place.order, aspect="auto",
     )  # fmt: skip
-    frame = Rectangle((left, top), size, size, fill=False, edgecolor=PAPER, linewidth=place.edge)
+    frame = Rectangle((left, top), width, height, fill=False, edgecolor=PAPER, linewidth=place.edge)
     frame.set_zorder(place.order + 0.001)
     axes.add_patch(frame)
 
@@ -187,11 +204,11 @@ def _draw_stack(axes: Any, stack: _Stack, stage: Stage) -> None:
     order = _by_strength(stage.values)
     steps = max(len(order) - 1, 1)
     edge = min(1.0, 0.16 * stack.depth / steps)
-    top = MIDDLE - stack.size / 2 + stack.rise / 2
+    top = MIDDLE - stack.height / 2 + stack.rise / 2
     for position, channel in enumerate(order):
         back = position / steps
-        place = _Square(stack.left + stack.depth * back, top - stack.rise * back, stack.size, edge, 3 - 0.9 * back)
-        _put(axes, brightness[:, :, channel], place)
+        left, upper = stack.left + stack.depth * back, top - stack.rise * back
+        _put(axes, brightness[:, :, channel], _Frame(left, upper, stack.width, stack.height, edge, 3 - 0.9 * back))
 
 
 def _draw_tiles(axes: Any, stack: _Stack, stage: Stage) -> None:
@@ -200,16 +217,17 @@ def _draw_tiles(axes: Any, stack: _Stack, stage: Stage) -> None:
     columns = int(np.ceil(SHOWN_MAPS**0.5))
     width = min(stack.right - stack.left, TILES_WIDTH)
     size = (width - TILE_GAP * (columns - 1)) / columns
+    across, down = (size * extent / max(stack.width, stack.height) for extent in (stack.width, stack.height))
     for position, channel in enumerate(_by_strength(stage.values)[:SHOWN_MAPS]):
         row, column = divmod(position, columns)
-        left = stack.left + column * (size + TILE_GAP)
-        _put(axes, brightness[:, :, channel], _Square(left, TILES_TOP + row * (size + TILE_GAP), size))
+        left, top = stack.left + column * (across + TILE_GAP), TILES_TOP + row * (down + TILE_GAP)
+        _put(axes, brightness[:, :, channel], _Frame(left, top, across, down))
 
 
 def _draw_vector(axes: Any, column: _Stack, stage: Stage) -> None:
     """A vector as a tall column of cells."""
     cells = _brightness(stage.values)
-    across = max(1, round((len(cells) * column.size / 420) ** 0.5))
+    across = max(1, round((len(cells) * column.width / 420) ** 0.5))
     rows = int(np.ceil(len(cells) / across))
     grid = np.zeros(rows * across, np.float32)
     grid[: len(cells)] = cells
@@ -254,7 +272,8 @@ def _draw_bars(axes: Any, left: float, class_names: tuple[str, ...], probabiliti
 
 def _draw_heat(axes: Any, left: float, found: Why) -> None:
     """Where the network looked, below the classes."""
-    _put(axes, np.asarray(found.heat_picture(TILES_WIDTH)), _Square(left, TILES_TOP, TILES_WIDTH))
+    picture = found.heat_picture(TILES_WIDTH)
+    _put(axes, np.asarray(picture), _Frame(left, TILES_TOP, picture.width, picture.height))
     note = f"where it looked:\nthe brighter, the\nmore it speaks for\n{_shortened(found.answer)}"
     axes.text(left + TILES_WIDTH + 20, TILES_TOP, note, fontsize=15, color=FAINT, va="top", linespacing=1.4)
 

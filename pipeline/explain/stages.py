@@ -36,7 +36,7 @@ class Stage:
 
 
 def stages(deployable: Deployable, pixels: NDArray[np.uint8]) -> list[Stage]:
-    """The stages worth seeing of one image, uint8 (S, S, 3).
+    """The stages worth seeing of one image, uint8 (H, W, 3).
 
     These are the outputs of the pooling layers, or where the network shrinks the image otherwise, the last output of
     each size; then the last vector before the classes.
@@ -55,7 +55,7 @@ def stages(deployable: Deployable, pixels: NDArray[np.uint8]) -> list[Stage]:
 def _choose(model: keras.Model) -> list[Any]:
     maps = [layer for layer in model.layers if _rank(layer) == 4 and not isinstance(layer, layers.InputLayer)]
     pooled = [layer for layer in maps if isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D)]
-    last_of_size = list({int(layer.output.shape[1]): layer for layer in maps}.values())
+    last_of_size = list({tuple(layer.output.shape[1:3]): layer for layer in maps}.values())
     chosen = pooled if len(pooled) > 1 else last_of_size
     if not chosen:
         raise ExplainError(

@@ -14,7 +14,7 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
     contenders: Sequence[Contender],
     seconds: float,
     *,
-    images: tuple[Pixels, Sequence[int]] | None = None,
+    images: tuple[Pixels, Sequence[int] | None] | None = None,
     judged_on: str = "test images",
     photo: Path | None = None,
     packages: Sequence[str] = (),
@@ -27,7 +27,8 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
     Args:
         contenders: who takes part.
         seconds: of timed runs of each, about.
-        images: uint8 (N, S, S, 3) and the class of each, to time and judge on; what the files carry without them.
+        images: uint8 (N, S, S, 3) and the class of each, to time and judge on; without classes to time on alone; what
+            the files carry without them.
         judged_on: what these images are.
         photo: an image file, in place of a generated one.
         packages: whose versions to note besides the engines'.

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.cli import main
 from pipeline.errors import ExplainError
-from pipeline.explain import explain
+from pipeline.explain import answer, explain
 from pipeline.explain.stages import stages
 from pipeline.export.load.deployable import Deployable
 from pipeline.models import build
@@ -34,6 +34,19 @@ def test_stages_of_the_notes_are_those_of_the_notes(notes, pixels):
     assert shown[0].shape == "16\N{MULTIPLICATION SIGN}16\N{MULTIPLICATION SIGN}16"
     assert [len(stage.steps) for stage in shown] == [2, 2, 2, 1]
     assert shown[-1].steps == ("dense",)
+
+
+@pytest.mark.parametrize(("head", "said"), [("softmax", "b, 50%"), ("sigmoid", "b, 50%, a, 50%")])
+def test_a_network_that_is_not_square_is_drawn_and_answers_in_words(tmp_path, head, said):
+    stack = [keras.Input((24, 40, 3)), layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(2)]
+    model = keras.Sequential([*stack, layers.Flatten(), layers.Dense(2, head, kernel_initializer="zeros")])
+    model.layers[-1].set_weights([model.layers[-1].get_weights()[0], np.array([0, 1e-6])])
+    network = Deployable(model, ("a", "b"))
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8))
+    probabilities = explain(network, picture, tmp_path / "oblong.png").probabilities
+    with Image.open(tmp_path / "oblong.png") as drawn:
+        assert drawn.size == (1920, 1080)
+    assert answer(network, probabilities) == said
 
 
 def test_stages_hold_what_the_layers_compute(notes, pixels):

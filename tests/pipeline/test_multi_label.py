@@ -247,6 +247,27 @@ def test_a_table_says_which_labels_a_photo_has(tmp_path, table):
     assert marks == {"a.png": [True, False, True], "sub/b.png": [False, False, False]}
 
 
+@pytest.mark.parametrize("folders", [("", ""), ("train/", "val/")])
+def test_photos_of_a_table_are_divided_once(tmp_path, folders):
+    pixels, marks = painted(20)
+    rows = ["file,labels"]
+    for number, (image, shown) in enumerate(zip(pixels, marks, strict=True)):
+        path = tmp_path / f"{folders[number % 4 == 0]}{number:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path)
+        labels = ";".join(name for name, is_shown in zip(NAMES, shown, strict=True) if is_shown)
+        rows.append(f"{path.relative_to(tmp_path)},{labels}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    photos = label_table.load(tmp_path, Settings(side=16), NAMES)
+    parts = photos.training, photos.validation
+    assert sorted(path for part in parts for path in part.paths) == sorted(row.split(",")[0] for row in rows[1:])
+    assert [len(part) for part in parts] == ([15, 5] if folders[0] else [18, 2])
+    for part in parts:
+        numbers = [int(path[-6:-4]) for path in part.paths]
+        assert (part.pixels == pixels[numbers]).all()
+        assert (part.marks == marks[numbers]).all()
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [

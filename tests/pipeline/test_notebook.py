@@ -114,6 +114,28 @@ def test_a_preset_that_does_not_exist_is_refused(tmp_path):
         export(network(), tmp_path, scaling="tensorflow")
 
 
+def in_255(model):
+    """The same network for values from 0 to 255, which nothing in its layers tells."""
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel / 255, bias + np.array([0, 3, 6])])  # which decide, unless values are large
+    return model
+
+
+def test_labeled_arrays_tell_that_a_model_is_fed_otherwise_than_in_training(tmp_path):
+    images = painted(300)
+    with pytest.raises(ExportError, match=r"of \d+ labeled images the Keras model names .* with --preset none"):
+        export(in_255(network()), tmp_path / "out", images=images, class_names=NAMES, quick=True)
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.slow
+def test_what_was_found_of_the_feeding_is_in_the_manifest(tmp_path):
+    images = painted(300)
+    right = export(in_255(network()), tmp_path, images=images, class_names=NAMES, scaling="none", quick=True)
+    assert right.contract.checked == "checked on 75 labeled images: no other way is better"
+    assert right.contract.asked == ("range",)
+
+
 def test_a_model_in_memory_is_saved_to_the_same_bytes(tmp_path, monkeypatch):
     model = network()
     save(model, tmp_path / "a.keras")

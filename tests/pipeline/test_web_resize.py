@@ -63,11 +63,11 @@ def specs(side):
 
 
 def as_json(spec):
-    return {"side": spec.side, "resize": spec.resize, "resize_filter": spec.resize_filter, "fill": spec.fill}
+    return {name: getattr(spec, name) for name in ("side", "width", "resize", "resize_filter", "fill")}
 
 
-def decoded(text, side):
-    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(side, side, 3)
+def decoded(text, shape):
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape)
 
 
 def pillow(image, spec):
@@ -104,9 +104,19 @@ def test_pixels_are_pillows(page, size, side, opaque):
     asked = specs(side)
     answers = page.evaluate(SQUARES, [base64.b64encode(pixels.tobytes()).decode(), size[0], list(map(as_json, asked))])
     for spec, answer in zip(asked, answers, strict=True):
-        difference = np.abs(decoded(answer, side).astype(int) - pillow(Image.fromarray(pixels), spec))
+        difference = np.abs(decoded(answer, spec.shape).astype(int) - pillow(Image.fromarray(pixels), spec))
         whole = spec.resize_filter == NO_ANTIALIAS  # where a whole number comes out, or one a hair below it, is cut off
         assert difference.max() <= whole + (not opaque), (spec.resize, spec.resize_filter)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("width", [17, 48])
+@pytest.mark.parametrize("size", [(200, 151), (90, 140)])
+def test_a_model_that_is_not_square_gets_the_pixels_of_the_runtime(page, size, width, policy):
+    spec = ModelSpec(32, ("a", "b"), width=width, resize=policy, fill=FILL)
+    stream = io.BytesIO()
+    Image.fromarray(photograph(*size, seed=3)).save(stream, "PNG")
+    assert distance(page, stream.getvalue(), spec).mean() <= 0.5  # as of square ones
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -147,4 +157,4 @@ def test_files_become_what_the_runtime_makes_of_them(page, image_format, size, m
 
 def distance(page, content, spec):
     answer = page.evaluate(READ, [base64.b64encode(content).decode(), "photo", as_json(spec)])
-    return np.abs(decoded(answer, spec.side).astype(int) - load_square(content, spec))
+    return np.abs(decoded(answer, spec.shape).astype(int) - load_square(content, spec))

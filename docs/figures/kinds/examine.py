@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docs.figures.kinds.models import Kind
-from docs.figures.kinds.paint import CLASSES, paint
+from docs.figures.kinds.paint import CLASSES, paint, paint_several
 from pipeline import cli, formats
 from pipeline.commands import UNUSABLE
+from pipeline.data.label_table import TABLE, has_table, read_table
 from pipeline.documents.manifest import Manifest
 from pipeline.export.load.dtype import in_dtype
 from runtime import Classifier
@@ -36,12 +37,12 @@ def examine(kind: Kind, folder: Path) -> dict[str, Any]:
     Returns:
         Its name, Keras's accuracy, that of each file, and what was said where one or all were refused.
     """
-    data = photos(folder, two=kind.two)
+    data = photos(folder, kind)
     model, accuracy, expected = train(kind, data)
     place = folder / kind.name.replace("/", " ")
     place.mkdir()
     model.save(place / "model.keras")
-    names = sorted(path.name for path in (data / "val").iterdir())
+    names = list(CLASSES) if kind.several else sorted(path.name for path in (data / "val").iterdir())
     (place / "names.txt").write_text("\n".join(names) + "\n")
     command = ["export", "--model", place / "model.keras", "--classes", place / "names.txt", "--data", data]
     command += ["--filter", "bilinear-no-antialias", "--quick", "--out", place, *kind.options]
@@ -60,8 +61,12 @@ def examine(kind: Kind, folder: Path) -> dict[str, Any]:
     return {**entry, "files": files, "failed": manifest.failed, "refused": None}
 
 
-def photos(folder: Path, *, two: bool) -> Path:
-    """The painted photos, of all classes or of two."""
+def photos(folder: Path, kind: Kind) -> Path:
+    """The painted photos, of all classes or of two, or with several labels."""
+    if kind.several:
+        data = folder / "several"
+        return data if data.is_dir() else paint_several(data)
+    two = kind.two
     data = folder / ("two" if two else "four")
     return data if data.is_dir() else paint(data, CLASSES[:2] if two else CLASSES)
 
@@ -82,29 +87,36 @@ def train(kind: Kind, data: Path) -> tuple[keras.Model, float, Labels]:
     for _ in range(kind.epochs):
         model.fit(x, targets, epochs=1, batch_size=BATCH, verbose=0)
         named = answers(kind, model, pixels)
-        if (named == labels).mean() >= ENOUGH:
+        if right(named, labels) >= ENOUGH:
             break
     if kind.policy in HALF:
         model = in_dtype(model, kind.policy)
         named = answers(kind, model, pixels)
-    accuracy = float((named == labels).mean())
+    accuracy = right(named, labels)
     if accuracy < LEAST:
         raise ValueError(f"{kind.name}: learns {accuracy:.1%} of the photos; train it longer")
     return model, accuracy, named
 
 
+def right(named: Labels, labels: Labels) -> float:
+    """Share (0-1) of photos that are named rightly, (N,), or all of whose labels are, (N, C)."""
+    return float((named == labels).reshape(len(labels), -1).all(axis=1).mean())
+
+
 def _losses(kind: Kind) -> Any:
     if kind.outputs:
         return {name: "mse" if name == "weight" else "sparse_categorical_crossentropy" for name in kind.outputs}
-    if kind.two:
+    if kind.two or kind.several:
         return keras.losses.BinaryCrossentropy(from_logits=kind.logits)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=kind.logits)
 
 
 def answers(kind: Kind, model: keras.Model, pixels: Images) -> Labels:
-    """The class that Keras names for each image."""
+    """The class that Keras names for each image, (N,); of several labels which of them it has, (N, C)."""
     got = model.predict(pixels, verbose=0, batch_size=64)
     got = np.asarray(got[kind.outputs.index("fruit")] if kind.outputs else got, np.float32)
+    if kind.several:
+        return np.asarray(got > 0.5, np.int64)
     if kind.two:
         return np.asarray(got[:, 0] > (0 if kind.logits else 0.5), np.int64)
     return np.asarray(got.argmax(axis=1), np.int64)
@@ -114,11 +126,18 @@ def loaded(kind: Kind, folder: Path) -> tuple[Images, Labels]:
     """A folder as Keras's own loader reads it, scaled as the model wants it."""
     mode = "grayscale" if kind.gray else "rgb"
     size = (kind.height, kind.width)
+    scale = np.float32(1 if kind.outside else 1 / 255)
+    if kind.several:
+        images = keras.utils.image_dataset_from_directory(
+            folder, labels=None, image_size=size, batch_size=None, shuffle=False, verbose=False
+        )
+        marks = read_table(folder.parent / TABLE, CLASSES)
+        shown = np.stack([marks[f"{folder.name}/{path.name}"] for path in sorted(folder.iterdir())])
+        return np.stack([np.asarray(image) for image in images]) * scale, shown.astype(np.int64)
     pairs = keras.utils.image_dataset_from_directory(
         folder, image_size=size, color_mode=mode, batch_size=None, shuffle=False, verbose=False
     )
     images, labels = zip(*pairs, strict=True)
-    scale = np.float32(1 if kind.outside else 1 / 255)
     return np.stack([np.asarray(image) for image in images]) * scale, np.array([int(label) for label in labels])
 
 
@@ -126,6 +145,13 @@ def compare(path: Path, data: Path, names: list[str], expected: Labels) -> dict[
     """A file's accuracy on the photos themselves, and on how many it names Keras's class."""
     labels, named = [], []
     with Classifier(path) as classifier:
+        if classifier.multi_label and has_table(data):
+            marks = read_table(data / TABLE, classifier.spec.class_names)
+            files = sorted((data / "val").iterdir())
+            shown = np.stack([marks[f"val/{file.name}"] for file in files]).astype(np.int64)
+            answers = [classifier.classify(file).labels or () for file in files]
+            decided = np.array([[name in labels for name in names] for labels in answers], np.int64)
+            return {"accuracy": right(decided, shown), "agreement": right(decided, expected)}
         for label, photo in _photos(data / "val", names):
             labels.append(label)
             named.append(names.index(classifier.classify(photo).label))

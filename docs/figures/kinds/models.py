@@ -21,6 +21,7 @@ class Kind:
         height, width: of its pictures in pixels.
         gray: it takes one channel.
         two: it tells two classes apart by one number.
+        several: a picture shows any number of its classes, each a label by itself.
         outside: it takes pixels 0-255; else 0-1.
         policy: Keras's dtype policy. In plain half precision, where Adam's steps vanish, it is saved and not trained.
         logits: its answer is no probability.
@@ -36,6 +37,7 @@ class Kind:
     width: int = 32
     gray: bool = False
     two: bool = False
+    several: bool = False
     outside: bool = False
     policy: str = "float32"
     logits: bool = False
@@ -169,6 +171,7 @@ def named(activation: str) -> Callable[[], Any]:
 
 LOGITS, LOGIT = lambda: kl.Dense(CLASSES), lambda: kl.Dense(1)
 SOFTMAX, SIGMOID = lambda: kl.Dense(CLASSES, "softmax"), lambda: kl.Dense(1, "sigmoid")
+SIGMOIDS = lambda: kl.Dense(CLASSES, "sigmoid")  # noqa: E731
 FLOAT32_SOFTMAX = lambda: kl.Activation("softmax", dtype="float32")  # noqa: E731
 AUGMENTED = (lambda: kl.RandomContrast(0.1), lambda: kl.Rescaling(1 / 255))
 
@@ -217,5 +220,6 @@ KINDS = (
     Kind("Conv1D over rows", recurrent(conv_over_rows)),
     Kind("a network in a network", nested),
     Kind("an operator that no format has", unknown_operator),
-    Kind("several sigmoids (multi-label)", chain(head=[lambda: kl.Dense(CLASSES, "sigmoid")])),
+    Kind("several sigmoids, one class a photo", chain(head=[SIGMOIDS])),
+    Kind("several sigmoids (multi-label)", chain(conv(activation="relu"), head=[SIGMOIDS]), several=True, epochs=80),
 )

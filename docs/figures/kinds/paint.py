@@ -26,6 +26,22 @@ def paint(folder: Path, classes: tuple[str, ...] = CLASSES) -> Path:
     return folder
 
 
+def paint_several(folder: Path, classes: tuple[str, ...] = CLASSES) -> Path:
+    """Write photos into ``train/`` and ``val/`` that show any number of the classes, and ``labels.csv``."""
+    random = np.random.default_rng(8)
+    rows = ["file,labels"]
+    for part, count in (("train", TRAINING), ("val", VALIDATION)):
+        (folder / part).mkdir(parents=True)
+        for number in range(count * len(classes)):
+            shown = [label for label in range(len(classes)) if random.random() < 0.4]
+            pictures = [_picture(label, random) for label in shown] or [np.full((SIDE, SIDE, 3), 30, np.uint8)]
+            path = f"{part}/{number:03}.png"
+            Image.fromarray(np.max(pictures, axis=0)).save(folder / path)
+            rows.append(f"{path},{';'.join(classes[label] for label in shown)}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
 def _picture(label: int, random: np.random.Generator) -> NDArray[np.uint8]:
     rows, columns = np.mgrid[:SIDE, :SIDE]
     top, left = random.integers(10, SIDE - 10, 2)

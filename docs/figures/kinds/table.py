@@ -43,7 +43,9 @@ def markdown(figures: dict[str, Any]) -> str:
         said += [f"- {entry['kind']}, `{name}`: {why}" for name, why in entry["failed"].items()]
     photos = sorted({entry["photos"] for entry in figures["kinds"]})
     legend = (
-        f"Accuracy on {' or '.join(map(str, photos))} photos, and on how many of them the file names Keras's class."
+        f"Accuracy on {' or '.join(map(str, photos))} photos, and on how many of them the file names Keras's class. Of "
+        "several labels, all of a photo's have to be right, or Keras's; Keras's are those of a probability of one half "
+        "or more, a file's those that reach the thresholds that export has chosen."
     )
     return "\n\n".join([table(HEADER, rows), legend, "Not written:", "\n".join(said) or "nothing"])
 

@@ -2,7 +2,7 @@
 
 import { load } from "./classifier.js";
 import { decode, readable } from "./picture.js";
-import { square } from "./square.js";
+import { sizeOf, square } from "./square.js";
 
 let classify, spec, file;
 const batches = new Map();
@@ -12,7 +12,7 @@ const bytes = (text) => Uint8Array.from(atob(text), (character) => character.cha
 export async function open(told, threads) {
   spec = told;
   const model = await (await fetch("./model.onnx")).arrayBuffer();
-  classify = await load(model, spec.side, threads);
+  classify = await load(model, sizeOf(spec), threads);
 }
 
 export async function run(pixels) {

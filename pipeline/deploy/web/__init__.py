@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.data.dataset import by
 from pipeline.deploy.web.engine import Engine
-from pipeline.errors import PageError
 from runtime import Classifier
 
 __all__ = ["GOLDEN_SHEET", "PAGE", "PAGE_FILES", "write_page"]
@@ -32,15 +30,10 @@ def write_page(folder: Path, out: Path, engine: Engine) -> dict[str, Any]:
 
     Raises:
         ModelError: the model file is missing, damaged or not one of ours.
-        PageError: it takes images that are not square.
     """
     path = folder / artifacts.INT8_ONNX
     with Classifier(path) as classifier:
         spec, golden = classifier.spec, classifier.golden()
-    if spec.width:
-        raise PageError(
-            f"{path}: the page for the browser takes square models, this one takes {by(spec.shape[:2])} pixels"
-        )
     content = path.read_bytes()
     replayed = json.loads(golden.to_json()) if golden else None
     if replayed:

@@ -4,7 +4,7 @@ import * as camera from "./camera.js";
 import { load } from "./classifier.js";
 import { replay } from "./golden.js";
 import { decode, readable } from "./picture.js";
-import { square } from "./square.js";
+import { sizeOf, square } from "./square.js";
 import * as view from "./view.js";
 
 const TOP = 5;
@@ -27,7 +27,7 @@ async function begin() {
   try {
     page = await (await fetched("page.json")).json();
     view.say(`Loading the network and its engine, ${Math.round(page.download_bytes / 1e6)} MB the first time …`);
-    classify = await load(await (await fetched(page.model)).arrayBuffer(), page.spec.side);
+    classify = await load(await (await fetched(page.model)).arrayBuffer(), sizeOf(page.spec));
     if (page.golden) await useGolden();
   } catch (error) {
     view.complain(`The page cannot be used: ${error.message}. Load it again, or write it anew.`);
@@ -40,7 +40,7 @@ async function useGolden() {
   const bitmap = await decode(await (await fetched("golden.png")).blob(), page.spec);
   const { images, text, passed } = await replay(readable(bitmap), page, classify);
   view.golden(text, passed);
-  view.samples(images, page.spec.side, (canvas) => lookAt(createImageBitmap(canvas)));
+  view.samples(images, sizeOf(page.spec), (canvas) => lookAt(createImageBitmap(canvas)));
 }
 
 /** Stop what went on; returns whether the caller's turn still lasts. */
@@ -105,7 +105,7 @@ async function answerTo(bitmap, times) {
   const top = ranked.slice(0, TOP);
   const isConfident = top[0][1] >= (spec.confidence_threshold ?? spec.abstain ?? 0);
   const isKnown = !familiarity || familiarity[0] >= (spec.known_threshold ?? -Infinity);
-  return { pixels, side: spec.side, top, labels, isConfident, isKnown, times };
+  return { pixels, size: sizeOf(spec), top, labels, isConfident, isKnown, times };
 }
 
 function lookAtFile(file) {

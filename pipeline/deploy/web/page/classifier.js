@@ -6,19 +6,19 @@ ort.env.wasm.wasmPaths = { wasm: new URL("onnxruntime-web.wasm", import.meta.url
 ort.env.logLevel = "error";
 
 /**
- * @param {ArrayBuffer} model an ONNX file that takes uint8 pixels (N, S, S, 3).
- * @param {number} side S.
+ * @param {ArrayBuffer} model an ONNX file that takes uint8 pixels (N, H, W, 3).
+ * @param {{height: number, width: number}} size of one image.
  * @param {number} threads more than one need a server that sends cross-origin isolation headers.
  * @returns {Promise<function(Uint8Array): Promise<{probabilities: Float32Array, familiarity?: Float32Array}>>} RGB
  *   pixels of N images to their probabilities, one image after the other, and to how familiar each is, if the file tells.
  */
-export async function load(model, side, threads = 1) {
+export async function load(model, { height, width }, threads = 1) {
   ort.env.wasm.numThreads = threads;
   const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
   const [input] = session.inputNames;
   const [output, score] = session.outputNames;
   return async (pixels) => {
-    const shape = [pixels.length / (3 * side * side), side, side, 3];
+    const shape = [pixels.length / (3 * height * width), height, width, 3];
     const answers = await session.run({ [input]: new ort.Tensor("uint8", pixels, shape) });
     return { probabilities: answers[output].data, familiarity: answers[score]?.data };
   };

@@ -1,15 +1,18 @@
 /** The golden set that the model carries, replayed here: does this browser compute what was computed elsewhere? */
 
+import { sizeOf } from "./square.js";
+
 const CHANNELS = 4;
 
 /**
  * @param {{rows: function(number, number): Uint8ClampedArray}} sheet its images from top to bottom.
- * @param {{spec: {side: number}, golden: {probabilities: number[][], tolerance: number}}} page
+ * @param {{spec: {side: number, width?: number}, golden: {probabilities: number[][], tolerance: number}}} page
  * @param {function(Uint8Array): Promise<{probabilities: Float32Array}>} classify
  * @returns {Promise<{images: Uint8Array[], text: string, passed: boolean}>} the images as RGB pixels, and the verdict.
  */
 export async function replay(sheet, { spec, golden }, classify) {
-  const images = golden.probabilities.map((_, index) => withoutAlpha(sheet.rows(index * spec.side, spec.side)));
+  const { height, width } = sizeOf(spec);
+  const images = golden.probabilities.map((_, index) => withoutAlpha(sheet.rows(index * height, height)));
   let difference = 0;
   for (const [index, expected] of golden.probabilities.entries()) {
     const { probabilities: answer } = await classify(images[index]);
@@ -18,7 +21,7 @@ export async function replay(sheet, { spec, golden }, classify) {
   const passed = difference <= golden.tolerance;
   const most = difference < 0.0001 ? "less than 0.0001" : `up to ${difference.toFixed(4)}`;
   const measured =
-    `on the ${images.length} pictures of ${spec.side} × ${spec.side} pixels that the model carries, probabilities ` +
+    `on the ${images.length} pictures of ${width} × ${height} pixels that the model carries, probabilities ` +
     `differ by ${most} (${golden.tolerance} allowed)`;
   const text = passed
     ? `This browser computes what was computed where the model was built: ${measured}. ` +

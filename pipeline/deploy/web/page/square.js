@@ -1,28 +1,32 @@
-/** What runtime/image.py does to a decoded, upright picture: a square of RGB pixels as the model's spec says. */
+/** What runtime/image does to a decoded, upright picture: RGB pixels of the size that the model's spec says. */
 
 import { resample } from "./resample.js";
 
 const CHANNELS = 4;
 
+/** Height and width of a model's pixels, by its spec. */
+export const sizeOf = ({ side, width }) => ({ height: side, width: width ?? side });
+
 /**
  * @param {{width: number, height: number, rows: function(number, number): Uint8ClampedArray}} picture its `rows(top,
  *   count)` gives RGBA, not premultiplied.
- * @param {{side: number, resize: string, resize_filter: string, fill: number[]}} spec
- * @returns {Uint8Array} RGB 0-255, side x side x 3.
+ * @param {{side: number, width?: number, resize: string, resize_filter: string, fill: number[]}} spec
+ * @returns {Uint8Array} RGB 0-255, height x width x 3.
  */
 export function square(picture, spec) {
-  const { side, fill } = spec;
+  const { fill } = spec;
+  const whole = sizeOf(spec);
   const { box, width, height } = plan(picture.width, picture.height, spec);
   const source = { ...picture, rows: (top, count) => premultiply(picture.rows(top, count)) };
   const small = resample(source, box, width, height, spec.resize_filter);
 
-  const pixels = new Uint8Array(side * side * 3);
+  const pixels = new Uint8Array(whole.width * whole.height * 3);
   for (let at = 0; at < pixels.length; at++) pixels[at] = fill[at % 3];
-  const [left, top] = [Math.floor((side - width) / 2), Math.floor((side - height) / 2)];
+  const [left, top] = [Math.floor((whole.width - width) / 2), Math.floor((whole.height - height) / 2)];
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
       const from = (row * width + column) * CHANNELS;
-      const to = ((row + top) * side + column + left) * 3;
+      const to = ((row + top) * whole.width + column + left) * 3;
       const alpha = small[from + 3];
       for (let channel = 0; channel < 3; channel++) {
         pixels[to + channel] = over(small[from + channel], alpha, fill[channel]);
@@ -33,15 +37,17 @@ export function square(picture, spec) {
 }
 
 /** Which part of the picture becomes what. */
-function plan(width, height, { side, resize }) {
-  if (resize === "crop") {
-    const part = Math.min(width, height);
-    const [left, top] = [(width - part) / 2, (height - part) / 2];
-    return { box: [left, top, left + part, top + part], width: side, height: side };
+function plan(width, height, spec) {
+  const { width: across, height: down } = sizeOf(spec);
+  if (spec.resize === "crop") {
+    const isWide = width * down > height * across;
+    const part = isWide ? [(height * across) / down, height] : [width, (width * down) / across];
+    const [left, top] = [(width - part[0]) / 2, (height - part[1]) / 2];
+    return { box: [left, top, left + part[0], top + part[1]], width: across, height: down };
   }
   const box = [0, 0, width, height];
-  if (resize === "stretch") return { box, width: side, height: side };
-  const scale = side / Math.max(width, height);
+  if (spec.resize === "stretch") return { box, width: across, height: down };
+  const scale = Math.min(across / width, down / height);
   return { box, width: Math.max(1, roundToEven(width * scale)), height: Math.max(1, roundToEven(height * scale)) };
 }
 

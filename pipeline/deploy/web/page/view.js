@@ -19,7 +19,7 @@ export function ready({ model, bytes, engine, spec }) {
   const images = `${spec.accuracy_images.toLocaleString("en")} ${judged}`;
   const right = spec.accuracy === null ? "" : `, right on ${percent(spec.accuracy)} of ${images}`;
   find("about").textContent = `${model}: ${spec.class_names.length} classes, ${size}${right}. Runs on ${engine}.`;
-  find("side").textContent = `seen at ${spec.side} × ${spec.side}`;
+  find("side").textContent = `seen at ${spec.width ?? spec.side} × ${spec.side}`;
   say("Choose a picture: its most probable classes appear here.");
   file.disabled = cameraButton.disabled = false;
 }
@@ -74,8 +74,8 @@ function showOnly(shown) {
 }
 
 /** Show an answer: the picture as the network sees it, the most probable classes, and what took how long (ms). */
-export function show({ pixels, side, top, labels, isConfident, isKnown, times }) {
-  paint(square, pixels, side);
+export function show({ pixels, size, top, labels, isConfident, isKnown, times }) {
+  paint(square, pixels, size);
   seen.hidden = false;
   say(named(top, labels, isConfident, isKnown), true);
   bars.replaceChildren(...top.map(([name, probability]) => bar(name, probability)));
@@ -124,10 +124,10 @@ function bar(name, probability) {
   return item;
 }
 
-function paint(canvas, pixels, side) {
-  canvas.width = canvas.height = side;
-  const image = new ImageData(side, side);
-  for (let pixel = 0; pixel < side * side; pixel++) {
+function paint(canvas, pixels, { height, width }) {
+  [canvas.width, canvas.height] = [width, height];
+  const image = new ImageData(width, height);
+  for (let pixel = 0; pixel < width * height; pixel++) {
     image.data.set(pixels.subarray(3 * pixel, 3 * pixel + 3), 4 * pixel);
     image.data[4 * pixel + 3] = 255;
   }
@@ -135,12 +135,12 @@ function paint(canvas, pixels, side) {
 }
 
 /** Buttons with pictures to try. */
-export function samples(images, side, choose) {
+export function samples(images, size, choose) {
   const group = find("samples");
   const buttons = images.map((pixels, index) => {
     const [button, canvas] = [document.createElement("button"), document.createElement("canvas")];
     [button.type, button.className, button.ariaLabel] = ["button", "sample", `Picture ${index + 1} to try`];
-    paint(canvas, pixels, side);
+    paint(canvas, pixels, size);
     button.append(canvas);
     button.addEventListener("click", () => choose(canvas));
     return button;
