@@ -5,6 +5,7 @@ from docs.figures.commands import (
     field_loop,
     graph,
     kinds,
+    large_int8,
     optimizers,
     own_photos,
     pictures,
@@ -31,6 +32,7 @@ COMMANDS: tuple[Command, ...] = (
     reference,
     pictures,
     kinds,
+    large_int8,
     soak,
 )
 

@@ -52,10 +52,10 @@ def test_every_dense_operator_runs():
     assert len(time_dense_operators(rounds=1)) == 7
 
 
-def small_networks(class_names):
+def small_networks(class_names, names=(graph.RESNET, graph.MOBILENET)):
     """In the place of large ones, under their names: a convolution each, with pooling or depthwise."""
     keras.utils.set_random_seed(0)
-    for name, layer in ((graph.RESNET, layers.AveragePooling2D(2)), (graph.MOBILENET, layers.DepthwiseConv2D(3))):
+    for name, layer in zip(names, (layers.AveragePooling2D(2), layers.DepthwiseConv2D(3)), strict=True):
         convolution = layers.Conv2D(8, 3, 2, padding="same", activation="relu")
         end = [layers.GlobalAveragePooling2D(), layers.Dense(len(class_names), activation="softmax")]
         yield name, Deployable(keras.Sequential([keras.Input((32, 32, 3)), convolution, layer, *end]), class_names)
@@ -63,7 +63,10 @@ def small_networks(class_names):
 
 @pytest.mark.slow
 def test_our_files_are_compared_with_the_stock_files(reference, tmp_path, monkeypatch):
+    large = (graph.LARGE_MOBILENET, graph.LARGE_EFFICIENTNET)
     monkeypatch.setattr(graph, "other_networks", small_networks)
+    monkeypatch.setattr(graph, "large_networks", lambda: small_networks(("a", "b"), large))
+    monkeypatch.setattr(graph, "LARGE_SIDE", 32)
     for name in (artifacts.MANIFEST, artifacts.HISTORY, artifacts.MODEL_KERAS, *MODEL_FILES):
         shutil.copy(reference / name, tmp_path)
     report = benchmark_graph(tmp_path, rounds=1)

@@ -1,8 +1,9 @@
 """What the graph rewrites are worth: our files against the stock converters, interleaved in one process on one thread.
 
 Files are held against files: each engine is called bare, and the stock files' float inputs are scaled beforehand,
-outside the timed call. Beside the exported network stand two whose weights are random, for their shapes alone: an
-image classifier of MLPerf Tiny and MobileNetV2.
+outside the timed call. Beside the exported network stand four whose weights are random, for their shapes alone: an
+image classifier of MLPerf Tiny and a small MobileNetV2, held against stock files, and MobileNetV2 and
+EfficientNet-Lite0 of 224 pixels, of which one engine is held against the other.
 """
 
 from collections.abc import Iterator
@@ -26,12 +27,12 @@ from pipeline.data import samples
 from pipeline.export import onnx
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import load_exported
-from pipeline.export.load.scaling import PixelScaling
+from pipeline.export.load.scaling import AS_THEY_ARE, PixelScaling
 from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.formats import MODEL_FILES
-from pipeline.models import build
+from pipeline.models import build, efficientnet_lite
 from runtime.benchmark.figures import median_us
 from runtime.benchmark.timing import measure, single_images
 
@@ -42,6 +43,11 @@ CALIBRATION_IMAGES = 100
 
 
 NOTES, RESNET, MOBILENET = "notes", "resnet8", "MobileNetV2"
+LARGE_MOBILENET, LARGE_EFFICIENTNET, LARGE_SIDE = "MobileNetV2 at 224", "EfficientNet-Lite0 at 224", 224
+LARGE_IMAGES = 4
+"""Images that calibrate the large networks: values matter little to speed."""
+LARGE_RUNS = 10
+"""Timed calls a turn; each takes milliseconds."""
 PLAIN = "session.run"
 OURS_ONNX, OURS_TFLITE = "int8 ONNX", "int8 TFLite"
 
@@ -55,6 +61,10 @@ LIMITS = (
         (f"{network} {ours}", f"{network} {stock}", 1.00)
         for network in (RESNET, MOBILENET)
         for ours, stock in ((OURS_ONNX, STOCK_ONNX), (OURS_TFLITE, STOCK_TFLITE))
+    ),
+    *(
+        (f"{network} {OURS_ONNX}", f"{network} {OURS_TFLITE}", 1.15)
+        for network in (LARGE_MOBILENET, LARGE_EFFICIENTNET)
     ),
 )
 """Our file, the file that it is compared with, and the most that the ratio of their medians may be."""
@@ -83,6 +93,10 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
         contenders |= _our_contenders(f"{name} ", deployable, images)
         contenders |= _stock_contenders(f"{name} ", deployable, images)
     timed = measure(contenders, single_images(pixels), rounds)
+    large: dict[str, Run] = {}
+    for name, deployable in large_networks():
+        large |= _our_contenders(f"{name} ", deployable, _enlarged(calibration[:LARGE_IMAGES], LARGE_SIDE))
+    timed |= measure(large, [image], rounds, LARGE_RUNS)
     per_image = {name: median_us(values) / (BATCH if name == BATCHED else 1) for name, values in timed.items()}
     bars = [
         Bar(ours, per_image[ours] / per_image[theirs], limit, against=theirs, ours=per_image[ours],
@@ -111,6 +125,14 @@ def other_networks(class_names: tuple[str, ...]) -> Iterator[tuple[str, Deployab
     yield RESNET, Deployable(build(RESNET, len(class_names)), class_names)
     mobilenet = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=len(class_names))
     yield MOBILENET, Deployable(mobilenet, class_names, PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)))
+
+
+def large_networks() -> Iterator[tuple[str, Deployable]]:
+    """Networks of a thousand classes and random weights, by name."""
+    names = tuple(map(str, range(1000)))
+    mobilenet = keras.applications.MobileNetV2((LARGE_SIDE, LARGE_SIDE, 3), weights=None)
+    yield LARGE_MOBILENET, Deployable(mobilenet, names, PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)))
+    yield LARGE_EFFICIENTNET, Deployable(efficientnet_lite.build(LARGE_SIDE), names, AS_THEY_ARE)
 
 
 def _our_contenders(prefix: str, deployable: Deployable, calibration: NDArray[np.uint8]) -> dict[str, Run]:
