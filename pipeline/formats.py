@@ -68,20 +68,38 @@ class Container:
     """How files of a suffix are packed and taken apart; each function by its module and name.
 
     Attributes:
+        familiarity: a graph to one with a second output, which tells how familiar an image is.
+        is_familiarity_cheap: whether that costs at most 2 % of the time for an image of a small network, so that it is
+            there unless nobody wants it.
         pack: graph, spec and golden set (or ``None``) to the file's bytes.
         tap: the file's bytes to its intermediate values (``pipeline.verify.drift.taps.Tap``); drift leaves out files
             without one.
         tools: packages whose versions the manifest records where such a file is written.
     """
 
+    familiarity: str
     pack: str
+    is_familiarity_cheap: bool = False
     tap: str | None = None
     tools: tuple[str, ...] = ()
 
 
-ONNX = Container("pipeline.export.onnx:with_metadata", "pipeline.verify.drift.onnx_tap:OnnxTap")
-TFLITE = Container("pipeline.export.tflite:with_metadata", "pipeline.verify.drift.tflite_tap:TfliteTap")
-NCNN = Container("pipeline.export.ncnn:with_metadata", tools=("ncnn", "pnnx"))
+ONNX = Container(
+    "pipeline.export.familiarity:of_onnx",
+    "pipeline.export.onnx:with_metadata",
+    is_familiarity_cheap=True,
+    tap="pipeline.verify.drift.onnx_tap:OnnxTap",
+)
+TFLITE = Container(
+    "pipeline.export.familiarity:of_tflite",
+    "pipeline.export.tflite:with_metadata",
+    tap="pipeline.verify.drift.tflite_tap:TfliteTap",
+)
+NCNN = Container(
+    "pipeline.export.familiarity:of_ncnn",
+    "pipeline.export.ncnn:with_metadata",
+    tools=("ncnn", "pnnx"),
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +126,11 @@ class Format:
     def build(self) -> Callable[..., Any]:
         """``ExportInputs`` and this row to the graph."""
         return _imported(self.builder)
+
+    @property
+    def with_familiarity(self) -> Callable[..., Any]:
+        """Graph to the same with a second output."""
+        return _imported(self.container.familiarity)
 
     @property
     def pack(self) -> Callable[..., bytes]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from runtime.errors import OutputError
 from runtime.events.detector import Event
 from runtime.events.session import Seen
+from runtime.spec import NONE_CLASS
 from runtime.system.files import read_regular
 from runtime.system.writing import atomic_path, check_writable, clear_leftovers
 from runtime.text import for_terminal
@@ -131,7 +132,7 @@ class FrameKeeper:
     def _reason(self, seen: Seen) -> str:
         answer, before = seen.prediction, self._last_shown
         self._last_shown = (answer.label,) if answer.labels is None else answer.labels
-        if not answer.is_known:
+        if answer.is_known is False and answer.label != NONE_CLASS:
             return UNKNOWN
         rivals = answer.labels is None and len(answer.top) > 1  # several labels do not exclude each other
         if not answer.is_confident or (rivals and answer.top[0][1] - answer.top[1][1] < MARGIN):

@@ -24,6 +24,8 @@ NO_ANTIALIAS = "bilinear-no-antialias"
 RESIZE_FILTERS = ("box", "bilinear", "bicubic", "lanczos", NO_ANTIALIAS)
 MAX_SIDE = 4096
 OUTPUTS = ("softmax", "logits", "sigmoid")
+NONE_CLASS = "none"
+"""A class of this name holds what shows none of the others."""
 PRECISIONS = ("fp32", "fp16", "int8", "dynamic")
 
 

@@ -35,13 +35,13 @@ def add(commands: Commands) -> None:
         "validation images (default: every answer is confident)",
     )  # fmt: skip
     parser.add_argument(
-        "--keep", type=share, metavar="SHARE",
-        help="have the ONNX files say of images that they show none of the classes, of so few of the validation images "
-        "that this share of them stays known, such as 0.95 (default: they know everything)",
+        "--keep", type=keep, metavar="SHARE",
+        help="have the files say of images that they show none of the classes, of so few of the validation images that "
+        "this share of them stays known; 1 says nothing of it (default: 0.95 in ONNX files, nothing in others)",
     )  # fmt: skip
     parser.add_argument(
         "--unknown", type=Path, metavar="DIR",
-        help="with --keep: photos that show none of the classes, to say how many of them are taken for one",
+        help="photos that show none of the classes, to say how many of them are taken for one",
     )  # fmt: skip
     parser.add_argument(
         "--recipes", dest="formats", nargs="+", choices=list(formats.options()), help=argparse.SUPPRESS
@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
     from pipeline.verify.parity import format_report, verify
 
-    if options.unknown and options.keep is None:
-        raise PipelineError("--unknown judges what --keep asks for: add --keep 0.95")
+    if options.unknown and options.keep == 1:
+        raise PipelineError("--unknown judges which images are known, and --keep 1 tells nothing of it: leave one out")
     settings = Settings(
         quick=options.quick, files=formats.files_of(options.formats), keep=options.keep, precision=options.precision
     )
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: not written: {why}\n")
     report = verify(options.out, test, part, deployable)
     print(format_report(report))
-    if options.keep is not None:
+    if options.unknown or options.keep not in {None, 1}:
         _tell_strangers(options, test)
     photo_options.report_left_out(photos)
     print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")
@@ -105,11 +105,17 @@ def _tell_strangers(options: argparse.Namespace, test: "Dataset | None") -> None
 
     photos = samples.test_images() if test is None else test
     judged = {}
-    for path in sorted(options.out.glob("*.onnx")):
-        found = judge(path, photos, options.unknown)
+    for file in formats.files_of(options.formats):
+        path = options.out / file
+        found = judge(path, photos, options.unknown) if path.is_file() else None
         if found:
-            judged[path.name] = found
+            judged[file] = found
     print(f"\nWhat is known and what is not:\n{format_familiarity(judged)}\n")
+
+
+def keep(text: str) -> float:
+    """An argument that is a share, or 1."""
+    return 1.0 if text in {"1", "1.0"} else share(text)
 
 
 def share(text: str) -> float:

@@ -12,13 +12,12 @@ from pipeline.data import class_names
 from pipeline.errors import ClassesError, DataError
 from pipeline.text import first_of
 from runtime.photo_files import LINKED, UNREADABLE, LeftOut, is_hidden, list_photos
+from runtime.spec import NONE_CLASS
 from runtime.text import for_terminal
 
 TRAINING, VALIDATION, TEST = "train", "val", "test"
 SPLIT_FOLDERS = {"train": TRAINING, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
 
-NONE = "none"
-"""The class of photos that are none of the others."""
 NO_CLASS = "in no class folder"
 SEARCHED_LEVELS = 3
 """How far below a folder without classes others are looked for that have some."""
@@ -103,7 +102,7 @@ def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = N
     if rest:
         others, unusable = _others(rest, [part for part, _ in parts])
         files, left_out = [*files, *others], [*left_out, *unusable]
-    names = tuple(sorted({*folders.values(), *([NONE] if rest else [])}))
+    names = tuple(sorted({*folders.values(), *([NONE_CLASS] if rest else [])}))
     if known is None:
         _check_classes(root, folders, names)
     else:
@@ -126,7 +125,7 @@ def _others(folder: Path, parts: list[str]) -> tuple[list[PhotoFile], Sequence[L
     validating = max(len(photos) // 10, 1) if VALIDATION in parts else 0
     training = parts[0] if len(parts) == 1 else TRAINING
     return [
-        PhotoFile(photo.path, VALIDATION if at < validating else training, NONE, photo.size, photo.modified_ns)
+        PhotoFile(photo.path, VALIDATION if at < validating else training, NONE_CLASS, photo.size, photo.modified_ns)
         for at, photo in enumerate(photos)
     ], found.left_out
 

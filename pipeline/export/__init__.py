@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,7 +33,7 @@ from pipeline.errors import ExportError
 from pipeline.export.accuracy import out_of_fold, with_accuracy
 from pipeline.export.confidence import with_confidence
 from pipeline.export.failure import why_not
-from pipeline.export.familiarity import with_familiarity, with_threshold
+from pipeline.export.familiarity import KEEP, NoSoftmaxError, known_classes, with_threshold
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
 from pipeline.export.load.contract import fed
 from pipeline.export.load.deployable import Deployable
@@ -66,8 +67,8 @@ class Settings:
         quick: take the default int8 config rather than search for the best.
         criteria: what int8 may cost on the validation set.
         files: which model files to write, by name.
-        keep: share (0-1) of the validation images that the ONNX files are to know, and of other images as few as they
-            can; ``None``: they know everything.
+        keep: share (0-1) of the validation images that the files are to know, and of other images as few as they can;
+            1: they tell nothing of it. ``None``: 0.95 of them, in ONNX files of networks that end in a softmax.
         precision: share (0-1) of the confident answers that is to be right; ``None``: every answer is confident.
     """
 
@@ -270,15 +271,28 @@ def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenanc
         answers = predict_all(load_bytes, row.pack(product.graph, spec, None), images.pixels)
     spec = with_accuracy(spec, answers, inputs.scored.expected, images, inputs.out_of_fold)
     spec, graph = _with_confidence(spec, answers, inputs), product.graph
-    if inputs.keep is not None and row.file.endswith(".onnx"):
-        graph = with_familiarity(graph, spec.temperature)
-        spec = with_threshold(spec, lambda known: row.pack(graph, known, None), load_bytes, images.pixels, inputs.keep)
+    graph, spec = _with_familiarity(graph, spec, row, inputs)
     chosen = golden_images(images)
     tolerance = row.precision.golden_tolerance
     if row.precision is FP32:  # in a deep network rounding alone may pass the usual tolerance
         tolerance = max(tolerance, ROUNDINGS * max_difference(answers, inputs.scored.expected))
     golden = GoldenSet(images.pixels[chosen], answers[chosen], tolerance)
     return row.pack(graph, spec, golden)
+
+
+def _with_familiarity(graph: Any, spec: ModelSpec, row: Format, inputs: ExportInputs) -> tuple[Any, ModelSpec]:
+    """Graph and spec of a file that tells how familiar an image is, where a softmax gives its answers."""
+    if inputs.keep == 1 or (inputs.keep is None and not row.container.is_familiarity_cheap):
+        return graph, spec
+    try:
+        scoring = row.with_familiarity(graph)
+    except NoSoftmaxError:
+        if inputs.keep is None:  # nobody has asked
+            return graph, spec
+        raise
+    shown = known_classes(inputs.validation)
+    keep = KEEP if inputs.keep is None else inputs.keep
+    return scoring, with_threshold(spec, lambda known: row.pack(scoring, known, None), load_bytes, shown, keep)
 
 
 def _with_confidence(spec: ModelSpec, answers: NDArray[np.float32], inputs: ExportInputs) -> ModelSpec:

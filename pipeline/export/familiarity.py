@@ -1,8 +1,11 @@
-"""A second output of the ONNX files: how familiar an image is, and from which score on it shows one of the classes.
+"""A second output of the model files: how familiar an image is, and from which score on it shows one of the classes.
 
-The score is the largest logit, before the temperature: softmax forgets by how much all logits are large, and that tells
-pictures of none of the classes better than the largest probability does. Source: D. Hendrycks et al., "Scaling
-out-of-distribution detection for real-world settings", 2022 (their MaxLogit).
+The score is the largest logit: softmax forgets by how much all logits are large, and that tells pictures of none of the
+classes better than the largest probability does. It is tempered, which leaves the order of images as it is. Source: D.
+Hendrycks et al., "Scaling out-of-distribution detection for real-world settings", 2022 (their MaxLogit).
+
+In ONNX an operator takes the largest of the logits. TFLite and NCNN files give the logits themselves, which costs no
+operator, and the runtime takes the largest.
 """
 
 from collections.abc import Callable
@@ -12,44 +15,89 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
 
-from pipeline.data.dataset import in_batches
+from pipeline.data.dataset import Dataset, in_batches
 from pipeline.errors import ExportError
 from runtime.engines.base import FAMILIARITY, ScoringBackend
-from runtime.spec import ModelSpec
+from runtime.spec import NONE_CLASS, ModelSpec
 
 BATCH = 256
+KEEP = 0.95
+"""Share of the validation images that are known, where nobody asks for another."""
 PASSED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Identity")
+PASSED_TFLITE = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.QUANTIZE)
 """What may stand between softmax and the output."""
 
 
-def with_familiarity(graph: onnx.ModelProto, temperature: float) -> onnx.ModelProto:
+class NoSoftmaxError(ExportError):
+    """No softmax gives the answers of a graph."""
+
+    def __init__(self, got: str) -> None:
+        super().__init__(
+            f"what is familiar is told by the logits of a softmax, and {got} answers here; leave out --keep"
+        )
+
+
+def of_onnx(graph: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of a graph that also gives ``familiarity``, float32 (N,).
 
-    Args:
-        graph: images to the probabilities of a softmax.
-        temperature: what it divides the logits by.
-
     Raises:
-        ExportError: no softmax gives its answers.
+        NoSoftmaxError: no softmax gives its answers.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(graph)
     answers = copy.graph.output[0]
     logits = _softmax(copy.graph, answers.name).input[0]
-    names = [f"{FAMILIARITY}_{part}" for part in ("largest", "temperature")]
-    copy.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(temperature), names[1]))
-    copy.graph.node.extend(
-        [
-            onnx.helper.make_node("ReduceMax", [logits], [names[0]], names[0], axes=[1], keepdims=0),
-            onnx.helper.make_node("Mul", names, [FAMILIARITY], FAMILIARITY),
-        ]
-    )
+    largest = onnx.helper.make_node("ReduceMax", [logits], [FAMILIARITY], FAMILIARITY, axes=[1], keepdims=0)
+    copy.graph.node.append(largest)
     batch = answers.type.tensor_type.shape.dim[0]
     axis = batch.dim_param or batch.dim_value or None
     copy.graph.output.append(onnx.helper.make_tensor_value_info(FAMILIARITY, onnx.TensorProto.FLOAT, [axis]))
     onnx.checker.check_model(copy, full_check=True)
     return copy
+
+
+def of_tflite(content: bytes) -> bytes:
+    """A flatbuffer that also gives the logits, (1, C), under the name ``familiarity``.
+
+    Raises:
+        NoSoftmaxError: no softmax gives its answers.
+    """
+    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    graph = flatbuffer.subgraphs[0]
+    producers = {int(output): operator for operator in graph.operators for output in operator.outputs}
+    operator, kind = producers.get(int(graph.outputs[0])), None
+    while operator is not None:
+        kind = flatbuffer.operatorCodes[operator.opcodeIndex].builtinCode
+        if kind not in PASSED_TFLITE:
+            break
+        operator = producers.get(int(operator.inputs[0]))
+    if operator is None or kind != schema.BuiltinOperator.SOFTMAX:
+        raise NoSoftmaxError("another operator")
+    logits = int(operator.inputs[0])
+    graph.tensors[logits].name = FAMILIARITY.encode()
+    graph.outputs = [int(graph.outputs[0]), logits]
+    flatbuffer.signatureDefs = []  # they would name one output
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
+
+
+def of_ncnn(graph: tuple[str, bytes]) -> tuple[str, bytes]:
+    """A graph whose logits, (C,), are called ``familiarity``; NCNN gives any tensor by its name.
+
+    Raises:
+        NoSoftmaxError: no softmax gives its answers.
+    """
+    text, weights = graph
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    if lines[-1][0] != "Softmax":
+        raise NoSoftmaxError(lines[-1][0])
+    logits = lines[-1][4]
+    for words in lines[2:]:
+        tensors = slice(4, 4 + int(words[2]) + int(words[3]))
+        words[tensors] = [FAMILIARITY if word == logits else word for word in words[tensors]]
+    return "\n".join(map(" ".join, lines)) + "\n", weights
 
 
 def with_threshold(
@@ -70,6 +118,14 @@ def with_threshold(
     return replace(spec, known_threshold=float(np.quantile(scores, 1 - keep, method="lower")))
 
 
+def known_classes(images: Dataset) -> NDArray[np.uint8]:
+    """The pixels (N, S, S, 3) of all images but those of the class ``none``, which need not be familiar."""
+    if not images.labeled or NONE_CLASS not in images.class_names:
+        return images.pixels
+    shown = images.labels != images.class_names.index(NONE_CLASS)
+    return images.pixels[shown] if shown.any() else images.pixels
+
+
 def _softmax(graph: onnx.GraphProto, name: str) -> onnx.NodeProto:
     producers = {output: node for node in graph.node for output in node.output}
     node = producers.get(name)
@@ -77,7 +133,5 @@ def _softmax(graph: onnx.GraphProto, name: str) -> onnx.NodeProto:
         node = producers.get(node.input[0])
     if node is None or node.op_type != "Softmax":
         got = "nothing" if node is None else node.op_type
-        raise ExportError(
-            f"what is familiar is told by the logits of a softmax, and {got} answers here; leave out --keep"
-        )
+        raise NoSoftmaxError(got)
     return node

@@ -40,7 +40,7 @@ class ExportInputs:
         quick: take the default candidate rather than search.
         preprocessing: how photos become squares; stretched by default.
         costs: of the stages so far.
-        keep: share (0-1) of the validation images that the ONNX files are to know; ``None``: they know everything.
+        keep: share (0-1) of the validation images that the files are to know; see ``pipeline.export.Settings``.
         precision: share (0-1) of the confident answers that is to be right; ``None``: every answer is confident.
         fitted_temperature: whether the validation images are those that fitted the network's temperature.
         out_of_fold: what cross-validation found in training, if it was done.

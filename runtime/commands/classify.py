@@ -14,6 +14,7 @@ from runtime.commands import FAILED, OK, UNUSABLE, add_model, positive, threads
 from runtime.errors import HeicError, ImageError, ImageFileNotFoundError
 from runtime.image.isolated import IsolatedDecoder
 from runtime.prediction import Prediction
+from runtime.spec import NONE_CLASS
 from runtime.text import for_csv, for_terminal
 
 if TYPE_CHECKING:
@@ -136,7 +137,9 @@ def _text_line(file: str, answer: Prediction | ImageError) -> str:
         nothing = f"no label (most probable: {answer.label} {answer.probability:.1%})"
     else:
         shown, nothing = list(answer.top), ""
-    doubt = " (unlike all classes)" if not answer.is_known else "" if answer.is_confident else " (not confident)"
+    doubt = "" if answer.is_confident else " (not confident)"
+    if answer.is_known is False and answer.label != NONE_CLASS:
+        doubt = " (unlike all classes)"
     named = ", ".join(f"{label} {share:.1%}" for label, share in shown) or nothing
     return for_terminal(f"{file}: {named}{doubt}")
 
@@ -145,7 +148,7 @@ def _json_line(file: str, answer: Prediction | ImageError) -> str:
     if isinstance(answer, ImageError):
         return json.dumps({"file": file, "error": _reason(file, answer)})
     top = [{"label": label, "probability": probability} for label, probability in answer.top]
-    unknown = {} if answer.is_known else {"known": False}
+    unknown = {"known": False} if answer.is_known is False else {}
     labels = {} if answer.labels is None else {"labels": answer.labels}
     return json.dumps({"file": file, **top[0], "confident": answer.is_confident, **unknown, **labels, "top": top})
 
@@ -176,7 +179,7 @@ class _Csv:
                 [
                     for_csv(file),
                     "",
-                    answer.is_confident and answer.is_known,
+                    answer.is_confident and answer.is_known is not False,
                     *labels,
                     *(value for pair in pairs for value in pair),
                 ]

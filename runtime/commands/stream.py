@@ -163,7 +163,7 @@ def _line(frame: Frame, seen: Seen, dropped: int) -> str:
         "confident": seen.prediction.is_confident,
         "dropped": dropped,
     }
-    unknown = {} if seen.prediction.is_known else {"known": False}
+    unknown = {"known": False} if seen.prediction.is_known is False else {}
     labels = {} if seen.prediction.labels is None else {"labels": seen.prediction.labels}
     return json.dumps(line | unknown | labels | ({"repeated": True} if seen.is_repeated else {}))
 

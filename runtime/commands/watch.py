@@ -168,7 +168,7 @@ def _look(session: Session, path: Path, stamp: Stamp, waiting: dict[str, Waiting
     try:
         found = session.show(path, path.name).prediction
         answer = {"label": found.label, "probability": found.probability, "confident": found.is_confident}
-        if not found.is_known:
+        if found.is_known is False:
             answer["known"] = False
         if found.labels is not None:
             answer["labels"] = found.labels

@@ -1,6 +1,7 @@
 """LiteRT (TensorFlow Lite) with its XNNPACK kernels."""
 
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.engines.archive import read_members
-from runtime.engines.base import MAX_JSON_BYTES, FileFormat, Probabilities, Tensor, one_by_one
+from runtime.engines.base import MAX_JSON_BYTES, FileFormat, Probabilities, Scored, Tensor, one_by_one
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_FILE, SPEC_FILE
 
@@ -48,29 +49,45 @@ class LitertBackend:
             self._interpreter = interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-            self._dequantized = _dequantization_table(outputs[0])
+            self._dequantized = [_dequantization_table(output) for output in outputs]
         except (ValueError, RuntimeError, IndexError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelFormatError(f"{name}: LiteRT cannot load it ({reason}): export it again") from error
         self.inputs = tuple(_tensor(entry) for entry in inputs)
         self.outputs = tuple(_tensor(entry) for entry in outputs)
-        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        self._input, self._outputs = inputs[0]["index"], [output["index"] for output in outputs]
         self._lock = threading.Lock()
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
         """A batch as the input declares it to float32 (N, C), dequantized."""
+        return self._dequantize(0, self._batch(self._run, values))
+
+    def scored(self, values: NDArray[Any]) -> Scored:
+        """As calling it, with the familiarity of each image: the largest of its logits."""
+        both = self._batch(self._run_both, values)
+        return both[:, :-1], both[:, -1]
+
+    def _batch(self, run: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any]) -> NDArray[Any]:
         try:
             with self._lock:
-                raw = one_by_one(self._run, values)
+                return one_by_one(run, values)
         except (ValueError, RuntimeError) as error:
             raise ModelFormatError(f"{self._name}: LiteRT cannot run it ({error})") from error
-        return raw if self._dequantized is None else self._dequantized[raw.view(np.uint8)]
 
     def _run(self, values: NDArray[Any]) -> NDArray[Any]:
         self._interpreter.set_tensor(self._input, values)
         self._interpreter.invoke()
-        result: NDArray[Any] = self._interpreter.get_tensor(self._output)
+        result: NDArray[Any] = self._interpreter.get_tensor(self._outputs[0])
         return result
+
+    def _run_both(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        answers = self._dequantize(0, self._run(values))
+        logits = self._dequantize(1, self._interpreter.get_tensor(self._outputs[1]))
+        return np.append(answers, logits.max(axis=1, keepdims=True), axis=1)
+
+    def _dequantize(self, output: int, raw: NDArray[Any]) -> Probabilities:
+        table = self._dequantized[output]
+        return raw if table is None else table[raw.view(np.uint8)]
 
 
 BACKEND = LitertBackend

@@ -1,5 +1,6 @@
 """NCNN on the CPU: written for Arm phones and boards, in float."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.engines.archive import read_members
-from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, FileFormat, Probabilities, Tensor, one_by_one
+from runtime.engines.base import (
+    FAMILIARITY,
+    MAX_JSON_BYTES,
+    MAX_MODEL_BYTES,
+    FileFormat,
+    Probabilities,
+    Scored,
+    Tensor,
+    one_by_one,
+)
 from runtime.engines.graph import Graph
 from runtime.engines.ncnn_file import read_ncnn
 from runtime.errors import ModelFormatError, ModelSpecError
@@ -71,7 +81,9 @@ class NcnnBackend:
                 _THREADS.occupy()
             self._net = self._load(text.decode("ascii"), weights, threads, in_half=_says_half(self.spec_json))
         self._output = self._net.output_names()[-1]
-        self.outputs = (Tensor(self._output, "float32", (None, None)),)
+        scores = any(FAMILIARITY in node.outputs for node in graph.graph.nodes)
+        self._scores = (Tensor(FAMILIARITY, "float32", (None, None)),) * scores
+        self.outputs = (Tensor(self._output, "float32", (None, None)), *self._scores)
 
     def _load(self, graph: str, weights: bytes, threads: int, *, in_half: bool) -> Any:
         import tempfile
@@ -93,24 +105,42 @@ class NcnnBackend:
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
         """A batch as the input declares it to float32 (N, C)."""
+        return self._batch(self._run, values)
+
+    def scored(self, values: NDArray[Any]) -> Scored:
+        """As calling it, with the familiarity of each image: the largest of its logits."""
+        both = self._batch(self._run_both, values)
+        return both[:, :-1], both[:, -1]
+
+    def _batch(self, run: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any]) -> NDArray[Any]:
         if values.shape[1:] != self._shape or values.dtype != np.uint8 or self._shape[2] != 3:
             # NCNN would read on behind the array's end.
             raise ModelFormatError(f"{self._name}: takes {self.inputs[0]}, got {values.dtype} {values.shape}")
         with self._guard:
-            return one_by_one(self._run, np.ascontiguousarray(values))
+            return one_by_one(run, np.ascontiguousarray(values))
 
     def _run(self, values: NDArray[np.uint8]) -> Probabilities:
+        return self._extract(values, self._output)[0]
+
+    def _run_both(self, values: NDArray[np.uint8]) -> Probabilities:
+        logits, answers = self._extract(values, FAMILIARITY, self._output)
+        return np.append(answers, logits.max(axis=1, keepdims=True), axis=1)
+
+    def _extract(self, values: NDArray[np.uint8], *names: str) -> list[Probabilities]:
         mat, rgb = self._ncnn.Mat, self._ncnn.Mat.PixelType.PIXEL_RGB
         extractor = self._net.create_extractor()
         height, width, _ = self._shape
         extractor.input(self.inputs[0].name, mat.from_pixels(values[0], rgb, width, height))
-        status, answer = extractor.extract(self._output)
-        if status:
-            raise ModelFormatError(f"{self._name}: NCNN cannot run it (status {status}): export it again")
-        result: Probabilities = np.array(answer)[np.newaxis]
+        found: list[Probabilities] = []
+        for name in names:
+            status, answer = extractor.extract(name)
+            if status:
+                raise ModelFormatError(f"{self._name}: NCNN cannot run it (status {status}): export it again")
+            found.append(np.array(answer)[np.newaxis])
         if self.outputs[0].shape == (None, None):  # only a run tells how many classes there are
-            self.outputs = (Tensor(self._output, "float32", (None, *result.shape[1:])),)
-        return result
+            classes = found[-1].shape[1:]
+            self.outputs = tuple(tensor._replace(shape=(None, *classes)) for tensor in self.outputs)
+        return found
 
 
 def _says_half(spec_json: str | bytes | None) -> bool:

@@ -132,9 +132,8 @@ class EventDetector:
             return self._update_labels(prediction, prediction.labels, now)
         events = self.check(now)
         now = self._now_s = max(now, self._now_s)
-        counts = (
-            prediction.is_known and prediction.is_confident and prediction.probability >= self._settings.min_probability
-        )
+        doubtful = prediction.is_known is False or not prediction.is_confident
+        counts = not doubtful and prediction.probability >= self._settings.min_probability
         self._shown.append((prediction.label if counts else None, prediction.probability))
         if self._running and counts and prediction.label == self._running.label:
             self._running.highest = max(self._running.highest, prediction.probability)

@@ -15,7 +15,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError, ExportError
 from pipeline.export import Settings, export
 from pipeline.export import onnx as export_onnx
-from pipeline.export.familiarity import with_familiarity, with_threshold
+from pipeline.export.familiarity import known_classes, of_ncnn, of_onnx, with_threshold
 from pipeline.export.formats import load_bytes
 from pipeline.export.load.model import Source
 from pipeline.metrics.classification import auroc
@@ -63,7 +63,7 @@ def written(tmp_path):
 
     def write(threshold, made=None):
         content = export_onnx.with_metadata(
-            made or with_familiarity(graph(), 2.0), ModelSpec(4, SPEC.class_names, known_threshold=threshold)
+            made or of_onnx(graph()), ModelSpec(4, SPEC.class_names, known_threshold=threshold)
         )
         (tmp_path / "model.onnx").write_bytes(content)
         return tmp_path / "model.onnx"
@@ -72,26 +72,26 @@ def written(tmp_path):
 
 
 @pytest.mark.parametrize("quantized", [False, True])
-def test_the_score_is_the_largest_logit_before_the_temperature(quantized):
+def test_the_score_is_the_largest_logit(quantized):
     before = graph(quantized=quantized)
-    content = export_onnx.with_metadata(with_familiarity(before, 2.0), SPEC)
+    content = export_onnx.with_metadata(of_onnx(before), SPEC)
     pixels = plain(RED, GREEN, GRAY, PALE)
     answers, scores = load_bytes(content).scored(pixels)
     means = pixels.mean(axis=(1, 2), dtype=np.float32)
-    np.testing.assert_allclose(scores, 2 * (means @ WEIGHTS).max(axis=1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(scores, (means @ WEIGHTS).max(axis=1), rtol=1e-5, atol=1e-6)
     assert (answers == load_bytes(export_onnx.with_metadata(before, SPEC))(pixels)).all()
     assert len(before.graph.output) == 1
 
 
 def test_without_a_softmax_there_is_no_score():
     with pytest.raises(ExportError, match=r"Sigmoid answers here; leave out --keep"):
-        with_familiarity(graph("Sigmoid"), 1.0)
+        of_onnx(graph("Sigmoid"))
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.9, 0.95, 0.99])
 def test_the_threshold_keeps_the_share_that_is_asked_for(keep):
     pixels = np.random.default_rng(0).integers(0, 256, (200, 4, 4, 3), np.uint8)
-    made = with_familiarity(graph(), 1.0)
+    made = of_onnx(graph())
     spec = with_threshold(SPEC, lambda known: export_onnx.with_metadata(made, known), load_bytes, pixels, keep)
     scores = load_bytes(export_onnx.with_metadata(made, spec)).scored(pixels)[1]
     assert keep <= (scores >= spec.known_threshold).mean() < keep + 0.02
@@ -101,7 +101,7 @@ def test_the_threshold_keeps_the_share_that_is_asked_for(keep):
 def test_the_classifier_says_what_it_knows(engine, written):
     pytest.importorskip(engine)
     pixels = plain(RED, GRAY, GREEN, PALE)
-    with Classifier(written(4.0), engine=engine) as classifier:
+    with Classifier(written(2.0), engine=engine) as classifier:
         many = list(classifier.classify_many(pixels, batch_size=3))
         assert [answer.is_known for answer in many] == [True, False, True, False]
         assert [answer.label for answer in many][::2] == ["red", "green"]
@@ -110,12 +110,12 @@ def test_the_classifier_says_what_it_knows(engine, written):
         assert classifier.predict(pixels[:0]).shape == (0, 2)
 
 
-def test_a_file_without_a_threshold_knows_everything(reference):
-    assert Classifier(reference / "model_int8.onnx").classify(plain(GRAY)[0]).is_known
+def test_a_file_without_a_threshold_cannot_tell(reference):
+    assert Classifier(reference / "model_int8.onnx").classify(plain(GRAY)[0]).is_known is None
 
 
 @pytest.mark.parametrize(
-    ("made", "threshold"), [(graph(), 4.0), (with_familiarity(graph(), 1.0), None)], ids=["no output", "no threshold"]
+    ("made", "threshold"), [(graph(), 2.0), (of_onnx(graph()), None)], ids=["no output", "no threshold"]
 )
 def test_a_graph_that_does_not_fit_its_spec_is_refused(made, threshold, written):
     with pytest.raises(ModelFormatError, match="expected one uint8 input"):
@@ -123,16 +123,16 @@ def test_a_graph_that_does_not_fit_its_spec_is_refused(made, threshold, written)
 
 
 def test_an_infinite_score_is_refused(written):
-    made = with_familiarity(graph(), 1.0)
-    made.graph.initializer[-1].CopyFrom(
-        onnx.numpy_helper.from_array(np.float32("inf"), made.graph.initializer[-1].name)
-    )
+    made = of_onnx(graph())
+    made.graph.node.append(helper.make_node("Div", ["largest", "zero"], ["familiarity"]))
+    made.graph.node[-2].output[0] = "largest"
+    made.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0), "zero"))
     with pytest.raises(ModelFormatError, match="not one finite number each"):
-        Classifier(written(4.0, made)).classify(plain(RED)[0])
+        Classifier(written(2.0, made)).classify(plain(RED)[0])
 
 
 def test_what_is_not_known_begins_nothing(written):
-    classifier = Classifier(written(4.0))
+    classifier = Classifier(written(2.0))
     detector = EventDetector(EventSettings(1, 1, min_seconds=0))
     told = [detector.update(classifier.classify(image)) for image in plain(GRAY, RED, GRAY)]
     assert [[(event.kind, event.label) for event in events] for events in told] == [
@@ -144,7 +144,7 @@ def test_what_is_not_known_begins_nothing(written):
 
 def test_classify_says_so_in_every_layout(written, tmp_path):
     Image.fromarray(plain(GRAY)[0]).save(tmp_path / "gray.png")
-    command = [sys.executable, "-m", "runtime", "classify", str(written(4.0)), str(tmp_path / "gray.png")]
+    command = [sys.executable, "-m", "runtime", "classify", str(written(2.0)), str(tmp_path / "gray.png")]
 
     def said(*options):
         return subprocess.run([*command, *options], capture_output=True, text=True, check=True).stdout
@@ -167,7 +167,7 @@ def test_strangers_are_judged(written, tmp_path):
         Image.fromarray(plain(color)[0]).save(tmp_path / "elsewhere" / f"{number}.png")
     (tmp_path / "elsewhere" / "broken.jpg").write_bytes(b"")
     photos = Dataset(plain(RED, GREEN, PALE, RED), np.array([0, 1, 0, 0]), ("red", "green"))
-    found = judge(written(4.0), photos, tmp_path / "elsewhere")
+    found = judge(written(2.0), photos, tmp_path / "elsewhere")
     assert (found.photos, found.known) == (4, 3)
     kinds = [(each.kind, each.pictures) for each in found.strangers]
     assert kinds == [("elsewhere", 3), ("one color", 200), ("noise", 200)]
@@ -175,24 +175,82 @@ def test_strangers_are_judged(written, tmp_path):
     assert found.strangers[0].auroc == pytest.approx((3 * 2.5 + 2) / 12)  # red ties with red
     assert "75.0%" in format_familiarity({"model.onnx": found})
     with pytest.raises(DataError, match="no photo that can be read"):
-        judge(written(4.0), photos, tmp_path / "absent")
+        judge(written(2.0), photos, tmp_path / "absent")
 
 
 def test_a_file_that_knows_everything_is_not_judged(reference):
     assert judge(reference / "model_int8.onnx", None) is None
 
 
-@pytest.mark.slow
-def test_export_fixes_the_threshold_on_validation_images(tmp_path):
+def test_images_of_the_class_none_need_not_be_familiar():
+    images = Dataset(plain(RED, GRAY, GREEN), np.array([0, 1, 0]), ("apple", "none"))
+    assert (known_classes(images) == plain(RED, GREEN)).all()
+    others = Dataset(images.pixels, images.labels, ("apple", "nothing"))
+    assert len(known_classes(others)) == 3
+    assert len(known_classes(images.take(np.array([1])))) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "threshold", "expected"),
+    [
+        (("red", "none"), None, [True, False]),
+        (("red", "none"), 2.0, [True, False]),
+        (("red", "green"), None, [None, None]),
+        (("red", "green"), 2.0, [True, True]),
+        (("red", "none"), 1e6, [False, False]),
+    ],
+)
+def test_what_the_class_none_is_named_for_is_not_known(names, threshold, expected, tmp_path):
+    made = graph() if threshold is None else of_onnx(graph())
+    content = export_onnx.with_metadata(made, ModelSpec(4, names, known_threshold=threshold))
+    (tmp_path / "model.onnx").write_bytes(content)
+    answers = list(Classifier(tmp_path / "model.onnx").classify_many(plain(RED, GREEN)))
+    assert [answer.is_known for answer in answers] == expected
+    detector = EventDetector(EventSettings(1, 1, min_seconds=0))
+    begun = [event.label for answer in answers for event in detector.update(answer) if event.kind == "begins"]
+    assert begun == [name for name, known in zip(names, expected, strict=True) if known is not False]
+
+
+def test_an_ncnn_graph_calls_its_logits_by_name():
+    text = "7767517\n3 3\nInput in 0 1 0 0=4 1=4 2=3\nNoop 1 1 1 0 1\nSoftmax 1 1 1 1 out0 0=0 1=1\n"
+    changed, weights = of_ncnn((text, b"w"))
+    assert changed.splitlines()[3:] == ["Noop 1 1 1 0 familiarity", "Softmax 1 1 1 familiarity out0 0=0 1=1"]
+    assert weights == b"w"
+    with pytest.raises(ExportError, match="Noop answers here"):
+        of_ncnn((text.replace("Softmax", "Noop"), b""))
+
+
+def tiny(folder, last="softmax"):
     layers = [keras.Input((8, 8, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
-    model = keras.Sequential([*layers, keras.layers.Dense(2, activation="softmax")])
-    model.save(tmp_path / "tiny.keras")
-    noise = np.random.default_rng(0)
-    images = Dataset(noise.integers(0, 256, (100, 8, 8, 3), np.uint8), np.arange(100) % 2, ("a", "b"))
-    files = ("model_fp32.onnx", "model_int8.onnx", "model_fp32.tflite")
-    source = Source(tmp_path / "tiny.keras", class_names=("a", "b"))
-    export(source, tmp_path / "out", images, images, Settings(quick=True, files=files, keep=0.9))
-    for name in files[:2]:
-        known = [answer.is_known for answer in Classifier(tmp_path / "out" / name).classify_many(images.pixels)]
+    keras.Sequential([*layers, keras.layers.Dense(2, activation=last)]).save(folder / "tiny.keras")
+    return Source(folder / "tiny.keras", class_names=("a", "b"))
+
+
+@pytest.fixture(scope="module")
+def noise():
+    pixels = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), np.uint8)
+    return Dataset(pixels, np.arange(100) % 2, ("a", "b"))
+
+
+@pytest.mark.slow
+def test_export_fixes_the_threshold_on_validation_images(tmp_path, noise):
+    files = ("model_fp32.onnx", "model_int8.onnx", "model_fp32.tflite", "model_int8.tflite")
+    made = export(tiny(tmp_path), tmp_path / "out", noise, noise, Settings(quick=True, files=files, keep=0.9))
+    assert not made.failed
+    scores = {}
+    for name in files:
+        classifier = Classifier(tmp_path / "out" / name)
+        known = [answer.is_known for answer in classifier.classify_many(noise.pixels)]
         assert 0.9 <= np.mean(known) < 0.93
-    assert Classifier(tmp_path / "out" / files[2]).spec.known_threshold is None
+        scores[name] = classifier._scored(noise.pixels)[1]  # noqa: SLF001
+        assert (classifier._scored(noise.pixels)[0] == classifier.predict(noise.pixels)).all()  # noqa: SLF001
+        np.testing.assert_allclose(scores[name], scores[files[0]], atol=0.1 if "int8" in name else 1e-4)
+
+
+@pytest.mark.slow
+def test_the_score_is_there_unless_it_is_not_wanted_or_cannot_be(tmp_path, noise):
+    source, files = tiny(tmp_path), ("model_fp32.onnx", "model_fp32.tflite")
+    for keep, expected in ((None, [True, False]), (1.0, [False, False])):
+        export(source, tmp_path / "out", noise, noise, Settings(quick=True, files=files, keep=keep))
+        specs = [Classifier(tmp_path / "out" / name).spec for name in files]
+        assert [spec.known_threshold is not None for spec in specs] == expected

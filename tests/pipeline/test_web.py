@@ -15,7 +15,7 @@ from PIL import Image
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.deploy.web.engine import PACKAGE, TARBALL
-from pipeline.export.familiarity import with_familiarity
+from pipeline.export.familiarity import of_onnx
 from pipeline.export.onnx import with_metadata
 from runtime import Classifier
 from served import served
@@ -118,7 +118,7 @@ def test_what_is_like_no_class_is_said_to_be_none(bare, reference, tmp_path):
     with Classifier(reference / artifacts.INT8_ONNX) as classifier:
         spec, golden = replace(classifier.spec, known_threshold=1e6), classifier.golden()
     del model.metadata_props[:]
-    content = with_metadata(with_familiarity(model, spec.temperature), spec, golden)
+    content = with_metadata(of_onnx(model), spec, golden)
     (tmp_path / artifacts.INT8_ONNX).write_bytes(content)
     path = tmp_path / "ship.png"
     Image.fromarray(samples.read_test(reference).pixels[0]).save(path)

@@ -42,6 +42,17 @@ def test_pixels_become_probabilities(archived, threads):
     assert np.allclose(classifier.predict(turned), expected(turned), atol=1e-5)
 
 
+def test_logits_with_the_name_of_familiarity_tell_it(archived):
+    graph = GRAPH.replace("1 1 1 2 ", "1 1 1 familiarity ").replace("1 1 2 out0", "1 1 familiarity out0")
+    spec = ModelSpec(8, tuple("abcd"), known_threshold=0.0).to_json()
+    content = archived(WEIGHTS, param=graph, spec=spec)
+    answers, scores = NcnnBackend(content.read_bytes(), "model.ncnn", 1).scored(PIXELS)
+    assert np.allclose(answers, expected(PIXELS), atol=1e-5)
+    assert np.allclose(scores, (PIXELS.mean(axis=(1, 2)) @ WEIGHTS.T).max(axis=1), atol=1e-4)
+    known = [answer.is_known for answer in Classifier(content).classify_many(PIXELS)]
+    assert known == (scores >= 0).tolist()
+
+
 def test_it_takes_the_threads_that_it_is_given_and_no_graphics_card(archived):
     content = archived(WEIGHTS).read_bytes()
     for threads in (1, 2):

@@ -104,7 +104,8 @@ async function answerTo(bitmap, times) {
   const labels = spec.output === "sigmoid" ? reached : null; // of several labels, those that the picture has
   const top = ranked.slice(0, TOP);
   const isConfident = top[0][1] >= (spec.confidence_threshold ?? spec.abstain ?? 0);
-  const isKnown = !familiarity || familiarity[0] >= (spec.known_threshold ?? -Infinity);
+  const isFamiliar = !familiarity || familiarity[0] >= (spec.known_threshold ?? -Infinity);
+  const isKnown = isFamiliar && (labels || top[0][0] !== "none");
   return { pixels, size: sizeOf(spec), top, labels, isConfident, isKnown, times };
 }
 

@@ -87,7 +87,7 @@ export function show({ pixels, size, top, labels, isConfident, isKnown, times })
 
 function named([[best]], labels, isConfident, isKnown) {
   const name = labels ? labels.join(", ") || "no label" : best;
-  if (!isKnown) return `None of these, most like ${best}`;
+  if (!isKnown) return best === "none" ? "None of these" : `None of these, most like ${best}`;
   return isConfident ? name : `Not sure, perhaps ${name}`;
 }
 
