@@ -30,6 +30,7 @@ def write(folder, skip=()):
         artifacts.DRIFT: drifted(),
         artifacts.BENCHMARK: benchmark(),
         artifacts.MISTAKES: mistakes(),
+        artifacts.KNOWN: known(),
     }
     for name, document in documents.items():
         if name not in skip:
@@ -72,7 +73,26 @@ def manifest():
 def scores(matrix):
     right = sum(matrix[index][index] for index in range(3))
     bins = {"counts": [0, 12, 18], "confidence": [0.0, 0.55, 0.91], "accuracy": [0.0, 0.5, 0.9]}
-    return {"accuracy": right / 30, "confusion": matrix, "calibration": {"expected_error": 0.0321, **bins}}
+    risk = {"threshold": [0.9, 0.6, 0.3], "coverage": [0.3, 0.6, 1.0], "risk": [0.0, 0.05, 0.2], "area": 0.0432}
+    calibration = {"expected_error": 0.0321, **bins}
+    return {"accuracy": right / 30, "confusion": matrix, "calibration": calibration, "selective": risk}
+
+
+def known():
+    strangers = [
+        {"kind": kind, "pictures": 100, "mistaken": 7, "auroc": 0.9123, "false_positives": 0.314, "counts": [70, 23, 7]}
+        for kind in ("flowers $x_2$ <b>", "noise")
+    ]
+    of_file = {
+        "sha256": sha256(content(artifacts.INT8_ONNX)),
+        "threshold": 2.5,
+        "photos": 30,
+        "known": 28,
+        "edges": [1.0, 2.0, 2.5, 3.5],
+        "counts": [1, 1, 28],
+        "strangers": strangers,
+    }
+    return {"part": "test", "files": {artifacts.INT8_ONNX: of_file}}
 
 
 def verified():

@@ -3,16 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline import formats
 from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
 
 UNLABELED_SHARE = 0.25
 """Of photos without labels, what is kept to choose and to judge on."""
-
-if TYPE_CHECKING:
-    from pipeline.data.dataset import Dataset
 
 
 def add(commands: Commands) -> None:
@@ -57,7 +53,8 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.export import Settings, export, prepare
     from pipeline.export.load.model import Loaded, load
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
-    from pipeline.verify.parity import format_report, verify
+    from pipeline.verify.parity import format_report, test_images, verify
+    from pipeline.verify.strangers import format_familiarity, judge_folder
 
     if options.unknown and options.keep == 1:
         raise PipelineError("--unknown judges which images are known, and --keep 1 tells nothing of it: leave one out")
@@ -91,26 +88,13 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: not written: {why}\n")
     report = verify(options.out, test, part, deployable)
     print(format_report(report))
-    if options.unknown or options.keep not in {None, 1}:
-        _tell_strangers(options, test)
+    names = formats.files_of(options.formats)
+    known = judge_folder(options.out, names, test or test_images(deployable.class_names), part, options.unknown)
+    if known and (options.unknown or options.keep):
+        print(f"\nWhat is known and what is not:\n{format_familiarity(known.files)}\n")
     photo_options.report_left_out(photos)
-    print(f"Written: {options.out}/ (model files, manifest.json, verify.json)")
+    print(f"Written: {options.out}/ (model files, manifest.json, verify.json{', known.json' if known else ''})")
     return OK if report.passed and manifest.passed else FAILED
-
-
-def _tell_strangers(options: argparse.Namespace, test: "Dataset | None") -> None:
-    """Say how the files that were written tell photos of their classes from others."""
-    from pipeline.data import samples
-    from pipeline.verify.strangers import format_familiarity, judge
-
-    photos = samples.test_images() if test is None else test
-    judged = {}
-    for file in formats.files_of(options.formats):
-        path = options.out / file
-        found = judge(path, photos, options.unknown) if path.is_file() else None
-        if found:
-            judged[file] = found
-    print(f"\nWhat is known and what is not:\n{format_familiarity(judged)}\n")
 
 
 def keep(text: str) -> float:

@@ -45,16 +45,40 @@ class LabelScores(Entry):
     rows: tuple[LabelRow, ...]
 
 
+class Selective(Entry):
+    """How many errors remain if only the surest answers count, from few of them to all.
+
+    Attributes:
+        threshold: the confidence (0-1) from which on an answer counts.
+        coverage: share of the answers that count.
+        risk: share of these that are wrong.
+        area: under the curve of risk against coverage (AURC), over all confidences that occur.
+    """
+
+    threshold: tuple[Share, ...]
+    coverage: tuple[Share, ...]
+    risk: tuple[Share, ...]
+    area: Share
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> "Selective":
+        if not 0 < len(self.threshold) == len(self.coverage) == len(self.risk):
+            raise ValueError("threshold, coverage and risk are not of one length, or empty")
+        return self
+
+
 class Scores(Entry):
     """Accuracy, confusion matrix (rows: what the images show) and calibration of probabilities on the test images.
 
-    There is no calibration where some probability is not a finite number, no matrix of more than ``MOST_CLASSES``
-    classes, and nothing at all where the images have no labels. Of a multi-label model there is ``labels`` instead.
+    There are no calibration and no curve of risk where some probability is not a finite number, no matrix of more than
+    ``MOST_CLASSES`` classes, and nothing at all where the images have no labels. Of a multi-label model there is
+    ``labels`` instead.
     """
 
     accuracy: Share | None
     confusion: tuple[tuple[Count, ...], ...]
     calibration: Calibration | None
+    selective: Selective | None = None
     labels: LabelScores | None = None
 
     @property

@@ -56,6 +56,22 @@ def risk_coverage(confidence: Confidence, right: Right) -> RiskCoverage:
     return RiskCoverage(ranked[last], kept, errors, area)
 
 
+POINTS = 100
+"""Of a curve that is written."""
+
+
+def risk_coverage_entry(curve: RiskCoverage, points: int = POINTS) -> dict[str, Any]:
+    """Points of the curve at even coverages, the last at all answers, and the area under all of it, for JSON."""
+    wanted = np.arange(1, points + 1) / points * curve.kept[-1]
+    chosen = np.unique(np.searchsorted(curve.kept, wanted))
+    return {
+        "threshold": tuple(np.minimum(curve.threshold[chosen], 1).tolist()),
+        "coverage": tuple(curve.coverage[chosen].tolist()),
+        "risk": tuple(curve.risk[chosen].tolist()),
+        "area": curve.area,
+    }
+
+
 @dataclass(frozen=True)
 class Threshold:
     """A confidence from which on answers count.

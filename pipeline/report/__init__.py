@@ -7,7 +7,17 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import artifacts
-from pipeline.report import contact_sheets, labels, latency, mistakes, out_of_fold, parity, provenance, summary
+from pipeline.report import (
+    contact_sheets,
+    labels,
+    latency,
+    mistakes,
+    out_of_fold,
+    parity,
+    provenance,
+    selective,
+    summary,
+)
 from pipeline.report.gather import Facts, gather
 from pipeline.report.markdown import markdown
 from pipeline.system.callable_package import CallablePackage
@@ -57,6 +67,7 @@ def page(facts: Facts) -> str:
         *latency.sections(facts),
         *labels.sections(facts.verified),
         *parity.sections(facts),
+        *selective.sections(facts),
         provenance.section(facts),
     ]
     return environment.get_template("page.html").render(

@@ -12,6 +12,7 @@ from pipeline.documents.base import DocumentT, read
 from pipeline.documents.benchmark import Benchmark
 from pipeline.documents.drift import DriftReport
 from pipeline.documents.history import History
+from pipeline.documents.known import Known
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.mistakes import Mistakes
 from pipeline.documents.verify import Verification
@@ -38,6 +39,7 @@ class Facts:
         warnings: a line each on what does not belong together.
         history: of the training, where it was done here.
         mistakes: of the model that was exported, on the images that verify judged on.
+        known: how files tell photos of their classes from others, where export judged that.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class Facts:
     warnings: tuple[str, ...] = ()
     history: History | None = None
     mistakes: Mistakes | None = None
+    known: Known | None = None
 
 
 def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
@@ -71,8 +74,19 @@ def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
     own = _own(folder, Benchmark, f"bench {of_folder}", absent)
     devices = _named(own, {path: _of_device(path) for path in added})
     stale, warnings = _compare(folder, manifest, verified, drifted, devices)
+    known = _known(folder, manifest, absent)
     history, mistakes = _history(folder, manifest), _mistakes(folder, manifest, verified)
-    return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings, history, mistakes)
+    return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings, history, mistakes, known)
+
+
+def _known(folder: Path, manifest: Manifest, absent: dict[str, Absent]) -> Known | None:
+    """Of the files that are in the folder; ``None`` where export judged none of these."""
+    if not (folder / artifacts.KNOWN).is_file():
+        return None
+    found = _own(folder, Known, "export …", absent)
+    files = {} if found is None else found.files
+    current = {name: one for name, one in files.items() if one.sha256 == manifest.sha256_of(name)}
+    return found.model_copy(update={"files": current}) if found and current else None
 
 
 def _history(folder: Path, manifest: Manifest) -> History | None:

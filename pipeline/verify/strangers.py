@@ -1,13 +1,15 @@
 """How well a model file tells photos of its classes from photos of anything else."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import artifacts
+from pipeline.data import painted
 from pipeline.data.dataset import Dataset, in_batches
+from pipeline.documents.known import Familiarity, Known, Strangers
 from pipeline.errors import DataError
 from pipeline.metrics.classification import auroc
 from pipeline.metrics.significance import wilson
@@ -15,37 +17,34 @@ from runtime.engines.load import load_model
 from runtime.errors import ImageError
 from runtime.image.load import load_square
 from runtime.photo_files import list_photos
-from runtime.spec import ModelSpec
+from runtime.spec import NONE_CLASS, ModelSpec
 
 BATCH = 256
-PAINTED = 200
-"""How many pictures of each built-in kind."""
+BINS = 30
+KNOWN_SHARE = 0.95
+"""Of the photos, what the false positives are told for."""
 
 
-@dataclass(frozen=True)
-class Strangers:
-    """What a file makes of pictures that show none of its classes.
+def judge_folder(
+    folder: Path, names: Iterable[str], photos: Dataset, part: str, elsewhere: Path | None = None
+) -> Known | None:
+    """Judge model files of a folder, and write ``known.json`` there, or delete it where no file tells familiarity.
 
-    Attributes:
-        kind: what they show.
-        pictures: how many there are.
-        mistaken: how many are taken for known.
-        auroc: area under the ROC curve of the score, against photos of the classes: 0.5 is chance, 1 never errs.
+    Args:
+        folder: of the files.
+        names: of the files; those that are not there are passed over.
+        photos: of their classes.
+        part: of the data that these are.
+        elsewhere: see ``judge``.
     """
-
-    kind: str
-    pictures: int
-    mistaken: int
-    auroc: float
-
-
-@dataclass(frozen=True)
-class Familiarity:
-    """One file: how many photos of its classes it knows, and what it makes of strangers."""
-
-    photos: int
-    known: int
-    strangers: tuple[Strangers, ...]
+    found = {name: judge(folder / name, photos, elsewhere) for name in names if (folder / name).is_file()}
+    judged = {name: one for name, one in found.items() if one}
+    if not judged:
+        (folder / artifacts.KNOWN).unlink(missing_ok=True)
+        return None
+    report = Known(part=part, files=judged)
+    report.write(folder)
+    return report
 
 
 def judge(model: Path, photos: Dataset, elsewhere: Path | None = None) -> Familiarity | None:
@@ -53,7 +52,7 @@ def judge(model: Path, photos: Dataset, elsewhere: Path | None = None) -> Famili
 
     Args:
         model: a model file.
-        photos: of its classes, which trained nothing and chose nothing.
+        photos: of its classes, which trained nothing and chose nothing; those of the class ``none`` are strangers.
         elsewhere: a folder of photos that show none of them; built-in painted pictures are judged in any case.
 
     Raises:
@@ -66,26 +65,71 @@ def judge(model: Path, photos: Dataset, elsewhere: Path | None = None) -> Famili
     def scores(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.concatenate([scored(np.ascontiguousarray(batch))[1] for batch in in_batches(pixels, BATCH)])
 
-    familiar, threshold = scores(photos.pixels), spec.known_threshold
-    strangers = []
-    for kind, pixels in [*([(elsewhere.name, _read(elsewhere, spec))] if elsewhere else []), *_painted(spec)]:
-        strange = scores(pixels)
-        strangers.append(Strangers(kind, len(strange), int((strange >= threshold).sum()), auroc(familiar, strange)))
-    return Familiarity(len(familiar), int((familiar >= threshold).sum()), tuple(strangers))
+    own, others = _apart(photos)
+    kinds = {elsewhere.name or "elsewhere": _read(elsewhere, spec)} if elsewhere else {}
+    kinds |= {NONE_CLASS: others} if len(others) else {}
+    familiar = scores(own)
+    strange = {kind: scores(pixels) for kind, pixels in (kinds | painted.kinds(spec.shape[:2])).items()}
+    threshold, common = spec.known_threshold, float(np.quantile(familiar, 1 - KNOWN_SHARE, method="lower"))
+    edges = _edges(np.concatenate([familiar, *strange.values()]), threshold)
+    return Familiarity(
+        sha256=artifacts.sha256(model.read_bytes()),
+        threshold=threshold,
+        photos=len(familiar),
+        known=int((familiar >= threshold).sum()),
+        edges=tuple(map(float, edges)),
+        counts=_counts(familiar, edges),
+        strangers=tuple(
+            Strangers(
+                kind=kind,
+                pictures=len(found),
+                mistaken=int((found >= threshold).sum()),
+                auroc=auroc(familiar, found),
+                false_positives=float((found >= common).mean()),
+                counts=_counts(found, edges),
+            )
+            for kind, found in strange.items()
+        ),
+    )
+
+
+def _apart(photos: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The pixels of photos of the classes, and of those of the class ``none``."""
+    if not photos.labeled or NONE_CLASS not in photos.class_names:
+        return photos.pixels, photos.pixels[:0]
+    is_none = photos.labels == photos.class_names.index(NONE_CLASS)
+    return (photos.pixels, photos.pixels[:0]) if is_none.all() else (photos.pixels[~is_none], photos.pixels[is_none])
+
+
+def _edges(scores: NDArray[np.float32], threshold: float) -> NDArray[np.float64]:
+    """Of bins of one width that hold all scores; the threshold is one of them."""
+    low, high = min(float(scores.min()), threshold), max(float(scores.max()), threshold)
+    width = (high - low) / BINS or 1.0
+    below, above = (int(span / width) + 1 for span in (threshold - low, high - threshold))
+    edges: NDArray[np.float64] = threshold + width * np.arange(-below, above + 1, dtype=np.float64)
+    return edges
+
+
+def _counts(scores: NDArray[np.float32], edges: NDArray[np.floating]) -> tuple[int, ...]:
+    return tuple(np.histogram(scores, edges)[0].tolist())
 
 
 def format_familiarity(judged: dict[str, Familiarity]) -> str:
     """A table of files by name."""
-    lines = ["file             pictures            of them known  95 %             AUROC"]
+    lines = ["file               pictures            of them known  95 %             AUROC  known at 95 %"]
     for name, one in judged.items():
-        rows: Sequence[tuple[str, int, int, float | None]] = [
-            ("its classes", one.photos, one.known, None),
-            *((each.kind, each.pictures, each.mistaken, each.auroc) for each in one.strangers),
+        rows: Sequence[tuple[str, int, int, str]] = [
+            ("its classes", one.photos, one.known, ""),
+            *(
+                (each.kind, each.pictures, each.mistaken, f"  {each.auroc:.3f}  {each.false_positives:.1%}")
+                for each in one.strangers
+            ),
         ]
-        for kind, pictures, known, area in rows:
+        for kind, pictures, known, more in rows:
             low, high = wilson(known, pictures)
-            row = f"{name:<16} {kind[:13]:<13} {pictures:5,} {known / pictures:14.1%}  {low:6.1%} to {high:6.1%}"
-            lines.append(row if area is None else f"{row}  {area:.3f}")
+            row = f"{name:<18} {kind[:13]:<13} {pictures:5,} {known / pictures:14.1%}  {low:6.1%} to {high:6.1%}"
+            lines.append(row + more)
+    lines.append("Known at 95 %: how many a threshold takes for known that 95 % of the photos of its classes reach.")
     return "\n".join(lines)
 
 
@@ -101,11 +145,3 @@ def _read(folder: Path, spec: ModelSpec) -> NDArray[np.uint8]:
             f"{folder}: no photo that can be read; expected a folder of photos that show none of the classes"
         )
     return np.stack(squares)
-
-
-def _painted(spec: ModelSpec) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Pictures that no camera with its cap off takes: one color, and noise."""
-    noise, shape = np.random.default_rng(0), spec.shape
-    colors = noise.integers(0, 256, (PAINTED, 1, 1, 3), np.uint8)
-    yield "one color", np.ascontiguousarray(np.broadcast_to(colors, (PAINTED, *shape)))
-    yield "noise", noise.integers(0, 256, (PAINTED, *shape), np.uint8)

@@ -13,7 +13,7 @@ from pipeline.export import Settings, export
 from pipeline.export.confidence import refitted, with_confidence
 from pipeline.export.load.model import Source
 from pipeline.metrics.calibration import fit_temperature, softmax
-from pipeline.metrics.selective import lowest_threshold, risk_coverage
+from pipeline.metrics.selective import lowest_threshold, risk_coverage, risk_coverage_entry
 from runtime import Classifier
 from runtime.errors import ModelSpecError
 from runtime.spec import ModelSpec
@@ -41,6 +41,8 @@ def test_risk_rises_with_coverage_and_equal_confidences_count_together():
     assert curve.coverage.tolist() == [0.25, 0.5, 1]
     assert curve.risk.tolist() == [0, 0, 0.25]
     assert curve.area == 0.125
+    entry = risk_coverage_entry(curve, 2)
+    assert entry == {"threshold": (0.8, 0.6), "coverage": (0.5, 1), "risk": (0, 0.25), "area": 0.125}
 
 
 @pytest.mark.parametrize("precision", [0.83, 0.86, 0.9])

@@ -11,7 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
+from pipeline.data import painted
 from pipeline.data.dataset import Dataset
+from pipeline.documents.known import Known
 from pipeline.errors import DataError, ExportError
 from pipeline.export import Settings, export
 from pipeline.export import onnx as export_onnx
@@ -19,7 +21,7 @@ from pipeline.export.familiarity import known_classes, of_ncnn, of_onnx, with_th
 from pipeline.export.formats import load_bytes
 from pipeline.export.load.model import Source
 from pipeline.metrics.classification import auroc
-from pipeline.verify.strangers import format_familiarity, judge
+from pipeline.verify.strangers import format_familiarity, judge, judge_folder
 from runtime import Classifier, ModelFormatError
 from runtime.events import EventDetector, EventSettings
 from runtime.spec import ModelSpec
@@ -170,12 +172,38 @@ def test_strangers_are_judged(written, tmp_path):
     found = judge(written(2.0), photos, tmp_path / "elsewhere")
     assert (found.photos, found.known) == (4, 3)
     kinds = [(each.kind, each.pictures) for each in found.strangers]
-    assert kinds == [("elsewhere", 3), ("one color", 200), ("noise", 200)]
+    assert kinds == [("elsewhere", 3), *((kind, 100) for kind in ("one color", "noise", "stripes", "clouds"))]
+    assert sum(found.counts) == 4
+    assert found.strangers[0].false_positives == pytest.approx(1 / 3)  # PALE is the threshold; GREY is below
     assert found.strangers[0].mistaken == 1
     assert found.strangers[0].auroc == pytest.approx((3 * 2.5 + 2) / 12)  # red ties with red
     assert "75.0%" in format_familiarity({"model.onnx": found})
     with pytest.raises(DataError, match="no photo that can be read"):
         judge(written(2.0), photos, tmp_path / "absent")
+
+
+def test_photos_of_the_class_none_are_strangers(tmp_path):
+    content = export_onnx.with_metadata(of_onnx(graph()), ModelSpec(4, ("red", "none"), known_threshold=2.0))
+    (tmp_path / "model.onnx").write_bytes(content)
+    found = judge_folder(
+        tmp_path, ["model.onnx", "absent.onnx"], Dataset(plain(RED, GREY), np.array([0, 1]), ("red", "none")), "test"
+    )
+    one = found.files["model.onnx"]
+    assert (one.photos, one.known) == (1, 1)
+    assert (one.strangers[0].kind, one.strangers[0].pictures, one.strangers[0].mistaken) == ("none", 1, 0)
+    assert Known.read(tmp_path) == found
+    assert judge_folder(tmp_path, [], Dataset(plain(RED), np.array([0]), ("red", "none")), "test") is None
+    assert not (tmp_path / "known.json").exists()
+
+
+def test_painted_pictures_are_of_any_size_and_the_same_each_time():
+    first, again = painted.kinds((6, 9), 5), painted.kinds((6, 9), 5)
+    assert {pixels.shape for pixels in first.values()} == {(5, 6, 9, 3)}
+    for kind, pixels in first.items():
+        assert pixels.dtype == np.uint8
+        assert (pixels == again[kind]).all()
+        assert len(np.unique(pixels.reshape(5, -1), axis=0)) == 5
+    assert all(pixels.std() > 20 for pixels in first.values())
 
 
 def test_a_file_that_knows_everything_is_not_judged(reference):

@@ -64,6 +64,31 @@ def test_a_diagram_of_too_few_answers_and_a_gallery_of_none_say_so(folder):
     assert "every file names the same class as Keras" in text
 
 
+def test_what_is_left_out_has_its_sections(folder):
+    report(folder)
+    text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
+    for shown in ("Risk against coverage", "0.0432", '<td class="number">5.00%<small>from 0.600</small>'):
+        assert shown in text
+    for shown in ("Known and unknown", "How familiar 30 test photos", "0.912", "31.4%", "flowers $x_2$ &lt;b&gt;"):
+        assert shown in text
+
+
+@pytest.mark.parametrize("change", ["deleted", "another file", "damaged"])
+def test_what_was_judged_of_another_file_is_not_shown(folder, change):
+    path = folder / artifacts.KNOWN
+    if change == "deleted":
+        path.unlink()
+    elif change == "damaged":
+        path.write_text("{")
+    else:
+        document = artifacts.read_json(path)
+        document["files"][artifacts.INT8_ONNX]["sha256"] = "0" * 64
+        artifacts.write_json(path, document)
+    facts = report(folder)
+    assert "Known and unknown" not in (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
+    assert (artifacts.KNOWN in facts.absent) == (change == "damaged")
+
+
 def test_two_runs_write_the_same_bytes(folder):
     report(folder)
     first = (folder / artifacts.REPORT_PAGE).read_bytes()
@@ -108,7 +133,7 @@ def test_what_cannot_be_used_is_told_from_the_rest(folder, name, command, harm):
 
 def test_what_was_not_run_is_said_on_screen_and_on_the_page(tmp_path, capsys):
     commands = {artifacts.VERIFY: "verify", artifacts.DRIFT: "drift", artifacts.BENCHMARK: "bench"}
-    folder = measured_folder.write(tmp_path / "build", skip=commands)
+    folder = measured_folder.write(tmp_path / "build", skip=(*commands, artifacts.KNOWN))
     assert main(["report", str(folder)]) == 0
     lines = capsys.readouterr().err.splitlines()
     expected = [

@@ -22,6 +22,8 @@ MARKS = {
     "confusion-1": {"cell": 9},
     "confusion-2": {"cell": 9},
     "reliability": {"line": 4, "count": 3},
+    "risk": {"line": 4},
+    "known": {"bars": 3},
 }
 OVERLAPS = """figure => {
   const texts = [...figure.querySelectorAll("svg text")].filter(text => !/rotate\\(-[1-9]/.test(text.outerHTML));

@@ -11,7 +11,16 @@ from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, with_marks
 from pipeline.documents.manifest import Manifest
-from pipeline.documents.verify import MOST_CLASSES, Calibration, Limits, Measured, Scores, Unusable, Verification
+from pipeline.documents.verify import (
+    MOST_CLASSES,
+    Calibration,
+    Limits,
+    Measured,
+    Scores,
+    Selective,
+    Unusable,
+    Verification,
+)
 from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import load_exported
@@ -21,6 +30,7 @@ from pipeline.formats import FORMATS, FP32, Tolerance, format_of
 from pipeline.metrics.calibration import reliability, reliability_entry
 from pipeline.metrics.classification import accuracy, agreement, confusion_matrix, correct, discordant
 from pipeline.metrics.difference import max_difference, mean_difference
+from pipeline.metrics.selective import risk_coverage, risk_coverage_entry
 from pipeline.metrics.significance import mcnemar
 from pipeline.system.quiet import load_classifier
 from pipeline.text import first_of
@@ -150,7 +160,13 @@ def _scores(probabilities: NDArray[np.float32], test: Dataset) -> Scores:
         accuracy=accuracy(probabilities, test.labels),
         confusion=tuple(map(tuple, confusion)),
         calibration=Calibration(**reliability_entry(reliability(probabilities, test.labels))) if finite else None,
+        selective=_selective(probabilities, test) if finite else None,
     )
+
+
+def _selective(probabilities: NDArray[np.float32], test: Dataset) -> Selective:
+    curve = risk_coverage(np.clip(probabilities.max(axis=1), 0, 1), correct(probabilities, test.labels))
+    return Selective(**risk_coverage_entry(curve))
 
 
 def _golden_violations(classifier: Classifier) -> list[str]:

@@ -1,0 +1,99 @@
+"""The sections on answers that are left out: because they are not sure, or because the picture shows no class."""
+
+from pipeline.documents.known import Familiarity
+from pipeline.documents.verify import Selective, Verification
+from pipeline.formats import INT8, precision_of
+from pipeline.metrics.significance import share_interval, wilson
+from pipeline.report.figures import known, risk
+from pipeline.report.figures.reliability import KERAS
+from pipeline.report.figures.style import picture
+from pipeline.report.gather import Facts
+from pipeline.report.numbers import percent
+from pipeline.report.sections import Chart, Section, Table
+
+COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+"""Rows of the table of risk."""
+
+
+def sections(facts: Facts) -> list[Section]:
+    """In the order of the page; nothing where there is nothing."""
+    return [*_risk(facts.verified), *_known(facts)]
+
+
+def _risk(verified: Verification | None) -> list[Section]:
+    if verified is None:
+        return []
+    found = {
+        name: row.selective
+        for name, row in {KERAS: verified.keras, **verified.measured}.items()
+        if row.selective is not None
+    }
+    if not found:
+        return []
+    lead = (
+        f"How many of the answers are wrong if only the surest count, on {verified.judged_on}. A confidence threshold "
+        "(export --precision) is a point on this curve."
+    )
+    chart = Chart("risk", "Risk against coverage", picture("risk", "risk against coverage", risk.draw, found))
+    areas = Table(
+        ("file", "AURC", "wrong if all count"),
+        [(name, f"{curve.area:.4f}", _wrong(curve.risk[-1], verified.images)) for name, curve in found.items()],
+        "Area under the curve: the mean risk; less is better",
+    )
+    points = Table(
+        ("answered", *found),
+        [(percent(share, 0), *(_at(curve, share) for curve in found.values())) for share in COVERAGES],
+        "Wrong answers, and from which confidence on answers count",
+        left=0,
+    )
+    return [Section("risk", "Risk against coverage", lead, [chart], tables=[areas, points])]
+
+
+def _wrong(share: float, images: int) -> str:
+    low, high = share_interval(share, images)
+    return f"{percent(share)}\n{percent(low, 1)} to {percent(high, 1)}"
+
+
+def _at(curve: Selective, share: float) -> str:
+    """The first point of at least this coverage."""
+    place = next(place for place, coverage in enumerate(curve.coverage) if coverage >= share - 1e-9)
+    return f"{percent(curve.risk[place])}\nfrom {curve.threshold[place]:.3f}"
+
+
+def _known(facts: Facts) -> list[Section]:
+    found = facts.known
+    if found is None:
+        return []
+    first = min(found.files, key=lambda name: precision_of(name) is not INT8)
+    shown = found.files[first]
+    lead = (
+        f"How familiar {shown.photos:,} {found.part} photos of the classes are to a file, and pictures that show none. "
+        "What is less familiar than the threshold is taken for none of the classes. AUROC: how often a photo of "
+        "the classes is more familiar than such a picture; 0.5 is chance."
+    )
+    caption = "Each histogram has its own height. Orange: on the wrong side of the threshold."
+    svg = picture("known", "familiarity of photos and strangers", known.draw, shown)
+    chart = Chart("known", first, svg, caption)
+    tables = [_table(name, one) for name, one in found.files.items()]
+    return [Section("known", "Known and unknown", lead, [chart], tables=tables)]
+
+
+def _table(name: str, one: Familiarity) -> Table:
+    rows = [("photos of its classes", f"{one.photos:,}", _share(one.known, one.photos), "", "")]
+    rows += [
+        (
+            each.kind,
+            f"{each.pictures:,}",
+            _share(each.mistaken, each.pictures),
+            f"{each.auroc:.3f}",
+            percent(each.false_positives, 1),
+        )
+        for each in one.strangers
+    ]
+    header = ("pictures", "number", "taken for known", "AUROC", "false positives at 95 %")
+    return Table(header, rows, f"{name}, known from {one.threshold:.4g} on")
+
+
+def _share(count: int, of: int) -> str:
+    low, high = wilson(count, of)
+    return f"{percent(count / of, 1)}\n{percent(low, 1)} to {percent(high, 1)}"
