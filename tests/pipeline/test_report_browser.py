@@ -90,7 +90,7 @@ def test_page_is_whole_quiet_and_legible(opened, repository, name):
     assert heard == []
     assert page.evaluate("document.documentElement.scrollWidth") == WIDTHS[name]
     figures = page.locator(".charts figure").all()
-    assert len(figures) == page.locator(".charts svg").count() == 8 + 6
+    assert len(figures) == page.locator(".charts svg").count() == 8 + 8
     for figure in figures:
         assert figure.evaluate(OVERLAPS) == [], figure.get_attribute("id")
     screenshots = repository / "artifacts" / "screenshots"
