@@ -33,7 +33,7 @@ from pipeline.errors import ExportError
 from pipeline.export.accuracy import out_of_fold, with_accuracy
 from pipeline.export.confidence import with_confidence
 from pipeline.export.failure import why_not
-from pipeline.export.familiarity import KEEP, NoSoftmaxError, known_classes, with_threshold
+from pipeline.export.familiarity import with_familiarity
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
 from pipeline.export.load.contract import fed
 from pipeline.export.load.deployable import Deployable
@@ -271,28 +271,13 @@ def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenanc
         answers = predict_all(load_bytes, row.pack(product.graph, spec, None), images.pixels)
     spec = with_accuracy(spec, answers, inputs.scored.expected, images, inputs.out_of_fold)
     spec, graph = _with_confidence(spec, answers, inputs), product.graph
-    graph, spec = _with_familiarity(graph, spec, row, inputs)
+    graph, spec = with_familiarity(graph, spec, row, inputs)
     chosen = golden_images(images)
     tolerance = row.precision.golden_tolerance
     if row.precision is FP32:  # in a deep network rounding alone may pass the usual tolerance
         tolerance = max(tolerance, ROUNDINGS * max_difference(answers, inputs.scored.expected))
     golden = GoldenSet(images.pixels[chosen], answers[chosen], tolerance)
     return row.pack(graph, spec, golden)
-
-
-def _with_familiarity(graph: Any, spec: ModelSpec, row: Format, inputs: ExportInputs) -> tuple[Any, ModelSpec]:
-    """Graph and spec of a file that tells how familiar an image is, where a softmax gives its answers."""
-    if inputs.keep == 1 or (inputs.keep is None and not row.container.is_familiarity_cheap):
-        return graph, spec
-    try:
-        scoring = row.with_familiarity(graph)
-    except NoSoftmaxError:
-        if inputs.keep is None:  # nobody has asked
-            return graph, spec
-        raise
-    shown = known_classes(inputs.validation)
-    keep = KEEP if inputs.keep is None else inputs.keep
-    return scoring, with_threshold(spec, lambda known: row.pack(scoring, known, None), load_bytes, shown, keep)
 
 
 def _with_confidence(spec: ModelSpec, answers: NDArray[np.float32], inputs: ExportInputs) -> ModelSpec:

@@ -20,6 +20,8 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from pipeline.data.dataset import Dataset, in_batches
 from pipeline.errors import ExportError
+from pipeline.export.formats import ExportInputs, load_bytes
+from pipeline.formats import Format
 from runtime.engines.base import FAMILIARITY, ScoringBackend
 from runtime.spec import NONE_CLASS, ModelSpec
 
@@ -29,6 +31,25 @@ KEEP = 0.95
 PASSED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Identity")
 PASSED_TFLITE = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.QUANTIZE)
 """What may stand between softmax and the output."""
+
+
+def with_familiarity(graph: Any, spec: ModelSpec, row: Format, inputs: ExportInputs) -> tuple[Any, ModelSpec]:
+    """Graph and spec of a file that tells how familiar an image is, where it is to tell that.
+
+    Raises:
+        NoSoftmaxError: it was asked for, and no softmax gives the answers.
+    """
+    if inputs.keep == 1 or (inputs.keep is None and not row.container.is_familiarity_cheap):
+        return graph, spec
+    try:
+        scoring = row.with_familiarity(graph)
+    except NoSoftmaxError:
+        if inputs.keep is None:
+            return graph, spec
+        raise
+    shown = known_classes(inputs.validation)
+    keep = KEEP if inputs.keep is None else inputs.keep
+    return scoring, with_threshold(spec, lambda known: row.pack(scoring, known, None), load_bytes, shown, keep)
 
 
 class NoSoftmaxError(ExportError):

@@ -174,7 +174,7 @@ def test_strangers_are_judged(written, tmp_path):
     kinds = [(each.kind, each.pictures) for each in found.strangers]
     assert kinds == [("elsewhere", 3), *((kind, 100) for kind in ("one color", "noise", "stripes", "clouds"))]
     assert sum(found.counts) == 4
-    assert found.strangers[0].false_positives == pytest.approx(1 / 3)  # PALE is the threshold; GREY is below
+    assert found.strangers[0].false_positives == pytest.approx(1 / 3)  # PALE is the threshold; GRAY is below
     assert found.strangers[0].mistaken == 1
     assert found.strangers[0].auroc == pytest.approx((3 * 2.5 + 2) / 12)  # red ties with red
     assert "75.0%" in format_familiarity({"model.onnx": found})
@@ -186,7 +186,7 @@ def test_photos_of_the_class_none_are_strangers(tmp_path):
     content = export_onnx.with_metadata(of_onnx(graph()), ModelSpec(4, ("red", "none"), known_threshold=2.0))
     (tmp_path / "model.onnx").write_bytes(content)
     found = judge_folder(
-        tmp_path, ["model.onnx", "absent.onnx"], Dataset(plain(RED, GREY), np.array([0, 1]), ("red", "none")), "test"
+        tmp_path, ["model.onnx", "absent.onnx"], Dataset(plain(RED, GRAY), np.array([0, 1]), ("red", "none")), "test"
     )
     one = found.files["model.onnx"]
     assert (one.photos, one.known) == (1, 1)
