@@ -117,7 +117,7 @@ def _scenes(model: Path) -> tuple[list[tuple[str, NDArray[np.uint8]]], list[NDAr
         for pixels in photos.pixels:
             large = np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
             answer = classifier.classify(_jpeg(large))
-            if answer.is_confident and answer.is_known and answer.probability > CLEAR:
+            if answer.is_confident and answer.is_known is not False and answer.probability > CLEAR:
                 clear.setdefault(answer.label, large)
         pairs = itertools.combinations(clear.values(), 2)
         mixtures = (np.asarray((one.astype(int) + other) // 2, np.uint8) for one, other in pairs)
