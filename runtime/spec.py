@@ -65,6 +65,8 @@ class ModelSpec:
             that neither trained nor calibrated it; ``None`` if unknown. Where ``provenance`` has ``OUT_OF_FOLD`` as
             ``accuracy``, of photos that were each judged by a network that did not learn from it.
         accuracy_images: how many that were.
+        validation: how the validation images look and what the file answers to them, as
+            ``runtime.drift.statistics.picture`` has it; what a device compares with. Written to JSON where it is known.
         provenance: where the file comes from, e.g. the SHA-256 of the Keras file.
         version: version of this format.
     """
@@ -91,6 +93,7 @@ class ModelSpec:
     ignore_orientation: bool = False
     width: int | None = None
     thresholds: tuple[float, ...] | None = None
+    validation: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.version != VERSION:
@@ -130,6 +133,8 @@ class ModelSpec:
         self._require("provenance", "texts by name", named)
         expected = f"None, or {len(names)} numbers 0-1 beside the output sigmoid"
         self._require("thresholds", expected, self.thresholds is None or self._has_thresholds())
+        pictured = self.validation is None or _is_picture(self.validation)
+        self._require("validation", "quantiles of statistics by name, and shares", pictured)
 
     def _require(self, name: str, expected: str, good: bool) -> None:  # noqa: FBT001 - the verdict itself
         if not good:
@@ -162,7 +167,7 @@ class ModelSpec:
                 del entries[name]
         if self.known_threshold is None:  # nor do the runtimes know it that were there before
             del entries["known_threshold"]
-        for name in ("width", "thresholds"):
+        for name in ("width", "thresholds", "validation"):
             if getattr(self, name) is None:
                 del entries[name]
         return json.dumps(entries, sort_keys=True)
@@ -190,6 +195,19 @@ class ModelSpec:
             if isinstance(error, ModelSpecError):
                 raise
             raise ModelSpecError(f"model spec is not readable ({error}): export the model again") from error
+
+
+def _is_picture(value: object) -> bool:
+    """Whether it has ascending numbers by name in ``quantiles``; the rest is for people to read."""
+    quantiles = value.get("quantiles") if isinstance(value, dict) else None
+    return isinstance(quantiles, dict) and all(
+        _is_name(name)
+        and isinstance(numbers, list)
+        and 2 <= len(numbers) <= 100
+        and all(_is_number(number) for number in numbers)
+        and numbers == sorted(numbers)
+        for name, numbers in quantiles.items()
+    )
 
 
 def _is_whole(value: object, low: int, high: int) -> bool:

@@ -1,6 +1,7 @@
 """The command line of the maintainers' tools: ``python -m docs.figures COMMAND``."""
 
 from docs.figures.commands import (
+    drift,
     experiments,
     field_loop,
     graph,
@@ -34,6 +35,7 @@ COMMANDS: tuple[Command, ...] = (
     kinds,
     large_int8,
     soak,
+    drift,
 )
 
 

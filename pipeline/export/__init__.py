@@ -32,7 +32,7 @@ from pipeline.errors import ExportError
 from pipeline.export.accuracy import out_of_fold, with_accuracy
 from pipeline.export.confidence import with_confidence
 from pipeline.export.failure import why_not
-from pipeline.export.familiarity import with_familiarity
+from pipeline.export.familiarity import KEEP, with_familiarity
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
 from pipeline.export.load.contract import fed
 from pipeline.export.load.deployable import Deployable
@@ -46,6 +46,7 @@ from pipeline.metrics.difference import max_difference
 from pipeline.metrics.multi_label import decisions, macro_f1
 from pipeline.system.callable_package import CallablePackage
 from pipeline.text import first_of
+from runtime.drift.statistics import picture
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
 from runtime.system.writing import check_writable, clear_leftovers
@@ -271,6 +272,8 @@ def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenanc
     spec = with_accuracy(spec, answers, inputs.scored.expected, images, inputs.out_of_fold)
     spec, graph = _with_confidence(spec, answers, inputs), product.graph
     graph, spec = with_familiarity(graph, spec, row, inputs)
+    unknown = None if spec.known_threshold is None else 1 - (inputs.keep or KEEP)
+    spec = replace(spec, validation=picture(inputs.looks, answers, unknown))
     chosen = golden_images(images)
     tolerance = row.precision.golden_tolerance
     if row.precision is FP32:  # in a deep network rounding alone may pass the usual tolerance

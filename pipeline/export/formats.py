@@ -24,8 +24,11 @@ from pipeline.formats import Format
 from pipeline.metrics.multi_label import best_thresholds
 from pipeline.system.costs import Costs
 from pipeline.system.quiet import log_hidden
+from runtime.drift.statistics import look_of
 from runtime.engines.registry import default_engine, file_formats, find
 from runtime.spec import ModelSpec
+
+LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,12 @@ class ExportInputs:
     def divisors(self) -> NDArray[np.float64]:
         """See ``pipeline.export.confidence``."""
         return divisors(self.deployable, self.scored.expected, self.validation, fitted=self.fitted_temperature)
+
+    @cached_property
+    def looks(self) -> list[dict[str, float]]:
+        """How the validation images look, or a thousand of them."""
+        step = max(len(self.validation) // LOOKED_AT, 1)
+        return [look_of(pixels) for pixels in self.validation.pixels[::step]]
 
     def spec(self, precision: str) -> ModelSpec:
         """The spec of a file, but for its accuracy and provenance."""

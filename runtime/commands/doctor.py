@@ -10,8 +10,9 @@ from typing import Any
 
 from runtime import __version__
 from runtime.commands import FAILED, OK, add_json
+from runtime.drift.state import describe as describe_drift
 from runtime.engines.registry import default_engine
-from runtime.errors import EdgecnnError
+from runtime.errors import EdgecnnError, OutputError
 from runtime.replay import describe, replay_in_child
 from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES, examine_machine
@@ -39,6 +40,12 @@ NEEDED = {
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("models", metavar="MODEL", nargs="*", help="model files, or folders of them, to replay")
+    parser.add_argument(
+        "--drift",
+        metavar="FILE",
+        type=Path,
+        help="also say what has changed, by the file that --drift of stream writes",
+    )
     add_json(parser)
 
 
@@ -60,10 +67,18 @@ def run(options: argparse.Namespace) -> int:
         "packages": packages,
         "engines": engines,
         "models": models,
+        **({} if options.drift is None else {"drift": _drift(options.drift)}),
         "well": well,
     }
     print(json.dumps(report, indent=2) if options.json else _text(report))
     return OK if well else FAILED
+
+
+def _drift(path: Path) -> str:
+    try:
+        return describe_drift(path)
+    except OutputError as error:
+        return str(error)
 
 
 def _version_check(name: str, oldest: tuple[int, int]) -> str:
@@ -127,5 +142,7 @@ def _text(report: dict[str, Any]) -> str:
     for name, result in {**report["packages"], **report["engines"], **report["models"]}.items():
         word = "works" if result["works"] else "absent" if "absent" in result else "FAILS"
         lines.append(for_terminal(f"{Path(name).name:<15} {word}: {result['says']}"))
+    if "drift" in report:
+        lines.append(for_terminal(f"{'drift':<16}{report['drift']}"))
     verdict = "photos can be classified here" if report["well"] else "not ready: see the lines that say FAILS"
     return "\n".join([*lines, f"{'verdict':<16}{verdict}"])

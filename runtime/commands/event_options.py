@@ -66,6 +66,12 @@ def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
     outlets.add_argument(
         "--mqtt-ca", metavar="FILE", type=Path, help="certificates to trust in the place of the system's"
     )
+    outlets.add_argument(
+        "--drift",
+        metavar="FILE",
+        type=Path,
+        help="learn in this file what is usual here, and tell when frames or answers change; doctor reads it",
+    )
     keep = parser.add_argument_group("frames for labeling")
     keep.add_argument(
         "--keep",
@@ -122,6 +128,11 @@ def session(
     count, window = options.votes
     # Lines come last: who reads them may have gone, and the others are to hear of the end all the same.
     listeners = [*outlets_of(options, classifier), *listeners]
+    if options.drift is not None:
+        from runtime.drift.monitor import DriftListener, DriftMonitor
+
+        audience = [listener for listener in listeners if isinstance(listener, DriftListener)]
+        listeners.insert(0, DriftMonitor(classifier.spec, options.drift, audience))
     settings = EventSettings(
         count,
         window,

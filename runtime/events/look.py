@@ -27,9 +27,10 @@ class Box(NamedTuple):
 
 
 class Look(NamedTuple):
-    """The answer for a frame, and whether it is that of a former frame that showed the same."""
+    """The answer for a frame, what was looked at, and whether the answer is that of a former frame like it."""
 
     prediction: Prediction
+    pixels: Pixels
     is_repeated: bool = False
 
 
@@ -78,14 +79,14 @@ class FrameClassifier:
         Raises:
             ImageError: it cannot be read.
         """
-        if not self._min_change:
-            return Look(self.classifier.classify(image, self._top))
         pixels = self.classifier.decoder(image, self.classifier.spec)
+        if not self._min_change:
+            return Look(self.classifier.classify_pixels(pixels, self._top), pixels)
         if self._answer and self._pixels is not None and largest_change(self._pixels, pixels) < self._min_change:
-            return Look(self._answer, is_repeated=True)
+            return Look(self._answer, pixels, is_repeated=True)
         self._pixels = pixels
         self._answer = self.classifier.classify_pixels(pixels, self._top)
-        return Look(self._answer)
+        return Look(self._answer, pixels)
 
 
 def _part(image: ImageSource, box: Box) -> Image.Image:

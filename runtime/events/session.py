@@ -6,7 +6,7 @@ from typing import Protocol
 
 from runtime.events.detector import Event, EventDetector
 from runtime.events.look import FrameClassifier
-from runtime.image.load import ImageSource
+from runtime.image.load import ImageSource, Pixels
 from runtime.prediction import Prediction
 
 
@@ -19,12 +19,14 @@ class Seen:
         image: the frame as it came.
         prediction: its answer.
         is_repeated: the answer is that of a former frame, which showed the same.
+        pixels: what was looked at, uint8 (H, W, 3).
     """
 
     name: str
     image: ImageSource
     prediction: Prediction
     is_repeated: bool
+    pixels: Pixels | None = None
 
 
 class Listener(Protocol):
@@ -53,7 +55,7 @@ class Session:
             ImageError: it cannot be read; nobody is told.
         """
         look = self._classifier.classify(image)
-        seen = Seen(name, image, look.prediction, look.is_repeated)
+        seen = Seen(name, image, look.prediction, look.is_repeated, look.pixels)
         for listener in self._listeners:
             listener.seen(seen)
         self._tell(self._detector.update(look.prediction))

@@ -102,6 +102,7 @@ class MqttPublisher:
         self._configs = self._discovery(class_names, model)
         self._on: dict[str, float] = {}
         self._state: dict[str, Any] = {"label": None, "probability": None, "labels": [], "time": None}
+        self._drift: list[str] | None = None
         client = self._client = _client(broker, ca_file)
         client.will_set(f"{broker.prefix}/availability", "offline", qos=1, retain=True)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
@@ -132,6 +133,12 @@ class MqttPublisher:
         if self._client.is_connected():
             self._publish_state()
 
+    def drifted(self, sentences: Sequence[str]) -> None:
+        """Publish what has changed of frames and answers."""
+        self._drift = list(sentences)
+        if self._client.is_connected():
+            self._publish_state()
+
     def close(self) -> None:
         """Say that the device is off, if the broker is there."""
         self._client.on_disconnect = self._client.on_connect_fail = None
@@ -144,6 +151,8 @@ class MqttPublisher:
 
     def _publish_state(self) -> None:
         self._retain("state", json.dumps(self._state))
+        if self._drift is not None:
+            self._retain("drift", json.dumps(self._drift))
 
     def _retain(self, name: str, payload: str) -> Any:
         # Without acknowledgment: one that is sent again after a reconnection would overwrite a later one, and paho

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from runtime.camera.inbox import Inbox
@@ -44,6 +44,7 @@ class Live:
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._times: deque[float] = deque(maxlen=60)
         self._count = self._told = 0
+        self._drift: list[str] = []
         self._start_s = clock()
 
     def seen(self, seen: Seen) -> None:
@@ -64,6 +65,10 @@ class Live:
             self._on.pop(event.label, None)
             if event.kind == "begins":
                 self._on[event.label] = entries
+
+    def drifted(self, sentences: Sequence[str]) -> None:
+        """Remember what has changed."""
+        self._drift = list(sentences)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -98,8 +103,9 @@ class Live:
         }
 
     def health(self) -> dict[str, Any]:
-        """Whether frames come: ``status`` is ``ok``, ``starting`` before the first, or ``late``."""
+        """Whether frames come (``ok``, ``starting`` before the first, or ``late``), and what has changed."""
         now, last = self._clock(), self._times[-1] if self._times else None
         age = round(now - last, 3) if last is not None else None
         late = now - (self._start_s if last is None else last) > LATE_S
-        return {"status": "late" if late else "starting" if last is None else "ok", "seconds_since_frame": age}
+        status = "late" if late else "starting" if last is None else "ok"
+        return {"status": status, "seconds_since_frame": age, **({"drift": self._drift} if self._drift else {})}

@@ -125,6 +125,10 @@ def test_every_file_carries_its_accuracy_and_its_own_answers(exported, reference
         right = classifier.predict(validation.pixels).argmax(axis=1) == validation.labels
         assert classifier.spec.accuracy == pytest.approx(right.mean())
         assert classifier.spec.provenance["validation_sha256"] == validation.digest
+        seen = classifier.spec.validation
+        assert (seen["images"], sum(seen["mix"])) == (len(validation), pytest.approx(1, abs=0.01))
+        assert list(seen["quantiles"]) == ["brightness", "sharpness", "redness", "greenness", "confidence"]
+        assert len(json.dumps(seen)) < 1000
         golden = classifier.golden()
         assert golden.pixels.shape == (8, 32, 32, 3)
         assert np.abs(classifier.predict(golden.pixels) - golden.probabilities).max() <= golden.tolerance / 10

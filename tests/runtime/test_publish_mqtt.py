@@ -56,6 +56,21 @@ def test_devices_of_other_scripts_are_told_apart(monkeypatch):
     assert nodes == ["edgecnn_door", "95e8", "7a97", "tfcr"]
 
 
+def test_what_has_changed_is_retained_and_sent_again_to_a_broker_that_was_gone(monkeypatch):
+    client = mock.MagicMock()
+    client.is_connected.return_value = False
+    monkeypatch.setattr("runtime.publish.mqtt._client", lambda *_: client)
+    publisher = MqttPublisher(Broker.of("mqtt://x/door"), ("a",), "m")
+    sent = mock.call("door/drift", '["since Tuesday darker"]', qos=0, retain=True)
+    publisher.drifted(["since Tuesday darker"])
+    assert sent not in client.publish.mock_calls
+    publisher._on_connect(client, None, None, mock.MagicMock(is_failure=False), None)  # noqa: SLF001 - as paho calls it
+    assert client.publish.mock_calls.count(sent) == 1
+    client.is_connected.return_value = True
+    publisher.drifted([])
+    assert mock.call("door/drift", "[]", qos=0, retain=True) in client.publish.mock_calls
+
+
 def test_an_old_package_is_said(monkeypatch):
     pytest.importorskip("paho.mqtt.client")
     monkeypatch.delattr("paho.mqtt.client.CallbackAPIVersion")

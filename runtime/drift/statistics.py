@@ -1,0 +1,68 @@
+"""What is measured of a frame, and the compact picture of validation that a spec carries of the same."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.drift.charts import MIX_BINS
+from runtime.engines.base import Pixels
+
+QUANTILES = (0, 5, 25, 50, 75, 95, 100)
+"""Per cent of the validation images; the numbers of each statistic in the picture."""
+
+
+DARK = 4.0
+"""Added to each channel's mean, 0-255, so that the noise of a dark picture has no color."""
+
+
+def look_of(pixels: Pixels) -> dict[str, float]:
+    """How a frame looks, whatever it shows.
+
+    Args:
+        pixels: uint8 (H, W, 3), RGB, as the model gets them.
+
+    Returns:
+        ``brightness``: mean luma, 0-255; ``sharpness``: binary logarithm of the variance of luma's Laplacian, plus 1;
+        ``redness``: binary logarithm of red to blue; ``greenness``: of green to both. Light changes these little.
+    """
+    red, green, blue = (pixels.reshape(-1, 3).mean(axis=0) + DARK).tolist()
+    luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * luma[1:-1, 1:-1]
+    return {
+        "brightness": float(luma.mean()),
+        "sharpness": float(np.log2(1 + laplacian.var())) if laplacian.size else 0.0,
+        "redness": math.log2(red / blue),
+        "greenness": math.log2(green / math.sqrt(red * blue)),
+    }
+
+
+def mix_bin(label: int, class_count: int) -> int:
+    """Which share of the class mix a class belongs to: its own, or where there are many, that of its neighbors too."""
+    return label if class_count <= MIX_BINS else label * MIX_BINS // class_count
+
+
+def picture(looks: Iterable[dict[str, float]], answers: NDArray[np.float32], unknown: float | None) -> dict[str, Any]:
+    """What a spec carries of the validation images, under 1 KB of JSON.
+
+    Args:
+        looks: ``look_of`` each image, or of a part of them.
+        answers: probabilities, float32 (N, C).
+        unknown: share (0-1) of the images that are like none of the classes, where the file tells.
+    """
+    rows = list(looks)
+    values: dict[str, Sequence[float]] = {name: [row[name] for row in rows] for name in rows[0]}
+    values["confidence"] = answers.max(axis=1).tolist()
+    bins = [mix_bin(label, answers.shape[1]) for label in answers.argmax(axis=1).tolist()]
+    counts = np.bincount(bins, minlength=min(answers.shape[1], MIX_BINS))
+    return {
+        "images": len(answers),
+        "quantiles": {
+            name: [round(float(value), 3) for value in np.percentile(column, QUANTILES)]
+            for name, column in values.items()
+        },
+        "mix": [round(float(share), 4) for share in counts / counts.sum()],
+        **({} if unknown is None else {"unknown": round(unknown, 4)}),
+    }
