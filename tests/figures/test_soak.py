@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from docs.figures.documents import marked
 from docs.figures.soak import judge
 from docs.figures.soak.camera import Scene
 from docs.figures.soak.device import Line, Request, Sample
 from docs.figures.soak.rig import Life
-from docs.figures.soak.table import TITLES, soak_text
+from docs.figures.soak.table import DOCUMENT, TITLES, soak_text
+from pipeline import artifacts
 
 EVENTS = [("begins", "ship", 0.0), ("ends", "ship", 5.25), ("begins", "frog", 0.0), ("ends", "frog", 6.5)]
 
@@ -79,6 +81,11 @@ def test_kept_files_that_are_not_whole_are_found(tmp_path):
         assert part in said
 
 
+def test_the_document_shows_the_kept_figures(repository):
+    found = artifacts.read_json(repository / "docs/soak.json")
+    assert marked("soak", soak_text(found)) in (repository / DOCUMENT).read_text(encoding="utf-8")
+
+
 def test_each_fault_has_a_title():
     from docs.figures.soak.faults import AT_THE_END, IN_ONE_LIFE
 
@@ -88,4 +95,4 @@ def test_each_fault_has_a_title():
         "minutes": 60.2, "frames_a_second": 30.0, "scenes_that_had_to_begin_an_event": 9, "events": 20,
         "published": 21, "requests": 1000, "memory": {}, "faults": {"disk_full": row}, "faults_found": [],
     }  # fmt: skip
-    assert "| disk of kept frames is full | 1 | 1 | 2 | 3 s |" in soak_text(found).replace("  ", " ").replace("  ", " ")
+    assert "| disk of kept frames is full | 1 | 1 | 3 s |" in soak_text(found).replace("  ", " ").replace("  ", " ")

@@ -30,10 +30,10 @@ def publish(found: dict[str, Any], document: Path = DOCUMENT) -> None:
 def soak_text(found: dict[str, Any]) -> str:
     """The table, and a sentence with the totals."""
     rows = [
-        [TITLES[name], str(row["times"]), str(row["as_promised"]), str(row["most_lines"]), f"{row['longest_s']:.0f} s"]
+        [TITLES[name], str(row["times"]), str(row["as_promised"]), f"{row['longest_s']:.0f} s"]
         for name, row in found["faults"].items()
     ]
-    header = ["fault", "times", "as promised", "lines on stderr at most", "with recovery at most"]
+    header = ["fault", "times", "as promised", "with recovery at most"]
     memory = found["memory"]
     grown = ""
     if memory:
@@ -47,7 +47,7 @@ def soak_text(found: dict[str, Any]) -> str:
         f"printed and {found['published']:,} messages of events published, and {found['requests']:,} requests to the "
         f"page were made.{grown} {_verdict(found['faults_found'])}"
     )
-    return f"{table(header, rows, 'lrrrr')}\n\n{text}"
+    return f"{table(header, rows, 'lrrr')}\n\n{text}"
 
 
 def _verdict(faults: list[str]) -> str:
