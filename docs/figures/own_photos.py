@@ -43,6 +43,19 @@ def row_of(folder: Path) -> Row:
     }
 
 
+def opened_of(folder: Path) -> Row:
+    """What opening the last stages brought in a folder that ``train --open-stages`` wrote.
+
+    Raises:
+        PipelineError: it was not tried there.
+    """
+    history = History.read(folder)
+    if history.opened is None or history.data is None:
+        raise PipelineError(f"{folder / History.FILE}: no last stages were opened; give a folder of --open-stages")
+    views = history.settings["views"]
+    return {"photos": Path(history.data).name, "opened": {"views": views, **history.opened.model_dump()}}
+
+
 def few_shots(folder: Path, a_class: int = A_CLASS, draws: int = DRAWS) -> Row:
     """Accuracy on the held-out photos of networks that learned from few photos a class, drawn several times."""
     from pipeline.data.folder import load
@@ -92,7 +105,23 @@ def photos_table(rows: list[Row]) -> str:
         ]
         for row in rows
     ]
-    return "\n\n".join([table(header, cells, "lrlrrllrr"), *(_few(row) for row in rows if "few" in row)])
+    return "\n\n".join(
+        [
+            table(header, cells, "lrlrrllrr"),
+            *(_few(row) for row in rows if "few" in row),
+            *(_opened(row) for row in rows if "opened" in row),
+        ]
+    )
+
+
+def _opened(row: Row) -> str:
+    found = row["opened"]
+    return (
+        f"With `--open-stages` on *{row['photos']}* ({found['views']} views, {found['epochs']} epochs), "
+        f"{found['opened']:.1%} of {found['images']:,} photos are right out of fold, with a new last layer alone "
+        f"{found['frozen']:.1%} "
+        f"(p = {found['p_value']:.2g}): {'kept' if found['kept'] else 'not kept'}."
+    )
 
 
 def _few(row: Row) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 import measured_folder
-from docs.figures import own_photos
+from docs.figures import many_photos, own_photos
 from docs.figures.documents import marked
 from pipeline import artifacts
 from pipeline.errors import PipelineError
@@ -23,6 +23,12 @@ def test_the_table_is_the_files(repository):
     rows = artifacts.read_json(repository / own_photos.FIGURES)
     text = (repository / own_photos.DOCUMENT).read_text(encoding="utf-8")
     assert marked("photos", own_photos.photos_table(rows)) in text
+
+
+def test_the_table_of_many_photos_is_the_files(repository):
+    rows = artifacts.read_json(repository / many_photos.FIGURES)
+    text = (repository / many_photos.DOCUMENT).read_text(encoding="utf-8")
+    assert marked("many photos", many_photos.many_photos_table(rows)) in text
 
 
 def test_a_row_says_how_many_photos_each_figure_rests_on(tmp_path):
@@ -45,6 +51,17 @@ def test_draws_of_few_photos_are_averaged(tmp_path):
     text = own_photos.photos_table([own_photos.row_of(tmp_path) | {"few": few}])
     assert "With 20 photos a class of *insects*, drawn 3 times" in text
     assert "30 are answered 93.0% right on average (90.0% to 95.0%)" in text
+
+
+def test_what_opened_stages_brought_is_a_sentence(tmp_path):
+    opened = {"behind": "x", "epochs": 8, "images": 40, "frozen": 0.9, "opened": 0.85, "p_value": 1.0, "kept": False}
+    artifacts.write_json(tmp_path / artifacts.HISTORY, HISTORY | {"opened": opened})
+    text = own_photos.photos_table([own_photos.row_of(tmp_path) | own_photos.opened_of(tmp_path)])
+    assert "(4 views, 8 epochs), 85.0% of 40 photos are right out of fold" in text
+    assert "alone 90.0% (p = 1): not kept" in text
+    artifacts.write_json(tmp_path / artifacts.HISTORY, HISTORY)
+    with pytest.raises(PipelineError, match="no last stages were opened"):
+        own_photos.opened_of(tmp_path)
 
 
 def test_a_training_from_nothing_is_no_row(tmp_path):
