@@ -19,5 +19,6 @@ def ship(train_folder: Path, out: Path) -> bool:
         samples.write(out)
     export(Source(train_folder / artifacts.MODEL_KERAS), out)
     report = verify(out)
+    (out / artifacts.MISTAKES).unlink(missing_ok=True)  # pictures for the report of an export folder
     print(format_report(report))
     return report.passed

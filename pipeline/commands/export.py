@@ -93,7 +93,9 @@ def run(options: argparse.Namespace) -> int:
     if known and (options.unknown or options.keep):
         print(f"\nWhat is known and what is not:\n{format_familiarity(known.files)}\n")
     photo_options.report_left_out(photos)
-    print(f"Written: {options.out}/ (model files, manifest.json, verify.json{', known.json' if known else ''})")
+    documents = ["manifest.json", "verify.json"]
+    documents += ["mistakes.json"] * (part != "unlabeled") + ["known.json"] * bool(known)
+    print(f"Written: {options.out}/ (model files, {', '.join(documents)})")
     return OK if report.passed and manifest.passed else FAILED
 
 
