@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env export photos train bench figures-graph figures-runtime figures-reading report quantization reference readme pictures bundle web fuzz test test-fast docs lint wheel-test oldest-test test-pi clean
+.PHONY: help env export photos train bench figures-graph figures-runtime figures-reading report quantization reference readme pictures bundle web fuzz test test-fast faults docs lint wheel-test oldest-test test-pi clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ test: $(READY) ## run all tests
 
 test-fast: $(READY) ## run the tests that take seconds
 	@$(PY) -m pytest $(PARALLEL) -m "not slow"
+
+faults: $(READY) ## put 62 faults into a copy of the source, one at a time: the tests must catch nine in ten
+	@PYTHONPATH=tests $(PY) -m faults
 
 docs: $(READY) ## write the outputs in docs/runtime.md anew
 	@UPDATE_DOCS=1 $(PY) -m pytest --quiet tests/runtime/test_docs.py

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from fuzz.mutate import mutate
+from fuzz.pictures import gif
 from fuzz.seeds import HEIGHT, WIDTH, image_seeds, pillow_has
 from runtime import ImageDecodeError, ModelSpec
 from runtime.image import decode
@@ -49,6 +50,13 @@ def test_damaged_headers_are_headers_or_typed_errors(name):
             header(mutate(SEEDS[name], pool, random_))
         except ImageDecodeError as error:
             assert str(error)  # noqa: PT017
+
+
+def test_a_frame_that_goes_beyond_its_screen_makes_a_gif_larger():
+    found = header(gif(8, 9, frame=(60, 50, 4, 3)))
+    assert (found.width, found.height) == (64, 53)
+    found = header(gif(80, 90, frame=(60, 50, 4, 3)))
+    assert (found.width, found.height) == (80, 90)
 
 
 def test_a_decoder_that_finds_more_pixels_than_the_header_is_stopped():

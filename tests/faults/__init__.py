@@ -1,0 +1,1 @@
+"""Hand-made faults, and a command that says which of them the tests catch."""
