@@ -98,7 +98,8 @@ def _artifacts(verified: dict[str, Any], report: Benchmark) -> str:
     low, high = share_interval(verified["keras_accuracy"], verified["images"])
     note = (
         f"Accuracy and parity on {verified['images']:,} test images (95 % interval of Keras's accuracy: {low:.2%} to "
-        f"{high:.2%}); latency of one image on one thread. Differences are of probabilities (0-1)."
+        f"{high:.2%}); latency of one image on one thread of {report.device.name}{_features(report)}. Differences "
+        "are of probabilities (0-1)."
     )
     return f"{table(header, rows, 'llr')}\n\n{note}"
 
@@ -140,7 +141,8 @@ def _conditions(report: Benchmark) -> str:
     device, before, after = report.device, report.conditions.before, report.conditions.after
     held_back = report.conditions.throttled
     return (
-        f"{device.name} ({device.machine}, {device.cores} cores{', emulated' if device.emulated else ''}), "
+        f"{device.name} ({device.machine}, {device.cores} cores{', emulated' if device.emulated else ''})"
+        f"{_features(report)}, "
         f"load average {before.load_average:.1f} before and {after.load_average:.1f} after"
         f"{', **throttled**: ' if held_back else ''}{', '.join(held_back)}; contenders are processes that take turns "
         "in shuffled rounds. Each engine has as many threads as answer one image soonest on each file; "
@@ -148,6 +150,12 @@ def _conditions(report: Benchmark) -> str:
         "fastest way of calling Keras. A cold start is from nothing to the first answer; memory is the peak of a "
         "process that does only that."
     )
+
+
+def _features(report: Benchmark) -> str:
+    """What the processor has for eight-bit arithmetic, which decides whether int8 is faster than float."""
+    features = report.device.features
+    return f" with {', '.join(features)}" if features else ""
 
 
 def _kib(row: Contender) -> str:
