@@ -98,7 +98,8 @@ def _int8(manifest: Manifest) -> Verdict:
     bounds = listed([text.format(getattr(manifest.criteria, name)) for name, text in BOUNDS.items()])
     images = f"{manifest.validation.images:,} validation images"
     if manifest.passed:
-        return Verdict("int8", "pass", "Pass", f"int8 costs no more than it may on {images}: {bounds}.")
+        text = f"Within what int8 may cost on {images}, chance allowed for: {bounds}."
+        return Verdict("int8", "pass", "Pass", text)
     details = [
         f"{name}: {violation}" for name, decision in manifest.decisions.items() for violation in _violations(decision)
     ]

@@ -13,6 +13,7 @@ from pipeline.documents.benchmark import Benchmark
 from pipeline.documents.drift import DriftReport
 from pipeline.documents.evaluation import Evaluation, LabelEvaluation
 from pipeline.documents.history import History
+from pipeline.documents.known import Known
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.mistakes import Mistakes
 from pipeline.documents.verify import Verification, VerificationSummary
@@ -20,7 +21,8 @@ from pipeline.errors import DocumentError
 from runtime.benchmark import document, environment, figures, photo
 
 KINDS = (
-    Manifest, Verification, VerificationSummary, DriftReport, Benchmark, Evaluation, LabelEvaluation, History, Mistakes,
+    Manifest, Verification, VerificationSummary, DriftReport, Benchmark, Evaluation, LabelEvaluation, History, Known,
+    Mistakes,
 )  # fmt: skip
 HAND_MADE = {
     Manifest: measured_folder.manifest(),
@@ -31,6 +33,7 @@ HAND_MADE = {
     Evaluation: measured_folder.evaluation(),
     LabelEvaluation: measured_folder.label_evaluation(),
     History: measured_folder.history(),
+    Known: measured_folder.known(),
     Mistakes: measured_folder.mistakes(),
 }
 RESNET8 = artifacts.REFERENCE_DIR / "resnet8"

@@ -113,7 +113,7 @@ def test_the_classifier_says_what_it_knows(engine, written):
 
 
 def test_a_file_without_a_threshold_cannot_tell(reference):
-    assert Classifier(reference / "model_int8.onnx").classify(plain(GRAY)[0]).is_known is None
+    assert Classifier(reference / "model_int8.tflite").classify(plain(GRAY)[0]).is_known is None
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_painted_pictures_are_of_any_size_and_the_same_each_time():
 
 
 def test_a_file_that_knows_everything_is_not_judged(reference):
-    assert judge(reference / "model_int8.onnx", None) is None
+    assert judge(reference / "model_int8.tflite", None) is None
 
 
 def test_images_of_the_class_none_need_not_be_familiar():

@@ -63,7 +63,7 @@ def test_the_limit_follows_from_the_rounding_of_the_network(reference, monkeypat
     test = samples.read_test(reference).take(np.arange(100))
     deployable = load_exported(reference)
     expected = deployable.probabilities(test.pixels)
-    judged = parity._Reference(deployable, test, expected)  # noqa: SLF001 - the rule itself
+    judged = parity._Reference(deployable, test, expected, None)  # noqa: SLF001 - the rule itself
     got = expected.copy()
     got[7, 0] += 1.4e-5
     looked_at = []
@@ -98,5 +98,5 @@ def test_a_deep_network_of_224_pixels_passes_and_a_wrong_one_does_not(reference,
     expected, last = deployable.probabilities(images), deployable.model.layers[-4]
     last.set_weights([weight * np.float32(1.05) for weight in last.get_weights()])
     got = deployable.probabilities(images)
-    limit = parity._Reference(deployable, data, expected).limit(FP32.tolerance, got)  # noqa: SLF001 - the rule itself
+    limit = parity._Reference(deployable, data, expected, None).limit(FP32.tolerance, got)  # noqa: SLF001 - the rule itself
     assert np.abs(got - expected).max() > 5 * limit.max_difference

@@ -85,10 +85,9 @@ def test_one_name_is_enough_for_two_classes(tmp_path, names, expected):
     assert load(Source(tmp_path / "model.keras", names)).class_names == expected
 
 
-def test_several_sigmoids_are_refused_with_what_is_expected(tmp_path):
+def test_several_sigmoids_are_labels_of_their_own(tmp_path):
     with_head(layers.Dense(3, "sigmoid")).save(tmp_path / "model.keras")
-    with pytest.raises(ExportError, match=r"sigmoid over several classes.* expected softmax .* one sigmoid for two"):
-        load(Source(tmp_path / "model.keras", NAMES))
+    assert load(Source(tmp_path / "model.keras", NAMES)).multi_label
 
 
 GRAY = {

@@ -207,7 +207,7 @@ def test_a_run_that_was_throttled_says_so():
 
 @pytest.mark.slow
 def test_bench_writes_what_it_prints(carrying, tmp_path):
-    model = carrying("model_int8.onnx")
+    model = carrying("model_int8.onnx", tolerance=0.05)
     out = tmp_path / "device.json"
     printed = bench(model, "--threads", 1, "--seconds", 1, "--out", out, "--json")
     assert printed.returncode == 0, printed.stderr

@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,7 @@ def test_backend_and_tensors_are_named(reference):
     assert [str(tensor).partition(": ")[2] for tensor in (*classifier.inputs, *classifier.outputs)] == [
         "uint8 [N, 32, 32, 3]",
         "float32 [N, 10]",
+        "float32 [N]",
     ]
 
 
@@ -135,7 +137,7 @@ def test_confidence_is_the_specs_threshold(reference, images):
     base = Classifier(reference / "model_int8.onnx").spec
     answers = {}
     for confidence_threshold in (0.0, 0.6, 1.0):
-        spec = ModelSpec(32, base.class_names, confidence_threshold=confidence_threshold)
+        spec = replace(base, confidence_threshold=confidence_threshold)
         classifier = Classifier(reference / "model_int8.onnx", spec=spec)
         answers[confidence_threshold] = [classifier.classify(image) for image in images[0]]
     assert all(answer.is_confident for answer in answers[0.0])

@@ -64,8 +64,8 @@ def test_what_shows_the_same_is_not_classified_again(pictures, reference, monkey
     classifier = Classifier(reference / "model_int8.onnx")
     expected = [classifier.classify(jpeg(picture)) for picture in pictures]
     frames = FrameClassifier(classifier, min_change=5)
-    run, calls = classifier._run, []  # noqa: SLF001 - counts the engine's calls
-    monkeypatch.setattr(classifier, "_run", lambda pixels: calls.append(1) or run(pixels))
+    scored, calls = classifier._scored, []  # noqa: SLF001 - counts the engine's calls
+    monkeypatch.setattr(classifier, "_scored", lambda pixels: calls.append(1) or scored(pixels))
     looks = [frames.classify(jpeg(pictures[index])) for index in (0, 0, 0, 1, 1, 0)]
     assert [look.is_repeated for look in looks] == [False, True, True, False, True, False]
     assert len(calls) == 3
