@@ -42,26 +42,26 @@ TABLE = (
         "pipeline/data/class_names.py",
         "or not is_plain(name)",
         "and not is_plain(name)",
-        ("pipeline/test_load.py", "pipeline/test_text.py", "pipeline/test_folder.py"),
+        ("pipeline/test_load.py", "pipeline/test_text.py", "pipeline/folder"),
     ),
     Fault("pipeline/data/dataset.py", "size, replace=False", "size, replace=True", ("pipeline/test_data.py",)),
     Fault(
         "pipeline/data/folder.py",
         "counts[name] < MIN_PICTURES",
         "counts[name] <= MIN_PICTURES",
-        ("pipeline/test_folder.py",),
+        ("pipeline/folder",),
     ),
     Fault(
         "pipeline/data/photo_settings.py",
         "self._held_out >= 1",
         "self._held_out > 1",
-        ("pipeline/test_folder.py", "pipeline/test_data.py"),
+        ("pipeline/folder", "pipeline/test_data.py"),
     ),
     Fault(
         "pipeline/data/scan.py",
         "TRAINING in names and names <= set(SPLIT_FOLDERS)",
         "TRAINING in names or names <= set(SPLIT_FOLDERS)",
-        ("pipeline/test_folder.py",),
+        ("pipeline/folder",),
     ),
     Fault(
         "pipeline/deploy/web/serve.py",
@@ -101,26 +101,49 @@ TABLE = (
         ("pipeline/test_acceptance.py",),
     ),
     Fault(
-        "pipeline/export/quantize/config.py", "layer not in named)]", "layer in named)]", ("pipeline/test_quantize.py",)
+        "pipeline/export/quantize/config.py",
+        "layer not in named)]",
+        "layer in named)]",
+        (
+            "pipeline/test_quantize.py",
+            "pipeline/test_quantize_search.py",
+        ),
     ),
     Fault(
         "pipeline/export/quantize/decisions.py",
         "_order(candidate, decision) < _order(best[method], decision)",
         "_order(candidate, decision) > _order(best[method], decision)",
-        ("pipeline/test_quantize.py", "pipeline/test_report.py"),
+        (
+            "pipeline/test_quantize.py",
+            "pipeline/test_quantize_search.py",
+            "pipeline/test_report.py",
+        ),
     ),
     Fault(
         "pipeline/export/quantize/layer.py",
         "in in_float) / max(total, 1)",
         "in in_float) * max(total, 1)",
-        ("pipeline/test_acceptance.py", "pipeline/test_quantize.py"),
+        (
+            "pipeline/test_acceptance.py",
+            "pipeline/test_quantize.py",
+            "pipeline/test_quantize_search.py",
+        ),
     ),
-    Fault("pipeline/export/quantize/ranges.py", "percent / 100", "percent / 10", ("pipeline/test_quantize.py",)),
+    Fault(
+        "pipeline/export/quantize/ranges.py",
+        "percent / 100",
+        "percent / 10",
+        ("pipeline/test_quantize_ranges.py",),
+    ),
     Fault(
         "pipeline/export/quantize/search.py",
         "config.in_float(self._quantizer.layers)) <= MOSTLY",
         "config.in_float(self._quantizer.layers)) > MOSTLY",
-        ("pipeline/test_acceptance.py", "pipeline/test_quantize.py"),
+        (
+            "pipeline/test_acceptance.py",
+            "pipeline/test_quantize.py",
+            "pipeline/test_quantize_search.py",
+        ),
     ),
     Fault(
         "pipeline/export/rewrites/grouping.py",

@@ -1,0 +1,98 @@
+"""Ranges of activations, and the images that they come from."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from pipeline.export.load.deployable import Deployable
+from pipeline.export.quantize import onnx_int8
+from pipeline.export.quantize.config import METHODS, QuantConfig
+from pipeline.export.quantize.ranges import Statistics, entropy_threshold, percentile_range
+from pipeline.export.quantize.search import (
+    image_counts,
+)
+from quantized import NAMES, SIDE, network, pixels, quantizer_of
+
+
+def test_ranges_follow_their_methods():
+    values = np.zeros((200, 1_000), np.float32)
+    values[:, :-1] = np.linspace(0, 1, 999)
+    values[150:155, -1] = 50.0
+    values[10, 0] = -3.0
+    statistics = Statistics(lambda: iter([{"x": values[:120]}, {"x": values[120:]}]), (100, 200))
+    ranges = {
+        (method, images): statistics.ranges(QuantConfig(method, images))["x"]
+        for method in METHODS
+        for images in (100, 200)
+    }
+    assert ranges["min-max", 100] == (-3.0, 1.0)
+    assert ranges["min-max", 200] == (-3.0, 50.0)
+    low, high = ranges["moving average", 200]
+    assert -0.1 < low < 0
+    assert 1 < high < 4
+    low, high = ranges["percentile 99.9", 200]
+    assert (low, high) == (pytest.approx(0, abs=0.06), pytest.approx(1, abs=0.06))
+    assert ranges["percentile 99.999", 200][1] == pytest.approx(50, rel=0.01)
+    assert ranges["entropy", 200][1] < 10
+    assert statistics.ranges(QuantConfig(images=200, symmetric=True))["x"] == (-50.0, 50.0)
+
+
+def test_percentiles_are_numpys_to_a_bin():
+    values = np.random.default_rng(0).normal(size=100_000)
+    histogram, edges = np.histogram(values, 2_048)
+    low, high = percentile_range(histogram, edges, 99.9)
+    width = edges[1] - edges[0]
+    assert low == pytest.approx(np.percentile(values, 0.1), abs=2 * width)
+    assert high == pytest.approx(np.percentile(values, 99.9), abs=2 * width)
+
+
+def test_entropy_clips_a_lone_outlier_and_spares_a_full_range():
+    edges = np.linspace(0, 1, 2_049)
+    assert entropy_threshold(np.full(2_048, 100), edges) == pytest.approx(1)
+    bell = (1e6 * np.exp(-np.square(np.linspace(0, 20, 2_048)) / 2)).astype(np.int64)
+    bell[-1] = 1
+    assert 2.5 / 20 < entropy_threshold(bell, edges) < 6 / 20  # in twentieths: standard deviations
+
+
+def test_image_counts_are_those_there_are():
+    assert image_counts(60) == (60,)
+    assert image_counts(500) == (100, 500)
+    assert image_counts(5_000) == (100, 500, 1_000)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_calibration_takes_no_more_memory_for_more_images(kind, monkeypatch):
+    monkeypatch.setattr(onnx_int8, "BATCH_BYTES", 1024 * 1024)  # so that a batch of these is smaller than either set
+    deployable = Deployable(network(), NAMES)
+
+    def peak_bytes(images):
+        tracemalloc.start()
+        quantizer, _ = quantizer_of(kind, deployable, (images,), pixels(images))
+        quantizer.build(QuantConfig("entropy", images))
+        try:
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few = peak_bytes(64)
+    kept = 512 * 4 * SIDE * SIDE * 8 * 2  # activations of the first convolution alone, before and after its ReLU
+    assert peak_bytes(512) - few < kept / 4
+
+
+def test_histograms_are_counted_once_and_only_where_a_method_needs_them():
+    passes = []
+
+    def run():
+        passes.append(1)
+        for start in range(0, 200, 30):
+            yield {"x": values[start : start + 30]}
+
+    values = np.random.default_rng(0).normal(size=(200, 50)).astype(np.float32)
+    statistics = Statistics(run, (100, 200))
+    statistics.ranges(QuantConfig("min-max", 200))
+    assert len(passes) == 1
+    found = [statistics.ranges(QuantConfig("percentile 99.9", images))["x"] for images in (100, 200)]
+    assert len(passes) == 2
+    edges = np.linspace(float(values.min()), float(values.max()), 2_049)
+    assert found == [percentile_range(np.histogram(values[:images], edges)[0], edges, 99.9) for images in (100, 200)]
