@@ -111,7 +111,8 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
         photos = _photos(images, deployable, way)
         calibration, held_out = _divided(images, photos, deployable, way) if images is not None else (None, None)
         if validation is not None:
-            held_out, photos = _dataset(validation, deployable, way), _photos(validation, deployable, way)
+            photos = _photos(validation, deployable, way)
+            held_out = (photos.test or photos.validation) if photos else _dataset(validation, deployable, way)
         finding = None if held_out is None else judge(path, deployable, source.reading, photos, held_out)
         if finding is not None and finding.contradicts(source.asked) and not as_asked:
             raise ExportError(

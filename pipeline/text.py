@@ -1,7 +1,6 @@
 """Names from files and folders as text in Markdown and in figures; ``runtime.text`` has terminals and CSV."""
 
 import re
-from collections.abc import Sequence
 
 from runtime.text import for_terminal
 
@@ -9,13 +8,6 @@ _INLINE = re.compile(r"[\\`*\[\]~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "&#64;"}
 _BLOCK = re.compile(r"[#+=>-](?= |$)|[#=-]{2,}|\d+[.)](?= |$)")
 """What makes a heading, a rule or an item of a list where a line begins with it."""
-LISTED = 10
-
-
-def first_of(names: Sequence[str]) -> str:
-    """The first names of a list for a message, and how many more there are."""
-    more = len(names) - LISTED
-    return ", ".join(map(for_terminal, names[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def for_markdown(text: str) -> str:

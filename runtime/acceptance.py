@@ -9,9 +9,7 @@ from typing import NamedTuple
 from runtime.classifier import Classifier
 from runtime.errors import ImageError, ImageFileNotFoundError
 from runtime.photo_files import is_hidden, list_photos
-from runtime.text import for_terminal
-
-MOST_NAMED = 10
+from runtime.text import first_of
 
 
 class Judged(NamedTuple):
@@ -36,7 +34,7 @@ class Labeled(NamedTuple):
 
 
 def labeled_photos(folder: Path, class_names: Sequence[str]) -> list[Labeled]:
-    """Every photo below ``folder``, in which each folder has the name of a class, or its ``plain_name``.
+    """Every photo in the folders of ``folder``, each of which has the name of a class, or its ``plain_name``.
 
     Raises:
         ImageFileNotFoundError: there is no photo.
@@ -83,8 +81,8 @@ def _class_folders(folder: Path, class_names: Sequence[str]) -> list[tuple[str, 
     unknown = [name for name in folders if name not in by_folder]
     if unknown:
         raise ImageError(
-            f"{folder}: {_listed(unknown)} {'is' if len(unknown) == 1 else 'are'} no class of the model; expected "
-            f"folders named as its classes: {_listed(class_names)}"
+            f"{folder}: {first_of(unknown)} {'is' if len(unknown) == 1 else 'are'} no class of the model; expected "
+            f"folders named as its classes: {first_of(class_names)}"
         )
     return [(name, by_folder[name]) for name in folders]
 
@@ -94,8 +92,3 @@ def _photos(folder: Path) -> list[str]:
     return [photo.path for photo in listing.photos] + [
         left.path for left in listing.left_out if left.looks_like_photo
     ]  # which the decoder then says what is wrong with
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" * (len(names) > MOST_NAMED)
-    return ", ".join(map(for_terminal, names[:MOST_NAMED])) + more

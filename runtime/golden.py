@@ -100,10 +100,11 @@ def replay(classifier: "Classifier") -> dict[str, str | int | float | bool]:
         )
     got = classifier.predict(golden.pixels)
     distance = float(np.abs(got - golden.probabilities).max())
-    same = got.argmax(axis=1) == golden.probabilities.argmax(axis=1)
     if classifier.multi_label:
         limits = np.array(classifier.spec.label_thresholds, np.float32)
         same = ((got >= limits) == (golden.probabilities >= limits)).all(axis=1)
+    else:
+        same = got.argmax(axis=1) == golden.probabilities.argmax(axis=1)
     return {
         "file": str(classifier.path),
         "engine": classifier.backend,

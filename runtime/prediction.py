@@ -1,6 +1,7 @@
 """The answer for one image."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,12 @@ class Prediction:
     is_confident: bool = True
     is_known: bool | None = None
     labels: tuple[str, ...] | None = None
+
+
+def more_entries(answer: Prediction) -> dict[str, Any]:
+    """What a line of JSON says of an answer only where there is something to say."""
+    known = {"known": False} if answer.is_known is False else {}
+    return known if answer.labels is None else known | {"labels": answer.labels}
 
 
 class Namer:

@@ -1,5 +1,7 @@
 """Names from files and folders, made safe to print: they stay text, whatever their characters would do elsewhere."""
 
+from collections.abc import Sequence
+
 _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of control and format characters, lone surrogates, line and paragraph separators."""
 _JOINERS = "\u200c\u200d"
@@ -7,6 +9,15 @@ _JOINERS = "\u200c\u200d"
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a cell begins with that spreadsheets compute, in Latin and in full-width letters."""
+
+
+LISTED = 10
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first names of a list for a message, and how many more there are."""
+    more = len(names) - LISTED
+    return ", ".join(map(for_terminal, names[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def is_plain(text: str) -> bool:

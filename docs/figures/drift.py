@@ -189,9 +189,8 @@ def simulate(sites: int = SITES, days: int = MONTH_DAYS) -> dict[str, Any]:
             light, scene = light_of_day(random), scenes_of_day(random, usual)
             if day == LEARNING_DAYS + 1:
                 for name, changed in faults.items():
-                    delays[name] += [
-                        _delay(charts, list(day_of(day, light, scene, changed)), hour) for hour in FAULT_HOURS
-                    ]
+                    blocks = list(day_of(day, light, scene, changed))
+                    delays[name] += [_delay(charts, blocks, hour) for hour in FAULT_HOURS]
             before = set[str]()
             for block in day_of(day, light, scene, scenes):
                 charts.add(block.values, block.start_s, block.end_s)

@@ -4,7 +4,6 @@ Half of the photos calibrate, the other half judges. Photos are read as the weig
 the shorter side, bicubic.
 """
 
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -63,7 +62,7 @@ def measure(folder: Path, side: int, *, quick: bool) -> Row:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / artifacts.MODEL_KERAS
         pretrained(DEFAULT, side).save(path)
-        start, begun = _processor_seconds(), time.monotonic()
+        start, begun = time.process_time(), time.monotonic()
         manifest = export(
             Source(path, class_names=names),
             Path(scratch) / "out",
@@ -71,7 +70,7 @@ def measure(folder: Path, side: int, *, quick: bool) -> Row:
             validation,
             Settings(quick=quick),
         )
-        seconds, processor = time.monotonic() - begun, _processor_seconds() - start
+        seconds, processor = time.monotonic() - begun, time.process_time() - start
     return _row(manifest, side, quick, seconds, processor)
 
 
@@ -130,7 +129,7 @@ def _row(manifest: Manifest, side: int, quick: bool, seconds: float, processor: 
                 "shown": [
                     {**candidate.model_dump(mode="json", include=SHOWN), "chosen": candidate is decision.winner}
                     for candidate in decision.candidates
-                    if _is_shown(candidate, manifest.decisions[name].winner)
+                    if _is_shown(candidate, decision.winner)
                 ],
             }
             for name, decision in manifest.decisions.items()
@@ -162,8 +161,3 @@ def _verdict(candidate: Row) -> str:
 def _share(share: float, images: int) -> str:
     low, high = share_interval(share, images)
     return f"{share:.1%} ({low:.1%} to {high:.1%})"
-
-
-def _processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime

@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"\nWhat is known and what is not:\n{format_familiarity(known.files)}\n")
     photo_options.report_left_out(photos)
     documents = ["manifest.json", "verify.json"]
-    documents += ["mistakes.json"] * (part != "unlabeled") + ["known.json"] * bool(known)
+    documents += ["mistakes.json"] * (report.keras.accuracy is not None) + ["known.json"] * bool(known)
     print(f"Written: {options.out}/ (model files, {', '.join(documents)})")
     return OK if report.passed and manifest.passed else FAILED
 

@@ -115,9 +115,12 @@ def _fit_to_photos(options: argparse.Namespace) -> int:
     try:
         said, photos = few_photos.run(options)
     except KeyboardInterrupt:
-        print("\nInterrupted; the same command goes on with the features that are done.", file=sys.stderr)
+        print("\nInterrupted; the same command goes on with what is done.", file=sys.stderr)
         raise
-    print(f"{said}\n\nWritten: model.keras and history.json in {options.out}\nNext: {next_command(options)}")
+    written = (
+        "model.keras, history.json, history.csv and curves.png" if options.student else "model.keras and history.json"
+    )
+    print(f"{said}\n\nWritten: {written} in {options.out}\nNext: {next_command(options)}")
     photo_options.report_left_out(photos)
     return OK
 

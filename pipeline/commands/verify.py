@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     report = verify(options.dir, test, part)
     print(format_report(report))
     photo_options.report_left_out(photos)
-    print(f"Written: {options.dir}/verify.json{'' if part == 'unlabeled' else ' and mistakes.json'}")
+    print(f"Written: {options.dir}/verify.json{'' if report.keras.accuracy is None else ' and mistakes.json'}")
     finding, asked = feeding.of_export(options.dir, photos, test or test_images(report.class_names))
     against = feeding.contradicts(options, finding, asked)
     return OK if report.passed and not against else FAILED

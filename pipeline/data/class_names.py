@@ -4,8 +4,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from pipeline.text import first_of
-from runtime.text import for_terminal, is_plain
+from runtime.text import first_of, for_terminal, is_plain
 
 MANY = 100
 

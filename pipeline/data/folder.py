@@ -20,9 +20,8 @@ from pipeline.data.photo_settings import Settings
 from pipeline.data.rows import copy_of, rows_of
 from pipeline.data.scan import NO_CLASS, TEST, TRAINING, VALIDATION, Listing, PhotoFile, scan
 from pipeline.errors import ClassesError, UnusablePhotosError
-from pipeline.text import first_of
 from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, LeftOut, counted
-from runtime.text import for_terminal
+from runtime.text import first_of, for_terminal
 
 IN_TWO_CLASSES, COPIED = "in two classes", "copied from another part"
 """Kinds of photos that are left out, as of ``runtime.photo_files``: nobody knows their class; they would leak."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
 from pipeline.errors import DataError
-from pipeline.text import first_of
+from runtime.text import first_of
 
 
 def given_marks(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.bool_]:

@@ -18,8 +18,7 @@ from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import SPLIT_FOLDERS, TEST, TRAINING, VALIDATION, PhotoFile
 from pipeline.errors import DataError, UnusablePhotosError, reason
-from pipeline.text import first_of
-from runtime.text import for_terminal
+from runtime.text import first_of, for_terminal
 
 TABLE = "labels.csv"
 FILE_COLUMNS = ("file", "filename", "path", "image")

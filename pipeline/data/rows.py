@@ -27,11 +27,6 @@ class Rows:
         self._array, self._order = array, order
         self.shape, self.dtype, self.ndim = (len(order), *array.shape[1:]), array.dtype, array.ndim
 
-    @property
-    def nbytes(self) -> int:
-        """Of all rows."""
-        return int(math.prod(self.shape) * self.dtype.itemsize)
-
     def __len__(self) -> int:
         return len(self._order)
 

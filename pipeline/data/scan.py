@@ -10,10 +10,9 @@ from pathlib import Path
 
 from pipeline.data import class_names
 from pipeline.errors import ClassesError, DataError
-from pipeline.text import first_of
 from runtime.photo_files import LINKED, UNREADABLE, LeftOut, is_hidden, list_photos
 from runtime.spec import NONE_CLASS
-from runtime.text import for_terminal
+from runtime.text import first_of, for_terminal
 
 TRAINING, VALIDATION, TEST = "train", "val", "test"
 SPLIT_FOLDERS = {"train": TRAINING, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}

@@ -15,10 +15,10 @@ from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import PhotoFile
 from pipeline.errors import DataError, UnusablePhotosError, reason
-from pipeline.text import first_of
 from runtime.image.load import load_square
 from runtime.photo_files import list_photos
 from runtime.spec import ModelSpec
+from runtime.text import first_of
 
 MIN_IMAGES = 32
 """Different pictures that ranges can be read off, with some left to judge on."""

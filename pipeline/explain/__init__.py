@@ -78,11 +78,11 @@ def explain(
         ExplainError: the network has no feature maps to show; not with ``heat_only``.
     """
     spec = spec or ModelSpec(deployable.side, deployable.class_names, width=deployable.width)
+    pixels = load_square(image, spec)
     if heat_only:
-        found = why(deployable, load_square(image, spec))
+        found = why(deployable, pixels)
         draw_heat(found, out)
         return found
-    pixels = load_square(image, spec)
     shown = stages(deployable, pixels)
     found = why(deployable, pixels)
     figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor=PAPER)

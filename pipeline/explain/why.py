@@ -16,7 +16,7 @@ from pipeline.verify.heat import heat_maps, in_the_middle, overlay
 NAMED = 3
 WIDTH, HEIGHT, SIDE = 1280, 760, 560
 MARGIN, TOP = 60, 110
-PAPER, INK, FAINT, ACCENT = "#ffffff", "#16202a", "#66727f", "#d9482b"
+PAPER, INK, ACCENT = "#ffffff", "#16202a", "#d9482b"
 COARSE = 100
 """Pixels a side below which an image is enlarged in squares."""
 

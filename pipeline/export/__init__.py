@@ -16,7 +16,7 @@ from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, by, hold_out, with_marks
 from pipeline.data.photo_settings import READING, spec_beside
-from pipeline.documents.history import history_for, read_history
+from pipeline.documents.history import History, history_for, read_history
 from pipeline.documents.manifest import (
     CriteriaEntry,
     Decision,
@@ -45,11 +45,11 @@ from pipeline.metrics.classification import accuracy
 from pipeline.metrics.difference import max_difference
 from pipeline.metrics.multi_label import decisions, macro_f1
 from pipeline.system.callable_package import CallablePackage
-from pipeline.text import first_of
 from runtime.drift.statistics import picture
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
 from runtime.system.writing import check_writable, clear_leftovers
+from runtime.text import first_of
 
 TOOLS = ("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert", "numpy", "pillow")
 GOLDEN_IMAGES, GOLDEN_BYTES = 8, 100_000
@@ -142,9 +142,8 @@ def export(
     if not made.contents:
         raise ExportError(f"{source.path}: no file can be written; {'; '.join(map(': '.join, made.failed.items()))}")
     contents |= made.contents
-    manifest = _manifest(
-        contents, made, inputs, settings, model if isinstance(model, Loaded) else Loaded(source, deployable)
-    )
+    loaded = model if isinstance(model, Loaded) else Loaded(source, deployable)
+    manifest = _manifest(contents, made, inputs, settings, loaded, history)
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
     for name in made.failed:
@@ -197,11 +196,16 @@ def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> No
         )
 
 
-def _manifest(
-    contents: dict[str, bytes], made: _Made, inputs: ExportInputs, settings: Settings, loaded: Loaded
+def _manifest(  # noqa: PLR0913, PLR0917 - all that a manifest says
+    contents: dict[str, bytes],
+    made: _Made,
+    inputs: ExportInputs,
+    settings: Settings,
+    loaded: Loaded,
+    history: History | None,
 ) -> Manifest:
     """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
-    source, history = loaded.source, read_history(loaded.source.path)
+    source = loaded.source
     deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
     thresholds, expected = inputs.scored.thresholds, inputs.scored.expected
     tools = (*TOOLS, *dict.fromkeys(tool for name in settings.files for tool in format_of(name).container.tools))

@@ -29,8 +29,8 @@ BATCH = 256
 KEEP = 0.95
 """Share of the validation images that are known, where nobody asks for another."""
 PASSED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Identity")
+"""What may stand between softmax and the output, in ONNX; ``PASSED_TFLITE`` is the same of TFLite."""
 PASSED_TFLITE = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.QUANTIZE)
-"""What may stand between softmax and the output."""
 
 
 def with_familiarity(graph: Any, spec: ModelSpec, row: Format, inputs: ExportInputs) -> tuple[Any, ModelSpec]:

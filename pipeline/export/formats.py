@@ -93,7 +93,7 @@ class ExportInputs:
 
     @cached_property
     def looks(self) -> list[dict[str, float]]:
-        """How the validation images look, or a thousand of them."""
+        """How the validation images look, or one to two thousand of them."""
         step = max(len(self.validation) // LOOKED_AT, 1)
         return [look_of(pixels) for pixels in self.validation.pixels[::step]]
 

@@ -5,6 +5,7 @@ shows; the others have neither F1 nor average precision (NaN).
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -112,12 +113,17 @@ def _average_precision(scores: Probabilities, shown: Marks) -> float:
 
 def _resampled_f1(decided: Marks, truth: Marks) -> NDArray[np.float64]:
     """Macro F1 of each resample of the images, (``RESAMPLES``,)."""
-    count = len(truth)
-    weights = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float64)
+    weights = _resamples(len(truth)).astype(np.float64)
     right, named, shown = (weights @ part for part in (decided & truth, decided, truth))
     scores = np.where(truth.any(axis=0), _f1(right, named, shown), np.nan)
     found: NDArray[np.float64] = np.nan_to_num(scores).sum(axis=1) / np.maximum((~np.isnan(scores)).sum(axis=1), 1)
     return found
+
+
+@lru_cache(maxsize=1)
+def _resamples(count: int) -> NDArray[np.int32]:
+    """How often each resample takes each image, (``RESAMPLES``, N): always the same draws, which cost more than F1."""
+    return np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.int32)
 
 
 def _f1(right: NDArray[Any], named: NDArray[Any], shown: NDArray[Any]) -> NDArray[np.float64]:

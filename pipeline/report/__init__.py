@@ -18,6 +18,7 @@ from pipeline.report import (
     selective,
     summary,
 )
+from pipeline.report.album import open_album
 from pipeline.report.gather import Facts, gather
 from pipeline.report.markdown import markdown
 from pipeline.system.callable_package import CallablePackage
@@ -59,11 +60,12 @@ def page(facts: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    album = open_album(facts)
     sections = [
         summary.files(facts),
-        *out_of_fold.sections(facts),
+        *out_of_fold.sections(facts, album),
         *mistakes.sections(facts),
-        *contact_sheets.sections(facts),
+        *contact_sheets.sections(facts, album),
         *latency.sections(facts),
         *labels.sections(facts.verified),
         *parity.sections(facts),

@@ -1,7 +1,7 @@
 """Some photos of each class, as the network saw them."""
 
 from pipeline.data.scan import TRAINING
-from pipeline.report.album import Album, open_album
+from pipeline.report.album import Album
 from pipeline.report.gather import Facts
 from pipeline.report.sections import Absent, Card, Gallery, Section
 
@@ -10,11 +10,10 @@ CLASSES, PHOTOS, SIDE = 10, 12, 96
 NAME, TITLE = "classes", "The classes"
 
 
-def sections(facts: Facts) -> list[Section]:
+def sections(facts: Facts, album: Album | None) -> list[Section]:
     """A gallery a class; a sentence where the photos are no longer there, nothing where there were none."""
     if facts.history is None or facts.history.data is None:
         return []
-    album = open_album(facts)
     if album is None:
         gone = f"{facts.history.data}: the photos of the training are not there, so none of them are shown"
         return [Section(NAME, TITLE, missing=[Absent(gone)])]

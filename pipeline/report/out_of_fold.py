@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.documents.history import OutOfFold, Suspect
-from pipeline.report.album import Album, open_album
+from pipeline.report.album import Album
 from pipeline.report.figures import confusion
 from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
@@ -26,7 +26,7 @@ def verdicts(facts: Facts) -> list[Verdict]:
     return [Verdict("Accuracy", "figure", percent(found.accuracy, 1), text)]
 
 
-def sections(facts: Facts) -> list[Section]:
+def sections(facts: Facts, album: Album | None) -> list[Section]:
     """What would help."""
     found = _found(facts)
     if found is None:
@@ -59,7 +59,6 @@ def sections(facts: Facts) -> list[Section]:
             words=1,
         ),
     ]
-    album = open_album(facts) if found.suspects or found.between_classes else None
     charts = _confusion(facts, found)
     below = [] if charts else tables
     help_ = Section("help", "What would help", lead, charts, tables if charts else [], below, tables_open=True)
@@ -115,7 +114,7 @@ def _pairs(found: OutOfFold, album: Album | None) -> list[Section]:
     pairs = found.between_classes[:PAIRS]
     pictures = album.pictures([path for pair in pairs for path in pair], SIDE) if album else {}
     cards = [
-        Card((pictures[one], pictures[other]), one, (other,))
+        Card((pictures[one], pictures[other]), one, (other,), second=other)
         for one, other in pairs
         if one in pictures and other in pictures
     ]

@@ -52,11 +52,13 @@ class Card:
         pictures: data URIs, side by side; the first is the image itself.
         title: the most important words.
         lines: what else there is to say.
+        second: what the second picture shows.
     """
 
     pictures: tuple[str, ...]
     title: str
     lines: tuple[str, ...] = ()
+    second: str = "where the network looked"
 
 
 @dataclass(frozen=True)

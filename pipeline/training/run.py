@@ -40,7 +40,7 @@ class Conduct:
         photos: how own photos were read; goes into the history, for export and evaluation to read them the same way.
         data: their folder, which goes there too.
         lessons: what a teacher of another side says of the training images; in the place of ``teacher``.
-        keep_last: keep the last epoch, so that the validation images choose nothing.
+        keep_last: keep the last epoch, so that the validation images choose no epoch.
     """
 
     teacher: Path | None = None

@@ -1,8 +1,10 @@
 """Two model files on the same labeled photos: is the new one better, and may chance explain it?"""
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -170,13 +172,17 @@ def _each_once(
 
     Pictures are the same where the network is given the same pixels.
     """
-    same: dict[str, list[PhotoFile]] = defaultdict(list)
-    for file in files:
+
+    def shown(file: PhotoFile) -> str:
         try:
-            square = load_square(photos / file.path, spec)
-            same[hashlib.sha256(square.tobytes()).hexdigest()].append(file)
+            return hashlib.sha256(load_square(photos / file.path, spec).tobytes()).hexdigest()
         except ImageError:
-            same[file.path].append(file)
+            return file.path
+
+    same: dict[str, list[PhotoFile]] = defaultdict(list)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for file, key in zip(files, pool.map(shown, files), strict=True):
+            same[key].append(file)
     kept, copies, disputed = list[PhotoFile](), list[str](), list[str]()
     for group in same.values():
         if len({file.class_name for file in group}) > 1:

@@ -16,6 +16,7 @@ from runtime.commands import FAILED, INTERRUPTED, OK, UNUSABLE, add_model, event
 from runtime.errors import DecodingStoppedError, ImageError
 from runtime.events.detector import EventSettings
 from runtime.events.session import Listener, Seen, Session
+from runtime.prediction import more_entries
 from runtime.publish.lines import EventLines
 from runtime.system.signals import Stop
 
@@ -163,9 +164,7 @@ def _line(frame: Frame, seen: Seen, dropped: int) -> str:
         "confident": seen.prediction.is_confident,
         "dropped": dropped,
     }
-    unknown = {"known": False} if seen.prediction.is_known is False else {}
-    labels = {} if seen.prediction.labels is None else {"labels": seen.prediction.labels}
-    return json.dumps(line | unknown | labels | ({"repeated": True} if seen.is_repeated else {}))
+    return json.dumps(line | more_entries(seen.prediction) | ({"repeated": True} if seen.is_repeated else {}))
 
 
 def _nothing(inbox: Inbox, reason: str) -> str:

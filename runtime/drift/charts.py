@@ -150,7 +150,7 @@ class Chart:
             self.since_s, self.before, self.now, self.blocks = step.start_s, step.usual, 0.0, 0
         limit = max(LIMIT, ABOVE_PEAK * self.peak)
         self.total = min(max(self.total + step.excess, 0.0), 2 * limit)
-        self.top = max(self.top, self.total) if self.total else self.top
+        self.top = max(self.top, self.total)
         self.blocks += 1
         self.now += (step.value - self.now) / self.blocks
         if (forgives and on_trial) or (not self.total and (forgives or self.alarmed)):

@@ -24,7 +24,7 @@ BLOCK_FRAMES, LEAST_FRAMES = 100, 20
 WRITE_EVERY_S = 300.0
 """Memory cards wear."""
 CLOCK_IS_SET_S = 1_600_000_000
-"""A clock that is before 2020 was never set, and tells no hour."""
+"""A clock that is before September 2020 was never set, and tells no hour."""
 
 
 @runtime_checkable
@@ -146,7 +146,7 @@ class DriftMonitor:
         quantiles = (spec.validation or {}).get("quantiles", {})
         ranges = {name: (values[0], values[-1]) for name, values in quantiles.items()}
         names = spec.class_names if self._count <= MIX_BINS else ()
-        new = DriftState(f"{zlib.crc32(spec.to_json().encode()):08x}", names, ranges, start_s=self._wall())
+        new = DriftState(f"{zlib.crc32(spec.to_json().encode()):08x}", names, ranges)
         try:
             old = DriftState.read(self._path)
         except FileNotFoundError:

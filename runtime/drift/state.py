@@ -35,14 +35,12 @@ class DriftState:
         class_names: of its classes; empty where they are too many for a chart each.
         ranges: least and largest value of each statistic on the validation images, where the spec has them.
         charts: what is usual, and the test.
-        start_s: when it began to learn, in seconds of the wall clock.
     """
 
     model: str
     class_names: tuple[str, ...] = ()
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     charts: Charts = field(default_factory=Charts)
-    start_s: float = 0.0
 
     def sentences(self, now_s: float) -> list[str]:
         """What has changed, a plain sentence each; none where nothing has."""
@@ -80,7 +78,6 @@ class DriftState:
             "model": self.model,
             "class_names": self.class_names,
             "ranges": self.ranges,
-            "start_s": self.start_s,
         }
         return json.dumps(entries | self.charts.entries()).encode()
 
@@ -98,7 +95,7 @@ class DriftState:
                 raise ValueError(f"version {entries['version']!r:.20}")
             ranges = {str(name): (float(low), float(high)) for name, (low, high) in entries["ranges"].items()}
             names = tuple(map(str, entries["class_names"]))
-            return cls(str(entries["model"]), names, ranges, Charts.from_entries(entries), float(entries["start_s"]))
+            return cls(str(entries["model"]), names, ranges, Charts.from_entries(entries))
         except FileNotFoundError:
             raise
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:

@@ -81,9 +81,9 @@ class NcnnBackend:
                 _THREADS.occupy()
             self._net = self._load(text.decode("ascii"), weights, threads, in_half=_says_half(self.spec_json))
         self._output = self._net.output_names()[-1]
-        scores = any(FAMILIARITY in node.outputs for node in graph.graph.nodes)
-        self._scores = (Tensor(FAMILIARITY, "float32", (None, None)),) * scores
-        self.outputs = (Tensor(self._output, "float32", (None, None)), *self._scores)
+        tells = any(FAMILIARITY in node.outputs for node in graph.graph.nodes)
+        names = [self._output, *[FAMILIARITY] * tells]
+        self.outputs = tuple(Tensor(name, "float32", (None, None)) for name in names)
 
     def _load(self, graph: str, weights: bytes, threads: int, *, in_half: bool) -> Any:
         import tempfile

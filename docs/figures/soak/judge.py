@@ -87,7 +87,7 @@ def scene_faults(
 
 
 def memory(samples: Sequence[Sample]) -> dict[str, float]:
-    """Median memory of the second and the last quarter, in megabytes, and the slope between them."""
+    """Median memory of the second and the last quarter, in megabytes, and the slope over all after the warm-up."""
     kept = [sample for sample in samples if sample.time_s >= samples[0].time_s + WARM_UP_S]
     if len(kept) < 8:
         return {}

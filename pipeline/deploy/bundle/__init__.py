@@ -24,7 +24,7 @@ from typing import Any
 from pipeline import artifacts
 from pipeline.deploy.bundle.acceptance import bring
 from pipeline.deploy.bundle.archive import pack
-from pipeline.deploy.bundle.sign import check_key, key_entries, next_key, sign
+from pipeline.deploy.bundle.sign import check_key, next_key, sign
 from pipeline.deploy.bundle.version import build_time, check_version, default_version
 from pipeline.deploy.bundle.wheels import Target, build_runtime_wheel, fetch, hash_line, lock
 from pipeline.documents.verify import Verification
@@ -101,14 +101,18 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         OutputError: the archive cannot be written.
     """
     version = settings.version or default_version(signed=settings.sign_key is not None)
+    built = build_time(signed=settings.sign_key is not None)
     stem = f"edgecnn-{settings.name}-{__version__}-{settings.target.machine}"
     archive = out / f"{stem}.tar.gz"
     check_writable(archive)
+    stated: dict[str, Any] = {} if version is None else {"bundle_version": version}
+    if built:
+        stated["date"] = built.strftime("%Y-%m-%dT%H:%M:%SZ")
     successor = b""
     if settings.sign_key:
-        check_key(settings.sign_key)
+        stated |= check_key(settings.sign_key)
         if settings.next_key:
-            successor = next_key(settings.next_key, settings.sign_key)
+            successor = next_key(settings.next_key, stated["key_sha256"])
     for name in settings.artifacts:
         _require_fit(folder, name)
     needed = {str(default_engine(Path(name).suffix)) for name in settings.artifacts}
@@ -129,7 +133,7 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         artifacts.write_bytes(stage / REQUIREMENTS, (hash_line(wheel) + requirements).encode())
         if successor:
             artifacts.write_bytes(stage / NEXT_KEY, successor)
-        artifacts.write_json(stage / BUNDLE, _card(settings, engines, version) | right)
+        artifacts.write_json(stage / BUNDLE, _card(settings, engines, stated) | right)
         artifacts.write_bytes(stage / SUMS, _sums(stage).encode())
         if settings.sign_key:
             sign(stage, settings.sign_key)
@@ -156,12 +160,7 @@ def _require_fit(folder: Path, name: str) -> None:
         raise BundleBuildError(f"{folder / name}: differs from Keras by more than is allowed: see {verified}")
 
 
-def _card(settings: Settings, engines: list[str], version: int | None) -> dict[str, Any]:
-    stated: dict[str, Any] = {} if version is None else {"bundle_version": version}
-    if time := build_time(signed=settings.sign_key is not None):
-        stated["date"] = time.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if settings.sign_key:
-        stated |= key_entries(settings.sign_key)
+def _card(settings: Settings, engines: list[str], stated: dict[str, Any]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,

@@ -10,8 +10,8 @@ from pipeline.data.class_names import class_folders
 from pipeline.data.scan import NO_CLASS, TEST, scan
 from pipeline.errors import BundleBuildError
 from pipeline.system.quiet import load_classifier
-from pipeline.text import first_of
 from runtime.acceptance import Labeled, judge, plain_name
+from runtime.text import first_of
 
 ACCEPTANCE = "acceptance"
 MAX_PHOTOS, MAX_BYTES = 200, 20_000_000

@@ -13,11 +13,14 @@ MAKE_KEY = "openssl ecparam -name prime256v1 -genkey -noout -out key.pem"
 MAKE_PUBLIC = "openssl ec -in key.pem -pubout -out key.pub"
 
 
-def check_key(key: Path) -> None:
+def check_key(key: Path) -> dict[str, str]:
     """Find out before the work whether a key can sign.
 
     Args:
         key: private key in PEM, without password, of the curve P-256.
+
+    Returns:
+        What ``bundle.json`` says of it: the name of its file, and the SHA-256 of the public key (DER).
 
     Raises:
         BundleBuildError: model-signing is not installed, or the key is of another kind.
@@ -36,25 +39,18 @@ def check_key(key: Path) -> None:
         ) from error
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
         raise BundleBuildError(f"{key}: expected an elliptic curve key, P-256: {MAKE_KEY}")
+    return {"key": key.stem, "key_sha256": _digest(private.public_key())}
 
 
-def key_entries(key: Path) -> dict[str, str]:
-    """What ``bundle.json`` says of a key: the name of its file, and the SHA-256 of the public key (DER)."""
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    public = load_pem_private_key(read_regular(key, MAX_KEY_BYTES), None).public_key()
-    return {"key": key.stem, "key_sha256": _digest(public)}
-
-
-def next_key(path: Path, key: Path) -> bytes:
+def next_key(path: Path, present_sha256: str) -> bytes:
     """The public key in PEM that is to sign the bundles after this one.
 
     Args:
         path: its file.
-        key: the private key that signs this one, as ``check_key`` wants it.
+        present_sha256: of the key that signs this one, see ``check_key``.
 
     Raises:
-        BundleBuildError: it is not a public key in PEM of the curve P-256, or it is that of ``key``.
+        BundleBuildError: it is not a public key in PEM of the curve P-256, or it is the present one.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -68,7 +64,7 @@ def next_key(path: Path, key: Path) -> bytes:
         ) from error
     if not isinstance(public, EllipticCurvePublicKey) or not isinstance(public.curve, SECP256R1):
         raise BundleBuildError(f"{path}: expected a public key of the curve P-256: {MAKE_KEY}; {MAKE_PUBLIC}")
-    if _digest(public) == key_entries(key)["key_sha256"]:
+    if _digest(public) == present_sha256:
         raise BundleBuildError(f"{path}: is the key that signs this bundle already; give another one, or leave it out")
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 

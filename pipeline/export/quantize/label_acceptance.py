@@ -7,6 +7,7 @@ images tell.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from pipeline.export.quantize.acceptance import (
     breaks_bound,
     differs,
 )
+from pipeline.metrics.classification import discordant
 from pipeline.metrics.difference import mean_difference
 from pipeline.metrics.multi_label import (
     Marks,
@@ -102,9 +104,8 @@ def _with_marks(  # noqa: PLR0913, PLR0917 - what is known of the images
     chance = lost_by_chance(before, after, marks)
     if loses(100 * (keras - own), criteria.max_points, chance):
         violations.append(f"macro F1: {100 * (keras - own):.1f} points lost, {criteria.max_points:g} allowed")
-    lost, won = (before == marks) & (after != marks), (after == marks) & (before != marks)
     for place, name in enumerate(class_names):
-        only_keras, only_candidate = int(lost[:, place].sum()), int(won[:, place].sum())
+        only_keras, only_candidate = discordant(before[:, place] == marks[:, place], after[:, place] == marks[:, place])
         if breaks_bound(criteria.max_class_points, len(marks), only_keras, only_candidate):
             points = 100 * (only_keras - only_candidate) / len(marks)
             violations.append(
@@ -112,14 +113,13 @@ def _with_marks(  # noqa: PLR0913, PLR0917 - what is known of the images
             )
     by_label = np.nan_to_num(100 * (f1_scores(before, marks) - f1_scores(after, marks)))
     worst = int(by_label.argmax())
-    keras_right, right = (before == marks).all(axis=1), (after == marks).all(axis=1)
-    return Judgment(
+    only_keras, only_candidate = discordant((before == marks).all(axis=1), (after == marks).all(axis=1))
+    return replace(
+        whole,
         accuracy=own,
         lost_points=100 * (keras - own),
-        agreement=whole.agreement,
-        mean_difference=whole.mean_difference,
-        only_keras_right=int((keras_right & ~right).sum()),
-        only_candidate_right=int((right & ~keras_right).sum()),
+        only_keras_right=only_keras,
+        only_candidate_right=only_candidate,
         p_value=chance,
         worst_class=class_names[worst],
         worst_class_lost_points=float(by_label[worst]),

@@ -24,8 +24,9 @@ def draw(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> Figure:
     chosen = shown(confusion)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     figure, axes = _grid([class_names[index] for index in chosen])
+    counts = confusion[np.ix_(chosen, chosen)]
     for place, share in np.ndenumerate(shares[np.ix_(chosen, chosen)]):
-        count = confusion[np.ix_(chosen, chosen)][place]
+        count = counts[place]
         # The square root lets the errors be seen beside the diagonal.
         _cell(axes, place, BLUE, float(np.sqrt(share)), f"{count:,}" if count else "")
     return figure

@@ -11,6 +11,8 @@ SECONDS_A_VIEW = 0.03
 SHARE_OF_FEATURES = 0.8
 """Of the time; the rest is for reading photos and fitting."""
 DEFAULT_MINUTES = 10.0
+ACCUMULATES_A_SECOND = 2e10
+"""Multiply-accumulates of training on two cores: forward and twice as much backward."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ def plan(photos: int, minutes: float, side: int | None = None, views: int | None
         f"{max(seconds / 60, 0.1):.1f} of {minutes:g} minutes on two cores the first time{fits}"
     )
     return Plan(each, number, why)
+
+
+def epochs_within(minutes: float, work: int, photos: int) -> float:
+    """How many passes of training over so many photos fit into the minutes, at ``work`` multiply-accumulates each."""
+    return 60 * minutes * ACCUMULATES_A_SECOND / (3 * max(work, 1) * photos)
 
 
 def _seconds(photos: int, side: int, views: int) -> float:

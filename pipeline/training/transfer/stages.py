@@ -23,6 +23,7 @@ from pipeline.training.transfer import head
 from pipeline.training.transfer.backbone import Backbone
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.judge import Judged, Views, out_of_fold_temperature
+from pipeline.training.transfer.plan import epochs_within
 
 PART = 0.25
 """Of a network's multiply-accumulates, the largest part that is opened."""
@@ -33,8 +34,6 @@ EPOCHS, FEWEST_EPOCHS, BATCH = 8, 2, 32
 FOLDS = 5
 MOST_CHANCE = 0.05
 """P-value of McNemar's one-sided test below which opened stages are kept."""
-ACCUMULATES_A_SECOND = 2e10
-"""Of training on two cores: forward and twice as much backward."""
 
 Cut = NDArray[np.float16]
 """What the frozen stages say of V views of N photos: (V, N, H * W * C)."""
@@ -176,7 +175,7 @@ class Opened:
 def planned(divided: Divided, photos: int, minutes: float, seed: int) -> Plan:
     """As many epochs as fit into the minutes, of ``FEWEST_EPOCHS`` to ``EPOCHS``; no clock is asked."""
     work = sum(row.multiply_accumulates for row in summarize(divided.tail))
-    affordable = 60 * minutes * ACCUMULATES_A_SECOND / (3 * max(work, 1) * photos * (FOLDS + 1))
+    affordable = epochs_within(minutes, work, photos * (FOLDS + 1))
     return Plan(int(max(FEWEST_EPOCHS, min(affordable, EPOCHS))), seed)
 
 

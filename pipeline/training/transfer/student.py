@@ -21,6 +21,7 @@ from pipeline.training.settings import Settings
 from pipeline.training.transfer.backbone import Backbone
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.lessons import Lessons, small_views
+from pipeline.training.transfer.plan import epochs_within
 
 TEACHER_FOLDER = "teacher"
 """Below the student's folder."""
@@ -28,8 +29,6 @@ LOOKS = 200_000
 """Photos that a student sees in a training that time does not shorten, each time it sees one again included."""
 EPOCHS = (5, 400)
 BATCH = 64
-ACCUMULATES_A_SECOND = 2e10
-"""Multiply-accumulates of training on two cores: forward and twice as much backward."""
 TIMED_RUNS, TIMED_SECONDS = 50, 1.0
 
 
@@ -55,7 +54,7 @@ class Apprenticeship:
 def recipe(asked: Apprenticeship, photos: int, class_count: int) -> Settings:
     """The settings of a student's training: as many epochs as time allows; it asks no clock."""
     work = sum(row.multiply_accumulates for row in summarize(build(asked.model, class_count, asked.side)))
-    affordable = 60 * asked.minutes * ACCUMULATES_A_SECOND / (3 * work * photos)
+    affordable = epochs_within(asked.minutes, work, photos)
     epochs = int(max(EPOCHS[0], min(LOOKS / photos, affordable, EPOCHS[1])))
     return Settings(
         model=asked.model,
@@ -75,7 +74,8 @@ def recipe(asked: Apprenticeship, photos: int, class_count: int) -> Settings:
 def distil(teacher: "Taught", photos: Photos, asked: Apprenticeship, out: Path, way: PhotoSettings) -> History:
     """Write ``model.keras`` and ``history.json`` of a student of a network that ``fit_to_photos`` wrote.
 
-    The validation photos take no part: the last epoch is kept, its weights averaged over the steps before it.
+    The validation photos choose no epoch: the last one is kept, its weights averaged over the steps before it. They
+    fit the temperature alone.
 
     Args:
         teacher: see ``Taught``.

@@ -33,13 +33,13 @@ from pipeline.metrics.difference import max_difference, mean_difference
 from pipeline.metrics.selective import risk_coverage, risk_coverage_entry
 from pipeline.metrics.significance import mcnemar
 from pipeline.system.quiet import load_classifier
-from pipeline.text import first_of
 from pipeline.verify.mistakes import mistakes
 from pipeline.verify.parity.caveats import caveats
 from pipeline.verify.parity.labels import LabelParity, label_scores
 from pipeline.verify.parity.tables import format_report
 from runtime import Classifier, EdgecnnError
 from runtime.system.writing import check_writable
+from runtime.text import first_of
 
 __all__ = ["caveats", "format_report", "model_files", "test_images", "verify"]
 
@@ -62,7 +62,9 @@ def test_images(class_names: tuple[str, ...]) -> Dataset:
 def verify(
     folder: Path, test: Dataset | None = None, part: str = "test", deployable: Deployable | None = None
 ) -> Verification:
-    """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json`` and ``mistakes.json``.
+    """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json``.
+
+    Of labeled images of one class each it writes ``mistakes.json``, too.
 
     Args:
         folder: what export wrote.

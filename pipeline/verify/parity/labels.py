@@ -1,6 +1,7 @@
 """What parity measures of a multi-label model: each label's decisions, and macro figures where images are labeled."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,18 +57,18 @@ class LabelParity:
     def __init__(self, expected: Probabilities, got: Probabilities, test: Dataset, thresholds: Sequence[float]) -> None:
         self._keras, self._file, self._test = decisions(expected, thresholds), decisions(got, thresholds), test
 
-    @property
+    @cached_property
     def by_label(self) -> tuple[float, ...]:
         """The share (0-1) of images on which both decide the same, a label each."""
         return tuple(label_agreement(self._keras, self._file).tolist())
 
-    @property
+    @cached_property
     def chance(self) -> float:
         """How likely chance explains a lower macro F1 than Keras's."""
         marks = self._test.marks
         return 1.0 if marks is None else lost_by_chance(self._keras, self._file, marks)
 
-    @property
+    @cached_property
     def lost_points(self) -> float | None:
         """Points of macro F1 that the file loses; ``None`` without labels."""
         marks = self._test.marks
