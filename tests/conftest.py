@@ -12,6 +12,7 @@ What was merged so that the same work is done once:
 - A megabyte of deflated zeros is repeated in the crafted pictures, not deflated anew; hostile names share reports.
 """
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def scope_of(nodeid):
     """What one process runs as a whole: a file, or a folder of ``SCOPES``."""
     file = nodeid.partition("::")[0]
     return next((scope for scope in SCOPES if file == scope or file.startswith(f"{scope}/")), file)
+
+
+def pytest_configure():
+    """Hear Ctrl-C in programs that tests start: a shell's background ignores it, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

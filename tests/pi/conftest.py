@@ -84,8 +84,8 @@ def second(bundles, place, photos):
 
 @pytest.fixture(scope="session")
 def third(bundles):
-    """Another one."""
-    return bundles("third", "--no-wheels")
+    """Another one, which needs the same packages as the first and takes them from there."""
+    return bundles("third", "--no-wheels", "--extras", "mqtt", "serve")
 
 
 @pytest.fixture(scope="session")
