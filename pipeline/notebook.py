@@ -71,6 +71,7 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
     bgr: bool | None = None,
     resize: str | None = None,
     resize_filter: str | None = None,
+    multi_label: bool = False,
     quick: bool = False,
     extra: Iterable[str] = (),
     as_asked: bool = False,
@@ -89,6 +90,7 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
         bgr: the model takes blue, green, red.
         resize: how photos become squares, as ``--resize``.
         resize_filter: as ``--filter``.
+        multi_label: its logits judge each label by itself, as ``--multi-label``.
         quick: take the default int8 config rather than search.
         extra: further files, as ``--formats`` names them.
         as_asked: feed the model as it is said, though labeled images are named better beyond chance in another way.
@@ -104,7 +106,9 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
         if not names and not isinstance(model, str | Path):
             names = tuple(map(str, range(max(int(model.output_shape[-1]), 2))))
         scaled = _scaling(scaling)
-        source = Source(path, names or None, scaled, resize=resize, resize_filter=resize_filter, bgr=bgr)
+        source = Source(
+            path, names or None, scaled, resize=resize, resize_filter=resize_filter, bgr=bgr, multi_label=multi_label
+        )
         _restart_names()
         deployable = load(source)
         way = settings_for(path, deployable.side, width=deployable.width, **source.reading)

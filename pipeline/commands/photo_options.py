@@ -10,7 +10,7 @@ from pipeline.data import label_table, unlabeled
 from pipeline.data.folder import Photos, format_left_out, load
 from pipeline.data.photo_settings import READING, Settings, settings_for
 from pipeline.documents.history import History, read_history
-from pipeline.errors import DocumentError
+from pipeline.errors import DataError, DocumentError
 from runtime.photo_files import HEIC, tally
 from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
 
@@ -249,6 +249,11 @@ def report_left_out(photos: Photos | None) -> None:
 
 def _of_model(folder: Path, deployable: "Deployable", photo_settings: Settings) -> Photos:
     """Photos read as the model's own were, labeled in the order of its classes; of a multi-label model, by a table."""
+    if deployable.output == "logits" and label_table.is_all(folder, deployable.class_names):
+        raise DataError(
+            f"{folder}: {label_table.TABLE} says of several labels what the photos show, and the model's logits are "
+            "taken for classes that exclude each other; if each judges a label by itself, give --multi-label"
+        )
     if deployable.multi_label and label_table.has_table(folder):
         photos = label_table.load(folder, photo_settings, deployable.class_names)
         say_parts(photos)

@@ -30,6 +30,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         "and that of 1, or that of 1 alone",
     )
     group.add_argument("--output", metavar="NAME", help="the output that names the class, where the model has several")
+    group.add_argument(
+        "--multi-label", action="store_true",
+        help="its logits judge each label by itself (trained with BinaryCrossentropy(from_logits=True)); a model that "
+        "ends in a sigmoid for each label needs no such word",
+    )  # fmt: skip
     group.add_argument("--height", type=int, metavar="PIXELS", help="of the images, for a model that takes any size")
     group.add_argument("--width", type=int, metavar="PIXELS", help="of the images (default: the height)")
     add_trust(parser)
@@ -96,6 +101,7 @@ def source(options: argparse.Namespace) -> "Source":
         resize=options.resize,
         resize_filter=options.filter,
         output=options.output,
+        multi_label=options.multi_label,
         size=_size(options),
         fill=options.fill,
         ignore_orientation=options.ignore_orientation,

@@ -35,5 +35,10 @@ def given_numbers(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray
             raise DataError(f"labels of no class of the model: {first_of(unknown)}; it has {first_of(class_names)}")
         return np.array([places[name] for name in names], np.int64)
     if labels.ndim == 2 and labels.shape[1] == len(class_names):
+        if np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) != 1).any():
+            raise DataError(
+                "expected one class an image, got images with several or none; where each is a label by itself, say "
+                "multi_label=True"
+            )
         labels = labels.argmax(axis=1)
     return np.asarray(labels, np.int64).reshape(len(labels))

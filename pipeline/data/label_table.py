@@ -35,6 +35,12 @@ def has_table(folder: Path) -> bool:
     return (folder / TABLE).is_file()
 
 
+def is_all(folder: Path, class_names: tuple[str, ...]) -> bool:
+    """Whether nothing but a table says what the photos show: no folder is called as a class."""
+    names = class_folders(class_names)
+    return has_table(folder) and not any(path.name in names for path in folder.rglob("*/"))
+
+
 def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Photos:
     """Read, check and divide the photos of a table; photos that look alike stay on one side.
 

@@ -9,14 +9,16 @@ from keras import layers
 from PIL import Image
 
 from pipeline import cli
-from pipeline.commands import OK
+from pipeline.commands import OK, UNUSABLE
 from pipeline.data import label_table
 from pipeline.data.dataset import Dataset, with_marks
+from pipeline.data.given import given_numbers
 from pipeline.data.photo_settings import Settings
 from pipeline.documents.evaluation import LabelEvaluation
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import DataError, ExportError
 from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.model import Source, load
 from pipeline.export.load.saved import save
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
 from pipeline.export.quantize.label_acceptance import judge_labels
@@ -148,6 +150,43 @@ def test_probabilities_are_keras_s_own(head):
     assert ((expected > 0.5) == marks).all()
 
 
+@pytest.mark.parametrize("head", [None, "sigmoid"])
+def test_logits_of_labels_become_sigmoids_if_that_is_said(tmp_path, head):
+    save(sees_colors(head), tmp_path / "model.keras")
+    deployable = load(Source(tmp_path / "model.keras", NAMES, multi_label=True))
+    pixels, _ = painted(20)
+    assert deployable.multi_label
+    assert np.allclose(deployable.probabilities(pixels), Deployable(sees_colors(), NAMES).probabilities(pixels))
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "said"),
+    [
+        (3, "softmax", "ends in softmax, so its classes exclude each other; .*leave --multi-label out"),
+        (3, "log_softmax", "ends in log_softmax"),
+        (1, "sigmoid", "one output tells two classes apart"),
+    ],
+)
+def test_other_heads_judge_no_labels(tmp_path, units, activation, said):
+    image = keras.Input((16, 16, 3))
+    save(keras.Model(image, layers.Dense(units, activation)(layers.Flatten()(image))), tmp_path / "model.keras")
+    with pytest.raises(ExportError, match=said):
+        load(Source(tmp_path / "model.keras", NAMES, multi_label=True))
+
+
+def test_a_table_for_logits_that_nobody_calls_multi_label(exported, tmp_path, capsys):
+    folder, photos, _, _ = exported
+    command = ["export", "--model", folder / "model.keras", "--classes", folder.parent / "names.txt", "--data", photos]
+    assert cli.main([*map(str, command), "--out", str(tmp_path)]) == UNUSABLE
+    assert "if each judges a label by itself, give --multi-label" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("labels", [[[1, 1, 0], [0, 1, 0]], [[0, 0, 0], [0, 1, 0]]])
+def test_several_labels_an_image_are_no_classes(labels):
+    with pytest.raises(DataError, match="multi_label=True"):
+        given_numbers(np.array(labels), NAMES)
+
+
 def test_a_temperature_is_refused():
     with pytest.raises(ExportError, match=r"the temperature 1\.5 does not apply: .*each label by itself"):
         Deployable(sees_colors(), NAMES, temperature=1.5)
@@ -166,9 +205,9 @@ def exported(tmp_path_factory):
         rows.append(f"{number:03}.png,{';'.join(name for name, one in zip(NAMES, shown, strict=True) if one)}")
     (photos / "labels.csv").write_text("\n".join(rows))
     (place / "names.txt").write_text("\n".join(NAMES))
-    save(sees_colors(), place / "model.keras")
+    save(sees_colors(None), place / "model.keras")  # logits
     command = ["export", "--model", place / "model.keras", "--classes", place / "names.txt", "--data", photos]
-    command += ["--quick", "--out", out, *(["--formats", "ncnn"] if _has_pnnx() else [])]
+    command += ["--multi-label", "--quick", "--out", out, *(["--formats", "ncnn"] if _has_pnnx() else [])]
     assert cli.main([str(part) for part in command]) == OK
     return out, photos, pixels, marks
 
@@ -201,7 +240,7 @@ def test_every_file_decides_as_keras_does(exported):
 def test_evaluate_tells_each_label_and_how_the_model_is_fed(exported, tmp_path, capsys):
     folder, photos, _, _ = exported
     command = ["evaluate", folder / "model.keras", "--classes", folder.parent / "names.txt", "--data", photos]
-    assert cli.main([*map(str, command), "--on", "validation", "--out", str(tmp_path)]) == OK
+    assert cli.main([*map(str, command), "--multi-label", "--on", "validation", "--out", str(tmp_path)]) == OK
     found, said = LabelEvaluation.read(tmp_path), capsys.readouterr().out
     assert found.macro_f1 == found.mean_average_precision == found.all_right == 1
     assert list(found.labels) == list(NAMES)

@@ -49,6 +49,29 @@ def output_kind(model: keras.Model) -> str:
     return activation if activation in ("softmax", "sigmoid") else "logits"
 
 
+def label_model(model: keras.Model) -> keras.Model:
+    """A model with a logit for each label as one that judges each label by itself; one of sigmoids as it is.
+
+    Raises:
+        ExportError: its classes exclude each other, or it has a single output.
+    """
+    if model.output_shape[-1] == 1:
+        raise ExportError(
+            "its one output tells two classes apart; several labels need an output for each: leave --multi-label out"
+        )
+    activation = last_activation(model)
+    if activation == "sigmoid":
+        return model
+    if activation != "linear":
+        raise ExportError(
+            f"it ends in {activation}, so its classes exclude each other; several labels need logits or a sigmoid for "
+            "each: leave --multi-label out"
+        )
+    last = origin(model.outputs[0])[0].name
+    sigmoids = layers.Activation("sigmoid", dtype="float32", name=f"{last}_sigmoids")
+    return keras.Model(model.inputs, sigmoids(model.outputs[0]))
+
+
 def logits_model(model: keras.Model, temperature: float = 1.0) -> keras.Model:
     """The same network up to its logits, divided by ``temperature``; all layers are shared, no weight is held twice.
 

@@ -43,6 +43,7 @@ class Source:
         resize, resize_filter, fill, ignore_orientation: how its photos became pixels, as in ``runtime.spec.ModelSpec``;
             ``None`` takes what training left in its ``history.json``, or stretch, bilinear, white and upright.
         bgr: whether it takes blue, green, red; ``None`` is as ``scaling`` says, or red, green, blue.
+        multi_label: its logits judge each label by itself, as a model with a sigmoid for each says without this.
         output: name of the output that names the class, where the model has several.
         size: height and width of the images in pixels, for a model that takes any.
     """
@@ -59,6 +60,7 @@ class Source:
     ignore_orientation: bool | None = None
     bgr: bool | None = None
     thresholds: tuple[float, ...] | None = None
+    multi_label: bool = False
 
     @property
     def reading(self) -> Reading:
@@ -186,7 +188,7 @@ def load(source: Source) -> Deployable:
     """
     model = load_model(source.path, source.output, source.size)
     try:
-        model = standard_model(model)
+        model = standard_model(model, multi_label=source.multi_label)
     except ExportError as error:
         raise ExportError(f"{source.path}: {error}") from error
     class_count = int(model.output_shape[-1])
@@ -252,5 +254,6 @@ def load_exported(folder: Path) -> Deployable:
             output=manifest.output,
             size=manifest.size,
             thresholds=manifest.thresholds,
+            multi_label=manifest.thresholds is not None,
         )
     )

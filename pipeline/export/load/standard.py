@@ -11,7 +11,7 @@ from pipeline.data.dataset import by
 from pipeline.errors import ExportError, reason
 from pipeline.export.load.dtype import computes_in, in_dtype
 from pipeline.export.load.gray import color_model, takes_gray
-from pipeline.export.load.head import two_class_model
+from pipeline.export.load.head import label_model, two_class_model
 
 LISTED = 10
 
@@ -59,17 +59,20 @@ def output_name(model: keras.Model, place: int) -> str:
     return str(names[place]) if names else str(model.outputs[place].name)
 
 
-def standard_model(model: keras.Model) -> keras.Model:
+def standard_model(model: keras.Model, *, multi_label: bool = False) -> keras.Model:
     """An equal model in float32 that takes RGB and answers with two classes or more.
 
     Args:
         model: one float image (N, H, W, 1 or 3) in, one vector (N, C) out.
+        multi_label: its logits are of labels that do not exclude each other.
 
     Raises:
-        ExportError: it ends in an activation whose outputs are neither probabilities nor logits.
+        ExportError: it ends in an activation whose outputs are neither probabilities nor logits, or are no labels'.
     """
     if not computes_in(model, "float32"):
         model = in_dtype(model, "float32")
+    if multi_label:
+        model = label_model(model)
     if model.output_shape[-1] == 1:
         model = two_class_model(model)
     return color_model(model) if takes_gray(model) else model
