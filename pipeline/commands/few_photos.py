@@ -87,7 +87,7 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
         raise PipelineError(f"{name} is fitted to photos of your own: give their folder with --data DIR")
     if options.from_scratch:
         raise PipelineError(
-            f"--from-scratch trains notes, resnet8, vgg8 or teacher; {name} is pretrained: leave one out"
+            f"--from-scratch trains notes, resnet8, vgg8, separable or teacher; {name} is pretrained: leave one out"
         )
     if options.backbone and (options.model or options.weights):
         raise PipelineError(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeline.documents.history import History
     from pipeline.training.transfer.student import Taught
 
-NAMES = ("notes", "resnet8", "vgg8")
+NAMES = ("notes", "resnet8", "vgg8", "separable")
 DEFAULT_SIDE = 64
 
 

@@ -10,7 +10,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "summary", help="print a network: shapes, parameters, multiply-accumulates, int8 weight bytes"
     )
-    parser.add_argument("--model", default="notes", help="notes, resnet8, vgg8 or teacher (default: notes)")
+    parser.add_argument("--model", default="notes", help="notes, resnet8, vgg8, separable or teacher (default: notes)")
     parser.add_argument("--side", type=int, default=32, help="height and width of the images (default: 32)")
     parser.add_argument("--classes", type=int, default=10, help="number of classes (default: 10)")
     parser.set_defaults(tensorflow_threads=None, run=run)

@@ -14,8 +14,8 @@ from pipeline.training.settings import Settings, options_of_settings
 FEW_STEPS = 5
 MODEL = {
     "default": None,
-    "help": "from nothing notes, resnet8, vgg8 or teacher; pretrained efficientnet-lite0, mobilenetv2 (also with "
-    "-0.35, -0.5 or -0.75 behind it), mobilenetv3small or efficientnetv2b0 (default: notes; with --data "
+    "help": "from nothing notes, resnet8, vgg8, separable or teacher; pretrained efficientnet-lite0, mobilenetv2 (also "
+    "with -0.35, -0.5 or -0.75 behind it), mobilenetv3small or efficientnetv2b0 (default: notes; with --data "
     "efficientnet-lite0, where its weights are installed)",
 }
 """What --model takes besides its setting."""

@@ -35,18 +35,21 @@ def fold(trained: keras.Model) -> keras.Model:
 
 def _fold_unit(sources: dict[str, keras.layers.Layer], target: keras.layers.Layer) -> tuple[Array, Array]:
     """Kernel and bias of ``target`` out of the branches that stand for it, in float64."""
-    shape = target.kernel.shape
-    kernel, bias = np.zeros(shape), np.zeros(shape[-1])
+    kernel, bias = np.zeros(target.kernel.shape), np.zeros(target.bias.shape)
+    depthwise = isinstance(target, layers.DepthwiseConv2D)
     index = 0
     while (norm := sources.get(f"{target.name}_norm{index}")) is not None:
         weights = [weight.astype(np.float64) for weight in norm.get_weights()]
         gamma, beta, mean, variance = weights if norm.scale else (1.0, *weights)
         scale = gamma / np.sqrt(variance + norm.epsilon)
         branch = sources.get(f"{target.name}_branch{index}")
-        linear = _identity(shape[-1]) if branch is None else branch.get_weights()[0].astype(np.float64)
-        if isinstance(target, layers.Conv2D):
+        if branch is None:
+            linear = np.ones((1, 1, len(bias), 1)) if depthwise else _identity(len(bias))
+        else:
+            linear = branch.get_weights()[0].astype(np.float64)
+        if not isinstance(target, layers.Dense):
             linear = _placed(linear, target)
-        kernel += linear * scale
+        kernel += linear * np.reshape(scale, (-1, 1) if depthwise else (-1,))  # (K, K, C, 1) or (K, K, inputs, outputs)
         bias += beta - mean * scale
         index += 1
     return kernel, bias
@@ -57,7 +60,7 @@ def _identity(channels: int) -> Array:
     return np.eye(channels)[None, None]
 
 
-def _placed(kernel: Array, target: layers.Conv2D) -> Array:
+def _placed(kernel: Array, target: keras.layers.Layer) -> Array:
     """``kernel`` inside a kernel of ``target``'s size that looks at the same pixels; all 'same'-padded."""
     size, stride, extent = target.kernel_size[0], target.strides[0], int(target.input.shape[1])
     larger = np.zeros((size, size, *kernel.shape[2:]))

@@ -55,6 +55,23 @@ def vgg(units: Units, image: Tensor, class_count: int, *, widths: tuple[int, int
     return units.classify(x, "classes", class_count)
 
 
+def separable(units: Units, image: Tensor, class_count: int, *, widths: tuple[int, int, int, int]) -> Tensor:
+    """Depthwise and 1x1 convolutions in turn (Howard et al., 2017): a stem, then three residual blocks.
+
+    Each block halves the image with its first depthwise convolution; its second pair of convolutions is residual.
+    """
+    x = units.conv(image, "stem", Convolution(widths[0], 3))
+    for stack, filters in enumerate(widths[1:], start=1):
+        name = f"stack{stack}"
+        x = units.conv(x, f"{name}_depthwise1", Convolution(x.shape[-1], 3, strides=2, depthwise=True))
+        x = units.conv(x, f"{name}_conv1", Convolution(filters, 1))
+        y = units.conv(x, f"{name}_depthwise2", Convolution(filters, 3, depthwise=True))
+        y = units.conv(y, f"{name}_conv2", Convolution(filters, 1, relu=False))
+        x = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
+    x = units.dropout(layers.GlobalAveragePooling2D(name="pool")(x))
+    return units.classify(x, "classes", class_count)
+
+
 @dataclass(frozen=True)
 class Preset:
     """A named network.
@@ -74,6 +91,9 @@ PRESETS = {
     "notes": Preset(notes, 8, "the network of the course notes"),
     "resnet8": Preset(resnet8, 4, "MLPerf Tiny image classification"),
     "vgg8": Preset(partial(vgg, widths=(32, 128, 128)), 8, "wide and shallow, to pass 91 %"),
+    "separable": Preset(
+        partial(separable, widths=(12, 40, 96, 192)), 8, "depthwise, for boards that count every multiply-accumulate"
+    ),
     "teacher": Preset(
         partial(vgg, widths=(64, 256, 256)), 8, "twice as wide; teaches the others, too large for small boards"
     ),

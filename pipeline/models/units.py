@@ -5,23 +5,43 @@ A topology (``presets.py``) is written once, in terms of units. ``Deployed`` bui
 a trainable unit are named after the deployed layer: ``NAME_branch0``, ``NAME_norm0``, ``NAME_branch1`` …
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from keras import layers
 
 Tensor = Any
 NORM_MOMENTUM = 0.9
+DEPTHWISE = {
+    "class_name": "VarianceScaling",
+    "config": {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"},
+}
+"""He's initialization of kernels (K, K, C, 1). By Keras's fan-in every channel would be an input of each output."""
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """Shape of a 'same'-padded convolution with bias: output channels, square kernel, strides, ReLU behind it."""
+    """Shape of a 'same'-padded convolution with bias.
+
+    Attributes:
+        filters: number of output channels; of a depthwise convolution, that of its input.
+        kernel_size: height and width of the kernel.
+        strides: of both axes.
+        relu: whether a ReLU follows.
+        depthwise: whether each channel is convolved alone, with a kernel of its own.
+    """
 
     filters: int
     kernel_size: int
     strides: int = 1
     relu: bool = True
+    depthwise: bool = False
+
+    def layer(self, **options: Any) -> layers.Layer:
+        """The Keras layer of this shape, with further options."""
+        if self.depthwise:
+            return layers.DepthwiseConv2D(self.kernel_size, self.strides, padding="same", **options)
+        return layers.Conv2D(self.filters, self.kernel_size, self.strides, padding="same", **options)
 
 
 class Units(Protocol):
@@ -48,10 +68,7 @@ class Deployed:
 
     def conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         """See ``Units``."""
-        activation = "relu" if shape.relu else None
-        return layers.Conv2D(
-            shape.filters, shape.kernel_size, shape.strides, padding="same", activation=activation, name=name
-        )(x)
+        return shape.layer(activation="relu" if shape.relu else None, name=name)(x)
 
     def pooled_conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         """See ``Units``."""
@@ -98,7 +115,7 @@ class Trainable:
         if self._branched(shape):
             pooled = _pooled(self._normalized_branches(x, name, shape), name)
         else:
-            pooled = _pooled(self._branch(x, name, 0, shape, shape.kernel_size), name)
+            pooled = _pooled(self._branch(x, name, 0, shape), name)
             pooled = layers.BatchNormalization(momentum=NORM_MOMENTUM, scale=False, name=f"{name}_norm0")(pooled)
         return layers.ReLU(name=f"{name}_relu")(pooled)
 
@@ -108,23 +125,16 @@ class Trainable:
     def _normalized_branches(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         branched = self._branched(shape)
         outputs = []
-        for index, size in enumerate((shape.kernel_size, 1) if branched else (shape.kernel_size,)):
-            outputs.append(self._normalized(self._branch(x, name, index, shape, size), name, index))
+        for index, each in enumerate((shape, replace(shape, kernel_size=1)) if branched else (shape,)):
+            outputs.append(self._normalized(self._branch(x, name, index, each), name, index))
         if branched and shape.strides == 1 and x.shape[-1] == shape.filters:
             outputs.append(self._normalized(x, name, len(outputs)))
         return layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
 
     @staticmethod
-    def _branch(x: Tensor, name: str, index: int, shape: Convolution, kernel_size: int) -> Tensor:
-        return layers.Conv2D(
-            shape.filters,
-            kernel_size,
-            shape.strides,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            name=f"{name}_branch{index}",
-        )(x)
+    def _branch(x: Tensor, name: str, index: int, shape: Convolution) -> Tensor:
+        initial = {"depthwise_initializer": DEPTHWISE} if shape.depthwise else {"kernel_initializer": "he_normal"}
+        return shape.layer(use_bias=False, name=f"{name}_branch{index}", **initial)(x)
 
     def dense(self, x: Tensor, name: str, units: int) -> Tensor:
         """See ``Units``."""

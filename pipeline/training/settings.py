@@ -21,7 +21,7 @@ class Settings:
     """
 
     epochs: int = _setting(200, "passes over the training images")
-    model: str = _setting("notes", "notes, resnet8, vgg8 or teacher")
+    model: str = _setting("notes", "notes, resnet8, vgg8, separable or teacher")
     seed: int = _setting(0, "seed of weights, order and augmentation")
     batch_size: int = _setting(128, "images a step, all replicas together")
     learning_rate: float = _setting(2e-3, "highest learning rate; warm-up before it, cosine decay to 0 after it")

@@ -41,6 +41,7 @@ def test_network_is_the_one_of_the_notes():
         ("notes", 528_054, 1_762_184),
         ("resnet8", 77_706, 12_501_632),
         ("vgg8", 495_370, 38_192_384),
+        ("separable", 78_114, 2_826_112),
     ],
 )
 def test_presets_have_their_sizes(preset, parameters, multiply_accumulates):
@@ -72,8 +73,13 @@ def test_impossible_shapes_are_refused(options, message):
         build(**options)
 
 
+FOLDED = [("notes", 32), ("resnet8", 32), ("resnet8", 12), ("vgg8", 16), ("separable", 32), ("separable", 8)]
+FOLDING_TOLERANCE = {"separable": 1e-4}
+"""Largest difference of a probability, by default 1e-5: rounding adds up over the separable network's 14 layers."""
+
+
 @pytest.mark.parametrize("reparam", [False, True])
-@pytest.mark.parametrize(("preset", "side"), [("notes", 32), ("resnet8", 32), ("resnet8", 12), ("vgg8", 16)])
+@pytest.mark.parametrize(("preset", "side"), FOLDED)
 def test_folding_changes_nothing(preset, side, reparam):
     keras.utils.set_random_seed(0)
     trained = shaken(build_trainable(preset, side=side, dropout=0.2, reparam=reparam))
@@ -81,4 +87,27 @@ def test_folding_changes_nothing(preset, side, reparam):
     expected = keras.ops.softmax(trained(images, training=False)).numpy()
     folded = fold(trained)
     assert folded.count_params() == build(preset, side=side).count_params()
-    assert np.abs(folded(images, training=False).numpy() - expected).max() <= 1e-5
+    assert np.abs(folded(images, training=False).numpy() - expected).max() <= FOLDING_TOLERANCE.get(preset, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "parameters", "multiply_accumulates"),
+    [
+        (keras.layers.DepthwiseConv2D(3, 2, padding="same"), 9 * 6 + 6, 9 * 6 * 4 * 4),
+        (keras.layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2), 9 * 12 + 12, 9 * 12 * 8 * 8),
+        (keras.layers.Conv2D(4, 3, groups=2, padding="same"), 9 * 3 * 4 + 4, 9 * 3 * 4 * 8 * 8),
+    ],
+    ids=["depthwise", "two kernels a channel", "groups"],
+)
+def test_a_channel_that_is_convolved_apart_costs_its_own_kernel_alone(layer, parameters, multiply_accumulates):
+    (row,) = summarize(keras.Sequential([keras.Input((8, 8, 6)), layer]))
+    assert (row.parameters, row.multiply_accumulates) == (parameters, multiply_accumulates)
+
+
+def test_separable_keeps_to_its_budget():
+    rows = summarize(build("separable"))
+    assert sum(row.parameters for row in rows) < 100_000
+    assert sum(row.multiply_accumulates for row in rows) < 3_000_000
+    depthwise = [row for row in rows if row.name == "DepthwiseConv2D"]
+    assert len(depthwise) == 6
+    assert sum(row.multiply_accumulates for row in depthwise) < 0.1 * 3_000_000
