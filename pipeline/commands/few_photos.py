@@ -132,7 +132,7 @@ def run(options: argparse.Namespace) -> "tuple[str, Photos]":
     """Choose, read, fit, and write; what to say at the end, and what was read."""
     from pipeline.data.scan import TRAINING, scan
     from pipeline.training.transfer.backbone import of_file
-    from pipeline.training.transfer.run import Recipe, fit_to_photos
+    from pipeline.training.transfer.run import Recipe, fit_to_photos, fitted_before
     from pipeline.training.transfer.student import TEACHER_FOLDER, Taught
 
     listed = [file for file in scan(options.data, options.none).files if file.part in ("", TRAINING)]
@@ -148,7 +148,9 @@ def run(options: argparse.Namespace) -> "tuple[str, Photos]":
     photos = photo_options.read(options.data, photo_settings)
     out = options.out / TEACHER_FOLDER if options.student else options.out
     recipe = Recipe(chosen.views, options.seed, minutes if options.open_stages else 0.0)
-    history = fit_to_photos(photos, backbone, recipe, out, photo_settings)
+    # The student's unfinished training names the file of its teacher, which must stay the same file.
+    known = fitted_before(photos, backbone, recipe, out) if options.student else None
+    history = known or fit_to_photos(photos, backbone, recipe, out, photo_settings)
     if not options.student:
         return closing(history), photos
     print(f"{closing(history)}\n")

@@ -209,6 +209,7 @@ class History(Document):
         photos: how own photos were read and divided, the fields of ``pipeline.data.photo_settings.Settings``;
             ``None`` after a training on CIFAR-10.
         data: the folder of these photos, as the training was told.
+        origin_sha256: of photos, backbone and recipe, where a network was fitted to photos.
         epochs: all of them, in order.
     """
 
@@ -229,6 +230,7 @@ class History(Document):
     temperature: Positive = 1.0
     photos: dict[str, Any] | None = None
     data: str | None = None
+    origin_sha256: Sha256 | None = None
     epochs: tuple[EpochRecord, ...] = ()
 
     @property

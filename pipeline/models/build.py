@@ -25,20 +25,24 @@ def build(preset: str = "notes", class_count: int = 10, side: int = 32) -> keras
 
 
 def build_trainable(
-    preset: str = "notes", class_count: int = 10, side: int = 32, *, dropout: float = 0.0, reparam: bool = False
+    preset: str = "notes", class_count: int = 10, side: int | None = 32, *, dropout: float = 0.0, reparam: bool = False
 ) -> keras.Model:
     """The same network with all that helps in training and vanishes in ``fold``; its outputs are logits.
 
     Args:
         preset: as in ``build``.
         class_count: as in ``build``.
-        side: as in ``build``.
+        side: as in ``build``; ``None`` for a network that takes images of any side.
         dropout: share of activations dropped, from 0 up to but not including 1.
         reparam: whether spatial convolutions get parallel linear branches.
 
     Raises:
-        ArchitectureError: as in ``build``.
+        ArchitectureError: as in ``build``, or a network of one side where any is asked for.
     """
+    if side is None and preset in PRESETS and PRESETS[preset].one_side:
+        raise ArchitectureError(
+            f"{preset} takes images of one side, so it cannot begin on images of half the side: leave --half-side out"
+        )
     return _assemble(preset, class_count, side, Trainable(dropout, reparam))
 
 
@@ -57,8 +61,9 @@ def check_side(preset: str, side: int) -> None:
         )
 
 
-def _assemble(preset: str, class_count: int, side: int, units: Units) -> keras.Model:
-    check_side(preset, side)
+def _assemble(preset: str, class_count: int, side: int | None, units: Units) -> keras.Model:
+    if side is not None:
+        check_side(preset, side)
     if class_count < 2:
         raise ArchitectureError(f"a classifier needs at least 2 classes, got {class_count}")
     image = keras.Input((side, side, 3), name="image")

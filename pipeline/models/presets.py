@@ -80,15 +80,17 @@ class Preset:
         topology: units, image (N, S, S, 3) and number of classes to class scores (N, C).
         reduction: the image's side must be a multiple of this.
         purpose: what it is for, in a few words.
+        one_side: whether its weights fit images of one side alone; not so where all places are averaged at the end.
     """
 
     topology: Callable[[Units, Tensor, int], Tensor]
     reduction: int
     purpose: str
+    one_side: bool = False
 
 
 PRESETS = {
-    "notes": Preset(notes, 8, "the network of the course notes"),
+    "notes": Preset(notes, 8, "the network of the course notes", one_side=True),
     "resnet8": Preset(resnet8, 4, "MLPerf Tiny image classification"),
     "vgg8": Preset(partial(vgg, widths=(32, 128, 128)), 8, "wide and shallow, to pass 91 %"),
     "separable": Preset(

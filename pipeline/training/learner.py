@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
 from pipeline.metrics.classification import accuracy
-from pipeline.models import build_trainable
+from pipeline.models import build_trainable, check_side
 from pipeline.training.settings import Settings
 
 Arrays = list[NDArray[Any]]
@@ -46,21 +46,22 @@ class Learner:
             raise PipelineError(f"batch size {settings.batch_size} cannot be shared evenly by {self.replicas} replicas")
         if settings.sam_rho and self.replicas > 1:
             raise PipelineError("sharpness-aware steps run on one replica only: train without --distribute")
+        if settings.half_side:
+            check_side(settings.model, data.side // 2)
         build = partial(
             build_trainable,
             settings.model,
             len(data.class_names),
-            data.side,
             dropout=settings.dropout,
             reparam=settings.reparam,
         )
         keras.utils.set_random_seed(settings.seed)
         with strategy.scope(), _precision("mixed_bfloat16" if settings.mixed_precision else "float32"):
-            self.model = build()
+            self.model = build(side=None if settings.half_side else data.side)
             self.optimizer = keras.optimizers.AdamW(self._schedule(), weight_decay=settings.weight_decay)
             self.optimizer.build(self.model.trainable_variables)
             self.averages = [tf.Variable(variable.value) for variable in self._averaged()]
-        self._judge = build()
+        self._judge = build(side=data.side)
         self._step = tf.function(self._distributed_step)
         self._logits = tf.function(lambda pixels: self._judge(_scaled(pixels), training=False))
 
@@ -81,13 +82,18 @@ class Learner:
         """Learning rate of the next step."""
         return float(self.optimizer.learning_rate)
 
-    def step(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
-        """Learn from one batch of ``batches.distribute``; mean loss and accuracy (0-1) over it."""
-        result: tuple[tf.Tensor, tf.Tensor] = self._step(batch)
+    def step(self, batch: tuple[tf.Tensor, ...], *, halved: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Learn from one batch of ``batches.distribute``; mean loss and accuracy (0-1) over it.
+
+        Args:
+            batch: the images and what they are.
+            halved: whether the network sees them at half their side.
+        """
+        result: tuple[tf.Tensor, tf.Tensor] = self._step(batch, halved=halved)
         return result
 
-    def _distributed_step(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
-        loss, hits = self.strategy.run(self._replica_step, args=batch)
+    def _distributed_step(self, batch: tuple[tf.Tensor, ...], *, halved: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        loss, hits = self.strategy.run(partial(self._replica_step, halved=halved), args=batch)
         decay = tf.minimum(self.settings.ema_decay, (1.0 + self._done()) / (10.0 + self._done()))
         for average, variable in zip(self.averages, self._averaged(), strict=True):
             average.assign(average * decay + variable.value * (1 - decay))
@@ -98,9 +104,11 @@ class Learner:
         return tf.cast(self.optimizer.iterations.value, tf.float32)
 
     def _replica_step(
-        self, pixels: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, taught: tf.Tensor
+        self, pixels: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, taught: tf.Tensor, *, halved: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
         images, variables = _scaled(pixels), self.model.trainable_variables
+        if halved:
+            images = tf.nn.avg_pool2d(images, 2, 2, "VALID")
 
         def gradients() -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
             with tf.GradientTape() as tape:

@@ -104,7 +104,7 @@ def train(
             while not _finished(done, settings):
                 started = time.monotonic()
                 images = _images(training, settings, len(done.records), teacher, keep=chief)
-                learned = _learn(learner, images, bar)
+                learned = _learn(learner, images, bar, halved=settings.halves(len(done.records)))
                 _judge(learner, validation, done, learned, started)
                 bar.epoch(done.records[-1])
                 if chief:
@@ -151,11 +151,11 @@ def _images(
     )
 
 
-def _learn(learner: Learner, images: Epoch, bar: record.Bar) -> tuple[float, float]:
-    """One epoch of steps; mean loss and accuracy (0-1) on the augmented images."""
+def _learn(learner: Learner, images: Epoch, bar: record.Bar, *, halved: bool) -> tuple[float, float]:
+    """One epoch of steps, ``halved`` at half the side; mean loss and accuracy (0-1) on the augmented images."""
     results = []
     for batch in batches.distribute(images, learner.strategy):
-        results.append(learner.step(batch))
+        results.append(learner.step(batch, halved=halved))
         bar.step()
     losses, hits = np.asarray(results, np.float64).T
     return float(losses.mean()), min(float(hits.mean()), 1.0)  # the sum over replicas may round to more than 1

@@ -32,6 +32,9 @@ class Settings:
     ema_decay: float = _setting(0.0, "decay a step of the averaged weights that are kept; 0: the last weights")
     reparam: bool = _setting(default=False, text="parallel linear branches beside every spatial convolution")
     sam_rho: float = _setting(0.0, "radius of sharpness-aware steps, each twice the work; 0: plain steps")
+    half_side: float = _setting(
+        0.0, "share of the epochs, the first ones, on images of half the side, a quarter of the work"
+    )
     shift: float = _setting(0.125, "largest shift of an image, as a share of its side")
     flip: float = _setting(0.5, "chance that an image is flipped left to right")
     color: float = _setting(0.0, "largest change of brightness and of contrast, as a share")
@@ -48,7 +51,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "teacher_passes"):
             self._check(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("flip", "random_erasing", "cutmix", "mixup", "teacher_weight"):
+        for name in ("half_side", "flip", "random_erasing", "cutmix", "mixup", "teacher_weight"):
             self._check(name, 0 <= getattr(self, name) <= 1, "0 to 1")
         for name in ("dropout", "label_smoothing", "ema_decay", "shift", "color"):
             self._check(name, 0 <= getattr(self, name) < 1, "0 up to but not including 1")
@@ -57,6 +60,10 @@ class Settings:
         for name in ("warmup_epochs", "weight_decay", "sam_rho", "early_stopping", "seed"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         self._check("cutmix", self.cutmix + self.mixup <= 1, "at most 1 together with mixup")
+
+    def halves(self, epoch: int) -> bool:
+        """Whether ``epoch`` (from 0) sees images of half the side."""
+        return epoch < round(self.half_side * self.epochs)
 
     def _check(self, name: str, fine: bool, expected: str) -> None:  # noqa: FBT001 - a check of a check
         if not fine:

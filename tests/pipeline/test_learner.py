@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.data import samples
+from pipeline.errors import ArchitectureError
 from pipeline.training import batches
 from pipeline.training.learner import Learner
 from pipeline.training.settings import Settings
@@ -73,3 +74,25 @@ def test_loss_is_cross_entropy_with_the_teacher_at_its_temperature(images):
     labels = -((0.9 * targets.numpy() + 0.01) * np.log(softmax(answers))).sum(axis=1).mean()
     teacher = -(softmax(logits.numpy() / 2.0) * np.log(softmax(answers / 2.0))).sum(axis=1).mean()
     assert loss == pytest.approx(0.25 * labels + 0.75 * 4 * teacher, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_first_epochs_see_half_the_side(images):
+    settings = Settings(**SMALL, model="vgg8", epochs=10, half_side=0.25, learning_rate=STILL, label_smoothing=0.0)
+    assert [settings.halves(epoch) for epoch in range(4)] == [True, True, False, False]
+    learner = Learner(settings, images, 4, tf.distribute.get_strategy())
+    pixels, targets, _, _ = batch = first_batch(images, settings)
+    whole = pixels.numpy().astype(np.float64) / 255
+    halved = whole.reshape(-1, 16, 2, 16, 2, 3).mean(axis=(2, 4))
+    for shown, seen in ((False, whole), (True, halved)):
+        answers = learner.model(seen.astype(np.float32), training=True).numpy().astype(np.float64)
+        logarithms = answers - np.log(np.exp(answers).sum(axis=1, keepdims=True))
+        expected = -(targets.numpy() * logarithms).sum(axis=1).mean()
+        assert float(learner.step(batch, halved=shown)[0]) == pytest.approx(expected, rel=1e-4)
+    loss, _ = learner.evaluate(learner.weights(), images)
+    assert np.isfinite(loss)
+
+
+def test_a_network_of_one_side_cannot_begin_on_half_of_it(images):
+    with pytest.raises(ArchitectureError, match="notes takes images of one side"):
+        Learner(Settings(**SMALL, half_side=0.5), images, 4, tf.distribute.get_strategy())

@@ -66,6 +66,20 @@ def test_minutes_choose_the_epochs():
     assert stages.planned(divided, 10**9, 1, 0).epochs == stages.FEWEST_EPOCHS
 
 
+@pytest.mark.parametrize("part", [0.8, 1.0])
+def test_the_rate_falls_to_zero_at_the_end_of_each_fit(monkeypatch, part):
+    backbone, (_, labels) = network(), photos()
+    seen = known(backbone, labels)
+    opened, rates = stages.Opened(stages.divide(backbone), 3), []
+    learn = opened.model.train_on_batch
+    monkeypatch.setattr(opened.model, "train_on_batch", lambda *batch: (rates.append(opened.rate), learn(*batch)))
+    monkeypatch.setattr(stages, "BATCH", 6)
+    opened.learn(seen, np.arange(round(part * COUNT)), stages.Plan(2, 0))
+    steps = 2 * round(part * COUNT) // 6
+    expected = stages.RATE * (1 + np.cos(np.pi * np.arange(steps) / steps)) / 2
+    np.testing.assert_allclose(rates, expected, rtol=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("by_chance", [True, False])
 def test_last_stages_are_kept_only_where_they_help(monkeypatch, by_chance):

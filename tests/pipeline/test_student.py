@@ -72,6 +72,12 @@ def test_a_student_is_a_small_network_of_the_same_photos(command, photos, tmp_pa
     assert f"{small.accuracy:.1%} of 3 (" in shown
     assert main(["evaluate", str(out / "model.keras"), "--on", "validation"]) == 0
     assert f"{small.accuracy:.2%}" in capsys.readouterr().out
+    taught = (out / "teacher" / artifacts.MODEL_KERAS).read_bytes()
+    assert main([*asked, "--extra", str(tmp_path / "extra")]) == 0
+    assert (out / "teacher" / artifacts.MODEL_KERAS).read_bytes() == taught  # so that a killed student goes on
+    (photos / "leaf" / "0.png").unlink()
+    assert main(asked) == 0
+    assert (out / "teacher" / artifacts.MODEL_KERAS).read_bytes() != taught  # other photos, another teacher
 
 
 def test_a_student_hears_of_each_view_what_the_teacher_says_of_it():
@@ -106,7 +112,21 @@ def test_small_views_are_what_the_device_sees_and_made_once(own_cache):
 
 @pytest.mark.parametrize(
     ("model", "side", "minutes", "photos", "epochs"),
-    [("notes", 16, 60, 100, 400), ("notes", 32, 60, 10_000, 20), ("vgg8", 64, 0.001, 4_000, 5)],
+    [("notes", 16, 60, 100, 400), ("notes", 32, 60, 10_000, 40), ("vgg8", 64, 0.001, 4_000, 5)],
 )
 def test_minutes_and_photos_choose_the_epochs_of_a_student(model, side, minutes, photos, epochs):
     assert recipe(Apprenticeship(model, side, minutes), photos, 5).epochs == epochs
+
+
+@pytest.mark.parametrize(
+    ("model", "side", "half"), [("vgg8", 64, 0.75), ("resnet8", 96, 0.75), ("vgg8", 32, 0.0), ("notes", 64, 0.0)]
+)
+def test_a_student_of_any_side_begins_on_half_of_it(model, side, half):
+    assert recipe(Apprenticeship(model, side, 10), 1_000, 5).half_side == half
+
+
+def test_short_trainings_average_few_steps_and_mix_nothing():
+    short, long = (recipe(Apprenticeship("vgg8", 64, minutes), 4_000, 5) for minutes in (1, 200))
+    assert (short.cutmix, long.cutmix) == (0.0, 0.25)
+    assert 1 / (1 - short.ema_decay) == pytest.approx(0.1 * short.epochs * (4_000 // 64))
+    assert 1 / (1 - long.ema_decay) == pytest.approx(500)

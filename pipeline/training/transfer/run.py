@@ -13,6 +13,7 @@ from pipeline.data.folds import look_alike, stratified
 from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.documents.history import ClassFound, CurvePoint, History, ImageCounts, OutOfFold, Suspect
 from pipeline.documents.verify import MOST_CLASSES
+from pipeline.errors import DocumentError
 from pipeline.metrics.calibration import softmax
 from pipeline.metrics.classification import accuracy, confusion_matrix, correct
 from pipeline.metrics.significance import effective_count, grouped_interval
@@ -45,6 +46,23 @@ class Recipe:
     open_minutes: float = 0.0
 
 
+def fitted_before(photos: Photos, backbone: Backbone, recipe: Recipe, out: Path) -> History | None:
+    """What ``fit_to_photos`` left in ``out``, if it had the same photos, backbone and recipe; else ``None``."""
+    try:
+        history = History.read(out)
+        kept = artifacts.sha256((out / artifacts.MODEL_KERAS).read_bytes()) == history.model_sha256
+    except (DocumentError, OSError):
+        return None
+    return history if kept and history.origin_sha256 == _origin(photos, backbone, recipe) else None
+
+
+def _origin(photos: Photos, backbone: Backbone, recipe: Recipe) -> str:
+    """SHA-256 of all that the network depends on."""
+    sets = (photos.training.digest, photos.validation.digest)
+    about = (backbone.digest, asdict(recipe), head.PENALTY, *sets, photos.training.class_names)
+    return artifacts.sha256(repr(about).encode())
+
+
 def fit_to_photos(
     photos: Photos, backbone: Backbone, recipe: Recipe, out: Path, photo_settings: PhotoSettings | None = None
 ) -> History:
@@ -56,7 +74,7 @@ def fit_to_photos(
     Raises:
         FolderInUseError: another process trains in ``out``.
     """
-    training = photos.training
+    training, origin = photos.training, _origin(photos, backbone, recipe)
     with lock.held(out):
         seen = features(backbone, training.pixels, range(recipe.views))
         groups = look_alike(training.pixels)
@@ -82,6 +100,7 @@ def fit_to_photos(
             temperature=judged.temperature,
             photos=asdict(photo_settings) if photo_settings else None,
             data=str(photos.folder),
+            origin_sha256=origin,
         )
         model = backbone.classifier(fitted.kernel, fitted.bias)
         with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:

@@ -5,6 +5,7 @@ than the last stages. Their batch normalization stays at what the network was pr
 are averaged over the steps.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import keras
@@ -118,7 +119,7 @@ class Photos:
 class Opened:
     """The last stages while they learn, with the last layer behind them."""
 
-    def __init__(self, divided: Divided, class_count: int, steps: int) -> None:
+    def __init__(self, divided: Divided, class_count: int) -> None:
         self.tail = divided.tail
         self.shape = tuple(int(extent) for extent in divided.tail.input_shape[1:])
         for layer in self.tail.layers:
@@ -127,14 +128,17 @@ class Opened:
         self.last = layers.Dense(class_count)
         self.model = keras.Sequential([keras.Input(self.shape), self.tail, self.last])
         self.pretrained = self.tail.get_weights()
-        momentum = max(1 - 1 / max(AVERAGED * steps, 1), 0.0)
-        schedule = keras.optimizers.schedules.CosineDecay(RATE, max(steps, 1))
         self.model.compile(
-            keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, use_ema=True, ema_momentum=momentum),
+            keras.optimizers.AdamW(RATE, weight_decay=WEIGHT_DECAY),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=False,
         )
         self.model.optimizer.build(self.model.trainable_variables)
+
+    @property
+    def rate(self) -> float:
+        """Learning rate of the next step."""
+        return float(self.model.optimizer.learning_rate)
 
     @property
     def last_layer(self) -> head.Head:
@@ -142,7 +146,10 @@ class Opened:
         return head.Head(*self.last.get_weights())
 
     def learn(self, photos: Photos, chosen: NDArray[np.int64], plan: Plan) -> None:
-        """Train on the photos at ``chosen``, each time in a view that is drawn, from the pretrained weights on."""
+        """Train on the photos at ``chosen``, each time in a view that is drawn, from the pretrained weights on.
+
+        The rate falls by a cosine over the steps of this fit; the weights that stay are averaged over its last steps.
+        """
         known, cut = photos.known, photos.cut
         labels = known.labels
         fitted = head.fit(known.features, labels, known.class_count, chosen=chosen)
@@ -151,13 +158,24 @@ class Opened:
         for variable in self.model.optimizer.variables:
             variable.assign(np.zeros(variable.shape, variable.dtype))
         random, batch = np.random.default_rng(plan.seed), min(BATCH, len(chosen))
+        steps, done = plan.epochs * (len(chosen) // batch), 0
+        momentum = max(1 - 1 / max(AVERAGED * steps, 1), 0.0)
+        trained = self.model.trainable_variables
+        averages = [variable.numpy() for variable in trained]
         for _ in range(plan.epochs):
             order = random.permutation(chosen)
             for start in range(0, len(order) - batch + 1, batch):  # full batches alone: each size is compiled anew
                 rows = order[start : start + batch]
                 seen = cut[random.integers(0, len(cut), batch), rows]
+                self.model.optimizer.learning_rate.assign(RATE * (1 + math.cos(math.pi * done / steps)) / 2)
                 self.model.train_on_batch(self._shaped(seen), labels[rows])
-        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+                averages = [
+                    momentum * average + (1 - momentum) * variable.numpy()
+                    for average, variable in zip(averages, trained, strict=True)
+                ]
+                done += 1
+        for variable, average in zip(trained, averages, strict=True):
+            variable.assign(average)
 
     def logits(self, cut: NDArray[np.float16]) -> NDArray[np.float64]:
         """Of photos: (N, H * W * C) to (N, C)."""
@@ -214,7 +232,7 @@ def open_last(divided: Divided, photos: Photos, judged: Judged, plan: Plan) -> T
     known = photos.known
     count = min(FOLDS, len(np.unique(known.groups)))
     folds = stratified(known.labels, known.groups, count, plan.seed)
-    opened = Opened(divided, known.class_count, plan.epochs * max(len(folds) * (count - 1) // count // BATCH, 1))
+    opened = Opened(divided, known.class_count)
     logits = np.zeros_like(judged.logits)
     for fold in tqdm(range(count), unit="fold", desc="open stages", disable=None):
         opened.learn(photos, np.flatnonzero(folds != fold), plan)
