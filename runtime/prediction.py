@@ -34,8 +34,8 @@ class Prediction:
 
 
 def more_entries(answer: Prediction) -> dict[str, Any]:
-    """What a line of JSON says of an answer only where there is something to say."""
-    known = {"known": False} if answer.is_known is False else {}
+    """Entries of a JSON line that not every model file has: ``known`` and, of a multi-label model, ``labels``."""
+    known = {} if answer.is_known is None else {"known": answer.is_known}
     return known if answer.labels is None else known | {"labels": answer.labels}
 
 

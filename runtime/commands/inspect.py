@@ -13,6 +13,14 @@ from runtime.spec import OUT_OF_FOLD
 from runtime.system.files import read_regular
 from runtime.text import for_terminal
 
+PROVENANCE = {
+    "keras_sha256": "Keras file",
+    "calibration_sha256": "calibration set",
+    "validation_sha256": "validation set",
+    "config": "int8 config",
+}
+"""How the rows of a file's provenance are called; a row of another name is shown under its own."""
+
 EPILOG = """\
 exit status:
   0 shown, 2 the file is unusable
@@ -30,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the card."""
     card = describe(Classifier(options.model))
-    print(json.dumps(card, indent=2) if options.json else _text(card))
+    print(json.dumps(card, indent=2) if options.json else as_text(card))
     return OK
 
 
@@ -50,7 +58,8 @@ def describe(classifier: Classifier) -> dict[str, Any]:
     }
 
 
-def _text(card: dict[str, Any]) -> str:
+def as_text(card: dict[str, Any]) -> str:
+    """The card as rows of a name and a text."""
     known = card["accuracy"] is not None
     judged_on = "photos, out of fold" if card["provenance"].get("accuracy") == OUT_OF_FOLD else "validation images"
     accuracy = f"{card['accuracy']:.2%} on {card['accuracy_images']:,} {judged_on}" if known else "not recorded"
@@ -72,9 +81,18 @@ def _text(card: dict[str, Any]) -> str:
         "confident from": _confidence(card),
         "known from": "not told apart" if card["known_threshold"] is None else f"score {card['known_threshold']:.4g}",
         "golden images": str(card["golden_images"]),
-        **{f"from {name}": text for name, text in card["provenance"].items()},
+        **_provenance(card["provenance"]),
     }
     return "\n".join(for_terminal(f"{name:<16} {value}") for name, value in rows.items())
+
+
+def _provenance(stated: dict[str, str]) -> dict[str, str]:
+    """The rows that say what the file was made from; what the accuracy rests on stands in its own row."""
+    return {
+        PROVENANCE.get(name, name): f"SHA-256 {text}" if name.endswith("_sha256") else text
+        for name, text in stated.items()
+        if (name, text) != ("accuracy", OUT_OF_FOLD)
+    }
 
 
 def _confidence(card: dict[str, Any]) -> str:

@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 import runtime
+from runtime import Classifier
 from runtime.cli import COMMANDS
+from runtime.commands.inspect import as_text, describe
 
 
 def call(*arguments, **options):
@@ -75,6 +77,7 @@ def test_bad_image_does_not_stop_the_rest(reference, photo, tmp_path):
     assert set(first) == {"file", "error"} == set(second)
     assert third["file"] == str(photo)
     assert third["confident"] is True
+    assert third["known"] is True
     assert third["top"][0] == {"label": third["label"], "probability": third["probability"]}
     assert len(third["top"]) == 5
 
@@ -290,6 +293,14 @@ def test_inspect_shows_the_card(carrying):
     text = call("inspect", path).stdout
     assert card["sha256"] in text
     assert "airplane" in text
+
+
+def test_inspect_names_what_a_file_was_made_from(reference):
+    card = describe(Classifier(reference / "model_int8.onnx"))
+    card["provenance"] = {"keras_sha256": "a90e", "accuracy": "out of fold", "config": "min-max", "tool": "another"}
+    rows = as_text(card).splitlines()
+    assert next(row for row in rows if row.startswith("accuracy")).endswith("photos, out of fold")
+    assert rows[-3:] == ["Keras file       SHA-256 a90e", "int8 config      min-max", "tool             another"]
 
 
 @pytest.mark.parametrize("name", ["model_int8.onnx", "model_fp32.onnx"])

@@ -7,7 +7,7 @@ from runtime import Classifier, ModelSpec, ModelSpecError
 from runtime.camera.inbox import Inbox
 from runtime.events import EventDetector, EventSettings
 from runtime.events.detector import Event
-from runtime.prediction import Namer, Prediction
+from runtime.prediction import Namer, Prediction, more_entries
 from runtime.serve.live import Live
 
 NAMES = ("ball", "cat", "dog")
@@ -28,6 +28,20 @@ def test_labels_reach_their_thresholds(probabilities, labels, top):
     prediction = Namer(SPEC, multi_label=True).name(np.array(probabilities, np.float32), 2)
     assert prediction.labels == labels
     assert tuple(name for name, _ in prediction.top) == top
+
+
+@pytest.mark.parametrize(
+    ("known", "labels", "entries"),
+    [
+        (None, None, {}),
+        (True, None, {"known": True}),
+        (False, None, {"known": False}),
+        (None, ("cat",), {"labels": ("cat",)}),
+        (True, (), {"known": True, "labels": ()}),
+    ],
+)
+def test_json_says_what_the_file_can_tell(known, labels, entries):
+    assert more_entries(Prediction("cat", 0.5, (("cat", 0.5),), is_known=known, labels=labels)) == entries
 
 
 def test_thresholds_travel_in_the_spec_and_are_half_without():
