@@ -55,6 +55,12 @@ FiniteOrNone = Annotated[float | None, BeforeValidator(_none_for_nan)]
 ShareOrNone = Annotated[Share | None, BeforeValidator(_none_for_nan)]
 
 
+FEWEST_TO_TELL = 30
+"""On fewer images no verdict is given: though none changes its class, about one in ten of all may (95 % confidence)."""
+TOO_FEW = "too few images to tell"
+"""What stands in the place of the verdict then."""
+
+
 class Entry(BaseModel):
     """A JSON object. Every number is finite; a text is no number and a number no text.
 

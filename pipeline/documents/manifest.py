@@ -6,6 +6,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from pipeline import artifacts
 from pipeline.documents.base import (
+    FEWEST_TO_TELL,
+    TOO_FEW,
     Count,
     Document,
     Entry,
@@ -197,8 +199,13 @@ class Manifest(ShowsItself, Document):
         if self.validation.keras_macro_f1 is not None:
             judged = f"on which Keras has a macro F1 of {self.validation.keras_macro_f1:.2%}"
         notes = (f"int8 was chosen on {self.validation.images:,} images, {judged}.", *failed)
-        verdict = "passed" if self.passed else "not passed: see decisions"
+        verdict = ("passed" if self.tells else TOO_FEW) if self.passed else "not passed: see decisions"
         return Shown(f"Export of {len(self.class_names)} classes: {verdict}", ("file", "KiB", "int8"), rows, notes)
+
+    @property
+    def tells(self) -> bool:
+        """Whether there were images enough that an int8 file within the criteria counts as good."""
+        return self.validation.images >= FEWEST_TO_TELL
 
     def sha256_of(self, name: str) -> str | None:
         """The digest of a listed file."""

@@ -5,7 +5,19 @@ from typing import ClassVar
 from pydantic import Field, computed_field, model_validator
 
 from pipeline import artifacts
-from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Sha256, Share, ShareOrNone, named
+from pipeline.documents.base import (
+    FEWEST_TO_TELL,
+    TOO_FEW,
+    Count,
+    Document,
+    Entry,
+    FileName,
+    PositiveCount,
+    Sha256,
+    Share,
+    ShareOrNone,
+    named,
+)
 from pipeline.documents.shown import Shown, ShowsItself
 
 MOST_CLASSES = 100
@@ -196,15 +208,21 @@ class Verification(ShowsItself, Document):
         header = ("file", "KiB", self.judged_by, "agreement", "mean difference", "verdict")
         rows = [("Keras", "", _percent(self.keras), "", "", "")]
         for name, row in self.artifacts.items():
-            verdict = "; ".join(row.violations) or "pass"
+            verdict = "; ".join(row.violations) or ("pass" if self.tells else TOO_FEW)
             if isinstance(row, Measured):
                 share = _percent(row)
                 mean = "" if row.mean_difference is None else f"{row.mean_difference:.1e}"
                 rows.append((name, f"{row.bytes / 1024:,.0f}", share, f"{row.agreement:.2%}", mean, verdict))
             else:
                 rows.append((name, "", "", "", "", verdict))
-        heading = f"Against Keras on {self.judged_on}: {'passed' if self.passed else 'failed'}"
+        verdict = ("passed" if self.tells else TOO_FEW) if self.passed else "failed"
+        heading = f"Against Keras on {self.judged_on}: {verdict}"
         return Shown(heading, header, rows, self.caveats)
+
+    @property
+    def tells(self) -> bool:
+        """Whether there are images enough that a file within its limits counts as good."""
+        return self.images >= FEWEST_TO_TELL
 
     @property
     def judged_by(self) -> str:

@@ -4,14 +4,14 @@ Probabilities are float (N, C), truth and decisions bool (N, C). Macro figures a
 shows; the others have neither F1 nor average precision (NaN).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.metrics.significance import CONFIDENCE, Interval
+from pipeline.metrics.significance import CONFIDENCE, Interval, score_interval
 
 Probabilities = NDArray[np.floating[Any]]
 Marks = NDArray[np.bool_]
@@ -58,8 +58,13 @@ def mean_average_precision(probabilities: Probabilities, truth: Marks) -> float:
 
 
 def macro_f1_interval(decided: Marks, truth: Marks) -> Interval:
-    """95 % interval of macro F1 by bootstrap over the images, always with the same draws."""
-    return _interval(_resampled_f1(decided, truth))
+    """95 % interval of macro F1: bootstrap over the images, always with the same draws, widened by ``_wilson_of_mean``.
+
+    F1 grows with the share j of right ones among the images that show a label or got it: it is 2j / (1 + j).
+    """
+    shown = truth.any(axis=0)
+    right, either = (part[:, shown].sum(axis=0) for part in (decided & truth, decided | truth))
+    return _union(_interval(_resampled_f1(decided, truth)), _wilson_of_mean(right / either, either, _f1_of))
 
 
 def lost_by_chance(expected: Marks, got: Marks, truth: Marks) -> float:
@@ -69,11 +74,18 @@ def lost_by_chance(expected: Marks, got: Marks, truth: Marks) -> float:
 
 
 def mean_average_precision_interval(probabilities: Probabilities, truth: Marks) -> Interval:
-    """95 % interval of mean average precision by bootstrap over the images, always with the same draws."""
+    """95 % interval of mean average precision, as of ``macro_f1_interval``; a label counts as many images as show it.
+
+    Source of the latter: K. Boyd, K. H. Eng, C. D. Page, "Area under the precision-recall curve: point estimates and
+    confidence intervals", 2013.
+    """
     random = np.random.default_rng(SEED)
     count = len(truth)
     draws = (random.integers(0, count, count) for _ in range(RESAMPLES // 10))  # each sorts anew
-    return _interval(np.array([mean_average_precision(probabilities[drawn], truth[drawn]) for drawn in draws]))
+    resampled = np.array([mean_average_precision(probabilities[drawn], truth[drawn]) for drawn in draws])
+    shown = truth.any(axis=0)
+    single = _wilson_of_mean(average_precisions(probabilities, truth)[shown], truth.sum(axis=0)[shown])
+    return _union(_interval(resampled), single)
 
 
 def best_thresholds(probabilities: Probabilities, truth: Marks) -> tuple[float, ...]:
@@ -134,6 +146,40 @@ def _f1(right: NDArray[Any], named: NDArray[Any], shown: NDArray[Any]) -> NDArra
 def _mean(values: NDArray[np.float64]) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else 0.0
+
+
+def _f1_of(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = 2 * share / (1 + share)
+    return found
+
+
+def _wilson_of_mean(
+    shares: NDArray[np.float64],
+    trials: NDArray[np.int64],
+    figure: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda share: share,
+) -> Interval:
+    """95 % interval of the mean of ``figure`` over labels, from Wilson's interval of each label's share.
+
+    A bootstrap of images that are all right knows of no error and has no width; this has. It takes the labels as
+    independent, which the bootstrap need not. Source: G. Y. Zou and A. Donner, "Construction of confidence limits about
+    effect measures: a general approach", 2008.
+
+    Args:
+        shares: of each label, 0-1, (L,).
+        trials: on how many images each was counted, (L,).
+        figure: grows with the share.
+    """
+    if not len(shares):
+        return Interval(0.0, 0.0)
+    bounds = np.array([score_interval(*pair) for pair in zip(shares.tolist(), trials.tolist(), strict=True)])
+    low, middle, high = (figure(values) for values in (bounds[:, 0], shares, bounds[:, 1]))
+    mean, count = float(middle.mean()), len(shares)
+    least, most = (float(np.linalg.norm(middle - bound)) / count for bound in (low, high))
+    return Interval(max(mean - least, 0.0), min(mean + most, 1.0))
+
+
+def _union(first: Interval, second: Interval) -> Interval:
+    return Interval(min(first.low, second.low), max(first.high, second.high))
 
 
 def _interval(values: NDArray[np.float64]) -> Interval:

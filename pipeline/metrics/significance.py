@@ -78,7 +78,12 @@ def effective_count(sizes: NDArray[np.integer[Any]]) -> float:
 
 def grouped_interval(share: float, sizes: NDArray[np.integer[Any]]) -> Interval:
     """Wilson's 95 % interval of a share (0-1) counted on images in groups of such sizes (G,)."""
-    trials, deviation = effective_count(sizes), float(norm.ppf((1 + CONFIDENCE) / 2))
+    return score_interval(share, effective_count(sizes))
+
+
+def score_interval(share: float, trials: float) -> Interval:
+    """Wilson's 95 % interval of a share (0-1), also of one that was not counted, or on a number that is not whole."""
+    deviation = float(norm.ppf((1 + CONFIDENCE) / 2))
     middle = share + deviation**2 / (2 * trials)
     half = deviation * math.sqrt(share * (1 - share) / trials + deviation**2 / (4 * trials**2))
     scale = 1 + deviation**2 / trials

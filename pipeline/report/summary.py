@@ -2,6 +2,7 @@
 
 from pipeline import artifacts
 from pipeline.data.dataset import by
+from pipeline.documents.base import FEWEST_TO_TELL, TOO_FEW
 from pipeline.documents.manifest import Decision, Manifest
 from pipeline.documents.verify import Measured
 from pipeline.metrics.significance import share_interval
@@ -89,7 +90,22 @@ def _verify(facts: Facts) -> Verdict:
     text = f"{'The file answers' if count == 1 else f'All {count} files answer'} as Keras does, within the bounds of "
     fed = [f"Fed: {verified.fed}."] if verified.fed else []
     sentences = [f"{text}each, on {verified.judged_on}.", *fed, *verified.caveats]
-    return Verdict("Verify", "pass", "Pass", " ".join(sentences))
+    agreeing = [_agreeing(name, row.agreement, verified.images) for name, row in verified.measured.items()]
+    return _good("Verify", " ".join(sentences), agreeing, tells=verified.tells)
+
+
+def _good(name: str, text: str, details: list[str], *, tells: bool) -> Verdict:
+    """Nothing speaks against the files; whether that is a pass depends on the number of images."""
+    if tells:
+        return Verdict(name, "pass", "Pass", text, details)
+    text = f"On fewer than {FEWEST_TO_TELL} images nothing is passed. {text}"
+    return Verdict(name, "none", TOO_FEW.capitalize(), text, details)
+
+
+def _agreeing(name: str, share: float, images: int) -> str:
+    low, high = share_interval(share, images)
+    interval = f"95 % interval {percent(low, 1)} to {percent(high, 1)}"
+    return f"{name}: the same answer as Keras on {percent(share, 1)} of {images:,} images ({interval})"
 
 
 def _int8(manifest: Manifest) -> Verdict:
@@ -99,7 +115,10 @@ def _int8(manifest: Manifest) -> Verdict:
     images = f"{manifest.validation.images:,} validation images"
     if manifest.passed:
         text = f"Within what int8 may cost on {images}, chance allowed for: {bounds}."
-        return Verdict("int8", "pass", "Pass", text)
+        winners = {name: decision.winner for name, decision in manifest.decisions.items()}
+        count = manifest.validation.images
+        agreeing = [_agreeing(name, winner.agreement, count) for name, winner in winners.items() if winner]
+        return _good("int8", text, agreeing, tells=manifest.tells)
     details = [
         f"{name}: {violation}" for name, decision in manifest.decisions.items() for violation in _violations(decision)
     ]
@@ -135,7 +154,8 @@ def files(facts: Facts) -> Section:
         share = f"{entry.bytes / keras.bytes:.2f}" if entry and keras else NONE
         head = (name, size(entry.bytes) if entry else NONE, share)
         if isinstance(row, Measured):
-            word = "out of date" if name in facts.stale else "fail" if row.violations else "pass"
+            good = "pass" if verified and verified.tells else "too few images"
+            word = "out of date" if name in facts.stale else "fail" if row.violations else good
             figures = (
                 percent(row.score),
                 points(None if row.accuracy_drop_points is None else -row.accuracy_drop_points),

@@ -12,7 +12,7 @@ from pipeline.cli import main
 from pipeline.data.dataset import Dataset, unlabeled
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import AS_THEY_ARE, PRESETS, UNIT_SCALING, PixelScaling
-from pipeline.verify.input_contract import CLASSES, judge_arrays, judge_photos
+from pipeline.verify.input_contract import CLASSES, Finding, judge_arrays, judge_photos
 from pipeline.verify.input_contract.certainty import hint
 from pipeline.verify.input_contract.class_order import describe, output_of_class
 from pipeline.verify.input_contract.ways import Way
@@ -111,6 +111,31 @@ def test_a_model_that_is_fed_rightly_is_not_doubted(upright, folder):
     assert found.accuracy > 0.95
     assert not found.contradicts(())
     assert found.checked == f"checked on {found.images} labeled images: no other way is better"
+
+
+@pytest.mark.parametrize(
+    ("images", "differs", "checked"),
+    [
+        (9, (), "not checked: 9 labeled images are too few, 30 are needed"),
+        (12, (CLASSES,), "checked on 12 labeled images: of 12 labeled images"),
+        (29, (CLASSES,), "checked on 29 labeled images: of 29 labeled images"),
+    ],
+)
+def test_names_in_another_order_need_more_than_a_handful_of_images(images, differs, checked):
+    """A network that names black and white images exactly otherwise."""
+    model = keras.Sequential([keras.Input((4, 4, 3)), layers.GlobalAveragePooling2D(), layers.Dense(2)])
+    model.layers[1].set_weights([np.array([[1.0, -1.0]] * 3), np.array([-1.5, 1.5])])
+    labels = np.arange(images) % 2
+    names = ("black", "white")
+    pixels = np.broadcast_to(255 * labels[:, None, None, None], (images, 4, 4, 3)).astype(np.uint8)
+    found = judge_arrays(Deployable(model, names), Dataset(pixels, labels, names), ModelSpec(4, names))
+    assert found.differs == differs
+    assert found.checked.startswith(checked)
+
+
+@pytest.mark.parametrize(("images", "said"), [(29, "not checked: 29"), (30, "checked on 30 labeled images: no other")])
+def test_few_images_cannot_tell_that_no_other_way_is_better(images, said):
+    assert Finding(images, 0.9, 0.9).checked.startswith(said)
 
 
 WRONG = {

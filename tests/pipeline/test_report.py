@@ -12,11 +12,13 @@ import measured_folder
 from pipeline import artifacts
 from pipeline.cli import main
 from pipeline.errors import ReportError
+from pipeline.metrics.significance import share_interval
 from pipeline.report import page, report
 from pipeline.report.figures import stages
 from pipeline.report.figures.tradeoff import front
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
+from pipeline.report.summary import verdicts
 
 
 @pytest.fixture
@@ -46,6 +48,21 @@ def test_what_a_verdict_leaves_open_stands_beside_it(folder):
     report(folder)
     for name in (artifacts.REPORT_PAGE, artifacts.REPORT_TABLE):
         assert "images. 60 images are few." in (folder / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("images", "word"), [(2, "Too few images to tell"), (30, "Pass")])
+def test_verdicts_stand_with_their_images_and_intervals(folder, images, word):
+    rewrite(folder / artifacts.VERIFY, images=images)
+    rewrite(folder / artifacts.MANIFEST, validation={"images": images, "digest": "d" * 64, "keras_accuracy": 0.84})
+    verify, int8 = verdicts(gather(folder))[:2]
+    assert verify.word == int8.word == word
+    assert ("On fewer than 30 images nothing is passed." in verify.text) == (images == 2)
+    low, high = (f"{100 * bound:.1f}%" for bound in share_interval(29 / 30, images))
+    said = (
+        f"{artifacts.INT8_ONNX}: the same answer as Keras on 96.7% of {images} images (95 % interval {low} to {high})"
+    )
+    assert said in verify.details
+    assert any(f"of {images} images (95 % interval" in line for line in int8.details)
 
 
 def test_a_diagram_of_too_few_answers_and_a_gallery_of_none_say_so(folder):

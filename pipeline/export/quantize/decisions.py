@@ -1,10 +1,12 @@
-"""The search's decision log, shortened for the screen."""
+"""The search's decision log as a table, without the candidates that matter least."""
 
 import math
 
 from pipeline.documents.manifest import Candidate, Decision, Manifest
 
-HEADER = ("accuracy", "lost", "p", "agreement", "mean diff")
+HEADER = ("accuracy", "lost", "p", "agreement", "mean diff", "config")
+COLUMNS = "{:>9}{:>7}{:>8}{:>11}{:>11}  {}"
+"""The name of the config stands last, where a narrow terminal wraps it and nothing is cut."""
 LEGEND = "* chosen; x fails the acceptance criteria; lost: points against Keras; p: exact McNemar test of that loss"
 
 
@@ -21,12 +23,12 @@ def format_decisions(manifest: Manifest) -> str:
     judged_on = f"{validation.images:,} validation images ({about})"
     lines = [f"Configs, judged on {judged_on}:"]
     for name, decision in manifest.decisions.items():
-        lines += ["", f"{name:<72}" + "".join(f"{text:>10}" for text in header)]
+        lines += ["", name, f"  {COLUMNS.format(*header)}"]
         lines += [_line(candidate, decision) for candidate in _shown(decision)]
         if decision.reason:
             lines.append(f"  {decision.reason}")
         if decision.winner and decision.winner.violations:
-            lines.append(f"  FAILED THE GATE: {'; '.join(decision.winner.violations)}")
+            lines.append(f"  FAILED: {'; '.join(decision.winner.violations)}")
     return "\n".join(lines)
 
 
@@ -50,10 +52,9 @@ def _order(candidate: Candidate, decision: Decision) -> tuple[bool, float]:
 
 def _line(candidate: Candidate, decision: Decision) -> str:
     mark = "*" if candidate is decision.winner else "x" if candidate.violations else " "
-    text = candidate.summary if len(candidate.summary) <= 68 else candidate.summary[:67] + "…"
     difference = "-" if candidate.mean_difference is None else f"{candidate.mean_difference:.1e}"
-    accuracy = f"{'-':>10}{'-':>10}{'-':>10}"
+    accuracy = ("-", "-", "-")
     if candidate.accuracy is not None and candidate.lost_points is not None:
-        accuracy = f"{candidate.accuracy:>10.2%}{candidate.lost_points:>10.2f}{candidate.p_value:>10.2g}"
-    line = f" {mark} {text:<69}{accuracy}{candidate.agreement:>10.2%}{difference:>10}"
-    return line if not candidate.stage.startswith("back") else f"   {candidate.stage}\n{line}"
+        accuracy = (f"{candidate.accuracy:.2%}", f"{candidate.lost_points:.2f}", f"{candidate.p_value:.2g}")
+    line = f"{mark} {COLUMNS.format(*accuracy, f'{candidate.agreement:.2%}', difference, candidate.summary)}"
+    return line if not candidate.stage.startswith("back") else f"  {candidate.stage}\n{line}"

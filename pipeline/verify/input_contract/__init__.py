@@ -17,6 +17,7 @@ from pipeline.data import photo_cache
 from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset
 from pipeline.data.scan import scan
+from pipeline.documents.base import FEWEST_TO_TELL
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.classification import confusion_matrix, discordant
 from pipeline.metrics.significance import beats_chance, mcnemar
@@ -27,6 +28,8 @@ from runtime.spec import ModelSpec
 __all__ = ["CLASSES", "Finding", "Way", "judge_arrays", "judge_photos"]
 
 MAX_IMAGES, MIN_IMAGES = 300, 50
+FEWEST_ASKED = 10
+"""From fewer images nothing is concluded, whatever the test says."""
 FULL_SIDE = 128
 """Up to this side the most images are asked; larger ones take longer, and fewer will do."""
 SIGNIFICANCE = 0.01
@@ -64,6 +67,8 @@ class Finding:
     @property
     def checked(self) -> str:
         """For the input contract."""
+        if not self.sentence and self.images < FEWEST_TO_TELL:
+            return f"not checked: {self.images} labeled images are too few, {FEWEST_TO_TELL} are needed"
         verdict = self.sentence or "no other way is better"
         return f"checked on {self.images} labeled images: {verdict}"
 
@@ -130,6 +135,9 @@ class _Judge:
             readings: whether photos can be read in other ways.
         """
         answers = self._answers(asked, pixels)
+        if len(answers) < FEWEST_ASKED:
+            accuracy = float((answers == self._labels).mean())
+            return Finding(len(answers), accuracy, accuracy)
         own, other = np.arange(self._deployable.class_count), self._order_of(answers)
         found = [self._search(asked, pixels, answers, own, readings=readings)]
         if (other != own).any():  # or does another way look like other names, as red and blue exchanged?

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipeline.documents.base import TOO_FEW
 from pipeline.documents.verify import LabelScores, Measured, Verification
 from pipeline.metrics.significance import share_interval
 from runtime.text import for_terminal
@@ -23,7 +24,9 @@ def format_report(report: Verification) -> str:
         f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in columns) + f"{'p':>7}  verdict",
     ]
     for name, row in report.artifacts.items():
-        verdict = "PASS" if not row.violations else "FAIL: " + "; ".join(row.violations)
+        verdict = "PASS" if report.tells else TOO_FEW
+        if row.violations:
+            verdict = "FAIL: " + "; ".join(row.violations)
         if isinstance(row, Measured):
             figures = (
                 f"{row.bytes / 1024:>8.0f}{_difference(row.max_difference):>11}{_difference(row.mean_difference):>11}"
