@@ -102,13 +102,11 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
         EdgecnnError: the model or the images are unusable; the message says what to do.
     """
     with _file_of(model) as path:
-        names = tuple(class_names or getattr(images, "class_names", None) or ())
-        if not names and not isinstance(model, str | Path):
-            names = tuple(map(str, range(max(int(model.output_shape[-1]), 2))))
-        scaled = _scaling(scaling)
+        names = class_names or getattr(images, "class_names", None) or _numbered(model)
         source = Source(
-            path, names or None, scaled, resize=resize, resize_filter=resize_filter, bgr=bgr, multi_label=multi_label
-        )
+            path, tuple(names) or None, _scaling(scaling), resize=resize, resize_filter=resize_filter, bgr=bgr,
+            multi_label=multi_label,
+        )  # fmt: skip
         _restart_names()
         deployable = load(source)
         way = settings_for(path, deployable.side, width=deployable.width, **source.reading)
@@ -117,15 +115,9 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
         if validation is not None:
             photos = _photos(validation, deployable, way)
             held_out = (photos.test or photos.validation) if photos else _dataset(validation, deployable, way)
-        finding = None if held_out is None else judge(path, deployable, source.reading, photos, held_out)
-        if finding is not None and finding.contradicts(source.asked) and not as_asked:
-            raise ExportError(
-                f"{finding.sentence}; most likely it was trained so: say that to export (scaling, bgr, resize, "
-                "resize_filter, class_names), or as_asked=True"
-            )
+        checked = "" if held_out is None else _check(source, deployable, photos, held_out, as_asked=as_asked)
         settings = ExportSettings(quick=quick, files=formats.files_of(extra))
-        loaded = Loaded(source, deployable, finding.checked if finding else "")
-        return export_files(loaded, Path(out), calibration, held_out, settings)
+        return export_files(Loaded(source, deployable, checked), Path(out), calibration, held_out, settings)
 
 
 def verify(out: str | Path, images: Images = None) -> Verification:
@@ -160,6 +152,32 @@ def report(out: str | Path) -> Page:
     """
     write_report(Path(out))
     return Page((Path(out) / artifacts.REPORT_PAGE).read_text(encoding="utf-8"))
+
+
+def _numbered(model: keras.Model | str | Path) -> tuple[str, ...]:
+    """Numbers as the names of the classes of a model in memory; a file may have better ones beside it."""
+    if isinstance(model, str | Path):
+        return ()
+    return tuple(map(str, range(max(int(model.output_shape[-1]), 2))))
+
+
+def _check(
+    source: Source, deployable: Deployable, photos: folder.Photos | None, images: Dataset, *, as_asked: bool
+) -> str:
+    """How the labeled images say that the model was fed, as the manifest has it.
+
+    Raises:
+        ExportError: they contradict how it is fed, and nobody insists on it.
+    """
+    finding = judge(source.path, deployable, source.reading, photos, images)
+    if finding is None:
+        return ""
+    if finding.contradicts(source.asked) and not as_asked:
+        raise ExportError(
+            f"{finding.sentence}; most likely it was trained so: say that to export (scaling, bgr, resize, "
+            "resize_filter, class_names), or as_asked=True"
+        )
+    return finding.checked
 
 
 def _scaling(scaling: str | PixelScaling | None) -> PixelScaling | None:

@@ -8,8 +8,8 @@ import base64
 import io
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,7 @@ from runtime.errors import ModelSpecError
 from runtime.spec import GOLDEN_FILE, GOLDEN_KEY, MAX_SIDE
 from runtime.system.files import parse_json
 
-if TYPE_CHECKING:
-    from runtime.classifier import Classifier
-
-__all__ = ["GOLDEN_FILE", "GOLDEN_KEY", "GoldenSet", "replay"]
+__all__ = ["GOLDEN_FILE", "GOLDEN_KEY", "GoldenSet"]
 
 MAX_PIXELS = 1 << 24
 """Of all its images together; larger sets are refused."""
@@ -86,34 +83,19 @@ class GoldenSet:
             raise ModelSpecError(f"golden set is not readable ({error!s:.200}): export the model again") from error
         return cls(pixels, probabilities, float(tolerance))
 
+    def compare(self, answers: NDArray[np.float32], thresholds: Sequence[float] | None) -> tuple[int, float]:
+        """How many images get the same class or labels as the set expects, and the largest difference (0-1).
 
-def replay(classifier: "Classifier") -> dict[str, str | int | float | bool]:
-    """Compare the answers here with those that the file carries.
-
-    Raises:
-        ModelSpecError: the file carries no golden set.
-    """
-    golden = classifier.golden()
-    if golden is None:
-        raise ModelSpecError(
-            f"{classifier.path}: carries no golden set to replay: export it anew with python -m pipeline export"
-        )
-    got = classifier.predict(golden.pixels)
-    distance = float(np.abs(got - golden.probabilities).max())
-    if classifier.multi_label:
-        limits = np.array(classifier.spec.label_thresholds, np.float32)
-        same = ((got >= limits) == (golden.probabilities >= limits)).all(axis=1)
-    else:
-        same = got.argmax(axis=1) == golden.probabilities.argmax(axis=1)
-    return {
-        "file": str(classifier.path),
-        "engine": classifier.backend,
-        "images": len(golden.pixels),
-        "same_class": int(same.sum()),
-        "max_difference": distance,
-        "tolerance": golden.tolerance,
-        "passed": distance <= golden.tolerance,  # a NaN is not
-    }
+        Args:
+            answers: float32 (N, C), to the images of this set.
+            thresholds: one a label; ``None`` where an image has one class.
+        """
+        if thresholds is None:
+            same = answers.argmax(axis=1) == self.probabilities.argmax(axis=1)
+        else:
+            limits = np.array(thresholds, np.float32)
+            same = ((answers >= limits) == (self.probabilities >= limits)).all(axis=1)
+        return int(same.sum()), float(np.abs(answers - self.probabilities).max())
 
 
 def _decode(png: bytes, image_height: int | None) -> NDArray[np.uint8]:

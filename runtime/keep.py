@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-import sys
 import threading
 import time
 from collections import deque
@@ -18,7 +17,7 @@ from runtime.events.session import Seen
 from runtime.spec import NONE_CLASS
 from runtime.system.files import read_regular
 from runtime.system.writing import atomic_path, check_writable, clear_leftovers
-from runtime.text import for_terminal
+from runtime.text import say
 
 UNSURE, UNKNOWN, CHANGED, RANDOM = "unsure", "unknown", "changed", "random"
 RANDOM_SHARE = 0.001
@@ -33,10 +32,6 @@ CLOSE_S = 5.0
 MAX_FRAME_BYTES = 32 << 20
 
 _OURS = re.compile(r"(\d{8,})-\d{8}T\d{6}Z-[a-z]+\.([a-z0-9]{1,5})")
-
-
-def _say(text: str) -> None:
-    print(for_terminal(text), file=sys.stderr)
 
 
 class _Kept(NamedTuple):
@@ -77,7 +72,7 @@ class FrameKeeper:
         folder: Path,
         max_bytes: int,
         model: dict[str, str],
-        say: Callable[[str], None] = _say,
+        say: Callable[[str], None] = say,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:

@@ -1,6 +1,6 @@
-"""The golden set of a model file, replayed in a child process that an engine may take down.
+"""Replay the golden set of a model file, also in a child process that an engine may take down.
 
-Imports no numpy and no engine, for it speaks where they cannot be imported.
+The module imports no numpy and no engine: it must also report that these cannot be imported.
 """
 
 import json
@@ -10,13 +10,16 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime import errors
 from runtime.engines import registry
-from runtime.errors import EdgecnnError, ModelError, ModelFormatError
+from runtime.errors import EdgecnnError, ModelError, ModelFormatError, ModelSpecError
 from runtime.system.child import death, environment, interpreter
 from runtime.text import for_terminal
+
+if TYPE_CHECKING:
+    from runtime.classifier import Classifier
 
 LIMIT_S = 120
 """The longest that loading a file and replaying its images may take."""
@@ -33,8 +36,32 @@ def describe(result: Replay) -> str:
     )
 
 
+def replay(classifier: "Classifier") -> Replay:
+    """Compare the answers here with those that the file carries.
+
+    Raises:
+        ModelSpecError: the file carries no golden set.
+    """
+    golden = classifier.golden()
+    if golden is None:
+        raise ModelSpecError(
+            f"{classifier.path}: carries no golden set to replay: export it anew with python -m pipeline export"
+        )
+    thresholds = classifier.spec.label_thresholds if classifier.multi_label else None
+    same, difference = golden.compare(classifier.predict(golden.pixels), thresholds)
+    return {
+        "file": str(classifier.path),
+        "engine": classifier.backend,
+        "images": len(golden.pixels),
+        "same_class": same,
+        "max_difference": difference,
+        "tolerance": golden.tolerance,
+        "passed": difference <= golden.tolerance,  # a NaN is not
+    }
+
+
 def replay_in_child(path: Path, threads: int | None = None, engine: str | None = None) -> Replay:
-    """``runtime.golden.replay`` in a process of its own: a file can be made so that its engine dies of it.
+    """``replay`` in a process of its own: a crafted file can kill its engine.
 
     Args:
         path: a model file, or a folder of them.
@@ -84,7 +111,6 @@ def _fate(path: Path, engine: str | None, status: int) -> str:
 def _answer(path: str, threads: int | None, engine: str | None) -> Any:
     try:
         from runtime.classifier import Classifier
-        from runtime.golden import replay
 
         return replay(Classifier(path, threads, engine=engine))
     except EdgecnnError as error:

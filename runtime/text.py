@@ -1,5 +1,6 @@
 """Names from files and folders, made safe to print: they stay text, whatever their characters would do elsewhere."""
 
+import sys
 from collections.abc import Sequence
 
 _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -34,6 +35,11 @@ def for_terminal(text: str) -> str:
     return "".join(
         _escape(letter) if category(letter) in _ACTIVE and letter not in _JOINERS else letter for letter in text
     )
+
+
+def say(text: str) -> None:
+    """Print one line on stderr, safe for a terminal."""
+    print(for_terminal(text), file=sys.stderr)
 
 
 def for_page(text: str) -> str:

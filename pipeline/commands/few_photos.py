@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pipeline import artifacts
 from pipeline.commands import photo_options, student
-from pipeline.documents.history import History, OutOfFold
+from pipeline.documents.history import History
+from pipeline.documents.out_of_fold import OutOfFold
 from pipeline.errors import PipelineError
 from pipeline.training.settings import Settings
 from pipeline.training.transfer.plan import DEFAULT_MINUTES, plan

@@ -1,10 +1,8 @@
 """Keras model -> model files for the device, each carrying its spec, and a manifest beside them."""
 
-import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -15,35 +13,23 @@ from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, by, hold_out, with_marks
-from pipeline.data.photo_settings import READING, spec_beside
+from pipeline.data.photo_settings import spec_beside
 from pipeline.documents.history import History, history_for, read_history
-from pipeline.documents.manifest import (
-    CriteriaEntry,
-    Decision,
-    FileEntry,
-    ImageSet,
-    InputContract,
-    Manifest,
-    Preprocessing,
-    StageCost,
-    ValidationSet,
-)
+from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError
 from pipeline.export.accuracy import out_of_fold, with_accuracy
 from pipeline.export.confidence import with_confidence
 from pipeline.export.failure import why_not
 from pipeline.export.familiarity import KEEP, with_familiarity
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
-from pipeline.export.load.contract import fed
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Loaded, Source, keras_bytes, load
+from pipeline.export.manifest import Built, manifest_of
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
 from pipeline.export.quantize.search import predict_all
 from pipeline.export.replaced import what_is_replaced
 from pipeline.formats import FP32, MODEL_FILES, Format, format_of
-from pipeline.metrics.classification import accuracy
 from pipeline.metrics.difference import max_difference
-from pipeline.metrics.multi_label import decisions, macro_f1
 from pipeline.system.callable_package import CallablePackage
 from runtime.drift.statistics import picture
 from runtime.golden import GoldenSet
@@ -51,7 +37,6 @@ from runtime.spec import ModelSpec
 from runtime.system.writing import check_writable, clear_leftovers
 from runtime.text import first_of
 
-TOOLS = ("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert", "numpy", "pillow")
 GOLDEN_IMAGES, GOLDEN_BYTES = 8, 100_000
 ROUNDINGS = 4
 """Another processor may differ from an fp32 file's golden answers by so many times what the file differs from Keras."""
@@ -107,26 +92,13 @@ def export(
     """
     source = model.source if isinstance(model, Loaded) else model
     prepare(out, source.path)
-    deployable = _loaded(model)
-    calibration, validation = _images(calibration, validation)
-    if deployable.multi_label:
-        calibration, validation = with_marks(calibration), with_marks(validation)
-    for name, images in (("calibration", calibration), ("validation", validation)):
-        _check(images, f"the {name} images", deployable, source.path)
-    preprocessing = spec_beside(
-        source.path, deployable.side, deployable.class_names, deployable.width, **source.reading
-    )
+    loaded = model if isinstance(model, Loaded) else _load(model)
     history = read_history(source.path)
-    inputs = ExportInputs(
-        deployable, calibration, validation, settings.criteria, settings.quick, preprocessing,
-        keep=settings.keep, precision=settings.precision,
-        fitted_temperature=history is not None and history.out_of_fold is None and source.temperature is None,
-        out_of_fold=out_of_fold(history, deployable.class_names),
-    )  # fmt: skip
+    inputs = _inputs(loaded, *_images(calibration, validation), settings, history)
     with inputs.costs.stage("Keras's answers"):
         _ = inputs.scored
     _with_confidence(inputs.spec(FP32.name), inputs.scored.expected, inputs)  # or else nothing is written
-    keras_content = keras_bytes(source.path, deployable.model)
+    keras_content = keras_bytes(source.path, loaded.deployable.model)
     contents = {artifacts.MODEL_KERAS: keras_content}
     if history is not None:
         contents[artifacts.HISTORY] = history_for(source.path, sha256(keras_content))
@@ -135,55 +107,67 @@ def export(
         print(replaced, file=sys.stderr)
     provenance = {
         "keras_sha256": sha256(keras_content),
-        "calibration_sha256": calibration.digest,
-        "validation_sha256": validation.digest,
+        "calibration_sha256": inputs.calibration.digest,
+        "validation_sha256": inputs.validation.digest,
     }
-    made = _build(inputs, [format_of(name) for name in settings.files], provenance)
-    if not made.contents:
-        raise ExportError(f"{source.path}: no file can be written; {'; '.join(map(': '.join, made.failed.items()))}")
-    contents |= made.contents
-    loaded = model if isinstance(model, Loaded) else Loaded(source, deployable)
-    manifest = _manifest(contents, made, inputs, settings, loaded, history)
+    built = _build(inputs, [format_of(name) for name in settings.files], provenance)
+    if not built.contents:
+        raise ExportError(f"{source.path}: no file can be written; {'; '.join(map(': '.join, built.failed.items()))}")
+    contents |= built.contents
+    manifest = manifest_of(contents, built, inputs, settings.files, loaded, history)
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
-    for name in made.failed:
+    for name in built.failed:
         (out / name).unlink(missing_ok=True)  # of another model
     manifest.write(out)
     return manifest
 
 
-@dataclass(frozen=True)
-class _Made:
-    """The model files by name: their bytes, the searches behind them, and why the others could not be built."""
-
-    contents: dict[str, bytes] = field(default_factory=dict)
-    decisions: dict[str, Decision] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-
-
-def _build(inputs: ExportInputs, rows: Sequence[Format], provenance: dict[str, str]) -> _Made:
-    made = _Made()
+def _build(inputs: ExportInputs, rows: Sequence[Format], provenance: dict[str, str]) -> Built:
+    built = Built()
     for number, row in enumerate(rows, start=1):
         print(f"[{number}/{len(rows)}] {row.file}", file=sys.stderr, flush=True)
         try:
             with inputs.costs.stage(row.file):
                 product = row.build(inputs, row)
-                made.contents[row.file] = _finish(product, row, inputs, provenance)
+                built.contents[row.file] = _finish(product, row, inputs, provenance)
         except (MemoryError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - converters and engines raise whatever they raise
-            made.failed[row.file] = why_not(error)
+            built.failed[row.file] = why_not(error)
             continue
         if product.decision is not None:
-            made.decisions[row.file] = product.decision
-    return made
+            built.decisions[row.file] = product.decision
+    return built
 
 
-def _loaded(model: Source | Loaded) -> Deployable:
-    if isinstance(model, Loaded):
-        return model.deployable
+def _load(source: Source) -> Loaded:
     keras.utils.clear_session()  # restarts the counters of layer names, which end up in the files
-    return load(model)
+    return Loaded(source, load(source))
+
+
+def _inputs(
+    loaded: Loaded, calibration: Dataset, validation: Dataset, settings: Settings, history: History | None
+) -> ExportInputs:
+    """What the formats are built from.
+
+    Raises:
+        ExportError: the images do not fit the model.
+    """
+    source, deployable = loaded.source, loaded.deployable
+    if deployable.multi_label:
+        calibration, validation = with_marks(calibration), with_marks(validation)
+    for name, images in (("calibration", calibration), ("validation", validation)):
+        _check(images, f"the {name} images", deployable, source.path)
+    preprocessing = spec_beside(
+        source.path, deployable.side, deployable.class_names, deployable.width, **source.reading
+    )
+    return ExportInputs(
+        deployable, calibration, validation, settings.criteria, settings.quick, preprocessing,
+        keep=settings.keep, precision=settings.precision,
+        fitted_temperature=history is not None and history.out_of_fold is None and source.temperature is None,
+        out_of_fold=out_of_fold(history, deployable.class_names),
+    )  # fmt: skip
 
 
 def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> None:
@@ -194,56 +178,6 @@ def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> No
             f"{name} are {by(images.size)} of {first_of(images.class_names)}; "
             "give photos of its classes with --data DIR"
         )
-
-
-def _manifest(  # noqa: PLR0913, PLR0917 - all that a manifest says
-    contents: dict[str, bytes],
-    made: _Made,
-    inputs: ExportInputs,
-    settings: Settings,
-    loaded: Loaded,
-    history: History | None,
-) -> Manifest:
-    """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
-    source = loaded.source
-    deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
-    thresholds, expected = inputs.scored.thresholds, inputs.scored.expected
-    tools = (*TOOLS, *dict.fromkeys(tool for name in settings.files for tool in format_of(name).container.tools))
-    return Manifest(
-        files={
-            name: FileEntry(bytes=len(content), sha256=sha256(content)) for name, content in sorted(contents.items())
-        },
-        class_names=deployable.class_names,
-        side=deployable.side,
-        width=deployable.width,
-        scale=deployable.scaling.scale,
-        offset=deployable.scaling.offset,
-        temperature=deployable.temperature,
-        thresholds=thresholds,
-        output=source.output if source.path.suffix == ".keras" else None,  # else the file has that output alone
-        bgr=deployable.scaling.bgr,
-        photos=Preprocessing(**{name: getattr(photos, name) for name in READING}),
-        contract=InputContract(
-            fed=fed(deployable, photos, source.asked, trained_here=history is not None and history.says_how_fed),
-            asked=source.asked,
-            checked=loaded.checked,
-        ),
-        calibration=ImageSet(images=len(inputs.calibration), digest=inputs.calibration.digest),
-        validation=ValidationSet(
-            images=len(validation),
-            digest=validation.digest,
-            keras_accuracy=accuracy(expected, validation.labels) if validation.labeled else None,
-            keras_macro_f1=macro_f1(decisions(expected, thresholds), validation.marks)
-            if thresholds is not None and validation.marks is not None
-            else None,
-        ),
-        criteria=CriteriaEntry(**asdict(settings.criteria)),
-        decisions=made.decisions,
-        failed=made.failed,
-        passed=not made.failed and all(decision.passed for decision in made.decisions.values()),
-        stages=tuple(StageCost(**asdict(cost)) for cost in inputs.costs.entries),
-        versions={"python": platform.python_version(), **{tool: version(tool) for tool in tools}},
-    )
 
 
 def prepare(out: Path, model_path: Path) -> None:

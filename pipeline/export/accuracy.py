@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
-from pipeline.documents.history import History, OutOfFold
+from pipeline.documents.history import History
+from pipeline.documents.out_of_fold import OutOfFold
 from pipeline.metrics.classification import accuracy
 from runtime.spec import OUT_OF_FOLD, ModelSpec
 

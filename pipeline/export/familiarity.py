@@ -22,7 +22,7 @@ from pipeline.data.dataset import Dataset, in_batches
 from pipeline.errors import ExportError
 from pipeline.export.formats import ExportInputs, load_bytes
 from pipeline.formats import Format
-from runtime.engines.base import FAMILIARITY, ScoringBackend
+from runtime.engines.base import FAMILIARITY, Pixels, Scored, ScoringBackend
 from runtime.spec import NONE_CLASS, ModelSpec
 
 BATCH = 256
@@ -47,7 +47,7 @@ def with_familiarity(graph: Any, spec: ModelSpec, row: Format, inputs: ExportInp
         if inputs.keep is None:
             return graph, spec
         raise
-    shown = known_classes(inputs.validation)
+    shown, _ = divide(inputs.validation)
     keep = KEEP if inputs.keep is None else inputs.keep
     return scoring, with_threshold(spec, lambda known: row.pack(scoring, known, None), load_bytes, shown, keep)
 
@@ -135,16 +135,27 @@ def with_threshold(
         keep: share of them that is to be known.
     """
     engine: ScoringBackend = load(pack(replace(spec, known_threshold=0.0)))
-    scores = np.concatenate([engine.scored(np.ascontiguousarray(batch))[1] for batch in in_batches(pixels, BATCH)])
-    return replace(spec, known_threshold=float(np.quantile(scores, 1 - keep, method="lower")))
+    return replace(spec, known_threshold=lowest_of(scores(engine.scored, pixels), keep))
 
 
-def known_classes(images: Dataset) -> NDArray[np.uint8]:
-    """The pixels (N, S, S, 3) of all images but those of the class ``none``, which need not be familiar."""
+def scores(scored: Callable[[Pixels], Scored], pixels: Pixels) -> NDArray[np.float32]:
+    """How familiar images are, float32 (N,); ``pixels`` are uint8 (N, S, S, 3)."""
+    return np.concatenate([scored(np.ascontiguousarray(batch))[1] for batch in in_batches(pixels, BATCH)])
+
+
+def lowest_of(familiar: NDArray[np.float32], share: float) -> float:
+    """The score that a share (0-1) of familiar images reaches."""
+    return float(np.quantile(familiar, 1 - share, method="lower"))
+
+
+def divide(images: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The pixels (N, S, S, 3) of the images of the classes, and of the class ``none``, which need not be familiar."""
     if not images.labeled or NONE_CLASS not in images.class_names:
-        return images.pixels
-    shown = images.labels != images.class_names.index(NONE_CLASS)
-    return images.pixels[shown] if shown.any() else images.pixels
+        return images.pixels, images.pixels[:0]
+    is_none = images.labels == images.class_names.index(NONE_CLASS)
+    if is_none.all():
+        return images.pixels, images.pixels[:0]
+    return images.pixels[~is_none], images.pixels[is_none]
 
 
 def _softmax(graph: onnx.GraphProto, name: str) -> onnx.NodeProto:

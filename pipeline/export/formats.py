@@ -10,8 +10,8 @@ import onnx as onnx_format
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
-from pipeline.documents.history import OutOfFold
 from pipeline.documents.manifest import Decision
+from pipeline.documents.out_of_fold import OutOfFold
 from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.confidence import divisors
 from pipeline.export.load.deployable import Deployable

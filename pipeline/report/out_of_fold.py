@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.documents.history import OutOfFold, Suspect
+from pipeline.documents.out_of_fold import OutOfFold, Suspect
 from pipeline.report.album import Album
 from pipeline.report.figures import confusion
 from pipeline.report.figures.style import picture

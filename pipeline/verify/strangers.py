@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.data import painted
-from pipeline.data.dataset import Dataset, in_batches
+from pipeline.data.dataset import Dataset
 from pipeline.documents.known import Familiarity, Known, Strangers
 from pipeline.errors import DataError
+from pipeline.export import familiarity
 from pipeline.metrics.classification import auroc
 from pipeline.metrics.significance import wilson
 from runtime.engines.load import load_model
@@ -19,10 +20,7 @@ from runtime.image.load import load_square
 from runtime.photo_files import list_photos
 from runtime.spec import NONE_CLASS, ModelSpec
 
-BATCH = 256
 BINS = 30
-KNOWN_SHARE = 0.95
-"""Of the photos, what the false positives are told for."""
 
 
 def judge_folder(
@@ -62,15 +60,13 @@ def judge(model: Path, photos: Dataset, elsewhere: Path | None = None) -> Famili
     if scored is None or spec.known_threshold is None:
         return None
 
-    def scores(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.concatenate([scored(np.ascontiguousarray(batch))[1] for batch in in_batches(pixels, BATCH)])
-
-    own, others = _apart(photos)
+    own, others = familiarity.divide(photos)
     kinds = {elsewhere.name or "elsewhere": _read(elsewhere, spec)} if elsewhere else {}
     kinds |= {NONE_CLASS: others} if len(others) else {}
-    familiar = scores(own)
-    strange = {kind: scores(pixels) for kind, pixels in (kinds | painted.kinds(spec.shape[:2])).items()}
-    threshold, common = spec.known_threshold, float(np.quantile(familiar, 1 - KNOWN_SHARE, method="lower"))
+    kinds |= painted.kinds(spec.shape[:2])
+    familiar = familiarity.scores(scored, own)
+    strange = {kind: familiarity.scores(scored, pixels) for kind, pixels in kinds.items()}
+    threshold, common = spec.known_threshold, familiarity.lowest_of(familiar, familiarity.KEEP)
     edges = _edges(np.concatenate([familiar, *strange.values()]), threshold)
     return Familiarity(
         sha256=artifacts.sha256(model.read_bytes()),
@@ -91,14 +87,6 @@ def judge(model: Path, photos: Dataset, elsewhere: Path | None = None) -> Famili
             for kind, found in strange.items()
         ),
     )
-
-
-def _apart(photos: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The pixels of photos of the classes, and of those of the class ``none``."""
-    if not photos.labeled or NONE_CLASS not in photos.class_names:
-        return photos.pixels, photos.pixels[:0]
-    is_none = photos.labels == photos.class_names.index(NONE_CLASS)
-    return (photos.pixels, photos.pixels[:0]) if is_none.all() else (photos.pixels[~is_none], photos.pixels[is_none])
 
 
 def _edges(scores: NDArray[np.float32], threshold: float) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ import numpy as np
 from runtime.benchmark.timed_model import TimedModel
 from runtime.classifier import Classifier
 from runtime.errors import EdgecnnError
-from runtime.golden import replay
+from runtime.replay import replay
 from runtime.spec import ModelSpec
 
 NOISE_IMAGES = 64

@@ -1,14 +1,13 @@
 """``--camera``: what it names, and a camera that is opened again whenever it stops giving pictures."""
 
 import re
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 from runtime.camera.source import Connection, Source
 from runtime.errors import CameraError
 from runtime.system.signals import Stop
-from runtime.text import for_terminal
+from runtime.text import say
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 STEADY_S = 30.0
@@ -16,10 +15,6 @@ STEADY_S = 30.0
 
 
 Open = Callable[[], Connection]
-
-
-def _say(text: str) -> None:
-    print(for_terminal(text), file=sys.stderr)
 
 
 class Camera:
@@ -33,7 +28,7 @@ class Camera:
     """
 
     def __init__(
-        self, opens: list[Open], stop: Stop, say: Callable[[str], None] = _say, first_wait_s: float = FIRST_WAIT_S
+        self, opens: list[Open], stop: Stop, say: Callable[[str], None] = say, first_wait_s: float = FIRST_WAIT_S
     ) -> None:
         self._opens, self._stop, self._say, self._first_wait_s = opens, stop, say, first_wait_s
         self._connection: Connection | None = None
@@ -103,12 +98,12 @@ def open_camera(name: str, stop: Stop) -> Source:
         from runtime.camera.http import HttpConnection
 
         address = HttpConnection.address_of(name)
-        _say(f"camera: reads {address.shown}")
+        say(f"camera: reads {address.shown}")
         return Camera([lambda: HttpConnection(address)], stop)
     from runtime.camera.program import ProgramConnection, commands
 
     ways = commands(name)
-    _say(f"camera: runs {' '.join(ways[0])}")
+    say(f"camera: runs {' '.join(ways[0])}")
     return Camera([_opener(ProgramConnection, way, stop) for way in ways], stop)
 
 

@@ -16,6 +16,12 @@ from runtime.image.isolated import IsolatedDecoder
 
 def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
     """Register the options; ``settings`` are the defaults."""
+    _add_events(parser, settings)
+    _add_outlets(parser)
+    _add_keeping(parser)
+
+
+def _add_events(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
     group = parser.add_argument_group("what is an event")
     group.add_argument(
         "--votes",
@@ -50,6 +56,9 @@ def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
         help="skip a frame if no part of it differs by this much (0-255) from the last classified frame; 5 skips a "
         "still scene (default: 0, classify all)",
     )
+
+
+def _add_outlets(parser: argparse.ArgumentParser) -> None:
     outlets = parser.add_argument_group("where events go, besides stdout")
     outlets.add_argument(
         "--exec",
@@ -72,6 +81,9 @@ def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
         type=Path,
         help="learn in this file what is usual here, and tell when frames or answers change; doctor reads it",
     )
+
+
+def _add_keeping(parser: argparse.ArgumentParser) -> None:
     keep = parser.add_argument_group("frames for labeling")
     keep.add_argument(
         "--keep",

@@ -55,6 +55,7 @@ def describe(classifier: Classifier) -> dict[str, Any]:
         "golden_images": 0 if golden is None else len(golden.pixels),
         **asdict(classifier.spec),
         "multi_label": classifier.multi_label,
+        "thresholds": classifier.spec.label_thresholds if classifier.multi_label else None,
     }
 
 
@@ -107,8 +108,7 @@ def _confidence(card: dict[str, Any]) -> str:
 
 
 def _thresholds(card: dict[str, Any]) -> str:
-    values = card["thresholds"] or [0.5] * len(card["class_names"])
-    listed = [f"{name} {value:.3g}" for name, value in zip(card["class_names"], values, strict=True)]
+    listed = [f"{name} {value:.3g}" for name, value in zip(card["class_names"], card["thresholds"], strict=True)]
     return ", ".join(listed[:20]) + (", …" if len(listed) > 20 else "")
 
 

@@ -1,6 +1,5 @@
 """``--drift FILE``: counts what frames look like and what is answered, and tells when that changes."""
 
-import sys
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from runtime.events.detector import Event
 from runtime.events.session import Seen
 from runtime.spec import ModelSpec
 from runtime.system.writing import atomic_path, check_writable
-from runtime.text import for_terminal
+from runtime.text import say
 
 EVERY_S = 1.0
 """At most so often a frame is counted: faster ones show the same."""
@@ -33,10 +32,6 @@ class DriftListener(Protocol):
 
     def drifted(self, sentences: Sequence[str]) -> None:
         """These sentences hold now; none: all is as usual."""
-
-
-def _say(text: str) -> None:
-    print(for_terminal(text), file=sys.stderr)
 
 
 class DriftMonitor:
@@ -59,7 +54,7 @@ class DriftMonitor:
         spec: ModelSpec,
         path: Path,
         audience: Sequence[DriftListener] = (),
-        say: Callable[[str], None] = _say,
+        say: Callable[[str], None] = say,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:

@@ -16,7 +16,7 @@ from runtime.errors import OutputError
 from runtime.events.detector import Event
 from runtime.events.session import Seen
 from runtime.publish.lines import event_entries
-from runtime.text import for_terminal
+from runtime.text import say
 
 LIMIT_S = 10.0
 """A program that takes longer is killed, and all that it has started."""
@@ -24,10 +24,6 @@ CLOSE_S = 5.0
 """How long the events that are still waiting at the end may take together."""
 MAX_WAITING = 100
 TELL_S = 60.0
-
-
-def _say(text: str) -> None:
-    print(for_terminal(text), file=sys.stderr)
 
 
 class Executor:
@@ -44,7 +40,7 @@ class Executor:
         OutputError: no such program.
     """
 
-    def __init__(self, command: str, limit_s: float = LIMIT_S, say: Callable[[str], None] = _say) -> None:
+    def __init__(self, command: str, limit_s: float = LIMIT_S, say: Callable[[str], None] = say) -> None:
         try:
             self._words = shlex.split(command)
         except ValueError as error:

@@ -22,7 +22,7 @@ from runtime.errors import OutputError, PackageMissingError
 from runtime.events.detector import Event
 from runtime.events.session import Seen
 from runtime.publish.lines import event_entries
-from runtime.text import for_terminal, is_host
+from runtime.text import is_host, say
 
 PASSWORD = "EDGECNN_MQTT_PASSWORD"  # noqa: S105 - the name of a variable
 DISCOVERY = "homeassistant"
@@ -31,10 +31,6 @@ MAX_QUEUED = 1000
 CONNECT_S, CLOSE_S = 3.0, 2.0
 LONGEST_WAIT_S = 60
 GONE = "has gone"
-
-
-def _say(text: str) -> None:
-    print(for_terminal(text), file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class MqttPublisher:
         class_names: Sequence[str],
         model: str,
         ca_file: Path | None = None,
-        say: Callable[[str], None] = _say,
+        say: Callable[[str], None] = say,
     ) -> None:
         self._broker, self._say, self._said = broker, say, ""
         self._node = re.sub(r"[^A-Za-z0-9_-]", _node_letter, broker.prefix)

@@ -1,5 +1,6 @@
 """CONTRIBUTING.md lists what is there."""
 
+import ast
 import re
 
 import pytest
@@ -26,8 +27,13 @@ def test_every_folder_and_module_is_listed_and_no_other(package, repository, lis
     assert listings[package] == there
 
 
-def test_a_documents_commands_are_those_of_the_make_file(repository):
-    targets = re.findall(r"^([a-z-]+):", (repository / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    for page in (repository / "README.md", *repository.glob("*.md"), *(repository / "docs").glob("*.md")):
-        for target in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
-            assert target in targets, f"{page.name}: make {target}"
+@pytest.mark.parametrize("package", ["runtime", "pipeline", "docs"])
+def test_files_and_functions_are_short(package, repository):
+    long = []
+    for path in (repository / package).rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        long += [path] if len(text.splitlines()) > 300 else []
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno - node.lineno >= 60:
+                long.append(f"{path}: {node.name}")
+    assert not long

@@ -59,7 +59,7 @@ def test_scenes_without_an_event_are_found(tmp_path):
 
 @pytest.mark.parametrize(("a_second", "grows"), [(0, False), (1000, False), (5000, True)])
 def test_memory_that_grows_is_found(a_second, grows):
-    samples = [Sample(second, 0, 100_000_000 + a_second * second, 0) for second in range(3600)]
+    samples = [Sample(second, 100_000_000 + a_second * second, 0) for second in range(3600)]
     assert bool(judge.memory_faults(judge.memory(samples))) is grows
 
 

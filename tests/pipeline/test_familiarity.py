@@ -17,7 +17,7 @@ from pipeline.documents.known import Known
 from pipeline.errors import DataError, ExportError
 from pipeline.export import Settings, export
 from pipeline.export import onnx as export_onnx
-from pipeline.export.familiarity import known_classes, of_ncnn, of_onnx, with_threshold
+from pipeline.export.familiarity import divide, of_ncnn, of_onnx, with_threshold
 from pipeline.export.formats import load_bytes
 from pipeline.export.load.model import Source
 from pipeline.metrics.classification import auroc
@@ -212,10 +212,10 @@ def test_a_file_that_knows_everything_is_not_judged(reference):
 
 def test_images_of_the_class_none_need_not_be_familiar():
     images = Dataset(plain(RED, GRAY, GREEN), np.array([0, 1, 0]), ("apple", "none"))
-    assert (known_classes(images) == plain(RED, GREEN)).all()
+    assert (divide(images)[0] == plain(RED, GREEN)).all()
     others = Dataset(images.pixels, images.labels, ("apple", "nothing"))
-    assert len(known_classes(others)) == 3
-    assert len(known_classes(images.take(np.array([1])))) == 1
+    assert len(divide(others)[0]) == 3
+    assert len(divide(images.take(np.array([1])))[0]) == 1
 
 
 @pytest.mark.parametrize(

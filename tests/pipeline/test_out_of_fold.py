@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.data.dataset import Dataset
 from pipeline.data.folds import look_alike, stratified
-from pipeline.documents.history import History, OutOfFold
+from pipeline.documents.history import History
+from pipeline.documents.out_of_fold import OutOfFold
 from pipeline.errors import DataError
 from pipeline.export.accuracy import out_of_fold as out_of_fold_of
 from pipeline.export.accuracy import with_accuracy

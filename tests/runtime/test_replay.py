@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import runtime
-from runtime import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError, golden, replay
+from runtime import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError, replay
 from runtime.replay import replay_in_child
 
 DEATHS = {
@@ -83,7 +83,7 @@ def test_what_is_wrong_with_a_file_is_the_same_error_as_in_this_process(carrying
 
 def test_the_child_says_what_this_process_would(carrying):
     path = carrying("model_int8.onnx")
-    assert replay_in_child(path, 1) == golden.replay(runtime.Classifier(path, 1))
+    assert replay_in_child(path, 1) == replay.replay(runtime.Classifier(path, 1))
 
 
 def test_no_name_forges_a_line(carrying):

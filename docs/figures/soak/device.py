@@ -28,13 +28,11 @@ class Sample(NamedTuple):
     """What the process and its children take.
 
     Attributes:
-        resident: bytes of memory, of the process alone.
-        family: of its children too.
+        family: bytes of memory, of the process and its children.
         busy_s: seconds of a core so far.
     """
 
     time_s: float
-    resident: int
     family: int
     busy_s: float
 
@@ -118,9 +116,8 @@ def _sample(pid: int) -> Sample | None:
     """What it takes now; nothing where it has ended meanwhile."""
     try:
         children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        resident = _resident(pid)
-        family = resident + sum(map(_resident, children))
-        return Sample(time.monotonic(), resident, family, _busy_s(pid) + sum(map(_busy_s, children)))
+        family = sum(map(_resident, [pid, *children]))
+        return Sample(time.monotonic(), family, _busy_s(pid) + sum(map(_busy_s, children)))
     except (OSError, IndexError, ValueError):
         return None
 

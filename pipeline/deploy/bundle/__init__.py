@@ -33,7 +33,7 @@ from pipeline.system.quiet import load_classifier
 from runtime import __version__
 from runtime.bundle import NEXT_KEY, SUMS
 from runtime.engines.registry import default_engine, file_formats
-from runtime.golden import replay
+from runtime.replay import replay
 from runtime.system.writing import check_writable
 
 FORMAT, FORMAT_VERSION = "edgecnn-bundle", 1

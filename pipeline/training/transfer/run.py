@@ -11,7 +11,8 @@ from pipeline.data.dataset import Dataset
 from pipeline.data.folder import Photos
 from pipeline.data.folds import look_alike, stratified
 from pipeline.data.photo_settings import Settings as PhotoSettings
-from pipeline.documents.history import ClassFound, CurvePoint, History, ImageCounts, OutOfFold, Suspect
+from pipeline.documents.history import History, ImageCounts
+from pipeline.documents.out_of_fold import ClassFound, CurvePoint, OutOfFold, Suspect
 from pipeline.documents.verify import MOST_CLASSES
 from pipeline.errors import DocumentError
 from pipeline.metrics.calibration import softmax

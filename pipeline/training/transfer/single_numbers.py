@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
-from pipeline.documents.history import Number, SingleNumber
+from pipeline.documents.out_of_fold import Number, SingleNumber
 from pipeline.metrics.significance import share_interval
 from runtime.errors import ImageError
 from runtime.image.decode import examine, open_regular
