@@ -6,6 +6,7 @@ folder; where all photos lie in ``train/``, ``val/`` and ``test/``, they are div
 """
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +55,7 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
         UnusablePhotosError: photos that cannot be read; not with ``skip_bad``.
     """
     marks = read_table(folder / TABLE, class_names)
-    given = {path: SPLIT_FOLDERS.get(path.partition("/")[0].lower(), "") for path in sorted(marks)}
-    are_divided = all(given.values()) and TRAINING in given.values()
-    files = [_photo_file(folder, path, part if are_divided else "") for path, part in given.items()]
+    files = photo_files(folder, marks)
     decoded = decode(folder, files, settings.spec(class_names))
     bad = [left for left in decoded.left_out if left.kind in BAD]
     if bad and not settings.skip_bad:
@@ -80,6 +79,17 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
 
     test = dataset(TEST) if TEST in parts else None
     return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*decoded.left_out, *copies), "", folder)
+
+
+def photo_files(folder: Path, paths: Iterable[str]) -> list[PhotoFile]:
+    """The photos that a table names, in the order of their paths.
+
+    Raises:
+        DataError: one is not there.
+    """
+    given = {path: SPLIT_FOLDERS.get(path.partition("/")[0].lower(), "") for path in sorted(paths)}
+    are_divided = all(given.values()) and TRAINING in given.values()
+    return [_photo_file(folder, path, part if are_divided else "") for path, part in given.items()]
 
 
 def read_table(path: Path, class_names: tuple[str, ...]) -> dict[str, Marks]:

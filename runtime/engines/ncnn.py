@@ -136,7 +136,7 @@ class NcnnBackend:
             status, answer = extractor.extract(name)
             if status:
                 raise ModelFormatError(f"{self._name}: NCNN cannot run it (status {status}): export it again")
-            found.append(np.array(answer)[np.newaxis])
+            found.append(np.array(answer).reshape(1, -1))  # (1, C), too, where nothing but dense layers computes
         if self.outputs[0].shape == (None, None):  # only a run tells how many classes there are
             classes = found[-1].shape[1:]
             self.outputs = tuple(tensor._replace(shape=(None, *classes)) for tensor in self.outputs)

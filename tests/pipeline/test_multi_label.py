@@ -252,6 +252,7 @@ def test_every_file_decides_as_keras_does(exported):
     assert not manifest.failed
     assert len(manifest.thresholds) == 3
     assert manifest.validation.keras_macro_f1 == 1
+    assert all("float sigmoids" in decision.summary for decision in manifest.decisions.values())
     found = verify(folder, photos)
     assert found.passed
     assert found.keras.labels.macro_f1 == found.keras.labels.mean_average_precision == 1

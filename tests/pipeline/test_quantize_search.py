@@ -155,6 +155,8 @@ def test_many_layers_go_back_in_few_steps():
 def test_recipes_read_as_one_line():
     assert str(QuantConfig()) == "min-max, 500 images, per channel, float softmax"
     assert str(QuantConfig(float_head=True)).endswith("float head and softmax")
+    assert str(QuantConfig(ends_in="sigmoids")).endswith("float sigmoids")
+    assert str(QuantConfig(float_softmax=False, float_head=True)).endswith("float head, int8 softmax")
     assert str(QuantConfig(float_layers=("x",)).flipped("symmetric")).endswith("symmetric, 1 layer in float")
     with pytest.raises(ValueError, match="method must be one of"):
         QuantConfig("magic")

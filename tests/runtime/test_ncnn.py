@@ -42,6 +42,15 @@ def test_pixels_become_probabilities(archived, threads):
     assert np.allclose(classifier.predict(turned), expected(turned), atol=1e-5)
 
 
+def test_a_graph_of_dense_layers_alone_answers_in_rows(archived):
+    """As pnnx writes it: a vector is a map of one row, and so is the answer."""
+    flat = "Reshape  flat 1 1 1 r 0=3 1=1\nInnerProduct dense 1 1 r 2"
+    rows = GRAPH.replace("4 4", "5 5").replace("InnerProduct dense 1 1 1 2", flat).replace("out0 0=0", "out0 0=1")
+    answers = Classifier(archived(WEIGHTS, param=rows)).predict(PIXELS)
+    assert answers.shape == (5, 4)
+    assert np.allclose(answers, expected(PIXELS), atol=1e-5)
+
+
 def test_logits_with_the_name_of_familiarity_tell_it(archived):
     graph = GRAPH.replace("1 1 1 2 ", "1 1 1 familiarity ").replace("1 1 2 out0", "1 1 familiarity out0")
     spec = ModelSpec(8, tuple("abcd"), known_threshold=0.0).to_json()

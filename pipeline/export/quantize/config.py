@@ -35,6 +35,7 @@ class QuantConfig:
             overflow; 7 bits cannot. ONNX alone.
         bias_correction: biases make up for what rounded weights add on average (``bias_correction``).
         float_layers: layers that stay float, by the names of their outputs.
+        ends_in: what the network computes last, which ``float_softmax`` is about: softmax or sigmoids.
     """
 
     method: str = MIN_MAX
@@ -47,6 +48,7 @@ class QuantConfig:
     reduce_range: bool = False
     bias_correction: bool = False
     float_layers: tuple[str, ...] = ()
+    ends_in: str = "softmax"
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -71,9 +73,9 @@ class QuantConfig:
 
     def __str__(self) -> str:
         parts = [f"{self.method}, {self.images:,} images", "per channel" if self.per_channel else "per tensor"]
-        head = "float head and softmax" if self.float_softmax else "float head, int8 softmax"
-        softmax = "float softmax" if self.float_softmax else "int8 softmax"
-        parts.append(head if self.float_head else softmax)
+        last = f"{'float' if self.float_softmax else 'int8'} {self.ends_in}"
+        head = f"float head and {self.ends_in}" if self.float_softmax else f"float head, {last}"
+        parts.append(head if self.float_head else last)
         parts += ["symmetric"] * self.symmetric + ["QOperator"] * self.qoperator
         parts += ["7-bit weights"] * self.reduce_range
         parts += ["corrected biases"] * self.bias_correction

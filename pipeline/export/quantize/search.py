@@ -143,11 +143,14 @@ class Search:
             image_count: how many calibration images there are.
             quick: take the default candidate; the criteria and the way back to float apply all the same.
         """
-        default = QuantConfig(MIN_MAX, min(DEFAULT_IMAGES, image_count))
+        last = "softmax" if self._validation.thresholds is None else "sigmoids"
+        default = QuantConfig(MIN_MAX, min(DEFAULT_IMAGES, image_count), ends_in=last)
         if quick:
             candidate = self._with_corrected_biases(self.score("default", default))
             return self._finish(candidate, "the default config, without a search")
-        methods = [QuantConfig(method, count) for method in METHODS for count in image_counts(image_count)]
+        methods = [
+            replace(default, method=method, images=count) for method in METHODS for count in image_counts(image_count)
+        ]
         methods.sort(key=lambda config: config != default)  # the default first: of equals the first wins
         calibrated = [self.score("calibration", config) for config in methods]
         first, best = calibrated[0], most_accurate(calibrated)

@@ -5,7 +5,7 @@ their labels judge. One respect is changed at a time, but range of values and or
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data import photo_cache
+from pipeline.data import label_table, photo_cache
 from pipeline.data.class_names import class_folders
-from pipeline.data.dataset import Dataset
-from pipeline.data.scan import scan
+from pipeline.data.dataset import Dataset, with_marks
+from pipeline.data.scan import PhotoFile, scan
 from pipeline.documents.base import FEWEST_TO_TELL
 from pipeline.export.load.deployable import Deployable
-from pipeline.metrics.classification import confusion_matrix, discordant
-from pipeline.metrics.significance import beats_chance, mcnemar
-from pipeline.verify.input_contract.class_order import describe, output_of_class
+from pipeline.verify.input_contract.class_order import describe
+from pipeline.verify.input_contract.measure import ByClass, ByLabel, Measure, Order, Outcome, Scores
 from pipeline.verify.input_contract.ways import Way
 from runtime.spec import ModelSpec
 
@@ -32,14 +31,11 @@ FEWEST_ASKED = 10
 """From fewer images nothing is concluded, whatever the test says."""
 FULL_SIDE = 128
 """Up to this side the most images are asked; larger ones take longer, and fewer will do."""
-SIGNIFICANCE = 0.01
 ROUNDS, BATCH = 3, 50
 CLASSES = "classes"
 """What a finding calls the order of the class names, beside ``pipeline.documents.manifest.FEEDING``."""
 
 Pixels = NDArray[np.uint8]
-Right = NDArray[np.bool_]
-Answers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Finding:
 
     Attributes:
         images: how many there were.
-        accuracy: share (0-1) that the model names rightly as it is fed.
+        accuracy: share (0-1) that the model names rightly as it is fed; macro F1 of a multi-label model.
         better: the same where it is fed in the way that ``sentence`` names.
         differs: in what that way differs; empty where no other is better beyond chance.
         sentence: which flags to give and both accuracies; empty likewise.
@@ -74,15 +70,14 @@ class Finding:
 
 
 def judge_photos(deployable: Deployable, folder: Path, spec: ModelSpec) -> Finding | None:
-    """Judge by photos in class folders; ``None`` where none of them can be read.
+    """Judge by photos in class folders, or of several labels by their table; ``None`` where none can be read.
 
     Args:
         deployable: the model as it is going to be fed.
-        folder: photos in folders that carry the names of its classes.
+        folder: photos in folders that carry the names of its classes, or with a table of its labels.
         spec: how the photos are going to be read.
     """
-    places = class_folders(deployable.class_names)
-    listed = scan(folder, known=deployable.class_names).files
+    listed, measured_by = _labeled(deployable, folder)
     files = [listed[place] for place in _evenly(len(listed), spec)]
     decoded = photo_cache.decode(folder, files, spec)
     files = [file for file in files if file.path in decoded.rows]
@@ -94,17 +89,47 @@ def judge_photos(deployable: Deployable, folder: Path, spec: ModelSpec) -> Findi
         rows = [squares.rows[file.path][0] for file in files if file.path in squares.rows]
         return squares.squares[rows] if len(rows) == len(files) else None
 
-    labels = np.array([places[file.class_name] for file in files])
     pixels = decoded.squares[[decoded.rows[file.path][0] for file in files]]
-    return _Judge(deployable, labels, read).judge(Way(deployable.scaling, spec), pixels, readings=True)
+    judge = _Judge(deployable, measured_by(files), read)
+    return judge.judge(Way(deployable.scaling, spec), pixels, readings=True)
 
 
-def judge_arrays(deployable: Deployable, images: Dataset, spec: ModelSpec) -> Finding:
-    """Judge by images that are pixels already: their range and order alone, and the order of the class names."""
-    chosen = _evenly(len(images), spec)
-    pixels = images.pixels[chosen]
-    judge = _Judge(deployable, images.labels[chosen].astype(np.int64), lambda _: pixels)
-    return judge.judge(Way(deployable.scaling, spec), pixels, readings=False)
+def judge_arrays(deployable: Deployable, images: Dataset, spec: ModelSpec) -> Finding | None:
+    """Judge by images that are pixels already: their range and order alone, and the order of the class names.
+
+    ``None`` where nobody says what they show.
+    """
+    images = images.take(np.array(_evenly(len(images), spec)))
+    if deployable.multi_label:
+        images = with_marks(images)
+    if images.marks is not None:
+        measure: Measure = ByLabel(images.marks)
+    elif images.labeled:
+        measure = ByClass(images.labels.astype(np.int64), deployable.class_count)
+    else:
+        return None
+    judge = _Judge(deployable, measure, lambda _: images.pixels)
+    return judge.judge(Way(deployable.scaling, spec), images.pixels, readings=False)
+
+
+def _labeled(
+    deployable: Deployable, folder: Path
+) -> tuple[Sequence[PhotoFile], Callable[[Sequence[PhotoFile]], Measure]]:
+    """The photos that say what they show, and how they judge."""
+    names = deployable.class_names
+    if deployable.multi_label and label_table.has_table(folder):
+        marks = label_table.read_table(folder / label_table.TABLE, names)
+        listed = label_table.photo_files(folder, marks)
+        return listed, lambda files: ByLabel(np.stack([marks[file.path] for file in files]))
+    places = class_folders(names)
+
+    def measure(files: Sequence[PhotoFile]) -> Measure:
+        labels = np.array([places[file.class_name] for file in files])
+        if deployable.multi_label:
+            return ByLabel(labels[:, np.newaxis] == np.arange(len(names)))
+        return ByClass(labels, len(names))
+
+    return scan(folder, known=names).files, measure
 
 
 def _evenly(count: int, spec: ModelSpec) -> list[int]:
@@ -114,16 +139,11 @@ def _evenly(count: int, spec: ModelSpec) -> list[int]:
 
 
 class _Judge:
-    """A model that is asked about the same images in one way after the other.
+    """A model that is asked about the same images in one way after the other."""
 
-    What it is asked is bounded by what could matter: first the images that it names wrongly so far, and the others only
-    where it names enough of those rightly.
-    """
-
-    def __init__(self, deployable: Deployable, labels: Answers, read: Callable[[ModelSpec], Pixels | None]) -> None:
-        self._deployable, self._labels, self._read = deployable, labels, read
+    def __init__(self, deployable: Deployable, measure: Measure, read: Callable[[ModelSpec], Pixels | None]) -> None:
+        self._deployable, self._measure, self._read = deployable, measure, read
         self._model = keras.Model(deployable.model.inputs[0], deployable.model.outputs[0])  # of a tensor, not of a list
-        self._expected = labels
         self._tried: list[Way] = []
 
     def judge(self, asked: Way, pixels: Pixels, *, readings: bool) -> Finding:
@@ -134,79 +154,63 @@ class _Judge:
             pixels: of the images in that way, uint8 (N, H, W, 3).
             readings: whether photos can be read in other ways.
         """
-        answers = self._answers(asked, pixels)
-        if len(answers) < FEWEST_ASKED:
-            accuracy = float((answers == self._labels).mean())
-            return Finding(len(answers), accuracy, accuracy)
-        own, other = np.arange(self._deployable.class_count), self._order_of(answers)
-        found = [self._search(asked, pixels, answers, own, readings=readings)]
+        scores = self._scores(asked, pixels)
+        own = np.arange(self._deployable.class_count)
+        if len(scores) < FEWEST_ASKED:
+            value = self._measure.value(self._measure.outcome(scores, own))
+            return Finding(len(scores), value, value)
+        other = self._measure.order_of(scores)
+        found = [self._search(asked, pixels, scores, own, readings=readings)]
         if (other != own).any():  # or does another way look like other names, as red and blue exchanged?
-            found.append(self._search(asked, pixels, answers, other, readings=readings))
-        best, right, order = max(found, key=lambda result: result[1].sum())
-        return self._finding(answers == self._labels, right, asked, best, order)
+            found.append(self._search(asked, pixels, scores, other, readings=readings))
+        best, outcome, order = max(found, key=lambda result: self._measure.value(result[1]))
+        return self._finding(self._measure.outcome(scores, own), outcome, asked, best, order)
 
     def _search(
-        self, asked: Way, pixels: Pixels, answers: Answers, order: Answers, *, readings: bool
-    ) -> tuple[Way, Right, Answers]:
-        """The best way, what is right in it, and the order of the names in it; ``order`` holds until then."""
-        self._expected = order[self._labels]
-        first = right = answers == self._expected
+        self, asked: Way, pixels: Pixels, scores: Scores, order: Order, *, readings: bool
+    ) -> tuple[Way, Outcome, Order]:
+        """The best way, its outcome, and the order of the names in it; ``order`` holds until then."""
+        first = outcome = self._measure.outcome(scores, order)
         best, self._tried = asked, [asked]
         for _ in range(ROUNDS):
             others = [*best.ranges(), *(best.readings() if readings else ())]
             new = [way for place, way in enumerate(others) if way not in [*self._tried, *others[:place]]]
             self._tried += new
-            scored = [(way, score) for way in new if (score := self._score(way, best, pixels, right)) is not None]
-            if not scored:
+            found = [(way, self._better(way, best, pixels, order, outcome)) for way in new]
+            better = [(way, its) for way, its in found if its is not None]
+            if not better:
                 break
-            best, right = max(scored, key=lambda pair: pair[1].sum())
+            best, outcome = max(better, key=lambda pair: self._measure.value(pair[1]))
             read = self._read(best.spec)
             pixels = pixels if read is None else read
-        if best != asked and self._is_better(right, first):
-            answers = self._answers(best, pixels)
+        if best != asked and self._measure.is_better(outcome, first, len(self._tried)):
+            scores = self._scores(best, pixels)
         else:
             best = asked
-        order = self._order_of(answers)
-        return best, answers == order[self._labels], order
+        order = self._measure.order_of(scores)
+        return best, self._measure.outcome(scores, order), order
 
-    def _finding(self, plain: Right, right: Right, asked: Way, best: Way, order: Answers) -> Finding:
+    def _finding(self, plain: Outcome, other: Outcome, asked: Way, best: Way, order: Order) -> Finding:
         count, renamed = len(plain), bool((order != np.arange(len(order))).any())
-        accuracies = float(plain.mean()), float(right.mean())
-        if not (renamed or best != asked) or not beats_chance(accuracies[1], count, len(order)):
-            return Finding(count, accuracies[0], accuracies[0])
+        values = self._measure.value(plain), self._measure.value(other)
+        if not (renamed or best != asked) or not self._measure.beats_guessing(other):
+            return Finding(count, values[0], values[0])
         flags = best.flags(asked)
         ways = [flags] if flags else []
         ways += [describe(self._deployable.class_names, order)] if renamed else []
-        sentence = (
-            f"of {count} labeled images the Keras model names {plain.sum()} rightly ({accuracies[0]:.1%}) as it is "
-            f"fed, and {right.sum()} ({accuracies[1]:.1%}) with {' and with '.join(ways)}"
-        )
-        return Finding(count, *accuracies, (*best.differs(asked), *([CLASSES] * renamed)), sentence)
+        sentence = self._measure.compared(plain, other, " and with ".join(ways))
+        return Finding(count, *values, (*best.differs(asked), *([CLASSES] * renamed)), sentence)
 
-    def _order_of(self, answers: Answers) -> Answers:
-        return output_of_class(confusion_matrix(answers, self._labels, self._deployable.class_count), SIGNIFICANCE)
-
-    def _score(self, way: Way, best: Way, pixels: Pixels, right: Right) -> Right | None:
-        """What is right in a way; ``None`` where it is no better than ``best``, or reads the same pixels."""
+    def _better(self, way: Way, best: Way, pixels: Pixels, order: Order, outcome: Outcome) -> Outcome | None:
+        """The outcome in a way; ``None`` where it is no better than that of ``best``, or reads the same pixels."""
         own = pixels if way.spec == best.spec else self._read(way.spec)
         if own is None or (own is not pixels and bool((own == pixels).all())):
             return None
-        expected, found = self._expected, right.copy()
-        found[~right] = self._answers(way, own[~right]) == expected[~right]
-        if not self._is_better(found, right):  # not even if it named all others rightly too
-            return None
-        found[right] = self._answers(way, own[right]) == expected[right]
-        return found if self._is_better(found, right) else None
+        return self._measure.better(lambda chosen: self._scores(way, own[chosen]), order, outcome, len(self._tried))
 
-    def _is_better(self, challenger: Right, best: Right) -> bool:
-        gained, lost = discordant(challenger, best)
-        return gained > lost and len(self._tried) * mcnemar(lost, gained) < SIGNIFICANCE
-
-    def _answers(self, way: Way, pixels: Pixels) -> Answers:
-        if not len(pixels):
-            return np.zeros(0, np.int64)
-        answers = list[Answers]()
+    def _scores(self, way: Way, pixels: Pixels) -> Scores:
+        answers = list[Scores]()
         for start in range(0, len(pixels), BATCH):  # called, not predicted: a few batches are not worth a trace
             batch = way.scaling(pixels[start : start + BATCH])
-            answers.append(np.asarray(self._model(batch, training=False)).argmax(axis=1))
+            answers.append(np.asarray(self._model(batch, training=False)))
         return np.concatenate(answers)

@@ -1,7 +1,8 @@
 """A hint without labels: fed as in training, a model is sure of single images and names many classes.
 
 Certainty alone misleads, for larger values make every network surer. What counts is by how much the answer to one image
-is less uncertain than the mean of all answers: the mutual information of image and class. It is no proof.
+is less uncertain than the mean of all answers: the mutual information of image and class. It is no proof. Of a
+multi-label model it would be none at all: sigmoids that are fed too large values tell every image from every other.
 """
 
 import keras

@@ -27,12 +27,36 @@ def output_of_class(confusion: NDArray[np.int64], significance: float) -> NDArra
     order = np.arange(count)
     for cycle in _cycles(assigned):
         gained, lost = int(confusion[cycle, assigned[cycle]].sum()), int(confusion[cycle, cycle].sum())
-        length = len(cycle)
-        choices = math.lgamma(count + 1) - math.lgamma(count - length + 1) - math.log(length)
-        p_value = max(mcnemar_one_sided(gained, lost), 1e-300)
-        if gained > lost and math.log(p_value) + choices < math.log(significance):
+        if _beyond_chance(gained, lost, len(cycle), count, significance):
             order[cycle] = assigned[cycle]
     return order
+
+
+def output_of_label(decided: NDArray[np.bool_], marks: NDArray[np.bool_], significance: float) -> NDArray[np.int64]:
+    """The same for independent labels: an order is right where more images get more of the cycle's labels right.
+
+    Args:
+        decided: which outputs say yes to each image, bool (N, C).
+        marks: which labels each image shows, bool (N, C).
+        significance: as for classes.
+    """
+    count = marks.shape[1]
+    says, shows = decided.astype(np.int64), marks.astype(np.int64)
+    agreeing = shows.T @ says + (1 - shows).T @ (1 - says)
+    assigned: NDArray[np.int64] = linear_sum_assignment(agreeing + 0.5 * np.eye(count), maximize=True)[1]
+    order = np.arange(count)
+    for cycle in _cycles(assigned):
+        own, other = ((decided[:, outputs] == marks[:, cycle]).sum(axis=1) for outputs in (cycle, assigned[cycle]))
+        if _beyond_chance(int((other > own).sum()), int((other < own).sum()), len(cycle), count, significance):
+            order[cycle] = assigned[cycle]
+    return order
+
+
+def _beyond_chance(gained: int, lost: int, length: int, count: int, significance: float) -> bool:
+    """Whether a cycle of ``length`` of ``count`` classes is right, by the images that it gains and loses."""
+    choices = math.lgamma(count + 1) - math.lgamma(count - length + 1) - math.log(length)
+    p_value = max(mcnemar_one_sided(gained, lost), 1e-300)
+    return gained > lost and math.log(p_value) + choices < math.log(significance)
 
 
 def _cycles(order: NDArray[np.int64]) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""Which images can judge how a model is fed: photos in class folders, else pixels, else a hint on stderr."""
+"""Which images can judge how a model is fed: photos with labels, else pixels, else a hint on stderr."""
 
 import sys
 from pathlib import Path
@@ -17,22 +17,22 @@ def judge(
 ) -> Finding | None:
     """What labeled images say of the way in which a model is fed.
 
-    ``None`` of a model whose history says how its training fed it, of a multi-label model, since one answer an image is
-    what the ways are judged by, and of images without labels, for which a hint may go to stderr.
+    ``None`` of a model whose history says how its training fed it, and of images without labels, for which a hint may
+    go to stderr.
 
     Args:
         model_path: its file, beside which its history lies.
         deployable: the model as it is going to be fed.
         reading: how photos are read, as far as it is said.
-        photos: in class folders, which can be read in other ways.
+        photos: in class folders or with a table of labels, which can be read in other ways.
         images: what there is otherwise: pixels.
     """
     history = read_history(model_path)
-    if (history is not None and history.says_how_fed) or deployable.multi_label:
+    if history is not None and history.says_how_fed:
         return None
     spec = spec_beside(model_path, deployable.side, deployable.class_names, deployable.width, **reading)
-    if not images.labeled:
-        if said := hint(deployable, images, spec):
+    if not images.labeled and images.marks is None:
+        if not deployable.multi_label and (said := hint(deployable, images, spec)):
             print(said, file=sys.stderr)
         return None
     if photos is None:
