@@ -75,9 +75,9 @@ class Tuning:
         texts = (self.artifact, self.sha256, self.engine, self.created, self.reason)
         if not all(isinstance(text, str) for text in texts) or Path(self.artifact).name != self.artifact:
             raise ValueError(f"file {self.artifact!r:.40} on engine {self.engine!r:.40}")
-        if not isinstance(self.threads, int) or self.threads < 1:
-            raise ValueError(f"{self.threads!r:.40} threads")
-        if reason := why_not_threads(self.threads):
+        is_number = isinstance(self.threads, int)
+        reason = why_not_threads(self.threads) if is_number else f"a whole number, got {self.threads!r:.40}"
+        if reason:
             raise ValueError(f"threads must be {reason}")
 
     def to_json(self) -> str:

@@ -365,7 +365,12 @@ TABLE = (
         ("runtime/test_photo_files.py",),
     ),
     Fault("runtime/system/fork.py", "state.forks != _forks", "state.forks == _forks", ("runtime/test_threads.py",)),
-    Fault("runtime/tuning.py", "self.threads < 1", "self.threads < -1", ("runtime/test_tuning.py",)),
+    Fault(
+        "runtime/system/processors.py",
+        "1 <= count <= most",
+        "0 <= count <= most",
+        ("runtime/test_tuning.py", "runtime/test_threads.py"),
+    ),
     Fault(
         "runtime/spec.py",
         "self.temperature > 0",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import artifacts
+from pipeline import artifacts, cli
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, split
 from pipeline.data.photo_settings import Settings as PhotoSettings
@@ -25,6 +25,8 @@ from pipeline.metrics.calibration import (
 )
 from pipeline.metrics.classification import confusion_matrix
 from pipeline.training import Settings, train
+from pipeline.verify import evaluate as evaluation
+from pipeline.verify import parity
 from pipeline.verify.evaluate import evaluate, format_evaluation
 from pipeline.verify.evaluate.tables import confusions
 from runtime import Classifier
@@ -99,6 +101,21 @@ def test_few_images_or_errors_fit_no_temperature(trained):
         (validation.take(np.resize(right, 400)), False),
     ):
         assert (temperature_of(deployable.logits(images.pixels), images.labels) != 1) == fitted
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_the_part_that_is_asked_for_is_judged(part, monkeypatch, reference, tmp_path, capsys):
+    judged = []
+    sets = {"validation": samples.read_validation(reference), "test": samples.read_test(reference)}
+    sets = {name: images.take(np.arange(20)) for name, images in sets.items()}
+    monkeypatch.setattr(samples, "validation_images", lambda: sets["validation"])
+    monkeypatch.setattr(parity, "test_images", lambda _: sets["test"])
+    monkeypatch.setattr(evaluation, "evaluate", lambda _model, _validation, images, *_: judged.append(images))
+    monkeypatch.setattr(evaluation, "format_evaluation", lambda _: "a table")
+    model = str(reference / artifacts.MODEL_KERAS)
+    assert cli.main(["evaluate", model, "--on", part, "--out", str(tmp_path), "--as-asked"]) == 0
+    assert [images.digest for images in judged] == [sets[part].digest]
+    assert f"on 20 {part} images" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
+from fuzz.crafted_tiff import TIFFS
 from fuzz.mutate import mutate
 from fuzz.pictures import gif
 from fuzz.seeds import HEIGHT, WIDTH, image_seeds, pillow_has
@@ -50,6 +51,11 @@ def test_damaged_headers_are_headers_or_typed_errors(name):
             header(mutate(SEEDS[name], pool, random_))
         except ImageDecodeError as error:
             assert str(error)  # noqa: PT017
+
+
+def test_tags_of_a_tiff_that_take_too_much_are_refused():
+    with pytest.raises(ImageDecodeError, match=r"tags of a TIFF that take 9\d+ MiB"):
+        header(TIFFS["TIFF of 3,000 tags at one place"]())
 
 
 def test_a_frame_that_goes_beyond_its_screen_makes_a_gif_larger():
