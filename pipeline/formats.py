@@ -112,7 +112,7 @@ class Format:
         container: how it is packed.
         builder: what builds it, by module and name: a function of ``pipeline.export.formats``.
         option: what ``--formats`` calls it; several files may share one. ``None``: it is always written.
-        about: what ``--formats`` is told of it.
+        about: what the help of ``--formats`` says of it.
     """
 
     file: str

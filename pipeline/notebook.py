@@ -40,7 +40,7 @@ Images = Any
 pixels (N, H, W, 3) from 0 to 255, a pair of pixels and labels, or a ``tf.data.Dataset`` of either."""
 
 MOST_IMAGES = 2_000
-"""Of a ``tf.data.Dataset`` so many are read."""
+"""The most images that are read of a ``tf.data.Dataset``."""
 HELD_OUT = 0.25
 PAGE_HEIGHT = 900
 

@@ -18,7 +18,7 @@ class Judged(NamedTuple):
     Attributes:
         photos: how many there are.
         right: how many of them have their folder's class as the most probable one.
-        unreadable: those that cannot be decoded, which count as wrong: path and reason.
+        unreadable: path and reason of each photo that cannot be decoded; they count as wrong.
     """
 
     photos: int

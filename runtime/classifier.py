@@ -36,7 +36,7 @@ class Classifier:
             chosen there, or else ``model_int8.onnx``, or the only model file.
         threads: processor threads of the engine, 1 to 4 a processor; by default 1, or what ``tune`` has chosen.
         spec: for files of other exporters, which carry none: how to feed them. ``scale`` and ``offset`` are applied
-            to the pixels here where the graph takes floats; NHWC and NCHW are told apart by the graph's own shape;
+            to the pixels here where the graph takes floats; NHWC and NCHW are recognized by the graph's own shape;
             whether it answers with logits by ``output``, or else by its last operator. Takes the place of a spec that
             the file carries.
         engine: what is to run it, e.g. ``onnxruntime``, ``openvino`` or ``litert``; by the file's suffix if not given.

@@ -59,7 +59,7 @@ class FrameKeeper:
         folder: made if it is missing, for this user alone.
         max_bytes: of all frames and answers together.
         model: name and SHA-256 of the model file, to be written with each answer.
-        say: is told when writing fails, and when it works again.
+        say: is called when writing fails, and when it works again.
         clock: gives seconds that never go back.
         draw: gives numbers from 0 up to 1 by chance.
 

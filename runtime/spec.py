@@ -54,7 +54,7 @@ class ModelSpec:
         thresholds: of a multi-label model, for each class the probability (0-1) from which on an image has that label;
             ``None`` is 0.5 for all. Written to JSON only where they are given.
         temperature: what the logits are divided by inside the graph; 1 leaves them as trained.
-        confidence_threshold: probability (0-1) below which a prediction is not to be trusted; 0 trusts all.
+        confidence_threshold: probability (0-1) below which a prediction is not confident; 0: every one is.
         confidence_precision: share (0-1) of the answers that reach the threshold that is right with 95 % confidence at
             least; ``None`` where the threshold was not chosen for one. Written to JSON, with the next two, only then.
         confidence_kept: share (0-1) of the validation images whose answers reach it.

@@ -204,7 +204,7 @@ def _of_stages(history: History) -> str:
 
 
 def advice(found: OutOfFold) -> list[str]:
-    """Sentences on what would make the network better, the most telling first."""
+    """Sentences on what would make the network better, the most useful first."""
     return [
         *_of_more_photos(found),
         *_of_classes(found),

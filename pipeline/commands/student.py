@@ -74,7 +74,7 @@ def run(options: argparse.Namespace, teacher: "Taught", photos: "Photos", way: "
 
 
 def _extra(source: Path, photos: "Photos", way: "Settings") -> "Dataset":
-    """The photos without labels, less those that are held out."""
+    """The photos without labels, without the held-out photos."""
     from pipeline.data import unlabeled
     from pipeline.data.dataset import unlabeled as without_labels
 

@@ -92,7 +92,7 @@ def _drawn(pending: list[Unit], held_out: Mapping[str, float], *, whole: bool) -
 
 
 def _filled(pending: list[Unit], most: int, wanted: int, *, whole: bool) -> list[Unit]:
-    """At most so many units with about ``wanted`` photos."""
+    """Units with about ``wanted`` photos together, and at most ``most`` of them."""
     drawn, count = list[Unit](), 0
     for unit in pending:
         if len(drawn) >= most or count >= wanted:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 HASH_BITS, HASH_BITS_APART = 64, 6
-"""Two photos look alike if at most so many of the 64 bits of their difference hashes differ …"""
+"""Two photos look alike if at most this many of the 64 bits of their difference hashes differ …"""
 LEVELS_APART = 12.0
-"""… and their thumbnails differ by at most so many of 255 levels on average: flat photos share a hash."""
+"""… and their thumbnails differ by at most this many of 255 levels on average: flat photos share a hash."""
 THUMBNAIL = 8
 CHUNK = 64
 

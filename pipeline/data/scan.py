@@ -50,7 +50,7 @@ class Listing:
     Attributes:
         files: in the order of their paths.
         class_names: in alphabetical order.
-        parts: those that the folder itself is divided into; one empty name where it is not.
+        parts: subfolders for training, validation and test; one empty name where the folder has none.
         left_out: everything else in it, with paths as of the files.
         hint: what a person may have meant instead; empty where nothing suggests it.
     """

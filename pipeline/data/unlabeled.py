@@ -23,7 +23,7 @@ from runtime.text import first_of
 MIN_IMAGES = 32
 """Different pictures that ranges can be read off, with some left to judge on."""
 MOST_IMAGES = 2_000
-"""Of more photos so many are read, evenly out of the order of their paths."""
+"""The most photos that are read; of more, evenly spaced ones in the order of their paths."""
 ARRAY_SUFFIXES = (".npz", ".npy")
 
 

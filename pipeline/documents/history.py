@@ -104,7 +104,7 @@ class History(Document):
         temperature: what the logits are divided by; fitted on the validation images, or out of fold.
         photos: how own photos were read and divided, the fields of ``pipeline.data.photo_settings.Settings``;
             ``None`` after a training on CIFAR-10.
-        data: the folder of these photos, as the training was told.
+        data: the folder of these photos, as given to the training.
         origin_sha256: of photos, backbone and recipe, where a network was fitted to photos.
         epochs: all of them, in order.
     """

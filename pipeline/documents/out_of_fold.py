@@ -6,7 +6,7 @@ from pipeline.documents.base import Count, Entry, NotNegative, Positive, Positiv
 
 
 class CurvePoint(Entry):
-    """Out-of-fold accuracy of a training on so many photos a class, on average."""
+    """Out-of-fold accuracy of a training on this average number of photos a class."""
 
     photos_a_class: Positive
     accuracy: Share

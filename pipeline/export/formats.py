@@ -45,7 +45,7 @@ class ExportInputs:
         costs: of the stages so far.
         keep: share (0-1) of the validation images that the files are to know; see ``pipeline.export.Settings``.
         precision: share (0-1) of the confident answers that is to be right; ``None``: every answer is confident.
-        fitted_temperature: whether the validation images are those that fitted the network's temperature.
+        fitted_temperature: whether the network's temperature was fitted on the validation images.
         out_of_fold: what cross-validation found in training, if it was done.
     """
 
@@ -113,7 +113,7 @@ class ExportInputs:
 
 @dataclass(frozen=True)
 class ExportedGraph:
-    """A graph as the converter built it, and the search behind it, for those that have one."""
+    """A graph as the converter built it, and the search that chose it, if there was one."""
 
     graph: Any
     outcome: Outcome | None = None

@@ -61,7 +61,7 @@ def _inlined() -> Iterator[None]:
 
 
 def spell_out(definition: Any) -> None:
-    """Write operators that tf2onnx does not know by those that it does; in place.
+    """Replace, in place, operators that tf2onnx does not know by operators that it knows.
 
     ``Erfc(x)`` is ``1 - Erf(x)``, ``Expm1(x)`` is ``Exp(x) - 1``.
     """

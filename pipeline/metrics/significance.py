@@ -38,7 +38,7 @@ def mcnemar_one_sided(only_first: int, only_second: int) -> float:
 
 
 def binomial_greater(successes: int, trials: int, share: float) -> float:
-    """P-value of the exact binomial test: at least so many successes where each trial succeeds with ``share`` (0-1)."""
+    """P-value of the exact binomial test: the chance of so many successes or more, each with chance ``share`` (0-1)."""
     return float(binomtest(successes, trials, share, alternative="greater").pvalue)
 
 
@@ -63,7 +63,7 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Inter
 
 
 def share_interval(share: float, trials: int) -> Interval:
-    """Wilson's 95 % interval of a share (0-1) that was counted on so many images."""
+    """Wilson's 95 % interval of a share (0-1) counted on this number of images."""
     return wilson(round(share * trials), trials)
 
 

@@ -55,7 +55,7 @@ def check_pretrained_side(name: str, side: int) -> None:
 def pretrained(name: str, side: int = 224, weights: Path | None = None) -> keras.Model:
     """A pretrained network that takes float32 pixels 0-255 (N, S, S, 3).
 
-    Its output is probabilities of ImageNet's classes, or pooled features for those that have no last layer.
+    Its output is probabilities of ImageNet's classes, or pooled features where the weights have no last layer.
 
     Args:
         name: one of ``PRETRAINED``.

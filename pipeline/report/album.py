@@ -28,7 +28,7 @@ class Album:
     """The folder of photos that a training read.
 
     Attributes:
-        folder: as the training was told.
+        folder: the one that the training was given.
         spec: how a photo becomes a square.
         files: what lies in it now.
     """

@@ -1,4 +1,4 @@
-"""An export folder's JSON files and those of devices, read and held against each other."""
+"""Read the JSON files of an export folder and of devices, and check that they belong together."""
 
 from collections import Counter
 from collections.abc import Iterable

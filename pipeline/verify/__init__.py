@@ -1,4 +1,4 @@
-"""Exported files held against Keras: parity, evaluation on labeled images, drift layer by layer."""
+"""Exported files compared with Keras: parity, evaluation on labeled images, drift layer by layer."""
 
 import sys
 

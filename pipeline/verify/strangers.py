@@ -30,7 +30,7 @@ def judge_folder(
 
     Args:
         folder: of the files.
-        names: of the files; those that are not there are passed over.
+        names: of the files; missing ones are skipped.
         photos: of their classes.
         part: of the data that these are.
         elsewhere: see ``judge``.

@@ -13,7 +13,7 @@ from runtime.tuning import visible_files
 
 @dataclass(frozen=True)
 class Contender:
-    """An engine on a model file with so many threads.
+    """An engine that runs a model file with a number of threads.
 
     Attributes:
         backend, engine: the engine's name, and what its makers call it.

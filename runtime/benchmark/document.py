@@ -16,7 +16,7 @@ from runtime.benchmark.photo import Photo
 
 FORMAT, VERSION = "edgecnn-benchmark", 1
 KERAS = ("keras", "keras-compiled")
-"""The ways of calling Keras; what is held against Keras is held against the faster of them."""
+"""The ways of calling Keras; others are compared with the faster of them."""
 RECORDED = "validation images, as the file records it"
 
 

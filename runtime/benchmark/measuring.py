@@ -41,7 +41,7 @@ class Measured:
     Attributes:
         contender: which.
         reason: why there are no figures; ``None`` where there are.
-        starts: what each of its processes told of its start.
+        starts: what each of its processes reported about its start.
         rounds: nanoseconds of the runs of every round, by batch.
         answers: the class of each test image.
         golden: how it answers the golden set that its file carries.
@@ -73,14 +73,14 @@ def measure(
     photo: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Measured], Photo]:
-    """Measure all contenders; one that fails is told so and the others go on.
+    """Measure all contenders; where one fails, its row says so and the others go on.
 
     Args:
-        contenders: who takes part; those that are missing are handed through.
+        contenders: who takes part; missing ones are returned as they are.
         seconds: timed runs of single images of each contender take about so long, or ``MOST_RUNS`` a round.
         images: uint8 (N, S, S, 3), to classify and to time on, in place of what the files carry.
         photo: an image file, in place of a generated one.
-        say: told what is being done.
+        say: is called with what is being done.
 
     Returns:
         What was seen of each in the same order, and what the photo is.

@@ -48,7 +48,7 @@ class Countdown:
         self._steps, self._start = steps, time.monotonic()
 
     def left(self, done: int) -> str:
-        """In words, after so many steps; nothing before the first."""
+        """The time left in words, after a number of steps; empty before the first."""
         if not done:
             return ""
         seconds = (time.monotonic() - self._start) / done * (self._steps - done)

@@ -34,7 +34,7 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
         packages: whose versions to note besides the engines'.
         name: of the model.
         revision: of the source in git.
-        say: told what is being done.
+        say: is called with what is being done.
 
     Raises:
         ImageError: the photo is not an image that is read.

@@ -1,4 +1,4 @@
-"""Which model file, engine and number of threads are the fastest here, among those that compute what they should."""
+"""Find the fastest model file, engine and number of threads here, among those whose answers are right."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,11 +22,11 @@ ROUNDS = 15
 MAX_RUNS = 300
 """In one turn; more say nothing new of a small model."""
 TIE = 1.02
-"""A contender may take so many times the fastest's time, at the low end of the interval, and ties with it."""
+"""A contender ties with the fastest if the low end of its interval is at most this multiple of the fastest's time."""
 
 
 class Loaded(NamedTuple):
-    """A model file that an engine has loaded with so many threads, and the title of the engine."""
+    """A model file that an engine has loaded with a number of threads, and the title of the engine."""
 
     classifier: Classifier
     title: str

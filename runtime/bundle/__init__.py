@@ -1,4 +1,4 @@
-"""Is a bundle what was built? Every file is held against ``SHA256SUMS``, and all of them against a signature.
+"""Check that a bundle is what was built: every file against ``SHA256SUMS``, and all files against a signature.
 
 Nothing out of the bundle is run.
 """

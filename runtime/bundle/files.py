@@ -1,4 +1,4 @@
-"""The files of an unpacked bundle, each held against ``SHA256SUMS``."""
+"""Check each file of an unpacked bundle against ``SHA256SUMS``."""
 
 import hashlib
 import re

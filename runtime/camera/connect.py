@@ -23,7 +23,7 @@ class Camera:
     Args:
         opens: ways to open it; the next one is tried when one has given nothing.
         stop: ends waiting.
-        say: is told why it stopped, once a reason, and when it is back.
+        say: is called with each new reason why it stopped, and when it is back.
         first_wait_s: the first pause; each is twice the one before, and 30 s at most.
     """
 

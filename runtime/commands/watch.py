@@ -43,7 +43,7 @@ SETTLED_S = 5.0
 
 
 class Stamp(NamedTuple):
-    """By which a file is told from what its name stood for before."""
+    """What distinguishes a file from an earlier one of the same name."""
 
     mtime_ns: int
     size: int

@@ -1,7 +1,7 @@
 """The sequential test: a CUSUM chart a statistic, on blocks of frames, against what is usual here at this hour.
 
 Frames that follow one another are alike, and day and night repeat. So a block of frames gives one value a statistic;
-it is held against the blocks of the same half hour on former days, whose spread has both the weather of the days and
+it is compared with the blocks of the same half hour on former days, whose spread has both the weather of the days and
 the events within them; and the chart forgives the first ``ALLOWANCE`` standard deviations of every
 block. Source: E. S. Page, "Continuous inspection schemes", Biometrika 41, 1954; docs/field.md has the rate of false
 alarms and the delays, simulated.
@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 
 MIX_BINS = 16
 SLOTS, SLOT_S = 48, 1800
-"""Times of the day that are told apart, and the seconds of each."""
+"""The number of slots of a day, and the seconds of each."""
 TRIAL_DAYS, LEARNING_DAYS = 3, 7
-"""A slot is judged once it was seen on so many days; from the first number on, to learn how high its charts rise."""
+"""A slot is judged after the second number of days; from the first on, the usual height of its charts is learned."""
 MEMORY_DAYS = 28
 """Older days fade, so that what is usual follows the seasons."""
 LIMIT = 8.0
 """The sum of what exceeds the allowances, in standard deviations, at which a chart alarms."""
 ABOVE_PEAK = 1.5
 """A chart that has alarmed and come back by itself, and the chart of a share that has risen at all, alarm next time at
-so many times that height: what comes and goes is no change."""
+this multiple of that height: what comes and goes is no change."""
 UNCERTAINTY = 3.0
 """The deviation of d days is taken to be larger by ``UNCERTAINTY / d``: few days do not show all weather."""
 

@@ -19,7 +19,7 @@ from runtime.text import say
 EVERY_S = 1.0
 """At most so often a frame is counted: faster ones show the same."""
 BLOCK_FRAMES, LEAST_FRAMES = 100, 20
-"""A block has so many frames; at the end of an hour fewer will do."""
+"""The frames of a block; at the end of an hour fewer are enough."""
 WRITE_EVERY_S = 300.0
 """Memory cards wear."""
 CLOCK_IS_SET_S = 1_600_000_000
@@ -40,8 +40,8 @@ class DriftMonitor:
     Args:
         spec: of the model that answers.
         path: the state file: read if it is there, then written every five minutes and at the end.
-        audience: is told once a sentence begins or ceases to hold.
-        say: is told the same, and when the file cannot be read or written.
+        audience: is called when a sentence begins or ceases to hold.
+        say: is called with the same, and when the file cannot be read or written.
         clock: seconds that never go back.
         wall: seconds of the wall clock.
 

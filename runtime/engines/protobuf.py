@@ -16,7 +16,7 @@ _MAX_VARINT_BYTES = 10
 
 
 def fields(content: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Each field of the message in ``content[start:end]``; of groups nothing is told.
+    """Yield each field of the message in ``content[start:end]``; groups are skipped.
 
     Yields:
         Field number, wire type, and the value's first byte and the one behind its last; for a varint its value and 0.

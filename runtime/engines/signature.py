@@ -1,4 +1,4 @@
-"""A graph held against its spec, before anybody trusts its answers."""
+"""Check that a graph's inputs and outputs fit its spec, before its answers are used."""
 
 from collections.abc import Callable
 from math import isfinite
@@ -40,7 +40,7 @@ def fit(
 
     Args:
         backend: the loaded graph, which has not run.
-        spec: what it is held against.
+        spec: what the graph must fit.
         name: what messages call the file.
         external: it is of another exporter, and the spec the caller's.
         graph: its operators, which say what a external graph answers with where the spec does not.

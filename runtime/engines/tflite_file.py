@@ -1,7 +1,8 @@
 """The graph of a ``.tflite`` file, read without an engine.
 
-A flatbuffer is tables that refer to each other by offsets; each is held against the file. Sources: ``schema.fbs`` of
-TensorFlow Lite for the numbers of fields and operators, https://flatbuffers.dev/internals/ for the encoding.
+A flatbuffer is tables that refer to each other by offsets; each offset is checked against the file. Sources:
+``schema.fbs`` of TensorFlow Lite for the numbers of fields and operators, https://flatbuffers.dev/internals/ for the
+encoding.
 """
 
 import struct

@@ -14,7 +14,7 @@ from runtime.prediction import Prediction
 from runtime.spec import ModelSpec
 
 CELLS = 8
-"""Two frames are compared in so many rows and columns of cells, so that something small counts as well."""
+"""Two frames are compared in this many rows and columns of cells, so that a small change counts as well."""
 
 
 class Box(NamedTuple):

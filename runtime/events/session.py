@@ -30,7 +30,7 @@ class Seen:
 
 
 class Listener(Protocol):
-    """Is told of every frame and every event, in order and by one thread; must not make it wait."""
+    """Receives every frame and every event, in order and from one thread; must not block it."""
 
     def seen(self, seen: Seen) -> None:
         """A frame has its answer."""
@@ -52,7 +52,7 @@ class Session:
         """Classify a frame; tell of it and of the events that it brings.
 
         Raises:
-            ImageError: it cannot be read; nobody is told.
+            ImageError: it cannot be read; no listener is called.
         """
         look = self._classifier.classify(image)
         seen = Seen(name, image, look.prediction, look.is_repeated, look.pixels)

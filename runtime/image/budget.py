@@ -25,7 +25,7 @@ class Budget:
 
     @contextmanager
     def taken(self, memory: int) -> Iterator[None]:
-        """Wait until so many bytes are free, and hold them."""
+        """Wait until a number of bytes is free, and reserve them."""
         memory = min(memory, self._total)
         with self._changed:
             self._changed.wait_for(lambda: self._taken + memory <= self._total)

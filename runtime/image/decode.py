@@ -1,6 +1,6 @@
 """From bytes to a Pillow image: one decoder by the first bytes, memory known from the header.
 
-``PIL.Image.open`` is passed by: it imports and tries every format, hands EPS files to Ghostscript, and warns. Here the
+``PIL.Image.open`` is not used: it imports and tries every format, hands EPS files to Ghostscript, and warns. Here the
 first bytes choose one decoder, which alone is imported, once the header has said what decoding will take.
 """
 

@@ -1,6 +1,6 @@
 """The child of ``IsolatedDecoder``: ``python -m runtime.image.decoding_process DEADLINE_S``.
 
-Reads messages from stdin and answers on stdout; each is a letter, a length of four bytes and so many bytes. ``s`` is
+Reads messages from stdin and answers on stdout; each is a letter, a length of four bytes, and its bytes. ``s`` is
 the model's spec as JSON. ``p``, a path, and ``b``, an image's bytes, are answered with ``o``, its pixels, or with
 ``e``, name and text of an error as JSON.
 """

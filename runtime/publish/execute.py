@@ -34,7 +34,7 @@ class Executor:
     Args:
         command: program and arguments, quoted as in a shell, which is not used.
         limit_s: seconds after which it is killed.
-        say: is told of those that fail.
+        say: is called with a sentence for each run that fails.
 
     Raises:
         OutputError: no such program.

@@ -78,7 +78,7 @@ class MqttPublisher:
         class_names: all that the state may be.
         model: what Home Assistant shows as the device's model.
         ca_file: certificates to trust in the place of the system's.
-        say: is told what is wrong, once a reason.
+        say: is called with each new reason why publishing fails.
 
     Raises:
         PackageMissingError: paho-mqtt is not installed.
@@ -183,7 +183,7 @@ class MqttPublisher:
             self._say(f"mqtt: {self._broker.host}:{self._broker.port} {what}; trying again")
 
     def _discovery(self, class_names: Sequence[str], model: str) -> dict[str, dict[str, Any]]:
-        """What Home Assistant is told, by topic: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery."""
+        """The discovery messages for Home Assistant, by topic: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery."""
         prefix, node = self._broker.prefix, self._node
         common: dict[str, Any] = {
             "state_topic": f"{prefix}/state",

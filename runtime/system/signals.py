@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT for command lines that run until they are told to stop."""
+"""SIGTERM and SIGINT for command lines that run until they are stopped."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""Engines of the desk, which take part in the benchmark beside those that run on a device; one small file each.
+"""Engines that are benchmarked on the desk only, beside the engines of devices; one small file each.
 
 Each file has a ``BACKEND``: it imports its engine when it is loaded, in a process of its own.
 """

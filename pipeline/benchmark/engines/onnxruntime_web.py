@@ -91,7 +91,7 @@ def _encoded(pixels: Pixels) -> str:
 
 
 def descendants(process: int) -> list[int]:
-    """The processes that it started, those that these started, and so on, where Linux tells."""
+    """All its descendant processes, where the system is Linux."""
     found: list[int] = []
     for file in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):  # a thread that has ended since

@@ -217,7 +217,7 @@ def _evaluated(step: keras.Model, image: Image) -> Image:
 
 
 def _scales_somewhere(model: Any) -> bool:
-    """Whether some layer with a kernel reads pixels of another range than those that the model is given."""
+    """Whether a layer with a kernel reads pixels of another range than the model's input."""
     from_image = {id(model.inputs[0])}
     read: dict[int, Any] = {}
     for node in _nodes(model):

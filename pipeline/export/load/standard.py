@@ -1,4 +1,4 @@
-"""The one shape in which classifiers are exported, and how those that people have become it.
+"""The one form in which classifiers are exported, and how other classifiers are brought into it.
 
 Whatever a model computes in and however its answer is written, the exported files take RGB pixels and answer with one
 probability a class. So a loaded model becomes an equal one: float32, three channels in; softmax, logits or sigmoids of

@@ -10,7 +10,7 @@ class Layer:
 
     Attributes:
         output: name of the tensor that its activation leaves on; the layer's own name.
-        nodes: what the converter must be told to leave alone.
+        nodes: the operators that the converter must leave in float.
         producers: positions of the layers that feed it.
         multiplications: how many it does for one image; 0 where it has no weights.
     """

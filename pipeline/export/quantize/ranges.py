@@ -137,7 +137,7 @@ def percentile_range(histogram: NDArray[np.int64], edges: NDArray[np.float64], p
 def entropy_threshold(histogram: NDArray[np.int64], edges: NDArray[np.float64]) -> float:
     """The magnitude to clip at that keeps most information about the distribution.
 
-    The clipped histogram of magnitudes is held against itself in ``LEVELS`` levels by Kullback-Leibler divergence
+    The clipped histogram of magnitudes is compared with itself in ``LEVELS`` levels by Kullback-Leibler divergence
     (Migacz, 8-bit inference with TensorRT, 2017). The lowest bin is left out: it holds the exact zeros of ReLU, which
     every scale represents.
     """

@@ -72,7 +72,7 @@ class Candidate:
         graph: as the quantizer built it.
         answers: its probabilities on the validation images, float32 (N, C).
         right: whether each image is classified correctly, bool (N,).
-        judgment: the answers held against Keras's.
+        judgment: the answers compared with Keras's.
     """
 
     stage: str

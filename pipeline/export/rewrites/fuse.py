@@ -50,7 +50,7 @@ def fold_constants_and_normalization(model: onnx.ModelProto) -> None:
 def pool_spatial_reductions(model: onnx.ModelProto) -> None:
     """Write a mean or maximum over height and width as a pooling, for which there are integer kernels.
 
-    The pooling wants (N, C, H, W); the transpose in front of it is one of those that cancel later.
+    The pooling takes (N, C, H, W); the transpose before it cancels with another one later.
     """
     graph = model.graph
     shapes = static_shapes(model)

@@ -8,7 +8,7 @@ from pipeline.report.figures.style import INK, engine_color
 from pipeline.report.numbers import duration
 
 SHOWN_TIMES = 8
-"""What takes more than so many times the fastest is cut off at the edge, and says so."""
+"""A bar longer than this multiple of the fastest is cut off at the edge and marked."""
 
 
 def edge(latencies: list[Latency]) -> float:

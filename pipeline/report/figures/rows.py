@@ -15,13 +15,13 @@ BAR, THICK = 0.24, 0.26
 """Where a row's marks stand, below its name, and how thick bars are, in rows."""
 NAME_SIZE = 9.5
 WIDEST_FONT = FontProperties("DejaVu Sans")
-"""None of those that the page asks for is wider, so what has room in it has room in all."""
+"""The widest typeface that the page asks for, so text that fits with it fits with all."""
 
 
 def rows(
     count: int, *, panels: int = 1, inch: float = 0.42, top: float = 0.02, label: float = 0
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of so many rows, the first on top; ``label`` is the room for names left of the axes, in inches."""
+    """A figure with a number of rows, the first on top; ``label`` is the room for names left of the axes, in inches."""
     bottom = 0.42
     height = top + bottom + inch * count
     figure = Figure(figsize=(WIDTH, height))

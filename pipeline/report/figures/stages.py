@@ -10,7 +10,7 @@ from pipeline.report.numbers import duration
 
 STAGES = {"read": GRAY, "decode": BLUE, "resize": SKY, "inference": AMBER}
 SHOWN_TIMES = 3
-"""What takes more than so many times the fastest is cut off at the edge, and says so."""
+"""A bar longer than this multiple of the fastest is cut off at the edge and marked."""
 
 
 def shown(device: Benchmark) -> tuple[EndToEnd, ...]:

@@ -135,7 +135,7 @@ def legend_inches(entries: int) -> float:
 
 
 def placed(figure: Figure, bottom: float, height: float, **arguments: Any) -> Axes:
-    """Axes that begin so many inches from the figure's foot and are so many high, with room for numbers at the left."""
+    """Axes with a bottom margin and a height in inches, and room for numbers at the left."""
     inches = figure.get_figheight()
     return figure.add_axes((0.115, bottom / inches, 0.865, height / inches), **arguments)
 

@@ -58,7 +58,7 @@ def plan(photos: int, minutes: float, side: int | None = None, views: int | None
 
 
 def epochs_within(minutes: float, work: int, photos: int) -> float:
-    """How many passes of training over so many photos fit into the minutes, at ``work`` multiply-accumulates each."""
+    """How many passes over the photos fit into the minutes, at ``work`` multiply-accumulates a photo."""
     return 60 * minutes * ACCUMULATES_A_SECOND / (3 * max(work, 1) * photos)
 
 

@@ -18,7 +18,7 @@ from runtime.image.decode import examine, open_regular
 LUMA = np.array([0.299, 0.587, 0.114])
 BINS = 8
 MOST_FILES = 5_000
-"""Files whose headers are read; of more, so many evenly spaced ones."""
+"""The most files whose headers are read; of more, evenly spaced ones are taken."""
 LEAST_GAIN = 0.25
 """What a number must take away of the errors that guessing the largest class makes, to be worth a sentence."""
 

@@ -35,7 +35,7 @@ class Way:
         return tuple(names)
 
     def flags(self, asked: "Way") -> str:
-        """The options that say this way to a command that was told ``asked``."""
+        """The options that make a command, which was called with ``asked``, feed the model in this way."""
         names, said = self.differs(asked), list[str]()
         implied = asked.scaling.bgr
         if "range" in names:

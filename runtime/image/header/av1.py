@@ -49,7 +49,7 @@ def _leb128(stream: bytes, position: int) -> tuple[int, int]:
 
 
 class _Bits:
-    """Numbers of so many bits each, one after the other."""
+    """Read successive numbers, each with a number of bits."""
 
     def __init__(self, content: bytes) -> None:
         self._value, self._left = int.from_bytes(content), 8 * len(content)

@@ -1,4 +1,4 @@
-"""A header's answer, the limits that it is held against, and careful reading of a file's numbers."""
+"""What a header says, the limits for it, and careful reading of a file's numbers."""
 
 from typing import BinaryIO, Literal, NamedTuple
 

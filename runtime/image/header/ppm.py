@@ -16,7 +16,7 @@ def read(reader: Reader) -> Header:
     """Read the size and the largest value.
 
     Raises:
-        ImageDecodeError: no such numbers at the beginning, or so many pixels that decoding would take minutes.
+        ImageDecodeError: no such numbers at the beginning, or too many pixels to decode within minutes.
     """
     found = _SIZE.match(reader.head) or _SIZE.match(reader.some(0, _MAX_HEADER))
     if not found:
