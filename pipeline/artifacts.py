@@ -1,4 +1,4 @@
-"""Every file name under ``artifacts/``, and the one way files are written: whole or not at all."""
+"""The file names under ``artifacts/``, and how all files are written: whole or not at all."""
 
 import hashlib
 import json

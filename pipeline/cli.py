@@ -63,7 +63,7 @@ REMEDIES = {
     errno.ENOSPC: "free some space, or choose another disk",
     errno.EDQUOT: "free some space, or choose another disk",
 }
-"""What to do about what the system refuses, by its number."""
+"""What a person can do about an error of the system, by its number."""
 
 
 def parse(

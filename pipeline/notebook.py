@@ -1,4 +1,4 @@
-"""What a notebook calls: a model in memory or a file in, documents that show themselves as tables out."""
+"""The functions for notebooks: they take a model in memory or a file, and return documents that show as tables."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""Photos of known labels, a folder for each class: how many of them a model file names rightly."""
+"""Count how many photos of known labels, a folder for each class, a model file names rightly."""
 
 import os
 import re

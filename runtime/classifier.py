@@ -1,4 +1,4 @@
-"""``Classifier``: what a person imports."""
+"""``Classifier``, the class that users import."""
 
 import os
 from collections import deque
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 ChannelOrder = Literal["RGB", "BGR"]
-"""How the three channels of an array stand."""
+"""The order of an array's three channels."""
 Decoder = Callable[[ImageSource, ModelSpec], Pixels]
-"""What turns an image into pixels, uint8 (S, S, 3)."""
+"""Turns an image into pixels, uint8 (S, S, 3)."""
 
 
 class Classifier:

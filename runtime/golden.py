@@ -1,4 +1,4 @@
-"""The golden set: a few images and what the model answered to them where it was built, carried inside the model file.
+"""The golden set: a few images inside the model file, with the answers that it gave where it was built.
 
 Replayed on the device it says whether the same file computes the same there. In ONNX it is the ``metadata_props``
 entry named ``GOLDEN_KEY``; in TFLite a file of the appended ZIP archive, as the spec is.

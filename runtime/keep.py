@@ -21,9 +21,9 @@ from runtime.text import say
 
 UNSURE, UNKNOWN, CHANGED, RANDOM = "unsure", "unknown", "changed", "random"
 RANDOM_SHARE = 0.001
-"""Of all frames; they show how good the answers are on what the camera sees, which the doubtful ones do not."""
+"""The share of all frames that is kept by chance; they show how good answers are in general, unlike doubtful frames."""
 MARGIN = 0.2
-"""An answer is unsure whose probability is so little above the next one's."""
+"""An answer is unsure if its probability exceeds the next one's by less than this."""
 EVERY_S = 1.0
 """Between two writes: memory cards wear."""
 PAUSE_S = 60.0

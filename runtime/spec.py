@@ -1,4 +1,4 @@
-"""What a model file says of itself: one JSON text, carried inside the file.
+"""The model spec: one JSON text inside the model file that says how to feed it and what it answers.
 
 In ONNX it is the ``metadata_props`` entry named ``SPEC_KEY``; in TFLite a file of the ZIP archive appended to the
 flatbuffer, as the TFLite metadata convention has it (https://ai.google.dev/edge/litert/models/metadata).
@@ -25,7 +25,7 @@ RESIZE_FILTERS = ("box", "bilinear", "bicubic", "lanczos", NO_ANTIALIAS)
 MAX_SIDE = 4096
 OUTPUTS = ("softmax", "logits", "sigmoid")
 NONE_CLASS = "none"
-"""A class of this name holds what shows none of the others."""
+"""The name of the class for pictures that show none of the others."""
 PRECISIONS = ("fp32", "fp16", "int8", "dynamic")
 
 

@@ -1,4 +1,4 @@
-"""Names from files and folders, made safe to print: they stay text, whatever their characters would do elsewhere."""
+"""Make names from files and folders safe to print: on terminals, on pages, in CSV and as hosts."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ _JOINERS = "\u200c\u200d"
 """Format characters that Persian words and many emoji need, and that act on nothing else."""
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a cell begins with that spreadsheets compute, in Latin and in full-width letters."""
+"""The first characters of cells that spreadsheets compute, in Latin and in full-width letters."""
 
 
 LISTED = 10

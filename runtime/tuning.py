@@ -1,4 +1,4 @@
-"""Which model file of a folder to run, on what: as ``tune`` found it out there, or a default."""
+"""Choose the model file of a folder and its engine: those that ``tune`` found there, or a default."""
 
 import json
 from collections.abc import Container

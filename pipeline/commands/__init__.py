@@ -1,4 +1,4 @@
-"""One small file a command: ``add`` registers it, ``run`` runs it.
+"""Each command is a small file: ``add`` registers it, ``run`` runs it.
 
 Each imports what it needs when it runs, so that help and usage errors come at once.
 """

@@ -8,7 +8,7 @@ from pipeline import formats
 from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
 
 UNLABELED_SHARE = 0.25
-"""Of photos without labels, what is kept to choose and to judge on."""
+"""The share of photos without labels that is held out to choose and to judge on."""
 
 
 def add(commands: Commands) -> None:

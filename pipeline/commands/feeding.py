@@ -1,4 +1,4 @@
-"""Labeled images against the way in which a model is fed, for the commands that judge by them."""
+"""Check with labeled images how a model is fed, for the commands that judge by them."""
 
 import argparse
 import sys

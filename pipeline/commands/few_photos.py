@@ -1,4 +1,4 @@
-"""``python -m pipeline train --data DIR`` where a pretrained network is fitted to the photos, and what it says."""
+"""``python -m pipeline train --data DIR`` where a pretrained network is fitted to the photos, and its screen."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""What each row of ``pipeline.formats`` is built by: from the network to a graph."""
+"""The functions that build the formats of ``pipeline.formats``: from the network to a graph."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

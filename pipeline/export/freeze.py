@@ -1,4 +1,4 @@
-"""A Deployable as a TensorFlow graph whose every value but the image is a constant: what both converters read."""
+"""Freeze a Deployable into a TensorFlow graph with constants for all weights, which both converters read."""
 
 from collections.abc import Callable
 from typing import Any

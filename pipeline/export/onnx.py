@@ -25,7 +25,7 @@ CLEANING: tuple[Rewrite, ...] = (
     rewrites.free_batch,
     rewrites.number_names,
 )
-"""In this order: one makes room for the next, and the batch is fixed as long as shapes are asked for."""
+"""The order matters: some rewrites prepare others, and shapes are known only while the batch is fixed."""
 
 
 def convert(deployable: Deployable) -> onnx.ModelProto:

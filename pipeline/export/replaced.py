@@ -1,4 +1,4 @@
-"""What an export writes over: said before it happens."""
+"""Say which files of another model an export will replace, before it does."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A Deployable as tf2onnx writes it, and what is done beforehand so that it can."""
+"""Translate a Deployable with tf2onnx, after replacing operators that tf2onnx does not know."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

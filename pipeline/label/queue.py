@@ -1,4 +1,4 @@
-"""Frames in the order in which their labels are worth most, and what becomes of them."""
+"""The queue of frames, the most useful to label first, and the folders where they go."""
 
 import shutil
 import unicodedata

@@ -1,4 +1,4 @@
-"""What answers on labeled images are worth, each measure written once: numpy and SciPy, no Keras.
+"""Metrics of answers on labeled images, each written once: numpy and SciPy, no Keras.
 
 ``classification`` counts right answers, ``multi_label`` judges each of several labels by itself, ``difference``
 compares two arrays of numbers, ``significance`` says what chance explains, ``calibration`` compares probabilities with

@@ -1,4 +1,4 @@
-"""Whether a probability of 0.9 means nine in ten, and the temperature that mends it.
+"""Calibration: whether of answers with probability 0.9 nine in ten are right, and the temperature that corrects it.
 
 Source: C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", 2017.
 """

@@ -1,4 +1,4 @@
-"""What chance explains: tests of two classifiers on the same images, and intervals of shares."""
+"""Significance: tests of two classifiers on the same images, and intervals of shares."""
 
 import math
 from typing import Any, NamedTuple

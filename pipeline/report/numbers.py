@@ -1,4 +1,4 @@
-"""How numbers are written on the page."""
+"""Format numbers for the page."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a page is put together from."""
+"""The parts of a page: sections, tables, cards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

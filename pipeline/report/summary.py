@@ -1,4 +1,4 @@
-"""The top of the page: what was exported and from what, and the verdicts."""
+"""The top of the page: the exported files, their model, and the verdicts."""
 
 from pipeline import artifacts
 from pipeline.data.dataset import by

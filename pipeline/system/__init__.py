@@ -1,1 +1,1 @@
-"""What the pipeline asks of the process that it runs in."""
+"""The process that the pipeline runs in: its output, TensorFlow's start, time and memory."""

@@ -1,4 +1,4 @@
-"""What the stages of a command take: seconds and memory."""
+"""Measure the stages of a command: seconds and memory."""
 
 import resource
 import sys

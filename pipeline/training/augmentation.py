@@ -1,4 +1,4 @@
-"""Augmentation: what happens to every image in one pass is drawn beforehand, then applied batch by batch.
+"""Augmentation: changes to all images of an epoch are drawn beforehand, then applied batch by batch.
 
 Because a pass is fixed by its seed alone, a run that was killed goes on with the very same images, and what a teacher
 says of them can be kept.

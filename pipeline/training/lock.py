@@ -1,4 +1,4 @@
-"""One training a folder: a second one would overwrite what the first goes on from."""
+"""A lock on the folder of a training: a second training would overwrite the state of the first."""
 
 import fcntl
 import os

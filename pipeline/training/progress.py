@@ -1,4 +1,4 @@
-"""What a running training leaves in its folder, so that the same command goes on after a kill."""
+"""The state that a training keeps in its folder, so that the same command goes on after a kill."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What a training shows of itself: a bar with the time left, a table and a drawing of all epochs, TensorBoard logs."""
+"""The record of a training: a bar with the time left, a table and a drawing of all epochs, TensorBoard logs."""
 
 import csv
 import io

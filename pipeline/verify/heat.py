@@ -1,4 +1,4 @@
-"""Where a network looked: which parts of an image speak for its answer.
+"""Heat maps: which parts of an image speak for the network's answer.
 
 The measure is the log odds of the answer: its logit less the logarithm of the summed exponentials of the others. It
 does not saturate where the network is sure, and a number added to all logits does not change it. A label of a

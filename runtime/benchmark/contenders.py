@@ -1,4 +1,4 @@
-"""Who takes part: every engine that reads a file, with one thread, two, and so on up to all cores."""
+"""The contenders: every engine that reads a file, with one thread, two, and so on up to all cores."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

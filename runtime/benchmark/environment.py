@@ -1,4 +1,4 @@
-"""What a benchmark ran on, and how that fared."""
+"""The machine that a benchmark ran on, and its heat, clock and load meanwhile."""
 
 import os
 import platform

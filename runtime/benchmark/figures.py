@@ -1,4 +1,4 @@
-"""What many timed runs say.
+"""Latency figures of many timed runs.
 
 Runs of one round share the machine's mood, so a round is what is drawn anew in the bootstrap (Efron, 1979), not a run;
 and as all contenders have the same rounds, a ratio is taken round by round, where a slow moment hits both sides.

@@ -22,12 +22,12 @@ from runtime.system.machine import examine_machine
 ROUNDS = 30
 BATCHES = (1, 8, 64)
 BATCH_ROUNDS = 10
-"""In how many rounds the larger batches have their turns."""
+"""The number of rounds in which larger batches are timed."""
 MOST_RUNS = 1_000
 """Of one turn; a fast contender's turn ends before its time is up."""
 STARTS = 3
 STARTS_S = 6.0
-"""A contender is started so often, or fewer times when it takes so long."""
+"""How often a contender is started at most, and the seconds after which no further start is made."""
 PHOTO_ROUNDS, PHOTO_RUNS = 10, 3
 LEFT_MIB = 128
 """All contenders are in memory at once; none is started where less is left, since the kernel would end any process."""

@@ -1,4 +1,4 @@
-"""From photo to label, part by part."""
+"""Time each part of the way from a photo file to its label."""
 
 import io
 import time

@@ -1,4 +1,4 @@
-"""How far a long measurement is, on stderr."""
+"""Show on stderr how far a long measurement is."""
 
 import os
 import sys

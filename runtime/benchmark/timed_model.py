@@ -1,4 +1,4 @@
-"""A loaded model, as the benchmark asks it for figures; it lives in a contender's own process."""
+"""A loaded model that times itself for the benchmark, in a process of its own."""
 
 import gc
 import resource

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WARMUP_RUNS = 50
-"""Untimed runs of each contender, and no more than a turn has: a large network takes seconds for a few."""
+"""Untimed runs before each turn, at most as many as the turn has: a large network takes seconds for a few."""
 
 Turn = TypeVar("Turn")
 Argument = TypeVar("Argument")

@@ -20,7 +20,7 @@ from runtime.tuning import visible_files
 
 ROUNDS = 15
 MAX_RUNS = 300
-"""In one turn; more say nothing new of a small model."""
+"""Runs in one turn; for a small model more bring nothing new."""
 TIE = 1.02
 """A contender ties with the fastest if the low end of its interval is at most this multiple of the fastest's time."""
 

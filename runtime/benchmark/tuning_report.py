@@ -1,4 +1,4 @@
-"""What ``tune`` writes, and says on the screen."""
+"""The file that ``tune`` writes, and its text on the screen."""
 
 import hashlib
 from datetime import UTC, datetime

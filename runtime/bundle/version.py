@@ -8,7 +8,7 @@ from runtime.errors import BundleError
 from runtime.text import for_terminal
 
 MAX_VERSION = 10**15 - 1
-"""install.sh reads as many digits."""
+"""The most digits; install.sh reads the same number."""
 
 
 def bundle_version(folder: Path) -> int:

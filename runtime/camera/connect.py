@@ -1,4 +1,4 @@
-"""``--camera``: what it names, and a camera that is opened again whenever it stops giving pictures."""
+"""``--camera``: find the camera that it names, and open it again whenever it stops giving frames."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from runtime.text import say
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 STEADY_S = 30.0
-"""Only after a camera has worked for so long are the pauses short again: a bad plug fills no log."""
+"""After a camera has worked for this long the pauses are short again; so a bad plug does not fill the log."""
 
 
 Open = Callable[[], Connection]

@@ -1,4 +1,4 @@
-"""What the thread that reads frames leaves for the one that classifies them."""
+"""The queue between the thread that reads frames and the thread that classifies them."""
 
 import threading
 import time

@@ -1,10 +1,10 @@
-"""What gives frames."""
+"""The interface of a source of frames."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 SILENT_S = 15.0
-"""A camera that has given nothing for so long is opened anew."""
+"""A camera that has given no frame for this long is opened again."""
 
 
 class Source(Protocol):

@@ -1,4 +1,4 @@
-"""One small file a command: ``EPILOG`` (exit status and example), ``add`` (its arguments) and ``run``."""
+"""Each command is a small file with ``EPILOG`` (exit status and example), ``add`` (its arguments) and ``run``."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""What the benchmarks of desk and device are asked alike."""
+"""Options that the benchmarks of desk and device share."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""``classify``: files, folders, globs or standard input to a line an image."""
+"""``classify``: print one line for each image of files, folders, globs or standard input."""
 
 import argparse
 import glob

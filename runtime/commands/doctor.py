@@ -1,4 +1,4 @@
-"""``doctor``: what this machine is, and whether each engine runs on it.
+"""``doctor``: describe this machine, and try each engine on it.
 
 Nothing that could die is imported here: each probe runs in a child process, whose death becomes a sentence.
 """

@@ -1,4 +1,4 @@
-"""What ``stream`` and ``watch`` are asked alike: when an event begins, what is looked at, where events go."""
+"""Options that ``stream`` and ``watch`` share: when an event begins, which part of a frame counts, where events go."""
 
 import argparse
 import re

@@ -1,4 +1,4 @@
-"""``stream``: JPEG frames of a camera or on standard input to what begins and ends, or to a JSON line a frame."""
+"""``stream``: frames of a camera or of standard input become events, or one JSON line each."""
 
 import argparse
 import json

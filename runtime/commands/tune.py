@@ -1,4 +1,4 @@
-"""``tune``: the fastest way to run the model of a folder here."""
+"""``tune``: find the fastest way to run the model of a folder here."""
 
 import argparse
 import json

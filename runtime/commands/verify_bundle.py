@@ -1,4 +1,4 @@
-"""``verify-bundle``: is an unpacked bundle what was built, before anything of it is run?"""
+"""``verify-bundle``: check that an unpacked bundle is what was built, before anything of it runs."""
 
 import argparse
 from pathlib import Path

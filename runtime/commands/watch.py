@@ -1,4 +1,4 @@
-"""``watch``: images that come into a folder to what begins and ends, or to a JSON line an image."""
+"""``watch``: images that come into a folder become events, or one JSON line each."""
 
 import argparse
 import json
@@ -36,10 +36,10 @@ examples:
   PROGRAM watch model_int8.onnx photos/ --out answers.jsonl"""
 
 DEFAULTS = EventSettings(votes=1, window=1, min_seconds=0.0, lost_after_s=None)
-"""A photo is taken on purpose, and what it shows holds until another shows something else."""
+"""The defaults of events here: each photo is taken on purpose, so one is enough to begin an event."""
 EVERY_S = 1.0
 SETTLED_S = 5.0
-"""A file that nobody has written to for so long is not going to be finished."""
+"""Seconds without a write after which a file is taken as finished, though it is damaged."""
 
 
 class Stamp(NamedTuple):

@@ -1,1 +1,1 @@
-"""Is the world still the one that the model was trained for? Counters of constant size, and a sequential test."""
+"""Drift of the input: counters of constant size and a sequential test notice when the world has changed."""

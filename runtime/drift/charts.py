@@ -1,4 +1,4 @@
-"""The sequential test: a CUSUM chart a statistic, on blocks of frames, against what is usual here at this hour.
+"""The sequential test: one CUSUM chart for each statistic compares blocks of frames with what is usual at this hour.
 
 Frames that follow one another are alike, and day and night repeat. So a block of frames gives one value a statistic;
 it is compared with the blocks of the same half hour on former days, whose spread has both the weather of the days and

@@ -17,13 +17,13 @@ from runtime.system.writing import atomic_path, check_writable
 from runtime.text import say
 
 EVERY_S = 1.0
-"""At most so often a frame is counted: faster ones show the same."""
+"""The least time between two counted frames: faster ones show the same."""
 BLOCK_FRAMES, LEAST_FRAMES = 100, 20
 """The frames of a block; at the end of an hour fewer are enough."""
 WRITE_EVERY_S = 300.0
 """Memory cards wear."""
 CLOCK_IS_SET_S = 1_600_000_000
-"""A clock that is before September 2020 was never set, and tells no hour."""
+"""A clock before September 2020 was never set, so its hour means nothing."""
 
 
 @runtime_checkable

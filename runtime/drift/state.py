@@ -1,4 +1,4 @@
-"""What is remembered between runs, in a file; and what it says, in sentences. Imports no numpy: ``doctor`` reads it."""
+"""The state that is kept in a file between runs, and its sentences. Imports no numpy, because ``doctor`` reads it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is measured of a frame, and the compact picture of validation that a spec carries of the same."""
+"""The statistics of a frame, and the summary of the same over validation images that a spec carries."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -12,9 +12,9 @@ MAX_MEMBERS = 100
 MAX_RATIO = 50
 """How many times the file's own size a member may unpack to: text and weights do not shrink further."""
 SMALL_BYTES = 1 << 20
-"""Up to which size nobody asks for a member's ratio."""
+"""Up to this size a member's ratio is not checked."""
 ENTRY = b"PK\1\2"
-"""What each entry of an archive's directory begins with."""
+"""The first bytes of each entry of an archive's directory."""
 
 
 def read_members(content: bytes, name: str, limits: dict[str, int]) -> dict[str, bytes]:

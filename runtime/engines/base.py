@@ -1,4 +1,4 @@
-"""What an engine is: the tensors and arrays that pass between it and the classifier."""
+"""The interface of an engine: the tensors and arrays that pass between it and the classifier."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -16,7 +16,7 @@ Probabilities = NDArray[np.float32]
 Scored = tuple[Probabilities, NDArray[np.float32]]
 """Probabilities (N, C), and how familiar each image is, (N,): higher is more like those of the training."""
 FAMILIARITY = "familiarity"
-"""Name of the output that has the latter."""
+"""Name of the output that has the familiarity."""
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 MAX_JSON_BYTES = 16 * 1024 * 1024
 """The most that a spec, a golden set or a manifest may hold; larger ones are not read."""

@@ -1,4 +1,4 @@
-"""Models of other exporters: what our own graphs do inside is done here, as the caller's spec says."""
+"""Models of other exporters: scaling, layout and softmax are done here, by the caller's spec."""
 
 from collections.abc import Callable
 

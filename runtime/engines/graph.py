@@ -1,4 +1,4 @@
-"""A network's operators, whatever the format, and what its answers are."""
+"""A network's operators, in any format, and whether its outputs are probabilities or logits."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,11 +17,11 @@ ENDS = {
     **dict.fromkeys(("Gemm", "MatMul", "Conv", "QGemm", "QLinearMatMul", "QLinearConv"), "logits"),
     **dict.fromkeys(("MatMulInteger", "ConvInteger", "FusedMatMul"), "logits"),
 }
-"""What comes out of an operator, where that is certain. Logits are what softmax turns into probabilities."""
+"""The kind of an operator's output, where that is certain. Logits are the input of a softmax."""
 LINEAR = ("Add", "Sub", "Mul", "Div", "ReduceMean", "AveragePool", "GlobalAveragePool")
 """With constants, they turn logits into logits: a bias, a scale, a mean over positions."""
 MAX_DEPTH = 50
-"""How many operators from the end are looked at."""
+"""The number of operators from the end that are examined."""
 
 
 class Node(NamedTuple):

@@ -1,4 +1,4 @@
-"""A model file read once, checked and handed to its engine."""
+"""Read a model file once, check it, and hand it to its engine."""
 
 import errno
 from collections.abc import Callable

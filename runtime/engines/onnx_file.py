@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, read before any engine sees it.
+"""Read the metadata of an ONNX file before any engine sees it.
 
 Engines differ in what they take of a file that says a thing twice, and they open other files where a tensor names one.
 """

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: what PC and server processors run fastest in float; it has wheels for 64-bit Arm too."""
+"""OpenVINO on the CPU: the fastest in float on PC and server processors; it has wheels for 64-bit Arm too."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""The wire format of protobuf, read without a library: what the fields of a message are and where they lie.
+"""Read the wire format of protobuf without a library: the fields of a message, and where they lie.
 
 As lenient as the C++ parser that the engines use (varints longer than need be, unknown fields, groups), so that nothing
 is there for an engine which is not there for this reader. Source: https://protobuf.dev/programming-guides/encoding/.

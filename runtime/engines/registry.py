@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GROUP = "edgecnn.backends"
 OWN = ("onnxruntime", "litert", "openvino", "ncnn")
-"""Ours: a module of this folder by each name, whose ``BACKEND`` states all that is known of the engine."""
+"""Our engines: each name is a module of this folder, whose ``BACKEND`` describes the engine."""
 
 
 class Engine(NamedTuple):

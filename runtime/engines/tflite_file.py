@@ -35,7 +35,7 @@ _OPERATORS = {
 }
 """Built-in operators by the names that ONNX has for them; the others go by their numbers."""
 _ACTIVATION_FIELD = {0: 0, 1: 5, 3: 3, 9: 0, 18: 0, 41: 0, 42: 0}
-"""In which field of an operator's options the activation stands that is fused to it."""
+"""The field of an operator's options that holds its fused activation."""
 _ACTIVATIONS = {0: "", 1: "Relu", 2: "Relu", 3: "Relu6", 4: "Tanh"}
 
 

@@ -1,4 +1,4 @@
-"""Decides over several frames when a class begins and when it ends, so that one odd frame says nothing."""
+"""Decide over several frames when a class begins and ends, so that one odd frame changes nothing."""
 
 import time
 from collections import Counter, deque

@@ -1,4 +1,4 @@
-"""What is looked at of a frame, and whether it has to be looked at again: ``--crop`` and ``--min-change``."""
+"""Which part of a frame is classified, and whether it has changed enough: ``--crop`` and ``--min-change``."""
 
 import os
 from typing import BinaryIO, NamedTuple

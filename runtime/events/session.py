@@ -1,4 +1,4 @@
-"""Frames in, answers and events out to whoever listens."""
+"""Frames go in; answers and events go out to listeners."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -21,12 +21,12 @@ from runtime.image.load import square_of
 from runtime.spec import ModelSpec
 
 SLACK_BYTES = 2**26
-"""What decoding may take beyond what the header says: buffers, and what the allocator keeps of images before."""
+"""Bytes that decoding may take beyond the header's estimate: buffers, and memory that the allocator keeps."""
 _STACK_BYTES = 10 * 2**20
 _LARGE_BYTES = 2**28
 _IDLE_S = 1.0
 _ALARM_AFTER_S = 5.0
-"""Seconds after the deadline at which a child ends by itself whose parent no longer does it."""
+"""Seconds after the deadline at which a child ends by itself, should its parent not end it."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Images decoded in child processes, which can be ended: what a service does with pictures of strangers.
+"""Decode images in child processes, which can be ended: for services that get pictures of strangers.
 
 Small images of formats whose headers tell all are decoded in this process, as always; a child would cost them more than
 decoding. The others go to a child: it may take so much memory as the header says and no more, is killed when it takes

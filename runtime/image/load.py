@@ -33,9 +33,9 @@ Apart = Callable[[bytes | str | os.PathLike[str], ModelSpec], Pixels]
 
 LIGHT_MEMORY = 64 * 2**20
 LIGHT_FILE_BYTES = 32 * 2**20
-"""What takes less is decoded in a fraction of a second, and is not worth another process."""
+"""An image that takes less memory is decoded at once, and not worth another process."""
 PROCESS_MEMORY = 24 * 2**20
-"""Bytes that a process takes that only decodes."""
+"""Bytes that a process takes which only decodes."""
 
 # How many times larger than its target a JPEG's decoder leaves it; see REDUCING_GAPS.
 _DRAFT_GAP = {"box": 24.0, NO_ANTIALIAS: math.inf}

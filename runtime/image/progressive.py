@@ -1,4 +1,4 @@
-"""Progressive JPEGs at 1/8 scale: three quarters of the file hold what is not used, and need not be decoded.
+"""Progressive JPEGs at 1/8 scale: three quarters of the file are not needed, and are not decoded.
 
 At that scale a block of 8x8 pixels becomes one, its mean, which the DC scans hold (ITU-T T.81, annex G). The AC scans
 of the components of full resolution can go; those of subsampled color, whose blocks become four pixels, stay. The

@@ -1,4 +1,4 @@
-"""A decoded image of any mode becomes a small one; a large one part by part, so that no second copy is ever made."""
+"""Resize a decoded image of any mode; a large one part by part, so that no second copy is made."""
 
 import math
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""Where events go: lines, commands, an MQTT broker. One file each; what is not asked for is not imported."""
+"""Where events go: lines, commands, an MQTT broker. One file each, imported only where it is asked for."""

@@ -19,9 +19,9 @@ from runtime.publish.lines import event_entries
 from runtime.text import say
 
 LIMIT_S = 10.0
-"""A program that takes longer is killed, and all that it has started."""
+"""Seconds after which a program is killed, with all that it has started."""
 CLOSE_S = 5.0
-"""How long the events that are still waiting at the end may take together."""
+"""Seconds that all events which still wait at the end may take together."""
 MAX_WAITING = 100
 TELL_S = 60.0
 

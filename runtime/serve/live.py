@@ -1,4 +1,4 @@
-"""What is known of the camera now; the loop writes it, requests read it, and neither waits for the other."""
+"""The present state of the camera; the loop writes it, requests read it, and neither waits for the other."""
 
 import threading
 import time
@@ -12,9 +12,9 @@ from runtime.events.session import Seen
 from runtime.publish.lines import event_entries
 
 EVENTS = 100
-"""So many of the last events are kept."""
+"""The number of last events that are kept."""
 LATE_S = 10.0
-"""A camera that has given no frame for so long is not healthy."""
+"""A camera that has given no frame for this long is not healthy."""
 MAX_FRAME_BYTES = 1 << 20
 """A larger frame is classified and not shown; each client that reads slowly holds a copy."""
 

@@ -14,7 +14,7 @@ from runtime.serve.live import MAX_FRAME_BYTES
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 THREADS = 4
 CONNECTIONS = 64
-"""So many clients are connected at once; the others wait."""
+"""The most clients that are connected at once; others wait."""
 RECV_BYTES = 64
 """Bytes of requests that are read at once, before they are answered: too few for more than two requests. Many requests
 without reading their answers would fill the buffer of a client, and a thread would wait for room in it."""

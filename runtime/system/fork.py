@@ -1,4 +1,4 @@
-"""What was loaded before a fork: in the child it may wait forever for threads that only the parent has."""
+"""Guard against models loaded before a fork: in the child they may wait forever for the parent's threads."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What this machine is, and how it fares: processor, memory, heat, as the kernel tells them."""
+"""Describe this machine: processor, memory, heat and clock, as the kernel reports them."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ CPU_FEATURES = {
     "asimddp": "int8 dot products",
     "i8mm": "int8 matrix products",
 }
-"""What the int8 kernels look for, by the kernel's name in /proc/cpuinfo."""
+"""Processor features that int8 kernels use, by their names in /proc/cpuinfo."""
 
 HWCAPS = {"asimd": (16, 1), "asimddp": (16, 20), "i8mm": (26, 13)}
 """Those of ARM in /proc/self/auxv, which each program gets: type of the entry (AT_HWCAP, AT_HWCAP2), bit."""

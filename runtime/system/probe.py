@@ -1,4 +1,4 @@
-"""What happens to a command in a child process, which may die of it."""
+"""Run a command in a child process, and say how it ended, even if it died."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""How our command lines keep other libraries' noise off the screen, and do with standard streams that are closed.
+"""Keep other libraries' noise off the screen of our command lines, and cope with closed standard streams.
 
 Everything here changes the whole process, so it is for our own command lines. A program that imports ``runtime`` keeps
 its file descriptors, warning filters and log handlers as they are.

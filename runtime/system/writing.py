@@ -1,4 +1,4 @@
-"""Files written whole or not at all, in places that are looked at before the work."""
+"""Write files whole or not at all, and check before the work that the place can be written."""
 
 import errno
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from runtime.errors import OutputError
 
 LEFTOVER = ".edgecnn-"
-"""What the name of a file begins with that is being written, or was when its process was killed."""
+"""The prefix of a file that is being written, or was when its process was killed."""
 PROBE_BYTES = 64 * 1024
 MEBIBYTE = 1024 * 1024
 

@@ -1,4 +1,4 @@
-"""How a model is fed, in words: what stands beside every PASS, because Keras is fed the same and cannot tell."""
+"""The input contract in words. It stands beside every PASS, because Keras is fed the same way and cannot tell."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""What is deployed: a Keras classifier with its pixel scaling in front and a tempered softmax, or sigmoids, behind.
+"""The deployed classifier: a Keras model, pixel scaling before it, and a tempered softmax, or sigmoids, after it.
 
 Everything that judges or converts a model works on this one object: its ``probabilities`` are the reference that every
 exported file is held against, its ``trace`` is the network that both converters read.

@@ -1,4 +1,4 @@
-"""What a model does to pixels before its first layer with a kernel, measured by asking the layers themselves.
+"""Find what a model does to pixels before its first layer with a kernel, by running these layers.
 
 A model may begin with augmentation, which inference skips, with scaling, normalization or arithmetic, with a reversal
 of its channels, with cropping, resizing or padding, and all of it may lie inside a nested model. Names of layers tell

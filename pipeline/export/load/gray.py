@@ -1,4 +1,4 @@
-"""A classifier of gray pictures that takes RGB: a camera simply works, and a gray picture is answered as before.
+"""Make a classifier of gray pictures take RGB; gray pictures get the same answers as before.
 
 Gray is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), which Keras, Pillow and OpenCV compute as well. These weights sum
 to 1, so that they stand behind a scaling of pixels as well as before it.

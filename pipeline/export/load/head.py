@@ -1,4 +1,4 @@
-"""The end of a classifier: does it give probabilities or logits, and the same network up to tempered logits."""
+"""Find whether a classifier gives probabilities or logits, and make the network that gives tempered logits."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The configuration of a model that Keras 2 saved (TensorFlow 2.15 and before, tf_keras), in the words of Keras 3.
+"""Translate the configuration of a model that Keras 2 saved (TensorFlow 2.15 and before, tf_keras) to Keras 3.
 
 Both store the weights in the order of the layers, so that they need no change. Of the layers of an image classifier
 these entries differ: ``batch_input_shape``, ``groups`` of a depthwise convolution, ``alpha`` of LeakyReLU, ``rng_type``

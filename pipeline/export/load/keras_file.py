@@ -1,4 +1,4 @@
-"""What lies in a Keras file, looked at before Keras does: its network's configuration and the Keras that wrote it.
+"""Read a Keras file before Keras does: its network's configuration, and the version of Keras that wrote it.
 
 Whatever else a person may take for a Keras model is named as what it is.
 """

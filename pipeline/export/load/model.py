@@ -1,4 +1,4 @@
-"""Reading what a person calls "my model": every way it can be unfit is one clear line, and no code of it runs."""
+"""Read a person's Keras model: an unfit file gives one clear line, and none of its code runs."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""How far Keras's own float32 answers lie from exact ones: what parity in float32 can be asked of a network.
+"""Measure the rounding error of Keras's float32 answers, which bounds the parity that a float32 file can have.
 
 No two engines add in the same order, so that each float32 file rounds differently from Keras, and the more layers and
 the wider they are, the more of it reaches the probabilities. The same weights evaluated in float64 say how much that

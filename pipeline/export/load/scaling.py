@@ -1,4 +1,4 @@
-"""How pixels become what a network expects."""
+"""Pixel scaling: from 0-255 to the values that a network expects."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The criteria: what quantization may cost on the validation set, and how sure we are of what it did cost."""
+"""The acceptance criteria: the accuracy that quantization may cost on the validation set, and its tests."""
 
 from dataclasses import dataclass
 

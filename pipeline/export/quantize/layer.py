@@ -1,4 +1,4 @@
-"""A layer as quantization sees it."""
+"""A layer to quantize."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

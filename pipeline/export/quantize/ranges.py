@@ -1,4 +1,4 @@
-"""Activation statistics, collected once, and the ranges that every calibration method reads off them."""
+"""Activation statistics, collected once, and the ranges that each calibration method takes from them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property

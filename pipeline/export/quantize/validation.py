@@ -1,4 +1,4 @@
-"""The images that every choice of the search rests on."""
+"""The validation images, with Keras's answers, on which the search makes every choice."""
 
 from dataclasses import dataclass
 

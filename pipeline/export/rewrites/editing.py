@@ -1,4 +1,4 @@
-"""What every rewrite of an ONNX graph needs: find a constant, add one, find who reads a value, swap nodes."""
+"""Tools of all rewrites of an ONNX graph: find a constant, add one, find the readers of a value, swap nodes."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""One operator where several stand."""
+"""Replace several operators by one."""
 
 import math
 import tempfile

@@ -1,4 +1,4 @@
-"""Take out what only moves values about."""
+"""Remove operators that only move values."""
 
 import numpy as np
 import onnx

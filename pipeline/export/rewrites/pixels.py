@@ -1,4 +1,4 @@
-"""uint8 pixels as the graph's input: scaled by its first nodes, or taken as the quantized tensor that they are."""
+"""Make uint8 pixels the graph's input: its first nodes scale them, or they are the quantized tensor."""
 
 import math
 

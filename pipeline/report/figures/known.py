@@ -1,4 +1,4 @@
-"""How familiar photos of the classes are, and pictures of anything else."""
+"""Histograms of familiarity: photos of the classes, and pictures of anything else."""
 
 import numpy as np
 from matplotlib.figure import Figure

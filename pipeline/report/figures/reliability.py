@@ -1,4 +1,4 @@
-"""Whether a probability of 0.9 means nine in ten."""
+"""The reliability diagram: the share of right answers at each probability."""
 
 import numpy as np
 from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""How many errors remain if only the surest answers count."""
+"""Risk against coverage: the errors that remain if only the surest answers count."""
 
 import numpy as np
 from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""What a student learns from: small squares of photos in several views, and what its teacher says of each view."""
+"""The lessons of a student: small squares of photos in several views, and its teacher's answer to each view."""
 
 import os
 from collections.abc import Sequence

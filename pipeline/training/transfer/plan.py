@@ -1,4 +1,4 @@
-"""What a number of photos and minutes allow: side, views, and why. It asks no clock: one folder has one plan."""
+"""Plan a training by the number of photos and minutes: side, views, and why. It uses no clock."""
 
 from dataclasses import dataclass
 

@@ -37,7 +37,7 @@ MOST_CHANCE = 0.05
 """P-value of McNemar's one-sided test below which opened stages are kept."""
 
 Cut = NDArray[np.float16]
-"""What the frozen stages say of V views of N photos: (V, N, H * W * C)."""
+"""Outputs of the frozen stages for V views of N photos: (V, N, H * W * C)."""
 
 
 @dataclass(frozen=True)

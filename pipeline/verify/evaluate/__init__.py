@@ -1,4 +1,4 @@
-"""The truth about a trained model: which classes it confuses, and what its probabilities are worth."""
+"""Evaluate a trained model: which classes it confuses, and how well its probabilities are calibrated."""
 
 from pathlib import Path
 

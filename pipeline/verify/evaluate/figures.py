@@ -1,4 +1,4 @@
-"""What ``evaluate`` draws: the confusion matrix and the reliability diagram."""
+"""The figures of ``evaluate``: the confusion matrix and the reliability diagram."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Was the model fed so in training? Labeled photos tell: fed as it was, it names them best.
+"""Find how a model was fed in training: it names labeled photos best if it is fed in the same way.
 
 A comparison with Keras cannot tell, for Keras is fed the same. So some photos are read in every plausible way, and
 their labels judge. One respect is changed at a time, but range of values and order of channels together.
@@ -28,7 +28,7 @@ __all__ = ["CLASSES", "Finding", "Way", "judge_arrays", "judge_photos"]
 
 MAX_IMAGES, MIN_IMAGES = 300, 50
 FEWEST_ASKED = 10
-"""From fewer images nothing is concluded, whatever the test says."""
+"""The least number of images from which anything is concluded."""
 FULL_SIDE = 128
 """Up to this side the most images are asked; larger ones take longer, and fewer will do."""
 ROUNDS, BATCH = 3, 50

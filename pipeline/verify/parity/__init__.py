@@ -1,4 +1,4 @@
-"""Hold every exported file against Keras on the same test pixels, look at all of them, then judge."""
+"""Compare every exported file with Keras on the same test pixels; measure all of them, then judge."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path

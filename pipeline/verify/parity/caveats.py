@@ -1,4 +1,4 @@
-"""What the verdicts leave open."""
+"""Caveats: what the verdicts do not show."""
 
 from collections.abc import Iterable
 

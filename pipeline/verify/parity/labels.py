@@ -1,4 +1,4 @@
-"""What parity measures of a multi-label model: each label's decisions, and macro figures where images are labeled."""
+"""Parity of a multi-label model: each label's decisions, and macro figures where images are labeled."""
 
 from collections.abc import Sequence
 from functools import cached_property

@@ -1,1 +1,1 @@
-"""What the first bytes of an image file say: its size in pixels, and the memory that decoding will take."""
+"""Read from the first bytes of an image file its size in pixels and the memory that decoding will take."""

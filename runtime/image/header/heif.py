@@ -1,4 +1,4 @@
-"""HEIC and HEIF (ISO/IEC 23008-12): sizes that the container names; the streams in it are not looked into."""
+"""HEIC and HEIF (ISO/IEC 23008-12): the sizes that the container names; its streams are not read."""
 
 from runtime.image.header import avif
 from runtime.image.header.base import Header, Reader
