@@ -73,7 +73,7 @@ def parse(
     description: str = "From a Keras model to verified model files.",
     examples: str = EXAMPLES,
 ) -> argparse.Namespace:
-    """Read the command line; without any argument print the help and exit.
+    """Read the command line, which ``typed`` keeps as it is; without any argument print the help and exit.
 
     Args:
         arguments: the command line; that of this process if ``None``.
@@ -92,7 +92,7 @@ def parse(
     if not arguments:
         parser.print_help(sys.stderr)
         parser.exit(UNUSABLE)
-    return parser.parse_args(arguments)
+    return parser.parse_args(arguments, argparse.Namespace(typed=tuple(arguments)))
 
 
 def _explained(error: OSError) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.commands import OK, Commands, few_photos, photo_options
+from pipeline.commands import OK, Commands, few_photos, photo_options, search
 from pipeline.training.settings import Settings, options_of_settings
 
 FEW_STEPS = 5
@@ -54,6 +54,7 @@ def add(commands: Commands) -> None:
         default="none",
         help="none; mirrored: all accelerators of this machine; multiworker: the machines that TF_CONFIG names",
     )
+    search.add(parser)
     group = parser.add_argument_group("recipe of training from nothing")
     for flag, arguments in recipe.items():
         group.add_argument(flag, **arguments)
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.training import Conduct, train
     from runtime.system.writing import check_writable
 
+    searching = search.wanted(options)
     check_writable(options.out / artifacts.MODEL_KERAS)
     if options.data:
         photo_options.as_before(options)
@@ -92,14 +94,17 @@ def run(options: argparse.Namespace) -> int:
     for hint in hints(options.out, len(training) // settings.batch_size):
         print(hint, file=sys.stderr)
     try:
+        if searching:
+            settings, conduct = search.run(options, training, validation, settings, conduct)
         history = train(training, validation, options.out, settings, conduct)
     except KeyboardInterrupt:
         print("\nInterrupted; the same command goes on after the last finished epoch.", file=sys.stderr)
         raise
     low, high = share_interval(history.validation_accuracy or 0.0, len(validation))
+    chosen = "the settings and " if searching else ""
     print(
         f"Validation accuracy {history.validation_accuracy:.2%} of {len(validation):,} images "
-        f"(95 % interval {low:.1%} to {high:.1%}), which also chose epoch {history.best_epoch} of "
+        f"(95 % interval {low:.1%} to {high:.1%}), which also chose {chosen}epoch {history.best_epoch} of "
         f"{len(history.epochs)}.\n"
         f"Written: model.keras, history.json, history.csv and curves.png in {options.out}\n"
         f"Next: {next_command(options)}"

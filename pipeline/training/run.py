@@ -1,6 +1,7 @@
 """Dataset -> ``model.keras`` and its history, epoch by epoch; killed and started again, it goes on where it was."""
 
 import time
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class Conduct:
         data: their folder, which goes there too.
         lessons: what a teacher of another side says of the training images; in the place of ``teacher``.
         keep_last: keep the last epoch, so that the validation images choose no epoch.
+        after_epoch: called with the records of all finished epochs once one more is saved; what it raises ends the run.
     """
 
     teacher: Path | None = None
@@ -51,6 +53,7 @@ class Conduct:
     data: Path | None = None
     lessons: Lessons | None = None
     keep_last: bool = False
+    after_epoch: Callable[[Sequence[EpochRecord]], None] | None = None
 
 
 def scale(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -109,6 +112,8 @@ def train(
                 bar.epoch(done.records[-1])
                 if chief:
                     _save(out, done, tensorboard=conduct.tensorboard)
+                if conduct.after_epoch:
+                    conduct.after_epoch(done.records)
         deployed = fold(learner.trained(done.best))
         logits = Deployable(deployed, training.class_names).logits(validation.pixels)
         history = History(

@@ -1,0 +1,94 @@
+"""``python -m pipeline train --search-minutes M``: look for better settings first, then train with the best."""
+
+import argparse
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PipelineError
+from pipeline.training.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.data.dataset import Dataset
+    from pipeline.training import Conduct
+    from pipeline.training.search import Found
+
+SHARE_OF_EPOCHS = 5
+"""A try has this part of the epochs of the whole training, unless it is told otherwise."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Register the options."""
+    group = parser.add_argument_group(
+        "search for settings",
+        "Try learning rate, weight decay, label smoothing, dropout, averaging, and augmentation, or with --teacher its "
+        "weight and temperature, on the validation images; then train with the best. Needs Optuna (extra 'search').",
+    )
+    _add(group)
+
+
+def _add(group: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--search-minutes", type=float, metavar="M", help="time for all tries, those before an interruption included"
+    )
+    group.add_argument(
+        "--search-epochs", type=int, metavar="N",
+        help=f"epochs of a try (default: --epochs / {SHARE_OF_EPOCHS}); the best settings are trained for --epochs",
+    )  # fmt: skip
+
+
+def wanted(options: argparse.Namespace) -> bool:
+    """Whether to search.
+
+    Raises:
+        PipelineError: options that do not go together.
+    """
+    if options.search_minutes is None and options.search_epochs is not None:
+        raise PipelineError("--search-epochs is for --search-minutes M: give that, too, or leave it out")
+    if options.search_minutes is not None and options.distribute != "none":
+        raise PipelineError(f"--search-minutes runs on one processor: leave --distribute {options.distribute} out")
+    return options.search_minutes is not None
+
+
+def run(
+    options: argparse.Namespace, training: "Dataset", validation: "Dataset", settings: Settings, conduct: "Conduct"
+) -> "tuple[Settings, Conduct]":
+    """Search, say what was found, and return how to train now.
+
+    Raises:
+        PipelineError: no time or epochs, Optuna is missing, or another search is in the folder.
+    """
+    from pipeline.training.search import Plan, Search
+
+    epochs = options.search_epochs or max(settings.epochs // SHARE_OF_EPOCHS, 1)
+    plan = Plan(options.search_minutes, epochs)
+    print(f"tries of {epochs} epochs for {plan.minutes:g} minutes, then {settings.epochs} epochs", file=sys.stderr)
+    found = Search(training, validation, options.out, settings, plan, conduct).run()
+    print(said(found, len(validation), options.typed))
+    return found.settings, replace(conduct, restart=conduct.restart or found.went_on)
+
+
+def said(found: "Found", images: int, typed: tuple[str, ...]) -> str:
+    """How far the search came, and the command that trains with its settings."""
+    from pipeline.metrics.significance import share_interval
+
+    low, high = share_interval(found.accuracy, images)
+    return (
+        f"{found.tries} tries: the best reached {found.accuracy:.2%} of {images:,} validation images (95 % interval "
+        f"{low:.1%} to {high:.1%}; the best of many tries is also the luckiest), the given settings "
+        f"{found.first:.2%}.\nBest settings: {command(found, typed)}"
+    )
+
+
+def command(found: "Found", typed: tuple[str, ...]) -> str:
+    """The command that was typed with the best settings in the place of the search."""
+    own = argparse.ArgumentParser(add_help=False)
+    _add(own)
+    own.add_argument("--restart", action="store_true")
+    _, kept = own.parse_known_args(list(typed))
+    here, python = Path.cwd(), Path(sys.executable)
+    interpreter = python.relative_to(here) if python.is_relative_to(here) else python
+    chosen = [part for name, value in found.chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    return shlex.join([str(interpreter), "-m", "pipeline", *kept, *chosen])

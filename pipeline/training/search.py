@@ -1,0 +1,292 @@
+"""Search for better settings of a training: many short tries, judged on the validation images alone.
+
+A try is a training of few epochs. Optuna proposes its settings out of those before (Tree-structured Parzen estimator,
+Bergstra et al., 2011) and ends it early where it lies below the median of the others (Golovin et al., 2017). The first
+try has the settings that were given, so that the search ends with nothing worse. All tries stand in one journal file:
+killed, the same search goes on, and since each proposal follows from the seed and the tries before it alone, it ends
+as if nothing had been.
+"""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from pipeline import artifacts
+from pipeline.data.dataset import Dataset
+from pipeline.documents.history import EpochRecord
+from pipeline.errors import PipelineError
+from pipeline.training import lock
+from pipeline.training.run import Conduct, train
+from pipeline.training.settings import Settings
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial, Trial
+
+INSTALL = "pip install 'optuna>=4'"
+LEARNING_RATES = (2e-4, 2e-2)
+RANGES = {"weight_decay": 0.1, "label_smoothing": 0.2, "dropout": 0.5}
+"""The largest value of settings that every search varies, from 0 on."""
+AUGMENTATION = {"shift": 0.25, "color": 0.4, "random_erasing": 0.5, "cutmix": 0.6, "mixup": 0.3}
+"""The same of settings that a search with a teacher leaves: other images would have to be shown to it in each try."""
+DECAYS = (0.0, 0.98, 0.995)
+FLIPS = (0.0, 0.5)
+TEACHING = {"teacher_weight": (0.3, 1.0), "teacher_temperature": (1.0, 6.0)}
+DIGITS = 3
+SECONDS, SETTINGS, IDENTITY = "seconds", "settings", "identity"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How far a search goes.
+
+    Attributes:
+        minutes: that all tries may take, those of earlier calls included; the first is finished in any case.
+        epochs: of a try.
+        tries: after which it ends, however much time is left; ``None`` for no bound.
+    """
+
+    minutes: float
+    epochs: int
+    tries: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.minutes <= 0 or self.epochs < 1:
+            raise PipelineError(
+                f"a search takes more than 0 minutes and tries of 1 epoch or more, got {self.minutes:g} minutes and "
+                f"{self.epochs} epochs"
+            )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        settings: the best ones, with the epochs of the whole training.
+        accuracy: what they reached on the validation images in a try.
+        first: what the settings reached that were given.
+        chosen: those among them that were searched for, by their names.
+        tries: how many trainings there were, by all calls together.
+        went_on: whether this call added any.
+    """
+
+    settings: Settings
+    accuracy: float
+    first: float
+    chosen: dict[str, float]
+    tries: int
+    went_on: bool
+
+
+class _TimeIsUpError(Exception):
+    """The search's time ended within a try."""
+
+
+@dataclass
+class Search:
+    """One search in one folder; see the module."""
+
+    training: Dataset
+    validation: Dataset
+    out: Path
+    settings: Settings
+    plan: Plan
+    conduct: Conduct = field(default_factory=Conduct)
+
+    def run(self) -> Found:
+        """Go on until time or tries are used up.
+
+        Raises:
+            FolderInUseError: another process works in the folder.
+            PipelineError: Optuna is missing, or another search is in the folder.
+        """
+        check_installed()
+        with lock.held(self.out):
+            if self.conduct.restart:
+                (self.out / artifacts.SEARCH_JOURNAL).unlink(missing_ok=True)
+                shutil.rmtree(self.out / artifacts.SEARCH_TRIES, ignore_errors=True)
+            study = self._study()
+            before = len(_finished(study))
+            while not self._done(study):
+                self._try(study)
+            shutil.rmtree(self.out / artifacts.SEARCH_TRIES, ignore_errors=True)
+        finished, best = _finished(study), Settings(**study.best_trial.user_attrs[SETTINGS])
+        return Found(
+            settings=replace(best, epochs=self.settings.epochs),
+            accuracy=study.best_value,
+            first=float(finished[0].value or 0.0),
+            chosen={name: getattr(best, name) for name in self._space()},
+            tries=len(finished),
+            went_on=len(finished) > before,
+        )
+
+    def _done(self, study: "Study") -> bool:
+        finished = _finished(study)
+        if not finished:
+            return False
+        return _seconds(study) >= 60 * self.plan.minutes or len(finished) >= (self.plan.tries or len(finished) + 1)
+
+    def _study(self) -> "Study":
+        """The study in the folder, or a new one; a try that was cut off is to be done again."""
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+        from optuna.trial import TrialState
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        journal = self.out / artifacts.SEARCH_JOURNAL
+        _repair(journal)
+        storage = JournalStorage(JournalFileBackend(str(journal)))
+        study = optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
+        identity = {
+            **asdict(self.settings),
+            "epochs": self.plan.epochs,
+            "teacher": artifacts.sha256(self.conduct.teacher.read_bytes()) if self.conduct.teacher else None,
+            "training images": self.training.digest,
+            "validation images": self.validation.digest,
+        }
+        kept = study.user_attrs.get(IDENTITY)
+        if kept is None:
+            study.set_user_attr(IDENTITY, identity)
+            study.enqueue_trial(self._first())
+        elif differing := [name for name in {**kept, **identity} if kept.get(name) != identity.get(name)]:
+            raise PipelineError(
+                f"{self.out} holds a search that differs in {', '.join(sorted(differing))}: give the options and data "
+                "of before to go on, or add --restart to discard it"
+            )
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            study.tell(trial.number, state=TrialState.FAIL)
+            study.enqueue_trial(trial.params)
+        return study
+
+    def _try(self, study: "Study") -> None:
+        """Propose, train, tell."""
+        import optuna
+
+        number = len(_finished(study))
+        study.sampler = optuna.samplers.TPESampler(seed=(self.settings.seed + 1) * 10_000 + number)
+        study.pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(self.plan.epochs // 4, 1))
+        trial = study.ask()
+        proposed = self._propose(trial)
+        trial.set_user_attr(SETTINGS, asdict(proposed))
+        text = json.dumps(asdict(proposed), sort_keys=True)
+        folder = self.out / artifacts.SEARCH_TRIES / artifacts.sha256(text.encode())[:16]
+        started = time.monotonic()
+        allowed = 60 * self.plan.minutes - _seconds(study) if number else float("inf")
+
+        told = 0
+
+        def tell(records: Sequence[EpochRecord]) -> None:
+            nonlocal told
+            for record in records[told:]:  # after an interruption those of before, too
+                trial.report(record.val_accuracy, record.epoch)
+            told = len(records)
+
+        def judge(records: Sequence[EpochRecord]) -> None:
+            tell(records)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+            if time.monotonic() - started > allowed:
+                raise _TimeIsUpError
+
+        conduct = replace(self.conduct, restart=False, tensorboard=False, after_epoch=judge)
+        state, value = optuna.trial.TrialState.COMPLETE, None
+        try:
+            history = train(self.training, self.validation, folder, proposed, conduct)
+            tell(history.epochs)
+            value = history.validation_accuracy
+        except optuna.TrialPruned:
+            state = optuna.trial.TrialState.PRUNED
+        except _TimeIsUpError:
+            state = optuna.trial.TrialState.FAIL
+        trial.set_user_attr(SECONDS, time.monotonic() - started)
+        study.tell(trial, value, state)
+        shutil.rmtree(folder, ignore_errors=True)
+        keras.utils.clear_session()
+        _say(study, number, proposed, value)
+
+    def _first(self) -> dict[str, Any]:
+        """The settings that were given, as a proposal."""
+        return {name: getattr(self.settings, name) for name in self._space()}
+
+    def _space(self) -> dict[str, Callable[["Trial"], Any]]:
+        """How each setting is proposed; the one that was given lies within every range."""
+        given = self.settings
+
+        def number(name: str, low: float, high: float, *, log: bool = False) -> Callable[["Trial"], float]:
+            value = getattr(given, name)
+            return lambda trial: trial.suggest_float(name, min(low, value), max(high, value), log=log)
+
+        def choice(name: str, values: tuple[float, ...]) -> Callable[["Trial"], float]:
+            offered = sorted({*values, getattr(given, name)})
+            return lambda trial: trial.suggest_categorical(name, offered)
+
+        space = {"learning_rate": number("learning_rate", *LEARNING_RATES, log=True)}
+        space |= {name: number(name, 0.0, high) for name, high in RANGES.items()}
+        space["ema_decay"] = choice("ema_decay", DECAYS)
+        if self.conduct.teacher:
+            return space | {name: number(name, *limits) for name, limits in TEACHING.items()}
+        space["flip"] = choice("flip", FLIPS)
+        return space | {name: number(name, 0.0, high) for name, high in AUGMENTATION.items()}
+
+    def _propose(self, trial: "Trial") -> Settings:
+        values = {name: suggest(trial) for name, suggest in self._space().items()}
+        rounded: dict[str, Any] = {
+            name: value if value == getattr(self.settings, name) else float(f"{value:.{DIGITS}g}")
+            for name, value in values.items()
+        }
+        if rounded.get("cutmix", 0) + rounded.get("mixup", 0) > 1:  # where the given ones have widened the ranges
+            rounded["mixup"] = 1 - rounded["cutmix"]
+        return replace(self.settings, epochs=self.plan.epochs, **rounded)
+
+
+def check_installed() -> None:
+    """Refuse a search without Optuna.
+
+    Raises:
+        PipelineError: it is not installed.
+    """
+    try:
+        import optuna  # noqa: F401 - to see whether it is there
+    except ImportError as error:
+        raise PipelineError(
+            f"a search for settings needs Optuna: {INSTALL}, or train without --search-minutes"
+        ) from error
+
+
+def _repair(journal: Path) -> None:
+    """Take away what a kill in the middle of writing may have left; nobody else writes, since the folder is locked."""
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    content = journal.read_bytes() if journal.is_file() else b""
+    if content and not content.endswith(b"\n"):
+        artifacts.write_bytes(journal, content[: content.rfind(b"\n") + 1])
+
+
+def _finished(study: "Study") -> list["FrozenTrial"]:
+    """The tries that say something, in the order in which they were done."""
+    from optuna.trial import TrialState
+
+    finished: list[FrozenTrial] = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    return finished
+
+
+def _seconds(study: "Study") -> float:
+    return float(sum(trial.user_attrs.get(SECONDS, 0.0) for trial in study.get_trials(deepcopy=False)))
+
+
+def _say(study: "Study", number: int, proposed: Settings, value: float | None) -> None:
+    reached = "ended early" if value is None else f"{value:.2%}"
+    settings = ", ".join(
+        f"{name.replace('_', ' ')} {value:g}"
+        for name, value in asdict(proposed).items()
+        if name != "epochs" and value != getattr(Settings(), name) and not isinstance(value, str)
+    )
+    print(f"try {number + 1}: {reached}, best {study.best_value:.2%}; {settings or 'defaults'}", file=sys.stderr)
