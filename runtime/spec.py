@@ -153,6 +153,11 @@ class ModelSpec:
         return self.thresholds or (0.5,) * len(self.class_names)
 
     @property
+    def accuracy_on(self) -> str:
+        """On which images ``accuracy`` rests."""
+        return f"photos, {OUT_OF_FOLD}" if self.provenance.get("accuracy") == OUT_OF_FOLD else "validation images"
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Of one image's pixels: height, width, 3."""
         return self.side, self.width or self.side, 3

@@ -2,11 +2,24 @@
 
 from pathlib import Path
 
+from PIL import Image
+
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.export import export
 from pipeline.export.load.model import Source
 from pipeline.verify.parity import format_report, verify
+
+EXAMPLE, EXAMPLE_LABEL, ENLARGED = "photo.jpg", "horse", 256
+"""The photo of the README's first command: its name, what it shows, and its side in pixels."""
+
+
+def write_example(folder: Path) -> None:
+    """Enlarge the first test image of ``EXAMPLE_LABEL``; from 32 pixels a JPEG of a few KB."""
+    test = samples.read_test(folder)
+    image = Image.fromarray(test.pixels[test.labels.tolist().index(test.class_names.index(EXAMPLE_LABEL))])
+    with artifacts.atomic_path(folder / EXAMPLE) as temporary:
+        image.resize((ENLARGED, ENLARGED), Image.Resampling.BICUBIC).save(temporary, "JPEG", quality=85)
 
 
 def ship(train_folder: Path, out: Path) -> bool:
@@ -17,6 +30,7 @@ def ship(train_folder: Path, out: Path) -> bool:
     """
     if not (out / artifacts.SAMPLES).exists():
         samples.write(out)
+    write_example(out)
     export(Source(train_folder / artifacts.MODEL_KERAS), out)
     report = verify(out)
     (out / artifacts.MISTAKES).unlink(missing_ok=True)  # pictures for the report of an export folder

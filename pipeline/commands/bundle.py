@@ -95,6 +95,49 @@ def run(options: argparse.Namespace) -> int:
         next_key=options.next_key,
     )
     archive = bundle(options.dir, options.out, settings)
-    content = archive.read_bytes()
-    print(f"Written: {archive} ({len(content) / 1e6:.1f} MB)\nSHA-256: {artifacts.sha256(content)}")
+    print(f"{_content(archive)}\n\n{_next_steps(archive, signed=options.sign_key is not None)}")
     return OK
+
+
+def _content(archive: Path) -> str:
+    """What the archive holds, in a few lines."""
+    import tarfile
+    import textwrap
+    from collections import Counter
+
+    with tarfile.open(archive) as opened:
+        names = [Path(member.name) for member in opened if member.isfile()]
+    places = Counter(name.parts[1] for name in names)
+    models = [name.name for name in names if name.parts[1] == "models"]
+    wheels = ", ".join(sorted(name.name.partition("-")[0] for name in names if name.parts[1] == "wheels"))
+    extra = [f"{places['acceptance']} acceptance photos"] * bool(places["acceptance"])
+    extra += ["a signature"] * bool(places["model.sig"])
+    content = archive.read_bytes()
+    return "\n".join(
+        [
+            f"Written: {archive} ({len(content) / 1e6:.1f} MB)",
+            f"SHA-256: {artifacts.sha256(content)}",
+            "In it:",
+            f"  models/   {', '.join(models)}",
+            textwrap.fill(f"  wheels/   {wheels}", 80, subsequent_indent=" " * 12),
+            f"  {', '.join(['install.sh, systemd units for watch and serve', *extra])}",
+        ]
+    )
+
+
+def _next_steps(archive: Path, *, signed: bool) -> str:
+    """The commands that bring the archive to a board."""
+    folder = archive.name.removesuffix(".tar.gz")
+    more = (
+        "docs/raspberry-pi.md says more."
+        if not signed
+        else "It is signed: docs/raspberry-pi.md says how the key gets there."
+    )
+    return "\n".join(
+        [
+            "Next, with the user and name of your board in the place of pi@raspberrypi.local:",
+            f"  scp {archive} pi@raspberrypi.local:",
+            f"  ssh pi@raspberrypi.local 'tar xzf {archive.name} && {folder}/install.sh'",
+            more,
+        ]
+    )

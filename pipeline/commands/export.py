@@ -11,9 +11,29 @@ UNLABELED_SHARE = 0.25
 """The share of photos without labels that is held out to choose and to judge on."""
 
 
+EXAMPLES = """\
+examples:
+  # a model that python -m pipeline train wrote: it says itself how it is fed
+  python -m pipeline export --model artifacts/train/model.keras --out build
+  # any other: its class names, and a folder of photos for each of them
+  python -m pipeline export --model mine.keras --classes names.txt --data photos \\
+      --out build
+  # trained on pixels of -1 to 1, with photos cut to a square
+  python -m pipeline export --model mine.keras --classes names.txt --data photos \\
+      --preset tf --resize crop --out build
+  # photos without labels
+  python -m pipeline export --model mine.keras --classes names.txt \\
+      --calibration pictures --out build"""
+
+
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("export", help="write the ONNX and TFLite files of a model and verify them")
+    parser = commands.add_parser(
+        "export",
+        help="write the ONNX and TFLite files of a model and verify them",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--model", type=Path, required=True, help="a .keras or .h5 file")
     source_options.add(parser)
     feeding.add(parser)

@@ -178,18 +178,14 @@ def _of_file(options: argparse.Namespace) -> "Backbone":
 
 def closing(history: History) -> str:
     """The end screen: how good, and what would help."""
-    from pipeline.metrics.significance import share_interval
-
-    found, images, accuracy = history.out_of_fold, history.images, history.validation_accuracy
-    if found is None or images is None or accuracy is None:
+    found = history.out_of_fold
+    if found is None:
         raise PipelineError("the history has no cross-validation")
-    held = share_interval(accuracy, images.validation)
     repeated = f", {found.repeats} times" if found.repeats > 1 else ""
     return (
         f"Accuracy {found.accuracy:.1%} on {found.images:,} photos, each judged by a network that did not learn from "
-        f"it (95 % interval {found.low:.1%} to {found.high:.1%}; {found.folds} folds{repeated}).\n"
-        f"On {images.validation:,} validation photos, which took no part: {accuracy:.1%} "
-        f"({held.low:.1%} to {held.high:.1%}).\n{_of_stages(history)}\n"
+        f"it (out of fold; 95 % interval {found.low:.1%} to {found.high:.1%}; {found.folds} folds{repeated}).\n"
+        f"{_of_stages(history)}\n"
         "What would help:\n" + "\n".join(f"- {line}" for line in advice(found))
     )
 

@@ -4,12 +4,25 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import artifacts
 from pipeline.commands import FAILED, INTERRUPTED, OK, Commands
 from runtime.text import for_terminal
 
+if TYPE_CHECKING:
+    from pipeline.documents.history import History
+    from pipeline.documents.verify import Verification
+
 BUNDLES = Path("dist")
+STEPS = {
+    "train": "learn the classes, and measure the accuracy on photos not learned from",
+    "export": "write the small files, and compare their answers with the original's",
+    "bench": "time each file with each engine of this machine, which takes a minute or two",
+    "report": "put all that was measured on one page",
+    "bundle": "pack what the board needs; packages that are not at hand are downloaded",
+}
+"""What each step does, in words."""
 
 
 def add(commands: Commands) -> None:
@@ -17,8 +30,9 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "photos",
         help="all the way from a folder of photos: train, export, bench, report, bundle",
-        description="Runs train, export (which verifies), bench, report and bundle in turn, and ends with one screen: "
-        "how good, how large, how fast. Begun again, it computes no feature twice.",
+        description="Runs train, export (which verifies), bench, report and bundle in turn, says how good, how large "
+        "and how fast, and ends with the commands that bring it to the board. What it has computed is kept for the "
+        "next run.",
     )
     parser.add_argument("data", type=Path, metavar="DIR", help="a folder of photos for each class")
     parser.add_argument(
@@ -66,7 +80,9 @@ def run(options: argparse.Namespace) -> int:
     commands, worst = steps(options), OK
     verified = _version(options.out / artifacts.VERIFY)
     for number, command in enumerate(commands, start=1):
-        print(f"\n[{number}/{len(commands)}] {command[1]}", file=sys.stderr)
+        if command[1] == "bundle":
+            print(f"\n{screen(options.out)}", flush=True)
+        print(f"\n[{number}/{len(commands)}] {command[1]}: {STEPS[command[1]]}", file=sys.stderr)
         status = subprocess.run([sys.executable, "-m", *command], check=False).returncode  # noqa: S603 - ours
         if status == OK:
             continue
@@ -78,7 +94,6 @@ def run(options: argparse.Namespace) -> int:
             worst = FAILED
         else:
             return INTERRUPTED if status < 0 else status
-    print(f"\n{screen(options.out)}")
     return worst
 
 
@@ -92,34 +107,49 @@ def _version(path: Path) -> tuple[int, int] | None:
 
 
 def screen(folder: Path) -> str:
-    """How good, how large, how fast, and what to do next, out of the folder's documents."""
+    """How good, how large and how fast, out of the folder's documents; 80 columns wide."""
+    from pipeline.documents.base import TOO_FEW
     from pipeline.documents.benchmark import Benchmark
     from pipeline.documents.history import History
     from pipeline.documents.verify import Verification
-    from pipeline.metrics.significance import share_interval
     from pipeline.report.numbers import duration, size
 
-    history, verified, timed = History.read(folder), Verification.read(folder), Benchmark.read(folder)
+    verified, timed = Verification.read(folder), Benchmark.read(folder)
     report = folder / artifacts.REPORT_PAGE
-    lines = [f"Classes: {', '.join(for_terminal(name) for name in verified.class_names)}"]
-    if found := history.out_of_fold:
-        lines.append(
-            f"Accuracy: {found.accuracy:.1%} on {found.images:,} photos, out of fold (95 % interval {found.low:.1%} to "
-            f"{found.high:.1%})"
-        )
     fastest = {row.file: latency.p50 for row, latency in reversed(timed.timed) if row.threads == 1}
-    lines += ["", f"{'file':<22}{'size':>10}{'accuracy':>10}  on {verified.judged_on:<24}{'one photo here':>16}"]
-    for name, row in verified.measured.items():
-        accuracy = row.accuracy or 0.0  # photos in class folders are labeled
-        low, high = share_interval(accuracy, verified.images)
-        lines.append(
-            f"{name:<22}{size(row.bytes):>10}{accuracy:>10.1%}  {f'{low:.1%} to {high:.1%}':<27}"
-            f"{duration(fastest[name]) if name in fastest else 'not measured':>16}"
-        )
-    lines += [
+    lines = [
+        f"Classes: {', '.join(for_terminal(name) for name in verified.class_names)}",
+        *_accuracy(History.read(folder), verified),
         "",
-        f"Verified against Keras: {'pass' if verified.passed else f'FAIL, see {report}'}",
-        f"Next: look at {report}, which says what would help. The archive in {BUNDLES}/ is for the board:",
-        "docs/raspberry-pi.md says how.",
+        f"{'file':<24}{'size':>12}{'same answer':>14}{'one photo here':>18}",
     ]
-    return "\n".join(lines)
+    for name, row in verified.measured.items():
+        time = duration(fastest[name]) if name in fastest else "not measured"
+        lines.append(f"{name:<24}{size(row.bytes):>12}{row.agreement:>14.1%}{time:>18}")
+    verdict = ("pass" if verified.tells else TOO_FEW) if verified.passed else f"FAIL, see {report}"
+    return "\n".join(
+        [
+            *lines,
+            f"Same answer: as the original's, on {verified.judged_on}. Verdict: {verdict}.",
+            "",
+            f"Look at {report} in a browser: it says what would help.",
+        ]
+    )
+
+
+def _accuracy(history: "History", verified: "Verification") -> list[str]:
+    """The accuracy: out of fold where the training measured it so, else that of the Keras model on held-out photos."""
+    from pipeline.metrics.significance import share_interval
+
+    found = history.out_of_fold
+    if found is not None:
+        interval = f"95 % interval {found.low:.1%} to {found.high:.1%}"
+        return [
+            f"Accuracy: {found.accuracy:.1%} on {found.images:,} photos ({interval}),",
+            "          each judged by a network that did not learn from it",
+        ]
+    accuracy = verified.keras.accuracy
+    if accuracy is None:
+        return []
+    low, high = share_interval(accuracy, verified.images)
+    return [f"Accuracy: {accuracy:.1%} on {verified.judged_on} (95 % interval {low:.1%} to {high:.1%})"]

@@ -197,7 +197,8 @@ def _check_classes(root: Path, folders: dict[str, str], names: tuple[str, ...]) 
     if len(names) < 2:
         found = f"the one class {names[0]!r}" if names else "no folder"
         raise ClassesError(
-            f"{root}: need a folder of photos for each of at least two classes, found {found}{_question(root)}"
+            f"{root}: need a folder of photos for each of at least two classes, found {found}"
+            f"{_question(root) or _flat(root, 'make a folder for each class and move them there')}"
         )
     if any(is_divided(root / folder) for folder in folders):
         raise ClassesError(
@@ -214,7 +215,10 @@ def _check_known(root: Path, names: tuple[str, ...], known: tuple[str, ...]) -> 
             f"its classes are {first_of(list(places))}"
         )
     if not names:
-        raise ClassesError(f"{root}: need a folder of photos for each class to judge on, found none{_question(root)}")
+        flat = _flat(root, "give them to export with --calibration, to verify with --photos, in the place of --data")
+        raise ClassesError(
+            f"{root}: need a folder of photos for each class to judge on, found none{_question(root) or flat}"
+        )
 
 
 def _question(root: Path) -> str:
@@ -226,6 +230,12 @@ def _question(root: Path) -> str:
     if not found and list_photos(root, deep=False).photos and _has_classes(root.resolve().parent):
         found = [root.resolve().parent]
     return f"; did you mean {' or '.join(map(str, found[:SUGGESTED]))}?" if found else ""
+
+
+def _flat(root: Path, remedy: str) -> str:
+    """What to do with photos that lie in no class folder; empty where there are none."""
+    count = len(list_photos(root, deep=False).photos)
+    return f"; {count} photo{'s' * (count > 1)} in it have no label: {remedy}" if count else ""
 
 
 def _has_classes(folder: Path) -> bool:

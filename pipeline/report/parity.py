@@ -92,7 +92,9 @@ def _layers(drifted: DriftReport) -> Section:
 def _confusion(verified: Verification) -> Section:
     names, keras = verified.class_names, np.array(verified.keras.confusion)
     chosen = confusion.shown(keras)
-    caption = "" if len(chosen) == len(names) else f"The {len(chosen)} of {len(names)} classes that are confused most."
+    caption = ""
+    if len(chosen) < len(names):
+        caption = f"Of {len(names)} classes, the {len(chosen)} with the most errors; all others are left out here."
     svg = picture("confusion-keras", "confusion matrix of Keras", confusion.draw, keras, names)
     charts = [Chart("confusion-keras", "Keras, images", svg, caption)]
     tables = [_confusion_table(KERAS, keras, names)]

@@ -60,15 +60,22 @@ def _scaling(manifest: Manifest) -> str:
 
 
 def accuracies(facts: Facts) -> list[Verdict]:
-    """Of the Keras model on the labeled images that verify judged on, with those of the int8 files."""
+    """Of the Keras model on the labeled images that verify judged on, with those of the int8 files.
+
+    Where the training measured the accuracy out of fold, that one counts: this is a check, and only on images enough.
+    """
     verified = facts.verified
-    if verified is None or verified.keras.accuracy is None:
+    out_of_fold = facts.history is not None and facts.history.out_of_fold is not None
+    if verified is None or verified.keras.accuracy is None or (out_of_fold and not verified.tells):
         return []
     low, high = share_interval(verified.keras.accuracy, verified.images)
     int8 = [f"{name} {percent(row.accuracy, 1)}" for name, row in verified.measured.items() if "int8" in name]
     text = f"of {verified.judged_on} by the Keras model; 95 % interval {percent(low, 1)} to {percent(high, 1)}."
     text += f" {listed(int8)}." if int8 else ""
-    return [Verdict(f"Accuracy on {verified.part} images", "figure", percent(verified.keras.accuracy, 1), text)]
+    name = f"Accuracy on {verified.part} images"
+    if out_of_fold:
+        name = f"Check on {verified.part} images held out"
+    return [Verdict(name, "figure", percent(verified.keras.accuracy, 1), text)]
 
 
 def verdicts(facts: Facts) -> list[Verdict]:

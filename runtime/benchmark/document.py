@@ -17,7 +17,7 @@ from runtime.benchmark.photo import Photo
 FORMAT, VERSION = "edgecnn-benchmark", 1
 KERAS = ("keras", "keras-compiled")
 """The ways of calling Keras; others are compared with the faster of them."""
-RECORDED = "validation images, as the file records it"
+RECORDED = "as the file records it"
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _accuracy(one: Measured, labels: Sequence[int] | None, expected: Any, judged
             "golden": golden,
             "accuracy": recorded,
             "accuracy_images": start.get("accuracy_images"),
-            "accuracy_on": None if recorded is None else RECORDED,
+            "accuracy_on": None if recorded is None else f"{start.get('accuracy_on', 'images')}, {RECORDED}",
         }
     return {
         "golden": golden,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from runtime.benchmark.document import Benchmark, EndToEnd, Golden, Missing, Row
+from runtime.benchmark.document import RECORDED, Benchmark, EndToEnd, Golden, Missing, Row
 from runtime.benchmark.environment import throttled
 from runtime.benchmark.figures import Latency, Ratio
 from runtime.text import for_terminal
@@ -32,7 +32,8 @@ def format_benchmark(report: Benchmark) -> str:
         keras = rows[0].ratio_to_keras is not None
         judged = (*RATIO, *AGAINST_KERAS, "accuracy", "agreement") if keras else (*RATIO, "accuracy")
         lines += _section("One image in microseconds; images/s in batches of 64:", LATENCY, timed, _latency)
-        lines += _section("How many times as long as the best; accuracy:", judged, rows, _answers)
+        recorded = f", {RECORDED}" * all((row.accuracy_on or "").endswith(RECORDED) for row in rows)
+        lines += _section(f"How many times as long as the best; accuracy{recorded}:", judged, rows, _answers)
         lines += _section("Each in a process of its own:", COSTS, rows, _costs)
     for row in report.contenders:
         if row.missing:

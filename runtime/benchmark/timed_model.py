@@ -32,8 +32,8 @@ class TimedModel:
     Args:
         run: uint8 (N, S, S, 3) to float32 (N, C).
         pixels: uint8 (N, S, S, 3), what runs are timed on until ``use`` gives others.
-        facts: what else there is to say of it: ``images``, what these are, and ``accuracy`` and ``accuracy_images``
-            where the file records them.
+        facts: what else there is to say of it: ``images``, what these are, and ``accuracy``, ``accuracy_images`` and
+            ``accuracy_on`` where the file records them.
     """
 
     def __init__(self, run: Callable[[Pixels], Probabilities], pixels: Pixels, **facts: Any) -> None:

@@ -35,6 +35,7 @@ class FileTimedModel(TimedModel):
             images="golden set" if golden else "noise",
             accuracy=spec.accuracy,
             accuracy_images=spec.accuracy_images or None,
+            accuracy_on=spec.accuracy_on,
         )
 
     def golden(self) -> dict[str, Any] | None:

@@ -54,6 +54,7 @@ def describe(classifier: Classifier) -> dict[str, Any]:
         "outputs": [str(tensor) for tensor in classifier.outputs],
         "golden_images": 0 if golden is None else len(golden.pixels),
         **asdict(classifier.spec),
+        "accuracy_on": classifier.spec.accuracy_on,
         "multi_label": classifier.multi_label,
         "thresholds": classifier.spec.label_thresholds if classifier.multi_label else None,
     }
@@ -62,8 +63,9 @@ def describe(classifier: Classifier) -> dict[str, Any]:
 def as_text(card: dict[str, Any]) -> str:
     """The card as rows of a name and a text."""
     known = card["accuracy"] is not None
-    judged_on = "photos, out of fold" if card["provenance"].get("accuracy") == OUT_OF_FOLD else "validation images"
-    accuracy = f"{card['accuracy']:.2%} on {card['accuracy_images']:,} {judged_on}" if known else "not recorded"
+    accuracy = (
+        f"{card['accuracy']:.2%} on {card['accuracy_images']:,} {card['accuracy_on']}" if known else "not recorded"
+    )
     rows = {
         "file": card["file"],
         "size": f"{card['bytes'] / 1024:,.0f} KiB",

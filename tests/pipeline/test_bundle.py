@@ -188,11 +188,18 @@ def key(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_an_unsigned_bundle_states_a_version_where_it_is_given(small, reference, tmp_path, monkeypatch):
+def test_an_unsigned_bundle_states_a_version_where_it_is_given(small, reference, tmp_path, monkeypatch, capsys):
     assert "bundle_version" not in described(small[0])
     arguments = ["bundle", str(reference), "--name", "test", "--no-wheels", "--out", str(tmp_path)]
     assert main([*arguments, "--bundle-version", "7"]) == 0
     assert described(tmp_path / small[0].name)["bundle_version"] == 7
+    said = capsys.readouterr().out
+    assert "\n  models/   manifest.json, model_int8.onnx\n  wheels/   edgecnn\n  install.sh, systemd units" in said
+    copy, install = said.partition("\nNext, ")[2].splitlines()[1:3]
+    assert copy == f"  scp {tmp_path / small[0].name} pi@raspberrypi.local:"
+    command = f"tar xzf {small[0].name} && edgecnn-test-0.1.0-aarch64/install.sh"
+    assert install == f"  ssh pi@raspberrypi.local '{command}'"
+    assert (small[1].parent / command.rpartition(" ")[2]).exists()
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795672367")
     assert main(arguments) == 0
     assert described(tmp_path / small[0].name)["bundle_version"] == 20261126055247
@@ -231,7 +238,10 @@ def test_the_next_key_travels_in_what_the_present_one_signs(key, reference, tmp_
     assert (folder / "next-key.pub").read_bytes() == path.read_bytes()
     subprocess.run([OPENSSL, "ec", "-in", key, "-pubout", "-out", tmp_path / "key.pub"], check=True, stderr=-3)
     assert runtime_main(["verify-bundle", str(folder), "--key", str(tmp_path / "key.pub")]) == 0
-    assert capsys.readouterr().out.endswith("key.pub, and by next-key.pub from the next bundle on\n")
+    said = capsys.readouterr().out
+    assert "It is signed: docs/raspberry-pi.md says how the key gets there." in said
+    assert "a signature" in said
+    assert said.endswith("key.pub, and by next-key.pub from the next bundle on\n")
 
 
 @pytest.mark.parametrize(

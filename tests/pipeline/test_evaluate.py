@@ -28,6 +28,7 @@ from pipeline.training import Settings, train
 from pipeline.verify import evaluate as evaluation
 from pipeline.verify import parity
 from pipeline.verify.evaluate import evaluate, format_evaluation
+from pipeline.verify.evaluate.figures import caption
 from pipeline.verify.evaluate.tables import confusions
 from runtime import Classifier
 
@@ -73,6 +74,18 @@ def test_calibration_error_counts_the_distance_to_the_truth():
 def test_calibration_error_weighs_bins_by_their_images():
     probabilities = np.array([[0.95, 0.05]] * 3 + [[0.55, 0.45]])
     assert reliability(probabilities, np.array([0, 0, 0, 1])).expected_error == pytest.approx((3 * 0.05 + 0.55) / 4)
+
+
+@pytest.mark.parametrize(
+    ("count", "step", "said"),
+    [
+        (20, 1, ": percent of each class (·: less than 1)"),
+        (21, 1, " of 21 classes: the darker, the larger the share of the row"),
+        (120, 2, " of 120 classes: the darker, the larger the share of the row; one in 2 is named"),
+    ],
+)
+def test_the_caption_of_a_confusion_matrix_says_how_to_read_it(count, step, said):
+    assert caption(count, step) == f"Confusion{said}"
 
 
 def test_confusion_has_true_classes_in_rows():

@@ -226,6 +226,12 @@ def test_one_command_goes_all_the_way(exported, called, capsys, statuses, status
     assert called[0] == ["pipeline", "train", "--data", "my photos", "--out", str(exported), "--skip-bad"]
     shown = capsys.readouterr()
     assert ("Accuracy: 90.0% on 40 photos" in shown.out) == (run == 5)
+    assert shown.out.count("Accuracy") == (run == 5)  # one figure is the accuracy
+    assert all(len(line) <= 80 for line in shown.out.splitlines() if str(exported) not in line)
+    steps = [line for line in shown.err.splitlines() if line.startswith("[")]
+    assert [line.partition(": ")[0] for line in steps] == [
+        f"[{number}/5] {command[1]}" for number, command in enumerate(called, start=1)
+    ]
     assert ("no bundle was written" in shown.err) == ("bundle" in statuses)
     for module, *command in called:  # they understand it
         assert {"pipeline": parse, "runtime": runtime_cli.parse}[module](command).run

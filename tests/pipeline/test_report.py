@@ -335,5 +335,5 @@ def test_many_classes_are_drawn_as_the_most_confused(folder):
     artifacts.write_json(folder / artifacts.VERIFY, document)
     text = page(gather(folder))
     assert text.count('id="confusion-keras-cell-') == 400
-    assert "The 20 of 40 classes that are confused most." in text
+    assert "Of 40 classes, the 20 with the most errors; all others are left out here." in text
     assert json.loads((folder / artifacts.VERIFY).read_text())["class_names"] == names

@@ -16,6 +16,7 @@ from pipeline.report import mistakes, page, report
 from pipeline.report.contact_sheets import CLASSES, PHOTOS
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
+from pipeline.report.summary import accuracies
 
 COLORS = {"ant": (200, 30, 30), "bee": (30, 30, 200)}
 SIDE, A_CLASS = 16, 14
@@ -135,6 +136,12 @@ def test_pairs_that_look_alike_in_different_classes_are_shown(text):
     assert "bee/00.png" in found
 
 
+def test_a_check_on_a_handful_of_photos_does_not_stand_beside_the_accuracy(folder):
+    rewritten = artifacts.read_json(folder / artifacts.VERIFY) | {"images": 29}
+    artifacts.write_json(folder / artifacts.VERIFY, rewritten)
+    assert accuracies(gather(folder)) == []
+
+
 def test_accuracy_stands_above_the_verdicts_with_its_interval(text, folder):
     top = text.partition("<nav")[0]
     accuracy, verdicts = top.split('<div class="verdicts">')[1:]
@@ -143,6 +150,7 @@ def test_accuracy_stands_above_the_verdicts_with_its_interval(text, folder):
     assert "70.0% to 97.0%" in accuracy
     assert "83.3%" in accuracy
     assert "of 30 test images by the Keras model; 95 % interval 66.4% to 92.7%" in accuracy
+    assert re.findall(r"<h2>(.*?)</h2>", accuracy) == ["Accuracy", "Check on test images held out"]
     assert "Pass" not in accuracy
     assert "Pass" in verdicts
     assert markdown(gather(folder)).startswith("**Accuracy: 90.0%** of 28 photos")

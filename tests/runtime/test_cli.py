@@ -6,6 +6,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -295,11 +296,22 @@ def test_inspect_shows_the_card(carrying):
     assert "airplane" in text
 
 
+@pytest.mark.parametrize(
+    ("provenance", "judged"), [({}, "validation images"), ({"accuracy": "out of fold"}, "photos, out of fold")]
+)
+def test_inspect_says_what_the_accuracy_rests_on(reference, provenance, judged):
+    classifier = Classifier(reference / "model_int8.onnx")
+    spec = replace(classifier.spec, accuracy=0.9, accuracy_images=40, provenance=provenance)
+    classifier = Classifier(reference / "model_int8.onnx", spec=spec)
+    card = describe(classifier)
+    assert card["accuracy_on"] == judged
+    assert f"accuracy         90.00% on 40 {judged}" in as_text(card).splitlines()
+
+
 def test_inspect_names_what_a_file_was_made_from(reference):
     card = describe(Classifier(reference / "model_int8.onnx"))
     card["provenance"] = {"keras_sha256": "a90e", "accuracy": "out of fold", "config": "min-max", "tool": "another"}
     rows = as_text(card).splitlines()
-    assert next(row for row in rows if row.startswith("accuracy")).endswith("photos, out of fold")
     assert rows[-3:] == ["Keras file       SHA-256 a90e", "int8 config      min-max", "tool             another"]
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 import runtime
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "runtime.md"
+README = PAGE.parent.parent / "README.md"
 BLOCK = re.compile(r"^```(python|console|console varies)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -77,6 +78,16 @@ def without_figures(page):
     page = re.sub(r"```console varies\n.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
     page = re.sub(r"\b[0-9a-f]{64}\b", "#", page)
     return re.sub(r" +", " ", re.sub(r"\d+(\.\d+)?(e[-+]\d+)?", "#", page))
+
+
+def test_the_first_command_of_the_readme_works_as_typed(monkeypatch):
+    text = README.read_text(encoding="utf-8")
+    command = re.search(r"^env/bin/python (-m runtime classify .*)$", text, re.MULTILINE)[1].split()
+    monkeypatch.chdir(README.parent)
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    printed = re.search(r"^prints\n\n```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+    assert without_figures(done.stdout) == without_figures(printed)
 
 
 @pytest.mark.slow

@@ -43,8 +43,7 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], class_names: tuple[
     matrix.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
     matrix.set_yticks(ticks, names)
     matrix.set(xlabel="taken for", ylabel="image shows")
-    dots = " (·: less than 1)" if count <= MAX_WRITTEN else ""
-    matrix.set_title(f"Confusion: percent of each class{dots}", loc="left")
+    matrix.set_title(caption(count, step), loc="left")
     accuracies = shares.diagonal()
     bars.barh(np.arange(count), 100 * accuracies, color=BLUE, height=0.7)
     for row, accuracy in enumerate(accuracies if count <= MAX_WRITTEN else ()):
@@ -57,6 +56,14 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], class_names: tuple[
     _plain(bars)
     _plain(matrix)
     save(figure, path)
+
+
+def caption(count: int, step: int) -> str:
+    """What the cells of a confusion matrix mean, and which of ``count`` classes are named."""
+    if count <= MAX_WRITTEN:
+        return "Confusion: percent of each class (·: less than 1)"
+    named = "" if step == 1 else f"; one in {step} is named"
+    return f"Confusion of {count} classes: the darker, the larger the share of the row{named}"
 
 
 def draw_reliability(path: Path, before: Reliability, after: Reliability, temperature: float) -> None:

@@ -27,6 +27,12 @@ def test_too_few_classes_or_pictures_are_refused(photos, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ClassesError, match="found no folder"):
         load(tmp_path / "empty")
+    for number in range(2):
+        paint(tmp_path / "empty" / f"{number}.png", number)
+    with pytest.raises(ClassesError, match=r"found no folder; 2 photos in it have no label: make a folder for each"):
+        load(tmp_path / "empty")
+    with pytest.raises(ClassesError, match=r"2 photos in it have no label: give them to export with --calibration"):
+        load(tmp_path / "empty", known=("cat", "dog"))
     paint(tmp_path / "one" / "cat" / "0.png", 0)
     with pytest.raises(ClassesError, match="the one class 'cat'"):
         load(tmp_path / "one")
