@@ -54,7 +54,7 @@ def gather(folder: Path) -> dict[str, Any]:
                 "candidates": [
                     candidate.model_dump(mode="json", include=SEARCHED)
                     for candidate in decision.candidates
-                    if candidate.stage != "calibration" or candidate.summary == decision.summary
+                    if candidate.stage not in ("calibration", "screening") or candidate.summary == decision.summary
                 ],
             }
             for name, decision in manifest.decisions.items()

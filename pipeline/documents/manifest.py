@@ -101,6 +101,7 @@ class Candidate(Entry):
     """A config that was tried for a file, and how its answers compare with Keras's on the validation images.
 
     ``violations`` says in words which criteria it fails. Without labels there is no accuracy, and nothing lost.
+    ``images`` is on how many of the images it was judged, where that is a part of them.
     """
 
     stage: str
@@ -116,6 +117,7 @@ class Candidate(Entry):
     worst_class: str = ""
     worst_class_lost_points: float = 0.0
     violations: tuple[str, ...] = named("breaches")
+    images: Count | None = None
 
 
 class Decision(Entry):

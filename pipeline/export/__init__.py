@@ -26,7 +26,7 @@ from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Loaded, Source, keras_bytes, load
 from pipeline.export.manifest import Built, manifest_of
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
-from pipeline.export.quantize.search import predict_all
+from pipeline.export.quantize.answers import predict_all
 from pipeline.export.replaced import what_is_replaced
 from pipeline.formats import FP32, MODEL_FILES, Format, format_of
 from pipeline.metrics.difference import max_difference

@@ -21,6 +21,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 from pipeline.data.dataset import Dataset, in_batches
 from pipeline.errors import ExportError
 from pipeline.export.formats import ExportInputs, load_bytes
+from pipeline.export.quantize.answers import all_of
 from pipeline.formats import Format
 from runtime.engines.base import FAMILIARITY, Pixels, Scored, ScoringBackend
 from runtime.spec import NONE_CLASS, ModelSpec
@@ -122,7 +123,7 @@ def of_ncnn(graph: tuple[str, bytes]) -> tuple[str, bytes]:
 
 
 def with_threshold(
-    spec: ModelSpec, pack: Callable[[ModelSpec], bytes], load: Callable[[bytes], Any],
+    spec: ModelSpec, pack: Callable[[ModelSpec], bytes], load: Callable[[bytes], ScoringBackend],
     pixels: NDArray[np.uint8], keep: float,
 ) -> ModelSpec:  # fmt: skip
     """The spec with the score from which on a share ``keep`` (0-1) of these images is known.
@@ -134,8 +135,9 @@ def with_threshold(
         pixels: uint8 (N, S, S, 3), of the classes, none of which trained.
         keep: share of them that is to be known.
     """
-    engine: ScoringBackend = load(pack(replace(spec, known_threshold=0.0)))
-    return replace(spec, known_threshold=lowest_of(scores(engine.scored, pixels), keep))
+    content = pack(replace(spec, known_threshold=0.0))
+    reached = all_of(load, content, pixels, lambda engine, batch: engine.scored(batch)[1])
+    return replace(spec, known_threshold=lowest_of(reached, keep))
 
 
 def scores(scored: Callable[[Pixels], Scored], pixels: Pixels) -> NDArray[np.float32]:

@@ -16,8 +16,9 @@ from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.confidence import divisors
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
+from pipeline.export.quantize.answers import Predict
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
-from pipeline.export.quantize.search import Engines, Outcome, Predict, Quantizer, Search, image_counts
+from pipeline.export.quantize.search import Engines, Outcome, Quantizer, Search, image_counts
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.export.quantize.validation import Validation
 from pipeline.formats import Format

@@ -57,7 +57,7 @@ def _search(name: str, decision: Decision, judged: str) -> Table:
 
 
 def _is_shown(candidate: Candidate, decision: Decision) -> bool:
-    return candidate.stage != "calibration" or candidate.summary == decision.summary
+    return candidate.stage not in ("calibration", "screening") or candidate.summary == decision.summary
 
 
 def _versions(facts: Facts) -> Table:

@@ -9,9 +9,9 @@ from pipeline.export.load.deployable import Deployable
 from pipeline.export.quantize import onnx_int8
 from pipeline.export.quantize.config import METHODS, QuantConfig
 from pipeline.export.quantize.ranges import Statistics, entropy_threshold, percentile_range
-from pipeline.export.quantize.search import (
-    image_counts,
-)
+from pipeline.export.quantize.search import image_counts
+from pipeline.export.quantize.tflite_activations import FloatActivations
+from pipeline.export.quantize.tflite_int8 import _collect
 from quantized import NAMES, SIDE, network, pixels, quantizer_of
 
 
@@ -20,7 +20,8 @@ def test_ranges_follow_their_methods():
     values[:, :-1] = np.linspace(0, 1, 999)
     values[150:155, -1] = 50.0
     values[10, 0] = -3.0
-    statistics = Statistics(lambda: iter([{"x": values[:120]}, {"x": values[120:]}]), (100, 200))
+    batches = [{"x": values[:120]}, {"x": values[120:]}]
+    statistics = Statistics(lambda reduce: map(reduce, batches), (100, 200))
     ranges = {
         (method, images): statistics.ranges(QuantConfig(method, images))["x"]
         for method in METHODS
@@ -83,10 +84,10 @@ def test_calibration_takes_no_more_memory_for_more_images(kind, monkeypatch):
 def test_histograms_are_counted_once_and_only_where_a_method_needs_them():
     passes = []
 
-    def run():
+    def run(reduce):
         passes.append(1)
         for start in range(0, 200, 30):
-            yield {"x": values[start : start + 30]}
+            yield reduce({"x": values[start : start + 30]})
 
     values = np.random.default_rng(0).normal(size=(200, 50)).astype(np.float32)
     statistics = Statistics(run, (100, 200))
@@ -96,3 +97,15 @@ def test_histograms_are_counted_once_and_only_where_a_method_needs_them():
     assert len(passes) == 2
     edges = np.linspace(float(values.min()), float(values.max()), 2_049)
     assert found == [percentile_range(np.histogram(values[:images], edges)[0], edges, 99.9) for images in (100, 200)]
+
+
+def test_lite_rt_gives_the_same_activations_by_its_fast_kernels():
+    quantizer, _ = quantizer_of("tflite", Deployable(network(), NAMES), (2,), pixels(2))
+    image = quantizer._scaling(pixels(1, seed=1))  # noqa: SLF001 - as the flatbuffer takes it
+    plain = _collect(quantizer._interpreter, image, None)  # noqa: SLF001 - by the kernels without XNNPACK
+    fast = FloatActivations(quantizer._calibrated)(  # noqa: SLF001 - the flatbuffer
+        image, lambda activations: {name: values.copy() for name, values in activations.items()}
+    )
+    assert list(fast) == list(plain)
+    for name, values in plain.items():
+        np.testing.assert_allclose(fast[name], values, atol=1e-4 * np.abs(values).max())

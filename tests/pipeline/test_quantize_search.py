@@ -7,19 +7,13 @@ from pipeline.data.dataset import Dataset
 from pipeline.export.formats import load_bytes
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING
+from pipeline.export.quantize import search as search_module
 from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment
+from pipeline.export.quantize.candidate import Candidate, choose, is_closer, most_accurate
 from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import next_float_layer, next_float_layers, noise_to_signal
-from pipeline.export.quantize.search import (
-    Candidate,
-    Engines,
-    Search,
-    Validation,
-    choose,
-    is_closer,
-    most_accurate,
-)
+from pipeline.export.quantize.search import Engines, Search, Validation
 from quantized import DEFAULT_CRITERIA, NAMES, SIDE, network, pixels, quantizer_of, rounded_down, search_of
 from runtime.spec import ModelSpec
 
@@ -95,6 +89,23 @@ def test_every_candidate_is_built_and_scored_once(kind, monkeypatch):
     expected = load_bytes(search._engines.pack(outcome.winner.graph))  # noqa: SLF001 - what is compared
     images = search._validation.images.pixels  # noqa: SLF001 - the same
     assert np.abs(expected(images[:50]) - outcome.winner.answers[:50]).max() <= 1e-6
+
+
+def test_a_costly_network_is_screened_on_a_part_of_the_images(monkeypatch):
+    monkeypatch.setattr(search_module, "COSTLY", 0)
+    search = search_of("onnx", Deployable(network(spread=7), NAMES))
+    built, quantizer = [], search._quantizer  # noqa: SLF001 - what is counted
+    build = quantizer.build
+    monkeypatch.setattr(quantizer, "build", lambda config: built.append(config) or build(config))
+    outcome = search.run(100)
+    assert len(built) == len(set(built)) == len(outcome.tried) == len({entry.summary for entry in outcome.tried})
+    screened = [entry for entry in outcome.tried if entry.stage == "screening"]
+    assert {entry.images for entry in screened} == {100}
+    assert all(entry.images is None for entry in outcome.tried if entry.stage != "screening")
+    judged = [[entry for entry in outcome.tried if entry.stage == stage] for stage in ("calibration", "structure")]
+    assert [len(entries) for entries in judged] == [3, 2]  # the default, and the nearest two of either
+    assert min(entry.mean_difference for entry in screened[:3]) > min(entry.mean_difference for entry in judged[0])
+    assert outcome.winner.judgment.passed
 
 
 def candidate(right, mean_difference, violations=(), **changes):

@@ -25,6 +25,9 @@ def format_decisions(manifest: Manifest) -> str:
     for name, decision in manifest.decisions.items():
         lines += ["", name, f"  {COLUMNS.format(*header)}"]
         lines += [_line(candidate, decision) for candidate in _shown(decision)]
+        screened = [candidate for candidate in decision.candidates if candidate.images is not None]
+        if screened:
+            lines.append(f"  {len(screened)} more were farther from Keras on {screened[0].images} of the images")
         if decision.reason:
             lines.append(f"  {decision.reason}")
         if decision.winner and decision.winner.violations:
@@ -36,6 +39,8 @@ def _shown(decision: Decision) -> list[Candidate]:
     best: dict[str, Candidate] = {}
     others = []
     for candidate in decision.candidates:
+        if candidate.images is not None:
+            continue
         method = candidate.config.method if candidate.config else candidate.summary
         if candidate.stage != "calibration":
             others.append(candidate)

@@ -1,7 +1,10 @@
 """The int8 ONNX graph: activation statistics once, then any number of configs."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -25,13 +28,15 @@ from pipeline.export.quantize.bias_correction import correct_onnx, onnx_inputs
 from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.mixed_precision import noise_to_signal
-from pipeline.export.quantize.ranges import Activations, Statistics
+from pipeline.export.quantize.ranges import Activations, Statistics, T
 from pipeline.system.quiet import log_hidden
 
 GROUP = 4
 """Pixels a group in the int8 graph; of 1, 2, 4 and 8 the fastest on the network of the notes."""
 
-BATCH_BYTES = 64 * 1024 * 1024
+WORKERS = 2
+"""Threads that collect activations, each with an engine of one thread: an engine of two would wait busily."""
+BATCH_BYTES = 16 * 1024 * 1024
 ACTIVATIONS_A_VALUE = 32
 """Roughly how many floats of activations a network holds for each value of its image."""
 
@@ -95,15 +100,17 @@ class OnnxQuantizer:
         with log_hidden():
             self._network = save_and_reload_model_with_shape_infer(self._network)
         averaged = onnx_inputs(self._network)
-        self._statistics = Statistics(lambda: self._float_activations(pixels), counts, averaged)
+        self._statistics = Statistics(partial(self._float_activations, pixels), counts, averaged)
         self._last_sigmoids = [node.name for node in self._network.graph.node if _is_last_sigmoid(node, network.graph)]
         self.layers = _layers(self._network.graph)
+        self._quantize = lru_cache(maxsize=1)(self._quantized)  # biases are corrected of what was built last
         if self._last_sigmoids:
             self.changes = tuple(name for name in self.changes if name != "float_softmax")
 
     def build(self, config: QuantConfig) -> onnx.ModelProto:
         """The deployable graph: uint8 pixels in, which are the quantized input wherever their zero point is whole."""
-        model = self._quantize(config)
+        model = onnx.ModelProto()
+        model.CopyFrom(self._quantize(replace(config, bias_correction=False)))
         if config.bias_correction:
             correct_onnx(model, self._network, self._statistics.means)
         if rewrites.pixel_zero_point(self._scaling) is None:
@@ -128,15 +135,20 @@ class OnnxQuantizer:
 
         return noise_to_signal(outputs, batches())
 
-    def _float_activations(self, pixels: NDArray[np.uint8]) -> Iterator[Activations]:
+    def _float_activations(self, pixels: NDArray[np.uint8], reduce: Callable[[Activations], T]) -> Iterator[T]:
         floats = _float_tensors(self._network)
         names = [name for node in self._network.graph.node for name in node.output if name in floats]
-        session = _session(self._network, names)
-        for part in _batches(pixels):
-            feed = {rewrites.IMAGE: self._scaling(part)}
-            yield dict(zip(names, session.run(names, feed), strict=True))
+        sessions = [_session(self._network, names) for _ in range(WORKERS)]
 
-    def _quantize(self, config: QuantConfig) -> onnx.ModelProto:
+        def reduced(session: onnxruntime.InferenceSession, part: NDArray[np.uint8]) -> T:
+            return reduce(dict(zip(names, session.run(names, {rewrites.IMAGE: self._scaling(part)}), strict=True)))
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            parts = list(_batches(pixels))
+            for start in range(0, len(parts), WORKERS):
+                yield from pool.map(reduced, sessions, parts[start : start + WORKERS])
+
+    def _quantized(self, config: QuantConfig) -> onnx.ModelProto:
         model = onnx.ModelProto()
         model.CopyFrom(self._network)
         scale, zero_point = _input_quantization(self._scaling)
@@ -257,4 +269,5 @@ def _session(model: onnx.ModelProto, outputs: list[str]) -> onnxruntime.Inferenc
     exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs if name not in present)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])

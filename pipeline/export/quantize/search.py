@@ -5,38 +5,31 @@ tells apart, forms that are known to be slow (``Quantizer.slow``, measured by ``
 
 Few candidates keep it to seconds: first the calibration method and the number of images; then the best of these with
 corrected biases; then, from the better of both, one structural change at a time. Every candidate is built and scored
-once.
+once. Where scoring takes long, the number of images is not searched, and most candidates are judged on a part of the
+images alone.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.dataset import batch_size, in_batches
+from pipeline.data.dataset import batch_size
 from pipeline.documents.manifest import Candidate as CandidateEntry
-from pipeline.export.quantize.acceptance import Judgment
+from pipeline.export.quantize.answers import Load, predict_all
+from pipeline.export.quantize.candidate import Candidate, choose, is_closer, most_accurate
 from pipeline.export.quantize.config import METHODS, MIN_MAX, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import next_float_layers
 from pipeline.export.quantize.validation import Validation
-from pipeline.metrics.classification import discordant
-from pipeline.metrics.significance import mcnemar
 
-Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-Load = Callable[[bytes], Predict]
-
-SIGNIFICANCE = 0.05
-CLOSE = 0.05
-"""Mean differences within a twentieth of the smallest are a tie."""
 IMAGE_COUNTS = (100, 500, 1_000)
 DEFAULT_IMAGES = 500
-BATCH = 64
-WORKERS = 2
-"""Each holds its own engine, so that more would cost memory."""
+COSTLY, SCREENING_IMAGES, FINALISTS = 100e9, 100, 2
+"""From so many multiplications for all validation images on, configs are screened on so many of the images, and so many
+of each stage are then judged on all."""
 ERROR_IMAGES, LEAST_ERROR_IMAGES, ERROR_BYTES = 100, 16, 4 * 1024 * 1024
 """Validation images on which a failing network's layers are compared: the most, the least, and their pixels."""
 MOSTLY = 0.5
@@ -60,34 +53,6 @@ class Quantizer(Protocol):
     def noise(self, graph: Any, pixels: NDArray[np.uint8]) -> list[float]:
         """Noise-to-signal ratio of every layer's output in a graph that ``build`` made."""
         ...
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A config, why it was tried, what was built by it and how that did.
-
-    Attributes:
-        stage: why it was tried.
-        config: how the network is quantized.
-        graph: as the quantizer built it.
-        answers: its probabilities on the validation images, float32 (N, C).
-        right: whether each image is classified correctly, bool (N,).
-        judgment: the answers compared with Keras's.
-    """
-
-    stage: str
-    config: QuantConfig
-    graph: Any
-    answers: NDArray[np.float32]
-    right: NDArray[np.bool_]
-    judgment: Judgment
-
-    def entry(self) -> CandidateEntry:
-        """For the manifest."""
-        figures = asdict(self.judgment)
-        if self.judgment.lost_points is None:
-            figures["accuracy"] = None
-        return CandidateEntry(stage=self.stage, config=self.config.entry(), summary=str(self.config), **figures)
 
 
 @dataclass(frozen=True)
@@ -148,28 +113,51 @@ class Search:
         if quick:
             candidate = self._with_corrected_biases(self.score("default", default))
             return self._finish(candidate, "the default config, without a search")
-        methods = [
-            replace(default, method=method, images=count) for method in METHODS for count in image_counts(image_count)
-        ]
+        counts = [default.images] if self._costly else image_counts(image_count)
+        methods = [replace(default, method=method, images=count) for method in METHODS for count in counts]
         methods.sort(key=lambda config: config != default)  # the default first: of equals the first wins
-        calibrated = [self.score("calibration", config) for config in methods]
+        calibrated = [self.score("calibration", default), *self._scored("calibration", methods[1:])]
         first, best = calibrated[0], most_accurate(calibrated)
         del calibrated  # and the graphs with them
-        candidates = [self._with_corrected_biases(best)]
-        for name in self._quantizer.changes:
-            config = candidates[0].config.flipped(name)
-            if float_share(self._quantizer.layers, config.in_float(self._quantizer.layers)) <= MOSTLY:
-                candidates.append(self.score("structure", config))
+        base = self._with_corrected_biases(best)
+        changed = [base.config.flipped(name) for name in self._quantizer.changes]
+        layers = self._quantizer.layers
+        allowed = [config for config in changed if float_share(layers, config.in_float(layers)) <= MOSTLY]
+        candidates = [base, *self._scored("structure", allowed)]
         winner, reason = choose(candidates, self._quantizer.slow)
         return self._finish(*((winner, reason) if winner.judgment.passed else (first, "no config passes")))
 
     def score(self, stage: str, config: QuantConfig, graph: Any = None) -> Candidate:
         """Build one candidate unless ``graph`` is it, hold it against Keras and put it on record."""
-        graph = self._quantizer.build(config) if graph is None else graph
-        got = predict_all(self._engines.load, self._engines.pack(graph), self._validation.images.pixels)
-        candidate = Candidate(stage, config, graph, got, self._validation.right(got), self._validation.judge(got))
+        candidate = self._judged(stage, config, graph, self._validation)
         self._tried.append(candidate.entry())
         return candidate
+
+    def _judged(self, stage: str, config: QuantConfig, graph: Any, validation: Validation) -> Candidate:
+        graph = self._quantizer.build(config) if graph is None else graph
+        got = predict_all(self._engines.load, self._engines.pack(graph), validation.images.pixels)
+        return Candidate(stage, config, graph, got, validation.right(got), validation.judge(got))
+
+    @property
+    def _costly(self) -> bool:
+        """Whether it takes long to judge one config on all images."""
+        work = sum(layer.multiplications for layer in self._quantizer.layers)
+        images = len(self._validation.images)
+        return work * images > COSTLY and images > FINALISTS * SCREENING_IMAGES
+
+    def _scored(self, stage: str, configs: Sequence[QuantConfig]) -> list[Candidate]:
+        """Candidates of all configs, or where these are costly, of those nearest to Keras on some of the images.
+
+        The others stand in the record with what they did on those.
+        """
+        if not self._costly:
+            return [self.score(stage, config) for config in configs]
+        few = self._validation.evenly(SCREENING_IMAGES)
+        screened = [self._judged("screening", config, None, few) for config in configs]
+        screened.sort(key=lambda candidate: candidate.judgment.mean_difference)
+        for candidate in screened[FINALISTS:]:
+            self._tried.append(candidate.entry().model_copy(update={"images": len(few.images)}))
+        return [self.score(stage, candidate.config, candidate.graph) for candidate in screened[:FINALISTS]]
 
     def _with_corrected_biases(self, candidate: Candidate) -> Candidate:
         """The candidate, or the same with corrected biases where ``is_closer`` says that these help."""
@@ -210,79 +198,6 @@ class Search:
         return None
 
 
-def predict_all(load: Load, content: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """All answers of a file, float32 (N, C), in batches that fit into memory.
-
-    The batches do not depend on the machine, only who works on them does: ``WORKERS`` engines, each with one thread.
-    """
-    batches = list(in_batches(pixels, BATCH))
-    shares = [batches[worker::WORKERS] for worker in range(min(WORKERS, len(batches)))]
-    engines = [load(content) for _ in shares]
-
-    def answer(predict: Predict, share: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-        return [predict(np.ascontiguousarray(batch)) for batch in share]
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        answers = list(pool.map(answer, engines, shares))
-    return np.concatenate([answers[number % WORKERS][number // WORKERS] for number in range(len(batches))])
-
-
 def image_counts(available: int) -> tuple[int, ...]:
     """The numbers of calibration images worth trying: those of 100, 500 and 1,000 that there are, or all."""
     return tuple(count for count in IMAGE_COUNTS if count <= available) or (available,)
-
-
-def most_accurate(candidates: Sequence[Candidate]) -> Candidate:
-    """The most accurate candidate, as far as the validation set can tell.
-
-    Those that pass the criteria come before those that do not. Among them, accuracies that the McNemar test cannot tell
-    from the best are equal: their second decimal is luck. Of these, the mean difference from Keras, a figure that every
-    image and every class has a part in, leaves those within ``CLOSE`` of the smallest; of them the most accurate wins,
-    then the one nearest to Keras, then the first.
-    """
-    equals = _equally_accurate(candidates)
-    nearest = min(candidate.judgment.mean_difference for candidate in equals)
-    near = [candidate for candidate in equals if candidate.judgment.mean_difference <= nearest * (1 + CLOSE)]
-    return min(near, key=lambda candidate: (-candidate.judgment.accuracy, candidate.judgment.mean_difference))
-
-
-def is_closer(changed: Candidate, base: Candidate) -> bool:
-    """Whether a change brings a candidate nearer to Keras, at no cost that anybody can show.
-
-    The mean difference falls by more than ``CLOSE``, no criterion is broken that was kept before, and McNemar's test
-    does not call the accuracy worse.
-    """
-    nearer = changed.judgment.mean_difference < base.judgment.mean_difference * (1 - CLOSE)
-    allowed = changed.judgment.passed or not base.judgment.passed
-    return nearer and allowed and not _significantly_worse(changed, base)
-
-
-def choose(candidates: Sequence[Candidate], slow: Sequence[str]) -> tuple[Candidate, str]:
-    """The most accurate candidate of a fast form, and why it was chosen.
-
-    Args:
-        candidates: the first is the best calibration; each other one differs from it in one field.
-        slow: fields that make files slower. One of these wins only where every other candidate is less accurate.
-    """
-    base, equals = candidates[0].config, _equally_accurate(candidates)
-    fast = [
-        candidate
-        for candidate in equals
-        if all(getattr(candidate.config, name) == getattr(base, name) for name in slow)
-    ]
-    winner = most_accurate(fast or equals)
-    form = "fast forms" if fast else "forms"
-    reason = f"closest to Keras of {len(fast or equals)} {form} that pass and whose accuracy no test tells apart"
-    return winner, reason
-
-
-def _equally_accurate(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that pass, or all if none does, whose accuracy the McNemar test cannot tell from the best one's."""
-    passing = [candidate for candidate in candidates if candidate.judgment.passed] or list(candidates)
-    best = max(passing, key=lambda candidate: candidate.judgment.accuracy)
-    return [candidate for candidate in passing if not _significantly_worse(candidate, best)]
-
-
-def _significantly_worse(candidate: Candidate, best: Candidate) -> bool:
-    only_best, only_other = discordant(best.right, candidate.right)
-    return only_best > only_other and mcnemar(only_best, only_other) < SIGNIFICANCE

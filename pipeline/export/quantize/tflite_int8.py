@@ -7,8 +7,9 @@ counterpart, and 16-bit activations ("16x8") take no uint8 pixels and run on uno
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ from pipeline.export.quantize.bias_correction import correct_tflite, tflite_inpu
 from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.mixed_precision import noise_to_signal
-from pipeline.export.quantize.ranges import Activations, Statistics
+from pipeline.export.quantize.ranges import Activations, Statistics, T
+from pipeline.export.quantize.tflite_activations import FloatActivations
 from pipeline.export.quantize.tflite_pixels import take_pixels_through_float
 from pipeline.system.quiet import log_hidden
 
@@ -46,7 +48,7 @@ COMPUTING = (
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 SOFTMAX, LOGISTIC = "SOFTMAX", "LOGISTIC"
 WORKERS = 2
-"""Interpreters that collect activations; each holds all of one image's."""
+"""Threads that collect activations; each holds all of one image's."""
 IDENTITY, FROM_UNIT = PixelScaling((1.0, 1.0, 1.0)), PixelScaling((255.0, 255.0, 255.0))
 
 
@@ -68,9 +70,8 @@ class TfliteQuantizer:
         self._scaling, inside = (own, IDENTITY) if own.zero_point is not None else (UNIT_SCALING, FROM_UNIT.then(own))
         self._calibrated = _calibrate(deployable, self._scaling, inside, pixels[:1])
         self._interpreter = _interpreter(self._calibrated)
-        self._others = [_interpreter(self._calibrated) for _ in range(WORKERS - 1)]
         averaged = tflite_inputs(self._calibrated)
-        self._statistics = Statistics(lambda: self._float_activations(pixels), counts, averaged)
+        self._statistics = Statistics(partial(self._float_activations, pixels), counts, averaged)
         image = str(self._interpreter.get_input_details()[0]["name"])
         mean_pixel = pixels.mean(axis=(0, 1, 2)).astype(np.float32)
         self._means = self._statistics.means | {image: self._scaling(mean_pixel).astype(np.float64)}
@@ -124,16 +125,15 @@ class TfliteQuantizer:
                 tensor.quantization.max = np.array([high], np.float32)
         return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
 
-    def _float_activations(self, pixels: NDArray[np.uint8]) -> Iterator[Activations]:
-        inputs = {detail["name"] for detail in self._interpreter.get_input_details()}
+    def _float_activations(self, pixels: NDArray[np.uint8], reduce: Callable[[Activations], T]) -> Iterator[T]:
+        workers = [FloatActivations(self._calibrated) for _ in range(WORKERS)]
 
-        def activations(interpreter: Interpreter, image: NDArray[np.uint8]) -> Activations:
-            found = _collect(interpreter, self._scaling(image[np.newaxis]), None)
-            return {name: values for name, values in found.items() if name not in inputs}
+        def reduced(worker: FloatActivations, image: NDArray[np.uint8]) -> T:
+            return worker(self._scaling(image[np.newaxis]), reduce)
 
         with ThreadPoolExecutor(WORKERS) as pool:
             for images in in_batches(pixels, WORKERS):
-                yield from pool.map(activations, (self._interpreter, *self._others), images)
+                yield from pool.map(reduced, workers, images)
 
 
 def _calibrate(deployable: Deployable, scaling: PixelScaling, inside: PixelScaling, pixels: NDArray[np.uint8]) -> bytes:

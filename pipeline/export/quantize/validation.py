@@ -1,6 +1,6 @@
 """The validation images, with Keras's answers, on which the search makes every choice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,11 @@ class Validation:
     expected: NDArray[np.float32]
     criteria: AcceptanceCriteria
     thresholds: tuple[float, ...] | None = None
+
+    def evenly(self, count: int) -> "Validation":
+        """The same of so many of the images, evenly out of all."""
+        places = np.arange(count) * len(self.images) // count
+        return replace(self, images=self.images.take(places), expected=self.expected[places])
 
     def judge(self, got: NDArray[np.float32]) -> Judgment:
         """Hold a candidate's probabilities, float32 (N, C), against Keras's."""

@@ -1,0 +1,53 @@
+"""What every operator of a float flatbuffer computes, at the speed of LiteRT's fast kernels."""
+
+from collections.abc import Callable
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
+
+from pipeline.export.quantize.ranges import Activations, T
+from pipeline.system.quiet import log_hidden
+
+
+class FloatActivations:
+    """Runs a float flatbuffer of one image and reads the float result of every operator, by the tensor's name.
+
+    XNNPACK keeps what passes between its operators to itself, and without it the built-in kernels take three times as
+    long. It hands out the outputs of a graph, so here every result is one.
+
+    Args:
+        content: the flatbuffer.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        with log_hidden():
+            self._interpreter = Interpreter(model_content=with_all_results(content), num_threads=1)
+            self._interpreter.allocate_tensors()
+        self._source = int(self._interpreter.get_input_details()[0]["index"])
+        self._results = {
+            str(detail["name"]): self._interpreter.tensor(int(detail["index"]))
+            for detail in self._interpreter.get_output_details()
+            if detail["index"] != self._source
+        }
+
+    def __call__(self, image: NDArray[np.float32], reduce: Callable[[Activations], T]) -> T:
+        """What ``reduce`` makes of the activations of an image, float32 (1, H, W, 3), as the flatbuffer takes it.
+
+        The activations are the interpreter's own memory, which the next image overwrites.
+        """
+        self._interpreter.set_tensor(self._source, image)
+        self._interpreter.invoke()
+        return reduce({name: result() for name, result in self._results.items()})
+
+
+def with_all_results(content: bytes) -> bytes:
+    """The flatbuffer with the float32 results of all its operators as outputs, in their order."""
+    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    graph = flatbuffer.subgraphs[0]
+    results = (int(index) for operator in graph.operators for index in operator.outputs)
+    graph.outputs = [index for index in results if graph.tensors[index].type == schema.TensorType.FLOAT32]
+    flatbuffer.signatureDefs = []  # they would name other outputs
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
