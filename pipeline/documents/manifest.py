@@ -138,11 +138,14 @@ class Decision(Entry):
 class StageCost(Entry):
     """What a stage of the export took; ``peak_mib`` is the most memory that the process had held by its end.
 
+    ``seconds`` are by the clock, ``processor_seconds`` those of all threads together.
+
     A file's stage includes those of its calibration and its search.
     """
 
     stage: str
     seconds: NotNegative
+    processor_seconds: NotNegative | None = None
     peak_mib: NotNegative
 
 

@@ -23,7 +23,7 @@ from pipeline.errors import ExportError
 from pipeline.export.formats import ExportInputs, load_bytes
 from pipeline.export.quantize.answers import all_of
 from pipeline.formats import Format
-from runtime.engines.base import FAMILIARITY, Pixels, Scored, ScoringBackend
+from runtime.engines.base import FAMILIARITY, Pixels, Scored
 from runtime.spec import NONE_CLASS, ModelSpec
 
 BATCH = 256
@@ -123,7 +123,7 @@ def of_ncnn(graph: tuple[str, bytes]) -> tuple[str, bytes]:
 
 
 def with_threshold(
-    spec: ModelSpec, pack: Callable[[ModelSpec], bytes], load: Callable[[bytes], ScoringBackend],
+    spec: ModelSpec, pack: Callable[[ModelSpec], bytes], load: Callable[[bytes], Any],
     pixels: NDArray[np.uint8], keep: float,
 ) -> ModelSpec:  # fmt: skip
     """The spec with the score from which on a share ``keep`` (0-1) of these images is known.

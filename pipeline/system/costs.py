@@ -15,11 +15,13 @@ class Cost:
     Attributes:
         stage: its name.
         seconds: by the clock.
+        processor_seconds: of all threads of this process together, which other work on the machine lengthens less.
         peak_mib: the most memory that the process held until the stage ended, in MiB; what came before counts too.
     """
 
     stage: str
     seconds: float
+    processor_seconds: float
     peak_mib: float
 
 
@@ -32,9 +34,10 @@ class Costs:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measure what is done inside."""
-        start = time.monotonic()
+        start, processor = time.monotonic(), time.process_time()
         yield
-        self.entries.append(Cost(name, round(time.monotonic() - start, 3), round(peak_mib(), 1)))
+        seconds, of_processor = time.monotonic() - start, time.process_time() - processor
+        self.entries.append(Cost(name, round(seconds, 3), round(of_processor, 3), round(peak_mib(), 1)))
 
 
 def peak_mib() -> float:
