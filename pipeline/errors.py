@@ -1,4 +1,4 @@
-"""Errors of the build side; they hang in the same tree as ``runtime.errors``.
+"""Errors of the pipeline; they are in the same tree as ``runtime.errors``.
 
 EdgecnnError
 └── PipelineError

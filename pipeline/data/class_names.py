@@ -1,4 +1,4 @@
-"""Which names classes may have: such as a label file, a terminal, a page and a person can tell apart."""
+"""Check class names: label files, terminals, pages and people must be able to distinguish them."""
 
 import unicodedata
 from collections import Counter

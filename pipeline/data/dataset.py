@@ -1,4 +1,4 @@
-"""A set of square images, labeled or not, and how one is divided."""
+"""A data set of square images, labeled or not, and its division into parts."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError
 
 BATCH_BYTES = 2 * 1024 * 1024
-"""Pixels that go through a network at a time; its activations take some hundred times as much memory."""
+"""Pixels of one batch; a network's activations take some hundred times their memory."""
 
 
 def by(size: tuple[int, int]) -> str:

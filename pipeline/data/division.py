@@ -1,4 +1,4 @@
-"""Which photos are held out: drawn class by class, photos that look alike on one side.
+"""Divide photos into training, validation and test, class by class; photos that look alike stay together.
 
 Neither the side of the model's images nor its resize policy changes the division: a teacher and its student, which take
 other sides, hold out the same photos.
@@ -20,11 +20,11 @@ from runtime.spec import ModelSpec
 from runtime.text import for_terminal
 
 MIN_PICTURES = 5
-"""Different pictures that a class needs, so that each part of a divided folder gets one and training more."""
+"""The fewest different pictures of a class: each part of a divided folder gets one, and training more."""
 COMPARED_SIDE = 32
-"""Of the squares that photos are compared by."""
+"""Side of the squares by which photos are compared, in pixels."""
 UNNAMED = ("a", "b")
-"""Classes of these squares, which have none."""
+"""Class names for these squares, which need none."""
 
 Unit = list[PhotoFile]
 """Photos that stay together."""

@@ -1,4 +1,4 @@
-"""Own photos: a folder a class, or ``train/`` and ``val/`` (and ``test/``) above them -> data sets of square images.
+"""Own photos: folders of classes, also inside ``train/``, ``val/`` and ``test/`` -> data sets of square images.
 
 Whatever way the data is divided, photos that are the same picture to the network (equal squares, so also copies and
 files that differ in their metadata alone) stay on one side.
@@ -24,9 +24,9 @@ from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, LeftOut
 from runtime.text import first_of, for_terminal
 
 IN_TWO_CLASSES, COPIED = "in two classes", "copied from another part"
-"""Kinds of photos that are left out, as of ``runtime.photo_files``: nobody knows their class; they would leak."""
+"""Further kinds of photos that are left out: their class is unknown, or they would leak."""
 BAD = frozenset({UNREADABLE, HEIC, BROKEN, NO_CLASS, IN_TWO_CLASSES})
-"""What a person has to look at, or to say that it may be left out."""
+"""Kinds that a person has to look at, or allow to be left out."""
 UNLISTED = frozenset({HEIC, HIDDEN, LINKED, OTHER})
 """Kinds that are counted, and not listed file by file."""
 LISTED = 10

@@ -1,4 +1,4 @@
-"""Folds for cross-validation: every class in every fold, photos that look alike in one."""
+"""Folds for cross-validation: each fold has every class, and photos that look alike are in the same fold."""
 
 from typing import Any
 

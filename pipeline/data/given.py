@@ -1,4 +1,4 @@
-"""Labels as a notebook gives them: arrays of numbers, names, or 0 and 1."""
+"""Labels from a notebook: arrays of numbers, of names, or of 0 and 1."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pictures that show nothing: painted, the same ones each time."""
+"""Painted pictures that show no class, the same ones each time."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ Size = tuple[int, int]
 COUNT = 100
 """How many pictures of each kind."""
 CLOUD_CELLS = 4
-"""A cloud is that many random colors in each direction, and what lies between them."""
+"""A cloud has this many random colors in each direction, interpolated between them."""
 
 
 def kinds(size: Size, count: int = COUNT) -> dict[str, Pixels]:

@@ -1,4 +1,4 @@
-"""Photos decoded once: the squares of all files of a folder in one memory-mapped file, beside an index.
+"""Decode photos once: a memory-mapped file keeps the squares of all files of a folder, beside an index.
 
 A folder and a way of preprocessing have one place in the cache. The index knows each file by path, size and time, so
 that after a change only new files are decoded. Squares and index are each replaced whole, the index last: a killed
@@ -37,11 +37,11 @@ from runtime.photo_files import HEIC, LeftOut
 from runtime.spec import ModelSpec
 
 VERSION = 1
-"""To be raised when ``load_square`` makes other squares of the same files, or the index is another one."""
+"""Raise it when ``load_square`` makes other squares of the same files, or when the index changes."""
 
 INDEX = "index.json"
 DECODED = 1_024
-"""Photos that are handed to the threads at a time, so that few squares wait in memory."""
+"""Photos handed to the threads at once; few, so that few squares wait in memory."""
 SQUARES_SUFFIX = ".u8"
 BROKEN = "broken"
 _PLACE = re.compile(r"(?:v(?P<version>\d+)-)?[0-9a-f]{32}")

@@ -1,4 +1,4 @@
-"""How a folder of photos is read and divided: what a person says, and what a training left beside its model."""
+"""Settings for reading and dividing a folder of photos: from options, or from the history beside a model."""
 
 import sys
 from dataclasses import dataclass, replace

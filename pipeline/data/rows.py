@@ -1,4 +1,4 @@
-"""Large arrays that need little memory: rows read where they are asked for, and arrays in files of their own."""
+"""Large arrays in little memory: rows that are read on demand, and arrays in files."""
 
 import math
 import tempfile

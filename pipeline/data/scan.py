@@ -19,7 +19,7 @@ SPLIT_FOLDERS = {"train": TRAINING, "val": VALIDATION, "valid": VALIDATION, "val
 
 NO_CLASS = "in no class folder"
 SEARCHED_LEVELS = 3
-"""How far below a folder without classes others are looked for that have some."""
+"""How many levels below a folder without classes a folder with classes is searched."""
 SUGGESTED = 3
 """How many of these are named."""
 

@@ -1,4 +1,4 @@
-"""Photos of which nobody says what they show -> squares: a folder, a list of files, or an ``.npz`` file."""
+"""Photos without labels -> squares, from a folder, a list of files, or an ``.npz`` file."""
 
 import sys
 import zipfile
@@ -21,7 +21,7 @@ from runtime.spec import ModelSpec
 from runtime.text import first_of
 
 MIN_IMAGES = 32
-"""Different pictures that ranges can be read off, with some left to judge on."""
+"""The fewest different pictures: they fix the ranges, and some are left to judge on."""
 MOST_IMAGES = 2_000
 """The most photos that are read; of more, evenly spaced ones in the order of their paths."""
 ARRAY_SUFFIXES = (".npz", ".npy")

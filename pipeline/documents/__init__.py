@@ -1,1 +1,1 @@
-"""The JSON documents that commands leave for one another: one class, one reader and one writer each."""
+"""The JSON documents of the commands: one class, one reader and one writer each."""

@@ -1,4 +1,4 @@
-"""What all documents share: they are frozen, their entries are checked when a file is read, and they are versioned.
+"""The base of all documents: frozen, versioned, and validated when a file is read.
 
 A file begins with the entries ``format`` and ``version``. A file without them was written before they were introduced,
 and counts as version 1. Entries that a class does not know are passed over.
@@ -58,7 +58,7 @@ ShareOrNone = Annotated[Share | None, BeforeValidator(_none_for_nan)]
 FEWEST_TO_TELL = 30
 """On fewer images no verdict is given: though none changes its class, about one in ten of all may (95 % confidence)."""
 TOO_FEW = "too few images to tell"
-"""What stands in the place of the verdict then."""
+"""The text in place of the verdict then."""
 
 
 class Entry(BaseModel):

@@ -1,4 +1,4 @@
-"""``evaluation.json``: which classes a trained model confuses, and what its probabilities are worth.
+"""``evaluation.json``: which classes a trained model confuses, and how well its probabilities are calibrated.
 
 Of a multi-label model: how well each label is found, and the thresholds that find them best.
 """

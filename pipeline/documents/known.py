@@ -1,4 +1,4 @@
-"""``known.json``: how the files tell photos of their classes from pictures of anything else."""
+"""``known.json``: how well the files distinguish photos of their classes from other pictures."""
 
 from typing import ClassVar
 

@@ -57,7 +57,7 @@ class Preprocessing(Entry):
 
 
 FEEDING = ("range", "bgr", "resize", "resize_filter", "fill", "ignore_orientation")
-"""What there is to say of the feeding of a model: range of its values, order of its channels, how photos are read."""
+"""The parts of an input contract: range of values, order of channels, and how photos are read."""
 
 
 class InputContract(Entry):

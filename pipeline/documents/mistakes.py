@@ -1,4 +1,4 @@
-"""``mistakes.json``: the labeled images on which the Keras model is wrong, those of which it is surest as pictures."""
+"""``mistakes.json``: the labeled images on which the Keras model is wrong; the surest mistakes as pictures."""
 
 from typing import Annotated, ClassVar
 

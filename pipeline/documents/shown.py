@@ -1,4 +1,4 @@
-"""Documents that show themselves as a table where a notebook asks for it."""
+"""Documents that a notebook shows as a table."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a network makes of one image on its way: feature maps, ever smaller and deeper, then vectors, then classes."""
+"""The stages of a network for one image: feature maps, ever smaller and deeper, then vectors, then classes."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Why a network answers so: its most probable classes, and where in the image it looked."""
+"""Explain an answer: the most probable classes, and where in the image the network looked."""
 
 from dataclasses import dataclass
 from pathlib import Path

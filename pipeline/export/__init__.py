@@ -41,7 +41,7 @@ GOLDEN_IMAGES, GOLDEN_BYTES = 8, 100_000
 ROUNDINGS = 4
 """Another processor may differ from an fp32 file's golden answers by this multiple of its distance from Keras."""
 SIZES_WRITTEN = 5
-"""How much an export writes, in sizes of its Keras file: a copy, fp32 and int8 in two formats, and some to spare."""
+"""Space that an export needs, in sizes of its Keras file: a copy, fp32 and int8 in two formats, and some to spare."""
 
 
 @dataclass(frozen=True)

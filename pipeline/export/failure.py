@@ -13,13 +13,13 @@ OPERATORS = (
     re.compile(r"No Op registered for (\w+)"),
     re.compile(r"error: '?tf\.(\w+)' op"),
 )
-"""What TensorFlow Lite's converter and ONNX Runtime call operators that they do not know."""
+"""How TensorFlow Lite's converter and ONNX Runtime name operators that they do not know."""
 PLACES = (
     re.compile(r'fused\["\w+:", "([^"@]+)'),
     re.compile(r"Node[:,] ?\(?[\"']?([\w./]+)"),
     re.compile(r'loc\("([^"@]+)'),
 )
-"""Where they say the operator stands."""
+"""How they name the operator's place."""
 
 
 def why_not(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""A second output of the model files: how familiar an image is, and from which score on it shows one of the classes.
+"""The second output of model files: how familiar an image is; from a threshold on it shows one of the classes.
 
 The score is the largest logit: softmax forgets by how much all logits are large, and that tells pictures of none of the
 classes better than the largest probability does. It is tempered, which leaves the order of images as it is. Source: D.
@@ -28,9 +28,9 @@ from runtime.spec import NONE_CLASS, ModelSpec
 
 BATCH = 256
 KEEP = 0.95
-"""Share of the validation images that are known, where nobody asks for another."""
+"""The default share of the validation images that are known."""
 PASSED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Identity")
-"""What may stand between softmax and the output, in ONNX; ``PASSED_TFLITE`` is the same of TFLite."""
+"""Operators that may lie between softmax and the output in ONNX; ``PASSED_TFLITE`` in TFLite."""
 PASSED_TFLITE = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.QUANTIZE)
 
 

@@ -50,7 +50,7 @@ def mean_greater(values: NDArray[np.floating[Any]], bound: float) -> float:
     return float(ttest_1samp(values, bound, alternative="greater").pvalue)
 
 
-def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
+def wilson(successes: int, trials: int) -> Interval:
     """Wilson's score interval of a share.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
@@ -58,7 +58,7 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Inter
     Raises:
         ValueError: no trials, or more successes than trials.
     """
-    found = binomtest(successes, trials).proportion_ci(confidence, "wilson")
+    found = binomtest(successes, trials).proportion_ci(CONFIDENCE, "wilson")
     return Interval(float(found.low), float(found.high))
 
 
@@ -90,13 +90,13 @@ def score_interval(share: float, trials: float) -> Interval:
     return Interval(max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0))
 
 
-def upper_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
+def upper_bound(successes: int, trials: int) -> float:
     """One-sided exact upper confidence bound of a share.
 
     Source: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the
     binomial", 1934.
     """
-    return float(binomtest(successes, trials, alternative="less").proportion_ci(confidence).high)
+    return float(binomtest(successes, trials, alternative="less").proportion_ci(CONFIDENCE).high)
 
 
 def beats_chance(accuracy: float, images: int, classes: int) -> bool:

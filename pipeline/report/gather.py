@@ -1,4 +1,4 @@
-"""Read the JSON files of an export folder and of devices, and check that they belong together."""
+"""Read the JSON files of an export folder and of devices, and check that they belong to the same models."""
 
 from collections import Counter
 from collections.abc import Iterable

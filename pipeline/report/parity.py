@@ -57,7 +57,7 @@ def _parity(verified: Verification) -> Section:
         "agreement", "at least", "points lost", "at most", "p",
     )  # fmt: skip
     lead = (
-        f"Probabilities held against Keras's on the same {verified.judged_on}. p: exact McNemar test of the "
+        f"Probabilities compared with Keras's on the same {verified.judged_on}. p: exact McNemar test of the "
         "accuracy lost; near 1, chance alone explains it."
     )
     found = verified.measured

@@ -1,4 +1,4 @@
-"""What travels to the device: model files, the runtime and the wheels it needs, in an archive that installs itself.
+"""Make a bundle: model files, the runtime and its wheels, in an archive that installs itself on a board.
 
 edgecnn-NAME-VERSION-MACHINE/
     install.sh             installs what lies beside it; see there

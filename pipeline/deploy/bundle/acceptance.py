@@ -1,4 +1,4 @@
-"""Photos of known labels that travel in a bundle, so that the board can show that it names them as well."""
+"""Photos of known labels in a bundle, with which a board tests its installation."""
 
 import shutil
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A folder -> a ``.tar.gz`` that depends on nothing but what its files hold."""
+"""A folder -> a ``.tar.gz`` that depends on the content of its files alone."""
 
 import gzip
 import io

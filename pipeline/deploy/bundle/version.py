@@ -1,4 +1,4 @@
-"""The number that orders bundles, so that a board refuses one that is older than what it has."""
+"""The number that orders bundles, so that a board refuses an older bundle than it has."""
 
 import os
 from datetime import UTC, datetime

@@ -23,7 +23,7 @@ GLIBC = {"3.11": 36, "3.12": 39, "3.13": 41}
 """Minor version of the C library where this Python is the system's: Debian 12, Ubuntu 24.04, Debian 13."""
 OLDEST_GLIBC = 17
 EPOCH = "315532800"
-"""1980, the first time that a ZIP archive can hold; a build time would make every wheel another."""
+"""1980, the earliest time of a ZIP archive; with the time of the build no two wheels would be equal."""
 
 
 @dataclass(frozen=True)

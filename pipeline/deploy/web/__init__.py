@@ -1,4 +1,4 @@
-"""A folder of static files that runs an exported model in a browser: nothing of it comes from anywhere else."""
+"""A folder of static files that runs an exported model in a browser and loads nothing from elsewhere."""
 
 import base64
 import json
