@@ -56,6 +56,20 @@ def opened_of(folder: Path) -> Row:
     return {"photos": Path(history.data).name, "opened": {"views": views, **history.opened.model_dump()}}
 
 
+def student_of(folder: Path) -> Row:
+    """The student and its teacher in a folder that ``train --student`` wrote.
+
+    Raises:
+        PipelineError: no student was trained there.
+    """
+    history = History.read(folder)
+    if len(history.contenders) != 2 or history.data is None:
+        raise PipelineError(f"{folder / History.FILE}: no student and teacher; give a folder of --student")
+    student, teacher = (row.model_dump() for row in history.contenders)
+    learned = {"epochs": len(history.epochs), "seconds": round(sum(row.seconds for row in history.epochs))}
+    return {"photos": Path(history.data).name, "student": {**student, **learned}, "teacher": teacher}
+
+
 def few_shots(folder: Path, a_class: int = A_CLASS, draws: int = DRAWS) -> Row:
     """Accuracy on the held-out photos of networks that learned from few photos a class, drawn several times."""
     from pipeline.data.folder import load
@@ -110,6 +124,7 @@ def photos_table(rows: list[Row]) -> str:
             table(header, cells, "lrlrrllrr"),
             *(_few(row) for row in rows if "few" in row),
             *(_opened(row) for row in rows if "opened" in row),
+            *(_student(row) for row in rows if "student" in row),
         ]
     )
 
@@ -121,6 +136,20 @@ def _opened(row: Row) -> str:
         f"{found['opened']:.1%} of {found['images']:,} photos are right out of fold, with a new last layer alone "
         f"{found['frozen']:.1%} "
         f"(p = {found['p_value']:.2g}): {'kept' if found['kept'] else 'not kept'}."
+    )
+
+
+def _student(row: Row) -> str:
+    small, large = row["student"], row["teacher"]
+    gap, smaller, less, faster = (
+        100 * (large["accuracy"] - small["accuracy"]),
+        *(large[name] / small[name] for name in ("int8_bytes", "multiply_accumulates", "fp32_latency_ms")),
+    )
+    return (
+        f"`--student {small['model']} --side {small['side']}` on *{row['photos']}* ({small['epochs']} epochs, "
+        f"{small['seconds'] / 60:.0f} minutes of training): {_share(small)} of the held-out photos are answered right, "
+        f"by its teacher {_share(large)}: {gap:.1f} points less, for {smaller:.1f} times fewer bytes in int8, "
+        f"{less:.1f} times less arithmetic and {faster:.1f} times less time in float32 on one thread."
     )
 
 

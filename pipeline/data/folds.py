@@ -11,7 +11,8 @@ HASH_BITS, HASH_BITS_APART = 64, 6
 LEVELS_APART = 12.0
 """… and their thumbnails differ by at most this many of 255 levels on average: flat photos share a hash."""
 THUMBNAIL = 8
-CHUNK = 64
+CHUNK, COLUMNS = 256, 4_096
+"""Photos that are compared at a time: so many with so many, whatever the number of all."""
 
 Labels = NDArray[np.integer[Any]]
 
@@ -49,16 +50,21 @@ def look_alike(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """
     hashes, thumbnails = _hashes(pixels)
     chains = Chains(len(pixels))
-    signs = np.unpackbits(hashes, axis=1).astype(np.float32) * 2 - 1  # their product is 64 less twice the bits apart
+
+    def signs(start: int, count: int) -> NDArray[np.float32]:
+        """±1 for each bit: the product of two is 64 less twice the bits apart."""
+        return np.unpackbits(hashes[start : start + count], axis=1).astype(np.float32) * 2 - 1
 
     def levels_apart(first: int, second: int) -> float:
         return float(np.abs(thumbnails[first].astype(np.int16) - thumbnails[second]).mean())
 
     for start in range(0, len(pixels), CHUNK):
-        products = signs[start : start + CHUNK] @ signs[start:].T
-        for first, second in np.argwhere(products >= HASH_BITS - 2 * HASH_BITS_APART) + start:
-            if second > first and not chains.joined(first, second) and levels_apart(first, second) <= LEVELS_APART:
-                chains.join(first, second)
+        rows = signs(start, CHUNK)
+        for column in range(start, len(pixels), COLUMNS):
+            close = rows @ signs(column, COLUMNS).T >= HASH_BITS - 2 * HASH_BITS_APART
+            for first, second in np.add(np.argwhere(close), (start, column)):
+                if second > first and not chains.joined(first, second) and levels_apart(first, second) <= LEVELS_APART:
+                    chains.join(first, second)
     return np.array([chains.root(at) for at in range(len(pixels))])
 
 

@@ -64,6 +64,24 @@ def test_what_opened_stages_brought_is_a_sentence(tmp_path):
         own_photos.opened_of(tmp_path)
 
 
+def test_a_student_stands_beside_its_teacher(tmp_path):
+    small = {"model": "vgg8", "side": 64, "accuracy": 0.7, "images": 30}
+    small |= {"multiply_accumulates": 1e8, "int8_bytes": 1e6, "fp32_latency_ms": 2.0}
+    large = {"model": "efficientnet-lite0", "side": 224, "accuracy": 0.8, "images": 30}
+    large |= {"multiply_accumulates": 4e8, "int8_bytes": 5e6, "fp32_latency_ms": 5.0}
+    epoch = {"seconds": 90, "accuracy": 0.5, "loss": 1.0, "val_accuracy": 0.7, "val_loss": 1.0, "learning_rate": 0.1}
+    epochs = [{"epoch": number, **epoch} for number in (1, 2)]
+    folder = tmp_path / "student"
+    artifacts.write_json(folder / artifacts.HISTORY, HISTORY | {"contenders": [small, large], "epochs": epochs})
+    artifacts.write_json(tmp_path / artifacts.HISTORY, HISTORY)
+    text = own_photos.photos_table([own_photos.row_of(tmp_path) | own_photos.student_of(folder)])
+    assert "on *insects* (2 epochs, 3 minutes of training): 70.0% of 30 (" in text
+    assert "by its teacher 80.0% of 30 (" in text
+    assert ": 10.0 points less, for 5.0 times fewer bytes in int8, 4.0 times less arithmetic and 2.5 times less" in text
+    with pytest.raises(PipelineError, match="no student and teacher"):
+        own_photos.student_of(tmp_path)
+
+
 def test_a_training_from_nothing_is_no_row(tmp_path):
     artifacts.write_json(tmp_path / artifacts.HISTORY, {**HISTORY, "out_of_fold": None})
     with pytest.raises(PipelineError, match="without out-of-fold accuracy"):

@@ -1,8 +1,11 @@
 """Few photos judged out of fold: look-alikes, folds, the new last layer, and what more photos would bring."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from pipeline.data import folds
 from pipeline.data.dataset import Dataset
 from pipeline.data.folds import look_alike, stratified
 from pipeline.documents.history import History
@@ -57,9 +60,41 @@ def test_the_head_is_the_same_read_part_by_part(monkeypatch):
     whole = head.fit(views_of, labels, 3, chosen=chosen)
     np.testing.assert_allclose(head.fit(views_of[:, chosen], labels[chosen], 3).kernel, whole.kernel)
     monkeypatch.setattr(head, "PART_BYTES", 400)
+    monkeypatch.setattr(head, "HELD_BYTES", 400)
     parted = head.fit(views_of, labels, 3, chosen=chosen)
     np.testing.assert_allclose(parted.kernel, whole.kernel, atol=1e-3)
     np.testing.assert_allclose(parted.logits(rows), whole.logits(rows), atol=0.01)
+    np.testing.assert_allclose(parted.logits(rows, chosen), parted.logits(rows)[chosen])
+
+
+def peak_of(action):
+    """Bytes of memory that an action takes at once."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_photos_need_hardly_more_memory_than_few(monkeypatch, tmp_path):
+    monkeypatch.setattr(head, "PART_BYTES", 2**15)
+    monkeypatch.setattr(head, "HELD_BYTES", 2**15)
+    monkeypatch.setattr(head, "ITERATIONS", 2)
+    monkeypatch.setattr(folds, "CHUNK", 16)
+    monkeypatch.setattr(folds, "COLUMNS", 64)
+    peaks = []
+    for count in (500, 5_000):
+        seen = np.lib.format.open_memmap(tmp_path / f"{count}.npy", "w+", np.float16, (1, count, 1_024))
+        seen[0, :, 0] = labels = np.arange(count) % 2
+        pixels = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8)
+        known = judge.Views(seen, labels, np.arange(count), 2)
+        peaks.append([peak_of(lambda: judge.judge(known, 0)), peak_of(lambda: look_alike(pixels))])  # noqa: B023 - at once
+    per_photo = np.subtract(*reversed(peaks)) / 4_500
+    assert (
+        per_photo[0] < 256
+    )  # its features alone are 256 bytes in half precision, and 512 where they are computed with
+    assert per_photo[1] < 600
 
 
 def test_photos_that_look_alike_are_one_group():

@@ -11,21 +11,34 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("own-photos", help="keep networks fitted to photos as rows of docs/own-photos.md")
     parser.add_argument("folder", type=Path, nargs="*", help="folders that train wrote; none: draw the table anew")
     parser.add_argument("--opened", type=Path, metavar="FOLDER", help="keep what train --open-stages found there, too")
+    parser.add_argument(
+        "--student", type=Path, metavar="FOLDER", help="keep student and teacher of train --student, too"
+    )
     parser.add_argument("--few", action="store_true", help="measure training on 20 photos a class, too")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from docs.figures.own_photos import DOCUMENT, FIGURES, few_shots, opened_of, photos_table, publish, row_of
+    from docs.figures.own_photos import (
+        DOCUMENT,
+        FIGURES,
+        few_shots,
+        opened_of,
+        photos_table,
+        publish,
+        row_of,
+        student_of,
+    )
     from pipeline import artifacts
 
     kept = artifacts.read_json(FIGURES) if FIGURES.exists() else []
     new = [row_of(folder) | ({"few": few_shots(folder)} if options.few else {}) for folder in options.folder]
     names = {row["photos"] for row in new}
     rows = sorted([*new, *(row for row in kept if row["photos"] not in names)], key=lambda row: str(row["photos"]))
-    if options.opened:
-        tried = opened_of(options.opened)
+    more = [opened_of(options.opened)] if options.opened else []
+    more += [student_of(options.student)] if options.student else []
+    for tried in more:
         rows = [row | tried if row["photos"] == tried["photos"] else row for row in rows]
     publish(rows)
     print(f"{photos_table(rows)}\n\nWritten: {FIGURES} and the table in {DOCUMENT}")

@@ -15,8 +15,10 @@ ITERATIONS = 200
 TOLERANCE = 1e-6
 SMALLEST_DEVIATION = 1e-6
 
-PART_BYTES = 2**26
-"""Of features in float32 that are in memory at a time."""
+HELD_BYTES = 2**26
+"""Of features in float32 that are computed once and held in memory; more are read part by part, each time anew."""
+PART_BYTES = 2**21
+"""Of features in float32 that are read at a time; larger parts are no faster."""
 
 Features = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -35,13 +37,14 @@ class Head:
     kernel: NDArray[np.float64]
     bias: NDArray[np.float64]
 
-    def logits(self, features: Features) -> NDArray[np.float64]:
-        """(N, D) to (N, C)."""
+    def logits(self, features: Features, chosen: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """(N, D) to (N, C), or of the rows at ``chosen`` alone; features may be memory-mapped."""
+        rows = np.arange(len(features)) if chosen is None else chosen
         step = max(PART_BYTES // 8 // features.shape[1], 1)
-        parts = [
-            features[start : start + step].astype(np.float64) @ self.kernel for start in range(0, len(features), step)
-        ]
-        result: NDArray[np.float64] = np.concatenate(parts) + self.bias
+        result = np.empty((len(rows), self.kernel.shape[1]))
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            result[start : start + step] = features[part].astype(np.float64) @ self.kernel + self.bias
         return result
 
 
@@ -89,7 +92,7 @@ def fit(
 
 
 class _Rows:
-    """Features of unit variance with their labels, part by part; few ones in one part that is made once.
+    """Features of unit variance with their labels, part by part; few ones in one part that is made once and held.
 
     Attributes:
         mean: float32 (D,), of the features.
@@ -99,7 +102,7 @@ class _Rows:
     def __init__(self, views: Features, labels: Labels, chosen: NDArray[np.int64] | None) -> None:
         self._views, self._labels = views, np.asarray(labels, np.int64)
         self._chosen = np.arange(views.shape[1]) if chosen is None else chosen
-        few = len(self) * views.shape[2] * 4 <= PART_BYTES
+        few = len(self) * views.shape[2] * 4 <= HELD_BYTES
         self._parts: list[Part] | None = None
         self.mean, deviation = self._moments()
         self.factor = (1 / np.where(deviation > SMALLEST_DEVIATION, deviation, np.inf)).astype(np.float32)
@@ -115,7 +118,9 @@ class _Rows:
             yield from self._parts
             return
         for rows, own in self._raw():
-            yield (rows - self.mean) * self.factor, own
+            np.subtract(rows, self.mean, out=rows)
+            np.multiply(rows, self.factor, out=rows)
+            yield rows, own
 
     def _raw(self) -> Iterator[Part]:
         step = max(PART_BYTES // 4 // self._views.shape[2], 1)
@@ -128,5 +133,8 @@ class _Rows:
         """Mean and deviation of each feature: the deviation from the mean, so that no digits are lost."""
         total = sum(rows.sum(axis=0, dtype=np.float64) for rows, _ in self._raw())
         mean = np.asarray(total / len(self), np.float32)
-        squares = sum(np.square(rows - mean).sum(axis=0, dtype=np.float64) for rows, _ in self._raw())
+        squares = np.zeros(len(mean))
+        for rows, _ in self._raw():
+            np.subtract(rows, mean, out=rows)
+            squares += np.square(rows, out=rows).sum(axis=0, dtype=np.float64)
         return mean, np.asarray(np.sqrt(squares / len(self)), np.float32)

@@ -111,7 +111,8 @@ def _out_of_fold(known: Views, folds: NDArray[np.int64], part: float = 1.0, seed
         if part < 1:
             learned = _thinned(learned, known.labels, part, random)
         fitted = head.fit(known.features, known.labels, known.class_count, chosen=learned)
-        logits[folds == fold] = fitted.logits(known.features[0, folds == fold])
+        judged = np.flatnonzero(folds == fold)
+        logits[judged] = fitted.logits(known.features[0], judged)
     return logits
 
 
