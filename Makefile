@@ -4,7 +4,8 @@ PY := $(BIN)/python
 READY := .venv/.ready
 BUILD := artifacts/build
 NAME ?= reference
-PARALLEL ?= -n auto --dist loadfile --no-loadscope-reorder
+WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
+PARALLEL ?= -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 

@@ -119,6 +119,8 @@ def run(read_options: Callable[[], argparse.Namespace]) -> int:
     in_our_command_line()
     try:
         options = read_options()
+        if check := getattr(options, "check", None):  # what needs no TensorFlow to be refused
+            check(options)
         if getattr(options, "tensorflow", True):
             start_devices = getattr(options, "distribute", None) != "multiworker"
             load_tensorflow(options.tensorflow_threads, start_devices=start_devices)

@@ -8,14 +8,30 @@ What was merged so that the same work is done once:
   changes it. Int8 is searched for in ``test_line.py`` alone; elsewhere the export is quick and writes what is read.
 - One set of bundles and one installed prefix for all of ``tests/pipeline/install`` (``SCOPES`` below).
 - Keras and TensorFlow are timed as contenders in ``test_line.py`` alone.
-- Networks and photos as small as what is tested allows: ``tests/figures/test_graph.py`` has two networks of a layer.
+- Networks and photos as small as what is tested allows: ``tests/figures/test_graph.py`` has two networks of a layer,
+  ``test_families.py`` a ResNet50 of a quarter of its channels.
+- One translation to ONNX a family in ``test_families.py``, for the two ONNX files and NCNN's; the stock TFLite file is
+  made of the traced network, without the way through a SavedModel.
+- One process start in ``test_own_photos.py`` (export); verify and drift run in the tests' process, where what C++
+  writes is heard, too.
+- One build of the project's wheel a process for all bundles; one test of ``test_bundle.py`` builds it anew.
+- One installation for two questions in ``install/test_places.py``: a user without HOME, and versions of others around.
+- Every refusal before TensorFlow is loaded is asked for in one process (``test_before_tensorflow.py``).
+- In a process of several, TensorFlow has one thread, and the garbage collector passes over what imports have made.
 - A megabyte of deflated zeros is repeated in the crafted pictures, not deflated anew; hostile names share reports.
 """
 
+import gc
+import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: more threads than that would wait for each other
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
 
 REFERENCE = Path(__file__).parent.parent / "artifacts" / "reference"
 SCOPES = (
@@ -45,6 +61,16 @@ def pytest_configure():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection():
+    """Keep the garbage collector from going through TensorFlow's million objects while it is imported, and after."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     order = {scope: place for place, scope in enumerate(SCOPES)}
@@ -61,6 +87,29 @@ def pytest_xdist_make_scheduler(config, log):
             return scope_of(nodeid)
 
     return ByScope(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+SHOWN, SLOW_SECONDS = 25, 2.0
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The files that took longest, and tests that take long and are not marked slow: of a whole run, not of a file."""
+    files, tests = Counter(), Counter()
+    for report in [
+        each for reports in terminalreporter.stats.values() for each in reports if hasattr(each, "duration")
+    ]:
+        files[report.nodeid.partition("::")[0]] += report.duration
+        tests[report.nodeid] += 0 if "slow" in report.keywords else report.duration
+    if len(files) <= SHOWN:
+        return
+    terminalreporter.section(f"the {SHOWN} files that took longest, of {sum(files.values()):.0f} s in all")
+    for file, seconds in files.most_common(SHOWN):
+        terminalreporter.line(f"{seconds:7.1f} s  {file}")
+    unmarked = [(test, seconds) for test, seconds in tests.most_common(SHOWN) if seconds > SLOW_SECONDS]
+    if unmarked:
+        terminalreporter.section(f"not marked slow, and over {SLOW_SECONDS:g} s")
+        for test, seconds in unmarked:
+            terminalreporter.line(f"{seconds:7.1f} s  {test}")
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ ORDINARY_DOMAINS = {"", "ai.onnx", "com.microsoft"}
 """What an ordinary onnxruntime wheel runs, on aarch64 as on x86-64."""
 
 
-def files(deployable, images):
-    """The four files' bytes by name."""
+def files(deployable, images, network=None):
+    """The four files' bytes by name; ``network`` is the ONNX graph where it was translated already."""
     spec = ModelSpec(deployable.side, deployable.class_names)
-    network, scaling = export_onnx.convert(deployable), deployable.network_scaling
+    network, scaling = network or export_onnx.convert(deployable), deployable.network_scaling
     config = QuantConfig(images=len(images))
     for_int8 = deployable.for_int8
     clean = network if for_int8 is deployable else export_onnx.convert(for_int8)

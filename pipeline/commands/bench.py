@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands import FAILED, OK, Commands, photo_options
+from pipeline.commands.before_tensorflow import check_exported
 from runtime.commands import benchmark_options
 
 
@@ -13,7 +14,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on")
     benchmark_options.add(parser)
-    parser.set_defaults(tensorflow_threads=1, run=run)
+    parser.set_defaults(tensorflow_threads=1, check=check_exported, run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands import OK, Commands, photo_options, source_options
+from pipeline.commands.before_tensorflow import check_exported
+from pipeline.errors import PipelineError
 from pipeline.formats import PRECISIONS
 
 
@@ -29,18 +31,22 @@ def add(commands: Commands) -> None:
     photo_options.add_data(parser, "photos of the model's classes")
     photo_options.add_unlabeled(parser, "--photos", "compare on them")
     source_options.add_trust(parser)
-    parser.set_defaults(tensorflow_threads=None, run=run)
+    parser.set_defaults(tensorflow_threads=None, check=check, run=run)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what can be refused before TensorFlow is loaded."""
+    if options.images < 1:
+        raise PipelineError(f"--images takes 1 or more, got {options.images}")
+    check_exported(options)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline import artifacts
-    from pipeline.errors import PipelineError
     from pipeline.verify.drift import drift
     from pipeline.verify.drift.tables import format_drift
 
-    if options.images < 1:
-        raise PipelineError(f"--images takes 1 or more, got {options.images}")
     images = photo_options.unlabeled_of_export(options, options.dir)
     photos = None if images else photo_options.of_export(options, options.dir)
     images = photos.validation if photos else images

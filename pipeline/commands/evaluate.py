@@ -3,7 +3,10 @@
 import argparse
 from pathlib import Path
 
+from pipeline import artifacts
 from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
+from pipeline.commands.before_tensorflow import check_source
+from runtime.system.writing import check_writable
 
 
 def add(commands: Commands) -> None:
@@ -21,21 +24,28 @@ def add(commands: Commands) -> None:
         "--on", choices=("test", "validation"), default="test", help="images to judge on; validation while choosing"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: the model's)")
-    parser.set_defaults(tensorflow_threads=None, run=run)
+    parser.set_defaults(tensorflow_threads=None, check=check, run=run)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what can be refused before TensorFlow is loaded."""
+    check_writable(_out(options) / artifacts.EVALUATION)
+    check_source(options)
+
+
+def _out(options: argparse.Namespace) -> Path:
+    return Path(options.out or options.model.parent)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
-    from pipeline import artifacts
     from pipeline.data import samples
     from pipeline.errors import DataError
     from pipeline.export.load.model import load
     from pipeline.verify.evaluate import evaluate, evaluate_labels, format_evaluation, format_labels
     from pipeline.verify.parity import test_images
-    from runtime.system.writing import check_writable
 
-    out = options.out or options.model.parent
-    check_writable(out / artifacts.EVALUATION)
+    out = _out(options)
     source = source_options.source(options)
     deployable = load(source)
     folder, photos = photo_options.folder_of(options, source.path), None

@@ -4,7 +4,14 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands import OK, Commands, source_options
+from pipeline.commands.before_tensorflow import check_source
+from runtime.image.load import load_square
+from runtime.spec import ModelSpec
+from runtime.system.writing import check_writable
 from runtime.text import for_terminal
+
+ANY = ModelSpec(32, ("this", "that"))
+"""Reads a photo in order to see whether it can be read."""
 
 
 def add(commands: Commands) -> None:
@@ -19,7 +26,14 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--heat-map", action="store_true", help="draw the photo and where the network looked alone, 1280x760"
     )
-    parser.set_defaults(tensorflow_threads=None, run=run)
+    parser.set_defaults(tensorflow_threads=None, check=check, run=run)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what can be refused before TensorFlow is loaded."""
+    check_source(options)
+    load_square(options.image, ANY)
+    check_writable(options.out)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,8 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline import formats
+from pipeline import artifacts, formats
 from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
+from pipeline.commands.before_tensorflow import check_source
+from pipeline.errors import PipelineError
+from runtime.system.writing import check_writable
 
 UNLABELED_SHARE = 0.25
 """The share of photos without labels that is held out to choose and to judge on."""
@@ -62,22 +65,27 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--recipes", dest="formats", nargs="+", choices=list(formats.options()), help=argparse.SUPPRESS
     )  # what --formats was called
-    parser.set_defaults(tensorflow_threads=None, run=run)
+    parser.set_defaults(tensorflow_threads=None, check=check, run=run)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what can be refused before TensorFlow is loaded."""
+    if options.unknown and options.keep == 1:
+        raise PipelineError("--unknown judges which images are known, and --keep 1 tells nothing of it: leave one out")
+    check_source(options)
+    check_writable(options.out / artifacts.MANIFEST)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
     from pipeline.data import samples, unlabeled
     from pipeline.data.dataset import hold_out
-    from pipeline.errors import PipelineError
     from pipeline.export import Settings, export, prepare
     from pipeline.export.load.model import Loaded, load
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
     from pipeline.verify.parity import format_report, test_images, verify
     from pipeline.verify.strangers import format_familiarity, judge_folder
 
-    if options.unknown and options.keep == 1:
-        raise PipelineError("--unknown judges which images are known, and --keep 1 tells nothing of it: leave one out")
     settings = Settings(
         quick=options.quick, files=formats.files_of(options.formats), keep=options.keep, precision=options.precision
     )

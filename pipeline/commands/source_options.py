@@ -1,10 +1,15 @@
 """The options that say which model is meant and what it expects."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.photo_options import FILTER_HELP, add_reading
+from pipeline.data.class_list import read_class_list
+from pipeline.data.class_names import say_repeated
+from pipeline.errors import ExportError
+from pipeline.system.given_files import check_code
 from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES
 
 if TYPE_CHECKING:
@@ -90,10 +95,13 @@ def source(options: argparse.Namespace) -> "Source":
     Raises:
         ExportError: an unreadable list of classes, or numbers that make no scaling.
     """
-    from pipeline.export.load.model import Source, read_class_list
+    from pipeline.export.load.model import Source
     from pipeline.export.load.scaling import PRESETS
 
+    check(options)
     names, preset = read_class_list(options.classes) if options.classes else None, PRESETS.get(options.preset)
+    if repeated := say_repeated(names or ()):
+        print(f"{options.classes}: {repeated}", file=sys.stderr)
     return Source(
         options.model,
         names,
@@ -109,21 +117,34 @@ def source(options: argparse.Namespace) -> "Source":
     )
 
 
-def _size(options: argparse.Namespace) -> tuple[int, int] | None:
-    from pipeline.errors import ExportError
+def check(options: argparse.Namespace) -> None:
+    """Refuse what is unusable whatever the model is; no TensorFlow is needed for that.
 
+    Raises:
+        ExportError: an unreadable list of classes, no file with layers, or options that contradict each other.
+    """
+    if options.classes:
+        read_class_list(options.classes)
+    if options.trust_code:
+        check_code(options.trust_code)
     if options.width and not options.height:
         raise ExportError(f"--width {options.width} is of no use alone: give --height PIXELS, too")
+    if options.preset and (given := _numbers(options)):
+        raise ExportError(f"--preset {options.preset} says all of --{', --'.join(given)}: give either")
+
+
+def _size(options: argparse.Namespace) -> tuple[int, int] | None:
     return (options.height, options.width or options.height) if options.height else None
 
 
 def _scaling(options: argparse.Namespace) -> "PixelScaling | None":
-    from pipeline.errors import ExportError
     from pipeline.export.load.scaling import PRESETS, PixelScaling
 
-    given: dict[str, Any] = {name: tuple(values) for name in NUMBERS if (values := getattr(options, name))}
-    if options.preset and given:
-        raise ExportError(f"--preset {options.preset} says all of --{', --'.join(given)}: give either")
     if options.preset:
         return PRESETS[options.preset]
+    given: dict[str, Any] = {name: tuple(getattr(options, name)) for name in _numbers(options)}
     return PixelScaling.of(**given, bgr=bool(options.bgr)) if given else None
+
+
+def _numbers(options: argparse.Namespace) -> list[str]:
+    return [name for name in NUMBERS if getattr(options, name)]

@@ -9,7 +9,11 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.commands import OK, Commands, few_photos, photo_options, search
+from pipeline.data import unlabeled
+from pipeline.data.scan import scan
+from pipeline.system.given_files import check_model
 from pipeline.training.settings import Settings, options_of_settings
+from runtime.system.writing import check_writable
 
 FEW_STEPS = 5
 MODEL = {
@@ -61,7 +65,20 @@ def add(commands: Commands) -> None:
     for flag, (name, kind) in FORMER_FLAGS.items():
         taken: dict[str, Any] = {"action": "store_true"} if kind is bool else {"type": kind}
         group.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **taken)
-    parser.set_defaults(tensorflow_threads=None, run=run)
+    parser.set_defaults(tensorflow_threads=None, check=check, run=run)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what can be refused before TensorFlow is loaded, and take what an earlier training was told."""
+    search.wanted(options)
+    check_writable(options.out / artifacts.MODEL_KERAS)
+    for path in filter(None, (options.teacher, options.backbone)):
+        check_model(path)
+    if options.extra:
+        unlabeled.check_there(options.extra)
+    if options.data:
+        photo_options.as_before(options)
+        scan(options.data, options.none)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -71,12 +88,8 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.metrics.significance import share_interval
     from pipeline.models import check_side
     from pipeline.training import Conduct, train
-    from runtime.system.writing import check_writable
 
     searching = search.wanted(options)
-    check_writable(options.out / artifacts.MODEL_KERAS)
-    if options.data:
-        photo_options.as_before(options)
     if few_photos.wanted(options):
         return _fit_to_photos(options)
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})

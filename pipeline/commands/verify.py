@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
+from pipeline.commands.before_tensorflow import check_exported
 
 
 def add(commands: Commands) -> None:
@@ -14,7 +15,7 @@ def add(commands: Commands) -> None:
     photo_options.add_unlabeled(parser, "--photos", "judge on them by agreement with Keras alone")
     source_options.add_trust(parser)
     feeding.add(parser)
-    parser.set_defaults(tensorflow_threads=None, run=run)
+    parser.set_defaults(tensorflow_threads=None, check=check_exported, run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -77,8 +77,7 @@ def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = N
         ClassesError: fewer than two classes, data sets in the place of classes, or two class folders with the same
             name but for case and accents' form.
     """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; expected one with a folder of photos for each class")
+    check_folder(root)
     files: list[PhotoFile] = []
     left_out: list[LeftOut] = []
     folders: dict[str, str] = {}
@@ -113,6 +112,16 @@ def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = N
         tuple(left_out),
         _hint(root, files, folders),
     )
+
+
+def check_folder(root: Path) -> None:
+    """Refuse a folder of photos that is not there.
+
+    Raises:
+        DataError: no such folder.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; expected one with a folder of photos for each class")
 
 
 def _others(folder: Path, parts: list[str]) -> tuple[list[PhotoFile], Sequence[LeftOut]]:

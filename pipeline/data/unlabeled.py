@@ -1,5 +1,7 @@
 """Photos without labels -> squares, from a folder, a list of files, or an ``.npz`` file."""
 
+import errno
+import os
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -63,6 +65,23 @@ def load(source: Path, settings: Settings, class_names: tuple[str, ...], fewest:
     return unlabeled(different, class_names)
 
 
+def check_there(source: Path) -> None:
+    """Refuse photos without labels that are not there; arguments as of ``load``.
+
+    Raises:
+        DataError: neither a folder nor a file.
+    """
+    if not source.exists():
+        raise _unreadable(source, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+
+
+def _unreadable(source: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{source}: no readable photos ({reason(error)}); expected a folder, a text file with a path a line, or an "
+        ".npz file of images"
+    )
+
+
 def _photo_file(root: Path, path: Path) -> PhotoFile:
     status = path.stat()
     return PhotoFile(path.relative_to(root).as_posix(), "", "", status.st_size, status.st_mtime_ns)
@@ -88,10 +107,7 @@ def _listed(source: Path) -> list[PhotoFile]:
     try:
         lines = source.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{source}: no readable photos ({reason(error)}); expected a folder, a text file with a path a line, or an "
-            ".npz file of images"
-        ) from error
+        raise _unreadable(source, error) from error
     paths = [(source.parent / line.strip()).resolve() for line in lines if line.strip()]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:

@@ -19,12 +19,23 @@ def height_and_width(size: Size) -> tuple[int, int]:
 
 
 def freeze(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: tf.DType, batch: int) -> Any:
+    """Trace ``function`` as ``frozen_graph`` does.
+
+    Returns:
+        A concrete function from ``image`` to ``probabilities``, without captures.
+    """
+    definition = frozen_graph(function, size, dtype, batch)
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
+    return wrapped.prune(f"{IMAGE}:0", f"{OUTPUT}:0")
+
+
+def frozen_graph(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: tf.DType, batch: int) -> Any:
     """Trace ``function`` for images (batch, H, W, 3) and turn its variables and captured tensors into constants.
 
     A fixed batch makes all shape arithmetic constant.
 
     Returns:
-        A concrete function from ``image`` to ``probabilities``, without captures.
+        The definition of a graph from ``image`` to ``probabilities``, without captures.
     """
 
     @tf.function(input_signature=[tf.TensorSpec((batch, *height_and_width(size), 3), dtype, name=IMAGE)])  # type: ignore[untyped-decorator]
@@ -42,5 +53,19 @@ def freeze(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: tf.DTy
             node.attr.clear()
             node.attr["dtype"].type = value.dtype.as_datatype_enum
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.numpy()))
-    wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
-    return wrapped.prune(f"{IMAGE}:0", f"{OUTPUT}:0")
+    return _needed(definition)
+
+
+def _needed(definition: Any) -> Any:
+    """The graph without the nodes that its answer does not depend on."""
+    sources = {node.name: [name.lstrip("^").partition(":")[0] for name in node.input] for node in definition.node}
+    needed: set[str] = set()
+    rest = [IMAGE, OUTPUT]
+    while rest:
+        name = rest.pop()
+        if name not in needed:
+            needed.add(name)
+            rest += sources[name]
+    kept = tf.compat.v1.GraphDef(versions=definition.versions, library=definition.library)
+    kept.node.extend(node for node in definition.node if node.name in needed)
+    return kept

@@ -10,7 +10,7 @@ import tf2onnx
 
 from pipeline.errors import ExportError
 from pipeline.export import rewrites
-from pipeline.export.freeze import IMAGE, OUTPUT, Size, freeze
+from pipeline.export.freeze import IMAGE, OUTPUT, Size, frozen_graph
 from pipeline.export.load.deployable import Deployable
 from pipeline.system.quiet import log_hidden
 
@@ -30,8 +30,7 @@ def translate(deployable: Deployable) -> onnx.ModelProto:
 def translate_function(function: Callable[[tf.Tensor], tf.Tensor], size: Size) -> onnx.ModelProto:
     """The same of any function of float32 images (N, H, W, 3)."""
     with _inlined():
-        network = freeze(function, size, tf.float32, rewrites.TRACED_BATCH)
-    definition = network.graph.as_graph_def()
+        definition = frozen_graph(function, size, tf.float32, rewrites.TRACED_BATCH)
     spell_out(definition)
     # Of tf2onnx only the translation: its from_keras does not know Keras 3, its optimizers are slow on large models,
     # and ONNX Runtime folds the same.

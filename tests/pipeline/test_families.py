@@ -21,7 +21,9 @@ from functools import cache
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
+from keras.src.applications import resnet  # the public module has whole networks alone
 
 from docs.figures.graph.bare_engines import onnx_run, tflite_run
 from docs.figures.graph.stock import stock_onnx, stock_tflite
@@ -31,6 +33,7 @@ from pipeline.data import samples
 from pipeline.export import ncnn
 from pipeline.export import onnx as export_onnx
 from pipeline.export.formats import load_bytes
+from pipeline.export.freeze import freeze
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.metrics.calibration import softmax
@@ -50,6 +53,22 @@ LEANING, LEANING_COSINE, LEANING_SPREAD = "EfficientNetB0", 0.90, 0.1
 """It has no stock file: tf2onnx leaves the mean of its Normalization layer open, as an input that nobody feeds."""
 LEAN_OVER_SPACE, LEAN_OF_PIXELS = 0.5, 0.1
 """What is added to its kernels, in standard deviations of the kernel."""
+
+STAGES = ((16, 3, 1), (32, 4, 2), (64, 6, 2), (128, 3, 2))
+"""Of ResNet50: channels, a quarter of its own, then blocks and the stride of the first."""
+
+
+def narrow_resnet50():
+    """ResNet50 of a quarter of the channels: as many layers, and a sixteenth of the weights to convert."""
+
+    def stages(value):
+        for number, (channels, blocks, stride) in enumerate(STAGES, start=2):
+            value = resnet.stack_residual_blocks_v1(value, channels, blocks, stride1=stride, name=f"conv{number}")
+        return value
+
+    options = {"input_shape": (SIDE, SIDE, 3), "classes": 10, "classifier_activation": None, "weights": None}
+    return resnet.ResNet(stages, preact=False, use_bias=True, weights_name="narrow", **options)
+
 
 FAMILIES = {
     "MobileNetV2": (
@@ -71,9 +90,7 @@ FAMILIES = {
         PixelScaling.of(scale=(1,)),
     ),
     "ResNet50": (
-        lambda: keras.applications.ResNet50(
-            input_shape=(SIDE, SIDE, 3), weights=None, classes=10, classifier_activation=None
-        ),
+        narrow_resnet50,
         PixelScaling.of(scale=(1,), mean=(103.939, 116.779, 123.68)),
     ),
 }
@@ -126,7 +143,8 @@ def stock_answers(deployable, images):
     """What the int8 files of the stock converters answer, by the name of ours."""
     scaled = deployable.scaling(images)
     onnx_logits = onnx_run(stock_onnx(deployable, images), scaled)(None)[0]
-    content = stock_tflite(deployable, images)
+    frozen = freeze(lambda image: deployable.model(image, training=False), SIDE, tf.float32, batch=1)
+    content = stock_tflite(deployable, images, tf.lite.TFLiteConverter.from_concrete_functions([frozen]))
     tflite_logits = np.concatenate([tflite_run(content, image[np.newaxis])(None) for image in scaled])
     return {artifacts.INT8_ONNX: softmax(onnx_logits), artifacts.INT8_TFLITE: softmax(tflite_logits)}
 
@@ -140,8 +158,9 @@ def family(name):
     settle(model, scaling(photos()), leaning=name == LEANING)
     deployable = Deployable(model, tuple("abcdefghij"), scaling)
     images = photos()[-IMAGES:]
-    made = files(deployable, images)  # ranges of the very images: what is left is rounding
-    graph = ncnn.convert(export_onnx.convert(deployable), SIDE, deployable.network_scaling)
+    network = export_onnx.convert(deployable)
+    made = files(deployable, images, network)  # ranges of the very images: what is left is rounding
+    graph = ncnn.convert(network, SIDE, deployable.network_scaling)
     made["model_fp32.ncnn"] = ncnn.with_metadata(graph, ModelSpec(SIDE, deployable.class_names))
     answers = {file: load_bytes(made[file])(images) for file in FILES}
     stock = {} if name == LEANING else stock_answers(deployable, images)

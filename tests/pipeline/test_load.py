@@ -12,8 +12,9 @@ import pytest
 from keras import layers
 
 from pipeline.artifacts import sha256, write_json
+from pipeline.data.class_list import read_class_list
 from pipeline.errors import ExportError
-from pipeline.export.load.model import Source, keras_bytes, load, load_model, read_class_list
+from pipeline.export.load.model import Source, keras_bytes, load, load_model
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 
 

@@ -29,13 +29,13 @@ def pipeline(*arguments, cwd):
 
 
 @pytest.fixture
-def here(capsys):
-    """A function that runs a command in this process, where TensorFlow is loaded already."""
+def here(capfd):
+    """A function that runs a command in this process, where TensorFlow is loaded already; what C++ writes is heard."""
 
     def run(*arguments):
-        capsys.readouterr()
+        capfd.readouterr()
         status = main([str(argument) for argument in arguments])
-        shown = capsys.readouterr()
+        shown = capfd.readouterr()
         return SimpleNamespace(returncode=status, stdout=shown.out, stderr=shown.err)
 
     return run
@@ -67,7 +67,7 @@ def model(tmp_path_factory):
 
 @pytest.mark.slow
 def test_export_and_verify_on_own_photos(model, photos, here, repository, tmp_path):
-    """Each command as a process of its own, which no library may make talk."""
+    """The first command as a process of its own; no library may make any of them talk."""
     out = tmp_path / "build"
     arguments = ("--model", model / "colors.keras", "--classes", model / "classes.txt", "--out", out)
     done = pipeline("export", *arguments, "--data", photos, "--quick", cwd=repository)
@@ -76,10 +76,10 @@ def test_export_and_verify_on_own_photos(model, photos, here, repository, tmp_pa
     # The folder lists its classes by the alphabet, the model does not: labels follow the model.
     assert manifest["class_names"] == list(COLOURS)
     assert manifest["validation"]["keras_accuracy"] == 1
-    again = pipeline("verify", out, "--data", photos, cwd=repository)
+    again = here("verify", out, "--data", photos)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "100.00% accurate" in again.stdout
-    drift = pipeline("drift", out, "--data", photos, cwd=repository)
+    drift = here("drift", out, "--data", photos)
     assert drift.returncode == 0, drift.stdout + drift.stderr
     # No bars where there is no terminal, and nothing that libraries say to themselves.
     lines = (done.stderr + again.stderr + drift.stderr).splitlines()

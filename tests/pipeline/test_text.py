@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 import measured_folder
 from pipeline import artifacts
 from pipeline.data import class_names
+from pipeline.data.class_list import read_class_list
 from pipeline.documents.base import Entry
 from pipeline.errors import ExportError
-from pipeline.export.load.model import read_class_list
 from pipeline.report import report
 from pipeline.text import code, for_figure, for_markdown
 from pipeline.verify.evaluate import figures

@@ -44,15 +44,24 @@ def stock_onnx(reference: Deployable, calibration: NDArray[np.uint8]) -> bytes:
         return path.read_bytes()
 
 
-def stock_tflite(reference: Deployable, calibration: NDArray[np.uint8]) -> bytes:
-    """The int8 TFLite file, ranges from uint8 (N, S, S, 3)."""
+def stock_tflite(
+    reference: Deployable, calibration: NDArray[np.uint8], converter: tf.lite.TFLiteConverter | None = None
+) -> bytes:
+    """The int8 TFLite file, ranges from uint8 (N, S, S, 3).
+
+    Args:
+        reference: the classifier.
+        calibration: its images.
+        converter: of the same network, where it is traced already; by default of the Keras model, which the converter
+            first saves as a SavedModel.
+    """
 
     def representative() -> Iterator[list[NDArray[np.float32]]]:
         for image in reference.scaling(calibration):
             yield [image[np.newaxis]]
 
     with log_hidden(), contextlib.redirect_stdout(io.StringIO()):
-        converter = tf.lite.TFLiteConverter.from_keras_model(reference.model)
+        converter = converter or tf.lite.TFLiteConverter.from_keras_model(reference.model)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
         content: bytes = converter.convert()

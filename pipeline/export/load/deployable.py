@@ -168,8 +168,14 @@ class Deployable:
 
 
 def _predicted(model: keras.Model, scaling: PixelScaling, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What a model gives, float32 (N, C), in batches that fit into memory whatever the side."""
+    """What a model gives, float32 (N, C), in batches that fit into memory whatever the side.
+
+    A single batch is computed layer by layer: tracing the network, as ``predict`` does, would take longer.
+    """
     batch = batch_size(pixels, PREDICT_BATCH)
+    if 0 < len(pixels) <= batch:
+        answers: NDArray[np.float32] = keras.ops.convert_to_numpy(model(scaling(pixels), training=False))
+        return answers
     chunks = in_batches(pixels, CHUNK, CHUNK_BYTES)
     parts = [model.predict(scaling(chunk), batch_size=batch, verbose=0) for chunk in chunks]
     return np.concatenate([np.zeros((0, int(model.output_shape[-1])), np.float32), *parts])

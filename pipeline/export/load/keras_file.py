@@ -21,6 +21,7 @@ import keras
 
 from pipeline.errors import ExportError, reason
 from pipeline.export.load.keras2 import OPERATOR_LAYERS, as_keras3, entries
+from pipeline.system.given_files import check_model
 from runtime.engines.archive import ENTRY, read_member
 from runtime.system.files import parse_json
 
@@ -92,9 +93,8 @@ def read_keras_file(path: Path) -> KerasFile:
     Raises:
         ExportError: no such file, or none of a whole Keras model.
     """
+    check_model(path)
     _refuse_folder(path)
-    if not path.is_file():
-        raise ExportError(f"{path}: no such file; expected a .keras or .h5 file")
     suffix = path.suffix
     is_zip, is_hdf5 = zipfile.is_zipfile(path), h5py.is_hdf5(path)
     try:

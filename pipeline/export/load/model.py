@@ -1,6 +1,5 @@
 """Read a person's Keras model: an unfit file gives one clear line, and none of its code runs."""
 
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +9,11 @@ import numpy as np
 
 from pipeline import artifacts
 from pipeline.data import class_names
+from pipeline.data.class_list import TEACHABLE_LABELS
 from pipeline.data.photo_settings import Reading
 from pipeline.documents.history import read_history, say_what_is_taken
 from pipeline.documents.manifest import FEEDING, Manifest
-from pipeline.errors import ExportError, reason
+from pipeline.errors import ExportError
 from pipeline.export.load.custom_code import refuse_custom_code
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.front import front
@@ -24,8 +24,6 @@ from pipeline.export.load.standard import chosen_output, sized, standard_model
 from pipeline.system.quiet import log_hidden
 
 MIN_SIDE, MAX_SIDE = 8, 1024
-TEACHABLE_LABELS = "labels.txt"
-"""What Teachable Machine calls the list of classes beside its ``keras_model.h5``."""
 
 
 @dataclass(frozen=True)
@@ -131,39 +129,6 @@ def _checked(path: Path, model: keras.Model, output: str | None, size: tuple[int
     if len(answer) != 2 or answer[1] is None:
         raise ExportError(f"{path}: expected one vector of classes (None, C), the model gives {answer}")
     return model
-
-
-def read_class_list(path: Path) -> tuple[str, ...]:
-    """Class names out of a text file, one a line, in the order of the model's outputs.
-
-    Raises:
-        ExportError: not readable, empty, an empty line between names, or names that no class can have.
-    """
-    try:
-        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().split("\n"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(
-            f"{path}: no readable list of classes ({reason(error)}); expected UTF-8 text, a name a line"
-        ) from error
-    if not any(names):
-        raise ExportError(f"{path}: names no class; expected a name a line, in the order of the model's outputs")
-    if not all(names):
-        raise ExportError(f"{path}: line {names.index('') + 1} is empty; expected a class name a line")
-    names = _without_numbers(names) if path.name == TEACHABLE_LABELS else names
-    fault = class_names.fault(names)
-    if fault:
-        raise ExportError(f"{path}: {fault}")
-    repeated = class_names.say_repeated(names)
-    if repeated:
-        print(f"{path}: {repeated}", file=sys.stderr)
-    return names
-
-
-def _without_numbers(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names in a list of Teachable Machine's, whose lines are ``0 Cat``, ``1 Dog``; any other list as it is."""
-    parts = [name.partition(" ") for name in names]
-    numbered = [number for number, _, _ in parts] == [str(place) for place in range(len(names))]
-    return tuple(name for _, _, name in parts) if numbered and all(name for _, _, name in parts) else names
 
 
 @dataclass(frozen=True)

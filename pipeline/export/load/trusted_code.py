@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from pipeline.errors import ExportError
+from pipeline.system.given_files import check_code
 
 
 def trust_code(path: Path) -> tuple[str, ...]:
@@ -18,8 +19,7 @@ def trust_code(path: Path) -> tuple[str, ...]:
     Raises:
         ExportError: it cannot be read, raises an error, or defines nothing that a model could use.
     """
-    if path.suffix != ".py" or not path.is_file():
-        raise ExportError(f"{path}: expected a Python file with the layers of the model, NAME.py")
+    check_code(path)
     specification = importlib.util.spec_from_file_location(path.stem, path)
     if specification is None or specification.loader is None:
         raise ExportError(f"{path}: cannot be imported; expected a Python file with the layers of the model")

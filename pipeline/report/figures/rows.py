@@ -1,5 +1,6 @@
 """Figures of rows: a row's name and number stand above its marks, so that neither needs room beside them."""
 
+from functools import lru_cache
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -75,4 +76,10 @@ def _fitted(text: str, size: float, room: float) -> str:
 
 
 def _units(text: str, size: float) -> float:
-    return float(TextPath((0, 0), text, size=size, prop=WIDEST_FONT).get_extents().width) if text.strip() else 0.0
+    return size * _width(text) if text.strip() else 0.0
+
+
+@lru_cache(10_000)
+def _width(text: str) -> float:
+    """In the font's size. A name stands in several charts, and measuring it takes milliseconds."""
+    return float(TextPath((0, 0), text, size=1, prop=WIDEST_FONT).get_extents().width)

@@ -46,15 +46,6 @@ def test_folders_that_it_did_not_make_are_never_deleted(bundles, installed):
     assert beside["file"].exists()
 
 
-def test_unpacked_below_versions_of_others_it_goes_where_it_always_goes(bundles, tmp_path):
-    is_whole = external(tmp_path / "versions")
-    folder = copy(bundles["old"], tmp_path / "versions", "unpacked")
-    done = run([folder / "install.sh"], HOME=str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert is_whole()
-    assert answering(tmp_path / "edgecnn") == "old"
-
-
 def test_below_a_prefix_that_has_versions_of_its_own_nothing_is_deleted(bundles, tmp_path):
     is_whole = external(tmp_path / "versions")
     done = install(bundles["old"], tmp_path)
@@ -110,15 +101,17 @@ def test_no_python_file_of_the_current_folder_is_run(bundles, installed, traps, 
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_without_a_home_the_user_s_own_is_found(bundles, tmp_path):
+def test_without_a_home_the_user_s_own_is_found_from_below_versions_of_others_too(bundles, tmp_path):
     shim = tmp_path / "bin/getent"
     shim.parent.mkdir()
     shim.write_text(f"#!/bin/sh\necho 'me:x:0:0:me:{tmp_path}/home $1:/bin/sh'\n")
     shim.chmod(0o755)
     search = f"{shim.parent}{os.pathsep}{os.environ['PATH']}"
-    folder = copy(bundles["old"], tmp_path, f"a bundle {NOT_EASY}")
-    done = run([f"./{folder.name}/install.sh"], cwd=tmp_path, without=("HOME",), PATH=search, CDPATH="/usr:/")
+    is_whole = external(tmp_path / "versions")
+    folder = copy(bundles["old"], tmp_path / "versions", f"a bundle {NOT_EASY}")
+    done = run([f"./{folder.name}/install.sh"], cwd=folder.parent, without=("HOME",), PATH=search, CDPATH="/usr:/")
     assert done.returncode == 0, done.stderr
+    assert is_whole()
     assert answering(tmp_path / "home $1/edgecnn") == "old"
     edgecnn = tmp_path / "home $1/edgecnn/current/bin/edgecnn"
     done = run([edgecnn, "doctor"], without=("HOME", "PATH"), PATH="/usr/bin:/bin")

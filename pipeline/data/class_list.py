@@ -1,0 +1,38 @@
+"""A text file of class names, one a line, in the order of a model's outputs."""
+
+from pathlib import Path
+
+from pipeline.data.class_names import fault
+from pipeline.errors import ExportError, reason
+
+TEACHABLE_LABELS = "labels.txt"
+"""What Teachable Machine calls the list of classes beside its ``keras_model.h5``."""
+
+
+def read_class_list(path: Path) -> tuple[str, ...]:
+    """Class names out of a text file, one a line, in the order of the model's outputs.
+
+    Raises:
+        ExportError: not readable, empty, an empty line between names, or names that no class can have.
+    """
+    try:
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().split("\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(
+            f"{path}: no readable list of classes ({reason(error)}); expected UTF-8 text, a name a line"
+        ) from error
+    if not any(names):
+        raise ExportError(f"{path}: names no class; expected a name a line, in the order of the model's outputs")
+    if not all(names):
+        raise ExportError(f"{path}: line {names.index('') + 1} is empty; expected a class name a line")
+    names = _without_numbers(names) if path.name == TEACHABLE_LABELS else names
+    if wrong := fault(names):
+        raise ExportError(f"{path}: {wrong}")
+    return names
+
+
+def _without_numbers(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in a list of Teachable Machine's, whose lines are ``0 Cat``, ``1 Dog``; any other list as it is."""
+    parts = [name.partition(" ") for name in names]
+    numbered = [number for number, _, _ in parts] == [str(place) for place in range(len(names))]
+    return tuple(name for _, _, name in parts) if numbered and all(name for _, _, name in parts) else names
