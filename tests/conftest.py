@@ -22,9 +22,11 @@ What was merged so that the same work is done once:
 """
 
 import gc
+import json
 import os
 import signal
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: more threads than
         os.environ.setdefault(name, "1")
 
 REFERENCE = Path(__file__).parent.parent / "artifacts" / "reference"
+DURATIONS = Path(__file__).parent / "durations.json"
+FAST_SECONDS = 0.3
+SHOWN = 25
 SCOPES = (
     "tests/pipeline/test_families.py",
     "tests/pipeline/install",
@@ -89,27 +94,36 @@ def pytest_xdist_make_scheduler(config, log):
     return ByScope(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-SHOWN, SLOW_SECONDS = 25, 2.0
+@cache
+def long_tests():
+    """The longest case of each test that is known to take more than ``FAST_SECONDS``, in seconds."""
+    return json.loads(DURATIONS.read_text(encoding="utf-8"))
+
+
+def pytest_itemcollected(item):
+    """Mark as slow what was measured to be; ``make test-fast`` leaves it out."""
+    if item.nodeid.partition("[")[0] in long_tests():
+        item.add_marker(pytest.mark.slow)
 
 
 def pytest_terminal_summary(terminalreporter):
-    """The files that took longest, and tests that take long and are not marked slow: of a whole run, not of a file."""
+    """Of a whole run, the files that took longest; with ``UPDATE_DURATIONS`` their tests' seconds are kept."""
     files, tests = Counter(), Counter()
     for report in [
         each for reports in terminalreporter.stats.values() for each in reports if hasattr(each, "duration")
     ]:
-        files[report.nodeid.partition("::")[0]] += report.duration
-        tests[report.nodeid] += 0 if "slow" in report.keywords else report.duration
+        test = report.nodeid.partition("[")[0]
+        files[test.partition("::")[0]] += report.duration
+        if report.when == "call":
+            tests[test] = max(tests[test], report.duration)
     if len(files) <= SHOWN:
         return
     terminalreporter.section(f"the {SHOWN} files that took longest, of {sum(files.values()):.0f} s in all")
     for file, seconds in files.most_common(SHOWN):
         terminalreporter.line(f"{seconds:7.1f} s  {file}")
-    unmarked = [(test, seconds) for test, seconds in tests.most_common(SHOWN) if seconds > SLOW_SECONDS]
-    if unmarked:
-        terminalreporter.section(f"not marked slow, and over {SLOW_SECONDS:g} s")
-        for test, seconds in unmarked:
-            terminalreporter.line(f"{seconds:7.1f} s  {test}")
+    if os.environ.get("UPDATE_DURATIONS"):
+        long = {test: round(seconds, 1) for test, seconds in sorted(tests.items()) if seconds > FAST_SECONDS}
+        DURATIONS.write_text(json.dumps(long, indent=1) + "\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
