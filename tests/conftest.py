@@ -96,13 +96,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 @cache
 def long_tests():
-    """The longest case of each test that is known to take more than ``FAST_SECONDS``, in seconds."""
+    """What took more than ``FAST_SECONDS`` on a quiet machine, in seconds."""
     return json.loads(DURATIONS.read_text(encoding="utf-8"))
 
 
 def pytest_itemcollected(item):
     """Mark as slow what was measured to be; ``make test-fast`` leaves it out."""
-    if item.nodeid.partition("[")[0] in long_tests():
+    if item.nodeid in long_tests():
         item.add_marker(pytest.mark.slow)
 
 
@@ -112,10 +112,9 @@ def pytest_terminal_summary(terminalreporter):
     for report in [
         each for reports in terminalreporter.stats.values() for each in reports if hasattr(each, "duration")
     ]:
-        test = report.nodeid.partition("[")[0]
-        files[test.partition("::")[0]] += report.duration
+        files[report.nodeid.partition("::")[0]] += report.duration
         if report.when == "call":
-            tests[test] = max(tests[test], report.duration)
+            tests[report.nodeid] = report.duration
     if len(files) <= SHOWN:
         return
     terminalreporter.section(f"the {SHOWN} files that took longest, of {sum(files.values()):.0f} s in all")
