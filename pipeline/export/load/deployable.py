@@ -174,7 +174,7 @@ def _predicted(model: keras.Model, scaling: PixelScaling, pixels: NDArray[np.uin
     """
     batch = batch_size(pixels, PREDICT_BATCH)
     if 0 < len(pixels) <= batch:
-        answers: NDArray[np.float32] = keras.ops.convert_to_numpy(model(scaling(pixels), training=False))
+        answers: NDArray[np.float32] = keras.ops.convert_to_numpy(model(tf.constant(scaling(pixels)), training=False))
         return answers
     chunks = in_batches(pixels, CHUNK, CHUNK_BYTES)
     parts = [model.predict(scaling(chunk), batch_size=batch, verbose=0) for chunk in chunks]
