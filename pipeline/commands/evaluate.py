@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.errors import DataError
     from pipeline.export.load.model import load
     from pipeline.verify.evaluate import evaluate, evaluate_labels, format_evaluation, format_labels
+    from pipeline.verify.input_contract.judge import judge
     from pipeline.verify.parity import test_images
 
     out = _out(options)
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     if judged is None:
         raise DataError(f"{folder} has no test photos: judge with --on validation, or add a test/ folder")
     print(f"{options.model} on {len(judged):,} {options.on} images\n")
-    finding = feeding.of_source(source, deployable, photos, judged)
+    finding = judge(source.path, deployable, source.reading, photos, judged)
     fed = feeding.stated(source, deployable, finding)
     if deployable.multi_label:
         print(format_labels(evaluate_labels(deployable, validation, judged, out, fed)))

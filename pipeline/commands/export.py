@@ -83,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.export import Settings, export, prepare
     from pipeline.export.load.model import Loaded, load
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
+    from pipeline.verify.input_contract.judge import judge
     from pipeline.verify.parity import format_report, test_images, verify
     from pipeline.verify.strangers import format_familiarity, judge_folder
 
@@ -105,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
             calibration, validation = hold_out(calibration, UNLABELED_SHARE)
             test, part = validation, "validation"
         calibration = samples.draw_calibration(calibration)
-    finding = feeding.of_source(source, deployable, photos, validation or samples.validation_images())
+    finding = judge(source.path, deployable, source.reading, photos, validation or samples.validation_images())
     if feeding.contradicts(options, finding, source.asked):
         print(f"Nothing was written to {options.out}", file=sys.stderr)
         return FAILED

@@ -27,20 +27,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def of_source(
-    source: "Source", deployable: "Deployable", photos: "Photos | None", images: "Dataset"
-) -> "Finding | None":
-    """What photos, or else images that are pixels already, say of the way that the options say.
-
-    ``None`` of a model whose history says how its training fed it.
-    """
-    from pipeline.verify.input_contract.judge import judge
-
-    return judge(source.path, deployable, source.reading, photos, images)
-
-
 def of_export(folder: Path, photos: "Photos | None", images: "Dataset") -> "tuple[Finding | None, tuple[str, ...]]":
-    """The same for what export wrote, and what was asked of it then."""
+    """What photos, or else images that are pixels already, say of what export wrote, and what was asked of it then."""
     from pipeline.documents.manifest import Manifest
     from pipeline.export.load.model import load_exported
     from pipeline.verify.input_contract.judge import judge

@@ -67,6 +67,7 @@ def wanted(options: argparse.Namespace) -> bool:
     why = ""
     if not (options.model or options.from_scratch) and options.data:
         changed = _changed(options) + [f"--side {options.side}"] * (options.side not in (None, *SIDES))
+        changed += ["--width"] * (options.width is not None)
         if changed:
             why = f"since {changed[0]} is an option of that"
         elif find_weights() is None:
@@ -93,6 +94,11 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
     if options.backbone and (options.model or options.weights):
         raise PipelineError(
             f"{name} has its own network and weights: leave {'--model' if options.model else '--weights'} out"
+        )
+    if options.height or options.width:
+        raise PipelineError(
+            f"{name} is fitted to squares: give --side, or train a network from nothing (--from-scratch) for "
+            "--height and --width"
         )
     changed = _changed(options)
     if changed:

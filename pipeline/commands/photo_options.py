@@ -39,6 +39,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         help=f"height and width in pixels, 8 to 1,024 (default: {default.side}; 224 for pretrained networks)",
     )
     group.add_argument(
+        "--height", type=int, metavar="PIXELS", help="in the place of --side: of images that are not square"
+    )
+    group.add_argument(
+        "--width", type=int, metavar="PIXELS", help="likewise; for networks that are trained from nothing"
+    )
+    group.add_argument(
         "--none", type=Path, metavar="DIR", help="photos of anything that is none of the classes: one more class, none"
     )
     group.add_argument("--any-side", action="store_true", help="take a side that is no power of two")
@@ -97,8 +103,10 @@ def _color(text: str) -> tuple[int, int, int]:
 def settings(options: argparse.Namespace) -> Settings:
     """What the options say."""
     default = Settings()
+    height, width = _size(options)
     return Settings(
-        side=Settings().side if options.side is None else options.side,
+        side=default.side if height is None else height,
+        width=width,
         any_side=options.any_side,
         resize=options.resize,
         resize_filter=options.filter,
@@ -110,6 +118,19 @@ def settings(options: argparse.Namespace) -> Settings:
         skip_bad=bool(options.skip_bad),
         none=str(options.none.resolve()) if options.none else "",
     )
+
+
+def _size(options: argparse.Namespace) -> tuple[int | None, int | None]:
+    """Height, and the width where it is another."""
+    if (options.height is None) != (options.width is None):
+        raise DataError("--height and --width go together; --side says both of squares")
+    if options.height is None:
+        return options.side, None
+    if options.side is not None:
+        raise DataError(
+            f"--side {options.side} says height and width of squares: leave it out, or --height and --width"
+        )
+    return options.height, None if options.width == options.height else options.width
 
 
 def as_before(options: argparse.Namespace) -> None:

@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         options.teacher, options.distribute, options.tensorboard, options.restart, photo_settings, options.data
     )
     if photo_settings:
-        check_side(settings.model, photo_settings.side)
+        check_side(settings.model, *photo_settings.size)
         photos = photo_options.read(options.data, photo_settings)
         training, validation = photos.training, photos.validation
     else:

@@ -5,15 +5,15 @@ files that differ in their metadata alone) stay on one side.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, unlabeled
 from pipeline.data.division import MIN_PICTURES, draw
 from pipeline.data.photo_cache import BROKEN, Decoded, decode
 from pipeline.data.photo_settings import Settings
@@ -71,12 +71,8 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
     files = [file for file in listing.files if file.path in decoded.rows]
     contradictions = _contradictions(files, decoded)
     left_out = (*listing.left_out, *decoded.left_out, *contradictions)
-    bad = [left for left in left_out if left.kind in BAD]
-    if bad and not settings.skip_bad:
-        raise UnusablePhotosError(
-            f"{folder}: {len(bad)} of {len(files) + len(bad) - len(contradictions)} photos cannot be used:\n"
-            f"{format_left_out(bad)}\nMend or remove them, or leave them out with --skip-bad."
-        )
+    if not settings.skip_bad:
+        refuse_bad(folder, left_out, len(files) - len(contradictions))
     unusable = {left.path for left in contradictions}
     files = [file for file in files if file.path not in unusable]
     if known is None:
@@ -86,10 +82,26 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
     labels = class_folders(known or listing.class_names)
 
     def dataset(part: str) -> Dataset:
-        return _dataset(parts[part], decoded, known or listing.class_names, labels, training=part == TRAINING)
+        images = images_of(parts[part], decoded, known or listing.class_names, training=part == TRAINING)
+        shown = {file.path: labels[file.class_name] for file in parts[part]}
+        return replace(images, labels=np.array([shown[path] for path in images.paths], np.int64), labeled=True)
 
     test = dataset(TEST) if TEST in parts else None
     return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*left_out, *copies), listing.hint, folder)
+
+
+def refuse_bad(folder: Path, left_out: Iterable[LeftOut], usable: int) -> None:
+    """Raise where a photo was left out that a person has to look at; ``usable`` is how many others there are.
+
+    Raises:
+        UnusablePhotosError: photos that cannot be read, or one picture in two classes.
+    """
+    bad = [left for left in left_out if left.kind in BAD]
+    if bad:
+        raise UnusablePhotosError(
+            f"{folder}: {len(bad)} of {usable + len(bad)} photos cannot be used:\n{format_left_out(bad)}\n"
+            "Mend or remove them, or leave them out with --skip-bad."
+        )
 
 
 def format_left_out(left_out: Iterable[LeftOut]) -> str:
@@ -179,17 +191,12 @@ def _check_parts(folder: Path, parts: dict[str, list[PhotoFile]], class_names: t
             )
 
 
-def _dataset(
-    files: Sequence[PhotoFile],
-    decoded: Decoded,
-    class_names: tuple[str, ...],
-    labels: Mapping[str, int],
-    *,
-    training: bool,
-) -> Dataset:
-    """The images of one part; those of training, which may be many, are read where they are asked for."""
-    files = sorted(files, key=lambda file: file.path)
-    rows = [decoded.rows[file.path][0] for file in files]
+def images_of(files: Sequence[PhotoFile], decoded: Decoded, class_names: tuple[str, ...], *, training: bool) -> Dataset:
+    """The images of one part in the order of their paths, without labels yet.
+
+    Those of training, which may be many, are read where they are asked for.
+    """
+    paths = sorted(file.path for file in files)
     take = rows_of if training else copy_of
-    known = np.array([labels[file.class_name] for file in files], np.int64)
-    return Dataset(take(decoded.squares, rows), known, class_names, tuple(file.path for file in files))
+    pixels = take(decoded.squares, [decoded.rows[path][0] for path in paths])
+    return replace(unlabeled(pixels, class_names), paths=tuple(paths))

@@ -7,6 +7,7 @@ folder; where all photos lie in ``train/``, ``val/`` and ``test/``, they are div
 
 import csv
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset
-from pipeline.data.folder import BAD, Photos, divide, format_left_out
+from pipeline.data.folder import Photos, divide, images_of, refuse_bad
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import SPLIT_FOLDERS, TEST, TRAINING, VALIDATION, PhotoFile
-from pipeline.errors import DataError, UnusablePhotosError, reason
+from pipeline.errors import DataError, reason
 from runtime.text import first_of, for_terminal
 
 TABLE = "labels.csv"
@@ -57,25 +58,16 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
     marks = read_table(folder / TABLE, class_names)
     files = photo_files(folder, marks)
     decoded = decode(folder, files, settings.spec(class_names))
-    bad = [left for left in decoded.left_out if left.kind in BAD]
-    if bad and not settings.skip_bad:
-        raise UnusablePhotosError(
-            f"{folder}: {len(bad)} of {len(files)} photos cannot be used:\n{format_left_out(bad)}\n"
-            "Mend or remove them, or leave them out with --skip-bad."
-        )
     files = [file for file in files if file.path in decoded.rows]
+    if not settings.skip_bad:
+        refuse_bad(folder, decoded.left_out, len(files))
     parts, copies = divide(folder, files, tuple({file.part for file in files}), decoded, settings)
     if not all(parts.get(part) for part in (TRAINING, VALIDATION)):
         raise DataError(f"{folder}: {len(files)} photos in {TABLE} can be read; two different ones or more are needed")
 
     def dataset(part: str) -> Dataset:
-        chosen = sorted(parts[part], key=lambda file: file.path)
-        rows = [decoded.rows[file.path][0] for file in chosen]
-        shown = np.stack([marks[file.path] for file in chosen])
-        paths = tuple(file.path for file in chosen)
-        return Dataset(
-            decoded.squares[rows], np.zeros(len(rows), np.int64), class_names, paths, labeled=False, marks=shown
-        )
+        images = images_of(parts[part], decoded, class_names, training=part == TRAINING)
+        return replace(images, marks=np.stack([marks[path] for path in images.paths]))
 
     test = dataset(TEST) if TEST in parts else None
     return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*decoded.left_out, *copies), "", folder)

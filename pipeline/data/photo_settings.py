@@ -20,8 +20,8 @@ class Settings:
     """How a folder becomes data sets.
 
     Attributes:
-        side: height and width of the squares in pixels, 8 to 1,024, a power of two.
-        width: where it is not ``side``, which then is the height.
+        side: height and width of the images in pixels, 8 to 1,024, a power of two.
+        width: likewise, where it is not ``side``, which then is the height.
         any_side: take sides that are no power of two; the network still asks for a multiple of its pooling factor.
         resize, resize_filter, fill, ignore_orientation: as in ``runtime.spec.ModelSpec``.
         validation_share, test_share: part of each class, 0-1; not asked where the folder is divided by itself.
@@ -46,15 +46,21 @@ class Settings:
     width: int | None = None
 
     def __post_init__(self) -> None:
-        if not MIN_SIDE <= self.side <= MAX_SIDE:
-            raise DataError(f"side must lie between {MIN_SIDE} and {MAX_SIDE} pixels, got {self.side}")
-        if self.side & (self.side - 1) and not self.any_side:
-            raise DataError(f"side {self.side} is no power of two; choose one, or ask for any side (--any-side)")
+        for side in self.size:
+            if not MIN_SIDE <= side <= MAX_SIDE:
+                raise DataError(f"side must lie between {MIN_SIDE} and {MAX_SIDE} pixels, got {side}")
+            if side & (side - 1) and not self.any_side:
+                raise DataError(f"side {side} is no power of two; choose one, or ask for any side (--any-side)")
         if not (0 < self.validation_share < 1 and 0 <= self.test_share < 1) or self._held_out >= 1:
             raise DataError(
                 "validation share must be above 0, test share 0 or more, and something must be left to train on; "
                 f"got {self.validation_share} and {self.test_share}"
             )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.side, self.width or self.side
 
     @property
     def _held_out(self) -> float:

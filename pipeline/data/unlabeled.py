@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts import sha256
 from pipeline.data.dataset import Dataset, unlabeled
-from pipeline.data.folder import BAD, format_left_out
+from pipeline.data.folder import refuse_bad
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import PhotoFile
-from pipeline.errors import DataError, UnusablePhotosError, reason
+from pipeline.errors import DataError, reason
 from runtime.image.load import load_square
 from runtime.photo_files import list_photos
 from runtime.spec import ModelSpec
@@ -93,13 +93,9 @@ def _decoded(root: Path, files: Sequence[PhotoFile], spec: ModelSpec, *, skip_ba
     if not files:
         raise DataError(f"{root}: no photos in it")
     decoded = decode(root, files, spec)
-    bad = [left for left in decoded.left_out if left.kind in BAD]
-    if bad and not skip_bad:
-        raise UnusablePhotosError(
-            f"{root}: {len(bad)} of {len(files)} photos cannot be used:\n{format_left_out(bad)}\n"
-            "Mend or remove them, or leave them out with --skip-bad."
-        )
     rows = [decoded.rows[file.path][0] for file in files if file.path in decoded.rows]
+    if not skip_bad:
+        refuse_bad(root, decoded.left_out, len(rows))
     return decoded.squares[rows]
 
 

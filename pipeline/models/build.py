@@ -7,25 +7,32 @@ from pipeline.models.presets import PRESETS
 from pipeline.models.units import Deployed, Trainable, Units
 
 
-def build(preset: str = "notes", class_count: int = 10, side: int = 32) -> keras.Model:
-    """A network as it is deployed: float32 (N, S, S, 3) in 0-1 to float32 (N, C) probabilities.
+def build(preset: str = "notes", class_count: int = 10, side: int = 32, width: int | None = None) -> keras.Model:
+    """A network as it is deployed: float32 (N, H, W, 3) in 0-1 to float32 (N, C) probabilities.
 
     Args:
         preset: a key of ``PRESETS``.
         class_count: number of classes, 2 or more.
         side: height and width of the images in pixels, a multiple of the preset's reduction.
+        width: likewise, where it is not ``side``, which then is the height.
 
     Raises:
         ArchitectureError: no such preset, or a shape that it cannot have.
     """
-    model = _assemble(preset, class_count, side, Deployed())
+    model = _assemble(preset, class_count, (side, width or side), Deployed())
     if any(isinstance(layer, keras.layers.Add) for layer in model.layers):
         return model
     return keras.Sequential(model.layers, name=model.name)  # a plain stack of layers reads and saves simpler
 
 
-def build_trainable(
-    preset: str = "notes", class_count: int = 10, side: int | None = 32, *, dropout: float = 0.0, reparam: bool = False
+def build_trainable(  # noqa: PLR0913 - the last three by name
+    preset: str = "notes",
+    class_count: int = 10,
+    side: int | None = 32,
+    *,
+    width: int | None = None,
+    dropout: float = 0.0,
+    reparam: bool = False,
 ) -> keras.Model:
     """The same network with all that helps in training and vanishes in ``fold``; its outputs are logits.
 
@@ -33,6 +40,7 @@ def build_trainable(
         preset: as in ``build``.
         class_count: as in ``build``.
         side: as in ``build``; ``None`` for a network that takes images of any side.
+        width: as in ``build``.
         dropout: share of activations dropped, from 0 up to but not including 1.
         reparam: whether spatial convolutions get parallel linear branches.
 
@@ -43,11 +51,11 @@ def build_trainable(
         raise ArchitectureError(
             f"{preset} takes images of one side, so it cannot begin on images of half the side: leave --half-side out"
         )
-    return _assemble(preset, class_count, side, Trainable(dropout, reparam))
+    return _assemble(preset, class_count, (side, width or side), Trainable(dropout, reparam))
 
 
-def check_side(preset: str, side: int) -> None:
-    """Refuse a side that a preset cannot have, before any photo is read.
+def check_side(preset: str, *sides: int) -> None:
+    """Refuse a side, or a height and a width, that a preset cannot have, before any photo is read.
 
     Raises:
         ArchitectureError: no such preset, or a side that its reductions do not divide.
@@ -55,16 +63,17 @@ def check_side(preset: str, side: int) -> None:
     if preset not in PRESETS:
         raise ArchitectureError(f"no model {preset!r}: choose one of {', '.join(PRESETS)}")
     reduction = PRESETS[preset].reduction
-    if side < reduction or side % reduction:
-        raise ArchitectureError(
-            f"side {side} does not survive being divided by {reduction} in {preset}: choose a multiple of {reduction}"
-        )
+    for side in sides:
+        if side < reduction or side % reduction:
+            raise ArchitectureError(
+                f"side {side} does not survive being divided by {reduction} in {preset}: choose a multiple of "
+                f"{reduction}"
+            )
 
 
-def _assemble(preset: str, class_count: int, side: int | None, units: Units) -> keras.Model:
-    if side is not None:
-        check_side(preset, side)
+def _assemble(preset: str, class_count: int, size: tuple[int | None, int | None], units: Units) -> keras.Model:
+    check_side(preset, *(extent for extent in size if extent is not None))
     if class_count < 2:
         raise ArchitectureError(f"a classifier needs at least 2 classes, got {class_count}")
-    image = keras.Input((side, side, 3), name="image")
+    image = keras.Input((*size, 3), name="image")
     return keras.Model(image, PRESETS[preset].topology(units, image, class_count), name=preset)

@@ -22,7 +22,8 @@ def fold(trained: keras.Model) -> keras.Model:
         trained: a model of ``build_trainable``; left as it is.
     """
     sources = {layer.name: layer for layer in trained.layers}
-    deployed = build(trained.name, int(trained.output_shape[-1]), int(trained.input_shape[1]))
+    height, width = map(int, trained.input_shape[1:3])
+    deployed = build(trained.name, int(trained.output_shape[-1]), height, width)
     for target in deployed.layers:
         if not target.weights:
             continue
@@ -62,15 +63,18 @@ def _identity(channels: int) -> Array:
 
 def _placed(kernel: Array, target: keras.layers.Layer) -> Array:
     """``kernel`` inside a kernel of ``target``'s size that looks at the same pixels; all 'same'-padded."""
-    size, stride, extent = target.kernel_size[0], target.strides[0], int(target.input.shape[1])
+    size, stride, own = target.kernel_size[0], target.strides[0], kernel.shape[0]
     larger = np.zeros((size, size, *kernel.shape[2:]))
-    first = _padding_before(size, stride, extent) - _padding_before(kernel.shape[0], stride, extent)
-    span = slice(first, first + kernel.shape[0])
-    larger[span, span] = kernel
+    firsts = [
+        _padding_before(size, stride, extent) - _padding_before(own, stride, extent)
+        for extent in map(int, target.input.shape[1:3])
+    ]
+    rows, columns = (slice(first, first + own) for first in firsts)
+    larger[rows, columns] = kernel
     return larger
 
 
 def _padding_before(size: int, stride: int, extent: int) -> int:
-    """Rows of zeros that 'same' padding sets before the image (TensorFlow: the smaller half of all)."""
+    """Rows, or columns, of zeros that 'same' padding sets before the image (TensorFlow: the smaller half of all)."""
     outputs = -(-extent // stride)
     return max((outputs - 1) * stride + size - extent, 0) // 2

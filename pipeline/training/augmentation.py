@@ -46,16 +46,16 @@ class Pass:
     cut_mixed: NDArray[np.bool_]
 
 
-def draw(count: int, side: int, settings: Settings, seed: tuple[int, ...]) -> Pass:
-    """Draw the augmentation of ``count`` images of ``side`` pixels; the same seed gives the same."""
-    random = np.random.default_rng(seed)
-    margin = min(round(settings.shift * side), side - 1)
+def draw(count: int, size: tuple[int, int], settings: Settings, seed: tuple[int, ...]) -> Pass:
+    """Draw the augmentation of ``count`` images of ``size`` (height, width); the same seed gives the same."""
+    random, smaller = np.random.default_rng(seed), min(size)
+    margin = min(round(settings.shift * smaller), smaller - 1)
     kind = random.random(count)
     cut_mixed, mixed_up = kind < settings.cutmix, kind >= 1 - settings.mixup
-    cut = _boxes(random, 1 - random.random(count), side) * cut_mixed[:, None]
-    share = 1 - ((cut[:, 1] - cut[:, 0]) * (cut[:, 3] - cut[:, 2]) / side**2).astype(np.float32)
+    cut = _boxes(random, 1 - random.random(count), size) * cut_mixed[:, None]
+    share = 1 - ((cut[:, 1] - cut[:, 0]) * (cut[:, 3] - cut[:, 2]) / (size[0] * size[1])).astype(np.float32)
     blend = random.beta(MIXUP_ALPHA, MIXUP_ALPHA, count).astype(np.float32)
-    erased = _boxes(random, random.uniform(*ERASED_AREA, count), side)
+    erased = _boxes(random, random.uniform(*ERASED_AREA, count), size)
     return Pass(
         margin=margin,
         shift=random.integers(-margin, margin + 1, (count, 2)),
@@ -69,24 +69,26 @@ def draw(count: int, side: int, settings: Settings, seed: tuple[int, ...]) -> Pa
     )
 
 
-def _boxes(random: np.random.Generator, area: NDArray[np.float64], side: int) -> NDArray[np.int64]:
-    """Square boxes of about ``area`` (share of the image), clipped at its edges: int (N, 4)."""
-    half = np.round(np.sqrt(area) * side / 2).astype(np.int64)
-    row, column = random.integers(0, side, (2, len(area)))
-    edges = [row - half, row + half, column - half, column + half]
-    return np.stack([np.clip(edge, 0, side) for edge in edges], axis=1)
+def _boxes(random: np.random.Generator, area: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.int64]:
+    """Boxes of the image's shape and about ``area`` (share of the image), clipped at its edges: int (N, 4)."""
+    edges = []
+    for extent in size:
+        half = np.round(np.sqrt(area) * extent / 2).astype(np.int64)
+        middle = random.integers(0, extent, len(area))
+        edges += [np.clip(edge, 0, extent) for edge in (middle - half, middle + half)]
+    return np.stack(edges, axis=1)
 
 
 def apply(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
     """The images at ``indices`` as ``planned``.
 
     Args:
-        pixels: uint8 (N, S, S, 3), the whole set; may be memory-mapped.
+        pixels: uint8 (N, H, W, 3), the whole set; may be memory-mapped.
         planned: the pass.
         indices: int (B,).
 
     Returns:
-        uint8 (B, S, S, 3).
+        uint8 (B, H, W, 3).
     """
     result = _alone(pixels, planned, indices)
     mixed = np.flatnonzero(planned.share[indices] < 1)
@@ -95,7 +97,7 @@ def apply(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
         partners = _alone(pixels, planned, planned.partner[chosen])
         weight = np.where(
             planned.cut_mixed[chosen, None, None],
-            ~_inside(planned.cut[chosen], result.shape[1]),
+            ~_inside(planned.cut[chosen], *result.shape[1:3]),
             planned.share[chosen, None, None],
         ).astype(np.float32)[..., None]
         result[mixed] = np.rint(weight * result[mixed] + (1 - weight) * partners)
@@ -114,10 +116,10 @@ def targets(labels: NDArray[np.integer], class_count: int, planned: Pass, indice
 
 def _alone(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
     """Shift, flip, color and erasing of single images."""
-    side = pixels.shape[1]
+    height, width = pixels.shape[1:3]
     margin = planned.margin
     padded = np.pad(pixels[indices], ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     top, left = (planned.shift[indices] + margin).T
     result: Pixels = windows[np.arange(len(indices)), top, left].transpose(0, 2, 3, 1)
     flip = planned.flip[indices]
@@ -127,7 +129,7 @@ def _alone(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
         result = _colored(result, gain)
     erased = planned.erased[indices]
     if erased.any():
-        result[_inside(erased, side)] = GRAY
+        result[_inside(erased, height, width)] = GRAY
     return result
 
 
@@ -139,10 +141,10 @@ def _colored(images: Pixels, gain: NDArray[np.float32]) -> Pixels:
     return result
 
 
-def _inside(boxes: NDArray[np.int64], side: int) -> NDArray[np.bool_]:
-    """Which pixels lie in each box: bool (B, S, S)."""
-    position = np.arange(side)
-    rows = (position >= boxes[:, :1]) & (position < boxes[:, 1:2])
-    columns = (position >= boxes[:, 2:3]) & (position < boxes[:, 3:])
+def _inside(boxes: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
+    """Which pixels lie in each box: bool (B, H, W)."""
+    row, column = np.arange(height), np.arange(width)
+    rows = (row >= boxes[:, :1]) & (row < boxes[:, 1:2])
+    columns = (column >= boxes[:, 2:3]) & (column < boxes[:, 3:])
     result: NDArray[np.bool_] = rows[:, :, None] & columns[:, None, :]
     return result

@@ -54,7 +54,7 @@ def steps_an_epoch(images: Dataset, settings: Settings) -> int:
 
 def plan_pass(images: Dataset, settings: Settings, pass_number: int) -> Pass:
     """The augmentation of one pass."""
-    return augmentation.draw(len(images), images.side, settings, (settings.seed, AUGMENTATION, pass_number))
+    return augmentation.draw(len(images), images.size, settings, (settings.seed, AUGMENTATION, pass_number))
 
 
 def order_of(images: Dataset, settings: Settings, epoch: int) -> NDArray[np.int64]:
@@ -77,9 +77,9 @@ def distribute(epoch: Epoch, strategy: tf.distribute.Strategy) -> tf.data.Datase
     ``taught`` has 0 columns without a teacher.
     """
     replicas = strategy.num_replicas_in_sync
-    side, class_count = epoch.images.side, len(epoch.images.class_names)
+    size, class_count = epoch.images.size, len(epoch.images.class_names)
     signature = (
-        tf.TensorSpec((epoch.batch_size // replicas, side, side, 3), tf.uint8),
+        tf.TensorSpec((epoch.batch_size // replicas, *size, 3), tf.uint8),
         tf.TensorSpec((epoch.batch_size // replicas, class_count), tf.float32),
         tf.TensorSpec((epoch.batch_size // replicas,), tf.float32),
         tf.TensorSpec((epoch.batch_size // replicas, 0 if epoch.taught is None else class_count), tf.float32),

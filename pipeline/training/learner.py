@@ -47,7 +47,7 @@ class Learner:
         if settings.sam_rho and self.replicas > 1:
             raise PipelineError("sharpness-aware steps run on one replica only: train without --distribute")
         if settings.half_side:
-            check_side(settings.model, data.side // 2)
+            check_side(settings.model, *(extent // 2 for extent in data.size))
         build = partial(
             build_trainable,
             settings.model,
@@ -55,13 +55,14 @@ class Learner:
             dropout=settings.dropout,
             reparam=settings.reparam,
         )
+        height, width = data.size
         keras.utils.set_random_seed(settings.seed)
         with strategy.scope(), _precision("mixed_bfloat16" if settings.mixed_precision else "float32"):
-            self.model = build(side=None if settings.half_side else data.side)
+            self.model = build(side=None) if settings.half_side else build(side=height, width=width)
             self.optimizer = keras.optimizers.AdamW(self._schedule(), weight_decay=settings.weight_decay)
             self.optimizer.build(self.model.trainable_variables)
             self.averages = [tf.Variable(variable.value) for variable in self._averaged()]
-        self._judge = build(side=data.side)
+        self._judge = build(side=height, width=width)
         self._step = tf.function(self._distributed_step)
         self._logits = tf.function(lambda pixels: self._judge(_scaled(pixels), training=False))
 

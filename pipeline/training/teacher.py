@@ -22,7 +22,7 @@ SHAPING = ("seed", "shift", "flip", "color", "random_erasing", "cutmix", "mixup"
 
 
 class Teacher:
-    """A Keras classifier of the same classes and side.
+    """A Keras classifier of the same classes and size.
 
     A pass over the images is fixed by its number, and the passes repeat after ``teacher_passes``: each is shown to
     the teacher once. Outputs are kept beside the data sets, so that other students of the same images find them.
@@ -35,7 +35,7 @@ class Teacher:
         if settings.mixed_precision:
             for layer in self.model.layers[:-1]:
                 layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
-        expected = ((None, images.side, images.side, 3), (None, len(images.class_names)))
+        expected = ((None, *images.size, 3), (None, len(images.class_names)))
         got = (self.model.input_shape, self.model.output_shape)
         if got != expected:
             raise PipelineError(f"{path} cannot teach here: it maps {got[0]} to {got[1]}, needed {expected}")

@@ -220,8 +220,8 @@ TABLE = (
     ),
     Fault(
         "pipeline/training/augmentation.py",
-        "(position < boxes[:, 3:])",
-        "(position <= boxes[:, 3:])",
+        "(column < boxes[:, 3:])",
+        "(column <= boxes[:, 3:])",
         ("pipeline/test_augmentation.py",),
     ),
     Fault(

@@ -15,7 +15,7 @@ def pixels():
 
 
 def planned(**settings):
-    return draw(COUNT, SIDE, Settings(**{**PLAIN, **settings}), (0, 1))
+    return draw(COUNT, (SIDE, SIDE), Settings(**{**PLAIN, **settings}), (0, 1))
 
 
 def test_nothing_asked_for_changes_nothing(pixels):
@@ -40,8 +40,25 @@ def test_a_pass_is_fixed_by_its_seed_and_does_not_depend_on_the_batch(pixels):
     whole = apply(pixels, planned(**settings), ALL)
     chosen = np.asarray([40, 3, 17])
     assert (apply(pixels, planned(**settings), chosen) == whole[chosen]).all()
-    other = draw(COUNT, SIDE, Settings(**settings), (0, 2))
+    other = draw(COUNT, (SIDE, SIDE), Settings(**settings), (0, 2))
     assert (apply(pixels, other, ALL) != whole).any()
+
+
+@pytest.mark.parametrize("size", [(16, 48), (48, 16)])
+def test_images_that_are_not_square_keep_their_shape(size):
+    """Image i is all of value 4 i, so that boxes and shares can be read from its pixels."""
+    height, width = size
+    flat = np.broadcast_to(np.arange(COUNT, dtype=np.uint8)[:, None, None, None] * 4, (COUNT, *size, 3)).copy()
+    everything = Settings(shift=0.125, flip=0.5, cutmix=1.0)
+    plan = draw(COUNT, size, everything, (0, 1))
+    result = apply(flat, plan, ALL)
+    assert result.shape == flat.shape
+    expected = targets(ALL, COUNT, plan, ALL) @ (np.arange(COUNT) * 4)
+    assert np.abs(result.mean(axis=(1, 2, 3)) - expected).max() < 0.6
+    assert (plan.cut[:, :2].max(), plan.cut[:, 2:].max()) == (height, width)
+    erased = apply(flat + 1, draw(COUNT, size, Settings(**PLAIN, random_erasing=1.0), (0, 1)), ALL) == GRAY
+    assert erased[:, : height // 2, : width // 2].any()
+    assert erased[:, height // 2 :, width // 2 :].any()
 
 
 def test_erased_boxes_are_gray(pixels):

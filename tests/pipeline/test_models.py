@@ -64,6 +64,7 @@ def test_other_shapes_are_built(preset):
     [
         ({"side": 20}, "side 20 does not survive being divided by 8 in notes"),
         ({"side": 0}, "side 0 does not survive"),
+        ({"side": 32, "width": 20}, "side 20 does not survive being divided by 8 in notes"),
         ({"class_count": 1}, "at least 2 classes"),
         ({"preset": "resnet9"}, "no model 'resnet9': choose one of notes, resnet8"),
     ],
@@ -73,20 +74,21 @@ def test_impossible_shapes_are_refused(options, message):
         build(**options)
 
 
-FOLDED = [("notes", 32), ("resnet8", 32), ("resnet8", 12), ("vgg8", 16), ("separable", 32), ("separable", 8)]
+FOLDED = [("notes", 32, 32), ("resnet8", 32, 32), ("resnet8", 12, 12), ("vgg8", 16, 16)]
+FOLDED += [("separable", 32, 32), ("separable", 8, 8), ("notes", 16, 48), ("resnet8", 12, 20)]
 FOLDING_TOLERANCE = {"separable": 1e-4}
 """Largest difference of a probability, by default 1e-5: rounding adds up over the separable network's 14 layers."""
 
 
 @pytest.mark.parametrize("reparam", [False, True])
-@pytest.mark.parametrize(("preset", "side"), FOLDED)
-def test_folding_changes_nothing(preset, side, reparam):
+@pytest.mark.parametrize(("preset", "height", "width"), FOLDED)
+def test_folding_changes_nothing(preset, height, width, reparam):
     keras.utils.set_random_seed(0)
-    trained = shaken(build_trainable(preset, side=side, dropout=0.2, reparam=reparam))
-    images = np.random.default_rng(1).random((16, side, side, 3), np.float32)
+    trained = shaken(build_trainable(preset, side=height, width=width, dropout=0.2, reparam=reparam))
+    images = np.random.default_rng(1).random((16, height, width, 3), np.float32)
     expected = keras.ops.softmax(trained(images, training=False)).numpy()
     folded = fold(trained)
-    assert folded.count_params() == build(preset, side=side).count_params()
+    assert folded.count_params() == build(preset, side=height, width=width).count_params()
     assert np.abs(folded(images, training=False).numpy() - expected).max() <= FOLDING_TOLERANCE.get(preset, 1e-5)
 
 

@@ -202,6 +202,7 @@ def test_other_heads_judge_no_labels(tmp_path, units, activation, said):
         load(Source(tmp_path / "model.keras", NAMES, multi_label=True))
 
 
+@pytest.mark.slow
 def test_a_table_for_logits_that_nobody_calls_multi_label(exported, tmp_path, capsys):
     folder, photos, _, _ = exported
     command = ["export", "--model", folder / "model.keras", "--classes", folder.parent / "names.txt", "--data", photos]

@@ -116,7 +116,7 @@ def answers(kind: Kind, model: keras.Model, pixels: Images) -> Labels:
     got = model.predict(pixels, verbose=0, batch_size=64)
     got = np.asarray(got[kind.outputs.index("fruit")] if kind.outputs else got, np.float32)
     if kind.several:
-        return np.asarray(got > 0.5, np.int64)
+        return np.asarray(got > (0 if kind.logits else 0.5), np.int64)
     if kind.two:
         return np.asarray(got[:, 0] > (0 if kind.logits else 0.5), np.int64)
     return np.asarray(got.argmax(axis=1), np.int64)

@@ -222,4 +222,12 @@ KINDS = (
     Kind("an operator that no format has", unknown_operator),
     Kind("several sigmoids, one class a photo", chain(head=[SIGMOIDS])),
     Kind("several sigmoids (multi-label)", chain(conv(activation="relu"), head=[SIGMOIDS]), several=True, epochs=80),
+    Kind(
+        "several logits (multi-label)",
+        chain(conv(activation="relu"), head=[LOGITS]),
+        several=True,
+        logits=True,
+        epochs=80,
+        options=("--multi-label",),
+    ),
 )

@@ -25,16 +25,16 @@ from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import load_exported
 from pipeline.export.load.rounding import rounding
-from pipeline.export.quantize.acceptance import breaks_bound, differs, disagrees
+from pipeline.export.quantize.acceptance import differs
 from pipeline.formats import FORMATS, FP32, Tolerance, format_of
 from pipeline.metrics.calibration import reliability, reliability_entry
-from pipeline.metrics.classification import accuracy, agreement, confusion_matrix, correct, discordant
+from pipeline.metrics.classification import accuracy, confusion_matrix, correct
 from pipeline.metrics.difference import max_difference, mean_difference
 from pipeline.metrics.selective import risk_coverage, risk_coverage_entry
-from pipeline.metrics.significance import mcnemar
 from pipeline.system.quiet import load_classifier
 from pipeline.verify.mistakes import mistakes
 from pipeline.verify.parity.caveats import caveats
+from pipeline.verify.parity.classes import ClassParity
 from pipeline.verify.parity.labels import LabelParity, label_scores
 from pipeline.verify.parity.tables import format_report
 from runtime import Classifier, EdgecnnError
@@ -134,9 +134,11 @@ class _Reference:
         labels = None if marks is None else label_scores(got, marks, self.thresholds)
         return Scores(accuracy=None, confusion=(), calibration=None, labels=labels)
 
-    def labels(self, got: NDArray[np.float32]) -> LabelParity | None:
-        """A file's decisions beside Keras's, of a multi-label model."""
-        return None if self.thresholds is None else LabelParity(self.expected, got, self.test, self.thresholds)
+    def parity(self, got: NDArray[np.float32]) -> ClassParity | LabelParity:
+        """A file's answers beside Keras's."""
+        if self.thresholds is None:
+            return ClassParity(self.expected, got, self.test)
+        return LabelParity(self.expected, got, self.test, self.thresholds)
 
     def limit(self, tolerance: Tolerance, got: NDArray[np.float32]) -> Tolerance:
         """The tolerance for a file that gives ``got``: fp32 files are allowed Keras's own rounding, multiplied."""
@@ -197,56 +199,27 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
             return Unusable(violations=(*violations, shapes))
     except (EdgecnnError, OSError) as error:
         return Unusable(violations=(*violations, str(error)))
-    only_keras, only_file = _discordant(expected, got, test)
     scores, limit = reference.scores(got), reference.limit(format_of(name).precision.tolerance, got)
-    labels = reference.labels(got)
-    measured = Measured(
+    parity = reference.parity(got)
+    return Measured(
         **dict(scores),
+        **parity.figures,
         bytes=len(content),
         sha256=sha256(content),
         max_difference=max_difference(expected, got),
         mean_difference=mean_difference(expected, got),
-        agreement=agreement(expected, got),
-        p_value=mcnemar(only_keras, only_file),
-        accuracy_drop_points=100 * (only_keras - only_file) / len(test) if test.labeled else None,
         limits=Limits(**asdict(limit)),
-        violations=(*violations, *_violations(got, expected, test, limit, labels)),
+        violations=(*violations, *_distances(expected, got, limit), *parity.violations(limit)),
     )
-    if labels is None:
-        return measured
-    shares = labels.by_label
-    update = {"agreement": float(np.mean(shares)), "label_agreement": shares, "p_value": labels.chance}
-    return measured.model_copy(update=update | {"accuracy_drop_points": labels.lost_points})
 
 
-def _discordant(expected: NDArray[np.float32], got: NDArray[np.float32], test: Dataset) -> tuple[int, int]:
-    """On how many images Keras alone is right, and the file alone; none where nobody knows what they show."""
-    if not test.labeled:
-        return 0, 0
-    return discordant(correct(expected, test.labels), correct(got, test.labels))
-
-
-def _violations(
-    got: NDArray[np.float32],
-    expected: NDArray[np.float32],
-    test: Dataset,
-    limit: Tolerance,
-    labels: LabelParity | None,
-) -> list[str]:
-    """Which limits a file breaks, in words."""
-    largest, mean, agreeing = max_difference(expected, got), mean_difference(expected, got), agreement(expected, got)
+def _distances(expected: NDArray[np.float32], got: NDArray[np.float32], limit: Tolerance) -> list[str]:
+    """Which limits of the probabilities a file breaks, in words."""
+    largest, mean = max_difference(expected, got), mean_difference(expected, got)
     violations = []
     # "not within" rather than "beyond": a NaN is beyond as well.
     if not largest <= limit.max_difference:
         violations.append(f"max difference {largest:.2e} > {limit.max_difference:.1e}")
     if differs(expected, got, limit.mean_difference):
         violations.append(f"mean difference {mean:.2e} > {limit.mean_difference:.0e}")
-    if labels is not None:
-        return [*violations, *labels.violations(limit)]
-    if disagrees(expected, got, limit.min_agreement):
-        violations.append(f"agreement {agreeing:.2%} < {limit.min_agreement:.0%}")
-    only_keras, only_file = _discordant(expected, got, test)
-    if breaks_bound(limit.max_accuracy_drop, len(test), only_keras, only_file):
-        drop = 100 * (only_keras - only_file) / len(test)
-        violations.append(f"accuracy drop {drop:.2f} points > {limit.max_accuracy_drop:.2f}")
     return violations

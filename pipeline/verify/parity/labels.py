@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,16 @@ class LabelParity:
 
     def __init__(self, expected: Probabilities, got: Probabilities, test: Dataset, thresholds: Sequence[float]) -> None:
         self._keras, self._file, self._test = decisions(expected, thresholds), decisions(got, thresholds), test
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Fields of ``Measured``."""
+        return {
+            "agreement": float(np.mean(self.by_label)),
+            "label_agreement": self.by_label,
+            "p_value": self.chance,
+            "accuracy_drop_points": self.lost_points,
+        }
 
     @cached_property
     def by_label(self) -> tuple[float, ...]:
