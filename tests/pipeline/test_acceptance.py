@@ -5,7 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.data.dataset import Dataset
 from pipeline.export.quantize.acceptance import AcceptanceCriteria, judge
+from pipeline.formats import INT8
+from pipeline.verify.parity.classes import ClassParity
 
 NAMES = ("cat", "dog")
 LOSS_ALONE = AcceptanceCriteria(max_mean_difference=1.0, min_agreement=0.0)
@@ -99,3 +102,16 @@ def test_the_mean_difference_counts_only_beyond_chance(images, apart, passes):
     got = expected.copy()
     got[:apart] = [0.1, 0.9]
     assert judge(expected, got, labels, NAMES, replace(LAX, max_mean_difference=0.02)).passed == passes
+
+
+@pytest.mark.parametrize(("lost", "broken"), [(0, []), (300, ["agreement 70.00% < 97%", "accuracy drop 30.00 points"])])
+def test_parity_says_which_limits_the_classes_of_a_file_break(lost, broken):
+    labels = np.arange(1_000) % 2
+    got = labels.copy()
+    got[:lost] ^= 1
+    images = Dataset(np.zeros((1_000, 8, 8, 3), np.uint8), labels, NAMES)
+    parity = ClassParity(answers(labels), answers(got), images)
+    assert parity.figures["accuracy_drop_points"] == lost / 10
+    said = parity.violations(INT8.tolerance)
+    assert len(said) == len(broken)
+    assert all(map(str.startswith, said, broken))
