@@ -7,6 +7,7 @@ from docs.figures.commands import (
     graph,
     kinds,
     large_int8,
+    large_speed,
     many_photos,
     optimizers,
     own_photos,
@@ -36,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     pictures,
     kinds,
     large_int8,
+    large_speed,
     soak,
     drift,
 )

@@ -94,7 +94,7 @@ def tables(rows: list[Row]) -> str:
             str(row["side"]),
             _way(row),
             stage["stage"],
-            f"{stage['processor_seconds']:.0f}",
+            f"{stage['processor_seconds']:.0f}" if "processor_seconds" in stage else "",
             f"{stage['seconds']:.0f}",
             f"{stage['peak_mib'] / 1024:.2f}",
         ]

@@ -93,9 +93,7 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
         contenders |= _our_contenders(f"{name} ", deployable, images)
         contenders |= _stock_contenders(f"{name} ", deployable, images)
     timed = measure(contenders, single_images(pixels), rounds)
-    large: dict[str, Run] = {}
-    for name, deployable in large_networks():
-        large |= _our_contenders(f"{name} ", deployable, _enlarged(calibration[:LARGE_IMAGES], LARGE_SIDE))
+    large = {f"{name} {ours}": run for name, contenders in large_contenders() for ours, run in contenders.items()}
     timed |= measure(large, [image], rounds, LARGE_RUNS)
     per_image = {name: median_us(values) / (BATCH if name == BATCHED else 1) for name, values in timed.items()}
     bars = [
@@ -133,6 +131,13 @@ def large_networks() -> Iterator[tuple[str, Deployable]]:
     mobilenet = keras.applications.MobileNetV2((LARGE_SIDE, LARGE_SIDE, 3), weights=None)
     yield LARGE_MOBILENET, Deployable(mobilenet, names, PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)))
     yield LARGE_EFFICIENTNET, Deployable(efficientnet_lite.build(LARGE_SIDE), names, AS_THEY_ARE)
+
+
+def large_contenders() -> Iterator[tuple[str, dict[str, Run]]]:
+    """Our int8 files of the large networks, by network and engine."""
+    images = _enlarged(samples.calibration_images().pixels[:LARGE_IMAGES], LARGE_SIDE)
+    for name, deployable in large_networks():
+        yield name, _our_contenders("", deployable, images)
 
 
 def _our_contenders(prefix: str, deployable: Deployable, calibration: NDArray[np.uint8]) -> dict[str, Run]:
