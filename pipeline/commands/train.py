@@ -5,15 +5,19 @@ import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import artifacts
-from pipeline.commands import OK, Commands, few_photos, photo_options, search
+from pipeline.commands import OK, Commands, few_photos, fine_tune, photo_options, search
 from pipeline.data import unlabeled
 from pipeline.data.scan import scan
 from pipeline.system.given_files import check_model
 from pipeline.training.settings import Settings, options_of_settings
 from runtime.system.writing import check_writable
+
+if TYPE_CHECKING:
+    from pipeline.data.dataset import Dataset
+    from pipeline.training.quantize_aware.settings import FineTuning
 
 FEW_STEPS = 5
 MODEL = {
@@ -48,6 +52,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--model", **(recipe.pop("--model") | MODEL))
     photo_options.add(parser)
     few_photos.add(parser)
+    fine_tune.add_quantize_aware(
+        parser.add_argument_group("for int8", "after the training itself, by a few epochs of fine-tuning")
+    )
     group = parser.add_argument_group("training from nothing")
     group.add_argument("--restart", action="store_true", help="discard an unfinished run in the folder")
     group.add_argument("--teacher", type=Path, metavar="FILE", help="model.keras to learn from besides the labels")
@@ -71,6 +78,7 @@ def add(commands: Commands) -> None:
 def check(options: argparse.Namespace) -> None:
     """Refuse what can be refused before TensorFlow is loaded, and take what an earlier training was told."""
     search.wanted(options)
+    fine_tune.settings_of(options)
     check_writable(options.out / artifacts.MODEL_KERAS)
     for path in filter(None, (options.teacher, options.backbone)):
         check_model(path)
@@ -90,8 +98,9 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.training import Conduct, train
 
     searching = search.wanted(options)
+    tuning = fine_tune.settings_of(options)
     if few_photos.wanted(options):
-        return _fit_to_photos(options)
+        return _fit_to_photos(options, tuning)
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
     photo_settings = photo_options.settings(options) if options.data else None
     conduct = Conduct(
@@ -119,15 +128,30 @@ def run(options: argparse.Namespace) -> int:
         f"Validation accuracy {history.validation_accuracy:.2%} of {len(validation):,} images "
         f"(95 % interval {low:.1%} to {high:.1%}), which also chose {chosen}epoch {history.best_epoch} of "
         f"{len(history.epochs)}.\n"
-        f"Written: model.keras, history.json, history.csv and curves.png in {options.out}\n"
-        f"Next: {next_command(options)}"
+        f"Written: model.keras, history.json, history.csv and curves.png in {options.out}"
     )
+    if tuning.scheme:
+        _fine_tune(options.out, training, validation, tuning)
+    print(f"Next: {next_command(options)}")
     if photos:
         photo_options.report_left_out(photos)
     return OK
 
 
-def _fit_to_photos(options: argparse.Namespace) -> int:
+def _fine_tune(out: Path, training: "Dataset", validation: "Dataset", tuning: "FineTuning") -> None:
+    """Go on with what was trained, rounded as int8 files are."""
+    from pipeline.documents.history import read_history
+    from pipeline.export.load.model import Source, load
+    from pipeline.training.quantize_aware.run import Finished
+    from pipeline.training.quantize_aware.run import fine_tune as tune
+
+    path = out / artifacts.MODEL_KERAS
+    print("Fine-tuning for int8", file=sys.stderr)
+    start = Finished(load(Source(path)), read_history(path))
+    print(fine_tune.said(tune(start, training, validation, out, tuning), out))
+
+
+def _fit_to_photos(options: argparse.Namespace, tuning: "FineTuning") -> int:
     for hint in hints(options.out, 0):
         print(hint, file=sys.stderr)
     try:
@@ -138,7 +162,10 @@ def _fit_to_photos(options: argparse.Namespace) -> int:
     written = (
         "model.keras, history.json, history.csv and curves.png" if options.student else "model.keras and history.json"
     )
-    print(f"{said}\n\nWritten: {written} in {options.out}\nNext: {next_command(options)}")
+    print(f"{said}\n\nWritten: {written} in {options.out}")
+    if tuning.scheme:
+        _fine_tune(options.out, photos.training, photos.validation, tuning)
+    print(f"Next: {next_command(options)}")
     photo_options.report_left_out(photos)
     return OK
 

@@ -21,6 +21,7 @@ from pipeline.documents.base import (
     Share,
 )
 from pipeline.documents.out_of_fold import OutOfFold
+from pipeline.documents.quantize_aware import QuantizeAware
 from runtime.system.files import read_regular
 
 
@@ -106,6 +107,7 @@ class History(Document):
             ``None`` after a training on CIFAR-10.
         data: the folder of these photos, as given to the training.
         origin_sha256: of photos, backbone and recipe, where a network was fitted to photos.
+        quantize_aware: what export needs of quantization-aware training; ``None`` where there was none.
         epochs: all of them, in order.
     """
 
@@ -127,6 +129,7 @@ class History(Document):
     photos: dict[str, Any] | None = None
     data: str | None = None
     origin_sha256: Sha256 | None = None
+    quantize_aware: QuantizeAware | None = None
     epochs: tuple[EpochRecord, ...] = ()
 
     @property

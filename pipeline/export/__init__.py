@@ -167,6 +167,7 @@ def _inputs(
         keep=settings.keep, precision=settings.precision,
         fitted_temperature=history is not None and history.out_of_fold is None and source.temperature is None,
         out_of_fold=out_of_fold(history, deployable.class_names),
+        trained=history.quantize_aware if history is not None else None,
     )  # fmt: skip
 
 

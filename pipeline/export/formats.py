@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Decision
 from pipeline.documents.out_of_fold import OutOfFold
+from pipeline.documents.quantize_aware import QuantizeAware
 from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.confidence import divisors
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
 from pipeline.export.quantize.answers import Predict
+from pipeline.export.quantize.learned import Learned
 from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.search import Engines, Outcome, Quantizer, Search, image_counts
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
@@ -48,6 +50,7 @@ class ExportInputs:
         precision: share (0-1) of the confident answers that is to be right; ``None``: every answer is confident.
         fitted_temperature: whether the network's temperature was fitted on the validation images.
         out_of_fold: what cross-validation found in training, if it was done.
+        trained: what quantization-aware training left, if it was done.
     """
 
     deployable: Deployable
@@ -61,6 +64,7 @@ class ExportInputs:
     precision: float | None = None
     fitted_temperature: bool = False
     out_of_fold: OutOfFold | None = None
+    trained: QuantizeAware | None = None
 
     @cached_property
     def network(self) -> onnx_format.ModelProto:
@@ -86,6 +90,11 @@ class ExportInputs:
             chosen = self.deployable.thresholds or (None if marks is None else best_thresholds(expected, marks))
             thresholds = chosen or self.deployable.label_thresholds
         return Validation(self.validation, expected, self.criteria, thresholds)
+
+    @property
+    def learned(self) -> Learned | None:
+        """The ranges that quantization-aware training left."""
+        return None if self.trained is None else Learned(self.deployable, self.trained)
 
     @cached_property
     def divisors(self) -> NDArray[np.float64]:
@@ -173,7 +182,7 @@ def int8_onnx(inputs: ExportInputs, row: Format) -> ExportedGraph:
     deployable = inputs.deployable.for_int8
     network = inputs.network if deployable is inputs.deployable else onnx.convert(deployable)
     with inputs.costs.stage(f"{row.file}: calibration"):
-        quantizer = OnnxQuantizer(network, deployable.network_scaling, pixels, counts)
+        quantizer = OnnxQuantizer(network, deployable.network_scaling, pixels, counts, learned=inputs.learned)
     return _searched(inputs, quantizer, row, lambda: inputs.fp32_onnx)
 
 
@@ -181,17 +190,21 @@ def int8_tflite(inputs: ExportInputs, row: Format) -> ExportedGraph:
     """The best int8 graph."""
     counts, pixels = image_counts(len(inputs.calibration)), inputs.calibration.pixels
     with inputs.costs.stage(f"{row.file}: calibration"):
-        quantizer = TfliteQuantizer(inputs.deployable, pixels, counts)
+        quantizer = TfliteQuantizer(inputs.deployable, pixels, counts, inputs.learned)
     return _searched(inputs, quantizer, row, lambda: inputs.fp32_tflite)
 
 
 def _searched(inputs: ExportInputs, quantizer: Quantizer, row: Format, float_graph: Callable[[], Any]) -> ExportedGraph:
-    spec = inputs.spec(row.precision.name)
+    spec, counts = inputs.spec(row.precision.name), image_counts(len(inputs.calibration))
     engines = Engines(
         lambda graph: row.pack(graph, spec, None),
         load_bytes,
         lambda: len(row.pack(float_graph(), inputs.spec("fp32"), None)),
     )
     with inputs.costs.stage(f"{row.file}: search"):
-        outcome = Search(quantizer, inputs.scored, engines).run(len(inputs.calibration), quick=inputs.quick)
+        search = Search(quantizer, inputs.scored, engines)
+        if inputs.trained is not None:
+            outcome = search.as_trained(inputs.trained, counts[-1])
+        else:
+            outcome = search.run(len(inputs.calibration), quick=inputs.quick)
     return ExportedGraph(outcome.winner.graph, outcome)

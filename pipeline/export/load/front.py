@@ -117,9 +117,10 @@ def _nodes(model: Any) -> list[Any]:
     return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input]
 
 
-def _has_kernel(operation: Any) -> bool:
+def has_kernel(operation: Any) -> bool:
+    """Whether a layer, or one inside a nested model, has weights that do more than scale pixels."""
     if isinstance(operation, keras.Model):
-        return any(map(_has_kernel, operation.layers))
+        return any(map(has_kernel, operation.layers))
     return not isinstance(operation, SCALING_LAYERS) and bool(getattr(operation, "weights", ()))
 
 
@@ -129,7 +130,7 @@ def _cuts(graph: Any, start: Any) -> Iterator[Any]:
     for node in _nodes(graph):
         if not any(id(source) in unread for source in node.input_tensors):
             continue
-        if _has_kernel(node.operation):
+        if has_kernel(node.operation):
             return
         for source in {id(source) for source in node.input_tensors} & unread.keys():
             unread[source] -= 1
@@ -224,7 +225,7 @@ def _scales_somewhere(model: Any) -> bool:
         sources = [source for source in node.input_tensors if id(source) in from_image]
         if not sources:
             continue
-        if not _has_kernel(node.operation):
+        if not has_kernel(node.operation):
             from_image |= {id(output) for output in node.outputs}
             continue
         if isinstance(node.operation, keras.Model) and _scales_somewhere(node.operation):

@@ -8,6 +8,8 @@ from pipeline.documents.manifest import ConfigEntry
 from pipeline.export.quantize.layer import Layer
 
 MIN_MAX = "min-max"
+LEARNED = "learned in training"
+"""Ranges of quantization-aware training; minimum and maximum where it has none."""
 METHODS = (
     MIN_MAX,
     "moving average",
@@ -23,7 +25,7 @@ class QuantConfig:
     """One way to quantize.
 
     Attributes:
-        method: how a tensor's range is read off its activations, one of ``METHODS``.
+        method: how a tensor's range is read off its activations, one of ``METHODS``, or ``LEARNED``.
         images: how many calibration images fix the ranges.
         per_channel: one scale an output channel of each weight, rather than one a tensor.
         float_softmax: the softmax at the end computes in float; in 8 bits it loses what lies below 1/256.
@@ -51,8 +53,8 @@ class QuantConfig:
     ends_in: str = "softmax"
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
+        if self.method not in {*METHODS, LEARNED}:
+            raise ValueError(f"method must be one of {', '.join((*METHODS, LEARNED))}, got {self.method!r}")
         if self.images < 1:
             raise ValueError(f"need at least one calibration image, got {self.images}")
 
@@ -72,7 +74,8 @@ class QuantConfig:
         return ConfigEntry(**asdict(self))
 
     def __str__(self) -> str:
-        parts = [f"{self.method}, {self.images:,} images", "per channel" if self.per_channel else "per tensor"]
+        chosen = f"ranges {LEARNED}" if self.method == LEARNED else f"{self.method}, {self.images:,} images"
+        parts = [chosen, "per channel" if self.per_channel else "per tensor"]
         last = f"{'float' if self.float_softmax else 'int8'} {self.ends_in}"
         head = f"float head and {self.ends_in}" if self.float_softmax else f"float head, {last}"
         parts.append(head if self.float_head else last)

@@ -27,6 +27,7 @@ from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.quantize.bias_correction import correct_onnx, onnx_inputs
 from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer
+from pipeline.export.quantize.learned import Learned
 from pipeline.export.quantize.mixed_precision import noise_to_signal
 from pipeline.export.quantize.ranges import Activations, Statistics, T
 from pipeline.system.quiet import log_hidden
@@ -71,6 +72,7 @@ class OnnxQuantizer:
         pixels: uint8 (N, S, S, 3), the calibration images.
         counts: numbers of calibration images that configs may ask for.
         group: neighboring pixels that the first convolution reads as one, where it can.
+        learned: ranges of quantization-aware training, if there was one.
     """
 
     changes: tuple[str, ...] = (
@@ -84,13 +86,14 @@ class OnnxQuantizer:
     slow: tuple[str, ...] = ("symmetric",)
     """With symmetric activations ONNX Runtime takes 1.28 times as long on the network of the notes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a graph's numbers come from
         self,
         network: onnx.ModelProto,
         scaling: PixelScaling,
         pixels: NDArray[np.uint8],
         counts: tuple[int, ...],
         group: int = GROUP,
+        learned: Learned | None = None,
     ) -> None:
         self._scaling = scaling
         self._network = onnx.ModelProto()
@@ -101,6 +104,8 @@ class OnnxQuantizer:
             self._network = save_and_reload_model_with_shape_infer(self._network)
         averaged = onnx_inputs(self._network)
         self._statistics = Statistics(partial(self._float_activations, pixels), counts, averaged)
+        if learned is not None:
+            self._statistics.learned = learned.ranges(pixels, self._float_activations)
         self._last_sigmoids = [node.name for node in self._network.graph.node if _is_last_sigmoid(node, network.graph)]
         self.layers = _layers(self._network.graph)
         self._quantize = lru_cache(maxsize=1)(self._quantized)  # biases are corrected of what was built last

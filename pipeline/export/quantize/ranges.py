@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.export.quantize.config import MIN_MAX, QuantConfig
+from pipeline.export.quantize.config import LEARNED, MIN_MAX, QuantConfig
 
 T = TypeVar("T")
 Activations = Mapping[str, NDArray[np.float32]]
@@ -71,6 +71,8 @@ class Statistics:
         sums: dict[str, NDArray[np.float64]] = {}
         lows: dict[str, list[NDArray[np.float32]]] = {}
         highs: dict[str, list[NDArray[np.float32]]] = {}
+        self.learned: Ranges = {}
+        """What the method ``LEARNED`` takes in the place of minimum and maximum."""
         for batch in passes(lambda activations: _extremes(activations, averaged)):
             for name, found in batch.items():
                 lows.setdefault(name, []).append(found.lows)
@@ -124,7 +126,9 @@ class Statistics:
 
     def _range(self, name: str, config: QuantConfig) -> tuple[float, float]:
         lows, highs = self._lows[name][: config.images], self._highs[name][: config.images]
-        if config.method == MIN_MAX:
+        if config.method == LEARNED and name in self.learned:
+            return self.learned[name]
+        if config.method in {MIN_MAX, LEARNED}:
             return float(lows.min()), float(highs.max())
         if config.method == "moving average":
             return _moving_average(lows), _moving_average(highs)

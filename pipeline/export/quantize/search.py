@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import batch_size
 from pipeline.documents.manifest import Candidate as CandidateEntry
+from pipeline.documents.quantize_aware import QuantizeAware
 from pipeline.export.quantize.answers import Load, predict_all
 from pipeline.export.quantize.candidate import Candidate, choose, is_closer, most_accurate
-from pipeline.export.quantize.config import METHODS, MIN_MAX, QuantConfig
+from pipeline.export.quantize.config import LEARNED, METHODS, MIN_MAX, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import next_float_layers
 from pipeline.export.quantize.validation import Validation
@@ -126,6 +127,17 @@ class Search:
         candidates = [base, *self._scored("structure", allowed)]
         winner, reason = choose(candidates, self._quantizer.slow)
         return self._finish(*((winner, reason) if winner.judgment.passed else (first, "no config passes")))
+
+    def as_trained(self, trained: QuantizeAware, image_count: int) -> Outcome:
+        """The one config that a network was trained for, with layers back in float until it passes the criteria.
+
+        Args:
+            trained: what quantization-aware training left.
+            image_count: how many calibration images there are, for tensors without a learned range.
+        """
+        reduces = "reduce_range" in self._quantizer.changes and trained.reduce_range
+        config = QuantConfig(LEARNED, image_count, per_channel=trained.per_channel, reduce_range=reduces)
+        return self._finish(self.score("training", config), "as it was trained: quantization-aware, without a search")
 
     def score(self, stage: str, config: QuantConfig, graph: Any = None) -> Candidate:
         """Build one candidate unless ``graph`` is it, hold it against Keras and put it on record."""

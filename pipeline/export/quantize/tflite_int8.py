@@ -26,6 +26,7 @@ from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 from pipeline.export.quantize.bias_correction import correct_tflite, tflite_inputs
 from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer
+from pipeline.export.quantize.learned import Learned
 from pipeline.export.quantize.mixed_precision import noise_to_signal
 from pipeline.export.quantize.ranges import Activations, Statistics, T
 from pipeline.export.quantize.tflite_activations import FloatActivations
@@ -59,12 +60,19 @@ class TfliteQuantizer:
         deployable: the network, its scaling part of the graph.
         pixels: uint8 (N, S, S, 3), the calibration images.
         counts: numbers of calibration images that configs may ask for.
+        learned: ranges of quantization-aware training, if there was one.
     """
 
     changes: tuple[str, ...] = ("per_channel", "float_softmax", "float_head", "symmetric")
     slow: tuple[str, ...] = ()
 
-    def __init__(self, deployable: Deployable, pixels: NDArray[np.uint8], counts: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        deployable: Deployable,
+        pixels: NDArray[np.uint8],
+        counts: tuple[int, ...],
+        learned: Learned | None = None,
+    ) -> None:
         deployable = deployable.for_int8
         own = deployable.network_scaling
         self._scaling, inside = (own, IDENTITY) if own.zero_point is not None else (UNIT_SCALING, FROM_UNIT.then(own))
@@ -72,6 +80,8 @@ class TfliteQuantizer:
         self._interpreter = _interpreter(self._calibrated)
         averaged = tflite_inputs(self._calibrated)
         self._statistics = Statistics(partial(self._float_activations, pixels), counts, averaged)
+        if learned is not None:
+            self._statistics.learned = learned.ranges(pixels, self._float_activations)
         image = str(self._interpreter.get_input_details()[0]["name"])
         mean_pixel = pixels.mean(axis=(0, 1, 2)).astype(np.float32)
         self._means = self._statistics.means | {image: self._scaling(mean_pixel).astype(np.float64)}

@@ -1,0 +1,36 @@
+"""``python -m docs.figures quantize-aware``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands import OK, Commands, photo_options, source_options
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser(
+        "quantize-aware",
+        help="hold quantization-aware training against post-training quantization, for docs/quantization.md",
+        description="Measures a row: a model, and what python -m pipeline fine-tune --quantize-aware made of it.",
+    )
+    parser.add_argument("name", help="of the row")
+    parser.add_argument("model", type=Path, help="before")
+    parser.add_argument("tuned", type=Path, help="the folder that fine-tune wrote")
+    source_options.add(parser)
+    photo_options.add_data(parser, "photos of the model's classes")
+    parser.set_defaults(tensorflow_threads=None, run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from docs.figures.quantize_aware import DOCUMENT, FIGURES, measure, publish
+    from pipeline.export.load.model import load
+
+    source = source_options.source(options)
+    folder, images = photo_options.folder_of(options, source.path), None
+    if folder:
+        photos = photo_options.of_source(options, folder, load(source), source)
+        images = photos.training, photos.validation
+    print(publish(options.name, measure(source, options.tuned, images)))
+    print(f"Written: {FIGURES} and the table of {DOCUMENT}")
+    return OK

@@ -1,0 +1,136 @@
+"""``python -m pipeline fine-tune``."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import artifacts
+from pipeline.commands import OK, Commands, photo_options, source_options
+from pipeline.commands.before_tensorflow import check_source
+from pipeline.documents.quantize_aware import Scheme
+from pipeline.errors import PipelineError
+from pipeline.training.quantize_aware.settings import FineTuning
+from runtime.system.writing import check_writable
+
+if TYPE_CHECKING:
+    from pipeline.documents.history import History
+
+
+def add(commands: Commands) -> None:
+    """Register the command and its options."""
+    parser = commands.add_parser(
+        "fine-tune",
+        help="go on training a finished model at a low rate, or for int8 (--quantize-aware)",
+        description="Train a finished model further on CIFAR-10, or with --data on own photos. With --quantize-aware "
+        "it computes as its int8 files will, and learns to lose less by that; export then takes its ranges.",
+    )
+    parser.add_argument("model", type=Path, help="a .keras or .h5 file")
+    source_options.add(parser)
+    photo_options.add_data(parser, "photos of its classes")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the images (default: 5)")
+    parser.add_argument(
+        "--learning-rate", type=float, default=2e-4, metavar="X",
+        help="highest learning rate; cosine decay to 0 (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="images a step (default: 64)")
+    parser.add_argument(
+        "--imitation", type=float, default=0.5, metavar="X",
+        help="weight of what the model said before, against the labels, 0 to 1 (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of order and augmentation (default: 0)")
+    add_quantize_aware(parser)
+    parser.set_defaults(tensorflow_threads=None, check=check, run=run)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what can be refused before TensorFlow is loaded."""
+    _settings(options)
+    check_writable(options.out / artifacts.MODEL_KERAS)
+    check_source(options)
+
+
+def add_quantize_aware(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Register the options that say how the network is rounded."""
+    parser.add_argument(
+        "--quantize-aware", action="store_true",
+        help="round weights and activations as int8 files do, so that the network learns to lose less by it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--per-tensor", action="store_true", help="with --quantize-aware: one scale a weight, not one an output channel"
+    )
+    parser.add_argument(
+        "--reduce-range", action="store_true",
+        help="with --quantize-aware: weights in 7 bits, for ONNX on x86 processors without VNNI",
+    )  # fmt: skip
+
+
+def settings_of(options: argparse.Namespace, **others: float) -> FineTuning:
+    """How to train, as the options say.
+
+    Raises:
+        PipelineError: an option that says something only beside ``--quantize-aware`` stands without it.
+    """
+    for name in ("per_tensor", "reduce_range"):
+        if getattr(options, name) and not options.quantize_aware:
+            raise PipelineError(f"--{name.replace('_', '-')} says how weights are rounded: add --quantize-aware")
+    scheme = Scheme(not options.per_tensor, options.reduce_range) if options.quantize_aware else None
+    return FineTuning(**others, seed=options.seed, scheme=scheme)  # type: ignore[arg-type]
+
+
+def _settings(options: argparse.Namespace) -> FineTuning:
+    return settings_of(
+        options,
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        batch_size=options.batch_size,
+        imitation=options.imitation,
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from dataclasses import asdict
+
+    from pipeline.data import cifar10
+    from pipeline.data.dataset import split
+    from pipeline.documents.history import History, read_history
+    from pipeline.errors import DataError
+    from pipeline.export.load.model import load
+    from pipeline.training.quantize_aware.run import Finished, fine_tune
+
+    settings, source = _settings(options), source_options.source(options)
+    deployable = load(source)
+    history = read_history(source.path) or History(class_names=deployable.class_names)
+    folder, photos = photo_options.folder_of(options, source.path), None
+    if folder:
+        photos = photo_options.of_source(options, folder, deployable, source)
+        training, validation = photos.training, photos.validation
+        way = asdict(photo_options.way_of_source(options, deployable, source))
+        history = history.model_copy(update={"photos": history.photos or way, "data": str(folder)})
+    else:
+        training, validation = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
+        if (training.size, training.class_names) != (deployable.size, deployable.class_names):
+            raise DataError(f"{source.path} is no model of CIFAR-10's images: give photos of its classes with --data")
+    done = fine_tune(Finished(deployable, history), training, validation, options.out, settings)
+    print(said(done, options.out))
+    photo_options.report_left_out(photos)
+    return OK
+
+
+def said(history: "History", out: Path) -> str:
+    """What came of it, for the screen."""
+    from pipeline.metrics.significance import share_interval
+
+    images, accuracy = history.images, history.validation_accuracy
+    if images is None or accuracy is None:
+        raise ValueError("expected the history of a fine-tuned model")
+    low, high = share_interval(accuracy, images.validation)
+    lines = [
+        f"Validation accuracy {accuracy:.2%} of {images.validation:,} images (95 % interval {low:.1%} to {high:.1%})."
+    ]
+    if (trained := history.quantize_aware) is not None:
+        lines.append(
+            f"As int8 computes it: {trained.accuracy:.2%}; before this training, in float: {trained.before:.2%}."
+        )
+    return "\n".join([*lines, f"Written: {artifacts.MODEL_KERAS} and {artifacts.HISTORY} in {out}"])

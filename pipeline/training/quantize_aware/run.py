@@ -1,0 +1,121 @@
+"""A finished network -> the same network, which went on learning; its int8 files lose less where it was rounded then.
+
+The network that is written is an ordinary Keras model of the same layers. What the rounding needs stands in the history
+beside it, and export takes it from there.
+"""
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pipeline import artifacts
+from pipeline.data.dataset import Dataset
+from pipeline.documents.history import EpochRecord, History, ImageCounts
+from pipeline.documents.quantize_aware import QuantizeAware
+from pipeline.export.load.deployable import Deployable
+from pipeline.metrics.calibration import temperature_of
+from pipeline.metrics.classification import accuracy
+from pipeline.training.quantize_aware.settings import FineTuning
+from pipeline.training.quantize_aware.tuner import FineTuner
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A network whose training is over.
+
+    Attributes:
+        deployable: the classifier; fine-tuning changes its weights.
+        history: of that training; ``None`` where nobody knows.
+    """
+
+    deployable: Deployable
+    history: History | None = None
+
+
+def fine_tune(start: Finished, training: Dataset, validation: Dataset, out: Path, settings: FineTuning) -> History:
+    """Go on training a classifier; write ``model.keras`` and ``history.json`` into ``out``.
+
+    The last epoch is kept, so that the validation images choose nothing. What was found out of fold before no longer
+    holds, and is left out of the history.
+
+    Args:
+        start: the classifier.
+        training: what it learns from.
+        validation: what it is judged on.
+        out: folder to write.
+        settings: how; a batch has no more images than there are.
+
+    Returns:
+        What is written.
+    """
+    deployable, history = start.deployable, start.history or History(class_names=start.deployable.class_names)
+    settings = replace(settings, batch_size=min(settings.batch_size, len(training)))
+    before = accuracy(deployable.probabilities(validation.pixels), validation.labels)
+    tuner, records = FineTuner(deployable, training, settings), list(history.epochs)
+    logits = np.zeros((0, deployable.class_count), np.float32)
+    for number in range(settings.epochs):
+        started = time.monotonic()
+        learned = tuner.epoch(number)
+        logits = tuner.logits(validation.pixels)
+        seconds = round(time.monotonic() - started, 2)
+        records.append(_record(len(records) + 1, learned, logits, validation, seconds, tuner.learning_rate))
+    tuner.finish()
+    in_float = accuracy(deployable.probabilities(validation.pixels), validation.labels)
+    trained = None
+    if settings.scheme is not None:
+        trained = QuantizeAware(
+            **asdict(settings.scheme),
+            epochs=settings.epochs,
+            accuracy=records[-1].val_accuracy,
+            images=len(validation),
+            float_accuracy=in_float,
+            before=before,
+            ranges=tuner.numbers(),
+        )
+    found = history.model_copy(
+        update={
+            "images": ImageCounts(training=len(training), validation=len(validation)),
+            "best_epoch": len(records),
+            "validation_accuracy": in_float,
+            "out_of_fold": None,
+            "temperature": temperature_of(logits, validation.labels),
+            "quantize_aware": trained,
+            "epochs": tuple(records),
+        }
+    )
+    return _write(out, deployable.model, found)
+
+
+def _record(  # noqa: PLR0913, PLR0917 - all that is known of an epoch
+    number: int,
+    learned: tuple[float, float],
+    logits: NDArray[np.float32],
+    validation: Dataset,
+    seconds: float,
+    learning_rate: float,
+) -> EpochRecord:
+    loss, hits = learned
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(validation.labels.astype(np.int64), logits)
+    return EpochRecord(
+        epoch=number,
+        seconds=seconds,
+        accuracy=min(hits, 1.0),
+        loss=loss,
+        val_accuracy=accuracy(logits, validation.labels),
+        val_loss=float(np.mean(losses)),
+        learning_rate=learning_rate,
+    )
+
+
+def _write(out: Path, model: keras.Model, history: History) -> History:
+    """Leave model and history; the history names the model's SHA-256, so that it counts for no other."""
+    with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
+        model.save(temporary)
+        history = history.model_copy(update={"model_sha256": artifacts.sha256(temporary.read_bytes())})
+    history.write(out)
+    return history
