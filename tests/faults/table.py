@@ -167,7 +167,7 @@ TABLE = (
         "pipeline/metrics/calibration.py",
         "sum(axis=1)) - tempered[",
         "sum(axis=1)) + tempered[",
-        ("pipeline/test_metrics.py",),
+        ("pipeline/test_metrics.py", "pipeline/test_evaluate.py"),
     ),
     Fault(
         "pipeline/metrics/difference.py",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -109,3 +110,16 @@ def test_cluster_that_is_none_is_refused(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(PipelineError, match="TF_CONFIG must name the workers"):
         distribution.strategy(distribution.MULTIWORKER)
+
+
+@pytest.mark.parametrize(
+    ("resolver", "writes"),
+    [
+        (None, True),
+        (SimpleNamespace(task_type="", task_id=5), True),
+        (SimpleNamespace(task_type="worker", task_id=0), True),
+        (SimpleNamespace(task_type="worker", task_id=1), False),
+    ],
+)
+def test_one_process_alone_writes_files(resolver, writes):
+    assert distribution.is_chief(SimpleNamespace(cluster_resolver=resolver)) is writes

@@ -1,3 +1,4 @@
+import re
 from dataclasses import asdict
 
 import keras
@@ -60,6 +61,12 @@ def test_a_faultless_classifier_keeps_a_finite_temperature():
 
 def test_likelihood_loss_of_even_odds_is_that_of_a_coin():
     assert negative_log_likelihood(np.zeros((4, 2)), np.array([0, 1, 1, 0])) == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize(("label", "probability"), [(0, 1 / 4), (1, 3 / 4)])
+def test_likelihood_loss_is_the_logarithm_of_the_labels_probability(label, probability):
+    loss = negative_log_likelihood(np.log([[1.0, 3.0]]), np.array([label]))
+    assert loss == pytest.approx(-np.log(probability))
 
 
 def test_calibration_error_counts_the_distance_to_the_truth():
@@ -147,7 +154,9 @@ def test_report_adds_up(trained, tmp_path, reference):
     assert report.calibration.temperature == pytest.approx(
         temperature_of(deployable.logits(validation.pixels), validation.labels)
     )
-    assert "cat" in format_evaluation(report)
+    recall, precision = f"{cats.accuracy:.1%}", f"{cats.precision:.1%}"
+    assert recall != precision
+    assert re.search(rf"^cat +{cats.images} +{recall} +{precision}$", format_evaluation(report), re.MULTILINE)
     for name in (artifacts.CONFUSION_FIGURE, artifacts.CALIBRATION_FIGURE):
         with Image.open(tmp_path / name) as figure:
             assert min(figure.size) > 600

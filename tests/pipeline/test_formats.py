@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from onnx import numpy_helper
 
 from pipeline import artifacts
 from pipeline.benchmark import benchmark, run
@@ -17,7 +18,7 @@ from pipeline.cli import parse
 from pipeline.data import samples
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError, PipelineError
-from pipeline.export import Settings, export, ncnn
+from pipeline.export import Settings, export, fp16_dynamic, ncnn
 from pipeline.export.fp16_dynamic import quantize_by_channel
 from pipeline.export.load.model import Source
 from pipeline.export.load.scaling import PixelScaling
@@ -29,6 +30,7 @@ from runtime.engines.registry import default_engine
 from runtime.spec import PRECISIONS as PRECISION_NAMES
 from runtime.spec import SPEC_FILE
 
+KERNELS = {"small": (1, 1, 15, 17), "large": (1, 1, 16, 16)}
 FILES = tuple(row.file for row in FORMATS if row.option)
 
 
@@ -163,3 +165,16 @@ def test_rows_are_looked_up_without_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"tensorflow", "keras", "onnx", "onnxruntime", "numpy"} & set(done.stdout.split())
+
+
+def test_small_kernels_stay_in_float():
+    """One of 255 weights would not become smaller, one of 256 does."""
+    constants = [numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in KERNELS.items()]
+    nodes = [onnx.helper.make_node("Conv", ["image", name], [f"{name}_out"]) for name in KERNELS]
+    image = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, 1, 32, 32])
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "two", [image], [], constants))
+    fp16_dynamic._store_kernels_in_int8(model)  # noqa: SLF001 - the step itself
+    stored = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    assert stored["small"] == onnx.TensorProto.FLOAT
+    assert stored["large_int8"] == onnx.TensorProto.INT8
+    assert "large" not in stored

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -96,3 +98,12 @@ def test_first_epochs_see_half_the_side(images):
 def test_a_network_of_one_side_cannot_begin_on_half_of_it(images):
     with pytest.raises(ArchitectureError, match="notes takes images of one side"):
         Learner(Settings(**SMALL, half_side=0.5), images, 4, tf.distribute.get_strategy())
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
+def test_the_teachers_part_of_the_loss_has_its_weight(weight):
+    """Logits of even odds cost ln 2 whatever the labels, and a teacher as uncertain costs the same."""
+    settings = Settings(teacher_weight=weight, teacher_temperature=2.0, label_smoothing=0.0)
+    even, labels = tf.zeros((1, 2)), tf.constant([[0.0, 1.0]])
+    losses = Learner._losses(SimpleNamespace(settings=settings), even, labels, tf.zeros((1, 2)))  # noqa: SLF001
+    assert losses.numpy() == pytest.approx([np.log(2) * (1 - weight + 4 * weight)])

@@ -113,3 +113,9 @@ def test_separable_keeps_to_its_budget():
     depthwise = [row for row in rows if row.name == "DepthwiseConv2D"]
     assert len(depthwise) == 6
     assert sum(row.multiply_accumulates for row in depthwise) < 0.1 * 3_000_000
+
+
+@pytest.mark.parametrize(("preset", "sums"), [("notes", 3), ("resnet8", 10)])
+def test_each_spatial_convolution_gets_a_branch(preset, sums):
+    added = [layer for layer in build_trainable(preset, reparam=True).layers if isinstance(layer, keras.layers.Add)]
+    assert len(added) == sums
