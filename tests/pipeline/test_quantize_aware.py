@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -12,10 +13,12 @@ from keras import layers
 from onnx import numpy_helper
 from onnxruntime.quantization.quant_utils import QuantType, quantize_data
 
+import pipeline.training
 from painted_photos import paint
 from pipeline import cli
+from pipeline.artifacts import sha256
 from pipeline.data.dataset import Dataset
-from pipeline.documents.history import History
+from pipeline.documents.history import EpochRecord, History
 from pipeline.documents.quantize_aware import QuantizeAware, Scheme
 from pipeline.errors import ArchitectureError, ExportError
 from pipeline.export import Settings, export, tflite
@@ -31,6 +34,7 @@ from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.simulation import Simulation
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.metrics.calibration import softmax
+from pipeline.models import build
 from pipeline.training.quantize_aware.ranges import LearnedRanges, measure
 from quantized import NAMES, SIDE, pixels
 from runtime.spec import ModelSpec
@@ -260,8 +264,22 @@ def test_export_rounds_as_training_did(tuned, tmp_path):
         assert [candidate.stage for candidate in manifest.decisions[name].candidates] == ["training"]
 
 
+def trained_before(_training, _validation, out, settings, _conduct):
+    """What training leaves, without the training."""
+    out.mkdir()
+    build(settings.model, len(NAMES), SIDE).save(out / "model.keras")
+    history = History(
+        model_sha256=sha256((out / "model.keras").read_bytes()), settings=asdict(settings), class_names=NAMES,
+        best_epoch=1, validation_accuracy=0.5,
+        epochs=(EpochRecord(epoch=1, seconds=1, accuracy=0, loss=0, val_accuracy=0, val_loss=0, learning_rate=0),),
+    )  # fmt: skip
+    history.write(out)
+    return history
+
+
 @pytest.mark.slow
-def test_training_from_nothing_ends_with_it(tmp_path, capsys):
+def test_training_from_nothing_ends_with_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(pipeline.training, "train", trained_before, raising=False)
     for number in range(40):
         paint(tmp_path / "photos" / NAMES[number % 4] / f"{number}.png", number)
     options = ["--data", str(tmp_path / "photos"), "--from-scratch", "--side", "16", "--out", str(tmp_path / "out")]
