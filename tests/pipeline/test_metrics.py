@@ -127,3 +127,10 @@ def test_metrics_load_no_keras():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("expected", "got", "cosine"), [([0, 0], [0, 0], 1), ([0, 0], [1, 0], 0), ([3, 4], [6, 8], 1)])
+def test_cosine_is_one_of_equal_arrays_even_of_zeros(expected, got, cosine):
+    distance = Distance()
+    distance.add(np.array(expected), np.array(got))
+    assert distance.cosine == pytest.approx(cosine)

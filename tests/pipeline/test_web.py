@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from dataclasses import replace
 
 import onnx
@@ -15,6 +17,7 @@ from PIL import Image
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.deploy.web.engine import PACKAGE, TARBALL
+from pipeline.deploy.web.serve import serving
 from pipeline.export.onnx import with_metadata
 from runtime import Classifier
 from served import served
@@ -337,3 +340,12 @@ def test_a_folder_without_the_model_is_refused(tmp_path, site):
     done = web(tmp_path, "--onnxruntime-web", package)
     assert done.returncode == 2
     assert "model_int8.onnx: No such file" in done.stderr
+
+
+def test_files_are_served_by_name_and_no_others():
+    with serving({"page.html": b"a page"}) as address:
+        with urllib.request.urlopen(f"{address}page.html") as answer:  # noqa: S310 - our own server
+            assert (answer.status, answer.read()) == (200, b"a page")
+            assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{address}other.html")  # noqa: S310
