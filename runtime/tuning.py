@@ -97,8 +97,8 @@ class Tuning:
         if (entries["format"], entries["version"]) != (FORMAT, VERSION):
             raise ValueError(f"{entries['format']!r:.40} of version {entries['version']!r:.40}")
         needed = {name: entries[name] for name in ("artifact", "sha256", "engine", "threads")}
-        told = {name: entries[name] for name in ("created", "reason", "device", "load_average") if name in entries}
-        return cls(**needed, **told, tried=tuple(Trial(**row) for row in entries.get("tried", ())))
+        optional = {name: entries[name] for name in ("created", "reason", "device", "load_average") if name in entries}
+        return cls(**needed, **optional, tried=tuple(Trial(**row) for row in entries.get("tried", ())))
 
 
 def tuned_model(folder: Path) -> TunedModel:

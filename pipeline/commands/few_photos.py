@@ -252,11 +252,11 @@ def _of_suspects(found: OutOfFold) -> list[str]:
 
 def _of_light(found: OutOfFold) -> list[str]:
     largest = max((row.photos for row in found.classes), default=0) / found.images
-    told = found.plain_accuracy
-    if told is None or told < TELLING or 1 - told > (1 - largest) / 2:
+    plain = found.plain_accuracy
+    if plain is None or plain < TELLING or 1 - plain > (1 - largest) / 2:
         return []
     sentence = (
-        f"Mean color and contrast alone tell {told:.0%} of the photos apart: take all classes in one light and before "
+        f"Mean color and contrast alone tell {plain:.0%} of the photos apart: take all classes in one light and before "
         "the same backgrounds, or the network may learn those."
     )
     return [sentence]

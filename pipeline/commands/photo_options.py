@@ -264,8 +264,8 @@ def judged(photos: Photos | None) -> "tuple[Dataset | None, str]":
 def report_left_out(photos: Photos | None) -> None:
     """Say at the end of a command what of the folder was not read, where there is something."""
     if photos and photos.left_out:
-        told = [tally(photos.left_out), format_left_out(left for left in photos.left_out if left.kind != HEIC)]
-        print("\n".join(filter(None, told)))
+        sentences = [tally(photos.left_out), format_left_out(left for left in photos.left_out if left.kind != HEIC)]
+        print("\n".join(filter(None, sentences)))
 
 
 def _of_model(folder: Path, deployable: "Deployable", photo_settings: Settings) -> Photos:

@@ -130,8 +130,8 @@ def answer(deployable: Deployable, probabilities: NDArray[np.float32]) -> str:
     if deployable.multi_label:
         reached = probabilities >= np.array(deployable.label_thresholds, np.float32)
         named = order[reached[order]][:BARS]
-    told = (f"{deployable.class_names[label]}, {probabilities[label]:.0%}" for label in named)
-    return ", ".join(told) or "no label"
+    listed = (f"{deployable.class_names[label]}, {probabilities[label]:.0%}" for label in named)
+    return ", ".join(listed) or "no label"
 
 
 def _title(axes: Any, deployable: Deployable, probabilities: NDArray[np.float32]) -> None:

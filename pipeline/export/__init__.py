@@ -129,15 +129,15 @@ def _build(inputs: ExportInputs, rows: Sequence[Format], provenance: dict[str, s
         print(f"[{number}/{len(rows)}] {row.file}", file=sys.stderr, flush=True)
         try:
             with inputs.costs.stage(row.file):
-                product = row.build(inputs, row)
-                built.contents[row.file] = _finish(product, row, inputs, provenance)
+                exported = row.build(inputs, row)
+                built.contents[row.file] = _finish(exported, row, inputs, provenance)
         except (MemoryError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - converters and engines raise whatever they raise
             built.failed[row.file] = why_not(error)
             continue
-        if product.decision is not None:
-            built.decisions[row.file] = product.decision
+        if exported.decision is not None:
+            built.decisions[row.file] = exported.decision
     return built
 
 
@@ -198,18 +198,18 @@ def _images(calibration: Dataset | None, validation: Dataset | None) -> tuple[Da
     return calibration or samples.calibration_images(), validation or samples.validation_images()
 
 
-def _finish(product: ExportedGraph, row: Format, inputs: ExportInputs, provenance: dict[str, str]) -> bytes:
+def _finish(exported: ExportedGraph, row: Format, inputs: ExportInputs, provenance: dict[str, str]) -> bytes:
     """The file's bytes, carrying the accuracy that the file itself has and the answers that it itself gives."""
     spec = replace(inputs.spec(row.precision.name), provenance=provenance)
-    if product.outcome is not None:
-        spec = replace(spec, provenance={**provenance, "config": str(product.outcome.winner.config)})
+    if exported.outcome is not None:
+        spec = replace(spec, provenance={**provenance, "config": str(exported.outcome.winner.config)})
     images = inputs.validation
-    if product.outcome is not None:
-        answers = product.outcome.winner.answers
+    if exported.outcome is not None:
+        answers = exported.outcome.winner.answers
     else:
-        answers = predict_all(load_bytes, row.pack(product.graph, spec, None), images.pixels)
+        answers = predict_all(load_bytes, row.pack(exported.graph, spec, None), images.pixels)
     spec = with_accuracy(spec, answers, inputs.scored.expected, images, inputs.out_of_fold)
-    spec, graph = _with_confidence(spec, answers, inputs), product.graph
+    spec, graph = _with_confidence(spec, answers, inputs), exported.graph
     graph, spec = with_familiarity(graph, spec, row, inputs)
     unknown = None if spec.known_threshold is None else 1 - (inputs.keep or KEEP)
     spec = replace(spec, validation=picture(inputs.looks, answers, unknown))

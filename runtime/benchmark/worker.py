@@ -53,20 +53,20 @@ def serve(load: Callable[[], TimedModel]) -> NoReturn:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # engines print what they like
     try:
         start = time.perf_counter()
-        subject = load()
+        model = load()
         loaded = time.perf_counter()
-        subject.first()
+        model.first()
         first = time.perf_counter()
         startup: Any = {
             "load_ms": (loaded - start) * 1e3,
             "first_result_ms": (first - start) * 1e3,
-            "peak_memory_bytes": subject.peak_memory_bytes(),
-            **subject.facts,
+            "peak_memory_bytes": model.peak_memory_bytes(),
+            **model.facts,
         }
         print(json.dumps(startup), file=answers)
         for line in sys.stdin:
             call, arguments = json.loads(line)
-            print(json.dumps([getattr(subject, call)(**arguments)]), file=answers)
+            print(json.dumps([getattr(model, call)(**arguments)]), file=answers)
     except EdgecnnError as error:
         print(json.dumps({"error": str(error)}), file=answers)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this contender's row and no other's

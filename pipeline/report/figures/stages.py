@@ -31,8 +31,8 @@ def draw(device: Benchmark) -> Figure:
     several = len({row.photo for row in found}) > 1
     for number, row in enumerate(found):
         photo = f", {row.photo.format} {row.photo.width}×{row.photo.height}" if several else ""
-        told = f"{device.engine(row.backend)}, {threads(row.threads)}{photo}"
-        name_row(axes, number, row.artifact, told, duration(row.total_us))
+        detail = f"{device.engine(row.backend)}, {threads(row.threads)}{photo}"
+        name_row(axes, number, row.artifact, detail, duration(row.total_us))
         start = 0.0
         for stage, color in STAGES.items():
             length = getattr(row, f"{stage}_us") / 1000

@@ -104,7 +104,7 @@ def distil(teacher: "Taught", photos: Photos, asked: Apprenticeship, out: Path, 
     conduct = Conduct(restart=asked.restart, lessons=lessons, keep_last=True, photos=way, data=photos.folder)
     history = train(lessons.photos, photos.validation, out, settings, conduct)
     taught = History.read(teacher.folder)
-    rows = tuple(_contender(folder, told) for folder, told in ((out, history), (teacher.folder, taught)))
+    rows = tuple(_contender(folder, trained) for folder, trained in ((out, history), (teacher.folder, taught)))
     history = history.model_copy(update={"contenders": rows})
     history.write(out)
     return history
