@@ -48,9 +48,12 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 EXAMPLES = """examples:
-  python -m pipeline train --data photos --out artifacts/train          one folder of photos a class
-  python -m pipeline export --model artifacts/train/model.keras --out artifacts/build
-  python -m pipeline bundle artifacts/build --name doorbell             what the board installs
+  # all the way from a folder of photos, with a folder for each class in it
+  python -m pipeline photos photos
+  # the same in steps
+  python -m pipeline train --data photos --out artifacts/train
+  python -m pipeline export --model artifacts/train/model.keras --out build
+  python -m pipeline bundle build --name doorbell
 
 Each command explains its options: python -m pipeline COMMAND --help"""
 

@@ -4,7 +4,6 @@ import argparse
 import io
 import os
 import sys
-from functools import partial
 from importlib import import_module
 from typing import NoReturn
 
@@ -26,8 +25,49 @@ COMMANDS = {
     "doctor": "look at this machine: processor, memory, heat, and whether each engine runs",
 }
 
-# A width that is given spares the import of shutil, which brings in three compressors.
-_FORMATTER = partial(argparse.RawDescriptionHelpFormatter, width=100)
+WIDEST = 100
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Fits the text to the terminal; what follows ``examples:`` is left as it is, to be copied.
+
+    A width that is given spares the import of shutil, which brings in three compressors.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=min(_columns(), WIDEST))
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        from textwrap import fill
+
+        hanging = f"{indent}  "
+        blocks = []
+        for block in text.split("\n\n"):
+            title, _, rest = block.partition("\n")
+            if title.startswith("example"):
+                blocks.append(block)
+            elif title == "exit status:":
+                meanings = fill(" ".join(rest.split()), width, initial_indent=hanging, subsequent_indent=hanging)
+                blocks.append(f"{title}\n{meanings}")
+            elif title == "commands:":
+                below = f"{hanging:<17}"
+                lines = [fill(line, width, subsequent_indent=below) for line in rest.splitlines()]
+                blocks.append("\n".join([title, *lines]))
+            else:
+                blocks.append(fill(" ".join(block.split()), width, initial_indent=indent, subsequent_indent=indent))
+        return "\n\n".join(blocks)
+
+
+def _columns() -> int:
+    """Of the terminal; ``WIDEST`` where there is none."""
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(1).columns or WIDEST
+    except OSError:
+        return WIDEST
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -41,7 +81,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog=f"{program} {name}",
         description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
         epilog=command.EPILOG.replace("PROGRAM", program),
-        formatter_class=_FORMATTER,
+        formatter_class=_Formatter,
     )
     command.add(parser)
     parser.set_defaults(run=command.run)
@@ -58,7 +98,7 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
         epilog=f"commands:\n{listing}\n\nexample:\n  {program} classify model_int8.onnx photo.jpg --top 3\n\n"
         f"{program} COMMAND --help tells more. Exit status: 0 done, 1 some image or check failed,\n"
         "2 the model or the arguments are unusable, 130 interrupted.",
-        formatter_class=_FORMATTER,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"edgecnn {__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do; see below")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -20,8 +19,9 @@ from PIL import Image, ImageFilter
 from docs.figures.documents import replace_marked
 from pipeline import artifacts
 from pipeline.data import samples
-from pipeline.export.familiarity import of_onnx
+from pipeline.errors import PipelineError
 from pipeline.report.markdown import table
+from runtime import Classifier
 from runtime.drift.charts import CLASS, LEARNING_DAYS, Charts
 from runtime.drift.monitor import BLOCK_FRAMES
 from runtime.drift.statistics import look_of
@@ -74,14 +74,15 @@ DAYLIGHT = (9, 13, 17)
 
 
 class Measured:
-    """Measures scenes as a device does, with the reference and a second output for what is familiar."""
+    """Measures scenes as a device does, with the shipped model and its threshold for what is known."""
 
     def __init__(self) -> None:
-        model = of_onnx(onnx.load(MODEL))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-        self._threshold = float(np.quantile(self._answers(samples.validation_images().pixels)[1], 0.05))
+        self._session = onnxruntime.InferenceSession(MODEL, options)
+        self._threshold = Classifier(MODEL).spec.known_threshold
+        if self._threshold is None:
+            raise PipelineError(f"{MODEL} does not tell what is known: export it without --keep 1")
 
     def _answers(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         answers, scores = self._session.run(None, {self._session.get_inputs()[0].name: pixels})

@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--no-wheels", action="store_true",
-        help="leave out what others publish: the board has it from the version before, or fetches it",
+        help="leave out the packages of others: the board has them from the version before, or downloads them",
     )  # fmt: skip
     parser.add_argument("--sign-key", type=Path, metavar="KEY", help="sign with this private key (PEM, curve P-256)")
     parser.add_argument(

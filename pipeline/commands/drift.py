@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "drift",
         help="show layer by layer where model files leave Keras, and which images change their class",
-        description="Hold every layer of every exported file against Keras on validation images.",
+        description="Compare every layer of every exported file with Keras on validation images.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     parser.add_argument(

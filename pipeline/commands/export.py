@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pipeline import artifacts, formats
-from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
+from pipeline.commands import FAILED, OK, Commands, WithExamples, feeding, photo_options, source_options
 from pipeline.commands.before_tensorflow import check_source
 from pipeline.errors import PipelineError
 from runtime.system.writing import check_writable
@@ -19,11 +19,11 @@ examples:
   # a model that python -m pipeline train wrote: it says itself how it is fed
   python -m pipeline export --model artifacts/train/model.keras --out build
   # any other: its class names, and a folder of photos for each of them
-  python -m pipeline export --model mine.keras --classes names.txt --data photos \\
-      --out build
+  python -m pipeline export --model mine.keras --classes names.txt \\
+      --data photos --out build
   # trained on pixels of -1 to 1, with photos cut to a square
-  python -m pipeline export --model mine.keras --classes names.txt --data photos \\
-      --preset tf --resize crop --out build
+  python -m pipeline export --model mine.keras --classes names.txt \\
+      --data photos --preset tf --resize crop --out build
   # photos without labels
   python -m pipeline export --model mine.keras --classes names.txt \\
       --calibration pictures --out build"""
@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
         "export",
         help="write the ONNX and TFLite files of a model and verify them",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=WithExamples,
     )
     parser.add_argument("--model", type=Path, required=True, help="a .keras or .h5 file")
     source_options.add(parser)
@@ -50,13 +50,13 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--precision", type=share, metavar="SHARE",
-        help="choose the confidence threshold above which this share of the answers is right, such as 0.95, on the "
-        "validation images (default: every answer is confident)",
+        help="mark answers below a probability as not confident; it is chosen so that this share of the confident "
+        "answers to the validation images is right, such as 0.95 (default: every answer is confident)",
     )  # fmt: skip
     parser.add_argument(
         "--keep", type=keep, metavar="SHARE",
-        help="have the files say of images that they show none of the classes, of so few of the validation images that "
-        "this share of them stays known; 1 says nothing of it (default: 0.95 in ONNX files, nothing in others)",
+        help="mark images that are unlike all classes as unknown; the limit is chosen so that this share of the "
+        "validation images stays known; 1: mark none (default: 0.95 in ONNX files, 1 in others)",
     )  # fmt: skip
     parser.add_argument(
         "--unknown", type=Path, metavar="DIR",

@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as-asked",
         action="store_true",
-        help="feed the model as it is said, though labeled images are named better beyond chance in another way",
+        help="feed the model as these options say, even where labeled photos show that it answers better otherwise",
     )
 
 

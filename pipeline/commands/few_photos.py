@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Register the options."""
     parser.add_argument(
         "--minutes", type=float, default=DEFAULT_MINUTES, metavar="M",
-        help="time for a pretrained network, which chooses side and views (default: %(default)g)",
+        help="time for a pretrained network; side and views are chosen to fit in it (default: %(default)g)",
     )  # fmt: skip
     group = parser.add_argument_group("few photos: a pretrained network with a new last layer")
     group.add_argument(
@@ -41,12 +41,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--backbone", type=Path, metavar="FILE", help="a .keras classifier, cut before its last dense layer"
     )
     group.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weights of --model, for machines without a network"
+        "--weights", type=Path, metavar="FILE", help="file with the weights of --model, for machines without a network"
     )
     student.add(group)
     group.add_argument(
         "--open-stages", action="store_true",
-        help="train the last stages, too, and keep that where cross-validation finds it better; --minutes once more",
+        help="train the last stages, too, and keep that where cross-validation finds it better; takes --minutes "
+        "once more",
     )  # fmt: skip
     group.add_argument("--from-scratch", action="store_true", help="train --model from nothing instead")
 
@@ -189,8 +190,9 @@ def closing(history: History) -> str:
         raise PipelineError("the history has no cross-validation")
     repeated = f", {found.repeats} times" if found.repeats > 1 else ""
     return (
-        f"Accuracy {found.accuracy:.1%} on {found.images:,} photos, each judged by a network that did not learn from "
-        f"it (out of fold; 95 % interval {found.low:.1%} to {found.high:.1%}; {found.folds} folds{repeated}).\n"
+        f"Accuracy {found.accuracy:.1%} on {found.images:,} photos (95 % interval {found.low:.1%} to "
+        f"{found.high:.1%}),\n"
+        f"each judged by a network that did not learn from it (out of fold; {found.folds} folds{repeated}).\n"
         f"{_of_stages(history)}\n"
         "What would help:\n" + "\n".join(f"- {line}" for line in advice(found))
     )

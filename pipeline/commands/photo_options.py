@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from pipeline.export.load.model import Source
 
 NAMED = {"black": "0,0,0", "white": "255,255,255", "gray": "128,128,128"}
-FILTER_HELP = f"of the resize; all but {NO_ANTIALIAS} weigh every pixel of the photo (default: bilinear)"
+FILTER_HELP = f"filter of the resize; all but {NO_ANTIALIAS} use every pixel of the photo (default: bilinear)"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Register them; the two that most people need stand first in the help."""
     default = Settings()
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="a folder of photos a class, or train/ and val/ (and test/) above them"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="a folder of photos for each class, or train/ and val/ (and test/) with these in them",
     )
     parser.add_argument(
         "--skip-bad", action=argparse.BooleanOptionalAction, help="leave out photos that cannot be read, and list them"
@@ -39,13 +42,16 @@ def add(parser: argparse.ArgumentParser) -> None:
         help=f"height and width in pixels, 8 to 1,024 (default: {default.side}; 224 for pretrained networks)",
     )
     group.add_argument(
-        "--height", type=int, metavar="PIXELS", help="in the place of --side: of images that are not square"
+        "--height", type=int, metavar="PIXELS", help="height of images that are not square, in the place of --side"
     )
     group.add_argument(
-        "--width", type=int, metavar="PIXELS", help="likewise; for networks that are trained from nothing"
+        "--width", type=int, metavar="PIXELS", help="width of such images; for networks that are trained from nothing"
     )
     group.add_argument(
-        "--none", type=Path, metavar="DIR", help="photos of anything that is none of the classes: one more class, none"
+        "--none",
+        type=Path,
+        metavar="DIR",
+        help="photos that show none of the classes; they become one more class, none",
     )
     group.add_argument("--any-side", action="store_true", help="take a side that is no power of two")
     group.add_argument(
@@ -69,7 +75,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--test-share", type=float, default=default.test_share, metavar="X",
         help="part of each class kept for the final report, without a test/ folder (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument("--split-seed", type=int, default=default.seed, help="of the division (default: %(default)s)")
+    group.add_argument(
+        "--split-seed",
+        type=int,
+        default=default.seed,
+        help="seed of the division into these parts (default: %(default)s)",
+    )
 
 
 def add_reading(group: argparse._ArgumentGroup) -> None:
@@ -78,8 +89,8 @@ def add_reading(group: argparse._ArgumentGroup) -> None:
         "--fill",
         type=_color,
         metavar="COLOR",
-        help="of the letterbox, and behind transparency: black, white or R,G,B from 0 to 255 (default: white); Keras's "
-        "pad_to_aspect_ratio and tf.image.resize_with_pad take black",
+        help="color of the letterbox and behind transparent parts: black, white or R,G,B from 0 to 255 (default: "
+        "white); Keras's pad_to_aspect_ratio and tf.image.resize_with_pad take black",
     )
     group.add_argument(
         "--ignore-orientation",

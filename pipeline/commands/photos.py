@@ -45,13 +45,23 @@ def add(commands: Commands) -> None:
         action=argparse.BooleanOptionalAction,
         help="leave out photos that cannot be read or that lie in two classes (default: as the last time)",
     )
-    parser.add_argument("--none", metavar="DIR", help="photos of anything else, as of train")
-    parser.add_argument("--minutes", metavar="M", help="time for training, as of train")
-    parser.add_argument("--student", metavar="NAME", help="export a small network that learns from it, as of train")
-    parser.add_argument("--side", metavar="N", help="of the images, as of train")
-    parser.add_argument("--extra", metavar="DIR", help="photos without labels for the student, as of train")
     parser.add_argument(
-        "--no-wheels", action="store_true", help="bundle without packages, for a desk without a network"
+        "--none", metavar="DIR", help="photos that show none of the classes; they become one more class, none"
+    )
+    parser.add_argument("--minutes", metavar="M", help="time for training (default: 10)")
+    parser.add_argument(
+        "--student",
+        metavar="NAME",
+        help="export a small network that learns from the large one: notes, resnet8, vgg8 or separable",
+    )
+    parser.add_argument(
+        "--side",
+        metavar="N",
+        help="height and width of the images in pixels (default: chosen by the time; 64 of a student)",
+    )
+    parser.add_argument("--extra", metavar="DIR", help="photos without labels that the student learns from, too")
+    parser.add_argument(
+        "--no-wheels", action="store_true", help="leave the packages out of the bundle, which needs no network then"
     )
     parser.set_defaults(tensorflow=False, run=run)
 

@@ -40,8 +40,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="its logits judge each label by itself (trained with BinaryCrossentropy(from_logits=True)); a model that "
         "ends in a sigmoid for each label needs no such word",
     )  # fmt: skip
-    group.add_argument("--height", type=int, metavar="PIXELS", help="of the images, for a model that takes any size")
-    group.add_argument("--width", type=int, metavar="PIXELS", help="of the images (default: the height)")
+    group.add_argument(
+        "--height", type=int, metavar="PIXELS", help="height of the images, for a model that takes any size"
+    )
+    group.add_argument("--width", type=int, metavar="PIXELS", help="width of the images (default: the height)")
     add_trust(parser)
     group.add_argument("--scale", type=_number, nargs="+", metavar="X", help="default: 1/255")
     group.add_argument("--offset", type=_number, nargs="+", metavar="X", help="default: 0")
@@ -50,8 +52,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preset",
         choices=("tf", "torch", "caffe", "none"),
-        help="what preprocess_input of keras.applications does: tf -1 to 1, torch ImageNet's mean and deviation, caffe "
-        "BGR less ImageNet's mean; none 0 to 255",
+        help="scale as a preprocess_input of keras.applications does: tf -1 to 1, torch by ImageNet's mean and "
+        "deviation, caffe BGR less ImageNet's mean; none 0 to 255",
     )
     group.add_argument(
         "--bgr",

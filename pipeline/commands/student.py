@@ -23,7 +23,8 @@ def add(group: argparse._ArgumentGroup) -> None:
     """Register the options."""
     group.add_argument(
         "--student", choices=NAMES,
-        help=f"train this small network, of --side pixels (default: {DEFAULT_SIDE}), on what the large one says",
+        help="train this small network to answer as the large one, on images of --side pixels "
+        f"(default: {DEFAULT_SIDE})",
     )  # fmt: skip
     group.add_argument(
         "--extra", type=Path, metavar="DIR", help="photos without labels that the student learns from, too"

@@ -9,7 +9,9 @@ from pipeline.commands.before_tensorflow import check_exported
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("verify", help="hold exported files against Keras; exit status 1 on any violation")
+    parser = commands.add_parser(
+        "verify", help="compare exported files with Keras; exit status 1 if one differs by more than it may"
+    )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on")
     photo_options.add_unlabeled(parser, "--photos", "judge on them by agreement with Keras alone")

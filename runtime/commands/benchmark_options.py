@@ -8,7 +8,10 @@ from runtime.commands import positive, threads
 def add(parser: argparse.ArgumentParser) -> None:
     """Register the options: threads and seconds."""
     parser.add_argument(
-        "--threads", type=counts, metavar="N,…", help="of the engines, each number in turn (default: 1,2,… cores)"
+        "--threads",
+        type=counts,
+        metavar="N,…",
+        help="numbers of threads to try, each in turn (default: 1, 2, … all cores)",
     )
     parser.add_argument(
         "--seconds", type=positive, metavar="S", default=2,

@@ -14,6 +14,17 @@ def test_without_a_command_there_is_help(capsys):
     assert "train a network" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [None, *(module.__name__.rpartition(".")[2] for module in cli.COMMANDS)])
+def test_help_fits_the_terminal(command, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main([*([command] if command else []), "--help"])
+    said = capsys.readouterr().out
+    text = said.partition("\noptions:")[2]  # a usage line may be one long word
+    assert max(map(len, text.splitlines())) <= 80
+    assert ("\nexamples:\n" in said) == (command in {None, "export"})
+
+
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [

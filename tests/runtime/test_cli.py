@@ -15,7 +15,7 @@ from PIL import Image
 
 import runtime
 from runtime import Classifier
-from runtime.cli import COMMANDS
+from runtime.cli import COMMANDS, parse
 from runtime.commands.inspect import as_text, describe
 
 
@@ -278,6 +278,18 @@ def test_every_command_has_help_with_an_example():
         assert shown.returncode == 0
         assert "exit status:" in shown.stdout
         assert f"python -m runtime {command}" in shown.stdout.partition("example")[2]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_fits_the_terminal(command, columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit):
+        parse([*([command] if command else []), "--help"])
+    text, _, examples = capsys.readouterr().out.partition("\nexample")
+    assert examples
+    assert max(len(line) for line in text.splitlines() if " " in line.strip()) <= min(columns, 100)
+    assert f" {command or 'classify'} " in examples
 
 
 def test_the_version_is_the_packages():
