@@ -80,9 +80,10 @@ class Measured:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(MODEL, options)
-        self._threshold = Classifier(MODEL).spec.known_threshold
-        if self._threshold is None:
+        threshold = Classifier(MODEL).spec.known_threshold
+        if threshold is None:
             raise PipelineError(f"{MODEL} does not tell what is known: export it without --keep 1")
+        self._threshold = threshold
 
     def _answers(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         answers, scores = self._session.run(None, {self._session.get_inputs()[0].name: pixels})

@@ -14,7 +14,9 @@ def test_without_a_command_there_is_help(capsys):
     assert "train a network" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [None, *(module.__name__.rpartition(".")[2] for module in cli.COMMANDS)])
+@pytest.mark.parametrize(
+    "command", [None, *(module.__name__.rpartition(".")[2].replace("_", "-") for module in cli.COMMANDS)]
+)
 def test_help_fits_the_terminal(command, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):

@@ -20,13 +20,21 @@ async function ask(path, body) {
   }
 }
 
+/* Why the device has kept a frame, in words. */
+const REASONS = {
+  unsure: "not sure",
+  unknown: "unlike all classes",
+  changed: "another class than before",
+  random: "kept by chance",
+};
+
 function show(now) {
   state = now;
   view.progress.textContent = now.name === null ? `All done: ${now.done} labeled. Stop the command with Ctrl-C.` : `${now.left} left, ${now.done} done`;
   view.picture.hidden = now.name === null;
   if (now.name !== null) view.picture.src = `picture/${encodeURIComponent(now.name)}`;
   const [best] = now.top;
-  view.guess.textContent = best ? `The device says ${best.label}, ${Math.round(100 * best.probability)} % (${now.reason})` : "";
+  view.guess.textContent = best ? `The device says ${best.label}, ${Math.round(100 * best.probability)} % (${REASONS[now.reason] ?? now.reason})` : "";
   view.classes.replaceChildren(...choices().map(button));
   view.undo.disabled = now.done === 0;
 }
