@@ -1,9 +1,9 @@
 """What the graph rewrites are worth: our files against the stock converters, interleaved in one process on one thread.
 
-Files are held against files: each engine is called bare, and the stock files' float inputs are scaled beforehand,
+Files are compared with files: each engine is called bare, and the stock files' float inputs are scaled beforehand,
 outside the timed call. Beside the exported network stand four whose weights are random, for their shapes alone: an
-image classifier of MLPerf Tiny and a small MobileNetV2, held against stock files, and MobileNetV2 and
-EfficientNet-Lite0 of 224 pixels, of which one engine is held against the other.
+image classifier of MLPerf Tiny and a small MobileNetV2, compared with stock files, and MobileNetV2 and
+EfficientNet-Lite0 of 224 pixels, on which one engine is compared with the other.
 """
 
 from collections.abc import Iterator

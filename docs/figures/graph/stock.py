@@ -1,4 +1,4 @@
-"""The files that a person gets who follows the documentation: what ours are held against.
+"""The stock files, as a person gets them who follows the documentation; ours are compared with them.
 
 The stock ONNX file is tf2onnx's conversion quantized by ``quantize_static`` (QDQ, per channel) as ONNX Runtime's
 documentation shows it; the stock TFLite file is ``TFLiteConverter`` with default optimization and a representative

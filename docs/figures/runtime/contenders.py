@@ -1,4 +1,4 @@
-"""What the runtime is held against: the shortest code that a good engineer would write for the same task."""
+"""The code that the runtime is compared with: the shortest that a good engineer would write for the same task."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
