@@ -1,7 +1,7 @@
 """How fast the two engines run int8 files of large networks, in ``docs/quantization.md``.
 
-The contenders take turns in one process, on one thread each. On a machine that does other work, the shortest call and
-the processor's own time say more than the median by the clock.
+The contenders take turns in one process, on one thread each. On a machine that does other work, the processor's own
+time says more than the clock.
 """
 
 import time
