@@ -66,7 +66,8 @@ def two_outputs():
         (two_inputs, "expected one input, an image; the model has 2"),
         (two_outputs, "; say which names the class: --output NAME"),
         (lambda: classifier((16, 16, 4)), "expected RGB images (None, S, S, 3) or gray ones"),
-        (lambda: keras.Sequential([keras.Input((16,)), layers.Dense(3)]), "expected RGB images"),
+        (lambda: keras.Sequential([keras.Input((99,)), layers.Dense(3)]), "begins with keras.Input((S, S, 3))"),
+        (lambda: classifier((3, 16, 16)), "save keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Permute("),
         (lambda: classifier((16, 2000, 3)), "not of 2000"),
         (
             lambda: keras.Sequential(
@@ -79,10 +80,22 @@ def two_outputs():
             lambda: keras.Sequential([keras.Input((1025, 1025, 3)), layers.GlobalAveragePooling2D(), layers.Dense(3)]),
             "not of 1025",
         ),
-        (lambda: keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(4, 3)]), "expected one vector"),
+        (lambda: keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(4, 3)]), "end it in keras.layers.Global"),
         (lambda: keras.Sequential([layers.Flatten(), layers.Dense(3)]), "begin it with keras.Input"),
     ],
-    ids=["inputs", "outputs", "four channels", "vector", "oblong", "any side", "small", "large", "map", "unbuilt"],
+    ids=[
+        "inputs",
+        "outputs",
+        "four channels",
+        "vector",
+        "channels first",
+        "oblong",
+        "any side",
+        "small",
+        "large",
+        "map",
+        "unbuilt",
+    ],
 )
 def test_other_shapes_are_refused(tmp_path, build, reason):
     assert reason in refusal(saved(build(), tmp_path))

@@ -72,6 +72,57 @@ def test_one_number_is_two_classes(build, logit):
     )
 
 
+def in_rows(*shape, rescaled=False):
+    stem = [layers.Rescaling(1 / 255)] if rescaled else []
+    return keras.Sequential([keras.Input(shape), *stem, layers.Flatten(), layers.Dense(8, "relu"), layers.Dense(3)])
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((16, 16), None), ((256,), None), ((768,), None), ((256,), (16, 16)), ((128,), (8, 16)), ((16, 12), None)],
+)
+def test_pixels_in_another_shape_are_a_picture(tmp_path, shape, size, name):
+    model = in_rows(*shape)
+    model.save(tmp_path / name)
+    deployable = load(Source(tmp_path / name, NAMES, size=size))
+    height, width = deployable.size
+    assert height * width in {int(np.prod(shape)), int(np.prod(shape)) // 3}
+    assert len(shape) == 1 or (height, width) == shape
+    channels = 3 if shape == (768,) else 1
+    pixels = PIXELS[:, :height, :width, :channels].repeat(3 // channels, axis=3)
+    logits = model.predict(UNIT_SCALING(pixels)[..., :channels].reshape(len(pixels), *shape), verbose=0)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.abs(deployable.probabilities(pixels) - expected).max() <= 1e-5
+    assert np.abs(np.asarray(deployable.trace(deployable.network_scaling(pixels))) - expected).max() <= 1e-5
+
+
+def test_rows_of_pixels_that_the_model_scales_get_0_to_255(tmp_path):
+    in_rows(16, 16, rescaled=True).save(tmp_path / "model.keras")
+    assert load(Source(tmp_path / "model.keras", NAMES)).scaling.scale == (1, 1, 1)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", None])
+def test_a_map_of_one_place_is_a_vector(tmp_path, activation):
+    head = [layers.GlobalAveragePooling2D(keepdims=True), layers.Conv2D(3, 1, activation=activation)]
+    model = keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(4, 3, activation="relu"), *head])
+    model.save(tmp_path / "model.keras")
+    deployable = load(Source(tmp_path / "model.keras", NAMES))
+    assert deployable.output == (activation or "logits")
+    answers = model.predict(UNIT_SCALING(PIXELS), verbose=0).reshape(4, 3)
+    expected = answers if activation else np.exp(answers) / np.exp(answers).sum(axis=1, keepdims=True)
+    assert np.abs(deployable.probabilities(PIXELS) - expected).max() <= 1e-6
+    assert np.abs(np.asarray(deployable.trace(deployable.network_scaling(PIXELS))) - expected).max() <= 1e-6
+
+
+def test_an_end_that_is_no_answer_names_the_file(tmp_path):
+    with_head(layers.Dense(3, "tanh")).save(tmp_path / "model.keras")
+    with pytest.raises(
+        ExportError, match=r"model\.keras: the model ends in the activation tanh .*: train it with one of"
+    ):
+        load(Source(tmp_path / "model.keras", NAMES))
+
+
 def test_a_last_dense_layer_holds_both_classes():
     assert standard_model(with_head(layers.Dense(1, "sigmoid"))).layers[-1].get_weights()[0].shape == (4, 2)
     assert (

@@ -82,8 +82,11 @@ def train(kind: Kind, data: Path) -> tuple[keras.Model, float, Labels]:
         model = kind.build(kind)
     finally:
         keras.config.set_dtype_policy(before)
+    x, pixels = (images.reshape(len(images), *model.input_shape[1:]) for images in (x, pixels))
     model.compile(keras.optimizers.Adam(kind.rate), _losses(kind))
     targets = {name: y.astype(np.float32) if name == "weight" else y for name in kind.outputs} if kind.outputs else y
+    if len(model.outputs[0].shape) == 4:  # a map of one place
+        targets = y[:, np.newaxis, np.newaxis]
     for _ in range(kind.epochs):
         model.fit(x, targets, epochs=1, batch_size=BATCH, verbose=0)
         named = answers(kind, model, pixels)
@@ -114,7 +117,7 @@ def _losses(kind: Kind) -> Any:
 def answers(kind: Kind, model: keras.Model, pixels: Images) -> Labels:
     """The class that Keras names for each image, (N,); of several labels which of them it has, (N, C)."""
     got = model.predict(pixels, verbose=0, batch_size=64)
-    got = np.asarray(got[kind.outputs.index("fruit")] if kind.outputs else got, np.float32)
+    got = np.asarray(got[kind.outputs.index("fruit")] if kind.outputs else got, np.float32).reshape(len(pixels), -1)
     if kind.several:
         return np.asarray(got > (0 if kind.logits else 0.5), np.int64)
     if kind.two:

@@ -151,6 +151,26 @@ def dense(*head: Callable[[], Any]) -> Callable[[Kind], keras.Model]:
     )
 
 
+def rows_of_pixels(kind: Kind) -> keras.Model:
+    """The first model of TensorFlow's tutorials: (N, H, W) in."""
+    layers = [kl.Flatten(), kl.Dense(64, "relu"), kl.Dropout(0.2), kl.Dense(CLASSES)]
+    return keras.Sequential([keras.Input((kind.height, kind.width)), *layers, kl.Softmax()])
+
+
+def pixels_in_a_row(kind: Kind) -> keras.Model:
+    """Dense layers on (N, H * W)."""
+    layers = [kl.Dense(32, "relu"), kl.Dense(CLASSES, "softmax")]
+    return keras.Sequential([keras.Input((kind.height * kind.width,)), *layers])
+
+
+def fully_convolutional(kind: Kind) -> keras.Model:
+    """A map of one place in the place of a vector: (N, 1, 1, C) out."""
+    image = keras.Input(kind.shape)
+    x = kl.Conv2D(16, 3, strides=2, activation="relu")(image)
+    x = kl.GlobalMaxPooling2D(keepdims=True)(x)
+    return keras.Model(image, kl.Conv2D(CLASSES, 1, activation="softmax")(x))
+
+
 def conv_over_rows() -> keras.Model:
     """Text networks do so with words."""
     return keras.Sequential([kl.Conv1D(16, 3, activation="relu"), kl.GlobalMaxPooling1D()])
@@ -189,6 +209,9 @@ KINDS = (
     Kind("gray", chain(), gray=True),
     Kind("gray, scales itself", chain(stem=[lambda: kl.Rescaling(1 / 255)]), gray=True, outside=True),
     Kind("gray, dense layers alone", dense(SOFTMAX), height=12, width=12, gray=True, rate=1e-3, epochs=60),
+    Kind("gray, without an axis of channels", rows_of_pixels, height=28, width=28, gray=True, rate=1e-3, epochs=60),
+    Kind("gray, all pixels in a row", pixels_in_a_row, height=12, width=12, gray=True, rate=1e-3, epochs=60),
+    Kind("fully convolutional", fully_convolutional),
     Kind("gray, one sigmoid", chain(head=[SIGMOID]), gray=True, two=True),
     Kind("8 pixels", chain(), height=8, width=8),
     Kind("48 x 32 pixels", chain(), width=48),

@@ -34,7 +34,7 @@ def last_activation(model: keras.Model) -> str:
     if activation not in ACTIVATIONS:
         raise ExportError(
             f"the model ends in the activation {activation} (layer {operation.name}); "
-            "expected softmax over the classes, sigmoid, or logits"
+            "expected softmax over the classes, sigmoid, or logits: train it with one of these at its end"
         )
     return activation
 

@@ -20,7 +20,7 @@ from pipeline.export.load.front import front
 from pipeline.export.load.head import output_kind
 from pipeline.export.load.keras_file import loadable, read_keras_file, refuse_unknown_operators
 from pipeline.export.load.scaling import PixelScaling
-from pipeline.export.load.standard import chosen_output, sized, standard_model
+from pipeline.export.load.standard import chosen_output, in_color, picture_model, plain_model, sized
 from pipeline.system.quiet import log_hidden
 
 MIN_SIDE, MAX_SIDE = 8, 1024
@@ -109,15 +109,18 @@ def _checked(path: Path, model: keras.Model, output: str | None, size: tuple[int
     if not getattr(model, "inputs", None):
         raise ExportError(f"{path}: the model does not say which images it takes; begin it with keras.Input((S, S, 3))")
     if len(model.inputs) != 1:
-        raise ExportError(f"{path}: expected one input, an image; the model has {len(model.inputs)}")
+        raise ExportError(
+            f"{path}: expected one input, an image; the model has {len(model.inputs)}: save a model of the image alone"
+        )
     try:
-        model = sized(chosen_output(model, output), size)
+        model = sized(picture_model(chosen_output(model, output), size), size)
     except ExportError as error:
         raise ExportError(f"{path}: {error}") from error
     shape, answer = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
     if len(shape) != 4 or shape[3] not in (1, 3):
         raise ExportError(
             f"{path}: expected RGB images (None, S, S, 3) or gray ones (None, S, S, 1), the model takes {shape}"
+            f"{_how_to_take_images(shape)}"
         )
     if None in shape[1:3]:
         raise ExportError(
@@ -127,8 +130,19 @@ def _checked(path: Path, model: keras.Model, output: str | None, size: tuple[int
     if outside:
         raise ExportError(f"{path}: images of {MIN_SIDE} to {MAX_SIDE} pixels a side are exported, not of {outside[0]}")
     if len(answer) != 2 or answer[1] is None:
-        raise ExportError(f"{path}: expected one vector of classes (None, C), the model gives {answer}")
+        raise ExportError(
+            f"{path}: expected one vector of classes (None, C), the model gives {answer}; end it in "
+            "keras.layers.GlobalAveragePooling2D() or a dense layer"
+        )
     return model
+
+
+def _how_to_take_images(shape: tuple[int | None, ...]) -> str:
+    """What makes a model of another input one of images."""
+    if len(shape) == 4 and shape[1] in (1, 3):
+        image = f"keras.Input({(*shape[2:], shape[1])})"
+        return f"; save keras.Sequential([{image}, keras.layers.Permute((3, 1, 2)), model]), which takes channels last"
+    return "; save a model that begins with keras.Input((S, S, 3))"
 
 
 @dataclass(frozen=True)
@@ -153,7 +167,8 @@ def load(source: Source) -> Deployable:
     """
     model = load_model(source.path, source.output, source.size)
     try:
-        model = standard_model(model, multi_label=source.multi_label)
+        model = plain_model(model, multi_label=source.multi_label)
+        kind = output_kind(model)
     except ExportError as error:
         raise ExportError(f"{source.path}: {error}") from error
     class_count = int(model.output_shape[-1])
@@ -171,18 +186,16 @@ def load(source: Source) -> Deployable:
             f"{source.path}: no class names; give --classes FILE with a name a line, in the order of the model's "
             f"outputs, or lay the {artifacts.HISTORY} beside it that python -m pipeline train wrote for this model"
         )
-    if (
-        len(names) == 1 and class_count == 2 and output_kind(model) != "sigmoid"
-    ):  # one number says how surely it is that
+    if len(names) == 1 and class_count == 2 and kind != "sigmoid":  # one number says how surely it is that
         names = (f"not {names[0]}", names[0])
     if len(names) != class_count:
         raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
     fault = class_names.fault(names)
     if fault:
         raise ExportError(f"{source.path}: its list of classes: {fault}")
-    scaling = source.scaling or front(model).expected
+    scaling = source.scaling or front(model).expected  # found in the gray model: a luma layer would hide it
     scaling = scaling if source.bgr is None else replace(scaling, bgr=source.bgr)
-    return Deployable(model, names, scaling, temperature or 1.0, thresholds=source.thresholds)
+    return Deployable(in_color(model), names, scaling, temperature or 1.0, thresholds=source.thresholds)
 
 
 def keras_bytes(path: Path, model: keras.Model) -> bytes:
