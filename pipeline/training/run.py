@@ -115,20 +115,34 @@ def train(
                 if conduct.after_epoch:
                     conduct.after_epoch(done.records)
         deployed = fold(learner.trained(done.best))
-        logits = Deployable(deployed, training.class_names).logits(validation.pixels)
-        history = History(
-            settings=asdict(settings),
-            teacher_sha256=teacher.digest if teacher else None,
-            class_names=training.class_names,
-            images=ImageCounts(training=len(training), validation=len(validation)),
-            best_epoch=done.best_record.epoch,
-            validation_accuracy=accuracy(deployed, validation),
-            temperature=temperature_of(logits, validation.labels),
-            photos=asdict(conduct.photos) if conduct.photos else None,
-            data=str(conduct.data) if conduct.data else None,
-            epochs=tuple(done.records),
-        )
+        digest = teacher.digest if teacher else None
+        history = _history(deployed, done, (training, validation), settings, conduct, digest)
         return _write(out, deployed, history, settings.model) if chief else history
+
+
+def _history(  # noqa: PLR0913, PLR0917 - all that a history says
+    deployed: keras.Model,
+    done: Progress,
+    images: tuple[Dataset, Dataset],
+    settings: Settings,
+    conduct: Conduct,
+    teacher_sha256: str | None,
+) -> History:
+    """What is written beside the network; ``images`` are those of training and validation."""
+    training, validation = images
+    logits = Deployable(deployed, training.class_names).logits(validation.pixels)
+    return History(
+        settings=asdict(settings),
+        teacher_sha256=teacher_sha256,
+        class_names=training.class_names,
+        images=ImageCounts(training=len(training), validation=len(validation)),
+        best_epoch=done.best_record.epoch,
+        validation_accuracy=accuracy(deployed, validation),
+        temperature=temperature_of(logits, validation.labels),
+        photos=asdict(conduct.photos) if conduct.photos else None,
+        data=str(conduct.data) if conduct.data else None,
+        epochs=tuple(done.records),
+    )
 
 
 def _finished(done: Progress, settings: Settings) -> bool:
