@@ -207,6 +207,27 @@ def test_layers_without_a_known_form_are_named():
         Simulation(model)
 
 
+def test_an_activation_inside_a_layer_is_rounded_on_both_sides():
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, activation="silu", name="inside"),
+                              layers.Flatten()])  # fmt: skip
+    simulation, image = Simulation(model), tf.random.stateless_normal((2, 8, 8, 3), (0, 0))
+    assert list(simulation.points) == ["inside/linear", "inside"]
+    np.testing.assert_allclose(simulation(image), model(image), rtol=1e-5, atol=1e-6)
+    found = simulation(image, ranges={"inside/linear": ranges_of(-255.0, 0.0), "inside": ranges_of(-255.0, 255.0)})
+    assert np.unique(found).size == 1  # steps of 1 and of 2 leave nothing of the values
+
+
+def test_channels_that_normalization_switches_off_keep_their_weights():
+    model = residual()
+    norm = model.get_layer("stem_norm")
+    norm.gamma.assign(np.array([0, 1, -1, 2, 0, 1, 1, 1], np.float32))
+    before = model.get_layer("stem").get_weights()[0]
+    Simulation(logits_model(model)).round_weights(Scheme())
+    after = model.get_layer("stem").get_weights()[0]
+    np.testing.assert_array_equal(after[..., [0, 4]], before[..., [0, 4]])
+    np.testing.assert_allclose(after, before, atol=np.abs(before).max() / 127)
+
+
 def test_nested_models_are_opened():
     inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, activation="relu", name="inside")])
     model = keras.Sequential([keras.Input((8, 8, 3)), layers.Rescaling(1 / 127.5, -1), inner, layers.Flatten(),

@@ -59,11 +59,15 @@ def is_relu(operation: Any) -> bool:
     return type(operation) not in LINEAR and activation(operation) in RELUS
 
 
+def has_inner_point(operation: Any) -> bool:
+    """Whether a linear layer is rounded before its own activation, too: all but ReLU are operators of their own."""
+    return type(operation) in LINEAR and activation(operation) not in ("linear", *RELUS)
+
+
 def is_known(operation: Any) -> bool:
     """Whether the int8 form of a layer is known that computes, rather than passes values on."""
     if type(operation) in LINEAR:
-        usual = getattr(operation, "data_format", "channels_last") == "channels_last"
-        return usual and activation(operation) in ("linear", *RELUS)
+        return bool(getattr(operation, "data_format", "channels_last") == "channels_last")
     return type(operation) in COMPUTING or type(operation).__name__ in FUNCTIONS
 
 

@@ -35,6 +35,7 @@ from pipeline.export.quantize.keras_layers import (
     apply_kernel,
     channel_axes,
     folded,
+    has_inner_point,
     is_identity,
     is_known,
     is_relu,
@@ -91,6 +92,7 @@ class Simulation:
         self._merged = {id(norm) for norm in self._norms.values()}
         self.points: dict[str, Point] = {}
         self._points: dict[int, Point] = {}
+        self._inner: dict[int, str] = {}
         self._origins: dict[int, str | None] = {self._image: None}
         for node in self._nodes:
             self._place(node)
@@ -109,6 +111,11 @@ class Simulation:
         values: dict[int, tf.Tensor] = {self._image: image}
         for node in self._nodes:
             value = self._compute(node, values, scheme, ranges)
+            if (inner := self._inner.get(id(node))) is not None:
+                value = value if ranges is None else fake_quantize(value, *ranges[inner])
+                if taps is not None:
+                    taps.setdefault(inner, []).append(value)
+                value = activated(node.operation, value)
             point, origin = self._points.get(node.gives), self._origins[node.gives]
             if point is not None and ranges is not None:
                 value = fake_quantize(value, *ranges[point.name])
@@ -124,7 +131,8 @@ class Simulation:
                 kernel, _ = folded(node.operation, norm := self._norms.get(id(node)))
                 step = weight_step(kernel, scheme, channel_axes(node.operation))
                 factor = 1.0 if norm is None else norm_factor(node.operation, norm)
-                node.operation.kernel.assign(fake_quantize_weights(kernel, step) / factor)
+                unscaled = tf.math.divide_no_nan(fake_quantize_weights(kernel, step), factor)
+                node.operation.kernel.assign(tf.where(factor == 0, node.operation.kernel.value, unscaled))
 
     def _norm_behind(self, node: Node) -> Node | None:
         """The batch normalization that alone reads a linear layer."""
@@ -146,6 +154,9 @@ class Simulation:
                 f"the layer {operation.name} ({type(operation).__name__}) has no int8 form that quantization-aware "
                 "training knows: train without --quantize-aware"
             )
+        if has_inner_point(operation):
+            inner = _free(f"{operation.name}/linear", self.points)
+            self.points[inner], self._inner[id(node)] = Point(inner), inner
         name = _free(operation.name, self.points)
         self._origins[node.gives] = name
         reading = self._readers.get(node.gives, [])
@@ -169,7 +180,8 @@ class Simulation:
             step = weight_step(kernel, scheme, channel_axes(operation))
             kernel = fake_quantize_weights(kernel, step)
             bias = self._rounded_bias(bias, step, self._origins[source], ranges)
-        return activated(operation, apply_kernel(operation, values[source], kernel) + bias)
+        value = apply_kernel(operation, values[source], kernel) + bias
+        return value if id(node) in self._inner else activated(operation, value)
 
     def _rounded_bias(self, bias: tf.Tensor, weight: tf.Tensor, origin: str | None, ranges: Ranges | None) -> tf.Tensor:
         """In int32, whose step is that of the input times that of the weights."""
