@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,7 +132,7 @@ def _changed(options: argparse.Namespace) -> list[str]:
     ]
     without = ("teacher", "tensorboard", "search_minutes", *["restart"] * (not options.student))
     changed += [name for name in without if getattr(options, name)]
-    changed += ["distribute"] * (options.distribute != "none")
+    changed += ["distribute multiworker"] * (options.distribute == "multiworker")  # features stay on one machine
     return [f"--{name.replace('_', '-')}" for name in changed]
 
 
@@ -152,7 +152,7 @@ def run(options: argparse.Namespace) -> "tuple[str, Photos]":
     print(chosen.why, file=sys.stderr)
     options.side, options.any_side = chosen.side, True
     photo_settings = photo_options.settings(options)
-    backbone = backbone or _named(options)
+    backbone = _on_devices(backbone or _named(options), options)
     photos = photo_options.read(options.data, photo_settings)
     out = options.out / TEACHER_FOLDER if options.student else options.out
     recipe = Recipe(chosen.views, options.seed, minutes if options.open_stages else 0.0)
@@ -163,9 +163,18 @@ def run(options: argparse.Namespace) -> "tuple[str, Photos]":
         return closing(history), photos
     print(f"{closing(history)}\n")
     if history.opened and history.opened.kept:
-        backbone = of_file(out / artifacts.MODEL_KERAS)
+        backbone = _on_devices(of_file(out / artifacts.MODEL_KERAS), options)
     taught = Taught(out, backbone, photos.training, chosen.views)
     return student.closing(student.run(options, taught, photos, photo_settings)), photos
+
+
+def _on_devices(backbone: "Backbone", options: argparse.Namespace) -> "Backbone":
+    """The same on all accelerators of this machine with ``--distribute mirrored``."""
+    if options.distribute == "none":
+        return backbone
+    from pipeline.training import distribution
+
+    return replace(backbone, strategy=distribution.strategy(options.distribute))
 
 
 def _named(options: argparse.Namespace) -> "Backbone":

@@ -66,7 +66,9 @@ def run(options: argparse.Namespace, teacher: "Taught", photos: "Photos", way: "
     from pipeline.data.folder import load
     from pipeline.training.transfer.student import Apprenticeship, distil
 
-    asked = Apprenticeship(options.student, options.student_side, options.minutes / 2, options.seed, options.restart)
+    asked = Apprenticeship(
+        options.student, options.student_side, options.minutes / 2, options.seed, options.restart, options.distribute
+    )
     own_way = replace(way, side=asked.side, any_side=True)
     if options.extra:
         teacher = replace(teacher, extra=_extra(options.extra, photos, way))

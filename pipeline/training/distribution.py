@@ -6,10 +6,12 @@ Machines find each other by ``TF_CONFIG`` as TensorFlow documents it, for exampl
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError, WorkerLostError
 
@@ -47,6 +49,16 @@ def _check_cluster() -> None:
             f"TF_CONFIG must name the workers and which of them this is, got {text!r}; expected for example "
             '{"cluster": {"worker": ["a:9000", "b:9000"]}, "task": {"type": "worker", "index": 0}}'
         )
+
+
+def shared(used: tf.distribute.Strategy, shares: Sequence[tuple[NDArray[Any], ...]]) -> tuple[Any, ...]:
+    """Arrays for ``used.run``: of each replica its own, ``shares`` being in the order of the replicas."""
+    return tuple(
+        used.experimental_distribute_values_from_function(
+            lambda context: tf.constant(shares[context.replica_id_in_sync_group][at])  # noqa: B023 - called at once
+        )
+        for at in range(len(shares[0]))
+    )
 
 
 def is_chief(used: tf.distribute.Strategy) -> bool:

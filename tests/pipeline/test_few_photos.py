@@ -78,24 +78,26 @@ def test_photos_and_minutes_choose_side_and_views(photos, minutes, given, expect
         ("--side 64", "takes 32 pixels: leave --side out, got 64"),
         ("--height 32 --width 64", "is fitted to squares: give --side, or train a network from nothing"),
         ("--from-scratch", "mine.keras is pretrained: leave one out"),
-        ("--epochs 3 --teacher t.keras", "--epochs, --teacher says nothing to it"),
-        ("--distribute mirrored", "--distribute says nothing to it"),
+        ("--epochs 3 --tensorboard", "--epochs, --tensorboard says nothing to it"),
+        ("--distribute multiworker", "--distribute multiworker says nothing to it"),
         ("--model mobilenetv2", "has its own network and weights: leave --model out"),
         ("--weights w.h5", "has its own network and weights: leave --weights out"),
-        ("--extra more", "--extra is for --student"),
+        ("--extra PHOTOS", "--extra is for --student"),
         ("--student vgg8 --side 60", "side 60 does not survive being divided by 8 in vgg8"),
         ("--student vgg8 --model resnet8", "learns from a pretrained network, which resnet8 is not"),
     ],
 )
-def test_options_that_do_not_go_together_are_one_sentence(command, capsys, typed, message):
-    assert main([*command, *typed.split()]) == 2
+def test_options_that_do_not_go_together_are_one_sentence(command, photos, capsys, typed, message):
+    assert main([*command, *typed.replace("PHOTOS", str(photos)).split()]) == 2
     (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert message in said
 
 
-@pytest.mark.parametrize("typed", ["--weights w.h5", "--views 3 --model vgg8", "--data x --from-scratch --minutes 3"])
-def test_what_only_pretrained_networks_take_is_not_ignored(capsys, typed):
-    assert main(["train", *typed.split()]) == 2
+@pytest.mark.parametrize(
+    "typed", ["--weights w.h5", "--views 3 --model vgg8", "--data PHOTOS --from-scratch --minutes 3"]
+)
+def test_what_only_pretrained_networks_take_is_not_ignored(photos, capsys, typed):
+    assert main(["train", *typed.replace("PHOTOS", str(photos)).split()]) == 2
     assert "is for pretrained networks, and" in capsys.readouterr().err
 
 
@@ -124,8 +126,9 @@ def test_a_pretrained_network_needs_photos(capsys):
         ("--data x --model vgg8", True, (False, "vgg8")),
         ("--data x --epochs 4", True, (False, "notes")),
         ("--data x --side 64", True, (False, "notes")),
-        ("--data x --distribute mirrored", True, (False, "notes")),
         ("--data x --height 64 --width 32", True, (False, "notes")),
+        ("--data x --distribute mirrored", True, (True, "efficientnet-lite0")),
+        ("--data x --distribute multiworker", True, (False, "notes")),
         ("--data x --side 96", True, (True, "efficientnet-lite0")),
         ("--data x --model mobilenetv2-0.35", True, (True, "mobilenetv2-0.35")),
     ],

@@ -1,5 +1,10 @@
 """The last stages of a pretrained network, opened where cross-validation says so."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -71,8 +76,8 @@ def test_the_rate_falls_to_zero_at_the_end_of_each_fit(monkeypatch, part):
     backbone, (_, labels) = network(), photos()
     seen = known(backbone, labels)
     opened, rates = stages.Opened(stages.divide(backbone), 3), []
-    learn = opened.model.train_on_batch
-    monkeypatch.setattr(opened.model, "train_on_batch", lambda *batch: (rates.append(opened.rate), learn(*batch)))
+    step = opened.step
+    monkeypatch.setattr(opened, "step", lambda *batch: (rates.append(opened.rate), step(*batch)))
     monkeypatch.setattr(stages, "BATCH", 6)
     opened.learn(seen, np.arange(round(part * COUNT)), stages.Plan(2, 0))
     steps = 2 * round(part * COUNT) // 6
@@ -113,3 +118,20 @@ def test_last_stages_are_kept_only_where_they_help(monkeypatch, by_chance):
     logits = tried.logits(pixels)
     np.testing.assert_allclose(np.log(whole), logits - np.log(np.exp(logits).sum(1, keepdims=True)), atol=0.02)
     assert isinstance(last, head.Head)
+
+
+@pytest.mark.slow
+def test_two_devices_find_what_one_finds(tmp_path):
+    script, path = Path(__file__).parent / "shared_features.py", tmp_path / "two.npz"
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, script, path], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    two = np.load(path)
+    backbone, (pixels, labels) = network(), photos()
+    np.testing.assert_allclose(two["features"], backbone.features(pixels), atol=1e-5)
+    seen = known(backbone, labels)
+    opened = stages.Opened(stages.divide(backbone), 3)
+    before = opened.tail.get_weights()
+    opened.learn(seen, np.arange(COUNT), stages.Plan(2, 0))
+    assert any((old != new).any() for old, new in zip(before, opened.tail.get_weights(), strict=True))
+    np.testing.assert_allclose(two["logits"], opened.logits(seen.cut[0]), atol=1e-3)

@@ -80,7 +80,7 @@ def test_a_backbone_of_other_images_is_refused(tmp_path, shape):
 class Counting:
     """A backbone of two features that counts what it sees."""
 
-    digest, width = "ab" * 32, 2
+    digest, width, batch = "ab" * 32, 2, 16
 
     def __init__(self):
         self.seen = 0

@@ -1,6 +1,7 @@
 """A network that has seen many pictures, less its last layer: photos in, features out."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import onnxruntime
+import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
@@ -19,9 +21,12 @@ from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.onnx import clean
 from pipeline.export.translate import translate_function
 from pipeline.models import pretrained
+from pipeline.training import distribution
 
 BEHIND = (layers.Dropout, layers.Activation, layers.Softmax, layers.Identity)
 """Layers that may stand behind the last dense one."""
+BATCH = 16
+"""Photos that one device looks at at a time."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,13 @@ class Backbone:
         name: of the network, or of its file.
         network: scaled float32 pixels (N, S, S, 3) to features (N, D).
         scaling: from pixels 0-255 to what the network expects.
+        strategy: whose devices share the photos; without one ONNX Runtime looks at them on this machine's processor.
     """
 
     name: str
     network: keras.Model
     scaling: PixelScaling
+    strategy: tf.distribute.Strategy | None = None
 
     @property
     def side(self) -> int:
@@ -65,8 +72,41 @@ class Backbone:
         options.log_severity_level = 3
         return onnxruntime.InferenceSession(graph.SerializeToString(), options, ["CPUExecutionProvider"])
 
+    @property
+    def batch(self) -> int:
+        """Photos that all devices together look at at a time."""
+        return BATCH * (int(self.strategy.num_replicas_in_sync) if self.strategy else 1)
+
+    @cached_property
+    def _shared(self) -> Callable[[Any], tf.Tensor]:
+        """The network on every device: a part of the photos each to the features of all."""
+        strategy = self.strategy or tf.distribute.get_strategy()
+        with strategy.scope():
+            network = keras.models.clone_model(self.network)
+            network.set_weights(self.network.get_weights())
+
+        def look(parts: Any) -> tf.Tensor:
+            return strategy.gather(strategy.run(lambda part: network(part, training=False), args=(parts,)), axis=0)
+
+        compiled: Callable[[Any], tf.Tensor] = tf.function(look)
+        return compiled
+
     def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, S, S, 3) to float32 (N, D)."""
+        return self._features_of_devices(pixels) if self.strategy else self._features_of_processor(pixels)
+
+    def _features_of_devices(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(pixels), self.batch):
+            images = self.scaling(pixels[start : start + self.batch])
+            rest = np.zeros((self.batch - len(images), *images.shape[1:]), np.float32)  # each size is compiled anew
+            shares = np.split(np.concatenate([images, rest]), self.batch // BATCH)
+            seen = distribution.shared(self.strategy, [(share,) for share in shares])
+            parts.append(self._shared(*seen).numpy()[: len(images)].reshape(len(images), self.width))
+        result: NDArray[np.float32] = np.concatenate(parts)
+        return result
+
+    def _features_of_processor(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         session = self._session
         (answer,) = session.run(None, {session.get_inputs()[0].name: self.scaling(pixels)})
         result: NDArray[np.float32] = answer.reshape(len(pixels), self.width)

@@ -20,7 +20,7 @@ from pipeline.data.rows import empty
 from pipeline.training.transfer import views
 from pipeline.training.transfer.backbone import Backbone
 
-BATCH, READ_BATCH = 16, 1_024
+READ_BATCH = 1_024
 VERSION = 1
 LARGEST = np.finfo(np.float16).max
 
@@ -46,8 +46,8 @@ def features(backbone: Backbone, pixels: NDArray[np.uint8], numbers: Sequence[in
     ):
         for number, store in stores.items():
             missing = store.missing(keys)
-            for start in range(0, len(missing), BATCH):
-                chosen = missing[start : start + BATCH]
+            for start in range(0, len(missing), backbone.batch):
+                chosen = missing[start : start + backbone.batch]
                 seen = list(pool.map(lambda at: views.view(pixels[at], keys[at], number), chosen))  # noqa: B023 - at once
                 store.add([keys[at] for at in chosen], backbone.features(np.stack(seen)))
                 bar.update(len(chosen))

@@ -7,9 +7,11 @@ are averaged over the steps.
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -20,6 +22,7 @@ from pipeline.errors import ArchitectureError
 from pipeline.metrics.classification import correct
 from pipeline.metrics.significance import mcnemar_one_sided
 from pipeline.models import summarize
+from pipeline.training import distribution
 from pipeline.training.transfer import head
 from pipeline.training.transfer.backbone import Backbone
 from pipeline.training.transfer.features import features
@@ -67,7 +70,7 @@ def divide(backbone: Backbone) -> Divided:
         if 0 < sum(work[place + 1 :]) <= PART * sum(work):
             layer = network.layers[place]
             flat = keras.Model(network.inputs[0], layers.Flatten()(layer.output), name=f"{network.name}-stem")
-            stem = Backbone(f"{backbone.name} up to {layer.name}", flat, backbone.scaling)
+            stem = Backbone(f"{backbone.name} up to {layer.name}", flat, backbone.scaling, backbone.strategy)
             return Divided(stem, keras.Model(layer.output, network.outputs[0]), layer.name)
     raise ArchitectureError(f"{backbone.name}: has no last stages that could be opened; leave --open-stages out")
 
@@ -117,28 +120,34 @@ class Photos:
 
 
 class Opened:
-    """The last stages while they learn, with the last layer behind them."""
+    """The last stages while they learn, with the last layer behind them.
+
+    Attributes:
+        tail: the network's own stages, which get what was learned at the end of each fit.
+        model: a copy of them with the last layer, on every device of the strategy.
+    """
 
     def __init__(self, divided: Divided, class_count: int) -> None:
+        self.strategy = divided.stem.strategy or tf.distribute.get_strategy()
+        self.replicas = int(self.strategy.num_replicas_in_sync)
         self.tail = divided.tail
         self.shape = tuple(int(extent) for extent in divided.tail.input_shape[1:])
-        for layer in self.tail.layers:
-            if isinstance(layer, layers.BatchNormalization):
-                layer.trainable = False
-        self.last = layers.Dense(class_count)
-        self.model = keras.Sequential([keras.Input(self.shape), self.tail, self.last])
-        self.pretrained = self.tail.get_weights()
-        self.model.compile(
-            keras.optimizers.AdamW(RATE, weight_decay=WEIGHT_DECAY),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            jit_compile=False,
-        )
-        self.model.optimizer.build(self.model.trainable_variables)
+        with self.strategy.scope():
+            copy, self.last = keras.models.clone_model(self.tail), layers.Dense(class_count)
+            for layer in copy.layers:
+                if isinstance(layer, layers.BatchNormalization):
+                    layer.trainable = False
+            self.model = keras.Sequential([keras.Input(self.shape), copy, self.last])
+            self.optimizer = keras.optimizers.AdamW(RATE, weight_decay=WEIGHT_DECAY)
+            self.optimizer.build(self.model.trainable_variables)
+        self.copy, self.pretrained = copy, self.tail.get_weights()
+        self._step = tf.function(lambda seen, labels: self.strategy.run(self._replica_step, args=(seen, labels)))
+        self._answers = tf.function(lambda seen: self.tail(seen, training=False))
 
     @property
     def rate(self) -> float:
         """Learning rate of the next step."""
-        return float(self.model.optimizer.learning_rate)
+        return float(self.optimizer.learning_rate)
 
     @property
     def last_layer(self) -> head.Head:
@@ -153,11 +162,12 @@ class Opened:
         known, cut = photos.known, photos.cut
         labels = known.labels
         fitted = head.fit(known.features, labels, known.class_count, chosen=chosen)
-        self.tail.set_weights(self.pretrained)
+        self.copy.set_weights(self.pretrained)
         self.last.set_weights([fitted.kernel, fitted.bias])
-        for variable in self.model.optimizer.variables:
+        for variable in self.optimizer.variables:
             variable.assign(np.zeros(variable.shape, variable.dtype))
-        random, batch = np.random.default_rng(plan.seed), min(BATCH, len(chosen))
+        random = np.random.default_rng(plan.seed)
+        batch = max(min(BATCH, len(chosen)) // self.replicas, 1) * self.replicas
         steps, done = plan.epochs * (len(chosen) // batch), 0
         momentum = max(1 - 1 / max(AVERAGED * steps, 1), 0.0)
         trained = self.model.trainable_variables
@@ -166,9 +176,9 @@ class Opened:
             order = random.permutation(chosen)
             for start in range(0, len(order) - batch + 1, batch):  # full batches alone: each size is compiled anew
                 rows = order[start : start + batch]
-                seen = cut[random.integers(0, len(cut), batch), rows]
-                self.model.optimizer.learning_rate.assign(RATE * (1 + math.cos(math.pi * done / steps)) / 2)
-                self.model.train_on_batch(self._shaped(seen), labels[rows])
+                seen = self._shaped(cut[random.integers(0, len(cut), batch), rows])
+                self.optimizer.learning_rate.assign(RATE * (1 + math.cos(math.pi * done / steps)) / 2)
+                self.step(seen, labels[rows])
                 averages = [
                     momentum * average + (1 - momentum) * variable.numpy()
                     for average, variable in zip(averages, trained, strict=True)
@@ -176,6 +186,19 @@ class Opened:
                 done += 1
         for variable, average in zip(trained, averages, strict=True):
             variable.assign(average)
+        self.tail.set_weights(self.copy.get_weights())
+
+    def step(self, seen: NDArray[np.float32], labels: NDArray[np.integer[Any]]) -> None:
+        """Learn from one batch, (B, H, W, C) and (B,), which the devices share."""
+        shares = [(seen[at :: self.replicas], labels[at :: self.replicas]) for at in range(self.replicas)]
+        self._step(*distribution.shared(self.strategy, shares))
+
+    def _replica_step(self, seen: tf.Tensor, labels: tf.Tensor) -> None:
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self.model(seen, training=True))
+            loss = tf.reduce_mean(losses) / self.replicas
+        self.optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
 
     def logits(self, cut: NDArray[np.float16]) -> NDArray[np.float64]:
         """Of photos: (N, H * W * C) to (N, C)."""
@@ -183,8 +206,8 @@ class Opened:
         for start in range(0, len(cut), BATCH):
             seen = self._shaped(cut[start : start + BATCH])
             padded = np.concatenate([seen, np.zeros((BATCH - len(seen), *self.shape), np.float32)])
-            parts.append(np.asarray(self.model.predict_on_batch(padded), np.float64)[: len(seen)])
-        return np.concatenate(parts)
+            parts.append(self._answers(padded).numpy()[: len(seen)])
+        return self.last_layer.logits(np.concatenate(parts))
 
     def _shaped(self, flat: NDArray[np.float16]) -> NDArray[np.float32]:
         return flat.reshape(-1, *self.shape).astype(np.float32)

@@ -16,7 +16,7 @@ from pipeline.export.load.model import load_model
 from pipeline.export.onnx import clean
 from pipeline.export.translate import translate_function
 from pipeline.models import PRESETS, build, summarize
-from pipeline.training import Conduct, train
+from pipeline.training import Conduct, distribution, train
 from pipeline.training.settings import Settings
 from pipeline.training.transfer.backbone import Backbone
 from pipeline.training.transfer.features import features
@@ -37,7 +37,8 @@ SMALLEST_SIDE = 64
 AVERAGED = 0.1
 """Part of the steps over which weights are averaged."""
 LONGEST_AVERAGE = 500
-BATCH = 64
+BATCH, DEVICES = 64, 8
+"""Photos a step, which up to so many devices share evenly."""
 TIMED_RUNS, TIMED_SECONDS = 50, 1.0
 
 
@@ -51,6 +52,7 @@ class Apprenticeship:
         minutes: that its training may take, about.
         seed: of weights, order and augmentation.
         restart: whether to discard an unfinished training in the folder.
+        distribute: one of ``distribution.KINDS``.
     """
 
     model: str
@@ -58,6 +60,7 @@ class Apprenticeship:
     minutes: float
     seed: int = 0
     restart: bool = False
+    distribute: str = distribution.NONE
 
 
 def recipe(asked: Apprenticeship, photos: int, class_count: int) -> Settings:
@@ -67,6 +70,7 @@ def recipe(asked: Apprenticeship, photos: int, class_count: int) -> Settings:
     affordable = epochs_within(asked.minutes, round(work * (1 - 0.75 * half_side)), photos)
     epochs = int(max(EPOCHS[0], min(LOOKS / photos, affordable, EPOCHS[1])))
     batch = min(BATCH, max(photos // 4, 1))
+    batch -= batch % DEVICES if batch > DEVICES else 0
     steps = epochs * (photos // batch)
     return Settings(
         model=asked.model,
@@ -101,7 +105,14 @@ def distil(teacher: "Taught", photos: Photos, asked: Apprenticeship, out: Path, 
     """
     lessons = teacher.lessons(way)
     settings = recipe(asked, len(lessons.labels), len(photos.training.class_names))
-    conduct = Conduct(restart=asked.restart, lessons=lessons, keep_last=True, photos=way, data=photos.folder)
+    conduct = Conduct(
+        distribute=asked.distribute,
+        restart=asked.restart,
+        lessons=lessons,
+        keep_last=True,
+        photos=way,
+        data=photos.folder,
+    )
     history = train(lessons.photos, photos.validation, out, settings, conduct)
     taught = History.read(teacher.folder)
     rows = tuple(_contender(folder, trained) for folder, trained in ((out, history), (teacher.folder, taught)))
