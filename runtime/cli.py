@@ -21,7 +21,7 @@ COMMANDS = {
     "verify": "replay the images that a model file carries, to see that it computes the same here",
     "verify-bundle": "check an unpacked bundle: no file changed, missing or added, and who signed it",
     "bench": "measure model files on every engine that is here",
-    "tune": "find the fastest way to run the model of a folder here, which is then the folder's",
+    "tune": "find the fastest way to run the model of a folder on this machine, and keep to it",
     "doctor": "look at this machine: processor, memory, heat, and whether each engine runs",
 }
 

@@ -31,7 +31,9 @@ def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None
         help="a model file, such as model_int8.onnx; or a folder of them",
     )
     parser.add_argument("--threads", type=threads, help="processor threads of the engine (default: 1, or as tuned)")
-    parser.add_argument("--engine", metavar="NAME", help="what runs it (default: by its suffix; doctor lists them)")
+    parser.add_argument(
+        "--engine", metavar="NAME", help="what runs the file (default: by its suffix; doctor lists them)"
+    )
 
 
 def add_json(parser: argparse.ArgumentParser, text: str = "print JSON") -> None:

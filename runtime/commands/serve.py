@@ -17,7 +17,7 @@ frames come. --host 0.0.0.0 lets the network in; everybody then has to know the 
 where others can listen. Events are told as by stream. Needs waitress.
 
 exit status:
-  as of stream
+  as that of stream
 
 examples:
   PROGRAM serve model_int8.onnx --camera rpicam

@@ -99,7 +99,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", action="store_true", help="a JSON line a frame, in the place of events")
     parser.add_argument("--json", action="store_true", help="events as JSON lines")
     parser.add_argument("--no-drop", action="store_true", help="let the sender wait instead of dropping frames")
-    parser.add_argument("--every-frame", action="store_true", help="--no-drop --frames")
+    parser.add_argument("--every-frame", action="store_true", help="the same as --no-drop --frames")
     event_options.add(parser, DEFAULTS)
 
 

@@ -17,13 +17,13 @@ from runtime.text import for_terminal
 from runtime.tuning import TUNING_FILE
 
 EPILOG = """\
-Every model file of the folder, on every engine that is installed, with 1, 2, … threads up to all processors. Those
-whose golden set passes take turns on its images, in a race a number of threads, each of which the best so far enters
-too; the fastest is written to runtime.json in the folder, which Classifier(DIR) and the other commands then go by. Of
-those that tie, the most accurate is taken, then the smallest, then the one with the fewest threads.
+Times every model file of the folder on every engine that is installed, with 1, 2, … threads up to all processors. A
+file that does not answer its own images as where it was built takes no part. The fastest is written to runtime.json in
+the folder; Classifier(DIR) and the other commands go by it. Of those that tie, the most accurate is taken, then the
+smallest, then the one with the fewest threads.
 
 exit status:
-  0 written, 1 no golden set passes (the lines say why), 2 the folder is unusable
+  0 written, 1 no file answers as where it was built (the lines say why), 2 the folder is unusable
 
 example:
   PROGRAM tune models/ && PROGRAM classify models/ photo.jpg"""

@@ -20,8 +20,8 @@ a file can be made so that its engine dies of it. Of a folder all files are repl
 tune has chosen there, as it has. With --photos, each file that passes also names photos of known labels.
 
 exit status:
-  0 PASS: every answer is within the file's tolerance, and with --at-least so many photos are named rightly; 1 FAIL;
-  2 a file is unusable or carries no such images
+  0 PASS: every answer is within the file's tolerance, and with --at-least so many photos are classified correctly;
+  1 FAIL; 2 a file is unusable or carries no such images
 
 examples:
   PROGRAM verify model_int8.onnx model_int8.tflite
@@ -34,10 +34,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_model(parser, several=True)
     add_json(parser, "one JSON object a file")
     parser.add_argument(
-        "--photos", metavar="DIR", type=Path, help="also name the photos below DIR, which has a folder for each class"
+        "--photos", metavar="DIR", type=Path, help="also classify the photos in DIR, which has a folder for each class"
     )
     parser.add_argument(
-        "--at-least", metavar="N", type=positive, help="fail if fewer of these photos are named rightly"
+        "--at-least", metavar="N", type=positive, help="fail if fewer of these photos are classified correctly"
     )
 
 

@@ -23,7 +23,7 @@ EPILOG = """\
 A line says what begins and what ends: with each photo that shows something else, unless --votes asks for more of them.
 --frames gives a JSON line an image instead, and --out appends that to a file; a restart goes on where the file ends.
 
-What is in the folder already counts as come. A file that cannot be read yet is tried again while somebody writes it,
+What is there already is classified, too. A file that cannot be read yet is tried again while somebody writes it,
 and gets a line with the error once it has been left alone for 5 s; one that is written anew gets a new line. Photos are
 told as by classify; hidden files, other files and subfolders are passed over, and counted on stderr at the end.
 
