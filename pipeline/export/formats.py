@@ -30,6 +30,7 @@ from pipeline.system.quiet import log_hidden
 from runtime.drift.statistics import look_of
 from runtime.engines.registry import default_engine, file_formats, find
 from runtime.spec import ModelSpec
+from runtime.text import say
 
 LOOKED_AT = 1000
 
@@ -207,4 +208,7 @@ def _searched(inputs: ExportInputs, quantizer: Quantizer, row: Format, float_gra
             outcome = search.as_trained(inputs.trained, counts[-1])
         else:
             outcome = search.run(len(inputs.calibration), quick=inputs.quick)
+    if outcome.price:
+        layers = len(outcome.winner.config.float_layers)
+        say(f"{row.file}: {layers} of its layers in float: {outcome.price}")
     return ExportedGraph(outcome.winner.graph, outcome)

@@ -24,6 +24,7 @@ from pipeline.export.quantize.candidate import Candidate, choose, is_closer, mos
 from pipeline.export.quantize.config import LEARNED, METHODS, MIN_MAX, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import next_float_layers
+from pipeline.export.quantize.price import price
 from pipeline.export.quantize.validation import Validation
 
 IMAGE_COUNTS = (100, 500, 1_000)
@@ -64,11 +65,13 @@ class Outcome:
         winner: its judgment says whether even it fails the criteria.
         tried: everything that was tried, in order, as the manifest holds it.
         reason: why the winner, in words.
+        price: what its layers in float cost in time on this machine, in words; empty where none went back to float.
     """
 
     winner: Candidate
     tried: tuple[CandidateEntry, ...]
     reason: str
+    price: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ class Search:
         """The outcome for a candidate, or for what becomes of it when layers go back to float until it passes."""
         layers, pixels = self._quantizer.layers, self._validation.images.pixels
         pixels = pixels[: max(batch_size(pixels, ERROR_IMAGES, ERROR_BYTES), min(ERROR_IMAGES, LEAST_ERROR_IMAGES))]
+        first = candidate
         while not candidate.judgment.passed:
             kept = candidate.config.float_layers
             found = next_float_layers(layers, self._quantizer.noise(candidate.graph, pixels), kept)
@@ -196,7 +200,13 @@ class Search:
             stage = f"back to float: {names}"
             candidate = self.score(stage, config, graph)
             reason = f"passes with {len(config.float_layers)} of {len(layers)} layers in float"
-        return Outcome(candidate, tuple(self._tried), reason)
+        cost = "" if candidate is first else self._price(first, candidate)
+        return Outcome(candidate, tuple(self._tried), reason, cost)
+
+    def _price(self, int8: Candidate, mixed: Candidate) -> str:
+        engines = self._engines
+        pixels = self._validation.images.pixels
+        return price(engines.load, engines.pack(int8.graph), engines.pack(mixed.graph), pixels)
 
     def _why_no_further(self, config: QuantConfig, graph: Any) -> str | None:
         """Why a file with so many layers in float is worth no more than the fp32 file; ``None`` where it is."""
