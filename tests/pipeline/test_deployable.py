@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from keras_outputs import keras_outputs
 from pipeline.errors import ExportError
 from pipeline.export.freeze import freeze
 from pipeline.export.load.deployable import Deployable
@@ -73,7 +74,7 @@ def summing_head():
 def test_softmax_is_computed_once_and_tempered(model, softmax):
     deployable = Deployable(model(), NAMES, temperature=1.7)
     assert deployable.ends_in_softmax == softmax
-    answers = deployable.model.predict(UNIT_SCALING(PIXELS), verbose=0).astype(np.float64)
+    answers = keras_outputs(deployable.model, UNIT_SCALING(PIXELS)).astype(np.float64)
     powers = np.exp(answers / 1.7) if not softmax else answers ** (1 / 1.7)
     expected = powers / powers.sum(axis=1, keepdims=True)
     assert np.abs(deployable.probabilities(PIXELS) - expected).max() <= 1e-6
@@ -166,8 +167,8 @@ def test_scaling_folds_exactly_into_the_first_convolution(stem, channels):
     assert deployable.network_scaling == UNIT_SCALING
     assert deployable.network.count_params() >= deployable.model.count_params()
     assert deployable.network.weights[0].shape[2] == channels
-    logits = deployable.model.predict(deployable.scaling(PIXELS), verbose=0)
-    folded = deployable.network.predict(deployable.network_scaling(PIXELS), verbose=0)
+    logits = keras_outputs(deployable.model, deployable.scaling(PIXELS))
+    folded = keras_outputs(deployable.network, deployable.network_scaling(PIXELS))
     assert np.abs(folded - logits).max() <= 1e-5 * np.abs(logits).max()
 
 
@@ -206,7 +207,7 @@ def test_for_int8_the_nearest_pixel_value_means_zero(stem):
     assert rounded.network_scaling.zero_point == 128
     assert rounded.network.count_params() <= deployable.model.count_params() + 4  # no channel, at most a bias
     padded = len(stem) > 1 or stem[0].padding == "same"
-    exact, got = (each.network.predict(each.network_scaling(PIXELS), verbose=0) for each in (deployable, rounded))
+    exact, got = (keras_outputs(each.network, each.network_scaling(PIXELS)) for each in (deployable, rounded))
     assert np.abs(got - exact).max() <= (0.02 if padded else 1e-5) * np.abs(exact).max()
     assert (rounded.probabilities(PIXELS) == deployable.probabilities(PIXELS)).all()
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import applications, layers, ops
 
+from keras_outputs import keras_outputs
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.front import front
 from pipeline.export.load.scaling import AS_THEY_ARE, PRESETS, UNIT_SCALING, PixelScaling
@@ -78,8 +79,8 @@ FOUND = {
 def check_equal(model, scaling):
     """The network without its front gives what the whole gives."""
     deployable = Deployable(model, NAMES, scaling)
-    expected = model.predict(scaling(PIXELS), verbose=0)
-    got = deployable.network.predict(deployable.network_scaling(PIXELS), verbose=0)
+    expected = keras_outputs(model, scaling(PIXELS))
+    got = keras_outputs(deployable.network, deployable.network_scaling(PIXELS))
     assert np.abs(got - expected).max() <= 2e-5 * np.abs(expected).max()
     assert not deployable.network_scaling.bgr
     return deployable

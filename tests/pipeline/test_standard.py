@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from keras_outputs import keras_outputs
 from pipeline.data.dataset import Dataset
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import ExportError
@@ -61,7 +62,7 @@ def nested_sigmoid():
 )
 def test_one_number_is_two_classes(build, logit):
     model = build()
-    answer = model.predict(UNIT_SCALING(PIXELS), verbose=0)[:, 0]
+    answer = keras_outputs(model, UNIT_SCALING(PIXELS))[:, 0]
     expected = sigmoid(answer) if logit else answer
     deployable = Deployable(standard_model(model), ("no", "yes"))
     assert np.abs(deployable.probabilities(PIXELS)[:, 1] - expected).max() <= 1e-6
@@ -162,16 +163,16 @@ def test_a_gray_model_takes_rgb_and_answers_what_it_says_of_the_luma(build):
     luma = UNIT_SCALING(PIXELS) @ np.array(LUMA, np.float32)
     deployable = Deployable(standard_model(model), NAMES)
     assert deployable.model.input_shape == (None, 16, 16, 3)
-    expected = model.predict(luma[..., np.newaxis], verbose=0)
-    got = deployable.network.predict(deployable.network_scaling(PIXELS), verbose=0)
+    expected = keras_outputs(model, luma[..., np.newaxis])
+    got = keras_outputs(deployable.network, deployable.network_scaling(PIXELS))
     assert np.abs(got - expected).max() <= 2e-6 * max(1, np.abs(expected).max())
 
 
 def test_a_gray_picture_is_answered_as_before():
     model = with_head(layers.Dense(3), channels=1)
     gray = np.repeat(PIXELS[..., :1], 3, axis=3)
-    expected = model.predict(UNIT_SCALING(gray)[..., :1], verbose=0)
-    got = standard_model(model).predict(UNIT_SCALING(gray), verbose=0)
+    expected = keras_outputs(model, UNIT_SCALING(gray)[..., :1])
+    got = keras_outputs(standard_model(model), UNIT_SCALING(gray))
     assert np.abs(got - expected).max() <= 1e-6
 
 
@@ -193,7 +194,7 @@ def test_luma_costs_no_layer_where_weights_can_hold_it(name):
 )
 def test_heads(end):
     model = with_head(*(layer() for layer in end))
-    answer = model.predict(UNIT_SCALING(PIXELS), verbose=0)
+    answer = keras_outputs(model, UNIT_SCALING(PIXELS))
     expected = answer if (answer >= 0).all() else np.exp(answer)
     for deployable in (Deployable(model, NAMES), Deployable(model, NAMES, temperature=2.0)):
         powers = expected ** (1 / deployable.temperature)
@@ -214,7 +215,7 @@ def test_the_output_that_is_named_is_exported(tmp_path):
     with pytest.raises(ExportError, match=r"no output 'x'; it has kind, weight"):
         load(Source(tmp_path / "model.keras", NAMES, output="x"))
     deployable = load(Source(tmp_path / "model.keras", NAMES, output="kind"))
-    expected = model.predict(UNIT_SCALING(PIXELS), verbose=0)[0]
+    expected = keras_outputs(model, UNIT_SCALING(PIXELS))[0]
     assert np.abs(deployable.probabilities(PIXELS) - expected).max() <= 1e-6
 
 
@@ -232,7 +233,7 @@ def test_other_types_are_computed_in_float32(tmp_path, policy):
     deployable = load(Source(tmp_path / "model.keras", NAMES))
     assert computes_in(deployable.model, "float32")
     assert not computes_in(model, "float32")
-    got, expected = deployable.probabilities(PIXELS), model.predict(UNIT_SCALING(PIXELS), verbose=0)
+    got, expected = deployable.probabilities(PIXELS), keras_outputs(model, UNIT_SCALING(PIXELS))
     assert got.dtype == np.float32
     assert np.abs(got - expected.astype(np.float32)).max() <= (0.03 if "16" in policy else 1e-6)
 
@@ -293,6 +294,6 @@ def test_a_nested_model_of_any_size(tmp_path):
     model = keras.Model(image, layers.Dense(3)(any_size()(layers.Rescaling(1 / 127.5, -1)(image))))
     model.save(tmp_path / "model.keras")
     deployable = load(Source(tmp_path / "model.keras", NAMES, size=(16, 16)))
-    expected = model.predict(PIXELS.astype(np.float32), verbose=0)
-    logits = deployable.network.predict(deployable.network_scaling(PIXELS), verbose=0)
+    expected = keras_outputs(model, PIXELS.astype(np.float32))
+    logits = keras_outputs(deployable.network, deployable.network_scaling(PIXELS))
     assert np.abs(logits - expected).max() <= 1e-5
