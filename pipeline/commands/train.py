@@ -80,9 +80,10 @@ def check(options: argparse.Namespace) -> None:
     search.wanted(options)
     fine_tune.settings_of(options)
     check_writable(options.out / artifacts.MODEL_KERAS)
-    for path in filter(None, (options.teacher, options.backbone)):
+    from_nothing = options.from_scratch or not options.data  # elsewhere a teacher contradicts other options
+    for path in filter(None, (options.teacher if from_nothing else None, options.backbone)):
         check_model(path)
-    if options.extra:
+    if options.student and options.extra:
         unlabeled.check_there(options.extra)
     if options.data:
         photo_options.as_before(options)
