@@ -21,8 +21,8 @@ from runtime.system.machine import examine_machine
 
 ROUNDS = 30
 BATCHES = (1, 8, 64)
-BATCH_ROUNDS = 10
-"""The number of rounds in which larger batches are timed."""
+BATCH_ROUNDS, FEWEST_BATCH_ROUNDS = 10, 3
+"""In how many rounds larger batches are timed; fewer of a slow network, on which they would take most of the time."""
 MOST_RUNS = 1_000
 """Of one turn; a fast contender's turn ends before its time is up."""
 STARTS = 3
@@ -151,9 +151,15 @@ def _take_turns(seen: Sequence[Measured], turn_s: float, say: Callable[[str], No
     for number, turns in enumerate(shuffled(rounds), 1):
         say(f"timing {len(able)} contenders: round {number} of {ROUNDS}{countdown.left(done)}")
         for one, batch in turns:
-            if one.reason is None:
+            if one.reason is None and (batch == 1 or len(one.rounds[batch]) < batch_rounds(one, batch, turn_s)):
                 _attempt(_turn, one, batch, turn_s)
         done += len(turns)
+
+
+def batch_rounds(one: Measured, batch: int, turn_s: float) -> int:
+    """As many rounds as take about as long as all runs on single images; each runs a batch once untimed."""
+    affordable = int(turn_s * ROUNDS / (2 * batch * one.seconds))
+    return min(max(affordable, FEWEST_BATCH_ROUNDS), BATCH_ROUNDS)
 
 
 def _turn(one: Measured, batch: int, turn_s: float) -> None:
