@@ -77,6 +77,13 @@ def peak_of(action):
         tracemalloc.stop()
 
 
+def test_features_that_are_held_are_held_once(monkeypatch):
+    monkeypatch.setattr(head, "PART_BYTES", 2**14)
+    monkeypatch.setattr(head, "ITERATIONS", 1)
+    rows, labels = np.ones((2_000, 256), np.float16), np.arange(2_000) % 2
+    assert rows.size * 4 < peak_of(lambda: head.fit(rows, labels, 2)) < 1.5 * rows.size * 4
+
+
 def test_many_photos_need_hardly_more_memory_than_few(monkeypatch, tmp_path):
     monkeypatch.setattr(head, "PART_BYTES", 2**15)
     monkeypatch.setattr(head, "HELD_BYTES", 2**15)

@@ -107,8 +107,16 @@ class _Rows:
         self.mean, deviation = self._moments()
         self.factor = (1 / np.where(deviation > SMALLEST_DEVIATION, deviation, np.inf)).astype(np.float32)
         if few:
-            parts = list(self)
-            self._parts = [(np.concatenate([rows for rows, _ in parts]), np.concatenate([own for _, own in parts]))]
+            self._parts = [self._held()]
+
+    def _held(self) -> Part:
+        """All of them in one part, which is filled where it stays: no moment needs twice its memory."""
+        rows = np.empty((len(self), self._views.shape[2]), np.float32)
+        labels, done = np.empty(len(self), np.int64), 0
+        for part, own in self:
+            rows[done : done + len(part)], labels[done : done + len(part)] = part, own
+            done += len(part)
+        return rows, labels
 
     def __len__(self) -> int:
         return len(self._views) * len(self._chosen)
