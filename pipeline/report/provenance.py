@@ -12,11 +12,11 @@ def section(facts: Facts) -> Section:
     digests = [(name, f"{entry.bytes:,}", entry.sha256) for name, entry in manifest.files.items()]
     digests += [
         ("calibration images", f"{manifest.calibration.images:,} images", manifest.calibration.digest),
-        ("validation images", f"{manifest.validation.images:,} images", manifest.validation.digest),
+        ("validation images of the choice", f"{manifest.validation.images:,} images", manifest.validation.digest),
     ]
     if facts.verified:
         verified = facts.verified
-        digests.append((f"{verified.part} images", f"{verified.images:,} images", verified.test_digest))
+        digests.append((f"{verified.part} images of verify", f"{verified.images:,} images", verified.test_digest))
     judged = "accuracy" if manifest.thresholds is None else "macro F1"
     searches = [_search(name, decision, judged) for name, decision in manifest.decisions.items()]
     return Section(

@@ -97,7 +97,7 @@ def _verify(facts: Facts) -> Verdict:
     text = f"{'The file answers' if count == 1 else f'All {count} files answer'} as Keras does, within the bounds of "
     fed = [f"Fed: {verified.fed}."] if verified.fed else []
     sentences = [f"{text}each, on {verified.judged_on}.", *fed, *verified.caveats]
-    agreeing = [_agreeing(name, row.agreement, verified.images) for name, row in verified.measured.items()]
+    agreeing = _agreeing({name: row.agreement for name, row in verified.measured.items()}, verified.images)
     return _good("Verify", " ".join(sentences), agreeing, tells=verified.tells)
 
 
@@ -109,10 +109,16 @@ def _good(name: str, text: str, details: list[str], *, tells: bool) -> Verdict:
     return Verdict(name, "none", TOO_FEW.capitalize(), text, details)
 
 
-def _agreeing(name: str, share: float, images: int) -> str:
-    low, high = share_interval(share, images)
-    interval = f"95 % interval {percent(low, 1)} to {percent(high, 1)}"
-    return f"{name}: the same answer as Keras on {percent(share, 1)} of {images:,} images ({interval})"
+def _agreeing(shares: dict[str, float], images: int) -> list[str]:
+    """How often files answer as Keras does, with the interval; a line for those that do so equally often."""
+    lines = []
+    for share in dict.fromkeys(shares.values()):
+        names = [name for name, other in shares.items() if other == share]
+        who = f"All {len(names)} files" if len(names) == len(shares) > 2 else listed(names)
+        low, high = share_interval(share, images)
+        interval = f"95 % interval {percent(low, 1)} to {percent(high, 1)}"
+        lines.append(f"{who}: the same answer as Keras on {percent(share, 1)} of {images:,} images ({interval})")
+    return lines
 
 
 def _int8(manifest: Manifest) -> Verdict:
@@ -123,8 +129,8 @@ def _int8(manifest: Manifest) -> Verdict:
     if manifest.passed:
         text = f"Within what int8 may cost on {images}, chance allowed for: {bounds}."
         winners = {name: decision.winner for name, decision in manifest.decisions.items()}
-        count = manifest.validation.images
-        agreeing = [_agreeing(name, winner.agreement, count) for name, winner in winners.items() if winner]
+        shares = {name: winner.agreement for name, winner in winners.items() if winner}
+        agreeing = _agreeing(shares, manifest.validation.images)
         return _good("int8", text, agreeing, tells=manifest.tells)
     details = [
         f"{name}: {violation}" for name, decision in manifest.decisions.items() for violation in _violations(decision)

@@ -58,11 +58,11 @@ def test_verdicts_stand_with_their_images_and_intervals(folder, images, word):
     assert verify.word == int8.word == word
     assert ("On fewer than 30 images nothing is passed." in verify.text) == (images == 2)
     low, high = (f"{100 * bound:.1f}%" for bound in share_interval(29 / 30, images))
-    said = (
-        f"{artifacts.INT8_ONNX}: the same answer as Keras on 96.7% of {images} images (95 % interval {low} to {high})"
-    )
-    assert said in verify.details
-    assert any(f"of {images} images (95 % interval" in line for line in int8.details)
+    interval = f"(95 % interval {low} to {high})"
+    assert verify.details == [f"All 3 files: the same answer as Keras on 96.7% of {images} images {interval}"]
+    (line,) = int8.details
+    both = f"{artifacts.INT8_ONNX} and {artifacts.INT8_TFLITE}"
+    assert line.startswith(f"{both}: the same answer as Keras on 99.0% of {images} images (95 % interval")
 
 
 def test_a_diagram_of_too_few_answers_and_a_gallery_of_none_say_so(folder):

@@ -33,8 +33,8 @@ def draw(found: Familiarity) -> Figure:
         axes.margins(y=0.02)
         if number == 0:
             axes.annotate(
-                "known from here on", (found.threshold, 1), (4, 3), xycoords=("data", "axes fraction"),
-                textcoords="offset points", fontsize=8.5, color=FAINT,
+                "known from the dashed line on", (1, 1), (0, 3), xycoords="axes fraction",
+                textcoords="offset points", ha="right", fontsize=8.5, color=FAINT,
             )  # fmt: skip
         else:
             axes.annotate(
