@@ -80,6 +80,13 @@ FOLDING_TOLERANCE = {"separable": 1e-4}
 """Largest difference of a probability, by default 1e-5: rounding adds up over the separable network's 14 layers."""
 
 
+@pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if not preset.one_side])
+def test_networks_that_average_all_places_take_images_of_any_side(preset):
+    trained = build_trainable(preset, side=None)
+    for side in (16, 32):
+        assert trained(np.zeros((1, side, side, 3), np.float32)).shape == (1, 10)
+
+
 @pytest.mark.parametrize("reparam", [False, True])
 @pytest.mark.parametrize(("preset", "height", "width"), FOLDED)
 def test_folding_changes_nothing(preset, height, width, reparam):
