@@ -137,8 +137,8 @@ TABLE = (
     ),
     Fault(
         "pipeline/export/quantize/search.py",
-        "config.in_float(self._quantizer.layers)) <= MOSTLY",
-        "config.in_float(self._quantizer.layers)) > MOSTLY",
+        "config.in_float(layers)) <= MOSTLY]",
+        "config.in_float(layers)) > MOSTLY]",
         (
             "pipeline/test_acceptance.py",
             "pipeline/test_quantize.py",

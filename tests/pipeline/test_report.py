@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pipeline import artifacts
 from pipeline.cli import main
 from pipeline.errors import ReportError
 from pipeline.metrics.significance import share_interval
-from pipeline.report import page, report
+from pipeline.report import page, parity, report
 from pipeline.report.figures import stages
 from pipeline.report.figures.tradeoff import front
 from pipeline.report.gather import gather
@@ -337,3 +338,15 @@ def test_many_classes_are_drawn_as_the_most_confused(folder):
     assert text.count('id="confusion-keras-cell-') == 400
     assert "Of 40 classes, the 20 with the most errors; all others are left out here." in text
     assert json.loads((folder / artifacts.VERIFY).read_text())["class_names"] == names
+
+
+def test_the_confusions_of_a_file_are_its_own():
+    keras, file = [[5, 1], [2, 7]], [[4, 2], [2, 7]]
+    measured = {"a.onnx": SimpleNamespace(confusion=file), "b.onnx": SimpleNamespace(confusion=keras)}
+    verified = SimpleNamespace(class_names=("cat", "dog"), keras=SimpleNamespace(confusion=keras), measured=measured)
+    section = parity._confusion(verified)  # noqa: SLF001 - the section itself
+    assert [table.rows for table in section.tables] == [
+        [("cat", "5", "1"), ("dog", "2", "7")],
+        [("cat", "4", "2"), ("dog", "2", "7")],
+    ]
+    assert "b.onnx changes no cell" in section.lead
