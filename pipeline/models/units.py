@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from keras import layers
 
+from pipeline.models.pooling import halved
+
 Tensor = Any
 NORM_MOMENTUM = 0.9
 DEPTHWISE = {
@@ -72,7 +74,7 @@ class Deployed:
 
     def pooled_conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         """See ``Units``."""
-        return _pooled(self.conv(x, name, shape), name)
+        return layers.MaxPooling2D(2, name=f"{name}_pool")(self.conv(x, name, shape))
 
     def dense(self, x: Tensor, name: str, units: int) -> Tensor:
         """See ``Units``."""
@@ -113,9 +115,9 @@ class Trainable:
         then see a quarter of the pixels.
         """
         if self._branched(shape):
-            pooled = _pooled(self._normalized_branches(x, name, shape), name)
+            pooled = self._pooled(self._normalized_branches(x, name, shape), name)
         else:
-            pooled = _pooled(self._branch(x, name, 0, shape), name)
+            pooled = self._pooled(self._branch(x, name, 0, shape), name)
             pooled = layers.BatchNormalization(momentum=NORM_MOMENTUM, scale=False, name=f"{name}_norm0")(pooled)
         return layers.ReLU(name=f"{name}_relu")(pooled)
 
@@ -153,6 +155,6 @@ class Trainable:
     def _normalized(x: Tensor, name: str, index: int) -> Tensor:
         return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm{index}")(x)
 
-
-def _pooled(x: Tensor, name: str) -> Tensor:
-    return layers.MaxPooling2D(2, name=f"{name}_pool")(x)
+    @staticmethod
+    def _pooled(x: Tensor, name: str) -> Tensor:
+        return layers.Lambda(halved, name=f"{name}_pool")(x)

@@ -1,6 +1,6 @@
 """Training images -> batches of one epoch, in an order and with an augmentation that seed and epoch alone decide."""
 
-from collections.abc import Iterator
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,9 +74,10 @@ def distribute(epoch: Epoch, strategy: tf.distribute.Strategy) -> tf.data.Datase
     """The batches as ``(pixels, targets, weights, taught)``, one element a replica and step.
 
     Replica r of R takes rows r, r + R, r + 2R … of each batch, so that no two machines read the same image.
-    ``taught`` has 0 columns without a teacher.
+    ``taught`` has 0 columns without a teacher. The caller keeps ``epoch`` until all batches are read.
     """
-    replicas = strategy.num_replicas_in_sync
+    replicas, steps = strategy.num_replicas_in_sync, len(epoch.order) // epoch.batch_size
+    kept = weakref.ref(epoch)  # TensorFlow never lets go of a function that it may call, nor of what that holds
     size, class_count = epoch.images.size, len(epoch.images.class_names)
     signature = (
         tf.TensorSpec((epoch.batch_size // replicas, *size, 3), tf.uint8),
@@ -87,9 +88,20 @@ def distribute(epoch: Epoch, strategy: tf.distribute.Strategy) -> tf.data.Datase
 
     def make(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = replicas // context.num_input_pipelines
-        mine = range(context.input_pipeline_id * local, (context.input_pipeline_id + 1) * local)
-        batches = tf.data.Dataset.from_generator(lambda: rows_of(epoch, mine, replicas), output_signature=signature)
-        return batches.prefetch(PREFETCHED).with_options(options)
+        first = context.input_pipeline_id * local
+
+        def rows(index: NDArray[np.int64]) -> tuple[NDArray[np.generic], ...]:
+            step, replica = divmod(int(index), local)
+            if (alive := kept()) is None:
+                raise PipelineError("an epoch's batches are read after the epoch itself is gone: keep it until then")
+            return rows_of(alive, step, first + replica, replicas)
+
+        def batch(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            parts = tf.numpy_function(rows, [index], [spec.dtype for spec in signature])
+            return tuple(tf.ensure_shape(part, spec.shape) for part, spec in zip(parts, signature, strict=True))
+
+        # Not Dataset.from_generator: it makes the process give back each tensor's memory, more than doubling a step.
+        return tf.data.Dataset.range(steps * local).map(batch).prefetch(PREFETCHED).with_options(options)
 
     options = tf.data.Options()
     # There is nothing to tune, and the tuner, which wakes once a minute, sometimes lets an epoch's end wait for it.
@@ -97,14 +109,11 @@ def distribute(epoch: Epoch, strategy: tf.distribute.Strategy) -> tf.data.Datase
     return strategy.distribute_datasets_from_function(make)
 
 
-def rows_of(epoch: Epoch, mine: range, replicas: int) -> Iterator[tuple[NDArray[np.generic], ...]]:
-    """The batches of ``epoch`` for the replicas in ``mine`` out of ``replicas``, in ``distribute``'s form."""
+def rows_of(epoch: Epoch, step: int, replica: int = 0, replicas: int = 1) -> tuple[NDArray[np.generic], ...]:
+    """The share of ``replica`` out of ``replicas`` in a batch of ``epoch``, in ``distribute``'s form."""
     images, class_count = epoch.images, len(epoch.images.class_names)
-    for start in range(0, len(epoch.order), epoch.batch_size):
-        batch = epoch.order[start : start + epoch.batch_size]
-        for replica in mine:
-            rows = batch[replica::replicas]
-            targets = augmentation.targets(images.labels, class_count, epoch.planned, rows)
-            taught = np.zeros((len(rows), 0), np.float32) if epoch.taught is None else epoch.taught[rows]
-            pixels = augmentation.apply(images.pixels, epoch.planned, rows)
-            yield pixels, targets, targets @ epoch.class_weights, taught
+    rows = epoch.order[step * epoch.batch_size : (step + 1) * epoch.batch_size][replica::replicas]
+    targets = augmentation.targets(images.labels, class_count, epoch.planned, rows)
+    taught = np.zeros((len(rows), 0), np.float32) if epoch.taught is None else epoch.taught[rows]
+    pixels = augmentation.apply(images.pixels, epoch.planned, rows)
+    return pixels, targets, targets @ epoch.class_weights, taught

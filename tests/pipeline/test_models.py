@@ -1,9 +1,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline.errors import ArchitectureError
 from pipeline.models import PRESETS, build, build_trainable, fold, format_summary, summarize
+from pipeline.models.pooling import halved
 
 
 def shaken(model):
@@ -126,3 +128,27 @@ def test_separable_keeps_to_its_budget():
 def test_each_spatial_convolution_gets_a_branch(preset, sums):
     added = [layer for layer in build_trainable(preset, reparam=True).layers if isinstance(layer, keras.layers.Add)]
     assert len(added) == sums
+
+
+def slopes(pool, images, upstream):
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        pooled = pool(images)
+    return pooled.numpy(), tape.gradient(pooled, images, upstream).numpy()
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 6, 5), (2, 5, 6, 1)], ids=["even", "odd"])
+def test_pooling_of_training_has_the_values_and_gradient_of_keras(shape):
+    random = np.random.default_rng(0)
+    images = tf.constant(random.normal(size=shape), tf.float32)
+    upstream = tf.constant(random.normal(size=(shape[0], shape[1] // 2, shape[2] // 2, shape[3])), tf.float32)
+    for ours, expected in zip(
+        *(slopes(pool, images, upstream) for pool in (halved, keras.layers.MaxPooling2D(2))), strict=True
+    ):
+        assert np.array_equal(ours, expected)
+
+
+def test_equal_largest_pixels_share_the_gradient():
+    images = tf.constant([[[1.0, 3.0], [3.0, 2.0]]])[..., None]
+    _, slope = slopes(halved, images, tf.constant([[[[8.0]]]]))
+    assert slope.ravel().tolist() == [0, 4, 4, 0]
