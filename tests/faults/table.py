@@ -30,7 +30,12 @@ TABLE = (
         "pipeline/commands/source_options.py",
         "float(dividend) / float(divisor or 1)",
         "float(dividend) * float(divisor or 1)",
-        ("pipeline/test_load.py", "pipeline/test_any_model.py", "pipeline/test_cli.py"),
+        (
+            "pipeline/test_antialiasing.py",
+            "pipeline/test_load.py",
+            "pipeline/test_any_model.py",
+            "pipeline/test_cli.py",
+        ),
     ),
     Fault(
         "pipeline/commands/train.py",
