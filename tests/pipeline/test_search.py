@@ -142,8 +142,10 @@ def test_a_search_without_time_or_epochs_is_refused(plan):
     ],
 )
 def test_options_that_do_not_go_together_are_refused(typed, message, tmp_path, capsys):
-    words = typed.replace("PHOTOS", str(tmp_path)).split()
-    assert main(["train", "--out", str(tmp_path), *words]) == 2
+    for name in NAMES:
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    words = typed.replace("PHOTOS", str(tmp_path / "photos")).split()
+    assert main(["train", "--out", str(tmp_path / "out"), *words]) == 2
     assert message in capsys.readouterr().err
 
 
