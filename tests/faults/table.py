@@ -85,7 +85,7 @@ TABLE = (
         "pipeline/export/load/fold_scaling.py",
         "bias = bias + shifted.sum",
         "bias = bias - shifted.sum",
-        ("pipeline/test_load.py", "pipeline/test_any_model.py"),
+        ("pipeline/test_scaling.py",),
     ),
     Fault(
         "pipeline/export/load/rounding.py",
@@ -97,7 +97,7 @@ TABLE = (
         "pipeline/export/load/scaling.py",
         "[-offset / scale for",
         "[offset / scale for",
-        ("pipeline/test_load.py", "pipeline/test_any_model.py"),
+        ("pipeline/test_scaling.py",),
     ),
     Fault(
         "pipeline/export/quantize/acceptance.py",
@@ -118,11 +118,7 @@ TABLE = (
         "pipeline/export/quantize/decisions.py",
         "_order(candidate, decision) < _order(best[method], decision)",
         "_order(candidate, decision) > _order(best[method], decision)",
-        (
-            "pipeline/test_quantize.py",
-            "pipeline/test_quantize_search.py",
-            "pipeline/test_report.py",
-        ),
+        ("pipeline/test_decisions.py",),
     ),
     Fault(
         "pipeline/export/quantize/layer.py",
@@ -256,7 +252,7 @@ TABLE = (
     Fault(
         "pipeline/training/teacher.py",
         'f"{self.key}_{number}.npy"',
-        'f"{self.key}_{number + 1}.npy"',
+        'f"{self.key}_0.npy"',
         ("pipeline/test_learner.py", "pipeline/test_train.py"),
     ),
     Fault(

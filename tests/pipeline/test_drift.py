@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -26,7 +27,7 @@ from pipeline.metrics.difference import LIMIT_DB, snr_db
 from pipeline.verify.drift import drift
 from pipeline.verify.drift.flips import flips
 from pipeline.verify.drift.keras_tap import IMAGE, KerasTap
-from pipeline.verify.drift.measure import first_past, measure
+from pipeline.verify.drift.measure import _without_healed, first_past, measure
 from pipeline.verify.drift.onnx_tap import OnnxTap
 from pipeline.verify.drift.tables import first_label, format_drift
 from pipeline.verify.drift.tflite_tap import TfliteTap
@@ -243,3 +244,11 @@ def test_decibels():
     assert snr_db(signal, signal) == LIMIT_DB
     assert snr_db(signal * 0, signal) == -LIMIT_DB
     assert snr_db(signal, signal * np.float32("nan")) == -LIMIT_DB
+
+
+@pytest.mark.parametrize(("own", "after", "is_kept"), [(5, 30, False), (5, 20, True), (12, 40, True)])
+def test_a_layer_far_from_the_reference_before_a_close_one_was_matched_with_something_else(own, after, is_kept):
+    graph = [SimpleNamespace(name="first", inputs=(IMAGE,)), SimpleNamespace(name="second", inputs=("first",))]
+    distances = {"first": own, "second": after}
+    drifts = {name: SimpleNamespace(distance=SimpleNamespace(snr_db=snr)) for name, snr in distances.items()}
+    assert ("first" in _without_healed(graph, drifts)) is is_kept

@@ -15,11 +15,11 @@ from runtime import Classifier
 COLORS = {"red": (200, 40, 30), "blue": (30, 40, 200)}
 
 
-def painted(folder):
+def painted(folder, count=40):
     random = np.random.default_rng(0)
     for name, color in COLORS.items():
         (folder / name).mkdir(parents=True)
-        for number in range(40):
+        for number in range(count):
             pixels = np.array(color) + random.integers(-25, 25, (20, 30, 3))
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
     return folder
@@ -58,5 +58,6 @@ def test_a_network_of_wide_images_is_trained_exported_and_judged(tmp_path):
     ],
 )
 def test_shapes_that_no_network_has_are_one_sentence(tmp_path, capsys, typed, said):
-    assert call("train", "--data", tmp_path, "--model", "resnet8", *typed, "--out", tmp_path / "out") == UNUSABLE
+    data = painted(tmp_path / "data", count=3)
+    assert call("train", "--data", data, "--model", "resnet8", *typed, "--out", tmp_path / "out") == UNUSABLE
     assert said in capsys.readouterr().err

@@ -57,6 +57,13 @@ def test_the_way_back_to_float_stops_where_nothing_is_saved():
     assert "it would be no smaller than fp32" in outcome.reason
 
 
+def test_no_structure_is_tried_that_is_mostly_float(monkeypatch):
+    deployable = Deployable(network(), NAMES)
+    assert "structure" in {entry.stage for entry in search_of("onnx", deployable).run(100).tried}
+    monkeypatch.setattr(search_module, "MOSTLY", -1.0)
+    assert "structure" not in {entry.stage for entry in search_of("onnx", deployable).run(100).tried}
+
+
 def test_quick_takes_the_default():
     outcome = search_of("onnx", Deployable(network(), NAMES)).run(100, quick=True)
     default = QuantConfig(images=100)

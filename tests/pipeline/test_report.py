@@ -12,10 +12,12 @@ import pytest
 import measured_folder
 from pipeline import artifacts
 from pipeline.cli import main
+from pipeline.documents.benchmark import Latency
 from pipeline.errors import ReportError
 from pipeline.metrics.significance import share_interval
 from pipeline.report import page, parity, report
 from pipeline.report.figures import stages
+from pipeline.report.figures.latency import edge
 from pipeline.report.figures.tradeoff import front
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
@@ -350,3 +352,8 @@ def test_the_confusions_of_a_file_are_its_own():
         [("cat", "4", "2"), ("dog", "2", "7")],
     ]
     assert "b.onnx changes no cell" in section.lead
+
+
+def test_the_axis_of_latencies_ends_behind_the_longest_that_is_comparable():
+    latencies = [(100, 150), (200, 900), (900, 901)]  # the last is cut off, and the second's slow moments are
+    assert edge([Latency(p50=p50, p90=p50, p99=p99, worst=p99, runs=9) for p50, p99 in latencies]) == pytest.approx(440)
