@@ -23,7 +23,7 @@ from faults.table import TABLE, Fault
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_name("results.json")
-COPIED = ("runtime", "pipeline", "docs", "tests", "artifacts/reference", "pyproject.toml")
+COPIED = ("runtime", "pipeline", "docs", "tests", "artifacts/reference", "pyproject.toml", "README.md")
 LEAST = 0.9
 LIMIT_S = 600
 
