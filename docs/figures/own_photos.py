@@ -148,8 +148,9 @@ def _student(row: Row) -> str:
     return (
         f"`--student {small['model']} --side {small['side']}` on *{row['photos']}* ({small['epochs']} epochs, "
         f"{small['seconds'] / 60:.0f} minutes of training): {_share(small)} of the held-out photos are answered right, "
-        f"by its teacher {_share(large)}: {gap:.1f} points less, for {smaller:.1f} times fewer bytes in int8, "
-        f"{less:.1f} times less arithmetic and {faster:.1f} times less time in float32 on one thread."
+        f"by its teacher {_share(large)}: {abs(gap):.1f} points {'less' if gap > 0 else 'more'}, "
+        f"for {smaller:.1f} times fewer bytes in int8, {less:.1f} times less arithmetic "
+        f"and {faster:.1f} times less time in float32 on one thread."
     )
 
 

@@ -78,6 +78,10 @@ def test_a_student_stands_beside_its_teacher(tmp_path):
     assert "on *insects* (2 epochs, 3 minutes of training): 70.0% of 30 (" in text
     assert "by its teacher 80.0% of 30 (" in text
     assert ": 10.0 points less, for 5.0 times fewer bytes in int8, 4.0 times less arithmetic and 2.5 times less" in text
+    better = HISTORY | {"contenders": [small | {"accuracy": 0.85}, large], "epochs": epochs}
+    artifacts.write_json(folder / artifacts.HISTORY, better)
+    text = own_photos.photos_table([own_photos.row_of(tmp_path) | own_photos.student_of(folder)])
+    assert ": 5.0 points more, for 5.0 times fewer" in text
     with pytest.raises(PipelineError, match="no student and teacher"):
         own_photos.student_of(tmp_path)
 
