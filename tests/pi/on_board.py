@@ -32,11 +32,13 @@ ON_BOARD = (
     "engines",
     "image",
     "image_color",
+    "inspect",
     "loading",
     "many",
     "ncnn",
     "output_kind",
     "progressive",
+    "verify",
 )
 """Modules of tests/runtime that depend on the processor: engines, decoders, the arithmetic between them.
 The others parse and check bytes in Python, start many processes or bound seconds, and run on the desk."""

@@ -6,23 +6,14 @@ import pty
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 import runtime
-from runtime import Classifier
+from called import call
 from runtime.cli import COMMANDS, parse
-from runtime.commands.inspect import as_text, describe
-
-
-def call(*arguments, **options):
-    command = [sys.executable, "-m", "runtime", *map(str, arguments)]
-    pipes = {} if "stdout" in options else {"capture_output": True}
-    return subprocess.run(command, check=False, **({"text": True} | pipes | options))
 
 
 @pytest.fixture
@@ -294,97 +285,6 @@ def test_help_fits_the_terminal(command, columns, monkeypatch, capsys):
 
 def test_the_version_is_the_packages():
     assert call("--version").stdout == f"edgecnn {runtime.__version__}\n"
-
-
-def test_inspect_shows_the_card(carrying):
-    path = carrying("model_int8.onnx")
-    card = json.loads(call("inspect", path, "--json").stdout)
-    assert card["bytes"] == path.stat().st_size
-    assert card["golden_images"] == 8
-    assert card["class_names"][0] == "airplane"
-    assert card["inputs"][0].endswith("uint8 [N, 32, 32, 3]")
-    text = call("inspect", path).stdout
-    assert card["sha256"] in text
-    assert "airplane" in text
-
-
-@pytest.mark.parametrize(
-    ("provenance", "judged"), [({}, "validation images"), ({"accuracy": "out of fold"}, "photos, out of fold")]
-)
-def test_inspect_says_what_the_accuracy_rests_on(reference, provenance, judged):
-    classifier = Classifier(reference / "model_int8.onnx")
-    spec = replace(classifier.spec, accuracy=0.9, accuracy_images=40, provenance=provenance)
-    classifier = Classifier(reference / "model_int8.onnx", spec=spec)
-    card = describe(classifier)
-    assert card["accuracy_on"] == judged
-    assert f"accuracy         90.00% on 40 {judged}" in as_text(card).splitlines()
-
-
-def test_inspect_names_what_a_file_was_made_from(reference):
-    card = describe(Classifier(reference / "model_int8.onnx"))
-    card["provenance"] = {"keras_sha256": "a90e", "accuracy": "out of fold", "config": "min-max", "tool": "another"}
-    rows = as_text(card).splitlines()
-    assert rows[-3:] == ["Keras file       SHA-256 a90e", "int8 config      min-max", "tool             another"]
-
-
-@pytest.mark.parametrize("name", ["model_int8.onnx", "model_fp32.onnx"])
-def test_verify_passes_what_is_the_same_and_fails_what_is_not(carrying, name):
-    done = call("verify", carrying(name))
-    assert done.returncode == 0
-    assert done.stdout.startswith("PASS ")
-    assert "same class on 8" in done.stdout
-    done = call("verify", carrying(name, shift=0.01), "--json")
-    assert done.returncode == 1
-    result = json.loads(done.stdout)
-    assert result["passed"] is False
-    assert result["max_difference"] == pytest.approx(0.01, abs=1e-4)
-
-
-def test_verify_of_a_folder_replays_every_file_that_an_engine_here_reads(carrying, tmp_path):
-    for name in ("model_int8.onnx", "model_fp32.onnx"):
-        carrying(name)
-    (tmp_path / "model_odd.tflite").write_bytes((tmp_path / "model_int8.onnx").read_bytes())
-    done = call("verify", tmp_path, "--engine", "onnxruntime")
-    assert done.returncode == 0, done.stderr
-    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
-        f"PASS {tmp_path / name} (onnxruntime)" for name in ("model_fp32.onnx", "model_int8.onnx")
-    ]
-    carrying("model_int8.onnx", shift=0.01)
-    done = call("verify", tmp_path, "--engine", "onnxruntime")
-    assert done.returncode == 1
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["PASS", "FAIL"]
-    done = call("verify", tmp_path)
-    assert done.returncode == 2
-    assert "model_odd.tflite: not a TFLite file" in done.stderr
-
-
-def test_verify_of_a_folder_says_which_files_no_engine_here_reads(carrying, archived, tmp_path):
-    carrying("model_int8.onnx")
-    archived(np.eye(3, 2))
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "ncnn.py").write_text("raise ImportError('no libgomp')")
-    paths = os.pathsep.join([str(tmp_path / "broken"), *filter(None, sys.path)])
-
-    def verify(*names):
-        command = [sys.executable, "-m", "runtime", "verify", *names]
-        environment = os.environ | {"PYTHONPATH": paths}
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
-
-    done = verify(".")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("PASS model_int8.onnx")
-    assert done.stderr.startswith("left out: model.ncnn: ")
-    assert "pip install ncnn" in done.stderr
-    assert verify("model.ncnn").returncode == 2
-    (tmp_path / "model_int8.onnx").unlink()
-    assert verify(".").returncode == 2
-    assert "no file there that litert reads" in verify(".", "--engine", "litert").stderr
-
-
-def test_verify_without_a_golden_set_is_status_2(without_golden):
-    done = call("verify", without_golden)
-    assert done.returncode == 2
-    assert "carries no golden set" in done.stderr
 
 
 def test_only_one_engine_and_one_command_are_loaded(reference, photo):

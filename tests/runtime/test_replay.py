@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import runtime
+from called import call
 from runtime import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError, replay
 from runtime.replay import replay_in_child
 
@@ -38,11 +39,6 @@ def dying(tmp_path, monkeypatch):
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "engine"), root]))
 
     return write
-
-
-def call(*arguments):
-    command = [sys.executable, "-m", "runtime", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("name", DEATHS)

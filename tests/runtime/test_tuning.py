@@ -3,7 +3,6 @@
 import json
 import pickle
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from called import call
 from runtime import (
     BackendUnavailableError,
     Classifier,
@@ -22,11 +22,6 @@ from runtime.benchmark.contenders import thread_counts
 from runtime.benchmark.tuning import Loaded, Race, Timed, reason, select
 from runtime.benchmark.tuning_report import describe, format_tuning
 from runtime.tuning import Tuning
-
-
-def call(*arguments):
-    command = [sys.executable, "-m", "runtime", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
