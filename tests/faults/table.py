@@ -227,8 +227,8 @@ TABLE = (
     ),
     Fault(
         "pipeline/training/batches.py",
-        "(context.input_pipeline_id + 1) * local",
-        "(context.input_pipeline_id + 2) * local",
+        "first = context.input_pipeline_id * local",
+        "first = context.input_pipeline_id + local",
         ("pipeline/test_batches.py",),
     ),
     Fault(
