@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.training.search import Found
 
 SHARE_OF_EPOCHS = 5
-"""A try has this part of the epochs of the whole training, unless it is told otherwise."""
+"""A trial has this part of the epochs of the whole training, unless it is told otherwise."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +31,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _add(group: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--search-minutes", type=float, metavar="M", help="time for all tries, those before an interruption included"
+        "--search-minutes", type=float, metavar="M", help="time for all trials, those before an interruption included"
     )
     group.add_argument(
         "--search-epochs", type=int, metavar="N",
-        help=f"epochs of a try (default: --epochs / {SHARE_OF_EPOCHS}); the best settings are trained for --epochs",
+        help=f"epochs of a trial (default: --epochs / {SHARE_OF_EPOCHS}); the best settings are trained for --epochs",
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def run(
 
     epochs = options.search_epochs or max(settings.epochs // SHARE_OF_EPOCHS, 1)
     plan = Plan(options.search_minutes, epochs)
-    print(f"tries of {epochs} epochs for {plan.minutes:g} minutes, then {settings.epochs} epochs", file=sys.stderr)
+    print(f"trials of {epochs} epochs for {plan.minutes:g} minutes, then {settings.epochs} epochs", file=sys.stderr)
     found = Search(training, validation, options.out, settings, plan, conduct).run()
     print(said(found, len(validation), options.typed))
     return found.settings, replace(conduct, restart=conduct.restart or found.went_on)
@@ -76,8 +76,8 @@ def said(found: "Found", images: int, typed: tuple[str, ...]) -> str:
 
     low, high = share_interval(found.accuracy, images)
     return (
-        f"{found.tries} tries: the best reached {found.accuracy:.2%} of {images:,} validation images (95 % interval "
-        f"{low:.1%} to {high:.1%}; the best of many tries is also the luckiest), the given settings "
+        f"{found.trials} trials: the best reached {found.accuracy:.2%} of {images:,} validation images (95 % interval "
+        f"{low:.1%} to {high:.1%}; the best of many trials is also the luckiest), the given settings "
         f"{found.first:.2%}.\nBest settings: {command(found, typed)}"
     )
 

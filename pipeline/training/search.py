@@ -1,9 +1,9 @@
-"""Search for better settings of a training: many short tries, judged on the validation images alone.
+"""Search for better settings of a training: many short trials, judged on the validation images alone.
 
-A try is a training of few epochs. Optuna proposes its settings out of those before (Tree-structured Parzen estimator,
+A trial is a training of few epochs. Optuna proposes its settings out of those before (Tree-structured Parzen estimator,
 Bergstra et al., 2011) and ends it early where it lies below the median of the others (Golovin et al., 2017). The first
-try has the settings that were given, so that the search ends with nothing worse. All tries stand in one journal file:
-killed, the same search goes on, and since each proposal follows from the seed and the tries before it alone, it ends
+trial has the settings that were given, so that the search ends with nothing worse. One journal file keeps all trials:
+killed, the same search goes on, and since each proposal follows from the seed and the trials before it alone, it ends
 as if nothing had been.
 """
 
@@ -35,7 +35,7 @@ LEARNING_RATES = (2e-4, 2e-2)
 RANGES = {"weight_decay": 0.1, "label_smoothing": 0.2, "dropout": 0.5}
 """The largest value of settings that every search varies, from 0 on."""
 AUGMENTATION = {"shift": 0.25, "color": 0.4, "random_erasing": 0.5, "cutmix": 0.6, "mixup": 0.3}
-"""The same of settings that a search with a teacher leaves: other images would have to be shown to it in each try."""
+"""The same of settings that a search with a teacher leaves: other images would have to be shown to it in each trial."""
 DECAYS = (0.0, 0.98, 0.995)
 FLIPS = (0.0, 0.5)
 TEACHING = {"teacher_weight": (0.3, 1.0), "teacher_temperature": (1.0, 6.0)}
@@ -48,19 +48,19 @@ class Plan:
     """How far a search goes.
 
     Attributes:
-        minutes: that all tries may take, those of earlier calls included; the first is finished in any case.
-        epochs: of a try.
-        tries: after which it ends, however much time is left; ``None`` for no bound.
+        minutes: that all trials may take, those of earlier calls included; the first is finished in any case.
+        epochs: of a trial.
+        trials: after which it ends, however much time is left; ``None`` for no bound.
     """
 
     minutes: float
     epochs: int
-    tries: int | None = None
+    trials: int | None = None
 
     def __post_init__(self) -> None:
         if self.minutes <= 0 or self.epochs < 1:
             raise PipelineError(
-                f"a search takes more than 0 minutes and tries of 1 epoch or more, got {self.minutes:g} minutes and "
+                f"a search takes more than 0 minutes and trials of 1 epoch or more, got {self.minutes:g} minutes and "
                 f"{self.epochs} epochs"
             )
 
@@ -71,10 +71,10 @@ class Found:
 
     Attributes:
         settings: the best ones, with the epochs of the whole training.
-        accuracy: what they reached on the validation images in a try.
+        accuracy: what they reached on the validation images in a trial.
         first: what the settings reached that were given.
         chosen: those among them that were searched for, by their names.
-        tries: how many trainings there were, by all calls together.
+        trials: how many trainings there were, by all calls together.
         went_on: whether this call added any.
     """
 
@@ -82,12 +82,12 @@ class Found:
     accuracy: float
     first: float
     chosen: dict[str, float]
-    tries: int
+    trials: int
     went_on: bool
 
 
 class _TimeIsUpError(Exception):
-    """The search's time ended within a try."""
+    """The search's time ended within a trial."""
 
 
 @dataclass
@@ -102,7 +102,7 @@ class Search:
     conduct: Conduct = field(default_factory=Conduct)
 
     def run(self) -> Found:
-        """Go on until time or tries are used up.
+        """Go on until time or trials are used up.
 
         Raises:
             FolderInUseError: another process works in the folder.
@@ -124,7 +124,7 @@ class Search:
             accuracy=study.best_value,
             first=float(finished[0].value or 0.0),
             chosen={name: getattr(best, name) for name in self._space()},
-            tries=len(finished),
+            trials=len(finished),
             went_on=len(finished) > before,
         )
 
@@ -132,10 +132,10 @@ class Search:
         finished = _finished(study)
         if not finished:
             return False
-        return _seconds(study) >= 60 * self.plan.minutes or len(finished) >= (self.plan.tries or len(finished) + 1)
+        return _seconds(study) >= 60 * self.plan.minutes or len(finished) >= (self.plan.trials or len(finished) + 1)
 
     def _study(self) -> "Study":
-        """The study in the folder, or a new one; a try that was cut off is to be done again."""
+        """The study in the folder, or a new one; a trial that was cut off is to be done again."""
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
@@ -271,7 +271,7 @@ def _repair(journal: Path) -> None:
 
 
 def _finished(study: "Study") -> list["FrozenTrial"]:
-    """The tries that say something, in the order in which they were done."""
+    """The trials that say something, in the order in which they were done."""
     from optuna.trial import TrialState
 
     finished: list[FrozenTrial] = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
@@ -289,4 +289,4 @@ def _say(study: "Study", number: int, proposed: Settings, value: float | None) -
         for name, value in asdict(proposed).items()
         if name != "epochs" and value != getattr(Settings(), name) and not isinstance(value, str)
     )
-    print(f"try {number + 1}: {reached}, best {study.best_value:.2%}; {settings or 'defaults'}", file=sys.stderr)
+    print(f"trial {number + 1}: {reached}, best {study.best_value:.2%}; {settings or 'defaults'}", file=sys.stderr)

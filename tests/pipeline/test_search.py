@@ -1,4 +1,4 @@
-"""``train --search-minutes``: tries, their order, what a kill leaves, and what is said."""
+"""``train --search-minutes``: trials, their order, what a kill leaves, and what is said."""
 
 import builtins
 import shlex
@@ -53,10 +53,10 @@ class Stand:
 def searched(tmp_path, monkeypatch):
     """Search in a folder with a stand-in of the training; gives what was found and the settings that were tried."""
 
-    def run(folder, tries, *, stand=None, settings=None, minutes=MANY_MINUTES):
+    def run(folder, trials, *, stand=None, settings=None, minutes=MANY_MINUTES):
         stand = stand or Stand()
         monkeypatch.setattr(search, "train", stand)
-        plan = Plan(minutes, 4, tries)
+        plan = Plan(minutes, 4, trials)
         try:
             found = Search(images(20, 0), images(10, 1), tmp_path / folder, settings or Settings(20), plan).run()
         except KeyboardInterrupt:
@@ -69,7 +69,7 @@ def searched(tmp_path, monkeypatch):
 def test_the_given_settings_are_the_first_try_and_the_best_of_all_is_found(searched, tmp_path, capsys):
     found, seen = searched("out", 9)
     assert seen[0] == Settings(4)
-    assert len(seen) == len(set(seen)) == found.tries == 9
+    assert len(seen) == len(set(seen)) == found.trials == 9
     assert found.accuracy > found.first
     assert found.settings.epochs == 20
     assert found.chosen["learning_rate"] == found.settings.learning_rate != Settings().learning_rate
@@ -104,12 +104,12 @@ def test_a_finished_search_is_not_repeated_and_more_tries_go_on_from_it(searched
     assert not seen
     assert not found.went_on
     found, seen = searched("out", 5)
-    assert (len(seen), found.tries, found.went_on) == (2, 5, True)
+    assert (len(seen), found.trials, found.went_on) == (2, 5, True)
 
 
 def test_time_ends_a_search_but_not_its_first_try(searched):
     found, seen = searched("out", None, minutes=1e-9)
-    assert (len(seen), found.tries, found.accuracy) == (1, 1, found.first)
+    assert (len(seen), found.trials, found.accuracy) == (1, 1, found.first)
 
 
 def test_another_search_in_the_folder_is_refused(searched):
@@ -126,7 +126,7 @@ def test_settings_outside_the_ranges_are_tried_as_they_are(searched):
 
 @pytest.mark.parametrize("plan", [(0, 4), (5, 0)])
 def test_a_search_without_time_or_epochs_is_refused(plan):
-    with pytest.raises(PipelineError, match="more than 0 minutes and tries of 1 epoch or more"):
+    with pytest.raises(PipelineError, match="more than 0 minutes and trials of 1 epoch or more"):
         Plan(*plan)
 
 
@@ -193,8 +193,8 @@ def test_photos_are_searched_and_then_trained_with_the_best(tmp_path, capsys, mo
     shown = capsys.readouterr()
     assert "which also chose the settings and epoch" in shown.out
     assert "Best settings: " in shown.out
-    assert "try 1: " in shown.err
+    assert "trial 1: " in shown.err
     assert (out / artifacts.MODEL_KERAS).is_file()
     assert len(History.read(out).epochs) == 2
     assert main([*typed, "--out", str(out), "--search-minutes", "0.0001", "--search-epochs", "1"]) == 0
-    assert "try " not in capsys.readouterr().err
+    assert "trial " not in capsys.readouterr().err
