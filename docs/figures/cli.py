@@ -1,6 +1,7 @@
 """The command line of the maintainers' tools: ``python -m docs.figures COMMAND``."""
 
 from docs.figures.commands import (
+    accelerator,
     drift,
     experiments,
     field_loop,
@@ -42,6 +43,7 @@ COMMANDS: tuple[Command, ...] = (
     large_speed,
     soak,
     drift,
+    accelerator,
 )
 
 

@@ -26,7 +26,7 @@ from pipeline.training.settings import Settings
 from pipeline.training.teacher import Teacher, pass_number
 from pipeline.training.transfer.lessons import Lessons
 
-__all__ = ["EVALUATION_BATCH", "Conduct", "Settings", "accuracy", "scale", "train"]
+__all__ = ["EVALUATION_BATCH", "Conduct", "Settings", "accuracy", "history_of", "scale", "train", "write"]
 
 
 @dataclass(frozen=True)
@@ -114,24 +114,34 @@ def train(
                     _save(out, done, tensorboard=conduct.tensorboard)
                 if conduct.after_epoch:
                     conduct.after_epoch(done.records)
-        deployed = fold(learner.trained(done.best))
         digest = teacher.digest if teacher else None
-        history = _history(deployed, done, (training, validation), settings, conduct, digest)
-        return _write(out, deployed, history, settings.model) if chief else history
+        trained = learner.trained(done.best)
+        deployed, history = history_of(trained, done, (training, validation), settings, conduct, digest)
+        return write(out, deployed, history, settings.model) if chief else history
 
 
-def _history(  # noqa: PLR0913, PLR0917 - all that a history says
-    deployed: keras.Model,
+def history_of(  # noqa: PLR0913, PLR0917 - all that a history says
+    trained: keras.Model,
     done: Progress,
     images: tuple[Dataset, Dataset],
     settings: Settings,
     conduct: Conduct,
     teacher_sha256: str | None,
-) -> History:
-    """What is written beside the network; ``images`` are those of training and validation."""
+) -> tuple[keras.Model, History]:
+    """The deployed network and what is written beside it.
+
+    Args:
+        trained: the trainable network with the weights to keep.
+        done: records of its epochs.
+        images: those of training and validation.
+        settings: of the run.
+        conduct: likewise.
+        teacher_sha256: of the model that it learned from, if there was one.
+    """
+    deployed = fold(trained)
     training, validation = images
     logits = Deployable(deployed, training.class_names).logits(validation.pixels)
-    return History(
+    return deployed, History(
         settings=asdict(settings),
         teacher_sha256=teacher_sha256,
         class_names=training.class_names,
@@ -208,7 +218,7 @@ def _save(out: Path, done: Progress, *, tensorboard: bool) -> None:
         record.write_tensorboard(out, done.records[-1])
 
 
-def _write(out: Path, deployed: keras.Model, history: History, model: str) -> History:
+def write(out: Path, deployed: keras.Model, history: History, model: str) -> History:
     """Leave model and history; the history names the model's SHA-256, so that it counts for no other."""
     with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
         deployed.save(temporary)
