@@ -8,10 +8,10 @@ Needs numpy, Pillow and onnxruntime (or ai-edge-litert for ``.tflite`` files); n
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - the folder is copied to boards, and finds what Python there is
+if sys.version_info < (3, 11):  # noqa: UP036 - the folder is copied to boards, which may have an older Python
     _NEEDS = "edgecnn needs Python 3.11 or newer, this is Python {}.{} ({}): Raspberry Pi OS has it from Bookworm on"
     _NEEDS = _NEEDS.format(sys.version_info[0], sys.version_info[1], sys.executable)
-    if sys.argv[:1] == ["-m"]:  # a command line, which shows one line and no traceback
+    if sys.argv[:1] == ["-m"]:  # the command line prints one line and no traceback
         sys.stderr.write("error: " + _NEEDS + "\n")
         sys.exit(2)
     raise ImportError(_NEEDS)
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from runtime.prediction import Prediction
     from runtime.spec import ModelSpec
 
-# Since 1.29 ONNX Runtime reports its use to its makers and leaves a device id in the home folder unless told not to.
+# Since 1.29 ONNX Runtime sends telemetry and stores a device id in the home folder unless this variable is set.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
@@ -70,8 +70,8 @@ _MODULES = {"Classifier": "classifier", "Prediction": "prediction", "ModelSpec":
 
 
 def __getattr__(name: str) -> Any:
-    # Brought in at first use, so that `doctor` still speaks where numpy or Pillow cannot be imported, and so that
-    # Ctrl-C finds the command line, which answers it, already there.
+    # Imported at first use, so that `doctor` works where numpy or Pillow cannot be imported, and so that Ctrl-C during
+    # these slow imports reaches the command line's own handler.
     if name not in _MODULES:
         raise AttributeError(f"module 'runtime' has no attribute {name!r}")
     return getattr(import_module(f"runtime.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""``python -m runtime``."""
+"""Run the command line: ``python -m runtime``."""
 
 import sys
 
@@ -6,5 +6,5 @@ try:
     from runtime.cli import entry
 
     entry()
-except KeyboardInterrupt:  # while the modules came in; later ones are main's
+except KeyboardInterrupt:  # during the imports; runtime.cli.main handles later ones
     sys.exit(130)

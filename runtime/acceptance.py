@@ -1,4 +1,4 @@
-"""Count how many photos of known labels, a folder for each class, a model file names rightly."""
+"""Count the labeled photos (one folder per class) that a model file classifies correctly: ``verify --photos``."""
 
 import os
 import re
@@ -13,12 +13,12 @@ from runtime.text import first_of
 
 
 class Judged(NamedTuple):
-    """How a model does on photos of known labels.
+    """Result of a model on labeled photos.
 
     Attributes:
-        photos: how many there are.
-        right: how many of them have their folder's class as the most probable one.
-        unreadable: path and reason of each photo that cannot be decoded; they count as wrong.
+        photos: number of photos.
+        right: number of photos whose most probable class is the class of their folder.
+        unreadable: path and reason for each photo that cannot be decoded; these count as wrong.
     """
 
     photos: int
@@ -34,11 +34,15 @@ class Labeled(NamedTuple):
 
 
 def labeled_photos(folder: Path, class_names: Sequence[str]) -> list[Labeled]:
-    """Every photo in the folders of ``folder``, each of which has the name of a class, or its ``plain_name``.
+    """All photos in the subfolders of ``folder``.
+
+    Args:
+        folder: holds one subfolder per class, named with the class name or its ``plain_name``.
+        class_names: the model's classes.
 
     Raises:
         ImageFileNotFoundError: there is no photo.
-        ImageError: a folder has the name of no class.
+        ImageError: a subfolder is not named after a class.
     """
     photos = [
         Labeled(path, name) for place, name in _class_folders(folder, class_names) for path in _photos(folder / place)
@@ -49,7 +53,7 @@ def labeled_photos(folder: Path, class_names: Sequence[str]) -> list[Labeled]:
 
 
 def judge(classifier: Classifier, photos: Sequence[Labeled]) -> Judged:
-    """Classify the photos, and count the right answers."""
+    """Classify the photos and count the correct predictions."""
     answers = classifier.classify_many((photo.path for photo in photos), top=1, yield_errors=True)
     right, unreadable = 0, []
     for photo, answer in zip(photos, answers, strict=True):
@@ -61,7 +65,7 @@ def judge(classifier: Classifier, photos: Sequence[Labeled]) -> Judged:
 
 
 def plain_name(class_name: str) -> str:
-    """A class name in the characters that files of a bundle have; others become ``+`` and two hex digits a byte."""
+    """A class name as a folder name in a bundle: each byte but A-Z a-z 0-9 _ - becomes ``+`` and two hex digits."""
     return "".join(
         letter if re.fullmatch("[A-Za-z0-9_-]", letter) else "".join(f"+{byte:02x}" for byte in letter.encode())
         for letter in class_name
@@ -69,7 +73,7 @@ def plain_name(class_name: str) -> str:
 
 
 def _class_folders(folder: Path, class_names: Sequence[str]) -> list[tuple[str, str]]:
-    """The names of the folders in ``folder``, each with its class."""
+    """The subfolders of ``folder`` as (folder name, class name)."""
     by_folder = {name: name for name in class_names} | {plain_name(name): name for name in class_names}
     try:
         with os.scandir(folder) as entries:
@@ -89,6 +93,5 @@ def _class_folders(folder: Path, class_names: Sequence[str]) -> list[tuple[str, 
 
 def _photos(folder: Path) -> list[str]:
     listing = list_photos(folder)
-    return [photo.path for photo in listing.photos] + [
-        left.path for left in listing.left_out if left.looks_like_photo
-    ]  # which the decoder then says what is wrong with
+    # Unreadable photos are included: the decoder reports what is wrong with them.
+    return [photo.path for photo in listing.photos] + [left.path for left in listing.left_out if left.looks_like_photo]

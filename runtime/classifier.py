@@ -1,4 +1,4 @@
-"""``Classifier``, the class that users import."""
+"""``Classifier``: load a model file and classify images."""
 
 import os
 from collections import deque
@@ -25,33 +25,32 @@ if TYPE_CHECKING:
 ChannelOrder = Literal["RGB", "BGR"]
 """The order of an array's three channels."""
 Decoder = Callable[[ImageSource, ModelSpec], Pixels]
-"""Turns an image into pixels, uint8 (S, S, 3)."""
+"""Turns an image into pixels, uint8 (H, W, 3), RGB."""
 
 
 class Classifier:
     """A model file, loaded and ready; may be used from several threads, pickled (by path) and in a ``with`` statement.
 
     Args:
-        model_path: a file that some engine reads (``.onnx``, ``.tflite``, …), or a folder of them: what ``tune`` has
-            chosen there, or else ``model_int8.onnx``, or the only model file.
-        threads: processor threads of the engine, 1 to 4 a processor; by default 1, or what ``tune`` has chosen.
-        spec: for files of other exporters, which carry none: how to feed them. ``scale`` and ``offset`` are applied
-            to the pixels here where the graph takes floats; NHWC and NCHW are recognized by the graph's own shape;
-            whether it answers with logits by ``output``, or else by its last operator. Takes the place of a spec that
-            the file carries.
-        engine: what is to run it, e.g. ``onnxruntime``, ``openvino`` or ``litert``; by the file's suffix if not given.
-        decoder: what turns an image into pixels; ``runtime.image.isolated.IsolatedDecoder()`` decodes large and
-            doubtful ones in child processes.
+        model_path: a model file (``.onnx``, ``.tflite``, …), or a folder of them. From a folder it loads the file that
+            ``tune`` chose, else ``model_int8.onnx``, else the only model file.
+        threads: intra-op threads of the engine, 1 to 4 per processor; default: the choice of ``tune``, else 1.
+        spec: replaces the spec in the file; needed for files of other exporters, which have none. If the graph takes
+            floats, ``scale`` and ``offset`` are applied to the pixels here. NHWC or NCHW is recognized by the graph's
+            input shape. ``output`` says whether the graph returns logits; if it is ``None``, the last operator decides.
+        engine: e.g. ``onnxruntime``, ``openvino`` or ``litert``; default: by the file's suffix.
+        decoder: turns an image into pixels; ``runtime.image.isolated.IsolatedDecoder()`` decodes large and risky
+            images in child processes.
 
     Attributes:
-        spec: what the file says of itself, or what the caller said.
-        backend: name of the engine that runs it.
-        inputs, outputs: the tensors that the graph declares.
-        decoder: what turns an image into pixels.
+        spec: the spec in use: from the file, or as given.
+        backend: name of the engine in use.
+        inputs, outputs: the graph's input and output tensors.
+        decoder: turns an image into pixels.
 
     Raises:
         ModelError: the file is missing, damaged, changed since export, or contradicts its spec.
-        BackendUnavailableError: its engine is unknown or not installed.
+        BackendUnavailableError: the engine is unknown or not installed.
     """
 
     def __init__(
@@ -72,22 +71,24 @@ class Classifier:
         except BackendUnavailableError as error:
             if engine or not chosen.engine:
                 raise
-            raise BackendUnavailableError(f"{error}; or tune {self.path.parent} again, which asks for it") from error
+            raise BackendUnavailableError(
+                f"{error}; or tune {self.path.parent} again: its runtime.json names this engine"
+            ) from error
         backend, self.spec, run, scored = model
         self._run, self._scored = guarded(run), guarded(scored) if scored else None
         self.backend, self.inputs, self.outputs = backend.engine, backend.inputs, backend.outputs
         self._golden_json = backend.golden_json
         self._square = self.spec.shape
-        two_in_one = backend.outputs[0].shape[-1:] == (1,)  # one number for two classes, which exclude each other
+        two_in_one = backend.outputs[0].shape[-1:] == (1,)  # one number for two mutually exclusive classes
         self._namer = Namer(self.spec, multi_label=self.spec.output == "sigmoid" and not two_in_one)
 
     def classify(self, image: ImageSource, top: int = 5, *, channel_order: ChannelOrder = "RGB") -> Prediction:
-        """Name what one image shows.
+        """Classify one image.
 
         Args:
             image: path, encoded bytes, binary file, PIL image, or uint8 array (H, W, 3) in RGB.
-            top: how many classes to list, 1 or more; at most all are.
-            channel_order: of an array; ``BGR`` for those of OpenCV, and of picamera2's format ``RGB888``.
+            top: how many classes to list, 1 or more.
+            channel_order: channel order of an array; ``BGR`` for OpenCV and for picamera2's format ``RGB888``.
 
         Raises:
             ImageError: the image cannot be read; its subclasses say why.
@@ -98,12 +99,12 @@ class Classifier:
         return self.classify_pixels(self.decoder(image, self.spec), top)
 
     def classify_pixels(self, pixels: Pixels, top: int = 5) -> Prediction:
-        """Name what pixels show that ``decoder`` has returned, uint8 (S, S, 3): nothing is decoded or cropped."""
+        """Classify the pixels that ``decoder`` returned, uint8 (H, W, 3) of the model's input size."""
         return next(self._predictions(pixels[np.newaxis], top))
 
     @property
     def multi_label(self) -> bool:
-        """Whether each class has a probability by itself, so that an image has any number of labels."""
+        """Whether each class has an independent probability, so that an image can have any number of labels."""
         return self._namer.multi_label
 
     @overload
@@ -129,15 +130,18 @@ class Classifier:
         workers: int | None = None,
         yield_errors: bool = False,
     ) -> Iterator[Prediction | ImageError]:
-        """Name what each image shows, in their order; images are taken as they are needed, so there may be any number.
+        """Classify images in order. ``images`` is read lazily, so it may be long or endless.
 
         Args:
             images: anything that ``classify`` takes.
             top: how many classes to list.
-            batch_size: images that the engine gets at once.
-            workers: threads that decode ahead while the engine runs; 1 decodes in the caller's own thread,
-                ``None`` takes one a processor.
-            yield_errors: give an image's ``ImageError`` in its place instead of raising it.
+            batch_size: images per call of the engine.
+            workers: threads that decode ahead while the engine runs; 1 decodes in the calling thread, ``None`` uses
+                one thread per processor.
+            yield_errors: yield an image's ``ImageError`` instead of raising it.
+
+        Raises:
+            ImageError: an image cannot be read, and ``yield_errors`` is false.
         """
         if isinstance(images, str | bytes):
             raise TypeError(f"expected images, one after the other, got one {type(images).__name__}: put it in a list")
@@ -172,18 +176,18 @@ class Classifier:
             yield square if isinstance(square, ImageError) else next(answers)
 
     def predict(self, pixels: Pixels, *, channel_order: ChannelOrder = "RGB") -> Probabilities:
-        """Probabilities of ready pixels.
+        """Compute the probabilities for pixels of the model's input size.
 
         Args:
-            pixels: uint8 (N, S, S, 3), RGB, 0-255.
-            channel_order: ``BGR`` if they are that.
+            pixels: uint8 (N, H, W, 3), RGB, 0-255.
+            channel_order: channel order of ``pixels``.
 
         Returns:
-            float32 (N, C); rows sum to 1 up to the model's precision, but for a multi-label model's, where each
-            label has a probability by itself.
+            float32 (N, C), 0-1. Rows sum to 1 up to the model's precision, except for a multi-label model, whose
+            labels have independent probabilities.
 
         Raises:
-            PixelsError: another shape or dtype.
+            PixelsError: wrong shape or dtype.
         """
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != self._square:
             got = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
@@ -191,10 +195,10 @@ class Classifier:
         return self._run(pixels if channel_order == "RGB" else np.ascontiguousarray(in_rgb(pixels, channel_order)))
 
     def golden(self) -> "GoldenSet | None":
-        """The golden set that the file carries, if it does.
+        """The golden set stored in the file, or ``None``.
 
         Raises:
-            ModelSpecError: it is damaged, or is not of this model's side and classes.
+            ModelSpecError: it is damaged, or its image size or number of classes is not the model's.
         """
         if self._golden_json is None:
             return None
@@ -209,7 +213,7 @@ class Classifier:
         return golden
 
     def close(self) -> None:
-        """Let go of the engine and its memory; using the classifier afterwards is a ``ValueError``."""
+        """Release the engine and its memory; later calls raise ``ValueError``."""
         self._run, self._scored = _closed, None
 
     def __enter__(self) -> Self:
@@ -253,7 +257,7 @@ def _closed(_: Pixels) -> NoReturn:
 def _decoded(
     images: Iterable[ImageSource], spec: ModelSpec, decoder: Decoder, workers: int, ahead: int
 ) -> Iterator[Pixels | ImageError]:
-    """The pixels of each image in order; at most ``ahead`` of them are held at a time."""
+    """The pixels of each image in order; at most ``ahead`` images are decoded in advance."""
 
     def decode(image: ImageSource) -> Pixels | ImageError:
         try:
@@ -276,6 +280,6 @@ def _decoded(
         while pending:
             yield pending.popleft().result()
     finally:
-        if pending and hasattr(decoder, "interrupt"):  # nobody waits for them any more
+        if pending and hasattr(decoder, "interrupt"):  # their results are no longer needed
             decoder.interrupt()
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The command line of the device: ``python -m runtime COMMAND …``."""
+"""Command line of the runtime: ``python -m runtime COMMAND …``."""
 
 import argparse
 import io
@@ -13,25 +13,25 @@ from runtime.system.stderr import open_closed_streams, quiet_command
 from runtime.text import for_terminal
 
 COMMANDS = {
-    "classify": "name what each image shows",
-    "stream": "say what begins and ends before a camera, or in JPEG frames on stdin",
-    "watch": "say what begins and ends in the images that come into a folder",
-    "serve": "show the camera, what it shows and what happened on a page of this device",
-    "inspect": "show what a model file says of itself",
-    "verify": "replay the images that a model file carries, to see that it computes the same here",
+    "classify": "print the most probable classes of each image",
+    "stream": "report when a class begins and ends before a camera, or in JPEG frames on stdin",
+    "watch": "report when a class begins and ends in images that arrive in a folder",
+    "serve": "show the camera, its current prediction and the last events on a web page",
+    "inspect": "show the spec and the tensors of a model file",
+    "verify": "replay the images stored in a model file and compare the results on this machine",
     "verify-bundle": "check an unpacked bundle: no file changed, missing or added, and who signed it",
-    "bench": "measure model files on every engine that is here",
-    "tune": "find the fastest way to run the model of a folder on this machine, and keep to it",
-    "doctor": "look at this machine: processor, memory, heat, and whether each engine runs",
+    "bench": "measure model files on every installed engine",
+    "tune": "find the fastest file and engine for a folder's model here, and store the choice",
+    "doctor": "check this machine: processor, memory, temperature, and whether each engine works",
 }
 
 WIDEST = 100
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Fits the text to the terminal; what follows ``examples:`` is left as it is, to be copied.
+    """Wraps help texts to the terminal's width; blocks of examples are not wrapped, so that they can be copied.
 
-    A width that is given spares the import of shutil, which brings in three compressors.
+    Passing a width avoids the import of shutil, which imports three compressors.
     """
 
     def __init__(self, prog: str) -> None:
@@ -59,7 +59,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _columns() -> int:
-    """Of the terminal; ``WIDEST`` where there is none."""
+    """Width of the terminal in characters; ``WIDEST`` if there is no terminal."""
     try:
         return int(os.environ["COLUMNS"])
     except (KeyError, ValueError):
@@ -71,7 +71,7 @@ def _columns() -> int:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Read the command line; only the module of the command that was asked for is imported."""
+    """Parse the command line; import only the module of the requested command."""
     program = "edgecnn" if os.path.basename(sys.argv[0]) == "edgecnn" else "python -m runtime"
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
@@ -96,7 +96,7 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
         prog=program,
         description="Classify photos with a model file that explains itself.",
         epilog=f"commands:\n{listing}\n\nexample:\n  {program} classify model_int8.onnx photo.jpg --top 3\n\n"
-        f"{program} COMMAND --help tells more. Exit status: 0 done, 1 some image or check failed,\n"
+        f"Run {program} COMMAND --help for its options. Exit status: 0 done, 1 some image or check failed,\n"
         "2 the model or the arguments are unusable, 130 interrupted.",
         formatter_class=_Formatter,
     )
@@ -109,11 +109,11 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; never shows a traceback for what a user can cause."""
+    """Run a command and return its exit status; errors that a user can cause are printed in one line."""
     try:
         try:
             if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(errors="backslashreplace")  # names can be any bytes
+                sys.stdout.reconfigure(errors="backslashreplace")  # file names can hold any bytes
             options = parse(sys.argv[1:] if arguments is None else arguments)
             with quiet_command():
                 status: int = options.run(options)
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has gone; keep the interpreter from flushing into the closed pipe at exit.
+        # The reader closed the pipe; keep the interpreter from flushing into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return OK
     except (EdgecnnError, OSError) as error:
@@ -139,8 +139,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def entry() -> NoReturn:
-    """``main`` as a process of its own."""
+    """Run ``main`` as the process's only task, and exit with its status."""
     open_closed_streams()
     status = main()
-    # Taking engine and interpreter down piece by piece costs a fifth of a cold start; the kernel does it at once.
+    # Orderly destruction of engine and interpreter takes a fifth of a cold start; the kernel frees all at once.
     os._exit(status)

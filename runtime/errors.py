@@ -1,4 +1,4 @@
-"""Every error a caller can meet, in one tree.
+"""All errors that ``runtime`` raises on purpose.
 
     EdgecnnError
     ├── ImageError (ValueError)
@@ -20,7 +20,7 @@
     ├── OutputError (OSError)
     └── PixelsError (ValueError)
 
-Each message says what was got, what was expected and what to do.
+Each message says what was found, what was expected and what to do.
 """
 
 
@@ -33,19 +33,19 @@ class ImageError(EdgecnnError, ValueError):
 
 
 class ImageFileNotFoundError(ImageError, FileNotFoundError):
-    """No readable image file at this path."""
+    """There is no readable image file at this path."""
 
 
 class ImageDecodeError(ImageError):
-    """The bytes are not an image that can be decoded whole."""
+    """The bytes are not an image, or the image is damaged or truncated."""
 
 
 class HeicError(ImageDecodeError):
-    """A HEIC picture, and the package that decodes those is not installed."""
+    """The image is HEIC, and the package that decodes HEIC is not installed."""
 
 
 class ImageMemoryError(ImageError, MemoryError):
-    """There was not enough memory to decode an image, which may be a good one."""
+    """There was not enough memory to decode the image; the file itself may be intact."""
 
 
 class ModelError(EdgecnnError):
@@ -53,23 +53,23 @@ class ModelError(EdgecnnError):
 
 
 class ModelFileNotFoundError(ModelError, FileNotFoundError):
-    """No readable model file at this path."""
+    """There is no readable model file at this path."""
 
 
 class ModelFormatError(ModelError, ValueError):
-    """The file is not a model of its kind, or its inputs and outputs are not those of an image classifier."""
+    """The file does not match its suffix, or its inputs and outputs are not those of an image classifier."""
 
 
 class ModelSpecError(ModelError, ValueError):
-    """The model file carries no spec, a broken one, or one that contradicts the model."""
+    """The model file has no spec, an invalid one, or one that contradicts the graph."""
 
 
 class ModelDigestError(ModelError, ValueError):
-    """The model file is damaged, is not the one that the manifest beside it lists, or that manifest cannot be read."""
+    """The model file is damaged, or differs from its checksum, the manifest beside it, or the file that was tuned."""
 
 
 class BackendUnavailableError(EdgecnnError, ImportError):
-    """The engine that is to run a file is unknown or not installed."""
+    """The requested engine is unknown or not installed."""
 
 
 class CameraError(EdgecnnError, OSError):
@@ -77,7 +77,7 @@ class CameraError(EdgecnnError, OSError):
 
 
 class ForkedProcessError(EdgecnnError, RuntimeError):
-    """The process was forked in a state in which the engine would hang."""
+    """The process was forked after the engine started its threads, so the engine would hang."""
 
 
 class DecodingStoppedError(EdgecnnError):
@@ -85,16 +85,16 @@ class DecodingStoppedError(EdgecnnError):
 
 
 class BundleError(EdgecnnError, ValueError):
-    """A bundle is not as it was built, or not signed as it must be."""
+    """A bundle was changed after it was built, or lacks a required signature."""
 
 
 class PackageMissingError(EdgecnnError, ImportError):
-    """A package that only some options need is not installed."""
+    """An optional package that the chosen option needs is not installed."""
 
 
 class OutputError(EdgecnnError, OSError):
-    """A file cannot be written where it was asked for."""
+    """An output file cannot be written at the requested place."""
 
 
 class PixelsError(EdgecnnError, ValueError):
-    """An array is not ``uint8 (N, S, S, 3)`` as the model needs it."""
+    """An array is not ``uint8 (N, H, W, 3)`` of the model's input height and width."""

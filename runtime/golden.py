@@ -1,7 +1,7 @@
-"""The golden set: a few images inside the model file, with the answers that it gave where it was built.
+"""The golden set: a few images inside the model file, with the probabilities that the file gave where it was exported.
 
-Replayed on the device it says whether the same file computes the same there. In ONNX it is the ``metadata_props``
-entry named ``GOLDEN_KEY``; in TFLite a file of the appended ZIP archive, as the spec is.
+Replaying it shows whether the file gives the same probabilities on this device. ONNX files store it in the
+``metadata_props`` entry ``GOLDEN_KEY``; TFLite files store it, like the spec, in the appended ZIP archive.
 """
 
 import base64
@@ -22,21 +22,21 @@ from runtime.system.files import parse_json
 __all__ = ["GOLDEN_FILE", "GOLDEN_KEY", "GoldenSet"]
 
 MAX_PIXELS = 1 << 24
-"""Of all its images together; larger sets are refused."""
+"""The most pixels of all images together; larger sets are refused."""
 MAX_CHUNKS = 10_000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB = b"\x08\x02\0\0\0"
-"""Bit depth, color type, compression, filter and interlace of a PNG's header."""
+"""Bit depth, color type, compression, filter and interlace in the header of an 8-bit RGB PNG."""
 
 
 @dataclass(frozen=True)
 class GoldenSet:
-    """Images with the answers to expect.
+    """Images and their expected probabilities.
 
     Attributes:
-        pixels: uint8 (N, S, S, 3), RGB, 0-255.
-        probabilities: float32 (N, C), as the file itself gave them on the machine that built it.
-        tolerance: the most that any probability may differ from that, 0-1.
+        pixels: uint8 (N, H, W, 3), RGB, 0-255.
+        probabilities: float32 (N, C), computed by this model file on the machine that exported it.
+        tolerance: largest allowed absolute difference of a probability, 0-1.
     """
 
     pixels: NDArray[np.uint8]
@@ -44,7 +44,7 @@ class GoldenSet:
     tolerance: float
 
     def to_json(self) -> str:
-        """One line of JSON: the images as one base64 PNG, stacked from top to bottom."""
+        """One line of JSON; the images are stacked from top to bottom in one base64 PNG."""
         stream = io.BytesIO()
         count, height, width = self.pixels.shape[:3]
         Image.fromarray(self.pixels.reshape(count * height, width, 3)).save(stream, "PNG", optimize=True)
@@ -59,10 +59,11 @@ class GoldenSet:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "GoldenSet":
-        """Read ``to_json``'s output, which may be hostile: sizes are judged before memory is taken.
+        """Read ``to_json``'s output. It may be hostile, so sizes are checked before memory is allocated.
 
         Raises:
-            ModelSpecError: not JSON, entries missing or out of range, or images and answers that do not fit each other.
+            ModelSpecError: not JSON, entries missing or out of range, or the numbers of images and rows of
+                probabilities differ.
         """
         try:
             entries = parse_json(text)
@@ -84,11 +85,15 @@ class GoldenSet:
         return cls(pixels, probabilities, float(tolerance))
 
     def compare(self, answers: NDArray[np.float32], thresholds: Sequence[float] | None) -> tuple[int, float]:
-        """How many images get the same class or labels as the set expects, and the largest difference (0-1).
+        """Compare computed with expected probabilities.
 
         Args:
-            answers: float32 (N, C), to the images of this set.
-            thresholds: one a label; ``None`` where an image has one class.
+            answers: float32 (N, C), computed from ``pixels``.
+            thresholds: one per label (0-1) for a multi-label model; ``None`` for a single-label model.
+
+        Returns:
+            The number of images with the expected class (or labels), and the largest absolute difference of a
+            probability (0-1).
         """
         if thresholds is None:
             same = answers.argmax(axis=1) == self.probabilities.argmax(axis=1)
@@ -99,7 +104,18 @@ class GoldenSet:
 
 
 def _decode(png: bytes, image_height: int | None) -> NDArray[np.uint8]:
-    """The images, uint8 (N, H, W, 3), of a PNG as ``to_json`` writes it, and of no other; square without a height."""
+    """Decode a PNG that ``to_json`` wrote, and refuse any other.
+
+    Args:
+        png: the file's bytes.
+        image_height: of each of the stacked images; ``None``: they are square.
+
+    Returns:
+        uint8 (N, H, W, 3).
+
+    Raises:
+        ValueError: too many pixels, another pixel type, or further chunks.
+    """
     kinds: list[bytes] = []
     place = len(_SIGNATURE)
     while place < len(png) and len(kinds) <= MAX_CHUNKS:
@@ -108,7 +124,7 @@ def _decode(png: bytes, image_height: int | None) -> NDArray[np.uint8]:
     width, height = struct.unpack(">II", png[16:24])
     if not 0 < width * height <= MAX_PIXELS or height % (image_height or width):
         raise ValueError(f"images of {width}x{height} pixels in all")
-    # Pillow goes by the last header of several, wherever it stands, and unpacks texts and profiles.
+    # Pillow uses the last of several headers, wherever it is, and decompresses text and profile chunks.
     plain = place == len(png) and kinds == [b"IHDR", *[b"IDAT"] * (len(kinds) - 2), b"IEND"]
     if not plain or not png.startswith(_SIGNATURE) or png[24:29] != _RGB:
         raise ValueError("the images are no PNG of 8-bit RGB without further chunks")

@@ -1,4 +1,4 @@
-"""``--keep``: frames that are worth labeling, in a folder of bounded size, each with its answer beside it."""
+"""``--keep``: save frames that are worth labeling, and their predictions, in a folder of bounded size."""
 
 import json
 import os
@@ -21,13 +21,13 @@ from runtime.text import say
 
 UNSURE, UNKNOWN, CHANGED, RANDOM = "unsure", "unknown", "changed", "random"
 RANDOM_SHARE = 0.001
-"""The share of all frames that is kept by chance; they show how good answers are in general, unlike doubtful frames."""
+"""Share of all frames that is kept at random; unlike unsure frames, they are a fair sample to measure accuracy on."""
 MARGIN = 0.2
-"""An answer is unsure if its probability exceeds the next one's by less than this."""
+"""A prediction is unsure if the two largest probabilities differ by less than this."""
 EVERY_S = 1.0
-"""Between two writes: memory cards wear."""
+"""Shortest time between two writes; fewer writes wear a memory card less."""
 PAUSE_S = 60.0
-"""After a write that has failed."""
+"""Time without writes after a write that failed."""
 CLOSE_S = 5.0
 MAX_FRAME_BYTES = 32 << 20
 
@@ -35,7 +35,7 @@ _OURS = re.compile(r"(\d{8,})-\d{8}T\d{6}Z-[a-z]+\.([a-z0-9]{1,5})")
 
 
 class _Kept(NamedTuple):
-    """A frame in the folder: its number, the names of its files, their bytes together."""
+    """A frame in the folder: its number, the names of its files, and their total size in bytes."""
 
     number: int
     names: tuple[str, ...]
@@ -43,28 +43,29 @@ class _Kept(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """A frame that is to be written."""
+    """A frame to write."""
 
     seen: Seen
     reason: str
 
 
 class FrameKeeper:
-    """A listener that writes some of the frames, from a thread of its own.
+    """A listener that writes selected frames from a thread of its own.
 
-    ``00000012-20261127T140211Z-unsure.jpg`` and ``….json`` beside it. The numbers grow whatever the clock says, and the
-    lowest are deleted for new ones; files with other names are left alone.
+    A frame is stored as ``00000012-20261127T140211Z-unsure.jpg``, with its prediction in the ``.json`` of the same
+    name. Numbers always grow, even if the clock is set back. The frames with the lowest numbers are deleted to make
+    room; files with other names are left alone.
 
     Args:
-        folder: made if it is missing, for this user alone.
-        max_bytes: of all frames and answers together.
-        model: name and SHA-256 of the model file, to be written with each answer.
-        say: is called when writing fails, and when it works again.
-        clock: gives seconds that never go back.
-        draw: gives numbers from 0 up to 1 by chance.
+        folder: created if missing, with access for this user only.
+        max_bytes: limit for all frames and predictions together.
+        model: name and SHA-256 of the model file, written with each prediction.
+        say: called when writing fails, and when it works again.
+        clock: monotonic clock, in seconds.
+        draw: returns a random number in [0, 1).
 
     Raises:
-        OutputError: the folder cannot be made or written to.
+        OutputError: the folder cannot be created or written to.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the last three are for tests
@@ -95,12 +96,12 @@ class FrameKeeper:
         self._thread.start()
 
     def seen(self, seen: Seen) -> None:
-        """Have it written, if it is worth it and the last write is a second ago."""
+        """Queue the frame if there is a reason to keep it and the last write is at least ``EVERY_S`` ago."""
         if seen.is_repeated:
             return
         reason = self._reason(seen)
         if self._draw() < RANDOM_SHARE:
-            self._by_chance = seen  # waits for its turn, or the doubtful ones would crowd it out
+            self._by_chance = seen  # written before the next unsure frame, or it might never get a turn
         with self._changed:
             if self._is_busy or self._jobs or self._clock() < self._next_s:
                 return
@@ -115,10 +116,10 @@ class FrameKeeper:
             self._changed.notify()
 
     def happened(self, event: Event) -> None:
-        """Events choose nothing."""
+        """Do nothing: events do not decide which frames are kept."""
 
     def close(self) -> None:
-        """Finish the write at hand."""
+        """Finish the pending write; wait at most ``CLOSE_S``."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
@@ -160,7 +161,11 @@ class FrameKeeper:
             self._next_s = self._clock() + PAUSE_S
 
     def _write(self, job: _Job) -> bool:
-        """Whether it was written: not if it is too large or cannot be read, which is no fault of the folder."""
+        """Write a frame and its prediction; return ``False`` if the frame is too large or cannot be read.
+
+        Raises:
+            OSError: the folder cannot be written to.
+        """
         try:
             content, suffix = _content(job.seen)
         except OSError as error:
@@ -171,14 +176,14 @@ class FrameKeeper:
         if size > self._max_bytes:
             return False
         kept = self._kept = _listed(self._folder) if self._kept is None else self._kept
-        number = kept[-1].number + 1 if kept else 1  # before any is deleted, or the numbers would not grow
+        number = kept[-1].number + 1 if kept else 1  # taken before deleting, so that numbers grow
         total = sum(frame.size for frame in kept)
         while kept and total + size > self._max_bytes:
             total -= kept[0].size
             _delete(self._folder, kept[0])
             kept.popleft()
         stem = f"{number:08}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{job.reason}"
-        # The answer first: a picture that is there has one.
+        # The prediction first: each stored picture then has one.
         for name, part in ((f"{stem}.json", answer), (f"{stem}.{suffix}", content)):
             with atomic_path(self._folder / name) as path:
                 path.write_bytes(part)
@@ -210,7 +215,7 @@ def model_entries(path: Path) -> dict[str, str]:
 
 
 def _content(seen: Seen) -> tuple[bytes, str]:
-    """A frame's bytes and its suffix."""
+    """A frame's bytes and its file suffix."""
     if isinstance(seen.image, bytes):
         return seen.image, "jpg"
     if not isinstance(seen.image, str | os.PathLike):
@@ -221,7 +226,7 @@ def _content(seen: Seen) -> tuple[bytes, str]:
 
 
 def _listed(folder: Path) -> deque[_Kept]:
-    """The frames that are there, by their numbers; what killed processes have left is deleted."""
+    """The frames in the folder, by number; first delete temporary files that killed processes left."""
     clear_leftovers(folder)
     found: dict[int, list[tuple[str, int]]] = {}
     with os.scandir(folder) as entries:
@@ -236,6 +241,6 @@ def _listed(folder: Path) -> deque[_Kept]:
 
 
 def _delete(folder: Path, frame: _Kept) -> None:
-    """The picture first, so that none is left without its answer."""
+    """Delete a frame's files, the picture first: each remaining picture then has its prediction."""
     for name in sorted(frame.names, key=lambda name: name.endswith(".json")):
         (folder / name).unlink(missing_ok=True)

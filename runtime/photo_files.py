@@ -1,11 +1,11 @@
-"""Which files of a folder are photos: the one rule of ``classify``, ``watch``, and everything that reads own photos.
+"""Decide which files of a folder are photos: one rule for ``classify``, ``watch`` and all of ``pipeline``.
 
-- Hidden are names that begin with a dot (also ``._*`` of macOS) and what systems leave behind (``Thumbs.db`` …); hidden
-  folders are not entered.
-- A photo is a regular file with a name such as ``a.jpg`` or ``A.JPG``, or without an extension when it begins as an
-  image does. Whether it can be decoded is for the decoder to say.
-- Links are followed. A folder is listed once, however many links lead to it.
-- Nothing is left out silently: what is no photo comes back with its kind, and ``tally`` puts it in one line.
+- Hidden files are skipped: names that begin with a dot (also ``._*`` of macOS) and files that operating systems create
+  (``Thumbs.db`` …). Hidden folders are not entered.
+- A photo is a regular file with an image extension in any case (``a.jpg``, ``A.JPG``), or without an extension if its
+  first bytes are those of an image. Whether it can be decoded is not checked here.
+- Symbolic links are followed. A folder is listed once, even if several links lead to it.
+- Skipped entries are returned with the kind of reason; ``tally`` counts them in one line.
 """
 
 import functools
@@ -27,7 +27,7 @@ LEFT_BY_SYSTEMS = frozenset({
     "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle",
     "$recycle.bin", "system volume information", "lost+found", "lost.dir",
 })  # fmt: skip
-"""Names that operating systems and storage boxes leave in folders, in lower case."""
+"""Names of files and folders that operating systems and network storage create, in lower case."""
 
 UNREADABLE, HEIC, HIDDEN, LINKED, OTHER = "unreadable", "HEIC", "hidden", "linked twice", "other"
 HEAD_BYTES = 64
@@ -35,12 +35,12 @@ NAMES_LISTED = 10
 
 
 class Photo(NamedTuple):
-    """A regular file that is to be read as a photo.
+    """A regular file that is taken for a photo.
 
     Attributes:
-        path: the folder as it was given, and the place below it.
+        path: path below the folder, with the folder as given in front.
         size: in bytes.
-        modified_ns: time of the last change in nanoseconds.
+        modified_ns: modification time in nanoseconds since 1970.
     """
 
     path: str
@@ -49,12 +49,12 @@ class Photo(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """An entry of a folder that is not read, and why.
+    """An entry of a folder that is skipped, and why.
 
     Attributes:
-        path: as of ``Photo``.
+        path: as in ``Photo``.
         kind: a word for the tally, such as ``HIDDEN``.
-        reason: what the system says, or what to do about it.
+        reason: the operating system's message, or what to do about it.
     """
 
     path: str
@@ -63,7 +63,7 @@ class LeftOut(NamedTuple):
 
     @property
     def looks_like_photo(self) -> bool:
-        """Whether a photo may have been lost: it should be read, and cannot be."""
+        """Whether the entry is probably a photo that cannot be read."""
         return self.kind in {UNREADABLE, HEIC}
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class LeftOut(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a folder holds, each list in the order of its paths."""
+    """The photos and the skipped entries of a folder, both sorted by path."""
 
     photos: list[Photo]
     left_out: list[LeftOut]
@@ -81,15 +81,15 @@ def list_photos(folder: str | os.PathLike[str], *, deep: bool = True) -> Listing
     """List the photos of a folder.
 
     Args:
-        folder: which; where its own name is hidden, it is listed all the same.
-        deep: also those of the folders in it, to the bottom; else these are passed over.
+        folder: the folder; it is listed even if its own name is hidden.
+        deep: include all subfolders; otherwise they are ignored.
     """
     photos: list[Photo] = []
     left_out: list[LeftOut] = []
     listed: set[tuple[int, int]] = set()
     folders, links = [str(Path(folder))], list[str]()
     while folders or links:
-        place = folders.pop() if folders else links.pop()  # links last: a folder goes by its own name where it can
+        place = folders.pop() if folders else links.pop()  # links last: a folder is listed by its own path if possible
         try:
             status = os.stat(place)
             if (status.st_dev, status.st_ino) in listed:
@@ -113,20 +113,20 @@ def list_photos(folder: str | os.PathLike[str], *, deep: bool = True) -> Listing
 
 
 def tally(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") -> str:
-    """How many of each kind were left out, on one line for the end of a command; empty where nothing was.
+    """One line that says how many entries of each kind were skipped; empty if none were.
 
-    Arguments are those of ``counted``.
+    The arguments are those of ``counted``.
     """
     found = counted(left_out, folder)
     return f"left out: {found}" if found else ""
 
 
 def counted(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") -> str:
-    """How many of each kind there are; empty where there is nothing.
+    """How many entries of each kind there are, as text; empty if there are none.
 
     Args:
-        left_out: what to count. Of the kinds of this module but hidden, the first are named as well.
-        folder: what the names begin with, and need not say again.
+        left_out: the skipped entries. Names are listed too for the kinds of this module except ``HIDDEN``.
+        folder: prefix to remove from the listed paths.
     """
     kinds: dict[str, list[LeftOut]] = {}
     for left in left_out:
@@ -137,12 +137,12 @@ def counted(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") ->
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is passed over."""
+    """Whether a file or folder of this name is skipped."""
     return name.startswith(".") or name.lower() in LEFT_BY_SYSTEMS
 
 
 def _look(entry: "os.DirEntry[str]") -> Photo | LeftOut | str:
-    """What an entry is: a photo, nothing of the kind, or a folder, of which the path is given."""
+    """Classify an entry: a photo, a skipped entry, or the path of a folder."""
     path = entry.path.removeprefix(f".{os.sep}")
     if is_hidden(entry.name):
         return LeftOut(path, HIDDEN)
@@ -153,7 +153,7 @@ def _look(entry: "os.DirEntry[str]") -> Photo | LeftOut | str:
         if stat.S_ISDIR(status.st_mode):
             return path
         if named and not stat.S_ISREG(status.st_mode):
-            open_regular(path).close()  # which says what it is instead
+            open_regular(path).close()  # raises an error that says what kind of file it is
         may_be = named or (extension in {"", "."} and stat.S_ISREG(status.st_mode))
         if not may_be or not (named or _begins_as_image(path, status.st_mtime_ns, status.st_size)):
             return LeftOut(path, OTHER)
@@ -165,13 +165,13 @@ def _look(entry: "os.DirEntry[str]") -> Photo | LeftOut | str:
 
 @functools.lru_cache(maxsize=4096)
 def _begins_as_image(path: str, _modified_ns: int, _size: int) -> bool:
-    """Look at a file's first bytes, once as long as it does not change: ``watch`` lists its folder every second."""
+    """Check a file's first bytes; cached until the file changes, since ``watch`` lists its folder every second."""
     with open_regular(path) as file:
         return begins_as_image(file.read(HEAD_BYTES))
 
 
 def _names(kind: str, left_out: list[LeftOut], folder: str | os.PathLike[str]) -> str:
-    """The first paths and, where it is the same for all, the remedy."""
+    """The first paths in parentheses and, for HEIC, the remedy."""
     if kind not in {UNREADABLE, HEIC, LINKED, OTHER}:
         return ""
     prefix = os.path.join(folder, "") if os.fspath(folder) else ""

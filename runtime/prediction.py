@@ -1,4 +1,4 @@
-"""The answer for one image."""
+"""``Prediction``, the result for one image, and ``Namer``, which makes one from class probabilities."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +11,19 @@ from runtime.spec import NONE_CLASS, ModelSpec
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one image.
+    """The result for one image.
 
     Attributes:
         label: name of the most probable class.
         probability: its probability, 0-1.
-        top: the most probable classes as (label, probability), best first; of a multi-label model at least all of
+        top: the most probable classes as (label, probability), best first; for a multi-label model it includes all
             ``labels``.
-        is_confident: whether the probability reaches the threshold of the model's spec (``confidence_threshold``).
-        is_known: whether it shows one of the classes at all: ``False`` where it is unlike their images
-            (``known_threshold``) or the class ``none`` wins; ``None`` where the file has neither, and cannot tell.
-        labels: of a multi-label model, the labels whose probabilities reach their thresholds, most probable first;
-            mostly several or none. ``None`` of a model that names one class.
+        is_confident: whether ``probability`` is at least ``ModelSpec.confidence_threshold``.
+        is_known: whether the image shows one of the classes: ``False`` if its familiarity score is below
+            ``ModelSpec.known_threshold`` or the class ``none`` is the most probable; ``None`` if the model file has
+            neither.
+        labels: for a multi-label model, the labels whose probabilities reach their thresholds, most probable first;
+            may be empty. ``None`` for a single-label model.
     """
 
     label: str
@@ -34,17 +35,17 @@ class Prediction:
 
 
 def more_entries(answer: Prediction) -> dict[str, Any]:
-    """Entries of a JSON line that not every model file has: ``known`` and, of a multi-label model, ``labels``."""
+    """Optional entries of a JSON line: ``known`` if the model file can tell, ``labels`` for a multi-label model."""
     known = {} if answer.is_known is None else {"known": answer.is_known}
     return known if answer.labels is None else known | {"labels": answer.labels}
 
 
 class Namer:
-    """Names what probabilities say, by a spec.
+    """Turns class probabilities into a ``Prediction``.
 
     Args:
-        spec: its class names and thresholds.
-        multi_label: whether each class has a probability by itself.
+        spec: gives the class names and thresholds.
+        multi_label: whether each class has an independent probability.
     """
 
     def __init__(self, spec: ModelSpec, *, multi_label: bool) -> None:
@@ -54,12 +55,12 @@ class Namer:
         self._thresholds = np.array(spec.label_thresholds, np.float32) if multi_label else None
 
     def name(self, probabilities: NDArray[np.float32], top: int, *, is_known: bool | None = None) -> Prediction:
-        """The prediction for one image's probabilities, float32 (C,).
+        """The prediction for one image.
 
         Args:
-            probabilities: of each class.
+            probabilities: float32 (C,).
             top: how many classes to list.
-            is_known: whether it is familiar; ``None`` where the file does not tell.
+            is_known: whether the image's familiarity score reaches the threshold; ``None`` if the file has no score.
         """
         order = (-probabilities).argsort(kind="stable")
         labels = None

@@ -1,6 +1,6 @@
-"""Replay the golden set of a model file, also in a child process that an engine may take down.
+"""Replay the golden set of a model file, if wanted in a child process, because a crafted file can crash its engine.
 
-The module imports no numpy and no engine: it must also report that these cannot be imported.
+The module imports neither numpy nor an engine, so that it can report that they cannot be imported.
 """
 
 import json
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from runtime.classifier import Classifier
 
 LIMIT_S = 120
-"""The longest that loading a file and replaying its images may take."""
+"""Time limit in seconds for loading a file and replaying its images."""
 
 Replay = dict[str, str | int | float | bool]
 
 
 def describe(result: Replay) -> str:
-    """What a replay found, as one line."""
+    """A replay's result in one line."""
     return for_terminal(
         f"{'PASS' if result['passed'] else 'FAIL'} {result['file']} ({result['engine']}): {result['images']} images, "
         f"largest difference {result['max_difference']:.1e} (allowed {result['tolerance']:.1e}), "
@@ -37,10 +37,10 @@ def describe(result: Replay) -> str:
 
 
 def replay(classifier: "Classifier") -> Replay:
-    """Compare the answers here with those that the file carries.
+    """Compare the probabilities computed on this device with those stored in the file.
 
     Raises:
-        ModelSpecError: the file carries no golden set.
+        ModelSpecError: the file has no golden set.
     """
     golden = classifier.golden()
     if golden is None:
@@ -56,20 +56,21 @@ def replay(classifier: "Classifier") -> Replay:
         "same_class": same,
         "max_difference": difference,
         "tolerance": golden.tolerance,
-        "passed": difference <= golden.tolerance,  # a NaN is not
+        "passed": difference <= golden.tolerance,  # False for NaN
     }
 
 
 def replay_in_child(path: Path, threads: int | None = None, engine: str | None = None) -> Replay:
-    """``replay`` in a process of its own: a crafted file can kill its engine.
+    """Run ``replay`` in a child process: a crafted file can crash its engine.
 
     Args:
         path: a model file, or a folder of them.
-        threads: as ``Classifier`` takes them.
-        engine: likewise.
+        threads: as for ``Classifier``.
+        engine: as for ``Classifier``.
 
     Raises:
-        EdgecnnError: as ``Classifier`` and ``replay``; a ``ModelFormatError`` where the child died, or took too long.
+        EdgecnnError: as raised by ``Classifier`` and ``replay``; ``ModelFormatError`` if the child process died or
+            exceeded ``LIMIT_S``.
     """
     question = json.dumps([str(path), threads, engine])
     command = [*interpreter(), "-m", "runtime.replay", question]
@@ -103,7 +104,7 @@ def _fate(path: Path, engine: str | None, status: int) -> str:
         return f"{title} {death(-status, install)}"
     how = f"dies of {signal.Signals(-status).name}" if -status in set(signal.Signals) else f"ends with status {status}"
     return (
-        f"{title} {how} when it loads or runs this file: it is damaged, or was made to do that: "
+        f"{title} {how} when it loads or runs this file, so the file is damaged or malicious: "
         "do not use it; copy or export it again"
     )
 
@@ -122,10 +123,10 @@ def _answer(path: str, threads: int | None, engine: str | None) -> Any:
 
 
 def _serve() -> None:
-    """The child: one question, one line of JSON."""
+    """Main function of the child process: read the request from the command line, print one line of JSON."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # engines print what they like
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # where memory runs out, this goes first
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # engines print to stdout
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # out of memory, kill this process first
         file.write("1000")
     with suppress(ImportError, OSError, ValueError):
         import resource

@@ -1,7 +1,7 @@
-"""The model spec: one JSON text inside the model file that says how to feed it and what it answers.
+"""The model spec: JSON inside the model file that says how to feed the model and how to read its output.
 
-In ONNX it is the ``metadata_props`` entry named ``SPEC_KEY``; in TFLite a file of the ZIP archive appended to the
-flatbuffer, as the TFLite metadata convention has it (https://ai.google.dev/edge/litert/models/metadata).
+ONNX files store it in the ``metadata_props`` entry ``SPEC_KEY``; TFLite files store it in a ZIP archive appended to
+the flatbuffer, the TFLite metadata convention (https://ai.google.dev/edge/litert/models/metadata).
 """
 
 import json
@@ -17,7 +17,7 @@ SPEC_FILE = "edgecnn_spec.json"
 GOLDEN_KEY = "edgecnn_golden"
 GOLDEN_FILE = "edgecnn_golden.json"
 OUT_OF_FOLD = "out of fold"
-"""What ``provenance`` says of an ``accuracy`` that rests on cross-validation."""
+"""Value of ``provenance["accuracy"]`` if ``accuracy`` was measured by cross-validation."""
 VERSION = 2
 RESIZE_POLICIES = ("stretch", "crop", "pad")
 NO_ANTIALIAS = "bilinear-no-antialias"
@@ -25,49 +25,53 @@ RESIZE_FILTERS = ("box", "bilinear", "bicubic", "lanczos", NO_ANTIALIAS)
 MAX_SIDE = 4096
 OUTPUTS = ("softmax", "logits", "sigmoid")
 NONE_CLASS = "none"
-"""The name of the class for pictures that show none of the others."""
+"""Name of the class for images that show none of the other classes."""
 PRECISIONS = ("fp32", "fp16", "int8", "dynamic")
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """How to feed a model file and how to read its answer.
+    """How to feed a model file and how to read its output.
+
+    Entries that are marked "optional in JSON" are written only if they are set, so that older runtimes can read the
+    files that do not need them.
 
     Attributes:
-        side: height of the input in pixels, and its width unless ``width`` says otherwise.
-        width: of the input in pixels, where it is not ``side``. Written to JSON only then.
-        class_names: one name a class, in output order.
+        side: height of the input in pixels; also its width if ``width`` is ``None``.
+        width: width of the input in pixels if it differs from ``side``. Optional in JSON.
+        class_names: one name per class, in output order.
         precision: ``fp32``, ``fp16`` (weights), ``int8``, or ``dynamic`` (int8 weights, float activations).
-        resize: how a photo becomes a square: ``stretch`` ignores the aspect ratio, ``crop`` cuts the largest centered
-            square, ``pad`` letterboxes on ``fill``.
-        resize_filter: Pillow's name of the filter, which weighs all pixels; or ``bilinear-no-antialias``, which looks
-            at four a new pixel, as TensorFlow's and Keras's resizing does by default.
-        fill: RGB 0-255 of the letterbox and of what lies behind transparency.
-        ignore_orientation: leave photos as they are stored, though their EXIF says how they are turned. Written to
-            JSON only where it is true, so that earlier runtimes read all other files.
-        scale, offset: one of each a channel; the graph itself computes ``pixel * scale + offset`` before its first
-            layer, the caller always gives plain 0-255 pixels.
-        output: what the graph answers with: ``softmax`` (probabilities), ``logits`` (of which softmax is taken here) or
-            ``sigmoid`` (a probability for each label by itself; rows sum to anything). A graph that answers two classes
-            with one number gives that of the second. ``None``: probabilities in a file that carries its spec; of other
-            files, as their last operator has it.
-        thresholds: of a multi-label model, for each class the probability (0-1) from which on an image has that label;
-            ``None`` is 0.5 for all. Written to JSON only where they are given.
-        temperature: what the logits are divided by inside the graph; 1 leaves them as trained.
-        confidence_threshold: probability (0-1) below which a prediction is not confident; 0: every one is.
-        confidence_precision: share (0-1) of the answers that reach the threshold that is right with 95 % confidence at
-            least; ``None`` where the threshold was not chosen for one. Written to JSON, with the next two, only then.
-        confidence_kept: share (0-1) of the validation images whose answers reach it.
-        confidence_images: how many validation images chose it.
-        known_threshold: of the graph's second output, ``familiarity``: an image that scores lower shows none of the
-            classes. ``None`` where the graph has no such output.
-        accuracy: share (0-1) of ``accuracy_images`` validation images that this file itself classifies rightly, images
-            that neither trained nor calibrated it; ``None`` if unknown. Where ``provenance`` has ``OUT_OF_FOLD`` as
-            ``accuracy``, of photos that were each judged by a network that did not learn from it.
-        accuracy_images: how many that were.
-        validation: how the validation images look and what the file answers to them, as
-            ``runtime.drift.statistics.picture`` has it; what a device compares with. Written to JSON where it is known.
-        provenance: where the file comes from, e.g. the SHA-256 of the Keras file.
+        resize: how a photo is fitted to the input's aspect ratio: ``stretch`` changes the photo's aspect ratio,
+            ``crop`` cuts out the largest centered part of the input's aspect ratio, ``pad`` letterboxes with ``fill``.
+        resize_filter: name of a Pillow filter, which averages all source pixels; or ``bilinear-no-antialias``, which
+            reads four source pixels per output pixel, the default of TensorFlow's and Keras's resizing.
+        fill: RGB color, 0-255, of the letterbox and behind transparent pixels.
+        ignore_orientation: do not apply the orientation in the photo's EXIF data. Optional in JSON.
+        scale, offset: one number per channel; the graph computes ``pixel * scale + offset`` before its first layer.
+            The caller always gives pixels of 0-255.
+        output: what the graph's output holds: ``softmax`` (probabilities), ``logits`` (the runtime applies softmax) or
+            ``sigmoid`` (an independent probability per label). A graph of two classes with a single output number
+            gives the probability (or logit) of the second class. ``None``: in a file that carries its spec the output
+            holds probabilities; for other files the graph's last operator decides.
+        thresholds: multi-label models only: for each class the lowest probability (0-1) at which an image has that
+            label; ``None``: 0.5 for all. Optional in JSON.
+        temperature: divisor of the logits, applied inside the graph; 1 leaves them as trained.
+        confidence_threshold: predictions of a lower probability (0-1) are not confident; 0: all are confident.
+        confidence_precision: lower bound (0-1, at 95 % confidence) of the share of correct predictions among the
+            confident ones; ``None`` if the threshold was not chosen for a precision. Optional in JSON, with the next
+            two.
+        confidence_kept: share (0-1) of the validation images whose predictions are confident.
+        confidence_images: number of validation images that the threshold was chosen on.
+        known_threshold: for the graph's second output, ``familiarity``: an image with a lower score shows none of the
+            classes. ``None`` if the graph has no such output. Optional in JSON.
+        accuracy: share (0-1) of correct predictions of this file on ``accuracy_images`` validation images, which were
+            used neither for training nor for calibration; ``None`` if unknown. If ``provenance["accuracy"]`` is
+            ``OUT_OF_FOLD``, it was measured by cross-validation: a network that was not trained on the photo
+            classified it.
+        accuracy_images: number of those images.
+        validation: statistics of the validation images and of the predictions for them, made by
+            ``runtime.drift.statistics.picture``; drift monitoring compares with it. Optional in JSON.
+        provenance: origin of the file, e.g. the SHA-256 of the Keras file.
         version: version of this format.
     """
 
@@ -98,7 +102,8 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.version != VERSION:
             raise ModelSpecError(
-                f"model spec has version {self.version!r}, this runtime reads {VERSION}: update one of both"
+                f"model spec has version {self.version!r}, this runtime reads {VERSION}: export the model again, "
+                "or update the runtime"
             )
         names, fill, provenance = self.class_names, self.fill, self.provenance
         self._require("side", f"a whole number 1-{MAX_SIDE}", _is_whole(self.side, 1, MAX_SIDE))
@@ -147,19 +152,19 @@ class ModelSpec:
 
     @property
     def label_thresholds(self) -> tuple[float, ...] | None:
-        """One threshold a class (0-1) where the output is ``sigmoid``, else ``None``."""
+        """One threshold (0-1) per class if the output is ``sigmoid``, else ``None``."""
         if self.output != "sigmoid":
             return None
         return self.thresholds or (0.5,) * len(self.class_names)
 
     @property
     def accuracy_on(self) -> str:
-        """On which images ``accuracy`` rests."""
+        """The images that ``accuracy`` was measured on, in words."""
         return f"photos, {OUT_OF_FOLD}" if self.provenance.get("accuracy") == OUT_OF_FOLD else "validation images"
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one image's pixels: height, width, 3."""
+        """Shape of one image's pixels: (height, width, 3)."""
         return self.side, self.width or self.side, 3
 
     def to_json(self) -> str:
@@ -170,7 +175,7 @@ class ModelSpec:
         if self.confidence_precision is None:
             for name in ("confidence_precision", "confidence_kept", "confidence_images"):
                 del entries[name]
-        if self.known_threshold is None:  # nor do the runtimes know it that were there before
+        if self.known_threshold is None:
             del entries["known_threshold"]
         for name in ("width", "thresholds", "validation"):
             if getattr(self, name) is None:
@@ -203,7 +208,7 @@ class ModelSpec:
 
 
 def _is_picture(value: object) -> bool:
-    """Whether it has ascending numbers by name in ``quantiles``; the rest is for people to read."""
+    """Whether ``quantiles`` maps names to ascending numbers; other entries are only displayed."""
     quantiles = value.get("quantiles") if isinstance(value, dict) else None
     return isinstance(quantiles, dict) and all(
         _is_name(name)
@@ -224,5 +229,5 @@ def _is_number(value: object, low: float = -1e9, high: float = 1e9) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    """Non-empty, and nothing in it that would move a terminal's cursor or cannot be encoded."""
+    """Whether it is a non-empty text without control characters and lone surrogates."""
     return isinstance(value, str) and value != "" and not re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", value)

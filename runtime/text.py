@@ -1,36 +1,37 @@
-"""Make names from files and folders safe to print: on terminals, on pages, in CSV and as hosts."""
+"""Make untrusted text (file names, class names, host names) safe for terminals, web pages, CSV files and sockets."""
 
 import sys
 from collections.abc import Sequence
 
 _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's categories of control and format characters, lone surrogates, line and paragraph separators."""
+"""Unicode categories: control and format characters, lone surrogates, line and paragraph separators."""
 _JOINERS = "\u200c\u200d"
-"""Format characters that Persian words and many emoji need, and that act on nothing else."""
+"""Format characters that Persian words and many emoji need; they change only the letters beside them."""
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""The first characters of cells that spreadsheets compute, in Latin and in full-width letters."""
+"""First characters, ASCII and full-width, that make a spreadsheet evaluate a cell as a formula."""
 
 
 LISTED = 10
+"""The most names that a message lists."""
 
 
 def first_of(names: Sequence[str]) -> str:
-    """The first names of a list for a message, and how many more there are."""
+    """The first ``LISTED`` names, separated by commas, and the number of the others."""
     more = len(names) - LISTED
     return ", ".join(map(for_terminal, names[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def is_plain(text: str) -> bool:
-    """Whether no character of ``text`` moves a cursor, turns the direction of reading or ends a line."""
+    """Whether ``text`` has no character that moves the cursor, changes the reading direction or ends a line."""
     return for_terminal(text) == text
 
 
 def for_terminal(text: str) -> str:
-    """``text`` on one line; each character that a terminal would obey is written as a backslash escape."""
+    """``text`` on one line; each control character is replaced by a backslash escape."""
     if text.isprintable():
         return text
-    from unicodedata import category  # seldom needed, so not at start-up
+    from unicodedata import category  # rarely needed; keeps start-up fast
 
     return "".join(
         _escape(letter) if category(letter) in _ACTIVE and letter not in _JOINERS else letter for letter in text
@@ -43,12 +44,12 @@ def say(text: str) -> None:
 
 
 def for_page(text: str) -> str:
-    """``for_terminal`` for a text of several lines, which stay."""
+    """Apply ``for_terminal`` to each line; keep the line breaks."""
     return "\n".join(map(for_terminal, text.split("\n")))
 
 
 def is_host(name: str) -> bool:
-    """Whether ``name`` can be asked for: sockets raise a ``UnicodeError`` for ``cam..local``."""
+    """Whether ``name`` can be looked up as a host name: sockets raise ``UnicodeError`` for ``cam..local``."""
     try:
         name.encode("idna")
     except UnicodeError:
@@ -57,7 +58,7 @@ def is_host(name: str) -> bool:
 
 
 def for_csv(text: str) -> str:
-    """``text`` as a cell on one line; an apostrophe goes before what a spreadsheet would take for a formula."""
+    """``text`` as a one-line CSV cell; an apostrophe keeps spreadsheets from evaluating it as a formula."""
     line = for_terminal(text)
     return f"'{line}" if len(line) > 1 and line.startswith(_FORMULA) else line
 

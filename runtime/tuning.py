@@ -1,4 +1,4 @@
-"""Choose the model file of a folder and its engine: those that ``tune`` found there, or a default."""
+"""Choose a folder's model file and engine: from ``runtime.json``, which ``tune`` writes, or by default."""
 
 import json
 from collections.abc import Container
@@ -15,17 +15,17 @@ TUNING_FILE = "runtime.json"
 FORMAT, VERSION = "edgecnn-runtime", 1
 DEFAULT_MODEL = "model_int8.onnx"
 MAX_BYTES = 1 << 20
-"""The most that ``runtime.json`` may hold."""
+"""Largest accepted size of ``runtime.json``."""
 
 
 class TunedModel(NamedTuple):
     """A model file and how to run it.
 
     Attributes:
-        path: the file.
-        engine: name of what runs it; ``None``: by its suffix.
-        threads: processor threads of the engine.
-        sha256: what the file held when it was chosen; ``None``: nobody looked.
+        path: the model file.
+        engine: name of the engine; ``None``: the default engine for the file's suffix.
+        threads: intra-op threads of the engine.
+        sha256: SHA-256 of the file when ``tune`` chose it; ``None``: not checked.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class TunedModel(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """One row of what was tried: a file on an engine in one race, and its median latency in microseconds."""
+    """One measurement of ``tune``: a model file on an engine in one race, and its median latency in microseconds."""
 
     race: int
     artifact: str
@@ -47,18 +47,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuning:
-    """``runtime.json``: the fastest way to run a folder's model, as ``tune`` found it on one device.
+    """Content of ``runtime.json``: the fastest way to run a folder's model, measured by ``tune`` on one device.
 
     Attributes:
         artifact: name of the model file.
-        sha256: what it held.
-        engine: name of what runs it.
-        threads: processor threads of the engine.
-        created: when, in UTC.
-        reason: why it was chosen, in one sentence.
-        device: what ``examine_machine`` says of it: ``board``, ``processor``, ``features``, ``emulated``.
-        load_average: of the device before the first race.
-        tried: all races, the fastest of each first.
+        sha256: SHA-256 of the model file.
+        engine: name of the engine.
+        threads: intra-op threads of the engine.
+        created: time of the measurement, UTC.
+        reason: why this combination was chosen, in one sentence.
+        device: description of the device by ``examine_machine``: ``board``, ``processor``, ``features``, ``emulated``.
+        load_average: load average of the device before the first race.
+        tried: the measurements of all races, the fastest of each race first.
     """
 
     artifact: str
@@ -86,12 +86,12 @@ class Tuning:
 
     @classmethod
     def from_json(cls, content: bytes) -> "Tuning":
-        """Read ``to_json``'s output; entries that only a person reads may be missing.
+        """Read ``to_json``'s output; entries that are only displayed may be missing.
 
         Raises:
-            ValueError: not JSON, of another version, or entries out of range.
+            ValueError: not JSON, another version, or entries out of range.
             KeyError: entries are missing.
-            TypeError: not an object, or entries of another kind.
+            TypeError: not a JSON object, or entries of the wrong type.
         """
         entries: Any = parse_json(content)
         if (entries["format"], entries["version"]) != (FORMAT, VERSION):
@@ -102,11 +102,12 @@ class Tuning:
 
 
 def tuned_model(folder: Path) -> TunedModel:
-    """What ``runtime.json`` says; without one ``model_int8.onnx``, or the only model file there.
+    """The model that ``runtime.json`` names; without that file ``model_int8.onnx``, or the folder's only model file.
 
     Raises:
-        ModelFileNotFoundError: no model file, several and none is the default, or the chosen one is gone.
-        ModelFormatError: a ``runtime.json`` that ``tune`` did not write.
+        ModelFileNotFoundError: there is no model file, there are several but no ``model_int8.onnx``, or the file that
+            ``runtime.json`` names is missing.
+        ModelFormatError: ``runtime.json`` is not readable as written by this version of ``tune``.
     """
     chosen = folder / TUNING_FILE
     again = f"run python -m runtime tune {folder} again, or remove it"
@@ -137,9 +138,9 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 
 def visible_files(folder: Path, suffixes: Container[str]) -> list[Path]:
-    """The files of a folder that end in one of some suffixes, by name.
+    """The files of a folder with one of these suffixes, sorted by name.
 
-    Hidden ones are none of them: what a killed process left, or what a Mac puts beside each file on a USB stick.
+    Hidden files are skipped: killed processes leave some, and macOS adds ``._*`` files on USB sticks.
     """
     return sorted(
         path

@@ -1,5 +1,5 @@
-"""The benchmark behind ``bench``: every engine on every model file, side by side.
+"""The benchmark of ``bench``: compare every engine on every model file.
 
-Each contender lives in a process of its own, so that its memory and its start are its own, its death is a row that says
-so, and engines that cannot share a process still take turns.
+Each contender runs in its own process. So its memory and start-up time are measured separately, a crash is reported in
+its row, and engines that cannot share a process can be compared.
 """

@@ -1,4 +1,4 @@
-"""The contenders: every engine that reads a file, with one thread, two, and so on up to all cores."""
+"""List the contenders of a benchmark: each model file on each engine that reads it, with several thread counts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,13 @@ class Contender:
     """An engine that runs a model file with a number of threads.
 
     Attributes:
-        backend, engine: the engine's name, and what its makers call it.
+        backend: name of the engine, e.g. ``onnxruntime``.
+        engine: official name of the engine.
         artifact: the model file.
-        threads: processor threads of the engine.
-        command: what starts its process, which ``serve`` runs in; none where it is missing.
-        missing: why it cannot take part; ``None`` where it can.
-        install: the command that would install or mend it; one that is missing without it has failed.
+        threads: intra-op threads of the engine.
+        command: command line of its worker process; empty if the engine is missing.
+        missing: why it cannot take part; ``None`` if it can.
+        install: command that installs or repairs the engine; without one, a missing contender counts as failed.
     """
 
     backend: str
@@ -34,16 +35,16 @@ class Contender:
 
 
 def thread_counts() -> tuple[int, ...]:
-    """1, 2, 4, … and all cores that this process may use."""
+    """Thread counts to try: 1, 2, 4, … and the number of processors that this process may use."""
     cores = processors()
     return (*(1 << power for power in range((cores - 1).bit_length())), cores)
 
 
 def find_models(names: Iterable[str]) -> list[Path]:
-    """The model files that arguments name: files as they are, of folders all that some engine reads.
+    """The model files that arguments name: files unchanged, for a folder all its files that an engine reads.
 
     Raises:
-        ModelFileNotFoundError: a folder has none, or a file is not there.
+        ModelFileNotFoundError: a folder has no model file, or a file does not exist.
     """
     suffixes = {suffix for engine in engines() for suffix in engine.suffixes}
     paths = []
@@ -56,10 +57,10 @@ def find_models(names: Iterable[str]) -> list[Path]:
 
 
 def contenders(paths: Iterable[Path], threads: Sequence[int]) -> list[Contender]:
-    """Every engine on every file that it reads; one that is not installed stands there once.
+    """Each engine on each file that it reads, for each thread count; engines that are not installed once per file.
 
     Raises:
-        ModelFormatError: no engine reads a file.
+        ModelFormatError: no engine reads one of the files.
     """
     listed = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""``benchmark.json``, the same on desk and device: written here, read by ``pipeline.documents.benchmark``."""
+"""The benchmark report ``benchmark.json``: written here on PC and device, read by ``pipeline.documents.benchmark``."""
 
 import hashlib
 import json
@@ -16,13 +16,13 @@ from runtime.benchmark.photo import Photo
 
 FORMAT, VERSION = "edgecnn-benchmark", 1
 KERAS = ("keras", "keras-compiled")
-"""The ways of calling Keras; others are compared with the faster of them."""
+"""Backend names of Keras; other contenders are compared with the faster of these."""
 RECORDED = "as the file records it"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How it was measured; ``images`` is ``None`` where contenders ran on what their files carry."""
+    """Settings of the measurement; ``images`` is ``None`` if contenders ran on the golden sets in their files."""
 
     rounds: int
     seconds: float
@@ -34,7 +34,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Before the first measurement and after the last."""
+    """State of the machine before the first and after the last measurement."""
 
     before: Moment
     after: Moment
@@ -42,7 +42,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Missing:
-    """Why there are no figures; a contender that is not missing for want of an installation has failed."""
+    """Why a contender has no figures; ``failed`` is false if its engine is only not installed."""
 
     reason: str
     install: str
@@ -51,7 +51,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Golden:
-    """How the golden set of a file was answered: the fields of ``runtime.golden.replay``."""
+    """Result of replaying a file's golden set: the fields of ``runtime.replay.replay``."""
 
     file: str
     engine: str
@@ -64,7 +64,7 @@ class Golden:
 
 @dataclass(frozen=True)
 class Row:
-    """One contender: a model file on an engine with a number of threads. Without figures ``missing`` says why."""
+    """One contender: a model file on an engine with a number of threads. If it has no figures, ``missing`` says why."""
 
     backend: str
     engine: str
@@ -90,7 +90,7 @@ class Row:
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """From a photo file to its class on one contender: medians in microseconds."""
+    """Classifying a photo file with one contender: medians in microseconds."""
 
     artifact: str
     backend: str
@@ -105,7 +105,7 @@ class EndToEnd:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What ``bench`` writes of one machine."""
+    """Content of ``benchmark.json``: the benchmark of one machine."""
 
     created: str
     revision: str | None
@@ -130,13 +130,13 @@ def compose(
     judged_on: str = "test images",
     **head: Any,
 ) -> Benchmark:
-    """The document.
+    """Compose the report.
 
     Args:
-        seen: what was measured.
-        photo: what was taken from file to label.
-        labels: of the images that were classified, if any were.
-        judged_on: what these images are.
+        seen: measurements of the contenders.
+        photo: the photo of the end-to-end measurement.
+        labels: class indices of the classified images; ``None``: accuracy is taken from the model files.
+        judged_on: name of these images.
         head: ``device``, ``conditions``, ``versions``, ``settings``, ``revision`` and ``name``.
     """
     timed = [one for one in seen if one.reason is None]
@@ -193,7 +193,7 @@ def _timing(one: Measured) -> dict[str, Any]:
 
 
 def _accuracy(one: Measured, labels: Sequence[int] | None, expected: Any, judged_on: str) -> dict[str, Any]:
-    """The accuracy on labeled images, or the one that the file records; and how the golden set was answered."""
+    """The accuracy on the labeled images, or else the accuracy stored in the file; and the golden set's result."""
     start, golden = one.starts[-1], Golden(**one.golden) if one.golden else None
     if labels is None or one.answers is None:
         recorded = start.get("accuracy")

@@ -1,4 +1,4 @@
-"""The machine that a benchmark ran on, and its heat, clock and load meanwhile."""
+"""Describe the machine of a benchmark, and its temperature, throttling and load."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ PACKAGES = ("numpy", "pillow")
 
 @dataclass(frozen=True)
 class Device:
-    """What a benchmark ran on; ``machine`` is its architecture. Memory and governor are not always known."""
+    """The machine of a benchmark; ``machine`` is its architecture. Memory and governor are not always known."""
 
     name: str
     cpu: str
@@ -33,7 +33,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Moment:
-    """How the machine fares: its load, its hottest sensor, and what a board's firmware says of its power."""
+    """State of the machine: load average, hottest sensor, and the firmware's reports of throttling."""
 
     load_average: float
     temperature_c: float | None
@@ -41,7 +41,7 @@ class Moment:
 
 
 def describe_device() -> Device:
-    """This machine."""
+    """Describe this machine."""
     machine = examine_machine(Path("/"))
     return Device(
         name=machine.get("board") or machine.get("processor", "unknown"),
@@ -58,7 +58,7 @@ def describe_device() -> Device:
 
 
 def conditions() -> Moment:
-    """How it fares now."""
+    """The present state of this machine."""
     machine = examine_machine(Path("/"))
     throttling = machine.get("throttling")
     return Moment(
@@ -69,13 +69,13 @@ def conditions() -> Moment:
 
 
 def throttled(before: Iterable[str] | None, after: Iterable[str] | None) -> list[str]:
-    """What held the processor back between two moments: what does at the end, and what first happened since."""
+    """What throttled the processor between two moments: what does so at the end, and what happened in between."""
     earlier = tuple(before or ())
     return [text for text in after or () if text.endswith(" now") or text not in earlier]
 
 
 def versions(*others: str) -> dict[str, str]:
-    """Of this package and of whatever engine is installed."""
+    """Versions of this package, of ``PACKAGES``, of the installed engines, and of ``others``."""
     found = {"edgecnn": __version__}
     for name in (*PACKAGES, *(find(engine).distribution for engine in OWN), *others):
         try:

@@ -1,7 +1,7 @@
-"""Latency figures of many timed runs.
+"""Compute latency percentiles and ratios from timed runs.
 
-Runs of one round share the machine's mood, so a round is what is drawn anew in the bootstrap (Efron, 1979), not a run;
-and as all contenders have the same rounds, a ratio is taken round by round, where a slow moment hits both sides.
+Runs of one round are correlated, because the machine's state changes slowly. Therefore the bootstrap (Efron, 1979)
+resamples rounds, not runs. Ratios are computed round by round, so that a slow moment affects both contenders.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 RESAMPLES = 2_000
 INTERVAL = (2.5, 97.5)
 Rounds = Sequence[Sequence[int]]
-"""Nanoseconds of the runs of every round."""
+"""Run times in nanoseconds, by round."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Percentiles of all runs in microseconds, how many runs there were, and how far the rounds lie apart.
+    """Percentiles of all runs in microseconds, the number of runs, and the spread of the rounds.
 
-    ``spread`` is the distance between the quartiles of the rounds' medians, as a share of ``p50``.
+    ``spread`` is the interquartile range of the rounds' medians, as a share of ``p50``.
     """
 
     p50: float
@@ -33,7 +33,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long one takes as another, and the interval of 95 %."""
+    """Ratio of two latencies, with its 95 % confidence interval."""
 
     value: float
     low: float
@@ -50,7 +50,7 @@ def latency_us(rounds: Rounds) -> Latency:
 
 
 def images_per_s(rounds: Rounds, batch: int) -> float:
-    """The median over rounds of the images that were answered in a second."""
+    """Throughput in images per second, the median over rounds."""
     return float(np.median([batch * 1e9 / np.mean(values) for values in rounds]))
 
 
@@ -60,17 +60,17 @@ def median_us(rounds: Rounds) -> float:
 
 
 def medians(rounds: Rounds) -> NDArray[np.float64]:
-    """Of every round, in nanoseconds."""
+    """The median of each round in nanoseconds, float64 (R,)."""
     return np.array([np.median(values) for values in rounds], np.float64)
 
 
 def ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0) -> Ratio:
-    """How many times theirs ours takes: the median over rounds, with its bootstrap interval of 95 %.
+    """The ratio ``ours / theirs``: the median over rounds, with its 95 % bootstrap interval.
 
     Args:
-        ours: a median a round, float64 (R,).
-        theirs: the same of the same rounds.
-        seed: of the resampling.
+        ours: the median of each round, float64 (R,).
+        theirs: the other contender's medians of the same rounds, float64 (R,).
+        seed: seed of the resampling.
     """
     ratios = ours / theirs
     drawn = np.random.default_rng(seed).integers(0, len(ratios), (RESAMPLES, len(ratios)))

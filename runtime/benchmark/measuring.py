@@ -1,4 +1,4 @@
-"""The measurement: starts, warm-up, rounds in which all contenders take turns, and the way from photo to label."""
+"""Measure all contenders: start-up, warm-up, interleaved rounds of timed runs, and classification of a photo file."""
 
 import statistics
 import tempfile
@@ -22,32 +22,32 @@ from runtime.system.machine import examine_machine
 ROUNDS = 30
 BATCHES = (1, 8, 64)
 BATCH_ROUNDS, FEWEST_BATCH_ROUNDS = 10, 3
-"""In how many rounds larger batches are timed; fewer of a slow network, on which they would take most of the time."""
+"""Rounds in which batches larger than 1 are timed; fewer for a slow network, or they would take most of the time."""
 MOST_RUNS = 1_000
-"""Of one turn; a fast contender's turn ends before its time is up."""
+"""Most runs per turn; a fast contender's turn ends before its time is used up."""
 STARTS = 3
 STARTS_S = 6.0
-"""How often a contender is started at most, and the seconds after which no further start is made."""
+"""A contender is started at most ``STARTS`` times, and not again after ``STARTS_S`` seconds."""
 PHOTO_ROUNDS, PHOTO_RUNS = 10, 3
 LEFT_MIB = 128
-"""All contenders are in memory at once; none is started where less is left, since the kernel would end any process."""
+"""Contenders are started only while this much memory is available; all stay loaded at the same time."""
 STARTED = ("load_ms", "first_result_ms", "cold_start_ms", "peak_memory_bytes")
 
 
 @dataclass
 class Measured:
-    """What was seen of one contender.
+    """Measurements of one contender.
 
     Attributes:
-        contender: which.
-        reason: why there are no figures; ``None`` where there are.
-        starts: what each of its processes reported about its start.
-        rounds: nanoseconds of the runs of every round, by batch.
-        answers: the class of each test image.
-        golden: how it answers the golden set that its file carries.
-        photo: nanoseconds of each part of the way from photo to label.
-        worker: its process, while it is measured.
-        seconds: what a run on one image last took.
+        contender: the contender.
+        reason: why there are no figures; ``None`` if there are.
+        starts: start-up report of each of its processes.
+        rounds: run times in nanoseconds, by batch size and round.
+        answers: predicted class of each test image, int64 (N,).
+        golden: result of replaying the golden set in its file.
+        photo: run times in nanoseconds of each step of classifying a photo file.
+        worker: its process during the measurement.
+        seconds: latest estimate of the time for one image, in seconds.
     """
 
     contender: Contender
@@ -61,7 +61,7 @@ class Measured:
     seconds: float = 0.0
 
     def started(self) -> dict[str, float]:
-        """Medians over its starts."""
+        """The start-up figures, each the median over its starts."""
         return {name: statistics.median_low(start[name] for start in self.starts) for name in STARTED}
 
 
@@ -73,20 +73,20 @@ def measure(
     photo: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Measured], Photo]:
-    """Measure all contenders; where one fails, its row says so and the others go on.
+    """Measure all contenders. If one fails, its ``reason`` is set, and the others are measured.
 
     Args:
-        contenders: who takes part; missing ones are returned as they are.
-        seconds: timed runs of single images of each contender take about so long, or ``MOST_RUNS`` a round.
-        images: uint8 (N, S, S, 3), to classify and to time on, in place of what the files carry.
-        photo: an image file, in place of a generated one.
-        say: is called with what is being done.
+        contenders: the contenders; missing ones are returned without figures.
+        seconds: approximate total time of timed single-image runs per contender; at most ``MOST_RUNS`` per round.
+        images: uint8 (N, H, W, 3), to classify and to time on; ``None``: the images in the model files.
+        photo: an image file; ``None``: a generated one.
+        say: called with progress messages.
 
     Returns:
-        What was seen of each in the same order, and what the photo is.
+        The measurements in the order of ``contenders``, and a description of the photo.
 
     Raises:
-        ImageError: the photo is not an image that is read.
+        ImageError: the photo cannot be read.
     """
     seen = [Measured(contender, contender.missing) for contender in contenders]
     with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +127,7 @@ def _attempt(step: Callable[..., None], one: Measured, *arguments: Any) -> None:
 def _prepare(one: Measured, file: Path | None) -> None:
     left = examine_machine(Path("/")).get("memory_available_mib", LEFT_MIB)
     if left < LEFT_MIB:
-        raise WorkerError(f"not started, as only {left} MiB of memory are left: take fewer files or --threads 1")
+        raise WorkerError(f"not started: only {left} MiB of memory are available: use fewer files or --threads 1")
     begin = time.monotonic()
     while not one.starts or (len(one.starts) < STARTS and time.monotonic() - begin < STARTS_S):
         if one.worker:
@@ -157,7 +157,7 @@ def _take_turns(seen: Sequence[Measured], turn_s: float, say: Callable[[str], No
 
 
 def batch_rounds(one: Measured, batch: int, turn_s: float) -> int:
-    """As many rounds as take about as long as all runs on single images; each runs a batch once untimed."""
+    """The number of rounds that take about as long as all single-image runs; each round runs a batch once untimed."""
     affordable = int(turn_s * ROUNDS / (2 * batch * one.seconds))
     return min(max(affordable, FEWEST_BATCH_ROUNDS), BATCH_ROUNDS)
 

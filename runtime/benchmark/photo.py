@@ -1,4 +1,4 @@
-"""Time each part of the way from a photo file to its label."""
+"""Time each step of classifying a photo file: read, decode, resize, inference."""
 
 import io
 import time
@@ -20,7 +20,7 @@ PARTS = ("read", "decode", "resize", "inference", "total")
 
 
 def write_photo(path: Path) -> None:
-    """A JPEG with structure at every scale, as photos have it, so that its decoder has a photo's work to do."""
+    """Write a JPEG with structure at every scale, so that decoding it takes as long as decoding a photo."""
     random, levels = np.random.default_rng(0), np.zeros((HEIGHT, WIDTH, 3), np.float32)
     for size in (4, 16, 64, 256, 1024):
         noise = Image.fromarray(random.integers(0, 256, (size * HEIGHT // WIDTH, size, 3)).astype(np.uint8))
@@ -40,10 +40,10 @@ class Photo:
 
 
 def describe_photo(path: Path) -> Photo:
-    """Size and format.
+    """Read the size and format of an image file.
 
     Raises:
-        ImageError: it is not an image that is read.
+        ImageError: the file cannot be read as an image.
     """
     try:
         with open_regular(path) as file:
@@ -54,13 +54,16 @@ def describe_photo(path: Path) -> Photo:
 
 
 def split(run: Callable[[Pixels], Probabilities], spec: ModelSpec, path: str, runs: int) -> dict[str, list[int]]:
-    """Nanoseconds of every part, and of the way in one go, ``runs`` times in turn.
+    """Time each step, and all steps in one call, ``runs`` times alternately.
 
     Args:
-        run: uint8 (N, S, S, 3) to float32 (N, C).
-        spec: how its photos become square.
-        path: the photo.
-        runs: how often.
+        run: maps pixels, uint8 (N, H, W, 3), to probabilities, float32 (N, C).
+        spec: the model's spec.
+        path: the photo file.
+        runs: number of repetitions.
+
+    Returns:
+        Run times in nanoseconds, for each of ``PARTS``.
     """
     clock = time.perf_counter_ns
     nanoseconds: dict[str, list[int]] = {name: [] for name in PARTS}

@@ -1,4 +1,4 @@
-"""Show on stderr how far a long measurement is."""
+"""Show the progress of a long measurement on stderr."""
 
 import os
 import sys
@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 EVERY_S = 10.0
-"""Where stderr is no terminal."""
+"""Seconds between messages if stderr is not a terminal."""
 
 
 @contextmanager
 def show_progress() -> Iterator[Callable[[str], None]]:
-    """A function that tells what is being done: on a terminal in one line, which is rewritten, else now and then.
+    """Yield a function that prints progress messages: on a terminal in one line, which each message replaces.
 
-    Where there is no terminal, what ends within ``EVERY_S`` says nothing.
+    If stderr is not a terminal, at most one message per ``EVERY_S`` is printed, the first after ``EVERY_S``.
     """
     stream = sys.stderr
     if stream is None:
@@ -42,13 +42,13 @@ def show_progress() -> Iterator[Callable[[str], None]]:
 
 
 class Countdown:
-    """The time that is left, if what is to come takes as long as what was; ``steps`` are all that there are."""
+    """Estimates the remaining time of a task of ``steps`` steps, assuming that all take equally long."""
 
     def __init__(self, steps: int) -> None:
         self._steps, self._start = steps, time.monotonic()
 
     def left(self, done: int) -> str:
-        """The time left in words, after a number of steps; empty before the first."""
+        """The remaining time in words after ``done`` steps; empty before the first."""
         if not done:
             return ""
         seconds = (time.monotonic() - self._start) / done * (self._steps - done)

@@ -1,4 +1,4 @@
-"""The benchmark as a whole: measured between two looks at the machine, and put into its document."""
+"""Run a benchmark: measure the contenders, record the machine's state before and after, compose the report."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from runtime.benchmark.measuring import BATCHES, ROUNDS, measure
 from runtime.engines.base import Pixels
 
 
-def benchmark(  # noqa: PLR0913 - what a report says of itself
+def benchmark(  # noqa: PLR0913 - the fields of the report
     contenders: Sequence[Contender],
     seconds: float,
     *,
@@ -22,22 +22,22 @@ def benchmark(  # noqa: PLR0913 - what a report says of itself
     revision: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Benchmark:
-    """Measure and return what ``benchmark.json`` holds.
+    """Measure, and return the content of ``benchmark.json``.
 
     Args:
-        contenders: who takes part.
-        seconds: of timed runs of each, about.
-        images: uint8 (N, S, S, 3) and the class of each, to time and judge on; without classes to time on alone; what
-            the files carry without them.
-        judged_on: what these images are.
-        photo: an image file, in place of a generated one.
-        packages: whose versions to note besides the engines'.
-        name: of the model.
-        revision: of the source in git.
-        say: is called with what is being done.
+        contenders: the contenders.
+        seconds: approximate time of timed runs per contender.
+        images: images to time on, uint8 (N, H, W, 3), and their class indices, on which accuracy is measured (or
+            ``None``: no accuracy). ``None``: the images in the model files.
+        judged_on: name of these images.
+        photo: an image file; ``None``: a generated one.
+        packages: packages whose versions are recorded besides the engines'.
+        name: name of the model.
+        revision: git revision of the source.
+        say: called with progress messages.
 
     Raises:
-        ImageError: the photo is not an image that is read.
+        ImageError: the photo cannot be read.
     """
     pixels, labels = images or (None, None)
     before = conditions()

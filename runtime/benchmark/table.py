@@ -1,4 +1,4 @@
-"""The benchmark as text for a terminal."""
+"""Format a benchmark report as text for a terminal."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -19,10 +19,10 @@ RowT = TypeVar("RowT")
 
 
 def format_benchmark(report: Benchmark) -> str:
-    """The device, then tables of a line a contender with the fastest first, and those without figures.
+    """The device, then tables with a line per contender, the fastest first; then the contenders without figures.
 
-    The tables are of latency, of ratios and answers, of the costs of a process, and of the way from photo to label;
-    none is wider than 80 columns where Keras takes no part.
+    The tables show latency; ratios and accuracy; start-up and memory; classification of a photo file. Without Keras
+    none is wider than 80 columns.
     """
     timed = [(row, row.latency_us) for row in report.contenders if row.latency_us is not None]
     timed.sort(key=lambda pair: pair[1].p50)
@@ -33,7 +33,7 @@ def format_benchmark(report: Benchmark) -> str:
         judged = (*RATIO, *AGAINST_KERAS, "accuracy", "agreement") if keras else (*RATIO, "accuracy")
         lines += _section("One image in microseconds; images/s in batches of 64:", LATENCY, timed, _latency)
         recorded = f", {RECORDED}" * all((row.accuracy_on or "").endswith(RECORDED) for row in rows)
-        lines += _section(f"How many times as long as the best; accuracy{recorded}:", judged, rows, _answers)
+        lines += _section(f"Latency relative to the best; accuracy{recorded}:", judged, rows, _answers)
         lines += _section("Each in a process of its own:", COSTS, rows, _costs)
     for row in report.contenders:
         if row.missing:
@@ -50,7 +50,7 @@ def format_benchmark(report: Benchmark) -> str:
 
 
 def headline(report: Benchmark) -> str:
-    """On what it was measured, and how that fared."""
+    """The device, its load and temperature, the images, and throttling if there was any."""
     device, before, after = report.device, report.conditions.before, report.conditions.after
     heat = "" if after.temperature_c is None else f", {after.temperature_c:.0f} °C"
     emulated = ", EMULATED" if device.emulated else ""
@@ -63,14 +63,14 @@ def headline(report: Benchmark) -> str:
 
 
 def why(missing: Missing) -> str:
-    """Why a row has no figures, and what to do."""
+    """Why a row has no figures, and what to do about it."""
     return f"FAILED: {missing.reason}" if missing.failed else f"{missing.reason}: {missing.install}"
 
 
 def _otherwise(golden: Golden) -> str:
     return (
-        f"answers its golden set otherwise than when it was built, by {golden.max_difference:.1e} (allowed "
-        f"{golden.tolerance:.1e}), with the same class on {golden.same_class} of {golden.images} images"
+        f"differs from its golden set by {golden.max_difference:.1e} (allowed {golden.tolerance:.1e}), "
+        f"with the same class on {golden.same_class} of {golden.images} images"
     )
 
 
@@ -119,7 +119,7 @@ def _percent(share: float | None) -> str:
 
 
 def columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Lines of aligned cells, the first two to the left."""
+    """Lines of aligned cells, the first two columns left-aligned, the others right-aligned."""
     rows = [tuple(map(for_terminal, row)) for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return [

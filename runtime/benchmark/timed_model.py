@@ -1,4 +1,4 @@
-"""A loaded model that times itself for the benchmark, in a process of its own."""
+"""``TimedModel``: a loaded model in a worker process that times its own runs for the benchmark."""
 
 import gc
 import resource
@@ -17,38 +17,38 @@ from runtime.spec import ModelSpec
 
 WARM_UP_S = 3.0
 STEADY = 0.05
-"""Warm is what takes as long as just before, up to this share, or has run for ``WARM_UP_S``."""
+"""Warm-up ends when two successive medians differ by at most this share (0-1), or after ``WARM_UP_S``."""
 BLOCK_RUNS = 20
 ANSWER_BATCH = 64
 KEPT_BATCHES = 64
 
 
 class TimedModel:
-    """What turns pixels into probabilities, and images to feed it.
+    """A prediction function and images to time it on.
 
-    An engine that runs elsewhere, as one in a browser does, overrides what only it can know: ``first``, ``time``,
-    ``answers`` and ``peak_memory_bytes``.
+    Engines that run in another program, such as a browser, override ``first``, ``time``, ``answers`` and
+    ``peak_memory_bytes``.
 
     Args:
-        run: uint8 (N, S, S, 3) to float32 (N, C).
-        pixels: uint8 (N, S, S, 3), what runs are timed on until ``use`` gives others.
-        facts: what else there is to say of it: ``images``, what these are, and ``accuracy``, ``accuracy_images`` and
-            ``accuracy_on`` where the file records them.
+        run: maps pixels, uint8 (N, H, W, 3), to probabilities, float32 (N, C).
+        pixels: uint8 (N, H, W, 3), images for timed runs until ``use`` replaces them.
+        facts: entries for the report: ``images`` (name of the images), and ``accuracy``, ``accuracy_images`` and
+            ``accuracy_on`` if the file has them.
     """
 
     def __init__(self, run: Callable[[Pixels], Probabilities], pixels: Pixels, **facts: Any) -> None:
         self.run, self.facts = run, facts
         self._images, self._next = pixels, 0
         self._batches: dict[int, list[Pixels]] = {}
-        gc.freeze()  # what was loaded is not garbage, and looking it over would fall into a timed run
+        gc.freeze()  # otherwise the collector would examine the loaded objects during a timed run
 
     def first(self) -> None:
-        """Answer one image."""
+        """Run one black image."""
         self.run(np.zeros((1, *self._images.shape[1:]), np.uint8))
 
     def peak_memory_bytes(self) -> int:
-        """Resident memory at its peak."""
-        # Linux counts what the parent held as the child's ru_maxrss; the peak of this address space is the child's own.
+        """Peak resident memory in bytes."""
+        # On Linux, ru_maxrss of a child includes the parent's memory before exec; VmHWM does not.
         try:
             status = Path("/proc/self/status").read_text(encoding="ascii")
             return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
@@ -56,11 +56,11 @@ class TimedModel:
             return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     def use(self, path: str) -> None:
-        """Time on these images, uint8 (N, S, S, 3) in an ``.npy`` file."""
+        """Use other images for timed runs: uint8 (N, H, W, 3) in an ``.npy`` file."""
         self._images, self._batches = np.load(path, mmap_mode="r"), {}
 
     def warm_up(self) -> float:
-        """Run single images until that takes no longer and no shorter than just before; the seconds of one."""
+        """Run single images until their run time is steady; return the seconds of one run."""
         before, end = 0.0, time.monotonic() + WARM_UP_S
         while True:
             now = statistics.median(self.time(1, BLOCK_RUNS)) / 1e9
@@ -69,7 +69,7 @@ class TimedModel:
             before = now
 
     def time(self, batch: int, runs: int) -> list[int]:
-        """Nanoseconds of each of ``runs`` runs on ``batch`` images, after a few that are not counted."""
+        """Run times in nanoseconds of ``runs`` runs on batches of ``batch`` images, after a few untimed runs."""
         batches = self._of(batch)
         for values in batches[: 1 + runs // 10]:
             self.run(values)
@@ -87,15 +87,15 @@ class TimedModel:
         ]
 
     def golden(self) -> dict[str, Any] | None:
-        """How the file's golden set is answered here; ``None`` without one."""
+        """Result of replaying the file's golden set; ``None`` if it has none."""
         return None
 
     def spec(self) -> ModelSpec | None:
-        """How photos become its pixels; ``None`` where that is done elsewhere, and is not measured."""
+        """The model's spec; ``None`` if photos are preprocessed by another program, which is not measured."""
         return None
 
     def photo(self, path: str, runs: int) -> dict[str, list[int]] | None:
-        """Nanoseconds of each part of the way from photo to label."""
+        """Run times in nanoseconds of each step of classifying a photo file; ``None`` without a spec."""
         spec = self.spec()
         return None if spec is None else split(self.run, spec, path, runs)
 

@@ -1,4 +1,4 @@
-"""The timing harness: contenders take turns in shuffled rounds, so that a slow moment of the machine hits all."""
+"""The timing harness: contenders take turns in shuffled rounds, so that a slow moment of the machine affects all."""
 
 import random
 import time
@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 WARMUP_RUNS = 50
-"""Untimed runs before each turn, at most as many as the turn has: a large network takes seconds for a few."""
+"""Most untimed runs of each contender before the first round; not more than a turn has, because a large network takes
+seconds for a few."""
 
 Turn = TypeVar("Turn")
 Argument = TypeVar("Argument")
 
 
 def shuffled(rounds: Iterable[Sequence[Turn]], seed: int = 0) -> Iterator[list[Turn]]:
-    """The turns of each round in a random order of its own; the same seed gives the same orders."""
-    shuffler = random.Random(seed)  # noqa: S311 - an order, no secret
+    """Yield the turns of each round in random order; the same seed gives the same orders."""
+    shuffler = random.Random(seed)  # noqa: S311 - not used for security
     for turns in rounds:
         order = list(turns)
         shuffler.shuffle(order)
@@ -25,7 +26,7 @@ def shuffled(rounds: Iterable[Sequence[Turn]], seed: int = 0) -> Iterator[list[T
 
 
 def stopwatch(call: Callable[[Argument], Any], arguments: Iterable[Argument]) -> list[int]:
-    """Nanoseconds of one call for each argument; getting the argument is not timed."""
+    """Time one call per argument, in nanoseconds; iterating over the arguments is not timed."""
     nanoseconds = []
     for argument in arguments:
         start = time.perf_counter_ns()
@@ -35,7 +36,7 @@ def stopwatch(call: Callable[[Argument], Any], arguments: Iterable[Argument]) ->
 
 
 def single_images(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """Each image as a batch of one: uint8 (N, S, S, 3) to N arrays of (1, S, S, 3)."""
+    """Each image as a batch of one: uint8 (N, H, W, 3) to N arrays (1, H, W, 3)."""
     return [np.ascontiguousarray(image[np.newaxis]) for image in pixels]
 
 
@@ -50,13 +51,16 @@ def measure(
 
     Args:
         contenders: functions of one argument, by name.
-        arguments: what they are called with, in turn.
-        rounds: how often each contender gets a turn, 1 or more.
-        runs: timed calls a turn, 1 or more.
-        seed: of the order.
+        arguments: the arguments, used in turn.
+        rounds: number of turns of each contender, 1 or more.
+        runs: timed calls per turn, 1 or more.
+        seed: seed of the order of turns.
 
     Returns:
-        For each contender and round the nanoseconds of each call; ``runtime.benchmark.figures`` sums them up.
+        For each contender and round the nanoseconds of each call; ``runtime.benchmark.figures`` summarizes them.
+
+    Raises:
+        ValueError: ``rounds`` or ``runs`` is below 1.
     """
     if rounds < 1 or runs < 1:
         raise ValueError(f"rounds and runs must be 1 or more, got {rounds} and {runs}")

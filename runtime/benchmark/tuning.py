@@ -1,4 +1,4 @@
-"""Find the fastest model file, engine and number of threads here, among those whose answers are right."""
+"""Find the fastest model file, engine and number of threads on this machine, among those that pass the golden set."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,20 +20,20 @@ from runtime.tuning import visible_files
 
 ROUNDS = 15
 MAX_RUNS = 300
-"""Runs in one turn; for a small model more bring nothing new."""
+"""Most runs per turn; more do not make the median of a small model more precise."""
 TIE = 1.02
-"""A contender ties with the fastest if the low end of its interval is at most this multiple of the fastest's time."""
+"""A contender ties with the fastest if the lower end of its latency ratio's 95 % interval is below this."""
 
 
 class Loaded(NamedTuple):
-    """A model file that an engine has loaded with a number of threads, and the title of the engine."""
+    """A model file loaded in an engine, and the engine's official name."""
 
     classifier: Classifier
     title: str
 
     @property
     def name(self) -> str:
-        """Its precision, format, engine and threads in words."""
+        """Precision, format, engine and threads in words."""
         classifier = self.classifier
         suffix = classifier.path.suffix.lower()
         known = file_formats().get(suffix)
@@ -43,26 +43,26 @@ class Loaded(NamedTuple):
 
 
 class Timed(NamedTuple):
-    """A contender and the medians of its rounds, in microseconds, (R,)."""
+    """A contender and the medians of its rounds in microseconds, float64 (R,)."""
 
     contender: Loaded
     medians_us: NDArray[np.float64]
 
     @property
     def p50_us(self) -> float:
-        """The median of its rounds' medians."""
+        """The median of the rounds' medians."""
         return float(np.median(self.medians_us))
 
 
 class Race(NamedTuple):
-    """Contenders that have taken turns, and the one that is to be chosen of them."""
+    """Contenders that were measured together, and the one to choose among them."""
 
     timed: list[Timed]
     best: Timed
 
 
 class Candidate(NamedTuple):
-    """A file and an engine that reads it, and what became of the file's golden set there."""
+    """A file, an engine that reads it, and the result of replaying the file's golden set there."""
 
     path: Path
     engine: Engine
@@ -71,7 +71,7 @@ class Candidate(NamedTuple):
 
 
 def candidates(folder: Path, say: Callable[[str], None]) -> list[Candidate]:
-    """Replay each file's golden set on each engine that reads it, in a child process: an engine may die of it.
+    """Replay each file's golden set on each engine that reads it, in a child process, because the engine may crash.
 
     Raises:
         ModelFileNotFoundError: there is no model file.
@@ -97,9 +97,9 @@ def candidates(folder: Path, say: Callable[[str], None]) -> list[Candidate]:
 
 
 def race(passing: list[Candidate], seconds: float, say: Callable[[str], None]) -> list[Race]:
-    """Measure all with one thread, then all with two, and so on; the best so far takes part again, as the last.
+    """Measure all contenders with one thread, then with two, and so on.
 
-    So whoever is compared has taken turns, and only so many are ever loaded.
+    The best of a race takes part in the next one too, so only contenders of the same race are compared.
     """
     races: list[Race] = []
     for threads in thread_counts():
@@ -127,14 +127,16 @@ def _images(contenders: list[Loaded]) -> NDArray[np.uint8]:
     specs = {(each.classifier.spec.shape, each.classifier.spec.class_names) for each in contenders}
     if len(specs) > 1:
         names = ", ".join(sorted({each.classifier.path.name for each in contenders}))
-        raise ModelSpecError(f"{names} are not one model: their sides or classes differ: keep each model in a folder")
+        raise ModelSpecError(
+            f"{names} are not one model: their input sizes or classes differ: keep each model in a folder of its own"
+        )
     golden = contenders[0].classifier.golden()
     assert golden is not None  # noqa: S101 - it has been replayed
     return golden.pixels
 
 
 def select(timed: list[Timed]) -> Timed:
-    """The fastest; of those that tie with it the most accurate, then the smallest, then the one with fewest threads."""
+    """The fastest contender; among those that tie with it the most accurate, then the smallest, then fewest threads."""
     fastest = min(timed, key=lambda each: each.p50_us)
 
     def merit(each: Timed) -> tuple[float, int, int, float]:
@@ -145,12 +147,12 @@ def select(timed: list[Timed]) -> Timed:
 
 
 def ties(timed: Timed, fastest: Timed) -> bool:
-    """Whether the difference is within the noise of the rounds."""
+    """Whether the difference in latency is within the noise of the rounds."""
     return ratio(timed.medians_us, fastest.medians_us).low < TIE
 
 
 def reason(races: list[Race], features: list[str]) -> str:
-    """Why the best was chosen, in one sentence; ``features`` of the processor are named as in ``CPU_FEATURES``."""
+    """Why the best was chosen, in one sentence; ``features`` are the processor's keys of ``CPU_FEATURES``."""
     winner = races[-1].best.contender
     won = next(each for each in races if each.best.contender is winner)
     dots = [name for name in features if "int8" in CPU_FEATURES[name]]
@@ -161,7 +163,7 @@ def reason(races: list[Race], features: list[str]) -> str:
 
 
 def _rival(race: Race) -> Timed | None:
-    """The one that was faster than the best, by no more than ties."""
+    """The fastest contender, if the chosen one only ties with it; ``None`` if the chosen one is the fastest."""
     fastest = min(race.timed, key=lambda each: each.p50_us)
     return None if fastest.contender is race.best.contender else fastest
 
@@ -181,7 +183,7 @@ def _compared(race: Race) -> str:
 
 
 def _advantage(ours: Classifier, theirs: Classifier) -> str:
-    """What ``select`` went by where the times did not tell."""
+    """The criterion by which ``select`` chose between contenders that tie, in words."""
     if (ours.spec.accuracy or 0) > (theirs.spec.accuracy or 0):
         return "more accurate"
     if ours.path.stat().st_size < theirs.path.stat().st_size:

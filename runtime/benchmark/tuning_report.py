@@ -1,4 +1,4 @@
-"""The file that ``tune`` writes, and its text on the screen."""
+"""The content of ``runtime.json``, which ``tune`` writes, and its text on the screen."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from runtime.tuning import TUNING_FILE, Trial, Tuning
 
 
 def describe(races: list[Race], machine: dict[str, Any], load_average: float) -> Tuning:
-    """What is chosen after these races."""
+    """The choice after these races, as the content of ``runtime.json``."""
     classifier = races[-1].best.contender.classifier
     return Tuning(
         artifact=classifier.path.name,
@@ -37,11 +37,11 @@ def describe(races: list[Race], machine: dict[str, Any], load_average: float) ->
 
 
 def format_tuning(choice: Tuning, folder: Path) -> str:
-    """A table and a sentence."""
+    """The table of the races, and the reason of the choice."""
     width = max(len(row.artifact) for row in choice.tried)
     emulated = ", EMULATED" if "emulated" in choice.device else ""
     load = f"load average {choice.load_average:.1f}{emulated}"
-    lines = [f"One image, medians of rounds in turn, {load}; microseconds, to be compared within a race:"]
+    lines = [f"Median latency of one image in microseconds, {load}; compare only rows of one race:"]
     lines.append(f"{'race':<6}{'file':<{width}}  {'engine':<14}{'threads':>7}{'p50':>10}")
     lines += [
         f"{row.race:<6}{row.artifact:<{width}}  {row.engine:<14}{row.threads:>7}{row.p50_us:>10.1f}"

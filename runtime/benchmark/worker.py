@@ -1,6 +1,6 @@
-"""A contender's own process: ``python -m runtime.benchmark.worker ENGINE MODEL THREADS``.
+"""The worker process of a contender: ``python -m runtime.benchmark.worker ENGINE MODEL THREADS``.
 
-It loads one model, then does what the benchmark asks of it, a line of JSON a question and an answer.
+It loads one model, then answers requests of the benchmark; each request and each answer is one line of JSON.
 """
 
 import json
@@ -39,18 +39,18 @@ class FileTimedModel(TimedModel):
         )
 
     def golden(self) -> dict[str, Any] | None:
-        """As ``verify`` says it."""
+        """The result of ``replay``; ``None`` if the file has no golden set."""
         return replay(self._classifier) if self._carries_golden else None
 
     def spec(self) -> ModelSpec:
-        """As the file says it."""
+        """The spec in the model file."""
         return self._classifier.spec
 
 
 def serve(load: Callable[[], TimedModel]) -> NoReturn:
-    """Load, tell what that took, answer questions until there are no more."""
+    """Load the model, report the start-up figures, answer requests until stdin ends, and exit."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # engines print what they like
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # engines print to stdout
     try:
         start = time.perf_counter()
         model = load()
@@ -69,7 +69,7 @@ def serve(load: Callable[[], TimedModel]) -> NoReturn:
             print(json.dumps([getattr(model, call)(**arguments)]), file=answers)
     except EdgecnnError as error:
         print(json.dumps({"error": str(error)}), file=answers)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this contender's row and no other's
+    except Exception as error:  # noqa: BLE001 - any error concerns only this contender, whose row reports it
         print(json.dumps({"error": f"{type(error).__name__}: {str(error)[:300]}"}), file=answers)
     answers.flush()
     os._exit(0)

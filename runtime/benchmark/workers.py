@@ -1,4 +1,4 @@
-"""The benchmark's side of a contender's process."""
+"""``Worker``: the benchmark's side of a contender's worker process."""
 
 import json
 import subprocess
@@ -10,22 +10,22 @@ from typing import Any
 from runtime.system.child import death, environment
 
 ANSWER_S = 300
-"""The longest that an answer may take."""
+"""Time limit of an answer in seconds."""
 
 
 class WorkerError(Exception):
-    """A contender is gone; the message is the reason that its row gives."""
+    """A contender failed; the message is the reason that its row shows."""
 
 
 class Worker:
-    """One contender, started and ready.
+    """The process of one contender, started and ready.
 
     Attributes:
-        startup: what it says of its start: ``load_ms``, ``first_result_ms``, ``peak_memory_bytes``, ``images``, and
-            ``cold_start_ms`` from before the process began to its first answer.
+        startup: the start-up figures: ``load_ms``, ``first_result_ms``, ``peak_memory_bytes``, ``images``, and
+            ``cold_start_ms``, from the start of the process to the report after the first result.
 
     Raises:
-        WorkerError: it did not get that far.
+        WorkerError: it failed to start.
     """
 
     def __init__(self, command: Sequence[str], install: str = "") -> None:
@@ -46,7 +46,7 @@ class Worker:
         self.startup["cold_start_ms"] = (time.perf_counter() - start) * 1e3
 
     def ask(self, call: str, **arguments: Any) -> Any:
-        """What a method of its ``TimedModel`` returns.
+        """Call a method of the worker's ``TimedModel``, and return its result.
 
         Raises:
             WorkerError: it failed, died, or gave no answer within ``ANSWER_S``.
@@ -58,7 +58,7 @@ class Worker:
         return self._answer()[0]
 
     def close(self) -> None:
-        """End it."""
+        """Kill the process, and wait for its end."""
         self._process.kill()
         self._process.communicate()
 

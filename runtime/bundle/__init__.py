@@ -1,6 +1,6 @@
-"""Check that a bundle is what was built: every file against ``SHA256SUMS``, and all files against a signature.
+"""Check a bundle: every file against ``SHA256SUMS`` and, with a key, against the digests in the signature.
 
-Nothing out of the bundle is run.
+No code of the bundle is run.
 """
 
 from pathlib import Path
@@ -14,18 +14,18 @@ __all__ = ["NEXT_KEY", "SIGNATURE", "SUMS", "verify_bundle"]
 def verify_bundle(folder: Path, key: Path | None = None) -> int:
     """Check an unpacked bundle.
 
-    Nothing is opened but regular files, and nothing is read before all of them together are within ``MAX_BYTES``.
+    Only regular files are opened, and only after their total size has been checked against ``MAX_BYTES``.
 
     Args:
-        folder: where it lies.
-        key: public key in PEM, an elliptic curve P-256; without it a signature is not looked at.
+        folder: folder of the unpacked bundle.
+        key: public key in PEM, on the elliptic curve P-256; ``None``: the signature is not checked.
 
     Returns:
-        How many files it has, all of them as they were built.
+        The number of checked files.
 
     Raises:
         BundleError: a file was changed, is missing or was added, or the signature is missing or not of this key.
-            The message is one line, whatever the files are called.
+            The message is one line for any file names.
     """
     digests = check_files(folder)
     if key is not None:

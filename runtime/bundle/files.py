@@ -13,16 +13,16 @@ from runtime.text import for_terminal
 
 SUMS, SIGNATURE, DESCRIPTION, NEXT_KEY = "SHA256SUMS", "model.sig", "bundle.json", "next-key.pub"
 MAX_BYTES = 1 << 30
-"""The most that all files of a bundle may hold together; install.sh has the same bound."""
+"""Largest total size of a bundle's files; install.sh has the same limit."""
 MAX_FILES = 10_000
 MAX_DEPTH = 8
-"""The most folders inside each other; a bundle has one."""
+"""Deepest nesting of folders; a bundle has one level."""
 MAX_TEXT_BYTES = 1 << 20
-"""The most that the list of digests, the description, the signature or a key may hold."""
+"""Largest size of the list of digests, the description, the signature or a key."""
 SHOWN = 5
-"""Files of each kind of trouble that a message names."""
+"""Number of files of each kind of fault that a message names."""
 SHOWN_CHARACTERS = 80
-"""The most characters of an unusual name that a message shows."""
+"""Number of characters of an unusual name that a message shows."""
 
 _PLAIN_NAME = r"[A-Za-z0-9._+-]+(?:/[A-Za-z0-9._+-]+)*"
 _LINE = re.compile(rf"([0-9a-f]{{64}})  ({_PLAIN_NAME})")
@@ -30,10 +30,10 @@ _LINE = re.compile(rf"([0-9a-f]{{64}})  ({_PLAIN_NAME})")
 
 @dataclass(frozen=True)
 class _Contents:
-    """What lies in a folder and below, by paths relative to it."""
+    """The entries of a folder and its subfolders, by relative paths."""
 
     files: dict[str, int]
-    """Regular files and how many bytes each holds."""
+    """Regular files and their sizes in bytes."""
     folders: set[str]
     others: set[str]
     """Links, pipes, sockets and devices."""
@@ -43,7 +43,7 @@ class _Contents:
 
 
 def check_files(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file but the signature, by name; all are as ``SHA256SUMS`` lists them.
+    """Check all files against ``SHA256SUMS``; return the SHA-256 of each except the signature, by name.
 
     Raises:
         BundleError: a file was changed, is missing or was added.
@@ -63,7 +63,11 @@ def check_files(folder: Path) -> dict[str, str]:
 
 
 def _contents(folder: Path) -> _Contents:
-    """Look at everything in a folder without opening a file or following a link."""
+    """List everything in a folder without opening a file or following a link.
+
+    Raises:
+        BundleError: too many files, too deep folders, or too many bytes.
+    """
     found = _Contents({}, set(), set())
     waiting = [""]
     while waiting:
@@ -104,7 +108,11 @@ def _entries(folder: Path) -> Iterator[DirEntry[str]]:
 
 
 def _listed(folder: Path) -> dict[str, str]:
-    """The digests of ``SHA256SUMS`` by name; its lines end as sha256sum ends them."""
+    """Read the digests of ``SHA256SUMS``, by name.
+
+    Raises:
+        BundleError: a line is not as the program sha256sum writes it, or a name is unusual or repeated.
+    """
     lines = read(folder / SUMS).decode(errors="replace").removesuffix("\n").split("\n")
     digests: dict[str, str] = {}
     for line in lines:
@@ -112,15 +120,15 @@ def _listed(folder: Path) -> dict[str, str]:
         plain = match and not {".", ".."} & set(match[2].split("/")) and match[2] not in {SUMS, SIGNATURE}
         if not match or not plain or match[2] in digests:
             raise BundleError(
-                f"{for_terminal(str(folder / SUMS))}: expected a SHA-256 and a plain relative path a line, each once, "
-                f"got {line[:120]!a}: build the bundle anew"
+                f"{for_terminal(str(folder / SUMS))}: expected a SHA-256 and a plain relative path per line, each path "
+                f"once, got {line[:120]!a}: build the bundle again"
             )
         digests[match[2]] = match[1]
     return digests
 
 
 def refuse(folder: Path, troubles: dict[str, set[str]]) -> None:
-    """Raise a ``BundleError`` that names the files of each kind of trouble, if there are any."""
+    """Raise a ``BundleError`` that names the files of each kind of fault; do nothing if there are none."""
     faults = [
         f"{trouble}: {', '.join(map(_quoted, sorted(names)[:SHOWN]))}{', …' if len(names) > SHOWN else ''}"
         for trouble, names in troubles.items()
@@ -134,7 +142,7 @@ def refuse(folder: Path, troubles: dict[str, set[str]]) -> None:
 
 
 def _quoted(name: str) -> str:
-    """A name as bundles have them as it is, any other in quotes, escaped and cut."""
+    """A plain name unchanged; any other name in quotes, escaped and shortened."""
     if re.fullmatch(_PLAIN_NAME, name) and len(name) <= SHOWN_CHARACTERS:
         return name
     return ascii(name[:SHOWN_CHARACTERS]) + "…" * (len(name) > SHOWN_CHARACTERS)
@@ -151,12 +159,12 @@ def _sha256(path: Path) -> str:
     except OSError as error:
         raise BundleError(f"{for_terminal(str(path))}: {error.strerror}; expected a readable file") from error
     if left < 0:
-        raise BundleError(f"{for_terminal(str(path))}: grows while it is read; expected a file that nobody writes")
+        raise BundleError(f"{for_terminal(str(path))}: grows while it is read; expected a finished file")
     return digest.hexdigest()
 
 
 def read(path: Path) -> bytes:
-    """A file of a bundle that is read whole.
+    """Read a text file of a bundle.
 
     Raises:
         BundleError: it is missing, not a regular file, or larger than ``MAX_TEXT_BYTES``.

@@ -1,8 +1,8 @@
-"""Who signed a bundle: OpenSSF model-signing, by a key of one's own.
+"""Check a bundle's signature: OpenSSF model-signing with a private key.
 
-``model.sig`` is a Sigstore bundle of JSON with a DSSE envelope, in it an in-toto statement that lists the SHA-256 of
-each file (github.com/sigstore/model-transparency, github.com/secure-systems-lab/dsse). The elliptic curve is left to
-the ``openssl`` program, which a board has.
+``model.sig`` is a Sigstore bundle in JSON. Its DSSE envelope contains an in-toto statement that lists the SHA-256 of
+each file (github.com/sigstore/model-transparency, github.com/secure-systems-lab/dsse). The program ``openssl``, which
+boards have, checks the elliptic-curve signature.
 """
 
 import base64
@@ -22,7 +22,7 @@ PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 
 
 def signed_digests(folder: Path, key: Path) -> dict[str, str]:
-    """The SHA-256 of each file as the signed statement has it.
+    """The SHA-256 of each file in the signed statement, by name.
 
     Raises:
         BundleError: there is no signature, it is damaged, or it is not of this key.
@@ -41,7 +41,7 @@ def signed_digests(folder: Path, key: Path) -> dict[str, str]:
             raise ValueError(f"its payload is {envelope['payloadType']!r}")
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise BundleError(
-            f"{shown}: not a signature of model-signing ({for_terminal(str(error))}): build the bundle anew"
+            f"{shown}: not a signature of model-signing ({for_terminal(str(error))}): build the bundle again"
         ) from error
     # Pre-authentication encoding of DSSE: the type and the payload, each with its length.
     message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
@@ -58,7 +58,7 @@ def signed_digests(folder: Path, key: Path) -> dict[str, str]:
         return {str(item["name"]): item["digest"] for item in resources if item["algorithm"] == "sha256"}
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise BundleError(
-            f"{shown}: its statement does not list files ({for_terminal(str(error))}): build the bundle anew"
+            f"{shown}: its statement does not list files ({for_terminal(str(error))}): build the bundle again"
         ) from error
 
 
@@ -75,7 +75,7 @@ def _openssl_accepts(key: Path, message: bytes, signature: bytes) -> bool:
             command = ["openssl", "dgst", "-sha256", "-verify", str(key.absolute()), "-signature", file.name]
             done = subprocess.run(command, input=message, capture_output=True, check=False)  # noqa: S603 - no shell
     except FileNotFoundError as error:
-        raise BundleError("openssl is not installed, which checks signatures: sudo apt install openssl") from error
+        raise BundleError("openssl, which checks signatures, is not installed: sudo apt install openssl") from error
     except OSError as error:
         raise BundleError(f"the signature cannot be checked with openssl: {for_terminal(str(error))}") from error
     if b"key" in done.stderr.lower() and b"verif" not in done.stdout.lower():

@@ -1,4 +1,4 @@
-"""The number that orders bundles, so that an older one does not replace a newer one."""
+"""Compare the version numbers of bundles, so that an older bundle does not replace a newer one."""
 
 import json
 from pathlib import Path
@@ -8,14 +8,14 @@ from runtime.errors import BundleError
 from runtime.text import for_terminal
 
 MAX_VERSION = 10**15 - 1
-"""The most digits; install.sh reads the same number."""
+"""Largest version number; install.sh has the same limit."""
 
 
 def bundle_version(folder: Path) -> int:
-    """The number that orders bundles, the newer one's larger; 0 where none is stated.
+    """The ``bundle_version`` in ``bundle.json``, larger for newer bundles; 0 if it has none.
 
     Raises:
-        BundleError: ``bundle.json`` cannot be read, or states something else.
+        BundleError: ``bundle.json`` cannot be read, or its version is not a whole number in range.
     """
     path = folder / DESCRIPTION
     content = read(path)
@@ -23,23 +23,24 @@ def bundle_version(folder: Path) -> int:
         version = json.loads(content).get("bundle_version", 0)
     except (ValueError, AttributeError, RecursionError) as error:
         raise BundleError(
-            f"{for_terminal(str(path))}: not JSON of a bundle ({for_terminal(str(error))}): build it anew"
+            f"{for_terminal(str(path))}: not the description of a bundle ({for_terminal(str(error))}): build it again"
         ) from error
     if type(version) is not int or not 0 <= version <= MAX_VERSION:
         raise BundleError(
             f"{for_terminal(str(path))}: expected a whole number of at most {MAX_VERSION} as bundle_version, got "
-            f"{str(version)[:80]!a}: build it anew"
+            f"{str(version)[:80]!a}: build it again"
         )
     return version
 
 
 def require_newer(folder: Path, installed: Path, *, signed: bool) -> None:
-    """Refuse a bundle that is older than the installed one; as new is new enough. To be asked of a verified bundle.
+    """Refuse a bundle that is older than the installed one; the same version is accepted. Verify the bundle first.
 
     Args:
-        folder: the bundle.
-        installed: the folder of the installed version.
-        signed: a signature was required; without one, the bundle may leave its version out, for it proves nothing.
+        folder: folder of the bundle.
+        installed: folder of the installed version.
+        signed: a signature was required. If not, a bundle without a version is accepted too, because an unsigned
+            version proves nothing.
 
     Raises:
         BundleError: it is older.

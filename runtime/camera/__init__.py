@@ -1,1 +1,1 @@
-"""Frames from a pipe, a program or a network camera, and the thread that reads them."""
+"""Read JPEG frames from a pipe, a program or a network camera, in a thread of their own."""

@@ -1,4 +1,4 @@
-"""``--camera``: find the camera that it names, and open it again whenever it stops giving frames."""
+"""``--camera``: open the named camera, and open it again whenever it stops sending frames."""
 
 import re
 import time
@@ -11,20 +11,20 @@ from runtime.text import say
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 STEADY_S = 30.0
-"""After a camera has worked for this long the pauses are short again; so a bad plug does not fill the log."""
+"""After a camera has worked for this long, pauses are short again. A loose plug therefore does not fill the log."""
 
 
 Open = Callable[[], Connection]
 
 
 class Camera:
-    """Opens a camera, and again when it stops, with longer and longer pauses. A ``Source``.
+    """A ``Source`` that opens a camera, and opens it again when it stops, with increasing pauses.
 
     Args:
-        opens: ways to open it; the next one is tried when one has given nothing.
+        opens: functions that open it; if one gives no frames, the next is tried.
         stop: ends waiting.
-        say: is called with each new reason why it stopped, and when it is back.
-        first_wait_s: the first pause; each is twice the one before, and 30 s at most.
+        say: called with each new reason why the camera stopped, and when it works again.
+        first_wait_s: first pause in seconds; each pause is twice the one before, at most ``LONGEST_WAIT_S``.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class Camera:
         self._closed = self._has_worked = self._gave = False
 
     def connections(self) -> Iterator[Iterable[bytes]]:
-        """As of ``Source``; ends when it is closed.
+        """As for ``Source``; ends when the camera is closed.
 
         Raises:
-            CameraError: it could not be opened at all, in any way.
+            CameraError: the camera has never worked, and no function in ``opens`` could open it.
         """
         wait_s, said, attempt = self._first_wait_s, "", 0
         while not self._closed:
@@ -69,7 +69,7 @@ class Camera:
             wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
 
     def close(self) -> None:
-        """As of ``Source``."""
+        """As for ``Source``."""
         self._closed = True
         if self._connection:
             self._connection.close()
@@ -89,10 +89,10 @@ class Camera:
 
 
 def open_camera(name: str, stop: Stop) -> Source:
-    """The camera that a user names: ``rpicam``, a number or ``/dev/videoN``, or an ``http://`` address of MJPEG.
+    """The camera with this name: ``rpicam``, a number or ``/dev/videoN``, or the ``http://`` address of MJPEG.
 
     Raises:
-        CameraError: no such kind of camera, or the program that reads it is not installed.
+        CameraError: unknown kind of camera, or the program that reads it is not installed.
     """
     if re.match(r"https?://", name, re.IGNORECASE):
         from runtime.camera.http import HttpConnection

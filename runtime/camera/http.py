@@ -1,4 +1,4 @@
-"""A camera in the network that sends MJPEG by HTTP: multipart, or one frame after the other."""
+"""A network camera that sends MJPEG over HTTP: as multipart, or as JPEG frames one after the other."""
 
 import base64
 import http.client
@@ -14,7 +14,7 @@ from runtime.errors import CameraError
 from runtime.text import is_host
 
 READ_BYTES = 1 << 16
-PASSWORD = "EDGECNN_CAMERA_PASSWORD"  # noqa: S105 - the name of a variable
+PASSWORD = "EDGECNN_CAMERA_PASSWORD"  # noqa: S105 - the name of an environment variable
 REFUSED = {
     401: "asks for a user and a password, or they are wrong: http://USER:PASSWORD@…",
     403: "does not let this user in",
@@ -24,11 +24,14 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class Address:
-    """Where a camera is.
+    """The address of a camera.
 
     Attributes:
-        shown: the address without user and password.
-        credentials: what the header ``Authorization`` has, if anything.
+        is_secure: HTTPS instead of HTTP.
+        host, port: of the server; ``None`` is the default port.
+        target: path and query.
+        shown: the address for messages, without user, password and query.
+        credentials: value of the header ``Authorization``; empty: none.
     """
 
     is_secure: bool
@@ -40,10 +43,10 @@ class Address:
 
 
 class HttpConnection:
-    """A response that never ends.
+    """An HTTP response of endless length.
 
     Raises:
-        CameraError: it cannot be reached, or answers with an error.
+        CameraError: the camera cannot be reached, or answers with an error or with text.
     """
 
     def __init__(self, address: Address, silent_s: float = SILENT_S) -> None:
@@ -71,10 +74,10 @@ class HttpConnection:
 
     @staticmethod
     def address_of(url: str) -> Address:
-        """Read a URL; a password may come from ``EDGECNN_CAMERA_PASSWORD`` instead.
+        """Parse a URL; if it has a user but no password, the password is read from ``EDGECNN_CAMERA_PASSWORD``.
 
         Raises:
-            CameraError: it is no address.
+            CameraError: not a valid address.
         """
         try:
             parts = urlsplit(url)
@@ -93,19 +96,19 @@ class HttpConnection:
         return Address(parts.scheme.lower() == "https", host, port, target, shown, credentials)
 
     def chunks(self) -> Iterator[bytes]:
-        """As of ``Connection``."""
+        """As for ``Connection``."""
         while True:
             try:
                 chunk = self._response.read1(READ_BYTES)
             except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:
-                # The last ones but one are those of a connection that another thread has closed.
+                # ValueError and AttributeError: another thread has closed the connection.
                 raise CameraError(self._why(error)) from error
             if not chunk:
                 raise CameraError(f"{self._address.shown} has ended the stream")
             yield chunk
 
     def close(self) -> None:
-        """As of ``Connection``; who is reading gets an end."""
+        """As for ``Connection``; a thread that is reading gets the end of the stream."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

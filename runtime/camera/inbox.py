@@ -1,4 +1,4 @@
-"""The queue between the thread that reads frames and the thread that classifies them."""
+"""``Inbox``: the queue between the thread that reads frames and the thread that classifies them."""
 
 import threading
 import time
@@ -10,11 +10,11 @@ from runtime.camera.source import Source
 from runtime.image.mjpeg import split
 
 QUEUE = 2
-"""Frames that may wait; more would only make the answers older."""
+"""Length of the queue; a longer queue would only make predictions older."""
 
 
 class Frame(NamedTuple):
-    """A frame as it came: its number from 1, the seconds since the start, its bytes."""
+    """A received frame: its number from 1, its time in seconds since the start, its bytes (JPEG)."""
 
     number: int
     time_s: float
@@ -22,11 +22,17 @@ class Frame(NamedTuple):
 
 
 class Inbox:
-    """A queue of frames; the oldest are dropped when they come too fast, or the sender waits.
+    """A queue of frames. If frames arrive too fast, the oldest are dropped, or the sender must wait.
 
     Args:
-        every_frame: let the sender wait.
-        tick_s: iterating gives ``None`` when no frame has come for so long; by default it waits for one.
+        every_frame: let the sender wait instead of dropping frames.
+        tick_s: iterating yields ``None`` if no frame arrives for this many seconds; ``None``: it waits for a frame.
+
+    Attributes:
+        seen, broken, dropped: numbers of frames.
+        received: number of bytes.
+        beginning: the first bytes of the stream.
+        error: why reading ended; ``None``: the stream ended.
     """
 
     def __init__(self, *, every_frame: bool, tick_s: float | None = None) -> None:
@@ -39,11 +45,11 @@ class Inbox:
         self._changed = threading.Condition()
 
     def start(self, source: Source, start_s: float) -> None:
-        """``read`` in a thread: a daemon, because it may be waiting for room for a frame that nobody will take."""
+        """Run ``read`` in a thread; a daemon thread, because it may wait for room in the queue forever."""
         threading.Thread(target=self.read, args=(source, start_s), daemon=True).start()
 
     def read(self, source: Source, start_s: float) -> None:
-        """Fill it until the source ends."""
+        """Put frames into the queue until the source ends; times are relative to ``start_s``."""
         try:
             for chunks in source.connections():
                 for content in split(self._counted(chunks)):
@@ -53,10 +59,10 @@ class Inbox:
         except OSError as error:
             self.error = error
         finally:
-            self.end()  # or the one who iterates would wait for good
+            self.end()  # or the iterating thread would wait forever
 
     def end(self) -> None:
-        """No more comes."""
+        """Mark the end of the frames."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Frames that come through a pipe: standard input."""
+"""Read frames from a pipe: standard input."""
 
 import os
 import select
@@ -10,29 +10,29 @@ READ_BYTES = 1 << 18
 
 
 class Pipe:
-    """A descriptor that another program writes to.
+    """A ``Source`` that reads a pipe to which another program writes.
 
     Args:
-        descriptor: to be read from; it may be one that does not block.
-        stop: ends the wait for more.
+        descriptor: file descriptor to read from, blocking or non-blocking.
+        stop: ends waiting.
     """
 
     def __init__(self, descriptor: int, stop: Stop | None = None) -> None:
         self._descriptor, self._stop = descriptor, stop
 
     def connections(self) -> Iterator[Iterable[bytes]]:
-        """The only one there is."""
+        """As for ``Source``; there is one connection."""
         yield self._chunks()
 
     def close(self) -> None:
-        """It is not ours to close."""
+        """Do nothing: the descriptor belongs to the caller."""
 
     def _chunks(self) -> Iterator[bytes]:
         while True:
             wait_for(self._descriptor, self._stop)
             try:
                 chunk = os.read(self._descriptor, READ_BYTES)
-            except BlockingIOError:  # who shares a non-blocking stdin with this process has been faster
+            except BlockingIOError:  # another process that shares a non-blocking stdin has read the data
                 continue
             if not chunk:
                 return
@@ -40,12 +40,12 @@ class Pipe:
 
 
 def wait_for(descriptor: int, stop: Stop | None, seconds: float | None = None) -> bool:
-    """Whether a descriptor can be read from in this time.
+    """Wait until a descriptor is readable; return whether it is within this time (``None``: no limit).
 
     Raises:
-        InterruptedError: a signal came, which is no end at which the frame that has begun would be a broken one.
+        InterruptedError: a signal arrived. This is not the end of the stream, so an unfinished frame is not broken.
     """
-    if os.name != "posix":  # Windows selects sockets alone
+    if os.name != "posix":  # on Windows, select works only for sockets
         return True
     waited_for: list[int | Stop] = [descriptor] if stop is None else [descriptor, stop]
     readable = select.select(waited_for, [], [], seconds)[0]

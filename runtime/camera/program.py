@@ -1,4 +1,4 @@
-"""A camera that another program reads: ``rpicam-vid`` of Raspberry Pi OS, or ``ffmpeg`` for USB cameras."""
+"""Read a camera through another program: ``rpicam-vid`` of Raspberry Pi OS, or ``ffmpeg`` for USB cameras."""
 
 import os
 import re
@@ -15,14 +15,14 @@ from runtime.system.signals import Stop
 READ_BYTES = 1 << 18
 TAIL_BYTES = 2000
 END_S = 2.0
-"""How long a program may take to end before it is killed."""
+"""Seconds that a program may take to end before it is killed."""
 
 
 def commands(name: str) -> list[list[str]]:
-    """Commands that write a camera's frames to stdout as JPEG, in the order in which they are to be tried.
+    """Command lines that write a camera's frames to stdout as JPEG, in the order in which to try them.
 
     Raises:
-        CameraError: no such kind of camera, or the program is not installed.
+        CameraError: unknown kind of camera, or the program is not installed.
     """
     if name == "rpicam":
         for program in ("rpicam-vid", "libcamera-vid"):
@@ -38,7 +38,7 @@ def commands(name: str) -> list[list[str]]:
     device = name if name.startswith("/") else f"/dev/video{name}"
     read, write = ["ffmpeg", "-v", "error", "-nostdin", "-f", "v4l2"], ["-f", "image2pipe", "-"]
     return [
-        # Most cameras give JPEG themselves, which costs nothing to pass on.
+        # Most cameras send JPEG themselves; passing it on takes no processor time.
         [*read, "-input_format", "mjpeg", "-i", device, "-c:v", "copy", *write],
         [*read, "-i", device, "-c:v", "mjpeg", "-q:v", "3", *write],
     ]
@@ -54,7 +54,7 @@ class ProgramConnection:
     def __init__(self, command: list[str], stop: Stop, silent_s: float = SILENT_S) -> None:
         self._name, self._stop, self._silent_s, self._tail = command[0], stop, silent_s, b""
         try:
-            # A session of its own: Ctrl-C is for us, who end it.
+            # A new session keeps Ctrl-C from the program; this process ends it.
             self._process = subprocess.Popen(  # noqa: S603 - one of ours, without a shell
                 command,
                 stdin=subprocess.DEVNULL,
@@ -67,7 +67,7 @@ class ProgramConnection:
             raise CameraError(f"{self._name} cannot be started: {error.strerror}") from error
 
     def chunks(self) -> Iterator[bytes]:
-        """As of ``Connection``."""
+        """As for ``Connection``."""
         process = self._process
         assert process.stdout  # noqa: S101 - pipes both
         assert process.stderr  # noqa: S101
@@ -84,7 +84,7 @@ class ProgramConnection:
             readable = select.select(waited_for, [], [], max(0.0, left_s))[0]
             if stop in readable:
                 raise InterruptedError
-            if not readable or (left_s <= 0 and frames not in readable):  # messages are no frames
+            if not readable or (left_s <= 0 and frames not in readable):  # messages on stderr do not count as frames
                 raise CameraError(f"{self._name} has given nothing for {self._silent_s:g} s")
             if messages in readable:
                 text = os.read(messages, READ_BYTES)
@@ -98,7 +98,7 @@ class ProgramConnection:
                 last_s = time.monotonic()
 
     def close(self) -> None:
-        """As of ``Connection``: asked first, then killed."""
+        """As for ``Connection``: terminate the program, and kill it after ``END_S``."""
         self._process.terminate()
         try:
             self._process.wait(END_S)

@@ -1,37 +1,37 @@
-"""The interface of a source of frames."""
+"""The interfaces ``Source`` and ``Connection`` of cameras."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 SILENT_S = 15.0
-"""A camera that has given no frame for this long is opened again."""
+"""A camera that has sent nothing for this many seconds is opened again."""
 
 
 class Source(Protocol):
-    """Where JPEG frames come from."""
+    """A source of JPEG frames."""
 
     def connections(self) -> Iterator[Iterable[bytes]]:
-        """One stream of bytes after the other; a frame never goes on from one into the next.
+        """Yield one stream of bytes after the other; a frame never continues in the next stream.
 
         Raises:
             InterruptedError: the process was asked to stop.
-            OSError: it cannot be read, and trying again is no use.
+            OSError: the source cannot be read, and trying again is useless.
         """
 
     def close(self) -> None:
-        """Let go of it, from any thread; who waits for it waits no longer."""
+        """Close the source, from any thread; ends the wait of a thread that reads it."""
 
 
 class Connection(Protocol):
     """A camera that has been opened once."""
 
     def chunks(self) -> Iterator[bytes]:
-        """What it sends.
+        """Yield the bytes that the camera sends.
 
         Raises:
-            CameraError: it has stopped, and why.
+            CameraError: the camera has stopped; the message says why.
             InterruptedError: the process was asked to stop.
         """
 
     def close(self) -> None:
-        """End it, from any thread."""
+        """Close the connection, from any thread."""

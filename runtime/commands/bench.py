@@ -1,4 +1,4 @@
-"""``bench``: every engine that is here on every model file, side by side."""
+"""``bench``: compare all installed engines on all given model files."""
 
 import argparse
 import json
@@ -12,9 +12,10 @@ from runtime.commands import FAILED, OK, UNUSABLE, add_json, benchmark_options
 from runtime.system.writing import atomic_path, check_writable
 
 EPILOG = """\
-Each engine on each file with 1, 2, … threads up to all cores, each in a process of its own; they take turns in shuffled
-rounds, so that a slow moment of the machine hits all of them. Single images and batches, start and memory, and a photo
-from file to label. Images are those that the files carry. A contender takes about twice --seconds, and its starts.
+Runs each engine on each file with 1, 2, … threads up to all cores. Each contender runs in a process of its own; they
+take turns in shuffled rounds, so that a slow moment of the machine affects all of them. Measured are single images,
+batches, start-up, memory, and the classification of a photo file. The images are the golden sets in the model files.
+Each contender takes about twice --seconds, plus its start-up.
 
 exit status:
   0 measured, 1 some contender failed (its line says why), 2 a file is unusable or none could be measured
@@ -25,13 +26,13 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Register the command's arguments."""
     parser.add_argument("models", metavar="MODEL", nargs="+", help="model files, or folders of them")
     benchmark_options.add(parser)
     parser.add_argument(
-        "--photo", type=Path, metavar="FILE", help="a photo to take to its label (default: a generated one)"
+        "--photo", type=Path, metavar="FILE", help="photo whose classification is timed (default: a generated one)"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the results to this file as JSON")
     add_json(parser)
 
 

@@ -1,4 +1,4 @@
-"""Options that the benchmarks of desk and device share."""
+"""Options of both benchmarks: ``bench`` of ``pipeline`` and of ``runtime``."""
 
 import argparse
 
@@ -15,10 +15,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seconds", type=positive, metavar="S", default=2,
-        help="whole seconds for which each contender is timed on single images; fast ones end sooner (default: 2)",
+        help="whole seconds of timed single-image runs per contender; fast ones finish sooner (default: 2)",
     )  # fmt: skip
 
 
 def counts(text: str) -> list[int]:
-    """An argument of several numbers of threads, separated by commas."""
+    """Argument type: numbers of threads, separated by commas."""
     return [threads(part) for part in text.split(",")]

@@ -1,4 +1,4 @@
-"""``classify``: print one line for each image of files, folders, globs or standard input."""
+"""``classify``: classify image files, folders, globs or standard input; print one line per image."""
 
 import argparse
 import glob
@@ -21,42 +21,43 @@ if TYPE_CHECKING:
     from runtime.photo_files import LeftOut
 
 EPILOG = """\
-Of a folder, photos are the files with a name such as a.jpg, and those without an extension that begin as an image does.
-What is left out (hidden files, other files, HEIC without pillow-heif) is counted on stderr at the end.
+In a folder, photos are the files with an image extension such as .jpg, and files without an extension whose first bytes
+are those of an image. Skipped files (hidden files, other files, HEIC without pillow-heif) are counted on stderr at the
+end.
 
 exit status:
-  0 all classified, 1 some photo was not read (its line, or the last one, says why), 2 the model or the arguments are
-  unusable
+  0 all classified, 1 some photo could not be read (its line, or the last one, says why), 2 the model or the arguments
+  are unusable
 
 examples:
   PROGRAM classify model_int8.onnx photo.jpg --top 3
   PROGRAM classify model_int8.onnx photos/ --csv > answers.csv
   curl -s http://camera.local/still.jpg | PROGRAM classify model_int8.onnx -"""
 
-MAX_STDIN_BYTES = (1 << 28) + 1  # one more than is decoded
+MAX_STDIN_BYTES = (1 << 28) + 1  # one more than the decoder accepts
 BAR_AFTER_S, BAR_EVERY_S = 1.0, 0.2
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Register the command's arguments."""
     add_model(parser)
     parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", help="image files, folders (searched to the bottom), globs; - reads stdin"
+        "images", metavar="IMAGE", nargs="+", help="image files, folders (with all subfolders), globs; - reads stdin"
     )
     parser.add_argument("--top", type=positive, default=5, help="how many classes to list (default: 5)")
-    parser.add_argument("--workers", type=threads, help="threads that decode (default: one a processor)")
+    parser.add_argument("--workers", type=threads, help="threads that decode (default: one per processor)")
     layout = parser.add_mutually_exclusive_group()
-    layout.add_argument("--json", action="store_true", help="one JSON object a line")
-    layout.add_argument("--csv", action="store_true", help="a header and a row an image")
+    layout.add_argument("--json", action="store_true", help="one JSON object per image")
+    layout.add_argument("--csv", action="store_true", help="CSV: a header, and one row per image")
 
 
 class _Item(NamedTuple):
-    """What gets a line.
+    """An image to classify.
 
     Attributes:
         file: path, or ``-`` for stdin.
-        error: why it cannot be read, where that is known already.
-        of_folder: found in a folder, and not named outright.
+        error: why it cannot be read, if that is already known.
+        of_folder: found in a folder, not named as an argument.
     """
 
     file: str
@@ -96,9 +97,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _expand(name: str, left_out: "list[LeftOut]") -> list[_Item]:
-    """What an argument stands for; what else a folder holds is added to ``left_out``.
+    """Expand an argument (file, folder, glob) to images; add a folder's skipped entries to ``left_out``.
 
-    A name that stands for no file stays, so that its line can say so.
+    A name that matches no file is kept, so that its line reports the error.
     """
     if os.path.isdir(name):
         from runtime.photo_files import UNREADABLE, list_photos
@@ -153,7 +154,7 @@ def _json_line(file: str, answer: Prediction | ImageError) -> str:
 
 
 class _Csv:
-    """Rows of one file each; the header goes before the first. With ``several`` labels a column has them all."""
+    """CSV rows, one per image; the first is preceded by the header. ``several`` adds a column with all labels."""
 
     def __init__(self, top: int, *, several: bool = False) -> None:
         ranks = [f"{name}_{rank}" for rank in range(1, top + 1) for name in ("label", "probability")]
@@ -187,7 +188,7 @@ class _Csv:
 
 
 class _Bar:
-    """How far it is, on a terminal's stderr, once it takes long and the answers go elsewhere."""
+    """Progress bar on stderr, shown if stderr is a terminal, stdout is not, and the command takes long."""
 
     def __init__(self, total: int) -> None:
         self._total, self._done, self._shown = total, 0, False

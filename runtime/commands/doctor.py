@@ -1,6 +1,6 @@
-"""``doctor``: describe this machine, and try each engine on it.
+"""``doctor``: describe this machine, and test each engine on it.
 
-Nothing that could die is imported here: each probe runs in a child process, whose death becomes a sentence.
+Packages that could crash are not imported here: each test runs in a child process, and a crash is reported in its line.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from runtime.text import for_terminal
 from runtime.tuning import model_files
 
 EPILOG = """\
-With a model file, its carried images are replayed as well, in a child process.
+With a model file, its golden set is replayed as well, in a child process.
 
 exit status:
-  0 photos can be classified here, 1 something needed is missing or dies (the line says what to do)
+  0 photos can be classified here, 1 something needed is missing or crashes (its line says what to do)
 
 examples:
   PROGRAM doctor
@@ -34,23 +34,23 @@ NEEDED = {
     "numpy": ("import numpy as m; m.ones((8, 8), 'f4') @ m.ones((8, 8), 'f4')", (1, 24)),
     "pillow": ("import PIL.Image as i, PIL as m; i.new('RGB', (64, 64)).resize((8, 8), 2)", (9, 4)),
 }
-"""A package: what to run, and the oldest version that will do, as pyproject.toml has it."""
+"""For each package the code to run, and the oldest accepted version (the same as in pyproject.toml)."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Register the command's arguments."""
     parser.add_argument("models", metavar="MODEL", nargs="*", help="model files, or folders of them, to replay")
     parser.add_argument(
         "--drift",
         metavar="FILE",
         type=Path,
-        help="also say what has changed, by the file that --drift of stream writes",
+        help="also report drift from this file, which --drift of stream, watch or serve writes",
     )
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look and tell."""
+    """Examine the machine, print the report, and return the exit status."""
     machine = examine_machine(Path("/"))
     packages = {
         name: probe([*interpreter(), "-c", code + _version_check(name, oldest)], f"pip install {name}")
@@ -82,7 +82,7 @@ def _drift(path: Path) -> str:
 
 
 def _version_check(name: str, oldest: tuple[int, int]) -> str:
-    """Code that prints the version of the module ``m``, or fails with a sentence where it is older."""
+    """Python code that prints the version of the module ``m``, or fails with a message if it is too old."""
     wanted = ".".join(map(str, oldest))
     return (
         f"; old = tuple(map(int, m.__version__.split('.')[:2])) < {oldest}; print(m.__version__); "
@@ -91,7 +91,7 @@ def _version_check(name: str, oldest: tuple[int, int]) -> str:
 
 
 def _files(name: str, engines: dict[str, dict[str, Any]]) -> list[str]:
-    """The file of this name, or the files of this folder whose engine is installed."""
+    """The file of this name, or those files of this folder whose engine is installed."""
     if not Path(name).is_dir():
         return [name]
     files = model_files(Path(name)).values()
@@ -107,7 +107,7 @@ def _replayed(file: str) -> dict[str, Any]:
 
 
 def probe_engines() -> dict[str, dict[str, Any]]:
-    """Import each engine that is installed in a child of its own; say of the others how to install them."""
+    """Import each installed engine in a child process of its own; for the others say how to install them."""
     code = (
         "import json; from runtime.engines.registry import engines; "
         "print(json.dumps([each._asdict() for each in engines()]))"

@@ -1,4 +1,4 @@
-"""Options that ``stream`` and ``watch`` share: when an event begins, which part of a frame counts, where events go."""
+"""Options that ``stream``, ``watch`` and ``serve`` share: what counts as an event, and where events are sent."""
 
 import argparse
 import re
@@ -59,12 +59,12 @@ def _add_events(parser: argparse.ArgumentParser, settings: EventSettings) -> Non
 
 
 def _add_outlets(parser: argparse.ArgumentParser) -> None:
-    outlets = parser.add_argument_group("where events go, besides stdout")
+    outlets = parser.add_argument_group("where events are sent, besides stdout")
     outlets.add_argument(
         "--exec",
         metavar="COMMAND",
-        help="run this at each event, with begins or ends and the label as its last arguments; no shell, one at a "
-        "time, 10 s at most",
+        help="run this command for each event, with the last arguments begins or ends, and the label; no shell, one at "
+        "a time, 10 s at most",
     )
     outlets.add_argument(
         "--mqtt",
@@ -73,13 +73,13 @@ def _add_outlets(parser: argparse.ArgumentParser) -> None:
         "may be in EDGECNN_MQTT_PASSWORD; needs paho-mqtt",
     )
     outlets.add_argument(
-        "--mqtt-ca", metavar="FILE", type=Path, help="certificates to trust in the place of the system's"
+        "--mqtt-ca", metavar="FILE", type=Path, help="CA certificates to trust instead of the system's"
     )
     outlets.add_argument(
         "--drift",
         metavar="FILE",
         type=Path,
-        help="learn in this file what is usual here, and tell when frames or answers change; doctor reads it",
+        help="learn in this file what is usual here, and report when frames or predictions change; doctor reads it",
     )
 
 
@@ -89,23 +89,23 @@ def _add_keeping(parser: argparse.ArgumentParser) -> None:
         "--keep",
         metavar="DIR",
         type=Path,
-        help="keep doubtful frames, frames where the class changes, and one frame in a thousand by chance, with their "
-        "answers; at most one a second",
+        help="save unsure frames, frames at which the class changes, and one frame in a thousand at random, with their "
+        "predictions; at most one per second",
     )
     keep.add_argument(
         "--keep-megabytes",
         metavar="MB",
         type=positive,
         default=200,
-        help="how much they may take; the oldest are deleted for new ones (default: 200)",
+        help="limit for all saved frames; the oldest are deleted to make room (default: 200)",
     )
 
 
 def outlets_of(options: argparse.Namespace, classifier: Classifier) -> list[Listener]:
-    """Where events are to go; only what is asked for is imported.
+    """The listeners that the options ask for; only their modules are imported.
 
     Raises:
-        EdgecnnError: one of them cannot be.
+        EdgecnnError: a listener cannot be set up.
     """
     outlets: list[Listener] = []
     if options.mqtt_ca is not None and not (options.mqtt or "").lower().startswith("mqtts:"):
@@ -127,7 +127,7 @@ def outlets_of(options: argparse.Namespace, classifier: Classifier) -> list[List
 
 
 def classifier_of(options: argparse.Namespace, stop_fd: int) -> tuple[Classifier, IsolatedDecoder]:
-    """The classifier that was asked for, and its decoder, which is to be closed at the end."""
+    """The classifier that the options name, and its decoder, which the caller must close."""
     isolated = IsolatedDecoder(stop_fd)
     decoder = cropped(isolated, options.crop) if options.crop else isolated
     return Classifier(options.model, options.threads, engine=options.engine, decoder=decoder), isolated
@@ -136,9 +136,9 @@ def classifier_of(options: argparse.Namespace, stop_fd: int) -> tuple[Classifier
 def session(
     options: argparse.Namespace, classifier: Classifier, listeners: Sequence[Listener], lost_after_s: float | None
 ) -> Session:
-    """What is to be done with each frame."""
+    """The session that classifies frames and passes events to the listeners."""
     count, window = options.votes
-    # Lines come last: who reads them may have gone, and the others are to hear of the end all the same.
+    # Lines on stdout come last: if their reader is gone, the other listeners still get the end of an event.
     listeners = [*outlets_of(options, classifier), *listeners]
     if options.drift is not None:
         from runtime.drift.monitor import DriftListener, DriftMonitor
@@ -156,7 +156,7 @@ def session(
 
 
 def votes(text: str) -> tuple[int, int]:
-    """An argument such as ``4/5``."""
+    """Argument type: votes and window, such as ``4/5``."""
     match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
     try:
         settings = EventSettings(int(match[1]), int(match[2])) if match else None
@@ -168,7 +168,7 @@ def votes(text: str) -> tuple[int, int]:
 
 
 def box(text: str) -> Box:
-    """An argument of four whole numbers: x, y, width and height."""
+    """Argument type: four whole numbers: x, y, width and height in pixels."""
     parts = text.split(",")
     if len(parts) != 4 or not all(re.fullmatch(r"\d{1,6}", part) for part in parts) or "0" in {*parts[2:]}:
         raise argparse.ArgumentTypeError(
@@ -178,13 +178,13 @@ def box(text: str) -> Box:
 
 
 class number:  # noqa: N801 - used as a type of argparse, whose messages show its name
-    """An argument that is a number within bounds."""
+    """Argument type: a number within bounds."""
 
     def __init__(self, low: float, high: float) -> None:
         self._low, self._high = low, high
 
     def __call__(self, text: str) -> float:
-        """Read it."""
+        """Parse the text."""
         try:
             value = float(text)
         except ValueError:

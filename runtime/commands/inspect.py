@@ -1,4 +1,4 @@
-"""``inspect``: the model card that a file carries."""
+"""``inspect``: print a model file's spec, tensors, size and SHA-256."""
 
 import argparse
 import hashlib
@@ -19,7 +19,7 @@ PROVENANCE = {
     "validation_sha256": "validation set",
     "config": "int8 config",
 }
-"""How the rows of a file's provenance are called; a row of another name is shown under its own."""
+"""Titles of entries of the spec's ``provenance``; other entries are shown under their own names."""
 
 EPILOG = """\
 exit status:
@@ -30,20 +30,20 @@ example:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Register the command's arguments."""
     parser.add_argument("model", metavar="MODEL", help="a model file, such as model_int8.onnx; or a folder of them")
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the card."""
+    """Print the description."""
     card = describe(Classifier(options.model))
     print(json.dumps(card, indent=2) if options.json else as_text(card))
     return OK
 
 
 def describe(classifier: Classifier) -> dict[str, Any]:
-    """What the file is and says of itself; loading it has checked it against the manifest beside it, if any."""
+    """Size, SHA-256, tensors and spec of the loaded file, as JSON-compatible values."""
     content, golden = read_regular(classifier.path, MAX_MODEL_BYTES), classifier.golden()
     return {
         "file": str(classifier.path),
@@ -61,7 +61,7 @@ def describe(classifier: Classifier) -> dict[str, Any]:
 
 
 def as_text(card: dict[str, Any]) -> str:
-    """The card as rows of a name and a text."""
+    """The description as lines of a name and a text."""
     known = card["accuracy"] is not None
     accuracy = (
         f"{card['accuracy']:.2%} on {card['accuracy_images']:,} {card['accuracy_on']}" if known else "not recorded"
@@ -90,7 +90,7 @@ def as_text(card: dict[str, Any]) -> str:
 
 
 def _provenance(stated: dict[str, str]) -> dict[str, str]:
-    """The rows that say what the file was made from; what the accuracy rests on stands in its own row."""
+    """The lines of the spec's provenance, except the origin of the accuracy, which is shown beside the accuracy."""
     return {
         PROVENANCE.get(name, name): f"SHA-256 {text}" if name.endswith("_sha256") else text
         for name, text in stated.items()
@@ -99,12 +99,12 @@ def _provenance(stated: dict[str, str]) -> dict[str, str]:
 
 
 def _confidence(card: dict[str, Any]) -> str:
-    """The threshold, and what it is worth."""
+    """The confidence threshold, and its precision and coverage if known."""
     threshold, precision, kept = card["confidence_threshold"], card["confidence_precision"], card["confidence_kept"]
     if precision is None or kept is None:
         return f"{threshold:.0%}"
     return (
-        f"{threshold:.2%}: {100 * precision:g}% of such answers are right; {kept:.1%} of "
+        f"{threshold:.2%}: {100 * precision:g}% of such predictions are correct; {kept:.1%} of "
         f"{card['confidence_images']:,} validation images reach it"
     )
 

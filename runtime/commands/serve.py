@@ -1,4 +1,4 @@
-"""``serve``: a page on the device with the camera's picture, the classes and the events."""
+"""``serve``: a web page on the device that shows the camera's picture, the prediction and the last events."""
 
 import argparse
 import os
@@ -11,38 +11,40 @@ from runtime.events.session import Listener
 from runtime.system.signals import Stop
 
 EPILOG = """\
-The page is at http://localhost:8080/, the same for programs at /api/state and /frame.jpg, and /health tells whether
-frames come. --host 0.0.0.0 lets the network in; everybody then has to know the token in EDGECNN_TOKEN, once as
-/?token=TOKEN or in each request as "Authorization: Bearer TOKEN". It is not encrypted: put a proxy with TLS before it
-where others can listen. Events are told as by stream. Needs waitress.
+The page is at http://localhost:8080/. Programs read /api/state and /frame.jpg, and /health tells whether frames arrive.
+--host 0.0.0.0 makes it reachable from the network; everybody then needs the token in EDGECNN_TOKEN, once as
+/?token=TOKEN or in each request as "Authorization: Bearer TOKEN". The connection is not encrypted: use a TLS proxy if
+others can listen. Events are printed as by stream. Needs waitress.
 
 exit status:
-  as that of stream
+  the same as for stream
 
 examples:
   PROGRAM serve model_int8.onnx --camera rpicam
   EDGECNN_TOKEN=$(openssl rand -hex 16) PROGRAM serve model_int8.onnx --camera 0 --host 0.0.0.0"""
 
-TOKEN = "EDGECNN_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN = "EDGECNN_TOKEN"  # noqa: S105 - the name of an environment variable
 
 
 def port(text: str) -> int:
-    """An argument that is a port."""
+    """Argument type: a TCP port."""
     if not text.isdecimal() or not int(text[:6]) == int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"expected a port, 0 to 65535 (0: any that is free), got {text[:40]!r}")
+        raise argparse.ArgumentTypeError(f"expected a port, 0 to 65535 (0: any free port), got {text[:40]!r}")
     return int(text)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Register the command's arguments."""
     add_model(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: this device alone)")
-    parser.add_argument("--port", type=port, default=8080, help="its port (default: 8080)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this device only)"
+    )
+    parser.add_argument("--port", type=port, default=8080, help="port to listen on (default: 8080)")
     stream.add_reading(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until the frames end or a signal comes."""
+    """Serve until the frames end or a signal arrives."""
     from runtime.serve.app import App
     from runtime.serve.live import Live
     from runtime.serve.server import LOOPBACK, Server, check_token

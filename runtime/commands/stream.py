@@ -1,4 +1,4 @@
-"""``stream``: frames of a camera or of standard input become events, or one JSON line each."""
+"""``stream``: classify frames of a camera or of standard input; print events, or one JSON line per frame."""
 
 import argparse
 import json
@@ -21,13 +21,13 @@ from runtime.publish.lines import EventLines
 from runtime.system.signals import Stop
 
 EPILOG = """\
-A class begins once most of the last frames show it, and ends once most no longer do: a line each. --frames gives a JSON
-line a frame instead. Frames that come faster than they can be classified are dropped, the oldest first. A broken frame
-is skipped. A summary goes to stderr at the end.
+An event begins when most of the last frames show a class, and ends when most no longer do; each prints a line. --frames
+prints a JSON line per frame instead. Frames that arrive faster than they can be classified are dropped, the oldest
+first. Broken frames are skipped. A summary is printed on stderr at the end.
 
 exit status:
-  0 the stream ended, or SIGTERM came; 1 no frame could be classified, 2 the model or the arguments are unusable,
-  130 interrupted (Ctrl-C). A signal is heard after the frame at hand, and the summary is still given
+  0 the stream ended, or SIGTERM arrived; 1 no frame could be classified, 2 the model or the arguments are unusable,
+  130 interrupted (Ctrl-C). After a signal the current frame is finished, and the summary is still printed
 
 examples:
   PROGRAM stream model_int8.onnx --camera rpicam
@@ -40,11 +40,11 @@ DEFAULTS = EventSettings()
 
 
 class Loop:
-    """Frames of an inbox through a session, until there are no more or a signal comes.
+    """Passes frames from an inbox to a session until the frames end or a signal arrives.
 
     Attributes:
-        classified: how many frames have been.
-        reason: why the last frame that could not be classified was not.
+        classified: number of classified frames.
+        reason: why the last broken frame could not be classified.
     """
 
     def __init__(self, inbox: Inbox, session: Session, stop: Stop) -> None:
@@ -53,7 +53,7 @@ class Loop:
         self._start = time.monotonic()
 
     def run(self, frame_line: bool) -> None:  # noqa: FBT001 - one switch
-        """Classify what comes."""
+        """Classify the frames; ``frame_line``: print a JSON line for each."""
         for frame in self._inbox:
             if self._stop.number:
                 return
@@ -73,7 +73,7 @@ class Loop:
                 print(_line(frame, seen, self._inbox.dropped), flush=True)
 
     def summary(self) -> str:
-        """How it went."""
+        """The counts of frames, for the end of the command."""
         inbox, seconds = self._inbox, max(time.monotonic() - self._start, 1e-6)
         rate = f"{self.classified / seconds:.1f}/s"
         return (
@@ -83,33 +83,33 @@ class Loop:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Register the command's arguments."""
     add_model(parser)
     add_reading(parser)
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Those of ``serve`` too."""
+    """Register the options that ``serve`` has too."""
     parser.add_argument(
         "--camera",
         metavar="CAMERA",
-        help="rpicam (runs rpicam-vid), a number such as 0 for /dev/video0 (runs ffmpeg), or http://USER:PASSWORD@… of "
-        "MJPEG; opened again when it stops (default: frames come on stdin)",
+        help="rpicam (runs rpicam-vid), a number such as 0 for /dev/video0 (runs ffmpeg), or an MJPEG URL "
+        "http://USER:PASSWORD@…; opened again when it stops (default: read frames from stdin)",
     )
-    parser.add_argument("--frames", action="store_true", help="a JSON line a frame, in the place of events")
-    parser.add_argument("--json", action="store_true", help="events as JSON lines")
+    parser.add_argument("--frames", action="store_true", help="print a JSON line per frame instead of events")
+    parser.add_argument("--json", action="store_true", help="print events as JSON lines")
     parser.add_argument("--no-drop", action="store_true", help="let the sender wait instead of dropping frames")
     parser.add_argument("--every-frame", action="store_true", help="the same as --no-drop --frames")
     event_options.add(parser, DEFAULTS)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Classify frames until the stream ends or a signal comes."""
+    """Classify frames until the stream ends or a signal arrives."""
     return follow(options, Stop(), lambda _, __: []) if has_frames(options) else UNUSABLE
 
 
 def has_frames(options: argparse.Namespace) -> bool:
-    """Whether a camera is named or standard input may bring frames; it is said if not."""
+    """Whether a camera is named or standard input is not a terminal; print an error if not."""
     if not options.camera and (sys.stdin is None or sys.stdin.isatty()):
         print("error: JPEG frames come on stdin: pipe them into it, or name a --camera (see --help)", file=sys.stderr)
         return False
@@ -117,7 +117,7 @@ def has_frames(options: argparse.Namespace) -> bool:
 
 
 def follow(options: argparse.Namespace, stop: Stop, more: Callable[[Classifier, Inbox], Sequence[Listener]]) -> int:
-    """Classify frames until they end or a signal comes; ``more`` makes further listeners."""
+    """Classify frames until they end or a signal arrives; ``more`` creates additional listeners."""
     is_frame_line, source = options.frames or options.every_frame, source_of(options.camera, stop)
     classifier, decoder = event_options.classifier_of(options, stop.fileno())
     inbox = Inbox(every_frame=options.no_drop or options.every_frame, tick_s=TICK_S)
@@ -143,10 +143,10 @@ def follow(options: argparse.Namespace, stop: Stop, more: Callable[[Classifier, 
 
 
 def source_of(camera: str | None, stop: Stop) -> Source:
-    """The camera that was named, or standard input.
+    """The named camera, or standard input.
 
     Raises:
-        CameraError: no such kind of camera, or a program is missing.
+        CameraError: unknown kind of camera, or a program is missing.
     """
     if camera is None:
         return Pipe(sys.stdin.fileno(), stop)
@@ -173,5 +173,5 @@ def _nothing(inbox: Inbox, reason: str) -> str:
         return f"no frame could be decoded, the last one: {reason}"
     expected = "expected JPEG frames one after the other (see --help)"
     if not inbox.received:
-        return f"nothing came on stdin; {expected}"
+        return f"stdin was empty; {expected}"
     return f"no JPEG frame in {inbox.received:,} bytes that begin with {inbox.beginning!r}; {expected}"

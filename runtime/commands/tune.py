@@ -1,4 +1,4 @@
-"""``tune``: find the fastest way to run the model of a folder here."""
+"""``tune``: find the fastest model file, engine and number of threads for a folder's model on this machine."""
 
 import argparse
 import json
@@ -17,29 +17,29 @@ from runtime.text import for_terminal
 from runtime.tuning import TUNING_FILE
 
 EPILOG = """\
-Times every model file of the folder on every engine that is installed, with 1, 2, … threads up to all processors. A
-file that does not answer its own images as where it was built takes no part. The fastest is written to runtime.json in
-the folder; Classifier(DIR) and the other commands go by it. Of those that tie, the most accurate is taken, then the
-smallest, then the one with the fewest threads.
+Times every model file of the folder on every installed engine, with 1, 2, … threads up to all processors. A file takes
+part only if its golden set passes on the engine. The fastest combination is written to runtime.json in the folder;
+Classifier(DIR) and the other commands use it. If several tie, the most accurate is chosen, then the smallest, then the
+one with the fewest threads.
 
 exit status:
-  0 written, 1 no file answers as where it was built (the lines say why), 2 the folder is unusable
+  0 written, 1 no golden set passes (the lines say why), 2 the folder is unusable
 
 example:
   PROGRAM tune models/ && PROGRAM classify models/ photo.jpg"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Register the command's arguments."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="a folder of model files")
     parser.add_argument(
-        "--seconds", type=positive, metavar="S", default=1, help="whole seconds for each contender, about (default: 1)"
+        "--seconds", type=positive, metavar="S", default=1, help="approximate whole seconds per contender (default: 1)"
     )
-    add_json(parser, "print what is written")
+    add_json(parser, "print the content of runtime.json")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Try, measure, choose and write."""
+    """Replay golden sets, measure, choose, and write ``runtime.json``."""
     if not options.folder.is_dir():
         raise ModelFileNotFoundError(f"{options.folder}: not a folder; expected one with model files")
     check_writable(options.folder / TUNING_FILE)

@@ -1,4 +1,4 @@
-"""``verify``: replay the golden set that a model file carries."""
+"""``verify``: replay the golden sets of model files; with ``--photos``, also classify labeled photos."""
 
 import argparse
 import json
@@ -15,13 +15,14 @@ from runtime.text import for_terminal
 from runtime.tuning import TUNING_FILE, model_files, tuned_model
 
 EPILOG = """\
-The file carries a few images and what it answered to them where it was built. They are replayed in a child process, for
-a file can be made so that its engine dies of it. Of a folder all files are replayed whose engine is installed; what
-tune has chosen there, as it has. With --photos, each file that passes also names photos of known labels.
+A model file contains a golden set: a few images and the probabilities that the file gave where it was exported. They
+are replayed in a child process, because a crafted file can crash its engine. For a folder, all files whose engine is
+installed are replayed; the file that tune chose is replayed with tune's engine and threads. With --photos, each file
+that passes also classifies labeled photos.
 
 exit status:
-  0 PASS: every answer is within the file's tolerance, and with --at-least so many photos are classified correctly;
-  1 FAIL; 2 a file is unusable or carries no such images
+  0 PASS: every probability is within the file's tolerance, and at least the --at-least number of photos is classified
+  correctly; 1 FAIL; 2 a file is unusable or has no golden set
 
 examples:
   PROGRAM verify model_int8.onnx model_int8.tflite
@@ -30,11 +31,11 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Register the command's arguments."""
     add_model(parser, several=True)
-    add_json(parser, "one JSON object a file")
+    add_json(parser, "print one JSON object per file")
     parser.add_argument(
-        "--photos", metavar="DIR", type=Path, help="also classify the photos in DIR, which has a folder for each class"
+        "--photos", metavar="DIR", type=Path, help="also classify the photos in DIR, which has one folder per class"
     )
     parser.add_argument(
         "--at-least", metavar="N", type=positive, help="fail if fewer of these photos are classified correctly"
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _judged(path: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """The file on the photos that were given; in this process, for the child has shown that the engine runs it."""
+    """Classify the labeled photos, in this process: the replay has shown that the engine can run the file."""
     from runtime.acceptance import judge, labeled_photos
     from runtime.classifier import Classifier
     from runtime.image.isolated import IsolatedDecoder
@@ -89,14 +90,17 @@ def _judged(path: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def _photo_line(path: Path, judged: dict[str, Any]) -> str:
     wanted = f", expected at least {judged['at_least']}" if judged["at_least"] else ""
-    line = f"{path}: {judged['right']} of {judged['photos']} photos named rightly{wanted}"
+    line = f"{path}: {judged['right']} of {judged['photos']} photos classified correctly{wanted}"
     if judged["unreadable"]:
         line += f"; {len(judged['unreadable'])} cannot be read, the first: {judged['unreadable'][0]}"
     return for_terminal(f"{'PASS' if judged['enough'] else 'FAIL'} {line}")
 
 
 def _files(names: Iterable[str], engine: str | None) -> Iterator[tuple[Path, bool]]:
-    """Each file to replay, and whether others would do; the one that ``tune`` chose goes by its folder's name."""
+    """Yield each file to replay, and whether it is optional because its folder has others.
+
+    The file that ``tune`` chose is yielded as its folder, so that it is loaded with the tuned engine and threads.
+    """
     for path in map(Path, names):
         if not path.is_dir():
             yield path, False

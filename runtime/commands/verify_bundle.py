@@ -1,4 +1,4 @@
-"""``verify-bundle``: check that an unpacked bundle is what was built, before anything of it runs."""
+"""``verify-bundle``: check an unpacked bundle's checksums, signature and version, without running anything in it."""
 
 import argparse
 from pathlib import Path
@@ -10,11 +10,11 @@ from runtime.errors import BundleError
 from runtime.text import for_terminal
 
 EPILOG = """\
-Run it from an installed version on the next one, before that one's install.sh.
+Run it from the installed version to check the next bundle, before you run that bundle's install.sh.
 
 exit status:
-  0 PASS: every file is as it was built, with --key signed by that key, with --installed no older than that version;
-  1 FAIL: the line says what is wrong
+  0 PASS: every file is as it was built; with --key, the bundle is signed by that key; with --installed, it is not older
+  than that version; 1 FAIL: the line says what is wrong
 
 examples:
   PROGRAM verify-bundle edgecnn-reference-0.1.0-aarch64
@@ -22,16 +22,16 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
-    parser.add_argument("dir", metavar="DIR", type=Path, help="the folder that a bundle unpacks to")
-    parser.add_argument("--key", metavar="PUBKEY", type=Path, help="require a signature of this key (PEM)")
+    """Register the command's arguments."""
+    parser.add_argument("dir", metavar="DIR", type=Path, help="folder of the unpacked bundle")
+    parser.add_argument("--key", metavar="PUBKEY", type=Path, help="require a signature by this public key (PEM)")
     parser.add_argument(
         "--installed", metavar="FOLDER", type=Path, help="refuse a bundle older than the version in this folder"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Say whether it is whole."""
+    """Check the bundle, and print PASS or FAIL."""
     try:
         files = verify_bundle(options.dir, options.key)
         if options.installed:
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         if (options.dir / NEXT_KEY).exists():
             signature += f", and by {NEXT_KEY} from the next bundle on"
     elif (options.dir / SIGNATURE).exists():
-        signature = "signed, by whom --key would tell"
+        signature = "signed (give --key to check by whom)"
     else:
         signature = "not signed"
     print(f"PASS {for_terminal(str(options.dir))}: {files} files as they were built, {signature}")

@@ -1,4 +1,4 @@
-"""``watch``: images that come into a folder become events, or one JSON line each."""
+"""``watch``: classify images that arrive in a folder; print events, or one JSON line per image."""
 
 import argparse
 import json
@@ -20,15 +20,17 @@ from runtime.system.signals import Stop
 from runtime.text import for_terminal
 
 EPILOG = """\
-A line says what begins and what ends: with each photo that shows something else, unless --votes asks for more of them.
---frames gives a JSON line an image instead, and --out appends that to a file; a restart goes on where the file ends.
+A line is printed when an event begins or ends: with each photo that shows another class, unless --votes requires more.
+--frames prints a JSON line per image instead, and --out appends these lines to a file; after a restart, images that
+are in the file already are not classified again.
 
-What is there already is classified, too. A file that cannot be read yet is tried again while somebody writes it,
-and gets a line with the error once it has been left alone for 5 s; one that is written anew gets a new line. Photos are
-told as by classify; hidden files, other files and subfolders are passed over, and counted on stderr at the end.
+Images that are already in the folder are classified, too. A file that cannot be read is tried again while it is being
+written; its error is reported once it has not changed for 5 s. A file that is written again gets a new line. The same
+files count as photos as for classify; hidden files, other files and subfolders are skipped, and counted on stderr at
+the end.
 
 exit status:
-  0 ended by SIGTERM or SIGINT, after the image at hand or within two seconds; 2 the model or the arguments are unusable
+  0 ended by SIGTERM or SIGINT, after the current image or within two seconds; 2 the model or the arguments are unusable
 
 examples:
   PROGRAM watch model_int8.onnx photos/
@@ -36,37 +38,37 @@ examples:
   PROGRAM watch model_int8.onnx photos/ --out answers.jsonl"""
 
 DEFAULTS = EventSettings(votes=1, window=1, min_seconds=0.0, lost_after_s=None)
-"""The defaults of events here: each photo is taken on purpose, so one is enough to begin an event."""
+"""Default event settings of ``watch``: photos are taken on purpose, so one photo is enough to begin an event."""
 EVERY_S = 1.0
 SETTLED_S = 5.0
-"""Seconds without a write after which a file is taken as finished, though it is damaged."""
+"""Seconds without a change after which an unreadable file is reported as damaged."""
 
 
 class Stamp(NamedTuple):
-    """What distinguishes a file from an earlier one of the same name."""
+    """Modification time (ns) and size (bytes), which distinguish a file from an earlier one of the same name."""
 
     mtime_ns: int
     size: int
 
 
 class Waiting(NamedTuple):
-    """A file that could not be read: how it was, and since when (``time.monotonic``)."""
+    """A file that could not be read: its stamp, and since when it has not changed (``time.monotonic``)."""
 
     stamp: Stamp
     since_s: float
 
 
 class Lines:
-    """Where the answers go: a file, opened for each line so that it may be moved away, and stdout.
+    """Writes JSON lines to a file (opened for each line, so that it may be moved away) and to stdout.
 
-    Where no answers are shown, a file that cannot be read has a line on stderr.
+    If neither is wanted, errors are printed on stderr.
     """
 
     def __init__(self, path: Path | None, *, shown: bool) -> None:
         self._path, self._shown = path, shown
 
     def listed(self, folder: Path) -> dict[str, Stamp]:
-        """What the lines so far say of the files that are in ``folder``; the last line of a file counts."""
+        """Read the existing lines: the last stamp of each image that is still in ``folder``."""
         if self._path is None:
             return {}
         with self._path.open("ab+") as file:
@@ -85,7 +87,7 @@ class Lines:
         return listed
 
     def add(self, name: str, stamp: Stamp, answer: dict[str, Any]) -> None:
-        """Write one, at once."""
+        """Write one line immediately."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         text = json.dumps({"time": now, "file": name, "bytes": stamp.size, "mtime_ns": stamp.mtime_ns, **answer})
         if self._shown:
@@ -98,19 +100,19 @@ class Lines:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Register the command's arguments."""
     add_model(parser)
-    parser.add_argument("dir", metavar="DIR", type=Path, help="the folder that images come into")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="append a JSON line an image to this file")
-    parser.add_argument("--frames", action="store_true", help="a JSON line an image, in the place of events")
-    parser.add_argument("--json", action="store_true", help="events as JSON lines")
+    parser.add_argument("dir", metavar="DIR", type=Path, help="the folder in which images arrive")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="append a JSON line per image to this file")
+    parser.add_argument("--frames", action="store_true", help="print a JSON line per image instead of events")
+    parser.add_argument("--json", action="store_true", help="print events as JSON lines")
     event_options.add(parser, DEFAULTS)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Classify what comes until a signal does."""
+    """Classify images until a signal arrives."""
     if not options.dir.is_dir():
-        print(f"error: {options.dir}: expected a folder that images come into", file=sys.stderr)
+        print(f"error: {options.dir}: expected a folder in which images arrive", file=sys.stderr)
         return UNUSABLE
     stop, lines = Stop(), Lines(options.out, shown=options.frames)
     classifier, decoder = event_options.classifier_of(options, stop.fileno())
@@ -143,12 +145,12 @@ def _watch(session: Session, folder: Path, lines: Lines, stop: Stop) -> int:
 
 
 def images(folder: Path) -> tuple[list[tuple[str, Stamp]], list[LeftOut]]:
-    """The photos that are in the folder now, and what else is.
+    """The photos that are in the folder now, by name and stamp, and the skipped entries.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    with os.scandir(folder):  # is it still there?
+    with os.scandir(folder):  # raises if the folder is gone
         listing = list_photos(folder, deep=False)
     found = [(os.path.basename(photo.path), Stamp(photo.modified_ns, photo.size)) for photo in listing.photos]
     return found, listing.left_out
@@ -161,7 +163,7 @@ def _ended(left_out: list[LeftOut], folder: Path) -> int:
 
 
 def _look(session: Session, path: Path, stamp: Stamp, waiting: dict[str, Waiting]) -> dict[str, Any] | None:
-    """What there is to say of a file; nothing yet of one that may still be written, or is gone."""
+    """The JSON entries for a file; ``None`` if it may still be written, or is gone."""
     now, wait = time.monotonic(), waiting.get(path.name)
     if wait and wait.stamp != stamp:
         waiting[path.name] = Waiting(stamp, now)
@@ -183,7 +185,7 @@ def _look(session: Session, path: Path, stamp: Stamp, waiting: dict[str, Waiting
 
 
 def _stamp(file: Path) -> Stamp | None:
-    """Of a regular file that is still there."""
+    """The stamp of a regular file; ``None`` if it is gone or not regular."""
     try:
         status = file.stat()
         return Stamp(status.st_mtime_ns, status.st_size) if file.is_file() else None

@@ -1,1 +1,1 @@
-"""Drift of the input: counters of constant size and a sequential test notice when the world has changed."""
+"""Input drift monitoring: a sequential test on frame statistics reports when images or predictions have changed."""

@@ -1,12 +1,11 @@
-"""The sequential test: one CUSUM chart for each statistic compares blocks of frames with what is usual at this hour.
+"""The sequential test: a CUSUM chart per statistic compares blocks of frames with the usual values at this time of day.
 
-Frames that follow one another are alike, and day and night repeat. So a block of frames gives one value a statistic;
-it is compared with the blocks of the same half hour on former days, whose spread has both the weather of the days and
-the events within them; and the chart forgives the first ``ALLOWANCE`` standard deviations of every
-block. Source: E. S. Page, "Continuous inspection schemes", Biometrika 41, 1954; docs/field.md has the rate of false
-alarms and the delays, simulated.
+Successive frames are similar, and day and night repeat. Therefore each block of frames gives one value per statistic;
+the value is compared with blocks of the same half hour on earlier days, whose spread includes weather and events; and
+the chart ignores the first ``Rule.allowance`` standard deviations of each block. Source: E. S. Page, "Continuous
+inspection schemes", Biometrika 41, 1954. docs/field.md gives simulated false-alarm rates and delays.
 
-Plain Python, for it is read by ``doctor``, which cannot rely on numpy.
+The module is plain Python, because ``doctor``, which uses it, cannot rely on numpy.
 """
 
 import math
@@ -15,32 +14,33 @@ from typing import Any, NamedTuple
 
 MIX_BINS = 16
 SLOTS, SLOT_S = 48, 1800
-"""The number of slots of a day, and the seconds of each."""
+"""Number of time slots per day, and length of a slot in seconds."""
 TRIAL_DAYS, LEARNING_DAYS = 3, 7
-"""A slot is judged after the second number of days; from the first on, the usual height of its charts is learned."""
+"""Alarms are possible after ``LEARNING_DAYS``; after ``TRIAL_DAYS`` the usual height of the charts is learned."""
 MEMORY_DAYS = 28
-"""Older days fade, so that what is usual follows the seasons."""
+"""Older days lose weight, so that the usual values follow the seasons."""
 LIMIT = 8.0
-"""The sum of what exceeds the allowances, in standard deviations, at which a chart alarms."""
+"""A chart alarms when its total exceeds this many standard deviations."""
 ABOVE_PEAK = 1.5
-"""A chart that has alarmed and come back by itself, and the chart of a share that has risen at all, alarm next time at
-this multiple of that height: what comes and goes is no change."""
+"""After a chart has alarmed and returned to 0, its next alarm needs this multiple of the height reached: recurring
+excursions are not a change. For the chart of a share the same holds after any rise."""
 UNCERTAINTY = 3.0
-"""The deviation of d days is taken to be larger by ``UNCERTAINTY / d``: few days do not show all weather."""
+"""A standard deviation from d days is multiplied by ``1 + UNCERTAINTY / d``: few days do not show all weather."""
 
 GROSS = 6.0
-"""Standard deviations from which on a block is not learned; others are, or the spread would seem ever smaller."""
+"""After the learning days, blocks further from the mean (in standard deviations) are not learned. Nearer ones are, or
+the standard deviation would shrink more and more."""
 NEW_CLASS = 0.0005
-"""A class that had a larger share of the frames is not new."""
+"""A class whose mean share (0-1) of the frames is larger does not count as new."""
 
 
 class Rule(NamedTuple):
-    """How a statistic is judged.
+    """Parameters of a statistic's test.
 
     Attributes:
-        floor: the least standard deviation that is believed in, in the statistic's unit: less matters to nobody.
-        allowance: standard deviations that every block is forgiven.
-        largest: no block counts as more standard deviations, so that one alone never alarms.
+        floor: smallest standard deviation to use, in the statistic's unit; smaller changes are irrelevant.
+        allowance: standard deviations that are subtracted from every block's deviation.
+        largest: limit for a block's deviation in standard deviations, so that a single block never alarms.
     """
 
     floor: float
@@ -49,7 +49,7 @@ class Rule(NamedTuple):
 
 
 RULES = {
-    "brightness": Rule(6.0, allowance=4.5),  # the weather's
+    "brightness": Rule(6.0, allowance=4.5),  # because of the weather
     "sharpness": Rule(0.25),
     "redness": Rule(0.05),
     "greenness": Rule(0.03),
@@ -58,18 +58,19 @@ RULES = {
 }
 UPWARD_ONLY = "unknown"
 CLASS, CLASS_RULE = "class ", Rule(0.05, allowance=2.5, largest=5.0)
-"""A statistic such as ``class 3`` is the share of frames that show a class; it is judged while the class is new."""
+"""A statistic such as ``class 3`` is the share of frames that show a class; it is tested while the class is new."""
 
 
 @dataclass
 class Usual:
-    """What is usual, at a time of the day or at any.
+    """Usual values of statistics, in a time slot or all day.
 
     Attributes:
-        days: how many different ones it was seen on, up to ``MEMORY_DAYS``.
-        last_day: the last of them, as a number.
-        blocks: how many there were, those of older days counting less.
-        mean, squares: of each statistic; ``squares`` is the sum of squared distances from the mean.
+        days: number of different days with data, up to ``MEMORY_DAYS``.
+        last_day: the last of these days, in days since 1970.
+        blocks: number of blocks; older days have less weight.
+        mean: mean of each statistic.
+        squares: sum of squared deviations from the mean of each statistic.
     """
 
     days: int = 0
@@ -83,7 +84,7 @@ class Usual:
         return math.sqrt(self.squares.get(name, 0.0) / max(self.blocks - 1, 1.0))
 
     def learn(self, values: dict[str, float], day: int) -> None:
-        """Take in a block."""
+        """Update the means and deviations with a block's values; ``day`` is in days since 1970."""
         if day != self.last_day:
             self.last_day = day
             if self.days == MEMORY_DAYS:
@@ -99,13 +100,13 @@ class Usual:
 
 
 class Step(NamedTuple):
-    """A block in a chart.
+    """A block's input to a chart.
 
     Attributes:
-        excess: by how many standard deviations it exceeds what every block is forgiven.
-        value: of the statistic.
+        excess: deviation minus allowance, in standard deviations.
+        value: value of the statistic.
         usual: its usual mean.
-        start_s: when the block began.
+        start_s: start of the block, in seconds of the wall clock.
     """
 
     excess: float
@@ -116,17 +117,17 @@ class Step(NamedTuple):
 
 @dataclass
 class Chart:
-    """One direction of one statistic.
+    """CUSUM chart for one direction of one statistic.
 
     Attributes:
-        total: what exceeded the allowance, in standard deviations.
-        since_s: when the present excursion began, in seconds of the wall clock; 0 while there is none.
-        before: what was usual then.
+        total: cumulative sum of the excesses, in standard deviations, at least 0.
+        since_s: start of the present excursion, in seconds of the wall clock; 0 before the first.
+        before: usual mean at that time.
         now: mean of the statistic since then.
-        blocks: of the excursion.
-        peak: how high it has risen and come back.
-        top: how high it has risen since it left 0.
-        alarmed: whether ``total`` has passed the limit, and not come back to 0 since.
+        blocks: number of blocks of the excursion.
+        peak: largest height from which the chart has returned.
+        top: largest ``total`` of the present excursion.
+        alarmed: whether ``total`` has passed the limit, and has not returned to 0 since.
     """
 
     total: float = 0.0
@@ -139,12 +140,12 @@ class Chart:
     alarmed: bool = False
 
     def add(self, step: Step, *, on_trial: bool, forgives: bool) -> None:
-        """Take in a block.
+        """Update the chart with a block.
 
         Args:
-            step: what it is.
-            on_trial: still learning, so that nothing alarms.
-            forgives: a height that was reached in the days of learning, or before, is no alarm.
+            step: the block.
+            on_trial: the slot is still learning, so the chart cannot alarm.
+            forgives: heights that were reached while learning, or in any earlier excursion, raise the alarm limit.
         """
         if not self.total:
             self.since_s, self.before, self.now, self.blocks = step.start_s, step.usual, 0.0, 0
@@ -162,13 +163,13 @@ class Chart:
 
 @dataclass
 class Charts:
-    """All that is remembered of a site, of constant size.
+    """All charts and usual values of a site; constant size.
 
     Attributes:
-        slots: what frames look like and how sure the answers are, for each slot of the day.
-        classes: which classes are seen, at any time: where the view changes its answer with the light, a slot would
-            take each cloudy day for a change.
-        charts: by statistic and direction, as ``brightness-``.
+        slots: usual look of the frames and confidence of the predictions, for each time slot of the day.
+        classes: usual shares of the classes, over the whole day: if predictions depend on the light, slots would
+            report every cloudy day.
+        charts: by statistic and direction, e.g. ``brightness-``.
     """
 
     slots: list[Usual] = field(default_factory=lambda: [Usual() for _ in range(SLOTS)])
@@ -177,20 +178,20 @@ class Charts:
 
     @property
     def learned_days(self) -> int:
-        """On how many days the slot that was seen most was seen."""
+        """The number of learned days of the slot that has the most."""
         return max(slot.days for slot in self.slots)
 
     def alarms(self) -> dict[str, Chart]:
-        """The charts that have alarmed."""
+        """The charts that are in alarm, by name."""
         return {name: chart for name, chart in self.charts.items() if chart.alarmed}
 
     def add(self, values: dict[str, float], start_s: float, end_s: float) -> None:
-        """Take in a block.
+        """Test a block of frames, and learn from it unless there is an alarm.
 
         Args:
-            values: mean of each statistic over its frames.
-            start_s: time of its first frame, in seconds of the wall clock.
-            end_s: time of its last one.
+            values: mean of each statistic over the block's frames.
+            start_s: time of the first frame, in seconds of the wall clock.
+            end_s: time of the last frame.
         """
         slot = self.slots[int(end_s // SLOT_S) % SLOTS]
         parts: tuple[tuple[Usual, dict[str, float]], ...] = ((slot, {}), (self.classes, {}))
@@ -203,7 +204,7 @@ class Charts:
             self.classes.learn(parts[1][1], int(end_s // 86_400))
 
     def _judge(self, usual: Usual, values: dict[str, float], start_s: float) -> bool:
-        """Hold values against what is usual; whether one is far from it."""
+        """Update the charts with a block's values; return whether a value deviates by more than ``GROSS``."""
         if usual.days < TRIAL_DAYS:
             return False
         exceeds = False
@@ -224,7 +225,7 @@ class Charts:
         return exceeds
 
     def entries(self) -> dict[str, Any]:
-        """All of it for JSON."""
+        """The state as JSON-compatible values."""
         return {
             "slots": [vars(slot) for slot in self.slots],
             "classes": vars(self.classes),
@@ -236,10 +237,10 @@ class Charts:
         """Read ``entries``' result.
 
         Raises:
-            ValueError, TypeError, LookupError: it is something else.
+            ValueError, TypeError, LookupError: the entries are not those of ``entries``.
         """
         slots = [Usual(**slot) for slot in entries["slots"]]
         charts = {name: Chart(**chart) for name, chart in entries["charts"].items()}
         if len(slots) != SLOTS:
-            raise ValueError(f"{len(slots)} times of the day in place of {SLOTS}")
+            raise ValueError(f"{len(slots)} time slots, expected {SLOTS}")
         return cls(slots, Usual(**entries["classes"]), charts)

@@ -1,4 +1,4 @@
-"""``--drift FILE``: counts what frames look like and what is answered, and tells when that changes."""
+"""``--drift FILE``: collect statistics of frames and predictions, and report when they change."""
 
 import time
 import zlib
@@ -17,33 +17,33 @@ from runtime.system.writing import atomic_path, check_writable
 from runtime.text import say
 
 EVERY_S = 1.0
-"""The least time between two counted frames: faster ones show the same."""
+"""Shortest time between two counted frames, because faster frames show the same."""
 BLOCK_FRAMES, LEAST_FRAMES = 100, 20
-"""The frames of a block; at the end of an hour fewer are enough."""
+"""Number of frames in a block; at the end of an hour ``LEAST_FRAMES`` are enough."""
 WRITE_EVERY_S = 300.0
-"""Memory cards wear."""
+"""Shortest time between two writes; fewer writes wear a memory card less."""
 CLOCK_IS_SET_S = 1_600_000_000
-"""A clock before September 2020 was never set, so its hour means nothing."""
+"""Frames are not counted while the wall clock is before September 2020: it is not set yet."""
 
 
 @runtime_checkable
 class DriftListener(Protocol):
-    """Is told what has changed."""
+    """Receives drift reports."""
 
     def drifted(self, sentences: Sequence[str]) -> None:
-        """These sentences hold now; none: all is as usual."""
+        """Called when alarms begin or end, with one sentence per alarm; empty: everything is as usual."""
 
 
 class DriftMonitor:
-    """A listener that counts frames; its memory and its file are of constant size.
+    """A listener that collects statistics of frames; its memory and its file have constant size.
 
     Args:
-        spec: of the model that answers.
-        path: the state file: read if it is there, then written every five minutes and at the end.
-        audience: is called when a sentence begins or ceases to hold.
-        say: is called with the same, and when the file cannot be read or written.
-        clock: seconds that never go back.
-        wall: seconds of the wall clock.
+        spec: spec of the model.
+        path: state file; read if it exists, then written every five minutes and at the end.
+        audience: listeners that are called when an alarm begins or ends.
+        say: called with the same sentences, and when the file cannot be read or written.
+        clock: monotonic clock, in seconds.
+        wall: wall clock, in seconds since 1970.
 
     Raises:
         OutputError: the file cannot be written.
@@ -64,7 +64,7 @@ class DriftMonitor:
         self._count = len(spec.class_names)
         self._tells_unknown = spec.known_threshold is not None
         self._state = self._restored(spec)
-        self._alarms: set[str] | None = None  # those that were told of, once any state was
+        self._alarms: set[str] | None = None  # as last reported; None before the first report
         self._next_s, self._written_s = float("-inf"), clock()
         self._failed = False
         self._start_s = self._end_s = 0.0
@@ -73,11 +73,11 @@ class DriftMonitor:
 
     @property
     def sentences(self) -> list[str]:
-        """What has changed, in plain sentences."""
+        """One sentence per alarm."""
         return self._state.sentences(self._wall())
 
     def seen(self, seen: Seen) -> None:
-        """Count a frame, if the last one that was counted is a second ago."""
+        """Count a frame if at least ``EVERY_S`` have passed since the last counted frame."""
         now = self._clock()
         if seen.pixels is None or now < self._next_s or self._wall() < CLOCK_IS_SET_S:
             return
@@ -89,10 +89,10 @@ class DriftMonitor:
         self._add(values, mix_bin(self._labels[answer.label], self._count))
 
     def happened(self, event: Event) -> None:
-        """Events change nothing."""
+        """Do nothing: drift does not depend on events."""
 
     def close(self) -> None:
-        """Write what is known; a block that is not full is lost."""
+        """Write the state; an unfinished block is lost."""
         self._write()
 
     def _add(self, values: dict[str, float], label_bin: int) -> None:
@@ -100,7 +100,7 @@ class DriftMonitor:
         if self._frames and int(wall // 3600) != int(self._start_s // 3600):
             if self._frames >= LEAST_FRAMES:
                 self._end_block()
-            elif abs(wall - self._start_s) > 3600:  # nothing came for long, or the clock was set
+            elif abs(wall - self._start_s) > 3600:  # no frames for a long time, or the clock was set
                 self._begin_block()
         if not self._frames:
             self._start_s = wall
@@ -126,7 +126,7 @@ class DriftMonitor:
             self._write()
 
     def _tell(self) -> bool:
-        """Tell of alarms that begin and cease; whether there are any."""
+        """Report alarms that began or ended; return whether there was a change."""
         alarms = set(self._state.charts.alarms())
         if alarms == self._alarms:
             return False
@@ -147,10 +147,10 @@ class DriftMonitor:
         except FileNotFoundError:
             return new
         except OutputError as error:
-            self._say(f"drift: {error}; it is written anew")
+            self._say(f"drift: {error}; starting a new one")
             return new
         if old.model != new.model:
-            self._say("drift: another model than before: learning anew what is usual here")
+            self._say("drift: the model has changed: learning again what is usual here")
             return new
         return old
 

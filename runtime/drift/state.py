@@ -1,4 +1,4 @@
-"""The state that is kept in a file between runs, and its sentences. Imports no numpy, because ``doctor`` reads it."""
+"""The drift state that is kept in a file between runs, and its report. No numpy, because ``doctor`` reads it."""
 
 import json
 import os
@@ -28,13 +28,13 @@ SHARES = ("confidence", "unknown")
 
 @dataclass
 class DriftState:
-    """Everything of the file.
+    """Content of the state file.
 
     Attributes:
-        model: which model's answers were counted; another one begins anew.
-        class_names: of its classes; empty where they are too many for a chart each.
-        ranges: least and largest value of each statistic on the validation images, where the spec has them.
-        charts: what is usual, and the test.
+        model: CRC-32 of the model's spec; for another model a new state is started.
+        class_names: names of the classes; empty if there are too many for one chart each.
+        ranges: smallest and largest value of each statistic on the validation images; empty if the spec has none.
+        charts: usual values and charts of the test.
     """
 
     model: str
@@ -43,11 +43,11 @@ class DriftState:
     charts: Charts = field(default_factory=Charts)
 
     def sentences(self, now_s: float) -> list[str]:
-        """What has changed, a plain sentence each; none where nothing has."""
+        """One sentence per alarm; ``now_s`` is the wall clock."""
         return [self._sentence(name, chart, now_s) for name, chart in self.charts.alarms().items()]
 
     def summary(self, now_s: float) -> str:
-        """All of it on a line."""
+        """The state in one line: alarms, days of learning, or ``as usual``."""
         if sentences := self.sentences(now_s):
             return "; ".join(sentences)
         days = self.charts.learned_days
@@ -72,7 +72,7 @@ class DriftState:
         return f"{since} {WORDS[name]} than before ({statistic} {chart.before:.3g} -> {chart.now:.3g})"
 
     def to_json(self) -> bytes:
-        """For the file."""
+        """The content of the state file."""
         entries = {
             "version": VERSION,
             "model": self.model,
@@ -83,11 +83,11 @@ class DriftState:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "DriftState":
-        """Read a file that ``to_json`` has filled.
+        """Read a file written by ``to_json``.
 
         Raises:
-            FileNotFoundError: there is none.
-            OutputError: it cannot be read, or is something else.
+            FileNotFoundError: there is no such file.
+            OutputError: it cannot be read, or is not a drift state file.
         """
         try:
             entries: Any = parse_json(read_regular(path, MAX_BYTES))
@@ -100,7 +100,7 @@ class DriftState:
             raise
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise OutputError(
-                f"{os.fspath(path)}: no state of drift ({error!s:.200}); delete it, or name another file"
+                f"{os.fspath(path)}: not a drift state file ({error!s:.200}); delete it, or name another file"
             ) from error
 
 
@@ -108,7 +108,7 @@ def describe(path: Path) -> str:
     """The summary of a state file, for ``doctor``.
 
     Raises:
-        OutputError: as ``DriftState.read``; also where there is no such file.
+        OutputError: as for ``DriftState.read``; also if there is no such file.
     """
     try:
         return DriftState.read(path).summary(time.time())

@@ -1,4 +1,4 @@
-"""The statistics of a frame, and the summary of the same over validation images that a spec carries."""
+"""Statistics of a frame for drift monitoring, and their summary over validation images, stored in the model spec."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,22 +11,23 @@ from runtime.drift.charts import MIX_BINS
 from runtime.engines.base import Pixels
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)
-"""Per cent of the validation images; the numbers of each statistic in the picture."""
+"""Percentiles of each statistic over the validation images that ``picture`` stores."""
 
 
 DARK = 4.0
-"""Added to each channel's mean, 0-255, so that the noise of a dark picture has no color."""
+"""Added to each channel's mean (0-255), so that noise in a dark picture does not count as color."""
 
 
 def look_of(pixels: Pixels) -> dict[str, float]:
-    """How a frame looks, whatever it shows.
+    """Statistics of a frame's appearance, independent of its content.
 
     Args:
         pixels: uint8 (H, W, 3), RGB, as the model gets them.
 
     Returns:
-        ``brightness``: mean luma, 0-255; ``sharpness``: binary logarithm of the variance of luma's Laplacian, plus 1;
-        ``redness``: binary logarithm of red to blue; ``greenness``: of green to both. Light changes these little.
+        ``brightness``: mean luma, 0-255; ``sharpness``: log2(1 + variance of the luma's Laplacian); ``redness``:
+        log2(red / blue); ``greenness``: log2(green / sqrt(red * blue)), of the channels' means. The intensity of the
+        light affects redness and greenness little.
     """
     red, green, blue = (pixels.reshape(-1, 3).mean(axis=0) + DARK).tolist()
     luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
@@ -40,17 +41,17 @@ def look_of(pixels: Pixels) -> dict[str, float]:
 
 
 def mix_bin(label: int, class_count: int) -> int:
-    """Which share of the class mix a class belongs to: its own, or where there are many, that of its neighbors too."""
+    """Index of the bin that counts a class; with more than ``MIX_BINS`` classes, neighboring classes share a bin."""
     return label if class_count <= MIX_BINS else label * MIX_BINS // class_count
 
 
 def picture(looks: Iterable[dict[str, float]], answers: NDArray[np.float32], unknown: float | None) -> dict[str, Any]:
-    """What a spec carries of the validation images, under 1 KB of JSON.
+    """Summary of the validation images for the spec: ``ModelSpec.validation``, under 1 KB of JSON.
 
     Args:
-        looks: ``look_of`` each image, or of a part of them.
+        looks: ``look_of`` for each image, or for a sample of them.
         answers: probabilities, float32 (N, C).
-        unknown: share (0-1) of the images that are like none of the classes, where the file tells.
+        unknown: share (0-1) of the images that show none of the classes; ``None`` if the model cannot tell.
     """
     rows = list(looks)
     values: dict[str, Sequence[float]] = {name: [row[name] for row in rows] for name in rows[0]}

@@ -1,1 +1,1 @@
-"""Engines that run a model file: a registry, a base, one file an engine."""
+"""Inference engines: the registry, the interface ``Backend``, and one module per engine."""

@@ -1,4 +1,4 @@
-"""The ZIP archive inside a model file: appended to a ``.tflite`` flatbuffer, or the whole of a file."""
+"""Read the ZIP archive in a model file: appended to a ``.tflite`` flatbuffer, or the whole file (``.ncnn``)."""
 
 import io
 from typing import TYPE_CHECKING
@@ -10,30 +10,30 @@ if TYPE_CHECKING:
 
 MAX_MEMBERS = 100
 MAX_RATIO = 50
-"""How many times the file's own size a member may unpack to: text and weights do not shrink further."""
+"""Largest size of an unpacked member, as a multiple of the file's size: text and weights do not compress better."""
 SMALL_BYTES = 1 << 20
-"""Up to this size a member's ratio is not checked."""
+"""The ratio of members up to this size (bytes) is not checked."""
 ENTRY = b"PK\1\2"
-"""The first bytes of each entry of an archive's directory."""
+"""First bytes of each entry in an archive's directory."""
 
 
 def read_members(content: bytes, name: str, limits: dict[str, int]) -> dict[str, bytes]:
-    """Those of the wanted members that are there.
+    """Read the wanted members of the archive; members that are missing are left out.
 
     Args:
         content: the whole model file.
-        name: what messages call it.
-        limits: the wanted members and the most bytes that each may hold.
+        name: name of the file in messages.
+        limits: the wanted members, each with its largest size in bytes.
 
     Raises:
-        ModelFormatError: a damaged archive, or a member beyond its limit.
+        ModelFormatError: the archive is damaged, or a member exceeds its limit.
     """
     import zipfile
 
     if not zipfile.is_zipfile(io.BytesIO(content)):
         return {}
     try:
-        if content.count(ENTRY) > MAX_MEMBERS:  # each costs memory before any is asked for
+        if content.count(ENTRY) > MAX_MEMBERS:  # zipfile takes memory for every entry when it opens the archive
             raise ValueError(f"more than {MAX_MEMBERS} members")
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
@@ -50,10 +50,11 @@ def read_members(content: bytes, name: str, limits: dict[str, int]) -> dict[str,
 
 
 def read_member(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo", limit: int) -> bytes:
-    """A member, which may hold more than its header says.
+    """Read a member with bounded memory, even if it holds more bytes than its header declares.
 
     Raises:
-        ValueError: it is larger than ``limit`` or than it says, or packed in a way that takes memory as it likes.
+        ValueError: it is larger than ``limit``, its size differs from the header's, or its compression method is
+            neither stored nor deflated (the memory of other methods is not bounded).
         zipfile.BadZipFile: it is damaged.
     """
     import zipfile
@@ -63,8 +64,8 @@ def read_member(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo", limit: int
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{entry.filename} is packed by method {entry.compress_type}, neither stored nor deflated")
     with archive.open(entry) as file:
-        # Asked for no more than it says, zipfile unpacks no more; asked for all, it unpacks to the end.
+        # read(n) unpacks about n bytes; read() would unpack everything, whatever the header declares.
         content = file.read(entry.file_size + 1)
     if len(content) != entry.file_size:
-        raise ValueError(f"{entry.filename} does not hold the {entry.file_size:,} bytes that it says")
+        raise ValueError(f"{entry.filename} does not hold the {entry.file_size:,} bytes that its header declares")
     return content

@@ -1,4 +1,4 @@
-"""The interface of an engine: the tensors and arrays that pass between it and the classifier."""
+"""The interface of an engine (``Backend``), and the types that engines and the classifier exchange."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -14,16 +14,16 @@ Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
 
 Scored = tuple[Probabilities, NDArray[np.float32]]
-"""Probabilities (N, C), and how familiar each image is, (N,): higher is more like those of the training."""
+"""Probabilities float32 (N, C), and one familiarity score per image, float32 (N,): higher is more like training."""
 FAMILIARITY = "familiarity"
-"""Name of the output that has the familiarity."""
+"""Name of the graph output that holds the familiarity score."""
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 MAX_JSON_BYTES = 16 * 1024 * 1024
-"""The most that a spec, a golden set or a manifest may hold; larger ones are not read."""
+"""Largest size of a spec, a golden set or a manifest; larger ones are not read."""
 
 
 class Tensor(NamedTuple):
-    """An input or output as the graph declares it; ``None`` stands for an axis that it leaves open."""
+    """An input or output as the graph declares it; ``None`` in ``shape`` is a dynamic axis."""
 
     name: str
     dtype: str
@@ -37,11 +37,11 @@ class FileFormat(NamedTuple):
     """A kind of model file.
 
     Attributes:
-        suffix: in lower case.
-        title: its name in words.
-        magic: the bytes at ``offset`` by which it is known; empty where it has none.
-        offset: in bytes.
-        magic_title: what messages call these bytes.
+        suffix: in lower case, e.g. ``.tflite``.
+        title: name for messages.
+        magic: bytes at ``offset`` that identify the format; empty if it has none.
+        offset: position of ``magic`` in bytes.
+        magic_title: name of these bytes in messages.
     """
 
     suffix: str
@@ -52,61 +52,78 @@ class FileFormat(NamedTuple):
 
 
 class Backend(Protocol):
-    """A loaded model; safe to call from several threads. The class is what the registry knows, and imports nothing."""
+    """A loaded model; thread-safe. The registry uses the class's attributes without importing the engine's package."""
 
     engine: ClassVar[str]
-    """Its name, as ``--engine`` takes it."""
+    """Name of the engine, as ``--engine`` takes it."""
     title: ClassVar[str]
-    """What its makers call it."""
+    """Official name of the engine."""
     suffixes: ClassVar[tuple[str, ...]]
-    """Of the files that it reads, in lower case."""
+    """Suffixes of the files that it reads, in lower case."""
     package: ClassVar[str]
-    """What ``import_engine`` imports; looked for, but not imported, to say whether it is installed."""
+    """Package that ``import_engine`` imports; the engine counts as installed if this package can be found."""
     install: ClassVar[str]
-    """The command that installs that."""
+    """Command that installs the package."""
     distribution: ClassVar[str]
-    """What PyPI calls it."""
+    """Name of the package on PyPI."""
     file_format: ClassVar[FileFormat | None]
-    """The files that it runs when no engine is asked for; ``None`` where it is the default of none."""
+    """The file format that this engine runs by default; ``None`` if it is not the default of any."""
     color: ClassVar[str]
-    """Of its bars and lines in a report, ``#rrggbb``; after Okabe and Ito (2008)."""
+    """Color of its bars and lines in a report, ``#rrggbb``; after Okabe and Ito (2008)."""
     marker: ClassVar[str]
-    """Of its points, as Matplotlib names it."""
+    """Matplotlib marker of its points in a report."""
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     spec_json: str | bytes | None
-    """The spec as the model file carries it, if it does."""
+    """The spec in the model file; ``None`` if it has none."""
     golden_json: str | bytes | None
-    """The golden set as the model file carries it, if it does."""
+    """The golden set in the model file; ``None`` if it has none."""
 
     @staticmethod
     def read_graph(content: bytes) -> "Graph":
-        """The operators of a file of another exporter, without loading it; a ``ValueError`` if they cannot be read."""
+        """Read the operators of a model file without loading it into the engine.
+
+        Raises:
+            ValueError: they cannot be read.
+        """
         ...
 
     @staticmethod
     def import_engine() -> ModuleType:
-        """The engine's package, imported quietly; an ``ImportError`` if it cannot be."""
+        """Import the engine's package without output.
+
+        Raises:
+            ImportError: it is missing or broken.
+        """
         ...
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
-        """Load the bytes of a file, which messages call ``name``; any ``EdgecnnError`` may be raised."""
+        """Load a model.
+
+        Args:
+            content: the bytes of the model file.
+            name: name of the file in messages.
+            threads: intra-op threads.
+
+        Raises:
+            EdgecnnError: the engine cannot load it.
+        """
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
-        """A batch as the input declares it, usually uint8 (N, S, S, 3), to float32 (N, C)."""
+        """Run a batch as the graph's input declares it, usually uint8 (N, H, W, 3); return float32 (N, C)."""
         ...
 
 
 class ScoringBackend(Protocol):
-    """A backend that also gives the second output of graphs that have one."""
+    """A backend that can also return a graph's second output, the familiarity score."""
 
     def scored(self, values: NDArray[Any]) -> Scored:
-        """As calling it, with the familiarity of each image."""
+        """Run a batch; return probabilities float32 (N, C) and familiarity scores float32 (N,)."""
         ...
 
 
 def one_by_one(run: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any]) -> NDArray[Any]:
-    """A batch of any length through a graph that takes one image."""
+    """Run a batch of any length on a graph that takes one image, and concatenate the results."""
     if len(values) == 1:
         return run(values)
     if not len(values):

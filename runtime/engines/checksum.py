@@ -1,10 +1,10 @@
-"""The checksum: a model file ends in the CRC-32 of everything before it, so that no engine is given a damaged graph.
+"""The checksum of a model file: the CRC-32 of all bytes before it, at the end of the file.
 
-Engines trust what they load: a flipped bit in a flatbuffer can kill the process. In ONNX the checksum is the last
-``metadata_props`` entry (protobuf lets fields be appended to a serialized message); in TFLite the comment of the
-appended ZIP archive; in a file that is a ZIP archive, that archive's. All end in the marker, two bytes, and eight
-hexadecimal digits. A checksum, and not a digest, because it guards against accidents, and because hashlib would cost a
-small process 4 ms and 4 MB; where a file comes from is what the manifest's SHA-256 is for.
+It is checked before loading, because engines trust their input: a flipped bit in a flatbuffer can crash the process.
+In ONNX the checksum is the last ``metadata_props`` entry (fields may be appended to a serialized protobuf message); in
+TFLite it is the comment of the appended ZIP archive; in a file that is a ZIP archive, the comment of that archive. Each
+ends with the marker, two bytes, and eight hexadecimal digits. A CRC is enough against accidental damage, and hashlib
+would cost a small process 4 ms and 4 MB; the SHA-256 in the manifest identifies the file.
 """
 
 import io
@@ -23,7 +23,7 @@ _ONNX_ENTRY = b"\x72\x19" + b"\x0a\x0d" + MARKER + b"\x12\x08"
 
 
 def add_checksum(content: bytes) -> bytes:
-    """The bytes of a finished model file, with its checksum; nothing may be added afterwards."""
+    """Append the checksum to the bytes of a finished model file; nothing may be appended after it."""
     if content[4:8] == b"TFL3" or content.startswith(_ZIP):
         import zipfile
 
@@ -37,18 +37,18 @@ def add_checksum(content: bytes) -> bytes:
 
 
 def check_checksum(content: bytes, kind: FileFormat, name: str, *, spec_given: bool) -> None:
-    """Look a file over before an engine sees it.
+    """Check a file's magic bytes and checksum before an engine loads it.
 
     Args:
         content: the whole file.
-        kind: what its suffix says that it is.
-        name: what messages call it.
-        spec_given: the caller says how to feed it, so it need not be one of ours.
+        kind: the file format of its suffix.
+        name: name of the file in messages.
+        spec_given: the caller passes a spec, so a file of another exporter, without a checksum, is accepted.
 
     Raises:
-        ModelFormatError: not a file of its suffix.
-        ModelSpecError: it carries no spec, and none is given.
-        ModelDigestError: it was damaged or changed since it was sealed.
+        ModelFormatError: the content does not match the suffix.
+        ModelSpecError: the file has no spec, and none is given.
+        ModelDigestError: the file was damaged or changed since export.
     """
     if not content.startswith(kind.magic, kind.offset):
         raise ModelFormatError(f"{name}: not a {kind.title} file (no {kind.magic_title}): copy or export it again")
@@ -63,7 +63,7 @@ def check_checksum(content: bytes, kind: FileFormat, name: str, *, spec_given: b
 
 
 def no_spec(name: str) -> ModelSpecError:
-    """The error for a file of another exporter."""
+    """The error for a file without a spec, probably of another exporter."""
     return ModelSpecError(
         f"{name}: carries no model spec, or is cut off: export or copy it again, or say how to feed it with "
         "Classifier(path, spec=ModelSpec(side, class_names, …))"

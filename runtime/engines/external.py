@@ -1,4 +1,4 @@
-"""Models of other exporters: scaling, layout and softmax are done here, by the caller's spec."""
+"""Run models of other exporters: apply scaling, layout (NCHW) and softmax here, as the caller's spec says."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from runtime.spec import ModelSpec
 
 
 class ExternalBackend:
-    """Pixels to answers with a graph that takes scaled floats, channels first, or single images."""
+    """Feeds pixels to a graph that takes scaled floats, channels first (NCHW), or single images."""
 
     def __init__(self, backend: Backend, spec: ModelSpec) -> None:
         (source,) = backend.inputs
@@ -22,7 +22,7 @@ class ExternalBackend:
         self._scale, self._offset = np.array(spec.scale, np.float32), np.array(spec.offset, np.float32)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
-        """uint8 (N, S, S, 3) to float32 (N, C), as the graph answers."""
+        """Run pixels, uint8 (N, H, W, 3); return the graph's output (N, C) unchanged."""
         values = pixels * self._scale + self._offset if self._floats else pixels
         if self._channels_first:
             values = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
@@ -30,10 +30,10 @@ class ExternalBackend:
 
 
 def known_output(graph: Graph | None, name: str) -> str:
-    """What a graph answers with, as its last operators have it: ``softmax``, ``logits`` or ``sigmoid``.
+    """The kind of a graph's output, inferred from its last operators: ``softmax``, ``logits`` or ``sigmoid``.
 
     Raises:
-        ModelSpecError: they do not say.
+        ModelSpecError: it cannot be inferred.
     """
     kind = graph.output_kind() if graph else None
     if kind is None:
@@ -46,12 +46,18 @@ def known_output(graph: Graph | None, name: str) -> str:
 
 
 def to_probabilities(output: str, classes: int, temperature: float) -> Callable[[Probabilities], Probabilities]:
-    """A function that turns what a graph answers with into float32 (N, C) probabilities."""
+    """A function that turns a graph's output into probabilities, float32 (N, C).
+
+    Args:
+        output: ``softmax``, ``logits`` or ``sigmoid``.
+        classes: number of classes.
+        temperature: divisor of logits.
+    """
     logits = output == "logits"
 
     def convert(answers: Probabilities) -> Probabilities:
         answers = answers.astype(np.float32, copy=False)
-        if classes == 2 and answers.ndim == 2 and answers.shape[1] == 1:  # of the second class alone
+        if classes == 2 and answers.ndim == 2 and answers.shape[1] == 1:  # one value, for the second class
             answers = np.concatenate([np.zeros_like(answers) if logits else 1 - answers, answers], axis=1)
         return _softmax(answers / np.float32(temperature)) if logits else answers
 
@@ -59,7 +65,7 @@ def to_probabilities(output: str, classes: int, temperature: float) -> Callable[
 
 
 def _softmax(logits: Probabilities) -> Probabilities:
-    with np.errstate(invalid="ignore"):  # of infinite logits; their NaN is refused where the answers are checked
+    with np.errstate(invalid="ignore"):  # infinite logits give NaN, which the check of the output refuses
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     result: Probabilities = (exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)
     return result

@@ -1,4 +1,4 @@
-"""A network's operators, in any format, and whether its outputs are probabilities or logits."""
+"""A network's operators, independent of the file format, and the kind of its output: probabilities or logits."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ PASSING = (
     *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Cast", "Dropout"),
     *("QuantizeLinear", "DequantizeLinear"),
 )
-"""Operators that leave the values of their first input as they are."""
+"""Operators that do not change the values of their first input."""
 ENDS = {
     "Softmax": "softmax",
     "QLinearSoftmax": "softmax",
@@ -17,15 +17,15 @@ ENDS = {
     **dict.fromkeys(("Gemm", "MatMul", "Conv", "QGemm", "QLinearMatMul", "QLinearConv"), "logits"),
     **dict.fromkeys(("MatMulInteger", "ConvInteger", "FusedMatMul"), "logits"),
 }
-"""The kind of an operator's output, where that is certain. Logits are the input of a softmax."""
+"""The kind of output of operators for which it is certain. "Logits" are values that a softmax takes."""
 LINEAR = ("Add", "Sub", "Mul", "Div", "ReduceMean", "AveragePool", "GlobalAveragePool")
-"""With constants, they turn logits into logits: a bias, a scale, a mean over positions."""
+"""Operators that turn logits into logits if their other inputs are constant: bias, scale, mean over positions."""
 MAX_DEPTH = 50
-"""The number of operators from the end that are examined."""
+"""Longest chain of operators, from the output back, that is examined."""
 
 
 class Node(NamedTuple):
-    """An operator, by the name that ONNX has for it, and the names of its tensors."""
+    """An operator, by its ONNX name, and the names of its input and output tensors."""
 
     operator: str
     inputs: tuple[str, ...]
@@ -33,19 +33,19 @@ class Node(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Operators and the names of the tensors that they answer with."""
+    """The operators of a network, and the names of its output tensors."""
 
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
 
     def output_kind(self) -> str | None:
-        """``softmax``, ``logits`` or ``sigmoid``, as the last operators have it; ``None`` where that is uncertain."""
+        """``softmax``, ``logits`` or ``sigmoid``, inferred from the last operators; ``None`` if uncertain."""
         producers = {name: node for node in self.nodes for name in node.outputs}
         kinds: dict[str, str | None] = {}
 
         def kind(name: str, depth: int) -> str | None:
             if name not in kinds:
-                kinds[name] = None  # what follows from itself is of no kind
+                kinds[name] = None  # a cycle has no kind
                 kinds[name] = _kind(producers.get(name), lambda other: kind(other, depth - 1)) if depth else None
             return kinds[name]
 
@@ -53,12 +53,12 @@ class Graph(NamedTuple):
         return found if found in ENDS.values() else None
 
     def last_operator(self) -> str:
-        """The name of the operator that answers."""
+        """The name of the operator that makes the output."""
         return next((node.operator for node in self.nodes if set(self.outputs) & set(node.outputs)), "none")
 
 
 def _kind(node: Node | None, kind_of: Callable[[str], str | None]) -> str | None:
-    """What a node answers with; ``constant`` for what does not follow from the image, or is the scale of its values."""
+    """The kind of a node's output; ``constant`` if it does not depend on the image, or is a quantization parameter."""
     if node is None or node.operator in ("Constant", "DynamicQuantizeLinear"):
         return "constant"
     if node.operator in PASSING:

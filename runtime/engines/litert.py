@@ -1,4 +1,4 @@
-"""LiteRT (TensorFlow Lite) with its XNNPACK kernels."""
+"""The engine LiteRT (TensorFlow Lite), on the CPU with XNNPACK kernels."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LitertBackend:
-    """Runs the bytes of a ``.tflite`` file; the graph's batch is one image, so a batch is a loop."""
+    """Runs a ``.tflite`` file. The graph takes one image, so a batch is run in a loop."""
 
     engine, title, suffixes = "litert", "LiteRT", (".tflite",)
     file_format = FileFormat(".tflite", "TFLite", b"TFL3", 4, "TFL3 identifier")
@@ -28,14 +28,14 @@ class LitertBackend:
 
     @staticmethod
     def read_graph(content: bytes) -> "Graph":
-        """The operators of a file; a ``ValueError`` if it is none."""
+        """Read the operators of a file; raise ``ValueError`` if it is not a TFLite file."""
         from runtime.engines import tflite_file
 
         return tflite_file.read_graph(content)
 
     @staticmethod
     def import_engine() -> ModuleType:
-        """LiteRT."""
+        """Import LiteRT."""
         import_module("ai_edge_litert.interpreter")
         return import_module("ai_edge_litert")
 
@@ -59,11 +59,11 @@ class LitertBackend:
         self._lock = threading.Lock()
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
-        """A batch as the input declares it to float32 (N, C), dequantized."""
+        """Run a batch of the input's dtype and shape; return float32 (N, C), dequantized."""
         return self._dequantize(0, self._batch(self._run, values))
 
     def scored(self, values: NDArray[Any]) -> Scored:
-        """As calling it, with the familiarity of each image: the largest of its logits."""
+        """Run a batch; return probabilities (N, C) and familiarity (N,), the largest logit of each image."""
         both = self._batch(self._run_both, values)
         return both[:, :-1], both[:, -1]
 
@@ -98,10 +98,10 @@ def _tensor(entry: dict[str, Any]) -> Tensor:
 
 
 def _dequantization_table(output: dict[str, Any]) -> Probabilities | None:
-    """float32 (256,): the value of every 8-bit output, indexed by its bits; ``None`` for any other output.
+    """The real value of each 8-bit output value, float32 (256,), indexed by its bits; ``None`` for a float output.
 
     Raises:
-        ValueError: 8-bit values without one scale.
+        ValueError: the output is 8-bit but has no single per-tensor scale.
     """
     if output["dtype"] not in (np.int8, np.uint8):
         return None

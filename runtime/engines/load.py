@@ -1,4 +1,4 @@
-"""Read a model file once, check it, and hand it to its engine."""
+"""Read and check a model file, and load it into an engine."""
 
 import errno
 from collections.abc import Callable
@@ -25,10 +25,11 @@ class LoadedModel(NamedTuple):
     """A model file, ready to run.
 
     Attributes:
-        backend: its engine, with the file in it.
-        spec: what the caller said of it, or what it says of itself.
-        predict: uint8 (N, S, S, 3) to float32 (N, C); a ``ModelFormatError`` where the graph answers anything else.
-        scored: the same with the familiarity of each image, where the graph gives it.
+        backend: the engine with the model loaded.
+        spec: the caller's spec, else the spec in the file.
+        predict: maps pixels, uint8 (N, H, W, 3), to probabilities, float32 (N, C); raises ``ModelFormatError`` if the
+            graph returns anything else.
+        scored: returns in addition the familiarity scores, float32 (N,); ``None`` if the graph has no such output.
     """
 
     backend: Backend
@@ -40,20 +41,21 @@ class LoadedModel(NamedTuple):
 def load_model(
     path: Path, threads: int, spec: ModelSpec | None, engine: str | None = None, sha256: str | None = None
 ) -> LoadedModel:
-    """Read a model file once, check it, hand its bytes to its engine, and hold the graph against the spec.
+    """Read a model file once, check it, load its bytes into the engine, and check the graph against the spec.
 
     Args:
-        path: the file.
-        threads: processor threads of the engine.
-        spec: how to feed it, if the caller says so; it need not carry a spec then.
-        engine: name of the engine that is to run it; by its suffix if not given.
-        sha256: what it held when ``tune`` chose it, if it did.
+        path: the model file.
+        threads: intra-op threads of the engine.
+        spec: replaces the spec in the file; needed if the file has none.
+        engine: name of the engine; ``None``: the default for the file's suffix.
+        sha256: SHA-256 of the file when ``tune`` chose it; ``None``: not checked.
 
     Raises:
-        ModelFileNotFoundError: no readable file.
-        ModelFormatError: not a model file of its suffix, not one that the engine reads, or not an image classifier.
-        ModelSpecError: it carries no spec and none is given, or the spec is not the graph's.
-        ModelDigestError: it is damaged, has changed since it was chosen, or a manifest beside it lists another content.
+        ModelFileNotFoundError: there is no readable file.
+        ModelFormatError: the content does not match the suffix, the engine cannot read it, or it is not an image
+            classifier.
+        ModelSpecError: the file has no spec and none is given, or the spec does not match the graph.
+        ModelDigestError: the file is damaged, or differs from the manifest beside it or from the file that was tuned.
         BackendUnavailableError: the engine is unknown or not installed.
     """
     backend = _find_engine(path, engine)
@@ -74,7 +76,7 @@ def load_model(
         ) from error
     graph = _read_graph(content, default) if spec and not spec.output else None
     loaded = backend(content, name, threads)
-    del content  # the graph's first run may want the room
+    del content  # frees memory for the graph's first run
     about = spec or carried_spec(loaded, name)
     predict = fit(loaded, about, name, external=spec is not None, graph=graph)
     return LoadedModel(
@@ -108,9 +110,9 @@ def _read(path: Path) -> bytes:
 
 
 def _check_digest(path: Path, content: bytes) -> None:
-    """Hold the file against the manifest that export writes, where one lies beside it and lists it.
+    """Compare the file's SHA-256 with the manifest of ``export``, if there is one beside it that lists the file.
 
-    Any other file of that name, such as a web app's, says nothing of the model.
+    Other files named ``manifest.json``, such as a web app's, are ignored.
     """
     listed = _listed_digest(path)
     if listed is None:
@@ -124,7 +126,7 @@ def _check_digest(path: Path, content: bytes) -> None:
 
 
 def _listed_digest(path: Path) -> str | None:
-    """The SHA-256 that the manifest beside a file lists for it; ``None`` without such an entry."""
+    """The SHA-256 of the file in the manifest beside it; ``None`` if there is no such entry."""
     try:
         manifest = parse_json(read_regular(path.with_name(MANIFEST), MAX_JSON_BYTES))
         listed = manifest["files"][path.name]["sha256"]
@@ -134,7 +136,7 @@ def _listed_digest(path: Path) -> str | None:
 
 
 def _read_graph(content: bytes, engine: str | None) -> "Graph | None":
-    """The operators of a file of another exporter; ``None`` where they cannot be read."""
+    """The operators of a file of another exporter; ``None`` if they cannot be read."""
     try:
         return registry.find(engine).read_graph(content) if engine else None
     except ValueError:
@@ -142,7 +144,7 @@ def _read_graph(content: bytes, engine: str | None) -> "Graph | None":
 
 
 def _sha256(content: bytes) -> str:
-    # hashlib would load OpenSSL: 6 ms and 4 MiB, a tenth of what a process that names one photo takes. The interpreter
-    # has the function without it: as _sha2 from 3.12 on, as _sha256 before.
+    # hashlib would load OpenSSL: 6 ms and 4 MiB, a tenth of what classifying one photo takes. CPython has SHA-256
+    # without OpenSSL: in _sha2 from 3.12 on, in _sha256 before.
     found = next(name for name in ("_sha2", "_sha256", "hashlib") if find_spec(name))
     return str(import_module(found).sha256(content).hexdigest())

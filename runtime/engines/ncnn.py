@@ -1,4 +1,4 @@
-"""NCNN on the CPU: written for Arm phones and boards, in float."""
+"""The engine NCNN, on the CPU in float; made for Arm phones and boards."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -28,7 +28,7 @@ from runtime.spec import GOLDEN_FILE, SPEC_FILE, ModelSpec
 from runtime.system.fork import ForkGuard
 
 PARAM_FILE, WEIGHTS_FILE = "model.ncnn.param", "model.ncnn.bin"
-"""The graph as text and its weights, as pnnx names them."""
+"""Archive members: the graph as text, and its weights; the names are those of pnnx."""
 LIMITS = {
     SPEC_FILE: MAX_JSON_BYTES,
     GOLDEN_FILE: MAX_JSON_BYTES,
@@ -36,14 +36,14 @@ LIMITS = {
     WEIGHTS_FILE: MAX_MODEL_BYTES,
 }
 _THREADS = ForkGuard("load NCNN's models with 1 thread before a fork, or start processes by multiprocessing's 'spawn'")
-"""OpenMP's, which a child process waits for in vain as soon as any model has used them in the parent."""
+"""Guards OpenMP's threads: after a model has used them, a forked child process would wait for them forever."""
 
 
 class NcnnBackend:
-    """Runs the bytes of an ``.ncnn`` file: graph, weights, spec and golden set in one ZIP archive.
+    """Runs an ``.ncnn`` file: a ZIP archive of graph, weights, spec and golden set.
 
-    The graph takes one image, so a batch is a loop. A file whose spec says fp16 is computed in half precision where the
-    processor can; any other in float32 everywhere.
+    The graph takes one image, so a batch is run in a loop. If the spec's precision is fp16, NCNN computes in half
+    precision where the processor supports it; otherwise in float32.
     """
 
     engine, title, suffixes = "ncnn", "NCNN", (".ncnn",)
@@ -52,13 +52,13 @@ class NcnnBackend:
 
     @staticmethod
     def read_graph(content: bytes) -> Graph:
-        """The operators of a file; a ``ValueError`` if it is none."""
+        """Read the operators of a file; raise ``ValueError`` if its graph is not an NCNN graph."""
         members = read_members(content, "the file", LIMITS)
         return read_ncnn(members.get(PARAM_FILE, b""), len(members.get(WEIGHTS_FILE, b""))).graph
 
     @staticmethod
     def import_engine() -> ModuleType:
-        """NCNN."""
+        """Import NCNN."""
         return import_module("ncnn")
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
@@ -92,7 +92,7 @@ class NcnnBackend:
         net.opt.num_threads = threads
         net.opt.use_vulkan_compute = False
         net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = in_half
-        # From memory it would keep a pointer to bytes that Python has freed.
+        # Loaded from memory, NCNN would keep a pointer to bytes that Python frees.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / WEIGHTS_FILE
             path.write_bytes(weights)
@@ -104,17 +104,17 @@ class NcnnBackend:
         return net
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
-        """A batch as the input declares it to float32 (N, C)."""
+        """Run a batch, uint8 (N, H, W, 3); return float32 (N, C)."""
         return self._batch(self._run, values)
 
     def scored(self, values: NDArray[Any]) -> Scored:
-        """As calling it, with the familiarity of each image: the largest of its logits."""
+        """Run a batch; return probabilities (N, C) and familiarity (N,), the largest logit of each image."""
         both = self._batch(self._run_both, values)
         return both[:, :-1], both[:, -1]
 
     def _batch(self, run: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any]) -> NDArray[Any]:
         if values.shape[1:] != self._shape or values.dtype != np.uint8 or self._shape[2] != 3:
-            # NCNN would read on behind the array's end.
+            # NCNN would read beyond the array's end.
             raise ModelFormatError(f"{self._name}: takes {self.inputs[0]}, got {values.dtype} {values.shape}")
         with self._guard:
             return one_by_one(run, np.ascontiguousarray(values))
@@ -136,8 +136,8 @@ class NcnnBackend:
             status, answer = extractor.extract(name)
             if status:
                 raise ModelFormatError(f"{self._name}: NCNN cannot run it (status {status}): export it again")
-            found.append(np.array(answer).reshape(1, -1))  # (1, C), too, where nothing but dense layers computes
-        if self.outputs[0].shape == (None, None):  # only a run tells how many classes there are
+            found.append(np.array(answer).reshape(1, -1))  # (1, C) also for a graph of dense layers only
+        if self.outputs[0].shape == (None, None):  # the number of classes is known only after a run
             classes = found[-1].shape[1:]
             self.outputs = tuple(tensor._replace(shape=(None, *classes)) for tensor in self.outputs)
         return found
@@ -147,7 +147,7 @@ def _says_half(spec_json: str | bytes | None) -> bool:
     try:
         return spec_json is not None and ModelSpec.from_json(spec_json).precision == "fp16"
     except ModelSpecError:
-        return False  # whoever reads the spec says what is wrong with it
+        return False  # load_model reads the spec again and reports the error
 
 
 BACKEND = NcnnBackend

@@ -1,6 +1,6 @@
-"""Read the metadata of an ONNX file before any engine sees it.
+"""Read the metadata of an ONNX file before an engine loads it, and refuse external data.
 
-Engines differ in what they take of a file that says a thing twice, and they open other files where a tensor names one.
+Engines disagree about duplicate metadata keys, and they open other files that a tensor names.
 """
 
 from runtime.engines.onnx_parts import model_parts
@@ -8,22 +8,27 @@ from runtime.errors import ModelFormatError
 
 
 def read_metadata(content: bytes, name: str) -> dict[str, bytes]:
-    """Look through a file, which messages call ``name``; the values of its ``metadata_props`` by key.
+    """Read the ``metadata_props`` of a file; the last of several values with one key is used.
 
-    Of two values with one key the last counts.
+    Args:
+        content: the bytes of the file.
+        name: name of the file in messages.
+
+    Returns:
+        The values by key.
 
     Raises:
-        ModelFormatError: not an ONNX file, or one that keeps weights in other files.
+        ModelFormatError: not an ONNX file, or its weights are in other files.
     """
     try:
         metadata, _ = model_parts(content)
-        # Looking at every tensor takes milliseconds; a file without this word in it names no other file.
+        # Checking every tensor takes milliseconds; without this word in it, a file has no external data.
         external = b"location" in content and _has_external_data(content)
     except ValueError as error:
         raise ModelFormatError(f"{name}: not an ONNX file ({error}): copy or export it again") from error
     if external:
         raise ModelFormatError(
-            f"{name}: keeps weights in another file (external data), and one file is what is run: "
+            f"{name}: keeps weights in another file (external data), but a model must be a single file: "
             "save it with save_as_external_data=False"
         )
     return metadata

@@ -1,4 +1,4 @@
-"""The graph of an ONNX file: whether its tensors lie in other files, and its operators.
+"""Read from an ONNX file's graph whether tensors are stored in other files, and the operators.
 
 The field numbers are those of ``onnx/onnx.proto``.
 """
@@ -17,17 +17,17 @@ MESSAGES = {
     "sparse tensor": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-"""Every way from a model to a tensor: message, number of a field, message that the field holds."""
+"""All paths from a model to a tensor: for each message, the field numbers and the messages in these fields."""
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _NODE, _OUTPUT = 1, 12
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 
 def has_external_data(content: bytes) -> bool:
-    """Whether any tensor says that it lies in another file.
+    """Whether any tensor is stored in another file.
 
     Raises:
-        ValueError: not an ONNX file, or too large a one to look through.
+        ValueError: not an ONNX file, or more than ``MAX_FIELDS`` fields.
     """
     messages, read = [("model", 0, len(content))], 0
     while messages:
@@ -47,7 +47,7 @@ def has_external_data(content: bytes) -> bool:
 
 
 def read_graph(content: bytes) -> Graph:
-    """The operators, without those of subgraphs.
+    """Read the operators of the main graph, without subgraphs.
 
     Raises:
         ValueError: not an ONNX file.

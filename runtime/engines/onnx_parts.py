@@ -1,4 +1,4 @@
-"""Where the parts of an ONNX file lie: its metadata and its graph.
+"""Find the metadata and the graph in the bytes of an ONNX file.
 
 The field numbers are those of ``onnx/onnx.proto``.
 """
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from runtime.engines.protobuf import BYTES, fields
 
 Span = tuple[int, int]
-"""First byte of a message and the one behind its last."""
+"""Start and end of a message in bytes; the end is exclusive."""
 
 _GRAPH, _METADATA, _KEY, _VALUE = 7, 14, 1, 2
 
 
 def model_parts(content: bytes) -> tuple[dict[str, bytes], list[Span]]:
-    """The metadata, and where the graph lies: a message that comes in parts is all of them together.
+    """The metadata, and the spans of the graph. Protobuf merges repeated parts of a message, so there may be several.
 
     Raises:
         ValueError: not an ONNX file.
@@ -34,7 +34,7 @@ def model_parts(content: bytes) -> tuple[dict[str, bytes], list[Span]]:
 
 
 def parts(content: bytes, spans: Iterable[Span]) -> Iterator[tuple[int, int, int]]:
-    """Number and place of each field that holds bytes, of a message that may lie in several places."""
+    """Number, start and end of each length-delimited field of a message that is stored in one or more spans."""
     for start, end in spans:
         for number, wire, first, last in fields(content, start, end):
             if wire == BYTES:

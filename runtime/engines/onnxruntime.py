@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU."""
+"""The engine ONNX Runtime, with its CPU execution provider."""
 
 from functools import partial
 from importlib import import_module
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from runtime.engines.graph import Graph
 
 EXACT_INT8 = ("session.x64quantprecision", "1")
-"""Every session of an int8 graph wants this entry. On x86-64 without VNNI, ONNX Runtime otherwise multiplies uint8 by
-int8 in 16 bits that saturate: the reference lost 6.5 points of accuracy there. Nothing changes on other processors.
+"""Session option for exact int8 arithmetic. On x86-64 without VNNI, ONNX Runtime otherwise multiplies uint8 by int8
+with saturating 16-bit sums: the reference lost 6.5 points of accuracy there. On other processors it changes nothing.
 Source: ``onnxruntime_session_options_config_keys.h``, ``kOrtSessionOptionsAvx2PrecisionMode``."""
 NOT_EXACT = (EXACT_INT8[0], "0")
 SHARED_WEIGHTS = "AddInitializerWithOrtValue"
-"""Named in the error of ONNX Runtime 1.32 where that mode meets a weight or zero point that several layers share."""
+"""Part of the error message of ONNX Runtime 1.32 if, with ``EXACT_INT8``, layers share a weight or zero point."""
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
 class OnnxBackend:
-    """Runs the bytes of an ``.onnx`` file."""
+    """Runs an ``.onnx`` file."""
 
     engine, title, suffixes = "onnxruntime", "ONNX Runtime", (".onnx",)
     file_format, color, marker = FileFormat(".onnx", "ONNX"), "#0072b2", "o"
@@ -34,14 +34,14 @@ class OnnxBackend:
 
     @staticmethod
     def read_graph(content: bytes) -> "Graph":
-        """The operators of a file; a ``ValueError`` if it is none."""
+        """Read the operators of a file; raise ``ValueError`` if it is not an ONNX file."""
         from runtime.engines import onnx_graph
 
         return onnx_graph.read_graph(content)
 
     @staticmethod
     def import_engine() -> ModuleType:
-        """ONNX Runtime."""
+        """Import ONNX Runtime."""
         return import_module("onnxruntime")
 
     def __init__(self, content: bytes, name: str, threads: int) -> None:
@@ -53,7 +53,9 @@ class OnnxBackend:
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.load_model_format", "ONNX")  # or it also takes its own format for one
+        options.add_session_config_entry(
+            "session.load_model_format", "ONNX"
+        )  # otherwise it also accepts the ORT format
         options.add_session_config_entry(*EXACT_INT8)
         try:
             session = _start(onnxruntime, content, options)
@@ -70,12 +72,12 @@ class OnnxBackend:
         self.golden_json: str | bytes | None = metadata.get(GOLDEN_KEY)
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
-        """A batch as the input declares it to float32 (N, C)."""
+        """Run a batch of the input's dtype and shape; return float32 (N, C)."""
         result: Probabilities = self._results(values, self._output_names[:1])[0]
         return result
 
     def scored(self, values: NDArray[Any]) -> Scored:
-        """As calling it, with the familiarity of each image."""
+        """Run a batch; return probabilities (N, C) and familiarity scores (N,)."""
         probabilities, familiarity = self._results(values, self._output_names)
         return probabilities, familiarity
 
@@ -90,13 +92,13 @@ BACKEND = OnnxBackend
 
 
 def _start(onnxruntime: ModuleType, content: bytes, options: Any) -> Any:
-    """A session; of files whose layers share weights with saturating int8, as ONNX Runtime has it by itself."""
+    """Create a session; without ``EXACT_INT8`` (the default of ONNX Runtime) if layers share weights."""
     start = partial(
         onnxruntime.InferenceSession,
         content,
         options,
         providers=["CPUExecutionProvider"],
-        enable_fallback=0,  # it would print and try a damaged file a second time
+        enable_fallback=0,  # the fallback would print and load a damaged file a second time
     )
     try:
         return start()

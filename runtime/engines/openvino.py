@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: the fastest in float on PC and server processors; it has wheels for 64-bit Arm too."""
+"""The engine OpenVINO, on the CPU: the fastest in float on PC and server processors; wheels for 64-bit Arm exist."""
 
 import io
 import sys
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 DTYPES = {"u8": "uint8", "f32": "float32"}
 TELEMETRY = "openvino_telemetry"
 EXACT_INT8 = ("LP_TRANSFORMS_MODE", "NO")
-"""On x86-64 without VNNI, OpenVINO multiplies int8 in 16 bits that saturate: the reference's probabilities were off by
-0.25. With this entry, which it does not document, it computes int8 graphs in float there. Source:
+"""Undocumented property that computes int8 graphs in float. On x86-64 without VNNI, OpenVINO otherwise multiplies int8
+with saturating 16-bit sums: the reference's probabilities were off by 0.25. Source:
 ``ov::intel_cpu::Config::LPTransformsMode``."""
 _importing = threading.Lock()
 _POOL = ForkGuard("start processes by multiprocessing's 'spawn'")
-"""Its threads, which all models of a process share."""
+"""Guards OpenVINO's thread pool, which all models of a process share."""
 
 
 class OpenvinoBackend:
-    """Runs the bytes of an ``.onnx`` file; the graph is compiled for one image, so a batch is a loop."""
+    """Runs an ``.onnx`` file. The graph is compiled for one image, so a batch is run in a loop."""
 
     engine, title, suffixes = "openvino", "OpenVINO", (".onnx",)
     file_format, color, marker = None, "#009e73", "D"
@@ -41,14 +41,14 @@ class OpenvinoBackend:
 
     @staticmethod
     def read_graph(content: bytes) -> "Graph":
-        """The operators of a file; a ``ValueError`` if it is none."""
+        """Read the operators of a file; raise ``ValueError`` if it is not an ONNX file."""
         from runtime.engines import onnx_graph
 
         return onnx_graph.read_graph(content)
 
     @staticmethod
     def import_engine() -> ModuleType:
-        """OpenVINO, which at import tells an analytics server of it, unless the package that does so is missing."""
+        """Import OpenVINO with its telemetry package hidden, because it would contact an analytics server."""
         with _importing:
             hide = "openvino" not in sys.modules and TELEMETRY not in sys.modules
             if hide:
@@ -67,8 +67,8 @@ class OpenvinoBackend:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
             "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": "f32",  # or it computes in half precision where the processor can
-            "ENABLE_CPU_PINNING": False,  # or the first of every process want the same core
+            "INFERENCE_PRECISION_HINT": "f32",  # otherwise it uses half precision where the processor supports it
+            "ENABLE_CPU_PINNING": False,  # otherwise the first thread of every process is pinned to the same core
         } | dict([EXACT_INT8] if _saturates() else [])
         with _POOL:
             try:
@@ -78,7 +78,7 @@ class OpenvinoBackend:
                 self.outputs = tuple(map(_tensor, model.outputs))
                 self._single = len(self.inputs) == 1 and _takes_any_number(self.inputs[0])
                 if self._single:
-                    # Open axes cost a third more: shapes would be worked out anew in each run.
+                    # A dynamic batch axis costs a third more: shapes are inferred again in each run.
                     model.reshape([1, *self.inputs[0].shape[1:]])
                 self._request = core.compile_model(model, "CPU", properties).create_infer_request()
             except (RuntimeError, TypeError, ValueError) as error:
@@ -93,7 +93,7 @@ class OpenvinoBackend:
         self._lock = threading.Lock()
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
-        """A batch as the input declares it to float32 (N, C)."""
+        """Run a batch of the input's dtype and shape; return float32 (N, C)."""
         with _POOL:
             try:
                 with self._lock:
@@ -111,7 +111,7 @@ class OpenvinoBackend:
         return result
 
     def scored(self, values: NDArray[Any]) -> Scored:
-        """As calling it, with the familiarity of each image."""
+        """Run a batch; return probabilities (N, C) and familiarity scores (N,)."""
         with _POOL:
             try:
                 with self._lock:
@@ -143,5 +143,5 @@ def _tensor(entry: Any) -> Tensor:
 
 
 def _reason(error: Exception) -> str:
-    """The last line: the lines above name the places in OpenVINO's code that it came through."""
+    """The last line of the message; the lines above it name places in OpenVINO's source code."""
     return (str(error).strip() or type(error).__name__).splitlines()[-1][:300]

@@ -1,6 +1,6 @@
-"""The engines by name: our own in one list, those of other packages through an entry point.
+"""Find engines by name: ours from a list, engines of other packages through an entry point.
 
-A package names a class that follows ``runtime.engines.base.Backend`` in its pyproject.toml:
+Another package registers a class that implements ``runtime.engines.base.Backend`` in its pyproject.toml:
 
     [project.entry-points."edgecnn.backends"]
     toy = "toy_engine:ToyBackend"
@@ -24,14 +24,14 @@ OWN = ("onnxruntime", "litert", "openvino", "ncnn")
 
 
 class Engine(NamedTuple):
-    """One that could run model files here.
+    """A known engine, installed or not.
 
     Attributes:
-        name: what ``--engine`` takes.
-        title: what its makers call it.
-        suffixes: of the files that it reads, in lower case.
-        missing: why it cannot be used here; ``None`` where it is installed.
-        install: the command that installs it, or mends it.
+        name: name of the engine, as ``--engine`` takes it.
+        title: official name of the engine.
+        suffixes: suffixes of the files that it reads, in lower case.
+        missing: why it cannot be used; ``None`` if it is installed.
+        install: command that installs or repairs it.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Engine(NamedTuple):
 
 
 def find(name: str) -> "type[Backend]":
-    """The class of an engine; the engine itself is imported when the class is called.
+    """The ``Backend`` class of an engine; the engine itself is imported when the class is called.
 
     Raises:
-        BackendUnavailableError: none has this name, or the package that brings it is broken.
+        BackendUnavailableError: there is no engine of this name, or the package that provides it is broken.
     """
     if name in OWN:
         found: type[Backend] = import_module(f"runtime.engines.{name}").BACKEND
@@ -55,29 +55,29 @@ def find(name: str) -> "type[Backend]":
         raise BackendUnavailableError(f"no engine is called {name!r:.100}: there are {', '.join([*OWN, *others])}")
     try:
         loaded: type[Backend] = others[name].load()
-    except Exception as error:  # whatever a package of others does when it is imported
+    except Exception as error:  # importing another package can raise anything
         raise BackendUnavailableError(
             f"engine {name} cannot be loaded from {others[name].value} ({str(error) or type(error).__name__}): "
-            "update or uninstall the package that brings it"
+            "update or uninstall the package that provides it"
         ) from error
     return loaded
 
 
 def default_engine(suffix: str) -> str | None:
-    """The engine that runs files of a suffix (lower case) when none is asked for.
+    """The engine that runs files of a suffix (lower case) by default; ``None`` for unknown suffixes.
 
-    Modules are imported up to that engine's, so that an ``.onnx`` file brings in no other engine's.
+    Our engine modules are imported in order until one matches, so an ``.onnx`` file imports only the first.
     """
     return next((name for name in OWN if (kind := find(name).file_format) and kind.suffix == suffix), None)
 
 
 def file_formats() -> "dict[str, FileFormat]":
-    """The kinds of model files that our engines run, by their suffix."""
+    """The file formats that our engines run by default, by suffix."""
     return {kind.suffix: kind for name in OWN if (kind := find(name).file_format)}
 
 
 def engines() -> list[Engine]:
-    """Every engine that is known here, installed or not, ours first; a broken one says so in ``missing``."""
+    """All known engines, installed or not, ours first; ``missing`` says why one cannot be used."""
     return [_describe(name) for name in dict.fromkeys([*OWN, *_others()])]
 
 
@@ -94,13 +94,13 @@ def _describe(name: str) -> Engine:
         backend = find(name)
         missing = None if find_spec(backend.package) else f"{backend.package} is not installed"
         return Engine(name, backend.title, tuple(backend.suffixes), missing, backend.install)
-    except Exception as error:  # noqa: BLE001 - a class of others may lack anything
+    except Exception as error:  # noqa: BLE001 - a class of another package may lack any attribute
         reason = str(error) or type(error).__name__
-        return Engine(name, name, (), reason, "update or uninstall the package that brings it")
+        return Engine(name, name, (), reason, "update or uninstall the package that provides it")
 
 
 def _others() -> "dict[str, EntryPoint]":
-    # 15 ms, which nobody pays who runs an .onnx file on ONNX Runtime.
+    # Takes 15 ms; not needed to run an .onnx file on ONNX Runtime.
     from importlib.metadata import entry_points
 
     return {entry.name: entry for entry in entry_points(group=GROUP)}

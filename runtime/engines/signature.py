@@ -1,4 +1,4 @@
-"""Check that a graph's inputs and outputs fit its spec, before its answers are used."""
+"""Check a graph's inputs, outputs and results against its spec."""
 
 from collections.abc import Callable
 from math import isfinite
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 REMEDY, FOREIGN_REMEDY = "export it again", "pass the spec that it was trained with"
 SLACK = 0.01
-"""How far beyond 0-1 a probability may be: half precision and quantized steps round."""
+"""How far a probability may exceed 0-1, because half precision and quantization round."""
 
 
 def carried_spec(backend: Backend, name: str) -> ModelSpec:
-    """The spec that the file carries.
+    """The spec in the model file.
+
+    Args:
+        backend: the loaded model.
+        name: name of the file in messages.
 
     Raises:
-        ModelSpecError: it carries none, or a broken one.
+        ModelSpecError: the file has no spec, or an invalid one.
     """
     if backend.spec_json is None:
         raise no_spec(name)
@@ -36,21 +40,22 @@ def carried_spec(backend: Backend, name: str) -> ModelSpec:
 def fit(
     backend: Backend, spec: ModelSpec, name: str, *, external: bool, graph: "Graph | None" = None
 ) -> Callable[[Pixels], Probabilities]:
-    """Check inputs and outputs, run the graph once on black, and return what turns pixels into probabilities.
+    """Check a graph against its spec, run it once on a black image, and return a checked prediction function.
 
     Args:
         backend: the loaded graph, which has not run.
-        spec: what the graph must fit.
-        name: what messages call the file.
-        external: it is of another exporter, and the spec the caller's.
-        graph: its operators, which say what a external graph answers with where the spec does not.
+        spec: the expected input size, classes and output kind.
+        name: name of the file in messages.
+        external: the file is of another exporter, and the spec is the caller's.
+        graph: operators of the graph, from which the output kind is inferred if an external file's spec has none.
 
     Returns:
-        uint8 (N, S, S, 3) to float32 (N, C); a ``ModelFormatError`` where the graph answers anything else.
+        A function that maps pixels, uint8 (N, H, W, 3), to probabilities, float32 (N, C); it raises
+        ``ModelFormatError`` if the graph returns anything else.
 
     Raises:
-        ModelFormatError: not the inputs and outputs of an image classifier.
-        ModelSpecError: the spec's side, number of classes or kind of output is not the graph's.
+        ModelFormatError: the inputs and outputs are not those of an image classifier.
+        ModelSpecError: the spec's size, number of classes or output kind does not match the graph.
     """
     _check_tensors(backend, spec, name, external=external)
     remedy = FOREIGN_REMEDY if external else REMEDY
@@ -79,14 +84,14 @@ def fit(
     _refuse_broken(answer, 1, classes, name)
     if np.abs(answer - 0.5).max() > 0.5 + SLACK:
         raise ModelSpecError(
-            f"{name}: answers from {answer.min():.4g} to {answer.max():.4g} are no probabilities: "
+            f"{name}: outputs from {answer.min():.4g} to {answer.max():.4g} are not probabilities: "
             + ("if they are logits, pass ModelSpec(…, output='logits')" if external else remedy)
         )
     return _checked(run, classes, name)
 
 
 def fit_scored(backend: Backend, spec: ModelSpec, name: str) -> Callable[[Pixels], Scored]:
-    """As ``fit``, which has looked at the graph, with the familiarity of each image."""
+    """As ``fit``, which must have been called before; the function also returns familiarity scores, float32 (N,)."""
     classes = len(spec.class_names)
     run: Callable[[Pixels], Scored] | None = getattr(backend, "scored", None)
     if run is None:
@@ -97,8 +102,8 @@ def fit_scored(backend: Backend, spec: ModelSpec, name: str) -> Callable[[Pixels
         _refuse_broken(answers, len(pixels), classes, name)
         if familiarity.shape != (len(pixels),) or not isfinite(familiarity.sum()):
             raise ModelFormatError(
-                f"{name}: answers {len(pixels)} images with a familiarity of shape {familiarity.shape} that is not one "
-                "finite number each: export it again"
+                f"{name}: for {len(pixels)} images it gives familiarity scores of shape {familiarity.shape}, expected "
+                "one finite number per image: export it again"
             )
         return answers, familiarity
 
@@ -141,13 +146,17 @@ def _checked(run: Callable[[Pixels], Probabilities], classes: int, name: str) ->
 
 
 def _refuse_broken(answers: Probabilities, images: int, classes: int, name: str) -> None:
-    """No class is named by anything but a row of numbers an image."""
+    """Refuse outputs that are not one row of finite numbers per image.
+
+    Raises:
+        ModelFormatError: wrong shape, NaN or infinity.
+    """
     if answers.shape != (images, classes):
         raise ModelFormatError(
             f"{name}: answers {images} images with values of shape {answers.shape}, expected ({images}, {classes}): "
             "export it again with a batch of any size"
         )
-    if not isfinite(np.vdot(answers, answers)):  # the quickest sum that no NaN or infinity leaves finite
+    if not isfinite(np.vdot(answers, answers)):  # the fastest sum that is finite only without NaN and infinity
         raise ModelFormatError(
             f"{name}: answers with NaN or infinity: its weights or its scaling are broken; export it again"
         )

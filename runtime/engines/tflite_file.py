@@ -1,6 +1,6 @@
-"""The graph of a ``.tflite`` file, read without an engine.
+"""Read the graph of a ``.tflite`` file without an engine.
 
-A flatbuffer is tables that refer to each other by offsets; each offset is checked against the file. Sources:
+A flatbuffer consists of tables that refer to each other by offsets; each offset is checked against the file. Sources:
 ``schema.fbs`` of TensorFlow Lite for the numbers of fields and operators, https://flatbuffers.dev/internals/ for the
 encoding.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from runtime.engines.graph import Graph, Node
 
 MAX_ITEMS = 100_000
-"""The most operators or tensors of one list that are looked at."""
+"""Longest list of operators or tensors that is read."""
 _OPERATORS = {
     0: "Add",
     1: "AveragePool",
@@ -33,17 +33,17 @@ _OPERATORS = {
     114: "QuantizeLinear",
     126: "MatMul",
 }
-"""Built-in operators by the names that ONNX has for them; the others go by their numbers."""
+"""ONNX names of built-in operators; the other operators are named by their numbers."""
 _ACTIVATION_FIELD = {0: 0, 1: 5, 3: 3, 9: 0, 18: 0, 41: 0, 42: 0}
 """The field of an operator's options that holds its fused activation."""
 _ACTIVATIONS = {0: "", 1: "Relu", 2: "Relu", 3: "Relu6", 4: "Tanh"}
 
 
 def read_graph(content: bytes) -> Graph:
-    """The first subgraph.
+    """Read the operators of the first subgraph.
 
     Raises:
-        ValueError: not a flatbuffer of that schema.
+        ValueError: not a TFLite flatbuffer.
     """
     try:
         model = _Table(content, _number(content, 0, "<I"))
@@ -69,7 +69,7 @@ def _names(numbers: Iterator[int]) -> tuple[str, ...]:
 
 
 class _Table:
-    """A table at a place of the file; its fields go by their numbers."""
+    """A flatbuffer table at a position of the file; its fields are accessed by their numbers."""
 
     def __init__(self, content: bytes, place: int) -> None:
         self._content, self._place = content, place
@@ -77,12 +77,12 @@ class _Table:
         self._size = _number(content, self._fields, "<H")
 
     def number(self, field: int, kind: str) -> int:
-        """A number, 0 where it is left out; ``kind`` is struct's."""
+        """A number, 0 if the field is absent; ``kind`` is a format of ``struct``."""
         place = self._find(field)
         return _number(self._content, place, kind) if place else 0
 
     def table(self, field: int) -> "_Table | None":
-        """A table, where there is one."""
+        """A table; ``None`` if the field is absent."""
         place = self._find(field)
         return _Table(self._content, place + _number(self._content, place, "<I")) if place else None
 

@@ -1,4 +1,4 @@
-"""Frames become events: a class begins, a class ends.
+"""Turn predictions for frames into events: a class begins, a class ends.
 
     from runtime.events import EventDetector
     detector = EventDetector()
@@ -6,7 +6,7 @@
         for event in detector.update(classifier.classify(frame)):
             print(event.kind, event.label)
 
-This module imports nothing but the detector; the command lines bring in the rest.
+This module imports only the detector; the commands import the rest.
 """
 
 from runtime.events.detector import Event, EventDetector, EventSettings

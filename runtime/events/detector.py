@@ -1,4 +1,4 @@
-"""Decide over several frames when a class begins and ends, so that one odd frame changes nothing."""
+"""``EventDetector``: debounce predictions over several frames, so that a single wrong one causes no event."""
 
 import time
 from collections import Counter, deque
@@ -18,14 +18,15 @@ class EventSettings:
     """When an event begins and ends.
 
     Attributes:
-        votes: how many of the last ``window`` frames must show a class before it begins, 1 or more.
-        window: how many frames are looked at, ``votes`` to 1,000.
-        end_votes: an event goes on while at least so many of them show its class, 1 to ``votes``; by default half of
-            ``votes``, rounded up. What lies between both is the hysteresis.
-        min_seconds: for how long the frames must agree before an event begins, or ends.
-        min_probability: a frame whose probability (0-1) is lower shows nothing, nor does one that is not confident or
-            not known.
-        lost_after_s: seconds without a frame after which what was seen no longer counts; ``None``: it always counts.
+        votes: number of the last ``window`` frames that must show a class for it to begin, 1 or more.
+        window: number of last frames that are counted, ``votes`` to 1,000.
+        end_votes: an event continues while at least this many of these frames show its class, 1 to ``votes``; default:
+            half of ``votes``, rounded up. A value below ``votes`` gives hysteresis.
+        min_seconds: seconds for which the frames must agree before an event begins or ends.
+        min_probability: frames of a lower probability (0-1) count as showing nothing, as do frames that are not
+            confident or not known.
+        lost_after_s: seconds without a frame after which an event ends and earlier frames are forgotten; ``None``:
+            never.
 
     Raises:
         ValueError: a value out of range.
@@ -61,15 +62,15 @@ class EventSettings:
 
 @dataclass(frozen=True)
 class Event:
-    """A class begins or ends.
+    """The beginning or the end of a class.
 
     Attributes:
         kind: ``begins`` or ``ends``.
-        label: the class.
-        time_s: when that was decided, in seconds of the detector's clock.
-        probability: of the frames in the window that show the class, the mean when it begins; when it ends, the
-            highest of all its frames.
-        seconds: how long it has lasted; 0 when it begins.
+        label: name of the class.
+        time_s: time of the decision, in seconds of the detector's clock.
+        probability: at the beginning, the mean (0-1) over the frames in the window that show the class; at the end,
+            the highest of all frames of the event.
+        seconds: duration so far; 0 at the beginning.
     """
 
     kind: Kind
@@ -87,14 +88,14 @@ class _Running:
 
 
 class EventDetector:
-    """Takes the answer for each frame; says when a class begins and when it ends.
+    """Takes the prediction for each frame, and returns events when a class begins or ends. Not thread-safe.
 
-    At most one class is on. Of a multi-label model any number of labels are on: each begins and ends by itself, and a
-    frame counts for it where ``Prediction.labels`` has it. Not for several threads at once.
+    At most one class is active at a time. For a multi-label model any number of labels are active: each begins and
+    ends independently, and a frame counts for a label that is in ``Prediction.labels``.
 
     Args:
         settings: how many frames must agree, and for how long.
-        clock: gives seconds that never go back; the wall clock, which is set now and then, is no good here.
+        clock: monotonic clock, in seconds; the wall clock is unsuitable, because it may be set.
     """
 
     def __init__(self, settings: EventSettings = EventSettings(), clock: Callable[[], float] = time.monotonic) -> None:
@@ -108,24 +109,24 @@ class EventDetector:
 
     @property
     def label(self) -> str | None:
-        """The class that is on."""
+        """The active class of a single-label model; ``None`` if there is none."""
         return self._running.label if self._running else None
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All that are on: at most one, but of a multi-label model."""
+        """All active labels; at most one, except for a multi-label model."""
         return tuple(one.label for one in (self, *self._by_label.values()) if one.label is not None)
 
     def update(self, prediction: "Prediction", time_s: float | None = None) -> list[Event]:
-        """Count one more frame.
+        """Count a frame.
 
         Args:
-            prediction: the answer for it.
-            time_s: when it was taken, in seconds of the clock; by default now. A time before the last one counts as
-                the last one.
+            prediction: the prediction for it.
+            time_s: time of the frame, in seconds of the clock; default: now. A time before that of the last frame is
+                replaced by that of the last frame.
 
         Returns:
-            What ends and what begins with it, in this order; mostly nothing.
+            The events that it causes, ends before beginnings; mostly none.
         """
         now = self._clock() if time_s is None else time_s
         if prediction.labels is not None:
@@ -146,7 +147,7 @@ class EventDetector:
         return events
 
     def check(self, time_s: float | None = None) -> list[Event]:
-        """What ends because no frame has come for ``lost_after_s``; to be asked while none comes."""
+        """End the active events if no frame has arrived for ``lost_after_s``; call it regularly while none arrives."""
         now, limit = self._clock() if time_s is None else time_s, self._settings.lost_after_s
         if self._by_label:
             return [event for one in self._by_label.values() for event in one.check(now)]
@@ -157,7 +158,7 @@ class EventDetector:
         return [self._end(now)] if self._running else []
 
     def close(self, time_s: float | None = None) -> list[Event]:
-        """End what is on; the next frame starts anew."""
+        """End all active events, and forget earlier frames."""
         now = max(self._clock() if time_s is None else time_s, self._now_s)
         if self._by_label:
             return [event for one in self._by_label.values() for event in one.close(now)]
@@ -179,10 +180,10 @@ class EventDetector:
                 labels=None,
             )
             events += detector.update(shown, now)
-        return sorted(events, key=lambda event: event.kind == "begins")  # what ends first
+        return sorted(events, key=lambda event: event.kind == "begins")  # ends before beginnings
 
     def _candidate(self, votes: Counter[str], now: float) -> str | None:
-        """The class that begins now, if one does."""
+        """The class that begins now; ``None`` if none does."""
         on = self.label
         best = max((label for label in votes if label != on), key=votes.__getitem__, default=None)
         if best is None or votes[best] < self._settings.votes or (on and votes[best] <= votes[on]):
@@ -206,6 +207,6 @@ class EventDetector:
 
     def _end(self, now: float) -> Event:
         running = self._running
-        assert running  # noqa: S101 - asked only while one is on
+        assert running  # noqa: S101 - called only while an event is active
         self._running, self._doubted_s = None, None
         return Event("ends", running.label, now, running.highest, now - running.begun_s)

@@ -1,4 +1,4 @@
-"""Which part of a frame is classified, and whether it has changed enough: ``--crop`` and ``--min-change``."""
+"""``--crop`` and ``--min-change``: classify a part of each frame, and skip frames that have not changed."""
 
 import os
 from typing import BinaryIO, NamedTuple
@@ -14,11 +14,11 @@ from runtime.prediction import Prediction
 from runtime.spec import ModelSpec
 
 CELLS = 8
-"""Two frames are compared in this many rows and columns of cells, so that a small change counts as well."""
+"""Frames are compared in a grid of this many rows and columns, so that a small local change is noticed."""
 
 
 class Box(NamedTuple):
-    """A part of a frame, in pixels from its upper left corner, as the file stores it."""
+    """A part of a frame, in pixels from the upper left corner of the image as stored (before EXIF orientation)."""
 
     x: int
     y: int
@@ -27,7 +27,7 @@ class Box(NamedTuple):
 
 
 class Look(NamedTuple):
-    """The answer for a frame, what was looked at, and whether the answer is that of a former frame like it."""
+    """The prediction for a frame, its pixels for the model, and whether the prediction is an earlier frame's."""
 
     prediction: Prediction
     pixels: Pixels
@@ -35,9 +35,9 @@ class Look(NamedTuple):
 
 
 def cropped(decoder: Decoder, box: Box) -> Decoder:
-    """A decoder that gives ``decoder`` only a part of each image.
+    """A decoder that passes only a part of each image to ``decoder``.
 
-    The part of an encoded image is cut out at full size in this process, within the memory that its header asks for.
+    Encoded images are decoded at full size in this process to cut out the part, within the usual memory limit.
     """
 
     def decode_part(image: ImageSource, spec: ModelSpec) -> Pixels:
@@ -47,7 +47,7 @@ def cropped(decoder: Decoder, box: Box) -> Decoder:
 
 
 def largest_change(before: Pixels, after: Pixels) -> float:
-    """How far two images of one size, uint8 (H, W, 3), differ: the mean over the cell that has changed most, 0-255."""
+    """The mean absolute difference (0-255) in the most changed cell of two images, uint8 (H, W, 3), of one size."""
     difference = np.abs(before.astype(np.int16) - after).mean(axis=2)
     for axis in (0, 1):
         size = difference.shape[axis]
@@ -59,12 +59,12 @@ def largest_change(before: Pixels, after: Pixels) -> float:
 
 
 class FrameClassifier:
-    """Classifies frames one after the other; one that shows what the last one did gets its answer again.
+    """Classifies frames one after the other; an unchanged frame gets the last prediction without inference.
 
     Args:
-        classifier: answers.
-        min_change: the least change of some part of the picture (``largest_change``, 0-255) since the last frame that
-            was classified; 0 classifies every frame.
+        classifier: the classifier.
+        min_change: a frame is classified if ``largest_change`` (0-255) since the last classified frame is at least
+            this; 0 classifies every frame.
         top: how many classes to list.
     """
 
@@ -74,10 +74,10 @@ class FrameClassifier:
         self._answer: Prediction | None = None
 
     def classify(self, image: ImageSource) -> Look:
-        """Classify one.
+        """Classify a frame.
 
         Raises:
-            ImageError: it cannot be read.
+            ImageError: it cannot be read, or the part to classify reaches beyond it.
         """
         pixels = self.classifier.decoder(image, self.classifier.spec)
         if not self._min_change:

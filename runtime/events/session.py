@@ -1,4 +1,4 @@
-"""Frames go in; answers and events go out to listeners."""
+"""``Session``: classify frames, detect events, and pass both to listeners."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from runtime.prediction import Prediction
 
 @dataclass(frozen=True)
 class Seen:
-    """A frame and its answer.
+    """A frame and its prediction.
 
     Attributes:
-        name: a file's name, or a frame's number.
-        image: the frame as it came.
-        prediction: its answer.
-        is_repeated: the answer is that of a former frame, which showed the same.
-        pixels: what was looked at, uint8 (H, W, 3).
+        name: name of the file, or number of the frame.
+        image: the frame as received.
+        prediction: its prediction.
+        is_repeated: the frame was not classified, because it has not changed; the prediction is an earlier frame's.
+        pixels: the pixels as the model gets them, uint8 (H, W, 3).
     """
 
     name: str
@@ -33,23 +33,23 @@ class Listener(Protocol):
     """Receives every frame and every event, in order and from one thread; must not block it."""
 
     def seen(self, seen: Seen) -> None:
-        """A frame has its answer."""
+        """Called for each classified frame."""
 
     def happened(self, event: Event) -> None:
-        """A class begins or ends."""
+        """Called for each event."""
 
     def close(self) -> None:
-        """No more comes."""
+        """Called once at the end."""
 
 
 class Session:
-    """What ``stream``, ``watch`` and ``serve`` do with each frame."""
+    """Passes frames through classifier, event detector and listeners; used by ``stream``, ``watch`` and ``serve``."""
 
     def __init__(self, classifier: FrameClassifier, detector: EventDetector, listeners: Sequence[Listener]) -> None:
         self._classifier, self._detector, self._listeners = classifier, detector, listeners
 
     def show(self, image: ImageSource, name: str) -> Seen:
-        """Classify a frame; tell of it and of the events that it brings.
+        """Classify a frame, and pass it and the events that it causes to the listeners.
 
         Raises:
             ImageError: it cannot be read; no listener is called.
@@ -62,11 +62,11 @@ class Session:
         return seen
 
     def idle(self) -> None:
-        """No frame comes: what is on may end for that."""
+        """Call this while no frame arrives: active events may end because of that."""
         self._tell(self._detector.check())
 
     def close(self) -> None:
-        """End what is on, and let the listeners go."""
+        """End the active events, and close the listeners."""
         try:
             self._tell(self._detector.close())
         finally:

@@ -1,4 +1,4 @@
-"""An image in any form -> square RGB pixels."""
+"""Turn an image (file, bytes, PIL image or array) into RGB pixels of the model's input size."""
 
 from typing import Any
 

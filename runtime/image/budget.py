@@ -1,4 +1,4 @@
-"""Memory that all threads of a process share for decoding, so that large images wait for one another."""
+"""Limit the memory that all threads of a process together use for decoding; threads wait when it is used up."""
 
 import os
 import threading
@@ -9,10 +9,10 @@ from runtime.image.header.base import MAX_MEMORY
 
 
 class Budget:
-    """So many bytes, of which each decoding takes its part while it runs.
+    """A number of bytes that concurrent decodings share.
 
     Args:
-        total: bytes; a part that is larger waits until it is alone.
+        total: bytes; a larger request waits until no other decoding runs.
     """
 
     def __init__(self, total: int) -> None:
@@ -20,12 +20,12 @@ class Budget:
         self.reset()
 
     def reset(self) -> None:
-        """As if nobody had taken anything."""
+        """Release all reservations."""
         self._taken, self._changed = 0, threading.Condition()
 
     @contextmanager
     def taken(self, memory: int) -> Iterator[None]:
-        """Wait until a number of bytes is free, and reserve them."""
+        """Wait until ``memory`` bytes are free, and reserve them inside the ``with`` block."""
         memory = min(memory, self._total)
         with self._changed:
             self._changed.wait_for(lambda: self._taken + memory <= self._total)
@@ -39,7 +39,7 @@ class Budget:
 
 
 BUDGET = Budget(MAX_MEMORY)
-"""That of this process."""
+"""The budget of this process."""
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=BUDGET.reset)  # the threads that hold parts of it are not in the child
+    os.register_at_fork(after_in_child=BUDGET.reset)  # the threads that hold reservations do not exist in the child

@@ -1,4 +1,4 @@
-"""Every mode of image becomes RGB: transparency on the fill color, 16 bits scaled to 8, color profiles to sRGB."""
+"""Convert every image mode to RGB: fill behind transparency, scale 16 bits to 8, convert color profiles to sRGB."""
 
 import functools
 from typing import Any
@@ -10,14 +10,14 @@ from runtime.errors import ImageDecodeError
 
 Fill = tuple[int, int, int]
 
-_MAX_PROFILE_BYTES = 2**22  # printers' largest; each is kept with its transform
+_MAX_PROFILE_BYTES = 2**22  # the largest printer profiles; the cache keeps each profile with its transform
 
 
 def resizable(image: Image.Image) -> Image.Image:
-    """The image in a mode that a filter may average: L, RGB, RGBA, or CMYK with a color profile.
+    """Convert the image to a mode whose values a resize filter may average: L, RGB, RGBA, or CMYK with a color profile.
 
     Raises:
-        ImageDecodeError: floats or 32-bit integers, which have no fixed range.
+        ImageDecodeError: floats, or 32-bit integers outside 0-65535: they have no fixed range.
     """
     if image.mode in {"L", "RGB"} and "transparency" not in image.info:
         return image
@@ -33,20 +33,20 @@ def resizable(image: Image.Image) -> Image.Image:
 
 
 def _has_transparency(image: Image.Image) -> bool:
-    """As ``Image.has_transparency_data``, which came with Pillow 10.1."""
+    """Same as ``Image.has_transparency_data``, which Pillow has since 10.1."""
     if image.mode.endswith(("A", "a")) or "transparency" in image.info:
         return True
     return image.mode == "P" and image.palette is not None and image.palette.mode.endswith("A")
 
 
 def to_rgb(image: Image.Image, profile: object, fill: Fill) -> Image.Image:
-    """RGB of what ``resizable`` gave, once it is small.
+    """Convert the resized image to RGB.
 
     Args:
-        image: L, RGB, RGBA or CMYK.
-        profile: its ICC profile (``image.info["icc_profile"]``), by which colors are converted to sRGB with
-            LittleCMS's perceptual intent; those of sRGB itself, damaged ones and ones for other modes change nothing.
-        fill: what transparent parts are shown on, sRGB.
+        image: L, RGB, RGBA or CMYK, as ``resizable`` returns it.
+        profile: ICC profile of the image (``image.info["icc_profile"]``); colors are converted to sRGB with
+            LittleCMS's perceptual intent. sRGB profiles, damaged ones and profiles for other modes are ignored.
+        fill: color behind transparent parts, sRGB, 0-255.
     """
     if isinstance(profile, bytes) and len(profile) <= _MAX_PROFILE_BYTES:
         image = _to_srgb(image, profile)
@@ -57,14 +57,14 @@ def to_rgb(image: Image.Image, profile: object, fill: Fill) -> Image.Image:
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
-    if image.mode == "I":  # 32 bits that hold 16: Pillow's mode of 16-bit PGM and of older versions' 16-bit PNG
+    if image.mode == "I":  # 32-bit integers: Pillow uses them for 16-bit PGM, older versions also for 16-bit PNG
         if values.min() < 0 or values.max() > 0xFFFF:
             raise ImageDecodeError(
                 f"32-bit gray levels from {values.min()} to {values.max()} have no fixed range: "
                 "convert to 8 or 16 bits first"
             )
         values = values.astype(np.uint16)
-    # v / 257 to the nearest, in 16 bits
+    # v / 257, rounded to nearest, in 16-bit arithmetic
     return Image.fromarray(((values - (((values >> 1) + 64) >> 7) + 128) >> 8).astype(np.uint8))
 
 
@@ -78,7 +78,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 @functools.lru_cache(maxsize=4)
 def _transform(profile: bytes, mode: str) -> Any:
-    """LittleCMS's transform from ``profile`` to sRGB, or ``None`` where there is nothing to do or no way to do it."""
+    """LittleCMS's transform from ``profile`` to sRGB; ``None`` if the profile is sRGB or cannot be used."""
     if b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile:
         return None
     import io
@@ -89,5 +89,5 @@ def _transform(profile: bytes, mode: str) -> Any:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = "RGBA" if mode == "RGBA" else "RGB"
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, target)
-    except Exception:  # noqa: BLE001 - a picture with a profile that cannot be read is still a picture
+    except Exception:  # noqa: BLE001 - an unreadable profile does not make the picture unreadable
         return None

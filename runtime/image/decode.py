@@ -1,7 +1,7 @@
-"""From bytes to a Pillow image: one decoder by the first bytes, memory known from the header.
+"""Decode image files with Pillow: the first bytes select the decoder, the header gives the memory it will need.
 
-``PIL.Image.open`` is not used: it imports and tries every format, hands EPS files to Ghostscript, and warns. Here the
-first bytes choose one decoder, which alone is imported, once the header has said what decoding will take.
+``PIL.Image.open`` is not used: it imports and tries every format, passes EPS files to Ghostscript, and emits warnings.
+Here only the selected decoder is imported, after the header has been checked.
 """
 
 import errno
@@ -22,7 +22,7 @@ from runtime.image.header.base import MAX_FILE_BYTES, Header, Reader, damaged
 from runtime.system import files
 
 MAX_SCANS = 100
-"""A progressive JPEG may repeat its scans without end, and each costs time for all pixels; encoders write about ten."""
+"""Most scans of a progressive JPEG: each takes time for all pixels. Encoders write about ten."""
 
 _FORMATS = (
     (b"\xff\xd8\xff", "jpeg", "JpegImagePlugin", "JpegImageFile"),
@@ -32,20 +32,20 @@ _FORMATS = (
     (b"BM", "bmp", "BmpImagePlugin", "BmpImageFile"),
     *((b"P" + digit, "ppm", "PpmImagePlugin", "PpmImageFile") for digit in (b"1", b"2", b"3", b"4", b"5", b"6")),
 )
-"""The first bytes of a file, the module that reads its header, Pillow's module and class that decode it."""
+"""First bytes of a file, our module that reads its header, Pillow's module and class that decode it."""
 
 _AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
 _SMALL_FILE = 2**20
 
 
 class Encoded(NamedTuple):
-    """An image file of which nothing is decoded yet.
+    """An image file that is not decoded yet.
 
     Attributes:
-        stream: its bytes.
-        size: how many.
-        header: what it says of itself.
-        plugin: Pillow's module and class that decode it.
+        stream: the file's bytes.
+        size: number of bytes.
+        header: image size and memory needs, read from the file's header.
+        plugin: Pillow's module and class that decode the file.
     """
 
     stream: BinaryIO
@@ -55,17 +55,17 @@ class Encoded(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """An image whose header Pillow has read too; its pixels are decoded when they are asked for."""
+    """An image whose header Pillow has read; its pixels are decoded later, by ``decode``."""
 
     image: ImageFile.ImageFile
     header: Header
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a file that has an end: no device, whose bytes never stop, and no pipe, whose first may never come.
+    """Open a regular file; refuse devices and pipes, which may be endless or block forever.
 
     Raises:
-        ImageFileNotFoundError: there is none, it is something else, or it cannot be opened.
+        ImageFileNotFoundError: the file does not exist, is not regular, or cannot be opened.
     """
     try:
         return files.open_regular(path)
@@ -79,13 +79,14 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def examine(source: bytes | BinaryIO) -> Encoded:
-    """Read an image's header, and take no more memory than that.
+    """Read an image's header without decoding pixels.
 
     Args:
-        source: encoded bytes, or a binary file, which must stay open until the pixels are there and is never closed.
+        source: encoded bytes, or a binary file. The file must stay open until the pixels are decoded; it is not closed
+            here.
 
     Raises:
-        ImageDecodeError: not a format that is read here, too large a file, too many pixels, or a damaged header.
+        ImageDecodeError: unsupported format, file too large, too many pixels, or damaged header.
     """
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     size = _size(stream)
@@ -93,11 +94,11 @@ def examine(source: bytes | BinaryIO) -> Encoded:
         stream = _in_memory(stream)
         size = stream.getbuffer().nbytes
     if size > MAX_FILE_BYTES:
-        raise ImageDecodeError(f"{size:,} bytes, at most {MAX_FILE_BYTES:,} are read: make it smaller elsewhere")
+        raise ImageDecodeError(f"{size:,} bytes, at most {MAX_FILE_BYTES:,} are read: make it smaller")
     reader = Reader(stream, size)
     name, *plugin = _format(reader.head)
     if name == "heif":
-        heif.decoder_class()  # without it, that is what is to be said
+        heif.decoder_class()  # raises if pillow-heif is missing; that error comes before those of the header
     header: Header = import_module(f"runtime.image.header.{name}").read(reader)
     header.require_size()
     return Encoded(stream, size, header, (plugin[0], plugin[1]))
@@ -107,12 +108,12 @@ def open_encoded(encoded: Encoded) -> Opened:
     """Let Pillow read the header.
 
     Raises:
-        ImageDecodeError: Pillow finds it damaged, or finds more pixels than the header said.
+        ImageDecodeError: Pillow reports damage, or more pixels than our header module found.
     """
     header, stream = encoded.header, encoded.stream
     stream.seek(0)
     if encoded.size <= _SMALL_FILE and not isinstance(stream, io.BytesIO):
-        stream = io.BytesIO(stream.read(encoded.size))  # quicker to read from, and ends where it ended
+        stream = io.BytesIO(stream.read(encoded.size))  # faster to read, and cannot grow meanwhile
     with decoder_errors():
         image: ImageFile.ImageFile = _decoder_class(*encoded.plugin)(stream)
     if image.width * image.height > header.width * header.height:
@@ -121,15 +122,15 @@ def open_encoded(encoded: Encoded) -> Opened:
 
 
 def open_image(source: bytes | BinaryIO) -> Opened:
-    """``examine`` and ``open_encoded``."""
+    """Call ``examine``, then ``open_encoded``."""
     return open_encoded(examine(source))
 
 
 def decode(opened: Opened, scale: int) -> None:
-    """Decode the pixels, of a JPEG at 1/``scale`` (1, 2, 4 or 8) of its width and height.
+    """Decode the pixels in place; a JPEG at 1/``scale`` (1, 2, 4 or 8) of its width and height.
 
     Raises:
-        ImageDecodeError: that would take too much memory, or the data are damaged.
+        ImageDecodeError: decoding would take too much memory, or the data are damaged.
     """
     image, header = opened
     header.require_memory(scale)
@@ -143,10 +144,10 @@ def decode(opened: Opened, scale: int) -> None:
 
 @contextmanager
 def decoder_errors() -> Iterator[None]:
-    """Pillow's decoders raise a dozen types on damaged files: make them one.
+    """Turn the dozen error types that Pillow's decoders raise on damaged files into one.
 
     Raises:
-        ImageDecodeError: in the place of any error but a ``MemoryError``.
+        ImageDecodeError: replaces every error except ``MemoryError`` and ``ImageError``.
     """
     try:
         yield
@@ -158,10 +159,10 @@ def decoder_errors() -> Iterator[None]:
 
 def _needed_scans(file: IO[bytes], scale: int) -> bytes:
     file.seek(0)
-    content = file.read()  # of bounded size; a number would make room for so many
+    content = file.read()  # the size is bounded; read(n) would allocate n bytes first
     scans = content.count(b"\xff\xda")
     if scans > MAX_SCANS:
-        raise ImageDecodeError(f"a progressive JPEG of {scans} scans, at most {MAX_SCANS} are decoded: save it anew")
+        raise ImageDecodeError(f"a progressive JPEG of {scans} scans, at most {MAX_SCANS} are decoded: save it again")
     if scale < 8:
         return content
     from runtime.image.progressive import without_unused_scans
@@ -170,7 +171,7 @@ def _needed_scans(file: IO[bytes], scale: int) -> bytes:
 
 
 def _size(stream: BinaryIO) -> int | None:
-    """How many bytes it has, ``None`` where only reading can tell."""
+    """The number of bytes; ``None`` if it is not a regular file, so that only reading can tell."""
     if isinstance(stream, io.BytesIO):
         return stream.getbuffer().nbytes
     try:
@@ -181,7 +182,7 @@ def _size(stream: BinaryIO) -> int | None:
 
 
 def _in_memory(stream: BinaryIO) -> io.BytesIO:
-    """What is no regular file, from its start where it can seek."""
+    """The content of a file that is not regular, from the start if it is seekable."""
     if hasattr(stream, "seekable") and stream.seekable():
         stream.seek(0)
     content = stream.read(MAX_FILE_BYTES + 1)
@@ -196,7 +197,7 @@ def _decoder_class(module: str, name: str) -> Any:
 
 
 def begins_as_image(head: bytes) -> bool:
-    """Whether a file with these first 64 bytes is one of the formats that are read here, HEIC among them."""
+    """Whether a file with these first 64 bytes has a supported format (HEIC included)."""
     try:
         _format(head)
     except ImageDecodeError:
@@ -205,7 +206,11 @@ def begins_as_image(head: bytes) -> bool:
 
 
 def _format(head: bytes) -> tuple[str, str, str]:
-    """The module that reads the header, Pillow's module and class."""
+    """The name of our header module, and Pillow's module and class, for these first bytes.
+
+    Raises:
+        ImageDecodeError: unsupported format.
+    """
     for magic, *names in _FORMATS:
         if head.startswith(magic):
             return names[0], names[1], names[2]

@@ -1,4 +1,4 @@
-"""One child process that decodes, seen from its parent."""
+"""``DecodingChild``: the parent's side of a child process that decodes images."""
 
 import json
 import os
@@ -16,21 +16,25 @@ from runtime.spec import ModelSpec
 from runtime.system import child
 
 STOPPING_S = 1.0
-"""Seconds that an image may still take once the process has been asked to stop."""
+"""Seconds that an image may still take after the process was asked to stop."""
 
 HEADER_BYTES = 5
-"""Of a message: what it is, and how long."""
+"""Size of a message's header: one byte for its kind, four for its length."""
 
 _SETTINGS = {
     "OPENBLAS_NUM_THREADS": "1",
-    # The C library gives memory back after every image otherwise, and asks for it anew for the next one.
+    # Otherwise the C library returns memory to the system after every image and requests it again for the next one.
     "MALLOC_TRIM_THRESHOLD_": str(2**27),
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
 }
 
 
 class DecodingChild:
-    """One process that decodes one image after the other."""
+    """A child process that decodes one image at a time.
+
+    Args:
+        deadline_s: time limit per image in seconds.
+    """
 
     def __init__(self, deadline_s: float) -> None:
         self._deadline_s, self._stopped = deadline_s, False
@@ -50,12 +54,12 @@ class DecodingChild:
         return not self._stopped and self._process.poll() is None
 
     def stop(self) -> None:
-        """End it while another thread waits for its answer."""
+        """Kill the process while another thread waits for its answer."""
         self._stopped = True
         self._process.kill()
 
     def kill(self) -> None:
-        """End it and wait for that; it may have ended already."""
+        """Kill the process if it still runs, and wait for its end."""
         with suppress(OSError):
             self._process.kill()
         self._process.wait()
@@ -64,7 +68,7 @@ class DecodingChild:
                 pipe.close()
 
     def decode(self, source: bytes | os.PathLike[str] | str, spec: ModelSpec, stop_fd: int | None) -> Pixels:
-        """Let it decode an image; see ``IsolatedDecoder``."""
+        """Decode an image in the child process; see ``IsolatedDecoder``."""
         try:
             message = self._ask(source, spec, stop_fd)
         except BaseException:
@@ -82,7 +86,7 @@ class DecodingChild:
     def _ask(
         self, source: bytes | os.PathLike[str] | str, spec: ModelSpec, stop_fd: int | None
     ) -> tuple[bytes, bytes] | None:
-        """The answer, ``None`` where the child died."""
+        """Send a request and receive the answer (kind, content); ``None`` if the child died."""
         try:
             if self._spec is not spec:
                 self._send(b"s", spec.to_json().encode())
@@ -99,7 +103,12 @@ class DecodingChild:
         return (head[:1], content) if len(head) == HEADER_BYTES and len(content) == int.from_bytes(head[1:]) else None
 
     def _wait(self, stop_fd: int | None) -> None:
-        """Until the answer begins or the child is dead."""
+        """Wait until the answer begins or the child is dead.
+
+        Raises:
+            ImageDecodeError: the time limit has passed.
+            DecodingStoppedError: the process was asked to stop, and ``STOPPING_S`` have passed.
+        """
         assert self._process.stdout  # noqa: S101 - a pipe
         answer, end = self._process.stdout.fileno(), time.monotonic() + self._deadline_s
         is_stopping, wanted = False, [answer] if stop_fd is None else [answer, stop_fd]
@@ -132,7 +141,7 @@ class DecodingChild:
         if self._stopped:
             return DecodingStoppedError("stopped while an image was being decoded")
         if self._process.returncode == -9:
-            return ImageMemoryError("its decoder was killed, most likely for want of memory")
+            return ImageMemoryError("its decoder was killed, most likely because memory ran out")
         return ImageDecodeError(
             f"not an image that can be decoded whole (its decoder died: {self._process.returncode})"
         )

@@ -1,8 +1,8 @@
-"""The child of ``IsolatedDecoder``: ``python -m runtime.image.decoding_process DEADLINE_S``.
+"""The child process of ``IsolatedDecoder``: ``python -m runtime.image.decoding_process DEADLINE_S``.
 
-Reads messages from stdin and answers on stdout; each is a letter, a length of four bytes, and its bytes. ``s`` is
-the model's spec as JSON. ``p``, a path, and ``b``, an image's bytes, are answered with ``o``, its pixels, or with
-``e``, name and text of an error as JSON.
+It reads messages from stdin and answers on stdout. A message is a letter, a length in four bytes, and the content.
+Requests: ``s`` is the model's spec as JSON (no answer), ``p`` a path, ``b`` an image's bytes. Answers: ``o`` is the
+pixels, ``e`` the name and text of an error as JSON.
 """
 
 import io
@@ -21,20 +21,20 @@ from runtime.image.load import square_of
 from runtime.spec import ModelSpec
 
 SLACK_BYTES = 2**26
-"""Bytes that decoding may take beyond the header's estimate: buffers, and memory that the allocator keeps."""
+"""Bytes that decoding may take beyond the header's estimate: buffers, and free memory that the allocator keeps."""
 _STACK_BYTES = 10 * 2**20
 _LARGE_BYTES = 2**28
 _IDLE_S = 1.0
 _ALARM_AFTER_S = 5.0
-"""Seconds after the deadline at which a child ends by itself, should its parent not end it."""
+"""Seconds after the deadline at which the child exits by itself if the parent has not killed it."""
 
 
 def main() -> None:
-    """Answer until stdin ends."""
+    """Answer requests until stdin ends."""
     deadline_s = float(sys.argv[1])
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all of a service or terminal; the parent ends its child
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal or service manager sends them to children too
         signal.signal(number, signal.SIG_IGN)
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # the first to go
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # out of memory, kill this process first
         file.write("1000")
     requests, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb", buffering=0)
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -56,17 +56,17 @@ def main() -> None:
 
 @contextmanager
 def _dying_with_its_parent(descriptor: int) -> Iterator[None]:
-    """Let the end of the parent's pipe end this process, too, in the middle of whatever C code it runs."""
+    """End this process when the parent's end of the pipe closes, even while C code runs."""
     try:
         import fcntl
 
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
         fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)  # SIGIO, which ends a process that does not hear it
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)  # SIGIO, unhandled, ends the process
     except (ImportError, AttributeError, OSError):
         yield
         return
-    if _has_ended(descriptor):  # before it could say so by a signal
+    if _has_ended(descriptor):  # closed before the signal was enabled
         os._exit(1)
     try:
         yield
@@ -75,9 +75,9 @@ def _dying_with_its_parent(descriptor: int) -> Iterator[None]:
 
 
 def _has_ended(descriptor: int) -> bool:
-    """Whether nobody can write into a pipe any more."""
+    """Whether the writing end of a pipe is closed."""
     poll = select.poll()
-    poll.register(descriptor, 0)  # a hang-up is reported unasked
+    poll.register(descriptor, 0)  # POLLHUP is always reported
     return bool(poll.poll(0))
 
 
@@ -89,7 +89,7 @@ def _message(requests: io.RawIOBase) -> tuple[bytes, bytes] | None:
 
 
 def _exactly(requests: io.RawIOBase, count: int) -> bytes:
-    """So many bytes, fewer at the end."""
+    """Read ``count`` bytes; fewer at the end of the stream."""
     content = bytearray()
     while len(content) < count and (part := requests.read(count - len(content))):
         content += part
@@ -108,7 +108,7 @@ def _answer(source: bytes | str, spec: ModelSpec, limit: Callable[[int], None]) 
 
 
 def _give_back_memory() -> None:
-    """To the system, what the allocator keeps of images before."""
+    """Return the allocator's free memory to the system."""
     with suppress(ImportError, OSError, AttributeError):
         import ctypes
 
@@ -116,7 +116,7 @@ def _give_back_memory() -> None:
 
 
 def _memory_limit() -> Callable[[int], None]:
-    """A function that lets this process take so much more than it has now, where the system can hold it to that."""
+    """A function that limits this process's memory to its present size plus a number of bytes (Linux only)."""
     try:
         import resource
 
@@ -129,7 +129,7 @@ def _memory_limit() -> Callable[[int], None]:
     def limit(more: int) -> None:
         if more > _LARGE_BYTES:
             _give_back_memory()
-        with suppress(OSError, ValueError):  # a service may be forbidden to
+        with suppress(OSError, ValueError):  # a service may not be allowed to change its limits
             resource.setrlimit(resource.RLIMIT_DATA, (most + more, resource.RLIM_INFINITY))
 
     return limit

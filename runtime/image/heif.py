@@ -1,4 +1,4 @@
-"""HEIC and HEIF pictures, as iPhones take them: decoded by the package pillow-heif where it is installed."""
+"""HEIC and HEIF images, the format of iPhone photos; decoded by the optional package pillow-heif."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ _BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hev
 
 
 def is_heic(head: bytes) -> bool:
-    """Whether a file with these first 64 bytes holds pictures coded with HEVC (ISO/IEC 23008-12).
+    """Whether a file with these first 64 bytes holds images coded with HEVC (ISO/IEC 23008-12).
 
-    The brands of its ``ftyp`` box say so. The first of them may be the general ``mif1``, which AVIF files have too.
+    All brands of the ``ftyp`` box are checked, because the first may be ``mif1``, which AVIF files have too.
     """
     if head[4:8] != b"ftyp":
         return False
@@ -21,7 +21,7 @@ def is_heic(head: bytes) -> bool:
 
 
 def decoder_class() -> Any:
-    """The subclass of ``PIL.ImageFile.ImageFile`` that decodes them.
+    """The subclass of ``PIL.ImageFile.ImageFile`` that decodes HEIC.
 
     Raises:
         HeicError: pillow-heif is not installed.

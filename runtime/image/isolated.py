@@ -1,8 +1,8 @@
-"""Decode images in child processes, which can be ended: for services that get pictures of strangers.
+"""Decode untrusted images in child processes, with limits on memory and time.
 
-Small images of formats whose headers tell all are decoded in this process, as always; a child would cost them more than
-decoding. The others go to a child: it may take so much memory as the header says and no more, is killed when it takes
-too long, and is the first to go when the machine runs out of memory. Children are kept for the next image.
+Small images whose header bounds the memory are decoded in this process, because a child would cost more than the
+decoding. Other images go to a child process. Its memory is limited to the estimate from the header, it is killed after
+a time limit, and it is the first process that Linux kills if memory runs out. Children are reused.
 """
 
 import os
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from runtime.image.decoding_child import DecodingChild
 
 DEADLINE_S = 30.0
-"""Seconds for one image, from asking to the answer."""
+"""Time limit per image in seconds, from request to answer."""
 
 
 class IsolatedDecoder:
-    """In the place of ``load_square``: ``Classifier(path, decoder=IsolatedDecoder())``. For several threads at once.
+    """Replaces ``load_square``: ``Classifier(path, decoder=IsolatedDecoder())``. Thread-safe.
 
     Args:
-        stop_fd: a descriptor that is readable once the process is to stop: decoding then ends within a second, with a
-            ``DecodingStoppedError``.
-        deadline_s: seconds for one image; one that takes longer is an ``ImageDecodeError``.
+        stop_fd: file descriptor that becomes readable when the process should stop; decoding then ends within a second
+            with a ``DecodingStoppedError``.
+        deadline_s: time limit per image in seconds; a slower image raises ``ImageDecodeError``.
     """
 
     def __init__(self, stop_fd: int | None = None, deadline_s: float = DEADLINE_S) -> None:
@@ -37,25 +37,25 @@ class IsolatedDecoder:
         self._interruptions = 0
 
     def __call__(self, image: ImageSource, spec: ModelSpec) -> Pixels:
-        """As ``load_square``.
+        """Same as ``load_square``.
 
         Raises:
-            ImageError: as ``load_square``; also an image that takes too long or kills its decoder.
-            DecodingStoppedError: the process is to stop.
+            ImageError: as for ``load_square``; also if decoding takes too long or the child process dies.
+            DecodingStoppedError: the process was asked to stop.
         """
-        if os.name != "posix":  # Windows can wait for sockets alone
+        if os.name != "posix":  # on Windows, select works only for sockets
             return load_square(image, spec)
         return load_square(image, spec, partial(self._apart, self._interruptions))
 
     def interrupt(self) -> None:
-        """End what is being decoded, with a ``DecodingStoppedError`` in the threads that wait for it."""
+        """Abort all running decodings; the waiting threads get a ``DecodingStoppedError``."""
         with self._lock:
             self._interruptions += 1
             for busy in self._busy:
                 busy.stop()
 
     def close(self) -> None:
-        """End all children; new ones are started when they are needed."""
+        """Kill all child processes; new ones are started when needed."""
         self.interrupt()
         with self._lock:
             idle, self._idle = self._idle, []
@@ -67,7 +67,7 @@ class IsolatedDecoder:
 
     def _apart(self, interruptions: int, source: bytes | os.PathLike[str] | str, spec: ModelSpec) -> Pixels:
         child = self._take()
-        if interruptions != self._interruptions:  # between asking for the image and having a child for it
+        if interruptions != self._interruptions:  # interrupted between the request and the start of a child
             child.stop()
         try:
             return child.decode(source, spec, self._stop_fd)
@@ -80,7 +80,7 @@ class IsolatedDecoder:
                     child.kill()
 
     def _take(self) -> "DecodingChild":
-        from runtime.image.decoding_child import DecodingChild  # many never need it
+        from runtime.image.decoding_child import DecodingChild  # rarely needed
 
         with self._lock:
             while self._idle:

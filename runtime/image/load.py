@@ -1,4 +1,4 @@
-"""The one preprocessing: an image in any form becomes square pixels as the spec says."""
+"""The only preprocessing: turn an image in any form into RGB pixels, as the model spec says."""
 
 import math
 import os
@@ -33,11 +33,11 @@ Apart = Callable[[bytes | str | os.PathLike[str], ModelSpec], Pixels]
 
 LIGHT_MEMORY = 64 * 2**20
 LIGHT_FILE_BYTES = 32 * 2**20
-"""An image that takes less memory is decoded at once, and not worth another process."""
+"""Images below both limits (bytes) are decoded in this process."""
 PROCESS_MEMORY = 24 * 2**20
-"""Bytes that a process takes which only decodes."""
+"""Bytes that a decoding child process takes besides the image."""
 
-# How many times larger than its target a JPEG's decoder leaves it; see REDUCING_GAPS.
+# By what factor a JPEG decoded at reduced scale stays larger than its target; see REDUCING_GAPS.
 _DRAFT_GAP = {"box": 24.0, NO_ANTIALIAS: math.inf}
 
 _UPRIGHT = {
@@ -53,47 +53,48 @@ _LYING = (5, 6, 7, 8)
 
 
 def in_rgb(image: Any, channel_order: str) -> Any:
-    """An array, (…, 3), in RGB.
+    """The array (…, 3) in RGB; a view of it if its order is BGR.
 
     Raises:
-        ValueError: no such order.
-        TypeError: not an array.
+        ValueError: unknown order.
+        TypeError: BGR, and not an array.
     """
     if channel_order not in {"RGB", "BGR"}:
         raise ValueError(f"channel_order must be RGB or BGR, got {channel_order!r}")
     if channel_order == "RGB":
         return image
     if not isinstance(image, np.ndarray):
-        raise TypeError(f"channel_order is for arrays, got {type(image).__name__}: files say it themselves")
+        raise TypeError(f"channel_order is for arrays, got {type(image).__name__}: image files define their own order")
     return image[..., ::-1]
 
 
 def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None) -> Pixels:
-    """Decode, resize, convert to RGB and turn upright one image; may be called from several threads at once.
+    """Decode, resize, convert to RGB and turn upright one image. Thread-safe.
 
     Transparent parts show ``spec.fill``; 16-bit gray levels are scaled to 8 bits; colors with an ICC profile other
-    than sRGB are converted to sRGB; of an animation the first frame is taken. A JPEG is decoded at the smallest of
-    the scales 1, 1/2, 1/4 and 1/8 that the filter allows, so neither its time nor its memory is that of all its pixels.
+    than sRGB are converted to sRGB; of an animation the first frame is used. A JPEG is decoded at the smallest of
+    the scales 1, 1/2, 1/4 and 1/8 that the filter allows, which saves time and memory.
 
     Args:
-        image: path, encoded bytes, binary file (read from its start where it can seek, left open), PIL image (left as
-            it is), or uint8 array (H, W, 3) in RGB. Files are JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM, or
-            HEIC where pillow-heif is installed.
-        spec: side, resize policy, filter and fill color.
-        apart: decodes paths and bytes elsewhere, where an image is large or its header does not tell what it takes.
+        image: path, encoded bytes, binary file (read from its start if seekable, left open), PIL image (not changed),
+            or uint8 array (H, W, 3) in RGB. Files are JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM, or HEIC if
+            pillow-heif is installed.
+        spec: input size, resize policy, filter and fill color.
+        apart: decodes a path or bytes in another process; used if the image is large or its header does not bound the
+            memory that decoding takes.
 
     Returns:
-        uint8 (S, S, 3), or (H, W, 3) where the spec gives a width; RGB, 0-255.
+        uint8 (H, W, 3) of the spec's height and width; RGB, 0-255.
 
     Raises:
         ImageFileNotFoundError: the path does not name a readable file.
-        ImageDecodeError: the bytes are not a whole image of a format that is read, or have too many pixels.
-        ImageError: an array of another shape or dtype, or an object of another kind.
+        ImageDecodeError: not a supported format, damaged or truncated, or too many pixels.
+        ImageError: an array of the wrong shape or dtype, or an object of an unsupported type.
     """
     try:
         if isinstance(image, Image.Image):
             with decoder_errors():
-                image.load()  # which turns a TIFF file's
+                image.load()  # for TIFF, this also applies the orientation
             return to_square(image, _Plan.of_image(image, spec), spec)
         if isinstance(image, np.ndarray):
             array = _from_array(image)
@@ -114,11 +115,11 @@ def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None)
 
 
 class _Plan(NamedTuple):
-    """Which part of an image, as stored, goes where.
+    """Which part of the stored image to use, and the size to resize it to.
 
     Attributes:
-        box: left, top, right and bottom of that part in pixels.
-        width, height: what it becomes, as stored, before it is turned upright.
+        box: left, top, right and bottom of the part in pixels of the stored image.
+        width, height: size in pixels after resizing, before the image is turned upright.
     """
 
     box: tuple[float, float, float, float]
@@ -127,13 +128,13 @@ class _Plan(NamedTuple):
 
     @classmethod
     def of(cls, width: int, height: int, spec: ModelSpec, *, lying: bool = False) -> "_Plan":
-        """All three policies are symmetric, so they hold for the image as stored as for the upright one.
+        """Apply the resize policy to the stored image; it is symmetric, so turning the image later gives the same.
 
         Args:
-            width: of the image as stored.
-            height: of the same.
-            spec: what it becomes.
-            lying: it is stored on its side, so that it becomes ``spec.side`` wide before it is turned.
+            width: of the stored image in pixels.
+            height: of the stored image in pixels.
+            spec: resize policy and input size.
+            lying: the image is stored turned by 90 degrees, so width and height of the input are swapped here.
         """
         across, down = spec.shape[:2] if lying else spec.shape[1::-1]
         if spec.resize == "crop":
@@ -148,11 +149,11 @@ class _Plan(NamedTuple):
 
     @classmethod
     def of_image(cls, image: Image.Image, spec: ModelSpec) -> "_Plan":
-        """Of a loaded image."""
+        """The plan for a loaded image."""
         return cls.of(*image.size, spec, lying=_lies(image, spec))
 
     def scale(self, gap: float) -> int:
-        """By how much a JPEG decoder may reduce: each side stays ``gap`` times its target."""
+        """By what factor (1, 2, 4, 8) a JPEG decoder may reduce: each side stays at least ``gap`` times its target."""
         left, top, right, bottom = self.box
         most = min((right - left) / self.width, (bottom - top) / self.height) / gap
         return next((scale for scale in (8, 4, 2) if scale <= most), 1)
@@ -168,13 +169,13 @@ def square_of(
     apart: tuple[Any, Apart] | None = None,
     before: Callable[[int], None] | None = None,
 ) -> Pixels:
-    """``load_square`` of encoded images, whose errors do not name the image.
+    """``load_square`` for encoded images; its errors do not name the image.
 
     Args:
         source: encoded bytes, or a binary file.
-        spec: as of ``load_square``.
-        apart: the image as the caller named it, and what is to decode it where it is no light one.
-        before: called with the bytes that decoding will take.
+        spec: as for ``load_square``.
+        apart: the image as the caller gave it, and the function that decodes it in another process if it is large.
+        before: called with the number of bytes that decoding will take.
     """
     encoded = examine(source)
     scale = _scale(encoded, spec)
@@ -194,13 +195,13 @@ def square_of(
 
 
 def decoded(source: bytes | BinaryIO, spec: ModelSpec) -> tuple[Image.Image, _Plan]:
-    """The first half of ``load_square`` for encoded images, which benchmarks time by itself."""
+    """The first half of ``load_square`` for encoded images: decoding. Benchmarks time it separately."""
     encoded = examine(source)
     return _decoded(encoded, _scale(encoded, spec), spec)
 
 
 def _scale(encoded: Encoded, spec: ModelSpec) -> int:
-    """By how much the decoder may reduce the image."""
+    """By what factor (1, 2, 4, 8) the decoder may reduce the image."""
     if encoded.header.kind != "JPEG":
         return 1
     size, gap = (encoded.header.width, encoded.header.height), _DRAFT_GAP.get(spec.resize_filter, 3.0)
@@ -213,16 +214,20 @@ def _decoded(encoded: Encoded, scale: int, spec: ModelSpec) -> tuple[Image.Image
     decode(opened, scale)
     if scale > 1:
         return opened.image, _Plan.of(width, height, spec, lying=_lies(opened.image, spec)).reduced(scale)
-    return opened.image, _Plan.of_image(opened.image, spec)  # some decoders have turned it
+    return opened.image, _Plan.of_image(opened.image, spec)  # some decoders have turned the image
 
 
 def to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
-    """Its second half: resized, in RGB and upright."""
+    """The second half of ``load_square``: resize, convert to RGB, turn upright and pad.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
     with decoder_errors():
-        image.load()  # what lies behind the pixels of a caller's file may still change how they are meant
+        image.load()  # chunks after the pixels may hold the orientation or transparency
         picture = resized(image, plan.box, (plan.width, plan.height), spec.resize_filter)
     picture = to_rgb(picture, image.info.get("icc_profile"), spec.fill)
-    # A small picture turns as well as a large one, and a thousand times cheaper.
+    # Turned after resizing: a small picture is a thousand times cheaper to turn.
     turned = _turned(image, spec)
     if turned in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[turned])
@@ -239,7 +244,7 @@ def _turned(image: Image.Image, spec: ModelSpec) -> int:
 
 
 def _lies(image: Image.Image, spec: ModelSpec) -> bool:
-    """Whether a loaded image is stored on its side; not asked where that makes no difference."""
+    """Whether a loaded image is stored turned by 90 degrees; ``False`` for a square input, where it does not matter."""
     height, width, _ = spec.shape
     return height != width and _turned(image, spec) in _LYING
 

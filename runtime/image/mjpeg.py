@@ -1,11 +1,11 @@
-"""JPEG frames out of a stream in which they stand one after the other, with anything between them.
+"""Split a stream into JPEG frames; other data between the frames is ignored.
 
-Markers as in ITU-T T.81, annex B: segments are stepped over by their lengths, so a thumbnail inside a header is not
-taken for a frame; the entropy-coded data after a scan's header is searched for the next marker. A frame cut off in its
-header can, rarely, take the next one with it; one cut off later costs itself alone.
+Markers are those of ITU-T T.81, annex B. Segments are skipped by their lengths, so a thumbnail inside a header is not
+taken for a frame; the entropy-coded data after a scan's header is searched for the next marker. A frame that is cut off
+in its header can, rarely, spoil the next frame too; a frame that is cut off later is lost alone.
 
-Every byte is looked at a fixed number of times, however the stream is cut into chunks: what is known of an unfinished
-frame is kept until more of it comes.
+Parsing takes linear time for any division into chunks: the state of an unfinished frame is kept until more data
+arrive.
 """
 
 import re
@@ -13,28 +13,28 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024
-"""A frame that does not end within this is broken; a camera's frame of 64 megapixels has about 20 million bytes."""
+"""A longer frame counts as broken; a camera's frame of 64 megapixels has about 20 million bytes."""
 MAX_SEGMENTS = 4096
-"""A frame of more segments is broken. A color profile and a depth map take up to some hundred of 64 KiB each."""
+"""A frame of more segments counts as broken. A color profile or depth map takes up to some hundred of 64 KiB each."""
 MAX_FILL_BYTES = 4096
-"""More 0xff in a row before a marker is a line that is stuck, and no frame."""
+"""More bytes 0xff in a row before a marker mean a faulty line, not a frame."""
 
 _IMAGE_START, _IMAGE_END, _SCAN = 0xD8, 0xD9, 0xDA
 _START = re.compile(rb"\xff\xd8(?=\xff+[\xc0-\xcf\xda-\xef\xfe])")
-"""A frame's first marker and the next one's code, which is that of a segment, so that noise is seldom taken for one."""
+"""A frame's first marker, followed by the marker of a segment, so that noise is seldom taken for a frame."""
 _MAYBE_START = re.compile(rb"\xff(?:\xd8\xff*)?\Z")
-"""The beginning of a frame at the end of the data, of which too little has come to tell."""
+"""What may be the beginning of a frame at the end of the data; more bytes are needed to decide."""
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-"""Inside a scan 0xff is followed by 0 (stuffing) or a restart marker."""
+"""The marker that ends a scan; inside a scan 0xff is followed by 0 (stuffing) or is a restart marker."""
 _MAY_HOLD_IMAGES = {*range(0xE1, 0xF0), 0xFE}
-"""Application segments from Exif on, and comments; in others a start means that the frame was cut off there."""
+"""Segments APP1 to APP15, and comments; a frame start inside another segment means that the frame was cut off."""
 
 State = Literal["more", "whole", "broken"]
 
 
 def split(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
-    """Yield each whole frame, and ``None`` for each one that is damaged or cut off."""
+    """Yield the bytes of each complete frame, and ``None`` for each frame that is damaged or cut off."""
     data, frame = bytearray(), None
     for chunk in chunks:
         data += chunk
@@ -50,13 +50,13 @@ def split(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
 
 
 class _Frame:
-    """A frame that begins at the first of the bytes that have come, as far as it has been walked through.
+    """State of parsing a frame that begins at the first byte of the buffered data.
 
     Attributes:
         _position: where the next marker is expected.
-        _last: where the next frame may begin, should this one prove to be broken: at the last marker that fits.
-        _end: of the segment at hand.
-        _searched: up to where the segment or the scan at hand has been searched.
+        _last: where the next frame may begin if this one is broken: at the last valid marker.
+        _end: end of the current segment.
+        _searched: up to where the current segment or scan has been searched.
     """
 
     def __init__(self, data: bytearray) -> None:
@@ -67,21 +67,24 @@ class _Frame:
 
     @classmethod
     def find(cls, data: bytearray) -> "_Frame | None":
-        """The first frame of the data, which then begin with it; all that can be no beginning is deleted."""
+        """Find the first frame, and delete the data before it."""
         start = _START.search(data)
         begun = start or _MAYBE_START.search(data, max(0, len(data) - MAX_FILL_BYTES))
         del data[: begun.start() if begun else len(data)]
         return cls(data) if start else None
 
     def advance(self, *, at_end: bool = False) -> State:
-        """Walk on through what has come."""
+        """Parse the data received so far."""
         state: State | None = None
         while state is None:
             state = self._step()
         return "broken" if state == "more" and (at_end or len(self._data) > MAX_FRAME_BYTES) else state
 
     def end(self, state: State) -> bytes | None:
-        """Delete it from the data: a broken frame only as far as no other can begin in it; a whole one is returned."""
+        """Remove the frame from the data, and return it if it is whole.
+
+        Of a broken frame only the part is removed in which no other frame can begin.
+        """
         frame = bytes(memoryview(self._data)[: self._position]) if state == "whole" else None
         del self._data[: self._last if frame is None else self._position]
         return frame

@@ -1,7 +1,7 @@
-"""By how much an image is turned, as ``PIL.ImageOps.exif_transpose`` finds it: in EXIF, or else in XMP.
+"""Read an image's orientation as ``PIL.ImageOps.exif_transpose`` does: from EXIF, else from XMP.
 
-The plain form, one SHORT or LONG, is read here: ``Image.getexif`` imports the TIFF decoder, and takes as long as
-decoding a small image. What is not plain (PNG's text form, other types and counts, BigTIFF) is left to Pillow.
+The common form, one SHORT or LONG, is read here, because ``Image.getexif`` imports the TIFF decoder and takes as long
+as decoding a small image. Pillow reads the other forms (PNG's text form, other types and counts, BigTIFF).
 """
 
 import re
@@ -19,17 +19,17 @@ _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def orientation(image: Image.Image) -> int:
-    """The orientation 1-8 of CIPA DC-008, 1 where there is none or what says it is damaged.
+    """The orientation 1-8 of CIPA DC-008; 1 if the image has none or it is damaged.
 
     Args:
-        image: loaded, for some formats keep it behind the pixels.
+        image: must be loaded, because some formats store the orientation after the pixels.
     """
     info = image.info
     exif = info.get("exif")
     if isinstance(exif, bytes) and (found := _plain(exif)) is not None:
         value = found or _in_xmp(image)
     elif _TAG in getattr(image, "tag_v2", ()):
-        value = _UPRIGHT  # turned as it was loaded; up to Pillow 9 the tag stays there
+        value = _UPRIGHT  # Pillow turned it while loading; up to version 9 it leaves the tag
     elif exif is not None or "Raw profile type exif" in info or hasattr(image, "tag_v2"):
         value = _by_pillow(image)
     else:
@@ -38,7 +38,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def _plain(exif: bytes) -> int | None:
-    """The value of an EXIF block, 0 where it has none, ``None`` where Pillow is to be asked."""
+    """The orientation in an EXIF block; 0 if it has none, ``None`` if Pillow must read it."""
     tiff = exif.removeprefix(b"Exif\0\0").removeprefix(b"Exif\0\0")
     order: Any = _HEADERS.get(tiff[:4])
     if order is None:
@@ -63,14 +63,14 @@ def _in_xmp(image: Image.Image) -> int:
 
 
 def _xmp_segment(image: Image.Image) -> bytes:
-    """That of a JPEG, which older versions of Pillow do not keep in ``info``."""
+    """The XMP segment of a JPEG; older versions of Pillow do not put it in ``info``."""
     segments = (content for _, content in getattr(image, "applist", ()) if content.startswith(_XMP_SEGMENT))
     return next(segments, b"")
 
 
 def _by_pillow(image: Image.Image) -> int:
     try:
-        # A number of any type that is equal to one of 1-8 counts, as it does as the key of Pillow's own table.
+        # Pillow looks the value up in a dictionary, so any number type equal to 1-8 counts.
         return {number: number for number in range(1, 9)}.get(image.getexif().get(_TAG, _UPRIGHT), _UPRIGHT)
-    except Exception:  # noqa: BLE001 - a picture whose EXIF cannot be read is still a picture
+    except Exception:  # noqa: BLE001 - unreadable EXIF does not make the picture unreadable
         return _UPRIGHT

@@ -1,26 +1,26 @@
-"""Progressive JPEGs at 1/8 scale: three quarters of the file are not needed, and are not decoded.
+"""Decode progressive JPEGs at 1/8 scale faster: remove the scans that are not needed, about three quarters of a file.
 
-At that scale a block of 8x8 pixels becomes one, its mean, which the DC scans hold (ITU-T T.81, annex G). The AC scans
-of the components of full resolution can go; those of subsampled color, whose blocks become four pixels, stay. The
-decoder's answer is the same to the bit, in a third of the time.
+At that scale a block of 8x8 pixels becomes one pixel, its mean, which the DC scans hold (ITU-T T.81, annex G). The AC
+scans of full-resolution components are removed; those of subsampled color stay, because their blocks become four
+pixels. The decoded pixels are identical, in a third of the time.
 """
 
 import re
 
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # one that ends a scan: no stuffed byte, fill or restart
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # ends a scan: not a stuffed byte, a fill byte or a restart marker
 _SOF2, _DHT, _EOI, _SOS, _DRI = 0xC2, 0xC4, 0xD9, 0xDA, 0xDD
-_LONGEST_RUN = 2**15 - 1  # blocks that one end-of-band symbol speaks for
+_LONGEST_RUN = 2**15 - 1  # most blocks that one end-of-band symbol covers
 
 
 def without_unused_scans(content: bytes) -> bytes:
-    """Leave out of a progressive JPEG what decoding at 1/8 scale does not use.
+    """Remove the scans of a progressive JPEG that decoding at 1/8 scale does not use.
 
     Args:
         content: the whole file.
 
     Returns:
-        A shorter file of the same picture at 1/8, or ``content`` itself where its structure is not as expected: the
-        decoder shall judge it.
+        A shorter file with identical pixels at 1/8 scale; or ``content`` unchanged if its structure is unexpected, so
+        that the decoder reports the error.
     """
     kept, dropped, sharpest, blocks, position = [b"\xff\xd8"], set[int](), set[int](), 0, 2
     while (marker := content[position + 1 : position + 2]) != bytes([_EOI]):
@@ -50,8 +50,8 @@ def without_unused_scans(content: bytes) -> bytes:
 
 
 def _empty_scans(components: set[int], blocks: int) -> list[bytes]:
-    """AC scans that say "nothing here" of every block; where there is none, the decoder guesses and smooths."""
-    # One Huffman code, a single 0, for the symbol EOB14, whose 14 further bits say how long the run is.
+    """AC scans with zeros for every block; if the scans were missing, the decoder would interpolate between blocks."""
+    # One Huffman code, a single 0 bit, for the symbol EOB14; the 14 bits after it give the length of the run.
     table = _segment(_DHT, bytes([0x10, 1, *[0] * 15, 0xE0]))
     bits = ("0" + "1" * 14) * -(-blocks // _LONGEST_RUN)
     bits += "1" * (-len(bits) % 8)

@@ -1,4 +1,4 @@
-"""Resize a decoded image of any mode; a large one part by part, so that no second copy is made."""
+"""Resize a decoded image of any mode; a large image in bands, to avoid a second full-size copy."""
 
 import math
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ Box = tuple[float, float, float, float]
 Size = tuple[int, int]
 
 REDUCING_GAPS = {"box": 24.0}
-"""How many times larger than its target an image is left by averaging whole blocks of pixels before the exact filter:
-what keeps the result within half a gray level of doing without. The box filter takes or leaves whole pixels at its
-edges, so its pixels must be fine."""
+"""Images are first reduced by averaging whole blocks of pixels, to this multiple of the target size, then by the exact
+filter (``reducing_gap`` of Pillow). The values keep the result within half a gray level of the exact filter alone. The
+box filter needs a larger multiple, because it uses or drops whole pixels at its edges."""
 REDUCING_GAP = 4.0
-"""The same for the other filters."""
+"""The multiple for the other filters."""
 
 _LARGE = 2**22
 _BAND_PIXELS = 2**20
 _SUPPORT = {"box": 0.5, "bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
-"""How far a filter reaches, in new pixels."""
+"""Radius of each filter, in target pixels."""
 _PREMULTIPLIED = {"RGBA": "RGBa"}
 
 
@@ -31,7 +31,7 @@ def resized(image: Image.Image, box: Box, size: Size, resize_filter: str) -> Ima
     Args:
         image: any mode that ``resizable`` takes.
         box: left, top, right and bottom of the part, in pixels.
-        size: width and height that it becomes.
+        size: target width and height.
         resize_filter: one of ``RESIZE_FILTERS``.
 
     Returns:
@@ -49,7 +49,7 @@ def resized(image: Image.Image, box: Box, size: Size, resize_filter: str) -> Ima
 
 
 def _kept_mode(image: Image.Image) -> str:
-    """The mode of an image that is resized as it is, without a copy."""
+    """The image's mode if it is resized without conversion, else an empty text."""
     return image.mode if image.mode in {"L", "RGB", "CMYK"} else ""
 
 
@@ -77,7 +77,7 @@ def _in_parts(image: Image.Image, box: Box, size: Size, resize_filter: str) -> I
 
 
 def _reduced(image: Image.Image, box: tuple[int, int, int, int], factors: tuple[int, int]) -> Image.Image:
-    """Means of whole blocks of pixels, RGBA with its colors multiplied by alpha."""
+    """Average whole blocks of pixels; RGBA colors are multiplied by alpha first."""
     left, top, right, bottom = box
     rows = max(1, _BAND_PIXELS // (right - left) // factors[1]) * factors[1]
 
@@ -90,7 +90,7 @@ def _reduced(image: Image.Image, box: tuple[int, int, int, int], factors: tuple[
 
 
 def _looked_up(image: Image.Image, box: Box, size: Size) -> Image.Image:
-    """Each new row out of the few old ones about its center."""
+    """``bilinear-no-antialias`` in bands: each target row is interpolated from the source rows around its center."""
     across, down = size
     height = (box[3] - box[1]) / down
 
@@ -106,7 +106,7 @@ def _looked_up(image: Image.Image, box: Box, size: Size) -> Image.Image:
 
 
 def _stacked(parts: Iterator[Image.Image], height: int) -> Image.Image:
-    """One below the other."""
+    """Paste the parts one below the other."""
     first = next(parts)
     stacked, top = Image.new(first.mode, (first.width, height)), first.height
     stacked.paste(first)

@@ -1,1 +1,1 @@
-"""Where events go: lines, commands, an MQTT broker. One file each, imported only where it is asked for."""
+"""Listeners that publish events: lines on stdout, commands, MQTT. Each module is imported only if it is used."""

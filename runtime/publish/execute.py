@@ -1,4 +1,4 @@
-"""``--exec``: a program that is run at each event, one after the other, without a shell."""
+"""``--exec``: run a program for each event, one at a time, without a shell."""
 
 import os
 import shlex
@@ -19,25 +19,26 @@ from runtime.publish.lines import event_entries
 from runtime.text import say
 
 LIMIT_S = 10.0
-"""Seconds after which a program is killed, with all that it has started."""
+"""Seconds after which a program is killed, with all processes in its group."""
 CLOSE_S = 5.0
-"""Seconds that all events which still wait at the end may take together."""
+"""Seconds that the events still waiting at the end may take together."""
 MAX_WAITING = 100
 TELL_S = 60.0
 
 
 class Executor:
-    """Runs a program with the event and the label as its last arguments; ``EDGECNN_…`` in its environment has all.
+    """A listener that runs a program for each event.
 
-    One runs at a time, so that what ends is never overtaken by what began. Its output goes to this process's stderr.
+    The last two arguments are the event's kind and label; the environment variables ``EDGECNN_…`` hold all its entries.
+    One program runs at a time, so events are handled in order. Its output goes to this process's stderr.
 
     Args:
-        command: program and arguments, quoted as in a shell, which is not used.
-        limit_s: seconds after which it is killed.
-        say: is called with a sentence for each run that fails.
+        command: program and arguments, quoted as in a shell; no shell is used.
+        limit_s: seconds after which the program is killed.
+        say: called with a message for each run that fails.
 
     Raises:
-        OutputError: no such program.
+        OutputError: the program does not exist, or the quoting is wrong.
     """
 
     def __init__(self, command: str, limit_s: float = LIMIT_S, say: Callable[[str], None] = say) -> None:
@@ -47,7 +48,7 @@ class Executor:
             raise OutputError(f"--exec {command!r}: {error}; quote it as for a shell") from error
         if not self._words or shutil.which(self._words[0]) is None:
             name = self._words[0] if self._words else command
-            raise OutputError(f"--exec: no program {name!r}; give a program and its arguments, no shell runs them")
+            raise OutputError(f"--exec: no program {name!r}; give a program and its arguments (no shell is used)")
         self._limit_s, self._say = limit_s, say
         self._waiting: deque[dict[str, str]] = deque()
         self._changed = threading.Condition()
@@ -57,10 +58,10 @@ class Executor:
         self._thread.start()
 
     def seen(self, seen: Seen) -> None:
-        """Frames run nothing."""
+        """Do nothing: programs run for events only."""
 
     def happened(self, event: Event) -> None:
-        """Have it run, soon; of more than a hundred that wait, the oldest are left out."""
+        """Queue a run of the program; if ``MAX_WAITING`` events wait already, the oldest is dropped."""
         entries = {name: str(value) for name, value in event_entries(event).items()}
         with self._changed:
             if len(self._waiting) == MAX_WAITING:
@@ -71,13 +72,13 @@ class Executor:
             self._changed.notify()
 
     def _tell_left_out(self) -> None:
-        """Say how many, at most once a minute."""
+        """Report the number of dropped events, at most once per ``TELL_S``."""
         if self._left_out and time.monotonic() >= self._next_told_s:
             self._say(f"exec: too slow, events left out: {self._left_out}")
             self._left_out, self._next_told_s = 0, time.monotonic() + TELL_S
 
     def close(self) -> None:
-        """Run what waits, for five seconds at most."""
+        """Run the program for the waiting events, for at most ``CLOSE_S``."""
         with self._changed:
             self._deadline_s = time.monotonic() + CLOSE_S
             self._changed.notify()
@@ -102,7 +103,7 @@ class Executor:
         command = [*self._words, entries["event"], entries["label"]]
         environment = os.environ | {f"EDGECNN_{name.upper()}": value for name, value in entries.items()}
         try:
-            process = subprocess.Popen(  # noqa: S603 - what the user has asked for, without a shell
+            process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=_stderr(),
@@ -120,7 +121,7 @@ class Executor:
             self._say(f"exec: {shlex.join(command)}: {why}")
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> int | None:
-        """The exit status, ``None`` of one that had to be killed."""
+        """Wait for the exit status; ``None`` if the program had to be killed."""
         end = time.monotonic() + self._limit_s
         while time.monotonic() < end and self._left_s() > 0:
             with suppress(subprocess.TimeoutExpired):
@@ -132,7 +133,7 @@ class Executor:
 
 
 def _stderr() -> int:
-    """Where a child may write: our stderr, which commands keep for themselves under another number."""
+    """The descriptor for a child's output: our ``sys.stderr``, which commands move to another descriptor than 2."""
     try:
         return sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Events as lines on standard output."""
+"""Print events as lines on standard output."""
 
 import json
 import time
@@ -10,13 +10,13 @@ from runtime.text import for_terminal
 
 
 def utc_now() -> str:
-    """The wall clock's time; how long something lasted is never computed from it, for it may be set."""
+    """The wall clock's time in ISO 8601; not for computing durations, because the clock may be set."""
     now = time.time()
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
 
 
 def event_entries(event: Event) -> dict[str, Any]:
-    """An event as JSON has it, everywhere."""
+    """An event as JSON-compatible entries, the same in all outputs."""
     return {
         "time": utc_now(),
         "event": event.kind,
@@ -27,16 +27,16 @@ def event_entries(event: Event) -> dict[str, Any]:
 
 
 class EventLines:
-    """A line an event: for people, or as JSON."""
+    """A listener that prints a line per event: as text or as JSON."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
     def seen(self, seen: Seen) -> None:
-        """Frames get no line here."""
+        """Do nothing: only events are printed."""
 
     def happened(self, event: Event) -> None:
-        """Print it, at once."""
+        """Print the event immediately."""
         if self._as_json:
             print(json.dumps(event_entries(event)), flush=True)
             return
@@ -44,4 +44,4 @@ class EventLines:
         print(for_terminal(f"{time.strftime('%H:%M:%S')} {event.label} {event.kind} {rest}"), flush=True)
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: all lines are printed already."""

@@ -1,7 +1,8 @@
-"""``--mqtt``: the state and the events to an MQTT broker, found by Home Assistant by itself.
+"""``--mqtt``: publish state and events to an MQTT broker, with discovery messages for Home Assistant.
 
-Under the prefix: ``state`` (retained JSON: what is on), ``event`` (JSON, an event each), ``availability`` (retained,
-``online`` or ``offline``; the broker says ``offline`` for a device that has vanished).
+Topics below the prefix: ``state`` (retained JSON: the active labels), ``event`` (JSON, one message per event),
+``drift`` (retained JSON, with ``--drift``), ``availability`` (retained, ``online`` or ``offline``; the broker itself
+publishes ``offline`` if the device disappears).
 """
 
 import json
@@ -24,10 +25,10 @@ from runtime.events.session import Seen
 from runtime.publish.lines import event_entries
 from runtime.text import is_host, say
 
-PASSWORD = "EDGECNN_MQTT_PASSWORD"  # noqa: S105 - the name of a variable
+PASSWORD = "EDGECNN_MQTT_PASSWORD"  # noqa: S105 - the name of an environment variable
 DISCOVERY = "homeassistant"
 MAX_QUEUED = 1000
-"""Events that are kept for a broker that is gone."""
+"""Most events that are queued while the broker cannot be reached."""
 CONNECT_S, CLOSE_S = 3.0, 2.0
 LONGEST_WAIT_S = 60
 GONE = "has gone"
@@ -35,7 +36,7 @@ GONE = "has gone"
 
 @dataclass(frozen=True)
 class Broker:
-    """Where the broker is, and under which prefix its topics are ours."""
+    """Address of the broker, credentials, and the prefix of our topics."""
 
     host: str
     port: int
@@ -46,10 +47,10 @@ class Broker:
 
     @classmethod
     def of(cls, url: str) -> "Broker":
-        """Read ``mqtt://USER:PASSWORD@HOST:PORT/PREFIX``, or ``mqtts://…`` for TLS.
+        """Parse ``mqtt://USER:PASSWORD@HOST:PORT/PREFIX``, or ``mqtts://…`` for TLS.
 
         Raises:
-            OutputError: it is no such address.
+            OutputError: not a valid address.
         """
         try:
             parts = urlsplit(url)
@@ -71,14 +72,14 @@ class Broker:
 
 
 class MqttPublisher:
-    """Publishes from a thread of its own; a broker that is gone is waited for, and then has the present state.
+    """A listener that publishes from a thread of its own; it reconnects to the broker and then publishes the state.
 
     Args:
-        broker: where to.
-        class_names: all that the state may be.
-        model: what Home Assistant shows as the device's model.
-        ca_file: certificates to trust in the place of the system's.
-        say: is called with each new reason why publishing fails.
+        broker: the broker.
+        class_names: the possible values of the state.
+        model: name of the model, shown by Home Assistant.
+        ca_file: CA certificates to trust instead of the system's.
+        say: called with each new reason why publishing fails.
 
     Raises:
         PackageMissingError: paho-mqtt is not installed.
@@ -110,15 +111,15 @@ class MqttPublisher:
         client.loop_start()
 
     def seen(self, seen: Seen) -> None:
-        """Frames are not published."""
+        """Do nothing: frames are not published."""
 
     def happened(self, event: Event) -> None:
-        """Publish it, and what is on now."""
+        """Publish the event and the new state."""
         entries = event_entries(event)
         self._on.pop(event.label, None)
         if event.kind == "begins":
             self._on[event.label] = entries["probability"]
-        label, probability = next(reversed(self._on.items()), (None, None))  # the last to begin of those that are on
+        label, probability = next(reversed(self._on.items()), (None, None))  # the active label that began last
         self._state = {
             "label": label,
             "probability": probability,
@@ -130,17 +131,19 @@ class MqttPublisher:
             self._publish_state()
 
     def drifted(self, sentences: Sequence[str]) -> None:
-        """Publish what has changed of frames and answers."""
+        """Publish the drift report."""
         self._drift = list(sentences)
         if self._client.is_connected():
             self._publish_state()
 
     def close(self) -> None:
-        """Say that the device is off, if the broker is there."""
+        """Publish ``offline`` if the broker is connected, and disconnect."""
         self._client.on_disconnect = self._client.on_connect_fail = None
         if self._client.is_connected():
             sent = self._retain("availability", "offline")
-            with suppress(RuntimeError, ValueError):  # the broker went meanwhile, and says so itself
+            with suppress(
+                RuntimeError, ValueError
+            ):  # disconnected meanwhile; the broker then publishes "offline" itself
                 sent.wait_for_publish(CLOSE_S)
         self._client.disconnect()
         self._client.loop_stop()
@@ -151,8 +154,8 @@ class MqttPublisher:
             self._retain("drift", json.dumps(self._drift))
 
     def _retain(self, name: str, payload: str) -> Any:
-        # Without acknowledgment: one that is sent again after a reconnection would overwrite a later one, and paho
-        # refuses those with acknowledgment while as many events wait as it may keep.
+        # QoS 0: with QoS 1, a message that is sent again after a reconnection could overwrite a later one, and paho
+        # refuses messages with QoS 1 while its queue is full of events.
         return self._client.publish(f"{self._broker.prefix}/{name}", payload, qos=0, retain=True)
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
@@ -175,7 +178,7 @@ class MqttPublisher:
 
     def _on_disconnect(self, *_: Any) -> None:
         if not self._said:
-            self._tell(GONE)  # paho's reason tells nothing, as a rule
+            self._tell(GONE)  # paho's reason is usually uninformative
 
     def _tell(self, what: str) -> None:
         if what != self._said:
@@ -217,7 +220,7 @@ class MqttPublisher:
 
 
 def _node_letter(match: re.Match[str]) -> str:
-    """What stands for a letter that Home Assistant does not take in an identifier."""
+    """Replacement for a character that Home Assistant does not accept in an identifier."""
     return "_" if match[0].isascii() else f"{ord(match[0]):x}"
 
 

@@ -1,1 +1,1 @@
-"""A page and a JSON API on the device for the camera at hand; needs waitress."""
+"""A web page and a JSON API on the device that show the camera and its predictions; needs waitress."""

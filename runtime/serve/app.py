@@ -1,4 +1,4 @@
-"""The WSGI application: a page, the picture, the state, and whether all is well."""
+"""The WSGI application of ``serve``: the page, the picture, the state as JSON, and a health check."""
 
 import hmac
 import json
@@ -27,7 +27,7 @@ HEADERS = [
 
 
 class Answer(NamedTuple):
-    """A response."""
+    """An HTTP response."""
 
     status: str
     kind: str = "text/plain; charset=utf-8"
@@ -36,14 +36,14 @@ class Answer(NamedTuple):
 
 
 class App:
-    """Answers ``GET`` and ``HEAD``.
+    """A WSGI application that answers ``GET`` and ``HEAD``.
 
     Args:
-        live: what is shown.
-        token: what a request must carry, but for ``/health``: as ``Authorization: Bearer``, as the cookie that the page
-            sets, or once as ``/?token=``.
-        hosts: names by which the server may be called; others are refused, so that no page of the internet reaches a
-            server on the loopback interface by a name of its own. ``None`` takes all.
+        live: the state to show.
+        token: required in each request except ``/health``: as ``Authorization: Bearer``, as the cookie that the page
+            sets, or once as ``/?token=``. ``None``: no token is required.
+        hosts: accepted host names (header ``Host``). Other names are refused, so that a web page cannot reach a server
+            on the loopback interface through a host name of its own (DNS rebinding). ``None``: accept all.
     """
 
     def __init__(self, live: Live, token: str | None, hosts: frozenset[str] | None) -> None:
@@ -51,7 +51,7 @@ class App:
         self._files = {path: (_read(name), kind) for path, (name, kind) in FILES.items()}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """As WSGI has it."""
+        """Answer a request (PEP 3333)."""
         answer = self._answer(environ)
         headers = [("Content-Type", answer.kind), ("Content-Length", str(len(answer.body))), *HEADERS, *answer.headers]
         start_response(answer.status, headers)
@@ -69,7 +69,7 @@ class App:
         return self._refusal(path, environ) or self._content(path, environ)
 
     def _refusal(self, path: str, environ: dict[str, Any]) -> Answer | None:
-        """What is said for want of the token, or once it is given."""
+        """The response to a missing or wrong token, or the redirect that sets the cookie; ``None``: access granted."""
         if self._token is None:
             return None
         given = parse_qs(environ.get("QUERY_STRING", "")[:1000]).get("token", [""])[0]
@@ -104,22 +104,22 @@ class App:
 
 
 def _carried(environ: dict[str, Any]) -> str:
-    """The token that a request carries."""
+    """The token in a request's headers."""
     scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer":
         return str(token.strip())
-    # Not by http.cookies, which gives up at values that other programs of this host may have set.
+    # http.cookies rejects the whole header if other programs on this host have set unusual values.
     pairs = [pair.strip().partition("=") for pair in environ.get("HTTP_COOKIE", "").split(";")]
     return next((value for name, _, value in pairs if name == _cookie(environ)), "")
 
 
 def _cookie(environ: dict[str, Any]) -> str:
-    """The cookie's name, with the port: browsers give cookies to all ports of a host."""
+    """The cookie's name, with the port, because browsers send cookies to all ports of a host."""
     return f"{COOKIE}_{environ.get('SERVER_PORT', '')}"
 
 
 def _host(header: str) -> str:
-    """A name without its port."""
+    """The host name without port, in lower case."""
     name = header if header.endswith("]") else header.rpartition(":")[0] or header
     return name.strip("[]").lower()
 

@@ -1,4 +1,4 @@
-"""The present state of the camera; the loop writes it, requests read it, and neither waits for the other."""
+"""``Live``: the present state of the camera, written by the classification loop and read by requests."""
 
 import threading
 import time
@@ -12,11 +12,11 @@ from runtime.events.session import Seen
 from runtime.publish.lines import event_entries
 
 EVENTS = 100
-"""The number of last events that are kept."""
+"""Number of last events that are kept."""
 LATE_S = 10.0
-"""A camera that has given no frame for this long is not healthy."""
+"""The status is ``late`` after this many seconds without a frame."""
 MAX_FRAME_BYTES = 1 << 20
-"""A larger frame is classified and not shown; each client that reads slowly holds a copy."""
+"""Larger frames are classified but not shown, because each slow client holds a copy in memory."""
 
 
 class Picture(NamedTuple):
@@ -30,9 +30,9 @@ class Live:
     """A listener that remembers the last frame and the last events.
 
     Args:
-        inbox: whose counts are shown.
-        model: the name that is shown.
-        clock: gives seconds that never go back.
+        inbox: gives the counts of dropped and broken frames.
+        model: name of the model to show.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(self, inbox: Inbox, model: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,7 +48,7 @@ class Live:
         self._start_s = clock()
 
     def seen(self, seen: Seen) -> None:
-        """A frame, as a stream's loop has it: bytes."""
+        """Remember the frame; only frames given as bytes are shown."""
         with self._lock:
             self._count += 1
             self._seen = seen
@@ -57,7 +57,7 @@ class Live:
                 self._picture = Picture(self._count, seen.image)
 
     def happened(self, event: Event) -> None:
-        """Remember it."""
+        """Remember the event."""
         entries = event_entries(event)
         with self._lock:
             self._told += 1
@@ -67,19 +67,19 @@ class Live:
                 self._on[event.label] = entries
 
     def drifted(self, sentences: Sequence[str]) -> None:
-        """Remember what has changed."""
+        """Remember the drift report."""
         self._drift = list(sentences)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing."""
 
     @property
     def picture(self) -> Picture | None:
-        """The last frame."""
+        """The last frame; ``None`` before the first."""
         return self._picture
 
     def state(self) -> dict[str, Any]:
-        """All but the picture, for JSON."""
+        """Everything except the picture, as JSON-compatible values."""
         with self._lock:
             seen, times = self._seen, list(self._times)
             picture = self._picture
@@ -103,7 +103,7 @@ class Live:
         }
 
     def health(self) -> dict[str, Any]:
-        """Whether frames come (``ok``, ``starting`` before the first, or ``late``), and what has changed."""
+        """Status (``ok``, ``starting`` before the first frame, or ``late``), age of the last frame, and drift."""
         now, last = self._clock(), self._times[-1] if self._times else None
         age = round(now - last, 3) if last is not None else None
         late = now - (self._start_s if last is None else last) > LATE_S

@@ -1,4 +1,4 @@
-"""The server of the application: a few threads, whatever the clients do."""
+"""The HTTP server (waitress), with limits on threads, connections and memory."""
 
 import logging
 import socket
@@ -14,20 +14,20 @@ from runtime.serve.live import MAX_FRAME_BYTES
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 THREADS = 4
 CONNECTIONS = 64
-"""The most clients that are connected at once; others wait."""
+"""Most clients that are connected at the same time; others wait."""
 RECV_BYTES = 64
-"""Bytes of requests that are read at once, before they are answered: too few for more than two requests. Many requests
-without reading their answers would fill the buffer of a client, and a thread would wait for room in it."""
+"""Bytes that are read at once; they hold at most two requests, which are answered before more are read. Otherwise a
+client that sends many requests and reads no answers would fill its output buffer and block a thread."""
 IDLE_S, CLEANUP_S, CLOSE_S = 30, 5, 2.0
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 16_384, 1024
 MIN_TOKEN = 16
 
 
 def check_token(host: str, token: str | None) -> None:
-    """Refuse to show a camera to a network without a token.
+    """Refuse to serve a network without a valid token.
 
     Raises:
-        OutputError: there is none, or it is too short, or of letters that do not go into a header.
+        OutputError: the token is missing (except on the loopback interface), too short, or has invalid characters.
     """
     if token is None:
         if host not in LOOPBACK:
@@ -40,17 +40,17 @@ def check_token(host: str, token: str | None) -> None:
 
 
 class _Steady:
-    """In the place of the module ``time`` of those who would ask a clock that may be set."""
+    """Replaces the module ``time`` in waitress, which would measure idle time with the wall clock, which may be set."""
 
     time = staticmethod(time.monotonic)
 
 
 class Server:
-    """Serves an application from threads of its own. Clients that read slowly are buffered, and hold no thread.
+    """Serves an application from threads of its own. Answers to slow clients are buffered, and occupy no thread.
 
     Raises:
         PackageMissingError: waitress is not installed.
-        OutputError: the port is taken, or there is no such host.
+        OutputError: the port is in use, or the host does not exist.
     """
 
     def __init__(self, app: App, host: str, port: int) -> None:
@@ -58,8 +58,8 @@ class Server:
             from waitress import channel, create_server, server, wasyncore
         except ImportError as error:
             raise PackageMissingError("serve needs waitress, which is not installed: pip install waitress") from error
-        channel.time = server.time = _Steady  # they ask how long a client has been idle
-        logging.getLogger("waitress").addHandler(logging.NullHandler())  # or it tells stderr of every busy moment
+        channel.time = server.time = _Steady  # both measure how long a client has been idle
+        logging.getLogger("waitress").addHandler(logging.NullHandler())  # it would log each full queue to stderr
         listening = _listening(host, port)
         self.port = int(listening.getsockname()[1])
         self._channels: dict[int, Any] = {}
@@ -73,7 +73,7 @@ class Server:
             channel_timeout=IDLE_S,
             cleanup_interval=CLEANUP_S,
             recv_bytes=RECV_BYTES,
-            outbuf_overflow=3 * MAX_FRAME_BYTES,  # more would go to files
+            outbuf_overflow=3 * MAX_FRAME_BYTES,  # larger buffers would be written to files
             max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=MAX_BODY_BYTES,
             ident=None,
@@ -82,9 +82,11 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Let all clients go."""
+        """Close all connections, and stop the server."""
         if self._thread.is_alive():
-            self._server.trigger.pull_trigger(self._close_all)  # in its own thread, which ends without any channel
+            self._server.trigger.pull_trigger(
+                self._close_all
+            )  # runs in the server's thread, which ends when no channel is left
             self._thread.join(CLOSE_S)
             self._server.task_dispatcher.shutdown(timeout=CLOSE_S)
 

@@ -1,1 +1,1 @@
-"""The machine, child processes, and the process's stderr."""
+"""Operating system services: machine description, files, child processes, signals, stderr."""

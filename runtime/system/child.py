@@ -1,4 +1,4 @@
-"""Child processes: where they find this package, and how they end."""
+"""Start Python child processes that find this package, and describe how they died."""
 
 import os
 import signal
@@ -6,17 +6,17 @@ import sys
 
 
 def interpreter() -> tuple[str, ...]:
-    """The beginning of a Python command that runs no file of the current folder, whoever wrote it.
+    """The first words of a Python command that imports no module from the current folder.
 
-    To be run with ``environment()``, which says where this package is.
+    Use it with ``environment()``, which contains the path of this package.
     """
     return (sys.executable, "-P", "-s") if sys.flags.no_user_site else (sys.executable, "-P")
 
 
 def environment() -> dict[str, str]:
-    """This process's, with its search path: a folder copied into a project is found from wherever the child runs.
+    """This process's environment, with ``sys.path`` as ``PYTHONPATH``, so that a copied ``runtime`` folder is found.
 
-    Python's own variables are left out where this process was told to ignore them (``-E``, ``-I``).
+    Python's own variables are left out if this process ignores them (``-E``, ``-I``).
     """
     inherited = {
         name: value
@@ -27,12 +27,17 @@ def environment() -> dict[str, str]:
 
 
 def death(number: int, install: str) -> str:
-    """A sentence for the signal that killed a child, with a remedy; ``install`` is a command of pip's, if any."""
+    """Describe the signal that killed a child, with a remedy.
+
+    Args:
+        number: of the signal.
+        install: pip command that installs what the child ran; may be empty.
+    """
     reinstall = install.replace("install", "install --force-reinstall", 1)
     another = f"install another version: {reinstall}" if install else "run doctor alone"
     if number == signal.SIGILL:
         return f"dies of an illegal instruction: it was built for a newer processor; {another}"
     if number == signal.SIGKILL:
-        return "was killed, most likely for want of memory: close other programs or add swap"
+        return "was killed, most likely because memory ran out: close other programs or add swap"
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     return f"dies of {name}: its files may be damaged; {another}"

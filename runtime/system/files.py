@@ -1,4 +1,4 @@
-"""Files from other people, read with care: regular files only, and only up to a stated size."""
+"""Read untrusted files: regular files only, and only up to a given size."""
 
 import errno
 import json
@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _BLOCK = 1 << 20
 MAX_VALUES = 1_000_000
-"""The most that a JSON text may hold, which then take some 100 MB."""
+"""Most values in a JSON text; parsed they take about 100 MB."""
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -21,14 +21,14 @@ _KINDS = {
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a regular file for reading.
 
-    A device may give bytes without end, and a pipe may never give any, so neither is opened.
+    Devices and pipes are refused: a device may be endless, and reading a pipe may block forever.
 
     Raises:
-        OSError: there is no such file, it cannot be opened, or it is not a regular file. ``strerror`` says which; a
-            ``FileNotFoundError`` or an ``IsADirectoryError`` where it is one of those.
+        OSError: there is no such file (``FileNotFoundError``), it is a folder (``IsADirectoryError``), it is not a
+            regular file, or it cannot be opened. ``strerror`` gives the reason.
     """
     try:
-        # Looked at before it is opened: opening a pipe or a device can itself have an effect.
+        # Checked before opening, because opening a pipe or a device can have side effects.
         _refuse_irregular(os.stat(path).st_mode, path)
         file = os.fdopen(os.open(path, _FLAGS), "rb")
     except ValueError as error:  # a NUL in the path
@@ -46,7 +46,7 @@ def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
 
     Args:
         path: the file.
-        limit: the most bytes that it may hold; a larger file is refused before any memory is taken.
+        limit: largest accepted size in bytes; a larger file is refused before memory is allocated.
 
     Raises:
         OSError: as ``open_regular``, or the file is larger than ``limit`` (``errno.EFBIG``).
@@ -54,19 +54,19 @@ def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         content = file.read(min(size, limit) + 1)
-        if len(content) > size:  # it grows, or is of a file system that does not say how large it is
+        if len(content) > size:  # it is growing, or its file system reports no size
             while len(content) <= limit and (block := file.read(_BLOCK)):
                 content += block
     if max(size, len(content)) > limit:
-        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes, the most that is read", os.fspath(path))
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes, the limit for this file", os.fspath(path))
     return content
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse JSON that may be hostile: ``[[[…`` and ``[{},{},…`` of a few bytes a value take many times their size.
+    """Parse JSON that may be hostile: texts such as ``[{},{},…`` take many times their size in memory when parsed.
 
     Raises:
-        ValueError: not JSON, nested too deeply, or more than ``MAX_VALUES``.
+        ValueError: not JSON, nested too deeply, or more than ``MAX_VALUES`` values.
     """
     content = text.encode() if isinstance(text, str) else text
     if content.count(b",") + content.count(b"[") + content.count(b"{") > MAX_VALUES:

@@ -1,4 +1,4 @@
-"""Guard against models loaded before a fork: in the child they may wait forever for the parent's threads."""
+"""Refuse to run a model that was in use when the process was forked: it would wait forever for the parent's threads."""
 
 import os
 from collections.abc import Callable
@@ -10,11 +10,11 @@ Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 _forks = 0
-"""How many forks lie between the process that imported this module and the present one."""
+"""Number of forks between the process that imported this module and the present process."""
 
 
 def _count_fork() -> None:
-    global _forks  # noqa: PLW0603 - a number a process; asking the system for its own costs as much as all the rest
+    global _forks  # noqa: PLW0603 - one counter per process; os.getpid() would double the cost of a check
     _forks += 1
 
 
@@ -23,20 +23,20 @@ if hasattr(os, "register_at_fork"):
 
 
 class _State:
-    """What holds for one process: an entry for each thread that is inside, and whether entering would hang."""
+    """State of a guard in one process: one entry per thread that is inside, and whether entering would hang."""
 
     def __init__(self, *, hangs: bool = False) -> None:
         self.forks, self.hangs, self.inside = _forks, hangs, list[None]()
 
 
 class ForkGuard:
-    """A room that no thread may enter in a child process which was forked while another thread was in it.
+    """A context manager that raises an error in a child process forked while another thread was inside it.
 
     Args:
         remedy: what to do instead, for the message.
 
     Raises:
-        ForkedProcessError: on entering, where it would hang.
+        ForkedProcessError: on entering, if it would hang.
     """
 
     def __init__(self, remedy: str) -> None:
@@ -49,25 +49,29 @@ class ForkGuard:
         self._state.inside.pop()
 
     def enter(self) -> list[None]:
-        """Check that it may be entered, and return the list that gets an entry for as long as a thread is inside."""
+        """Check that entering is safe; return the list to which a thread adds an entry while it is inside.
+
+        Raises:
+            ForkedProcessError: it would hang.
+        """
         state = self._state
         if state.forks != _forks:
-            # Nobody changes the parent's state here, so threads that come here at once find the same.
+            # No thread changes the parent's state here, so threads that arrive at the same time read the same.
             state = self._state = _State(hangs=state.hangs or bool(state.inside))
         if state.hangs:
             raise ForkedProcessError(
-                "this process was forked while another thread used the engine, and would wait for that thread for "
-                f"ever: {self._remedy}"
+                "this process was forked while another thread used the engine, and would wait for that thread "
+                f"forever: {self._remedy}"
             )
         return state.inside
 
     def occupy(self) -> None:
-        """Have a thread inside from now on, as engines do that start threads of their own."""
+        """Count one thread as inside from now on, for engines that start threads of their own."""
         self._state.inside.append(None)
 
 
 def guarded(run: Callable[[Argument], Result]) -> Callable[[Argument], Result]:
-    """``run``, which in a forked child is refused if a thread of the parent was in it."""
+    """Wrap ``run``: in a child process forked while a thread was in ``run``, it raises ``ForkedProcessError``."""
     enter = ForkGuard("load the model in this process, or start processes by multiprocessing's 'spawn'").enter
 
     def guarded_run(argument: Argument) -> Result:

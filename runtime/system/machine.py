@@ -1,4 +1,4 @@
-"""Describe this machine: processor, memory, heat and clock, as the kernel reports them."""
+"""Describe this machine: processor, memory, temperature and clock governor, as the kernel reports them."""
 
 import os
 import platform
@@ -18,17 +18,17 @@ CPU_FEATURES = {
 """Processor features that int8 kernels use, by their names in /proc/cpuinfo."""
 
 HWCAPS = {"asimd": (16, 1), "asimddp": (16, 20), "i8mm": (26, 13)}
-"""Those of ARM in /proc/self/auxv, which each program gets: type of the entry (AT_HWCAP, AT_HWCAP2), bit."""
+"""Arm features in /proc/self/auxv: type of the entry (AT_HWCAP, AT_HWCAP2), bit."""
 
 CORES = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76"}
-"""The cores of the Raspberry Pi 3, 4 and 5, which name themselves by a number alone."""
+"""Cores of the Raspberry Pi 3, 4 and 5 by the part number in /proc/cpuinfo, which gives no name."""
 
 THROTTLED = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
-"""Bits of the Raspberry Pi firmware's word; 16 higher: has happened since boot (vcgencmd get_throttled)."""
+"""Bits of the Raspberry Pi firmware's status word (vcgencmd get_throttled); the bit 16 higher: since boot."""
 
 
 def examine_machine(root: Path) -> dict[str, Any]:
-    """Processor, memory and heat as the kernel tells them under ``root``; what it does not tell is left out."""
+    """Read processor, memory and temperature from the kernel's files under ``root``; unknown entries are left out."""
     cpuinfo = _read(root / "proc/cpuinfo")
     fields = dict(line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line)
     fields = {name.strip().lower(): value.strip() for name, value in fields.items()}
@@ -62,7 +62,7 @@ def examine_machine(root: Path) -> dict[str, Any]:
 
 
 def throttling(word: str) -> list[str]:
-    """The Raspberry Pi firmware's hexadecimal word in sentences."""
+    """The Raspberry Pi firmware's hexadecimal status word as texts, one per set bit."""
     try:
         bits = int(word, 16)
     except ValueError:
@@ -72,14 +72,14 @@ def throttling(word: str) -> list[str]:
 
 
 def _hwcaps(root: Path) -> list[str]:
-    # QEMU may show the host's /proc/cpuinfo, but gives an auxiliary vector of the processor that it emulates.
+    # QEMU may show the host's /proc/cpuinfo, but its auxiliary vector is that of the emulated processor.
     content = (root / "proc/self/auxv").read_bytes()
     vector = dict(struct.iter_unpack("@NN", content))
     return [name for name, (entry, bit) in HWCAPS.items() if vector.get(entry, 0) >> bit & 1]
 
 
 def _own_program(root: Path) -> str:
-    # QEMU answers for /proc/self/exe with the program that it emulates, but not for this longer path to the same link.
+    # QEMU replaces the link /proc/self/exe by the emulated program, but not this longer path to the same link.
     try:
         return str((root / f"proc/self/task/{os.getpid()}/exe").readlink())
     except OSError:

@@ -1,4 +1,4 @@
-"""Run a command in a child process, and say how it ended, even if it died."""
+"""Run a command in a child process and report how it ended, even if it crashed."""
 
 import subprocess
 import sys
@@ -10,7 +10,15 @@ PROBE_LIMIT_S = 120
 
 
 def probe(command: list[str], install: str = "") -> dict[str, Any]:
-    """Run a child; say how it went and what to do about it, with the command that installs what it tried."""
+    """Run a command and report the result.
+
+    Args:
+        command: the command line.
+        install: pip command that installs what the command tests; may be empty.
+
+    Returns:
+        ``works``: whether its exit status is 0; ``says``: its last line, or what went wrong and a remedy.
+    """
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter on our own code
             command,
@@ -34,7 +42,7 @@ def probe(command: list[str], install: str = "") -> dict[str, Any]:
 
 
 def word_size() -> str:
-    """The end of a sentence on what is not installed: why it cannot be on a 32-bit Python."""
+    """Addition to a message about a missing engine: empty, or that 32-bit Python is not supported."""
     if sys.maxsize > 2**32:
         return ""
     return "; this Python is 32-bit, for which no engine has wheels: use a 64-bit Raspberry Pi OS"

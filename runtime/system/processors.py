@@ -1,24 +1,24 @@
-"""How many processors there are, and how many threads may be asked for."""
+"""The number of processors, and the limit on the number of threads."""
 
 import os
 
 THREADS_PER_PROCESSOR = 4
-"""More gain nothing, and some ten thousand crash or hang every engine."""
+"""Limit: more threads gain nothing, and about ten thousand crash or hang every engine."""
 
 
 def processors() -> int:
-    """How many this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def most_threads() -> int:
-    """The most threads that an engine or a pool of decoders may be asked for on this machine."""
+    """The largest accepted number of threads of an engine or a decoder pool on this machine."""
     return THREADS_PER_PROCESSOR * (os.cpu_count() or 1)
 
 
 def why_not_threads(count: int) -> str | None:
-    """Why a number of threads cannot be had here, or ``None`` if it can."""
+    """The error text for a number of threads out of range; ``None`` if it is valid."""
     most = most_threads()
     if 1 <= count <= most:
         return None
-    return f"1 to {most} on this machine ({THREADS_PER_PROCESSOR} a processor), got {str(count)[:30]}"
+    return f"1 to {most} on this machine ({THREADS_PER_PROCESSOR} per processor), got {str(count)[:30]}"

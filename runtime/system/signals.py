@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT for command lines that run until they are stopped."""
+"""Handle SIGTERM and SIGINT in commands that run until they are stopped."""
 
 import os
 import select
@@ -7,12 +7,12 @@ from types import FrameType
 
 
 class Stop:
-    """Hears SIGTERM and SIGINT from its making on; made in the main thread of a command line of ours, and there alone.
+    """Catches SIGTERM and SIGINT from its creation on; create it only in the main thread of a command of ours.
 
-    It can be waited for with ``select``. A second signal of the same kind ends the process as if nobody heard it.
+    ``select`` can wait for it. A second signal of the same kind has its default effect: it ends the process.
 
     Attributes:
-        number: the signal that came, 0 before one has.
+        number: the signal that arrived; 0 before.
     """
 
     def __init__(self) -> None:
@@ -22,11 +22,11 @@ class Stop:
             signal.signal(number, self._hear)
 
     def fileno(self) -> int:
-        """The descriptor that is readable once a signal has come."""
+        """A file descriptor that becomes readable when a signal arrives."""
         return self._asked
 
     def within(self, seconds: float) -> bool:
-        """Whether a signal has come, or comes in this time."""
+        """Whether a signal has arrived, or arrives within this time."""
         return bool(select.select([self], [], [], seconds)[0])
 
     def _hear(self, number: int, _: FrameType | None) -> None:

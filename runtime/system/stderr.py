@@ -1,7 +1,7 @@
-"""Keep other libraries' noise off the screen of our command lines, and cope with closed standard streams.
+"""Hide the messages of other libraries in our command lines, and handle closed standard streams.
 
-Everything here changes the whole process, so it is for our own command lines. A program that imports ``runtime`` keeps
-its file descriptors, warning filters and log handlers as they are.
+These functions change the whole process, so only our own command lines use them. A program that imports ``runtime``
+keeps its file descriptors, warning filters and log handlers.
 """
 
 import io
@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 
 class _Nowhere:
-    """The process's stderr, pointed at the null device while at least one thread wants that."""
+    """Redirects the process's stderr to the null device while at least one thread is inside."""
 
     def __init__(self) -> None:
         self._lock, self._wanted, self._saved = threading.Lock(), 0, -1
@@ -48,9 +48,9 @@ _nowhere = _Nowhere()
 
 @contextmanager
 def native_stderr_hidden() -> Iterator[None]:
-    """Discard what C++ code writes to the process's stderr; errors still come as exceptions.
+    """Discard what C++ code writes to the process's stderr; errors are still raised as exceptions.
 
-    Several threads may be inside at once: the first to enter moves the descriptor, the last to leave puts it back.
+    Several threads may be inside at once: the first to enter redirects the descriptor, the last to leave restores it.
     """
     _nowhere.enter()
     try:
@@ -61,8 +61,8 @@ def native_stderr_hidden() -> Iterator[None]:
 
 @contextmanager
 def native_stderr_hidden_throughout() -> Iterator[None]:
-    """Discard what C code (libtiff, LiteRT …) prints during a whole command, while ``sys.stderr`` still shows."""
-    if sys.stderr is None or sys.stderr is not sys.__stderr__:  # redirected within Python: not ours to move
+    """Discard what C code (libtiff, LiteRT …) prints during a whole command; ``sys.stderr`` still works."""
+    if sys.stderr is None or sys.stderr is not sys.__stderr__:  # redirected within Python: leave it alone
         yield
         return
     shown = os.dup(2)
@@ -76,10 +76,10 @@ def native_stderr_hidden_throughout() -> Iterator[None]:
 
 @contextmanager
 def quiet_command() -> Iterator[None]:
-    """Show only what the command itself prints: no C code's messages, Python warnings or log lines of Pillow."""
+    """Show only what the command itself prints: no messages of C code, Python warnings or Pillow log lines."""
     import logging
 
-    handler = logging.NullHandler()  # without any, Python would print what Pillow logs of odd TIFF files
+    handler = logging.NullHandler()  # without a handler, Python prints what Pillow logs about odd TIFF files
     logger = logging.getLogger("PIL")
     logger.addHandler(handler)
     try:
@@ -91,16 +91,16 @@ def quiet_command() -> Iterator[None]:
 
 
 class _ClosedOutput(io.TextIOBase):
-    """Stands for a closed stdout: a command whose answers would be lost says so instead of succeeding."""
+    """Replaces a closed stdout: a command whose output would be lost fails with a message."""
 
     def write(self, _text: str) -> int:
-        raise OSError("standard output is closed, so the answers cannot be shown: redirect it to a file or /dev/null")
+        raise OSError("standard output is closed, so results cannot be shown: redirect it to a file or /dev/null")
 
 
 def open_closed_streams() -> None:
-    """Make a process usable that was started with some of its three standard streams closed (``2>&-``, pythonw).
+    """Open the null device for each standard stream that is closed (``2>&-``, pythonw).
 
-    A file opened later would otherwise get the number of a closed one, and be written to by C code that prints.
+    Otherwise a file opened later would get the closed stream's descriptor, and C code that prints would write to it.
     """
     for descriptor in range(3):
         try:

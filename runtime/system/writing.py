@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and check before the work that the place can be written."""
+"""Write files atomically, and check before the work that the target can be written."""
 
 import errno
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from runtime.errors import OutputError
 
 LEFTOVER = ".edgecnn-"
-"""The prefix of a file that is being written, or was when its process was killed."""
+"""Prefix of temporary files: of files being written, and of those that killed processes left."""
 PROBE_BYTES = 64 * 1024
 MEBIBYTE = 1024 * 1024
 
@@ -28,11 +28,11 @@ REMEDIES = {
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it is synced and takes ``path``'s place."""
+    """Yield a temporary path in the same folder; on success the file is synced and replaces ``path``."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=LEFTOVER, suffix=path.suffix)
     temporary = Path(name)
     try:
-        _lock(descriptor)  # the system lets go of it when the process ends, however it ends
+        _lock(descriptor)  # the system releases the lock when the process ends in any way
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -44,13 +44,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Indented JSON; a killed process leaves the old file or the new one."""
+    """Write indented JSON atomically: a killed process leaves the old file or the new one."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Delete what killed processes left of ``atomic_path`` in a folder; what is being written stays."""
+    """Delete temporary files of ``atomic_path`` that killed processes left in a folder; keep those in use."""
     for path in folder.glob(f"{LEFTOVER}*"):
         if not path.is_file():
             continue
@@ -60,14 +60,14 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def check_writable(path: str | os.PathLike[str], size: int = PROBE_BYTES) -> None:
-    """Find out before the work whether a file can be written; nothing is left of the trial.
+    """Check before the work that a file can be written; the check leaves no file behind.
 
     Args:
-        path: the file. Its folders may be missing: then the nearest that exists is looked at.
-        size: bytes that have to be free.
+        path: the file. If its folder is missing, the nearest existing parent is checked.
+        size: bytes that must be free.
 
     Raises:
-        OutputError: it cannot, and why.
+        OutputError: the file cannot be written.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -92,7 +92,7 @@ def check_writable(path: str | os.PathLike[str], size: int = PROBE_BYTES) -> Non
 
 
 def _lock(descriptor: int) -> bool:
-    """Whether this process holds the file now, for itself alone; nobody does where the system has no such locks."""
+    """Lock the file exclusively; return ``False`` if another process holds it or the system has no such locks."""
     try:
         import fcntl
 

@@ -140,7 +140,7 @@ def test_every_file_has_a_threshold_of_its_own(tmp_path, capsys):
         assert right[confident].mean() >= 0.9
         assert confident.mean() == pytest.approx(classifier.spec.confidence_kept)
     main(["inspect", str(tmp_path / "out" / files[0])])
-    assert "90% of such answers are right" in capsys.readouterr().out
+    assert "90% of such predictions are correct" in capsys.readouterr().out
     with pytest.raises(ExportError, match="no confidence threshold"):
         export(source, tmp_path / "none", dataset, dataset, replace(settings, precision=0.99999))
     assert not (tmp_path / "none" / "manifest.json").exists()

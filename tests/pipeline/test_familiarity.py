@@ -129,7 +129,7 @@ def test_an_infinite_score_is_refused(written):
     made.graph.node.append(helper.make_node("Div", ["largest", "zero"], ["familiarity"]))
     made.graph.node[-2].output[0] = "largest"
     made.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0), "zero"))
-    with pytest.raises(ModelFormatError, match="not one finite number each"):
+    with pytest.raises(ModelFormatError, match="expected one finite number per image"):
         Classifier(written(2.0, made)).classify(plain(RED)[0])
 
 

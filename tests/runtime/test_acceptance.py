@@ -30,7 +30,7 @@ def test_verify_counts_photos_of_known_labels(labeled, reference, capsys):
     assert right > 3
     for least, status, word in ((right, 0, "PASS"), (right + 1, 1, "FAIL")):
         assert main(["verify", model, "--photos", str(folder), "--at-least", str(least)]) == status
-        line = f"{word} {model}: {right} of 8 photos named rightly, expected at least {least}"
+        line = f"{word} {model}: {right} of 8 photos classified correctly, expected at least {least}"
         assert capsys.readouterr().out.splitlines()[1] == line
     next(folder.iterdir()).joinpath("broken.jpg").write_bytes(b"\xff\xd8\xff")
     assert main(["verify", model, "--photos", str(folder), "--json"]) == 0

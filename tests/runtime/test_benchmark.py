@@ -123,7 +123,7 @@ def test_a_process_tells_its_own_memory_and_start(odd):
         ({"load": "raise ValueError('no such weights')"}, "ValueError: no such weights"),
         ({"load": "os.kill(os.getpid(), 4)"}, "illegal instruction.*pip install --force-reinstall odd"),
         ({"load": "sys.exit(3)"}, "ended with status 3"),
-        ({"warm_up": "os.kill(os.getpid(), 9)"}, "want of memory"),
+        ({"warm_up": "os.kill(os.getpid(), 9)"}, "memory ran out"),
     ],
 )
 def test_a_contender_that_fails_is_a_row_and_the_others_go_on(odd, trouble, reason):
@@ -144,7 +144,7 @@ def test_no_contender_is_started_into_the_last_memory(odd, monkeypatch):
     monkeypatch.setattr(measuring, "examine_machine", lambda _: {"memory_available_mib": next(free)})
     first, second = measure([odd(backend="one"), odd(backend="two")], seconds=1)[0]
     assert first.reason is None
-    assert second.reason == "not started, as only 100 MiB of memory are left: take fewer files or --threads 1"
+    assert second.reason == "not started: only 100 MiB of memory are available: use fewer files or --threads 1"
 
 
 def test_a_contender_that_never_answers_is_given_up(odd, monkeypatch):
@@ -258,7 +258,7 @@ def test_files_that_differ_from_when_they_were_built_are_told(carrying, tmp_path
     (tmp_path / "manifest.json").write_text(json.dumps({"files": {changed.name: {"sha256": "0" * 64}}}))
     done = bench(odd, changed, "--threads", 1, "--seconds", 1)
     assert done.returncode == 1
-    assert "answers its golden set otherwise than when it was built, by 1.0e-02" in done.stdout
+    assert "differs from its golden set by 1.0e-02" in done.stdout
     assert "FAILED: " in done.stdout
     assert "changed since export" in done.stdout
 

@@ -92,7 +92,7 @@ def test_the_spec_is_believed_before_the_graph(external, ending):
 )
 def test_probabilities_are_between_0_and_1_whatever_the_spec_says(external, output, values):
     path = external(SHAPE, WEIGHTS, ending=[("Add", ["bias"], {})], constants=[("bias", np.array(values, np.float32))])
-    with pytest.raises(ModelSpecError, match=r"are no probabilities: if they are logits, pass .*output='logits'"):
+    with pytest.raises(ModelSpecError, match=r"are not probabilities: if they are logits, pass .*output='logits'"):
         Classifier(path, spec=ModelSpec(8, NAMES, output=output))
 
 

@@ -17,7 +17,7 @@ from runtime.replay import replay_in_child
 DEATHS = {
     "aborts": ("os.abort()", "dies of SIGABRT when it loads or runs this file"),
     "reads outside its memory": ("os.kill(os.getpid(), 11)", "dies of SIGSEGV when"),
-    "takes all memory": ("os.kill(os.getpid(), 9)", "was killed, most likely for want of memory"),
+    "takes all memory": ("os.kill(os.getpid(), 9)", "was killed, most likely because memory ran out"),
     "is for a newer processor": ("os.kill(os.getpid(), 4)", "illegal instruction.*pip install --force-reinstall 'onnx"),
     "leaves": ("os._exit(3)", "ends with status 3"),
     "finds no memory": ("raise MemoryError", "needs more memory than there is"),

@@ -172,7 +172,7 @@ def test_no_frame_at_all_is_status_1(reference):
 def test_an_empty_stream_says_that_nothing_came(reference):
     status, _, summary = stream(reference / "model_int8.onnx", b"")
     assert status == 1
-    assert "error: nothing came on stdin; expected JPEG frames" in summary
+    assert "error: stdin was empty; expected JPEG frames" in summary
 
 
 def test_frames_that_are_all_broken_say_why(reference, frames):

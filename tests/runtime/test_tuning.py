@@ -180,7 +180,7 @@ def test_times_are_printed_by_race_because_only_those_of_one_compare():
     assert Tuning.from_json(choice.to_json().encode()) == choice
     assert [(row.race, row.threads) for row in choice.tried] == [(1, 1), (2, 1), (2, 2)]
     printed = format_tuning(choice, Path("models"))
-    assert "load average 3.0, EMULATED; microseconds, to be compared within a race:" in printed
+    assert "load average 3.0, EMULATED; compare only rows of one race:" in printed
     assert choice.reason in printed
 
 
@@ -233,5 +233,5 @@ def test_models_that_are_not_one_are_refused(folder, archived):
     from runtime.benchmark.tuning import _images
 
     classifiers = [Classifier(folder / "model_int8.onnx"), Classifier(archived(np.eye(4, 3)))]
-    with pytest.raises(ValueError, match="are not one model: their sides or classes differ"):
+    with pytest.raises(ValueError, match="are not one model: their input sizes or classes differ"):
         _images([Loaded(classifier, "Engine") for classifier in classifiers])

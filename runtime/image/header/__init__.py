@@ -1,1 +1,1 @@
-"""Read from the first bytes of an image file its size in pixels and the memory that decoding will take."""
+"""Read an image file's size in pixels from its header, and estimate the memory that decoding takes."""

@@ -1,4 +1,4 @@
-"""The frame size that an AV1 stream itself names (AV1 Bitstream & Decoding Process Specification, 5.3 and 5.5)."""
+"""Read the frame size from an AV1 stream (AV1 Bitstream & Decoding Process Specification, 5.3 and 5.5)."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ _MAX_UNITS = 10_000
 
 
 class Frame(NamedTuple):
-    """Width and height in pixels, and whether no frame can be much larger, whatever its own header says."""
+    """Width and height in pixels; ``is_bounded``: no frame can be more than about twice as wide or high."""
 
     width: int
     height: int
@@ -17,10 +17,10 @@ class Frame(NamedTuple):
 
 
 def largest_frame(stream: bytes) -> Frame:
-    """The largest that its sequence headers allow, 0 where there is none.
+    """The largest frame size in the stream's sequence headers; 0 x 0 if there is none.
 
     Raises:
-        ImageDecodeError: a unit is cut off.
+        ImageDecodeError: a unit (OBU) is cut off.
     """
     position, largest = 0, Frame(0, 0, is_bounded=False)
     for _ in range(_MAX_UNITS):
@@ -49,7 +49,7 @@ def _leb128(stream: bytes, position: int) -> tuple[int, int]:
 
 
 class _Bits:
-    """Read successive numbers, each with a number of bits."""
+    """Reads successive numbers of given bit lengths."""
 
     def __init__(self, content: bytes) -> None:
         self._value, self._left = int.from_bytes(content), 8 * len(content)
@@ -76,7 +76,7 @@ def _frame_size(content: bytes) -> Frame:
         _skip_operating_points(bits)
     width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
     width, height = bits.take(width_bits) + 1, bits.take(height_bits) + 1
-    # A frame may name a size of its own in as many bits.
+    # A frame's own header may override the size with numbers of the same bit lengths.
     return Frame(width, height, is_bounded=1 << width_bits <= 2 * width and 1 << height_bits <= 2 * height)
 
 

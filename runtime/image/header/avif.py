@@ -1,4 +1,4 @@
-"""AVIF and other files of boxes (ISO/IEC 14496-12, 23008-12): sizes that the container and the streams in it name."""
+"""AVIF and related formats (ISO/IEC 14496-12, 23008-12): read the sizes in the container and in its AV1 streams."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _TRACK_OFFSETS = ((b"stco", 4), (b"co64", 8))
 
 
 class _Bytes:
-    """Numbers of a box, one after the other."""
+    """Reads successive big-endian numbers of a box."""
 
     def __init__(self, content: bytes, position: int = 0) -> None:
         self.content, self.position = content, position
@@ -31,7 +31,7 @@ class _Bytes:
 
 
 class _Item(NamedTuple):
-    """Where the bytes of an item lie: in the file, or in the ``idat`` box."""
+    """Location of an item's bytes as (offset, length) pairs: in the file, or in the ``idat`` box."""
 
     extents: tuple[tuple[int, int], ...]
     is_in_idat: bool
@@ -41,14 +41,14 @@ def read(reader: Reader) -> Header:
     """Read the boxes and the AV1 sequence headers of all items.
 
     Raises:
-        ImageDecodeError: cut off, without a picture, or the streams hold other sizes than the container says.
+        ImageDecodeError: cut off, without a picture, or a stream's size is far above the container's.
     """
     boxes = {name: (start, length) for name, start, length in _top_boxes(reader)}
     sizes, streams, most = [], list[bytes](), 12
     if b"meta" in boxes:
         start, length = boxes[b"meta"]
         if length > MAX_METADATA:
-            raise ImageDecodeError(f"more than {MAX_METADATA:,} bytes of metadata in an AVIF: save it anew")
+            raise ImageDecodeError(f"more than {MAX_METADATA:,} bytes of metadata in an AVIF: save it again")
         meta = reader.bytes(start, length)
         properties = [*_find(meta[4:], b"iprp", b"ipco")]
         sizes = [_size(content) for name, content in properties if name == b"ispe" and len(content) >= 12]
@@ -64,7 +64,7 @@ def read(reader: Reader) -> Header:
             raise damaged(f"an AVIF that says {width}x{height} pixels and holds {across}x{down}")
     width, height = _largest([(width, height), *coded])
     is_bounded = b"moov" not in boxes and 0 < len(frames) <= _MAX_SAFE_ITEMS and all(f.is_bounded for f in frames)
-    # Planes of the decoder, of the picture and of RGB, and the image.
+    # The memory per pixel covers the planes of the decoder, of the picture and of RGB, and the image.
     return Header("AVIF", width, height, most, fixed_bytes=3 * reader.size, is_bounded=is_bounded)
 
 
@@ -77,7 +77,7 @@ def _size(content: bytes) -> tuple[int, int]:
 
 
 def _top_boxes(reader: Reader) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and length of each box's content."""
+    """Name, start and length of the content of each top-level box."""
     position = 0
     for _ in range(_MAX_BOXES):
         if position + 8 > reader.size:
@@ -98,14 +98,14 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         if position + 8 > len(content):
             return
         length, name = int.from_bytes(content[position : position + 4]), content[position + 4 : position + 8]
-        if length < 8:  # lengths of 64 bits, and to the end, are for boxes of gigabytes
+        if length < 8:  # 64-bit lengths (1) and "to the end" (0) are not accepted here
             raise damaged(f"a box of {length} bytes")
         yield name, content[position + 8 : position + length]
         position += length
 
 
 def _find(content: bytes, *path: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The boxes in the boxes of this path."""
+    """The boxes (name, content) inside the nested boxes of this path."""
     if not path:
         yield from _boxes(content)
         return
@@ -127,7 +127,9 @@ def _streams(reader: Reader, meta: bytes) -> Iterator[bytes]:
 def _extents(reader: Reader, item: _Item, idat: bytes) -> Iterator[bytes]:
     for start, length in item.extents:
         if length > _MAX_STREAM:
-            raise ImageDecodeError(f"an AVIF with a picture of {length:,} bytes, at most {_MAX_STREAM:,}: save it anew")
+            raise ImageDecodeError(
+                f"an AVIF with a picture of {length:,} bytes, at most {_MAX_STREAM:,}: save it again"
+            )
         content = idat[start : start + length] if item.is_in_idat else reader.some(start, length or reader.size)
         yield content
 
@@ -161,7 +163,7 @@ def _locations(iloc: bytes) -> Iterator[tuple[int, _Item]]:
 
 
 def _first_samples(reader: Reader, start: int, length: int) -> Iterator[bytes]:
-    """Of each track of a sequence: what lies at its first place."""
+    """The sequence header of each track, from the bytes at the track's first chunk offset."""
     moov = reader.bytes(start, min(length, MAX_METADATA))
     for name, width in _TRACK_OFFSETS:
         at = moov.find(name)

@@ -1,32 +1,32 @@
-"""What a header says, the limits for it, and careful reading of a file's numbers."""
+"""``Header`` (image size and memory estimate), the limits on it, and ``Reader`` for numbers in a file."""
 
 from typing import BinaryIO, Literal, NamedTuple
 
 from runtime.errors import ImageDecodeError
 
 MAX_FILE_BYTES = 2**28
-"""Larger image files are refused unread: as many bytes as MAX_DECODED_PIXELS take uncompressed in RGB."""
+"""Larger image files are refused unread; equals the size of MAX_DECODED_PIXELS in uncompressed RGB."""
 
 MAX_PIXELS = 2**28
-"""Larger JPEGs are refused; they are decoded at a reduced scale. The largest phone sensors have 200 million pixels."""
+"""JPEGs of more pixels are refused, even decoded at a reduced scale. The largest phone sensors have 200 million."""
 
 MAX_DECODED_PIXELS = 89_478_485
-"""The same where all pixels are decoded (Pillow's own bound)."""
+"""Limit for images whose pixels are all decoded (Pillow's own limit)."""
 
 MAX_SIDE = 2**20
-"""Pixels of the longer side; a row is converted at a time."""
+"""Limit for the longer side in pixels, because rows are converted whole."""
 
 MAX_MEMORY = 384 * 2**20
-"""Bytes that decoding one image may take: with the process itself, less than 512 MiB."""
+"""Bytes that decoding one image may take; together with the process itself less than 512 MiB."""
 
 MAX_METADATA = 2**25
-"""Bytes of text, profiles and previews that may stand around the pixels: Pillow reads them all."""
+"""Bytes of text, profiles and previews around the pixels; Pillow reads them all."""
 
 MAX_SLOW_VALUES = 2**24
-"""Pixels times channels where Pillow decodes in Python: run-length encoded BMP, and PPM as text."""
+"""Limit for pixels times channels where Pillow decodes in Python: run-length encoded BMP, and PPM as text."""
 
 HEAD_BYTES = 4096
-"""Read at once; the header of most files ends within."""
+"""Bytes that are read at once; most files' headers fit."""
 
 Order = Literal["little", "big"]
 
@@ -37,16 +37,16 @@ def damaged(reason: str) -> ImageDecodeError:
 
 
 class Header(NamedTuple):
-    """What a header says.
+    """Image size and memory estimate from a file's header.
 
     Attributes:
         kind: name of the format.
-        width, height: in pixels, as stored.
-        pixel_bytes: memory that decoding takes for each decoded pixel at its peak.
-        fixed_bytes: memory that it takes besides, however small the scale.
-        is_bounded: whether these hold whatever the rest of the file says, and its time is that of so many pixels; not
-            so for decoders that learn from the data how much they need, and for those written in Python.
-        needs_all_pixels: whether the memory for all pixels is taken even where a reduced scale is decoded.
+        width, height: of the stored image in pixels.
+        pixel_bytes: peak memory of decoding, in bytes per decoded pixel.
+        fixed_bytes: memory in bytes that decoding takes in addition, at any scale.
+        is_bounded: whether the memory estimate holds for any content of the file and the time is proportional to the
+            pixels. False for decoders whose needs depend on the data, and for those written in Python.
+        needs_all_pixels: whether decoding at a reduced scale still takes memory for all pixels.
     """
 
     kind: str
@@ -58,11 +58,11 @@ class Header(NamedTuple):
     needs_all_pixels: bool = True
 
     def memory(self, scale: int = 1) -> int:
-        """Bytes that decoding at 1/``scale`` takes at its peak."""
+        """Peak memory of decoding at 1/``scale``, in bytes."""
         return self.fixed_bytes + self.pixel_bytes * -(-self.width // scale) * -(-self.height // scale)
 
     def require_size(self) -> None:
-        """Refuse more pixels than any scale is decoded of.
+        """Refuse images that are too large to decode at any scale.
 
         Raises:
             ImageDecodeError: the image is too large, or has no pixels.
@@ -75,10 +75,10 @@ class Header(NamedTuple):
             raise self._too_large(f"at most {most:,} pixels of a {self.kind} file are read")
 
     def require_memory(self, scale: int = 1) -> int:
-        """Refuse what takes more than ``MAX_MEMORY`` at 1/``scale``; otherwise say what it takes.
+        """The peak memory of decoding at 1/``scale``, in bytes.
 
         Raises:
-            ImageDecodeError: it takes too much.
+            ImageDecodeError: it exceeds ``MAX_MEMORY``, or too many pixels would be decoded.
         """
         memory = self.memory(scale)
         if self.width * self.height > MAX_DECODED_PIXELS * scale**2:
@@ -90,17 +90,15 @@ class Header(NamedTuple):
         return memory
 
     def _too_large(self, why: str) -> ImageDecodeError:
-        return ImageDecodeError(
-            f"image of {self.width}x{self.height} pixels is too large: {why}; make it smaller elsewhere"
-        )
+        return ImageDecodeError(f"image of {self.width}x{self.height} pixels is too large: {why}; make it smaller")
 
 
 class Reader:
-    """Bytes and numbers of a file by their position.
+    """Reads bytes and numbers at given positions of a file.
 
     Args:
-        file: read where what is asked for lies behind its head.
-        size: how many bytes it has.
+        file: a seekable binary file; its first ``HEAD_BYTES`` are read at once.
+        size: number of bytes of the file.
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
@@ -120,7 +118,7 @@ class Reader:
         """Exactly ``count`` bytes.
 
         Raises:
-            ImageDecodeError: the file ends before.
+            ImageDecodeError: the file ends earlier.
         """
         content = self.some(position, count)
         if len(content) != count:

@@ -1,4 +1,4 @@
-"""BMP (BITMAPCOREHEADER, BITMAPINFOHEADER and what followed): size, depth and compression."""
+"""BMP (BITMAPCOREHEADER, BITMAPINFOHEADER and later versions): read size, depth and compression."""
 
 from runtime.errors import ImageDecodeError
 from runtime.image.header.base import MAX_SLOW_VALUES, Header, Reader, damaged
@@ -9,10 +9,11 @@ _RUN_LENGTH = {1, 2}
 
 
 def read(reader: Reader) -> Header:
-    """Read its header.
+    """Read the header.
 
     Raises:
-        ImageDecodeError: cut off or unknown, or compressed and so large that decoding would take minutes.
+        ImageDecodeError: cut off, of an unknown version, or run-length encoded and so large that decoding would take
+            minutes.
     """
     length = reader.number(14, 4, "little")
     if length == _CORE_HEADER:
@@ -22,7 +23,7 @@ def read(reader: Reader) -> Header:
         raise damaged(f"a BMP header of {length} bytes")
     width, height, compression = (reader.number(at, 4, "little") for at in (18, 22, 30))
     bits = reader.number(28, 2, "little")
-    height = 2**32 - height if height >> 24 == 0xFF else height  # stored from the top
+    height = 2**32 - height if height >> 24 == 0xFF else height  # negative: rows stored from the top
     if compression not in _RUN_LENGTH:
         return Header("BMP", width, height, 1 if bits <= 8 else 4)
     if width * height > MAX_SLOW_VALUES or reader.size > MAX_SLOW_VALUES:
@@ -30,5 +31,5 @@ def read(reader: Reader) -> Header:
             f"image of {width}x{height} pixels is too large for a compressed BMP, of which at most "
             f"{MAX_SLOW_VALUES:,} pixels are decoded: save it as PNG"
         )
-    # A line's worth of zeros may come 255 times at once.
+    # One code of the data can make Pillow append 255 rows of zeros at once.
     return Header("BMP", width, height, pixel_bytes=4, fixed_bytes=256 * width, is_bounded=False)

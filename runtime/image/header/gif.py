@@ -1,4 +1,4 @@
-"""GIF89a (https://www.w3.org/Graphics/GIF/spec-gif89a.txt): the screen, and the blocks up to the first frame."""
+"""GIF89a (https://www.w3.org/Graphics/GIF/spec-gif89a.txt): read the screen size and the first frame's size."""
 
 from runtime.errors import ImageDecodeError
 from runtime.image.header.base import Header, Reader, damaged
@@ -8,10 +8,10 @@ _EXTENSION, _FRAME = 0x21, 0x2C
 
 
 def read(reader: Reader) -> Header:
-    """Walk its blocks to the first frame, whose place and size may enlarge the screen.
+    """Skip the blocks before the first frame, whose position and size may enlarge the screen.
 
     Raises:
-        ImageDecodeError: cut off, without a frame, or with too much before it.
+        ImageDecodeError: cut off, without a frame, or with too many blocks before it.
     """
     width, height, flags = (reader.number(at, n, "little") for at, n in ((6, 2), (8, 2), (10, 1)))
     position, blocks = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0), 0
@@ -22,8 +22,8 @@ def read(reader: Reader) -> Header:
         while length := reader.number(position, 1, "little"):
             position, blocks = position + 1 + length, blocks + 1
             if blocks > _MAX_BLOCKS:
-                raise ImageDecodeError(f"more than {_MAX_BLOCKS:,} blocks before the picture of a GIF: save it anew")
+                raise ImageDecodeError(f"more than {_MAX_BLOCKS:,} blocks before the picture of a GIF: save it again")
         position += 1
     left, top, across, down = (reader.number(position + at, 2, "little") for at in (1, 3, 5, 7))
-    # A screen that is filled or grows is copied, and what the frame leaves behind it is another copy.
+    # Pillow may hold three images: the screen, an enlarged copy, and a copy to restore after the frame.
     return Header("GIF", max(width, left + across), max(height, top + down), pixel_bytes=3, fixed_bytes=2 * position)

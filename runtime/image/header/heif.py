@@ -1,11 +1,11 @@
-"""HEIC and HEIF (ISO/IEC 23008-12): the sizes that the container names; its streams are not read."""
+"""HEIC and HEIF (ISO/IEC 23008-12): read the sizes in the container; the HEVC streams are not read."""
 
 from runtime.image.header import avif
 from runtime.image.header.base import Header, Reader
 
 
 def read(reader: Reader) -> Header:
-    """As of AVIF; the decoder makes a copy more.
+    """Read the boxes as for AVIF; the decoder takes more memory per pixel.
 
     Raises:
         ImageDecodeError: cut off, or without a picture.

@@ -1,4 +1,4 @@
-"""JPEG (ITU-T T.81, annex B): segments up to the first scan."""
+"""JPEG (ITU-T T.81, annex B): read the segments up to the first scan."""
 
 from runtime.errors import ImageDecodeError
 from runtime.image.header.base import MAX_METADATA, Header, Reader, damaged
@@ -14,10 +14,10 @@ _COEFFICIENT_BLOCK = 128  # 64 of 16 bits
 
 
 def read(reader: Reader) -> Header:
-    """Walk its segments.
+    """Read the segments up to the first scan.
 
     Raises:
-        ImageDecodeError: cut off, no picture in it, or too much around the picture.
+        ImageDecodeError: cut off, without a picture, or with too many bytes before it.
     """
     position, frame, code = 2, b"", 0
     for _ in range(_MAX_SEGMENTS):
@@ -36,12 +36,12 @@ def read(reader: Reader) -> Header:
             return _header(reader, frame, code, scan_components=scanned, metadata=position)
         position += length
         if position > MAX_METADATA:
-            raise ImageDecodeError(f"more than {MAX_METADATA:,} bytes before the picture of a JPEG: save it anew")
+            raise ImageDecodeError(f"more than {MAX_METADATA:,} bytes before the picture of a JPEG: save it again")
     raise damaged("a JPEG without a picture")
 
 
 def _next_marker(reader: Reader, position: int) -> tuple[int, int]:
-    """Where the segment's length is, and its code; decoders pass over fill and a little garbage, and so does this."""
+    """Position after the next marker, and its code; fill bytes and a little garbage are skipped, as decoders do."""
     if (plain := reader.some(position, 2))[:1] == b"\xff" and plain[1:] not in {b"", b"\0", b"\xff"}:
         return position + 2, plain[1]
     window = reader.some(position, _MAX_FILL)
@@ -62,8 +62,8 @@ def _header(reader: Reader, frame: bytes, code: int, scan_components: int, metad
         raise damaged("a JPEG whose picture begins without its size")
     height, width, components = int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5]), frame[5]
     factors = [(frame[at + 1] >> 4, frame[at + 1] & 15) for at in range(6, 6 + 3 * components, 3)]
-    fixed = 5 * metadata  # Pillow keeps the segments, and joins and copies those of EXIF
-    # The decoder of several scans gathers the coefficients of all pixels before it computes the first pixel.
+    fixed = 5 * metadata  # Pillow keeps the segments, and joins and copies the EXIF segments
+    # With several scans, the decoder stores the coefficients of all pixels before it computes the first pixel.
     is_gathered = code in _PROGRESSIVE or scan_components < components
     if is_gathered and factors:
         widest, highest = (max(1, *sizes) for sizes in zip(*factors, (1, 1), strict=True))

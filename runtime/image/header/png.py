@@ -1,4 +1,4 @@
-"""PNG (https://www.w3.org/TR/png-3/): IHDR, and the lengths of all chunks."""
+"""PNG (https://www.w3.org/TR/png-3/): read IHDR and the lengths of the chunks."""
 
 from runtime.errors import ImageDecodeError
 from runtime.image.header.base import MAX_METADATA, Header, Reader, damaged
@@ -10,10 +10,10 @@ _GRAY, _PALETTE = 0, 3
 
 
 def read(reader: Reader) -> Header:
-    """Walk its chunks: to the first of the pixels, in large files to the last.
+    """Read IHDR and the chunk lengths, up to the first pixel data; in large files up to the end.
 
     Raises:
-        ImageDecodeError: cut off, without a header in the first place, or with too much around the pixels.
+        ImageDecodeError: cut off, IHDR is not the first chunk, or too many bytes besides the pixels.
     """
     if reader.bytes(8, 8) != b"\0\0\0\rIHDR":
         raise damaged("a PNG that does not begin with its header")
@@ -23,7 +23,7 @@ def read(reader: Reader) -> Header:
 
 
 def _around_the_pixels(reader: Reader) -> int:
-    """Bytes of all chunks but those of pixels, after IHDR."""
+    """Total bytes of the chunks after IHDR that do not hold pixels."""
     position, around = 33, 0
     for _ in range(_MAX_CHUNKS):
         chunk = reader.some(position, 8)
@@ -36,6 +36,6 @@ def _around_the_pixels(reader: Reader) -> int:
             return around
         around += length if name not in _DATA else 0
         if around > MAX_METADATA:
-            raise ImageDecodeError(f"more than {MAX_METADATA:,} bytes around the pixels of a PNG: save it anew")
+            raise ImageDecodeError(f"more than {MAX_METADATA:,} bytes around the pixels of a PNG: save it again")
         position += 12 + length
-    raise ImageDecodeError(f"more than {_MAX_CHUNKS:,} chunks in a PNG: save it anew")
+    raise ImageDecodeError(f"more than {_MAX_CHUNKS:,} chunks in a PNG: save it again")

@@ -1,4 +1,4 @@
-"""PBM, PGM and PPM (https://netpbm.sourceforge.net/doc/ppm.html): three or four numbers as text."""
+"""PBM, PGM and PPM (https://netpbm.sourceforge.net/doc/ppm.html): read the width, height and largest value."""
 
 import re
 
@@ -16,7 +16,7 @@ def read(reader: Reader) -> Header:
     """Read the size and the largest value.
 
     Raises:
-        ImageDecodeError: no such numbers at the beginning, or too many pixels to decode within minutes.
+        ImageDecodeError: no size at the beginning of the file, or so many pixels that decoding would take minutes.
     """
     found = _SIZE.match(reader.head) or _SIZE.match(reader.some(0, _MAX_HEADER))
     if not found:

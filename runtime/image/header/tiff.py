@@ -1,4 +1,4 @@
-"""TIFF 6.0 and BigTIFF: the first directory, and what its strips or tiles claim."""
+"""TIFF 6.0 and BigTIFF: read the first directory and the declared sizes of its strips or tiles."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _DESCRIBING = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS, _SAMPLE_FORMAT)
 _SUBDIRECTORIES = (34665, 34853, 40965)
 _RAW = 1
 _SAFE = {_RAW, 2, 3, 4, 5, 8, 32773, 32946}
-"""Compressions whose decoders take no memory at the file's request: none, fax, LZW, deflate, PackBits."""
+"""Compressions whose decoders' memory does not depend on the data: none, fax, LZW, deflate, PackBits."""
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8"}
 _OBJECT_BYTES = 40
@@ -29,7 +29,7 @@ _TURNED = re.compile(rb'tiff:Orientation(="|>)[2-8]')
 
 
 class _Entry(NamedTuple):
-    """One of a directory: type and number of its values, and where their bytes are."""
+    """An entry of a directory: type and number of its values, and the position of their bytes."""
 
     type: int
     values: int
@@ -41,7 +41,7 @@ class _Entry(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """The variant of the file: order and sizes of its numbers."""
+    """The variant of the file: byte order, sizes of counts and offsets, position of the first directory."""
 
     order: Order
     count_bytes: int
@@ -60,7 +60,7 @@ def read(reader: Reader) -> Header:
     """Read the first directory.
 
     Raises:
-        ImageDecodeError: cut off, without a size, or strips, tiles or tags claim far more than there is.
+        ImageDecodeError: cut off, without a size, or strips, tiles or tags declare far more bytes than the file has.
     """
     layout = _Layout.of(reader)
     directory = dict(_entries(reader, layout, layout.first))
@@ -79,10 +79,10 @@ def read(reader: Reader) -> Header:
     if tile_width:
         across, down = tile_width, _first(reader, layout, directory.get(_TILE_HEIGHT))
     if compression != _RAW or tile_width:
-        fixed += across * down * max(4 if samples >= 3 else 1, samples * -(-bits // 8))  # of one strip or tile
-        fixed += reader.size  # libtiff maps it
+        fixed += across * down * max(4 if samples >= 3 else 1, samples * -(-bits // 8))  # one strip or tile
+        fixed += reader.size  # libtiff maps the file
     if _is_turned(reader, layout, directory):
-        pixel_bytes *= 2  # Pillow turns all of it
+        pixel_bytes *= 2  # Pillow makes a turned copy of the whole image
     return Header("TIFF", width, height, pixel_bytes, fixed, is_bounded=compression in _SAFE)
 
 
@@ -105,14 +105,14 @@ def _entries(reader: Reader, layout: _Layout, start: int) -> Iterator[tuple[int,
 
 
 def _first(reader: Reader, layout: _Layout, entry: _Entry | None) -> int:
-    """The first value of an entry, 0 where there is none."""
+    """The first value of an entry; 0 if there is none."""
     if entry is None or entry.type not in _NUMBERS or not entry.values:
         return 0
     return reader.number(entry.position, _TYPE_BYTES[entry.type], layout.order)
 
 
 def _tag_bytes(reader: Reader, layout: _Layout, directory: dict[int, _Entry]) -> int:
-    """What Pillow takes to keep the tags, twice where it copies them, and the directories that they point to."""
+    """Bytes that Pillow takes for the tags (kept and copied) and for the subdirectories that they point to."""
     total = 2 * sum(min(entry.bytes, reader.size) for entry in directory.values())
     for tag in _SUBDIRECTORIES:
         start = _first(reader, layout, directory.get(tag))
@@ -120,15 +120,19 @@ def _tag_bytes(reader: Reader, layout: _Layout, directory: dict[int, _Entry]) ->
             entries = _entries(reader, layout, start) if start < reader.size else iter(())
             total += sum(_OBJECT_BYTES * min(entry.bytes, reader.size) for _, entry in entries)
     if total > 8 * MAX_METADATA:
-        raise ImageDecodeError(f"tags of a TIFF that take {total >> 20} MiB: save it anew")
+        raise ImageDecodeError(f"tags of a TIFF that take {total >> 20} MiB: save it again")
     return total
 
 
 def _part_bytes(reader: Reader, layout: _Layout, directory: dict[int, _Entry], compression: int) -> int:
-    """What Pillow takes for the list of strips or tiles, which must not claim more than the file has."""
+    """Bytes that Pillow takes for the list of strips or tiles.
+
+    Raises:
+        ImageDecodeError: there are too many, or they declare far more bytes than the file has.
+    """
     offsets = directory.get(_STRIP_OFFSETS) or directory.get(_TILE_OFFSETS)
     if offsets and offsets.values > _MAX_PARTS:
-        raise ImageDecodeError(f"a TIFF of {offsets.values:,} strips or tiles, at most {_MAX_PARTS:,}: save it anew")
+        raise ImageDecodeError(f"a TIFF of {offsets.values:,} strips or tiles, at most {_MAX_PARTS:,}: save it again")
     lengths = directory.get(_STRIP_BYTES) or directory.get(_TILE_BYTES)
     if lengths and lengths.values <= _MAX_PARTS and lengths.type in _NUMBERS:
         content = reader.bytes(lengths.position, lengths.bytes)

@@ -1,4 +1,4 @@
-"""WebP (RFC 9649): the canvas, and whether a lossless part lies in it."""
+"""WebP (RFC 9649): read the size of the canvas, and whether any part is lossless."""
 
 from runtime.image.header.base import Header, Reader, damaged
 
@@ -8,10 +8,10 @@ _ALPHA_FLAG = 0x10
 
 
 def read(reader: Reader) -> Header:
-    """Read the size of the canvas, beyond which no frame reaches, and look for what is lossless.
+    """Read the size of the canvas, which contains all frames, and look for lossless parts.
 
     Raises:
-        ImageDecodeError: cut off.
+        ImageDecodeError: cut off, or no WebP chunk after the file's header.
     """
     chunk = reader.bytes(12, 4)
     if chunk == b"VP8X":
@@ -23,8 +23,8 @@ def read(reader: Reader) -> Header:
         width, height = (reader.number(at, 2, "little") % 2**14 for at in (26, 28))
     else:
         raise damaged(f"a WebP file that begins with {chunk!r}")
-    # Two canvases, the frame as bytes and the image, and the file whole, which is put together of two parts. A
-    # lossless part says on the way how many tables of codes it wants, up to 65,536, in as little as 15 bits each.
+    # Memory: two canvases, the frame as bytes, the image, and the whole file, joined from two parts. A lossless part
+    # declares its number of code tables in the data: up to 65,536, in as little as 15 bits each, so it is unbounded.
     is_bounded = reader.size <= _SAFE_BYTES or not _is_lossless(reader, chunk)
     return Header("WebP", width, height, pixel_bytes=17, fixed_bytes=3 * reader.size, is_bounded=is_bounded)
 
@@ -32,7 +32,7 @@ def read(reader: Reader) -> Header:
 def _is_lossless(reader: Reader, first: bytes) -> bool:
     if first != b"VP8X":
         return first == b"VP8L"
-    if reader.number(20, 1, "little") & _ALPHA_FLAG:  # alpha is kept losslessly
+    if reader.number(20, 1, "little") & _ALPHA_FLAG:  # alpha is stored losslessly
         return True
     position = 12
     for _ in range(_MAX_CHUNKS):
