@@ -1,6 +1,6 @@
-"""Each command is a small file: ``add`` registers it, ``run`` runs it.
+"""The commands of ``python -m pipeline``, one module each: ``add`` registers the command, ``run`` runs it.
 
-Each imports what it needs when it runs, so that help and usage errors come at once.
+The modules import TensorFlow and other slow packages inside ``run``, so that help and usage errors appear at once.
 """
 
 import argparse
@@ -12,7 +12,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 
 
 class WithExamples(argparse.HelpFormatter):
-    """Fits the help to the terminal, and leaves what begins with ``examples:`` as it is, to be copied."""
+    """Wraps the help to the terminal's width, but keeps the lines of a text that begins with ``examples:``."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if text.startswith("examples:") else super()._fill_text(text, width, indent)
@@ -22,4 +22,4 @@ class Command(Protocol):
     """A module of this folder."""
 
     def add(self, commands: Commands) -> None:
-        """Register the command and its options; ``run`` among the defaults is what runs it."""
+        """Register the command and its options, and set its ``run`` function as the parser default ``run``."""

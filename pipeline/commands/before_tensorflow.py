@@ -1,6 +1,7 @@
-"""What a command refuses before TensorFlow is loaded, which takes ten seconds and more.
+"""Checks of a command's arguments that run before TensorFlow is loaded, which takes ten seconds or more.
 
-Each function raises what the work itself would raise later; what it passes may still be refused there.
+Each function raises the error that the command itself would raise later. The command may still refuse arguments that
+pass these checks.
 """
 
 import argparse
@@ -13,11 +14,11 @@ from pipeline.system.given_files import check_code, check_model
 
 
 def check_source(options: argparse.Namespace) -> None:
-    """Refuse a model that is not there, and what is said of it by options that cannot be meant.
+    """Refuse a missing model, missing photos, and options about the model that contradict each other.
 
     Raises:
-        ExportError: no such model or list of classes, or options that contradict each other.
-        DataError: no such photos.
+        ExportError: the model or the list of classes does not exist, or options contradict each other.
+        DataError: the photos do not exist.
     """
     source_options.check(options)
     check_model(options.model)
@@ -25,12 +26,12 @@ def check_source(options: argparse.Namespace) -> None:
 
 
 def check_exported(options: argparse.Namespace) -> None:
-    """Refuse a folder that export did not write, and photos that are not there.
+    """Refuse a folder that export did not write, and missing photos.
 
     Raises:
         DocumentError: the folder has no readable manifest.
-        DataError: no such photos.
-        ExportError: no such file with layers of the model's own.
+        DataError: the photos do not exist.
+        ExportError: the file that ``--trust-code`` names does not exist.
     """
     Manifest.read(options.dir)
     if getattr(options, "trust_code", None):
@@ -39,10 +40,10 @@ def check_exported(options: argparse.Namespace) -> None:
 
 
 def check_photos(options: argparse.Namespace) -> None:
-    """Refuse photos that are not there, with labels and without.
+    """Refuse missing photos, labeled (``--data``) or unlabeled.
 
     Raises:
-        DataError: no such folder or file.
+        DataError: the folder or file does not exist.
     """
     if getattr(options, "data", None):
         check_folder(options.data)

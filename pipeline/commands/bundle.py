@@ -8,9 +8,9 @@ from pipeline.commands import OK, Commands
 from runtime.engines.registry import OWN
 
 ENGINES = OWN[1:]
-"""All but the first, ONNX Runtime, which is always there."""
+"""Engines that ``--engines`` offers: all but the first, ONNX Runtime, which every bundle contains."""
 EXTRAS = ("heif", "mqtt", "serve")
-"""Extras of the project that a device may use, besides engines."""
+"""Optional dependencies of the project that a device may use, engines excepted."""
 
 
 def add(commands: Commands) -> None:
@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--name", help="what to call it (default: the folder's name)")
     parser.add_argument(
         "--artifacts", nargs="+", default=[artifacts.INT8_ONNX], metavar="FILE",
-        help=f"model files of the folder to bring (default: {artifacts.INT8_ONNX}, the smallest that needs no "
+        help=f"model files of the folder to pack (default: {artifacts.INT8_ONNX}, the smallest that needs no "
         "further engine)",
     )  # fmt: skip
     parser.add_argument(
@@ -41,20 +41,21 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument(
         "--engines", nargs="+", default=[], choices=ENGINES, metavar="NAME",
-        help=f"engines to bring besides those that the model files need: {', '.join(ENGINES)}",
+        help=f"engines to pack besides those that the model files need: {', '.join(ENGINES)}",
     )  # fmt: skip
     parser.add_argument(
         "--extras", nargs="+", default=[], choices=EXTRAS, metavar="NAME",
-        help="what else to bring: mqtt (paho-mqtt, for --mqtt), serve (waitress, for the page), heif (HEIC photos)",
+        help="further packages to pack: mqtt (paho-mqtt, for --mqtt), serve (waitress, for the page), heif (HEIC "
+        "photos)",
     )  # fmt: skip
     parser.add_argument(
         "--no-wheels", action="store_true",
-        help="leave out the packages of others: the board has them from the version before, or downloads them",
+        help="leave out the wheels: the board has them from the previous version, or downloads them",
     )  # fmt: skip
     parser.add_argument("--sign-key", type=Path, metavar="KEY", help="sign with this private key (PEM, curve P-256)")
     parser.add_argument(
         "--next-key", type=Path, metavar="PUBKEY",
-        help="public key (PEM): boards that have installed this bundle ask this key's signature of every later one",
+        help="public key (PEM): boards that have installed this bundle accept later ones only if signed with this key",
     )  # fmt: skip
     parser.add_argument(
         "--bundle-version", type=int, metavar="N",
@@ -63,8 +64,8 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--acceptance", type=Path, metavar="DIR",
-        help="bring these photos of known labels (a folder for each class; 200 photos and 20 MB at most): the board "
-        "keeps the version before if it names fewer of them rightly than this machine",
+        help="pack these labeled photos (a folder for each class; 200 photos and 20 MB at most): the board keeps its "
+        "previous version if it classifies fewer of them correctly than this machine",
     )  # fmt: skip
     parser.set_defaults(tensorflow=False, run=run)
 
@@ -100,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _content(archive: Path) -> str:
-    """What the archive holds, in a few lines."""
+    """List the archive's content in a few lines."""
     import tarfile
     import textwrap
     from collections import Counter
@@ -126,7 +127,7 @@ def _content(archive: Path) -> str:
 
 
 def _next_steps(archive: Path, *, signed: bool) -> str:
-    """The commands that bring the archive to a board."""
+    """Name the commands that copy the archive to a board and install it."""
     folder = archive.name.removesuffix(".tar.gz")
     more = (
         "docs/raspberry-pi.md says more."
@@ -135,7 +136,7 @@ def _next_steps(archive: Path, *, signed: bool) -> str:
     )
     return "\n".join(
         [
-            "Next, with the user and name of your board in the place of pi@raspberrypi.local:",
+            "Next, with your board's user and name instead of pi@raspberrypi.local:",
             f"  scp {archive} pi@raspberrypi.local:",
             f"  ssh pi@raspberrypi.local 'tar xzf {archive.name} && {folder}/install.sh'",
             more,

@@ -15,10 +15,10 @@ def add(commands: Commands) -> None:
         description="Exit status: 0 ship the new one, 1 do not.",
     )
     parser.add_argument("old", type=Path, help="the model file that is in use")
-    parser.add_argument("new", type=Path, help="the one that is to take its place")
+    parser.add_argument("new", type=Path, help="the model file that may replace it")
     parser.add_argument(
         "--photos", type=Path, required=True, metavar="DIR",
-        help="a folder of photos for each class that trained neither model; of one that is divided, its test/",
+        help="labeled photos that trained neither model: a folder for each class; if DIR has a test/ folder, give that",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(tensorflow=False, run=run)

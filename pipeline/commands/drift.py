@@ -13,7 +13,7 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
         "drift",
-        help="show layer by layer where model files leave Keras, and which images change their class",
+        help="show layer by layer where model files differ from Keras, and which images change their class",
         description="Compare every layer of every exported file with Keras on validation images.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
@@ -26,7 +26,11 @@ def add(commands: Commands) -> None:
         "--images", type=int, default=64, metavar="N", help="images to compare layers on (default: %(default)s)"
     )
     parser.add_argument(
-        "--flips", type=int, default=10, metavar="N", help="changed images to print a file (default: %(default)s)"
+        "--flips",
+        type=int,
+        default=10,
+        metavar="N",
+        help="images to list per file whose class changed (default: %(default)s)",
     )
     photo_options.add_data(parser, "photos of the model's classes")
     photo_options.add_unlabeled(parser, "--photos", "compare on them")

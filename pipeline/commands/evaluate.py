@@ -13,7 +13,7 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
         "evaluate",
-        help="tell which classes a model confuses and what its probabilities are worth",
+        help="show which classes a model confuses and how well its probabilities are calibrated",
         description="Judge a trained model on test images; the temperature is fitted on validation images.",
     )
     parser.add_argument("model", type=Path, help="a .keras or .h5 file")
@@ -21,9 +21,12 @@ def add(commands: Commands) -> None:
     feeding.add(parser)
     photo_options.add_data(parser, "photos of its classes")
     parser.add_argument(
-        "--on", choices=("test", "validation"), default="test", help="images to judge on; validation while choosing"
+        "--on",
+        choices=("test", "validation"),
+        default="test",
+        help="images to judge on; use validation while you still choose between models (default: test)",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: the model's)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: the model's folder)")
     parser.set_defaults(tensorflow_threads=None, check=check, run=run)
 
 

@@ -11,21 +11,19 @@ from runtime.system.writing import check_writable
 from runtime.text import for_terminal
 
 ANY = ModelSpec(32, ("this", "that"))
-"""Reads a photo in order to see whether it can be read."""
+"""A spec with arbitrary values: the photo is loaded with it only to check that it can be read."""
 
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
-        "explain", help="draw what a network makes of one image and where it looked, and say why"
+        "explain", help="draw a network's activations and a heat map for one image, and say why it chose its class"
     )
     parser.add_argument("model", type=Path, help="a .keras or .h5 file")
     parser.add_argument("image", type=Path, help="any photo")
     source_options.add(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="file to write, 1920x1080")
-    parser.add_argument(
-        "--heat-map", action="store_true", help="draw the photo and where the network looked alone, 1280x760"
-    )
+    parser.add_argument("--heat-map", action="store_true", help="draw only the photo and the heat map, 1280x760")
     parser.set_defaults(tensorflow_threads=None, check=check, run=run)
 
 

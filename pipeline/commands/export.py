@@ -11,14 +11,14 @@ from pipeline.errors import PipelineError
 from runtime.system.writing import check_writable
 
 UNLABELED_SHARE = 0.25
-"""The share of photos without labels that is held out to choose and to judge on."""
+"""Share of the unlabeled photos that is held out of the calibration set for validation."""
 
 
 EXAMPLES = """\
 examples:
-  # a model that python -m pipeline train wrote: it says itself how it is fed
+  # a model that python -m pipeline train wrote: its preprocessing is known
   python -m pipeline export --model artifacts/train/model.keras --out build
-  # any other: its class names, and a folder of photos for each of them
+  # any other model: its class names, and a folder of photos for each class
   python -m pipeline export --model mine.keras --classes names.txt \\
       --data photos --out build
   # trained on pixels of -1 to 1, with photos cut to a square
@@ -42,16 +42,16 @@ def add(commands: Commands) -> None:
     feeding.add(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     photo_options.add_data(parser, "photos of the model's classes: calibrate, choose and verify on them")
-    photo_options.add_unlabeled(parser, "--calibration", "calibrate on them, and without --data judge on a quarter")
-    parser.add_argument("--quick", action="store_true", help="take the default int8 configuration rather than search")
+    photo_options.add_unlabeled(parser, "--calibration", "calibrate on them; without --data, verify on a quarter")
+    parser.add_argument("--quick", action="store_true", help="take the default int8 configuration without a search")
     parser.add_argument(
         "--formats", nargs="+", default=[], choices=list(formats.options()), metavar="NAME",
         help="write further files: " + ", ".join(f"{name} ({about})" for name, about in formats.options().items()),
     )  # fmt: skip
     parser.add_argument(
         "--precision", type=share, metavar="SHARE",
-        help="mark answers below a probability as not confident; it is chosen so that this share of the confident "
-        "answers to the validation images is right, such as 0.95 (default: every answer is confident)",
+        help="mark answers below a threshold probability as not confident; the threshold is chosen so that this share "
+        "of the confident answers to the validation images is right, such as 0.95 (default: every answer is confident)",
     )  # fmt: skip
     parser.add_argument(
         "--keep", type=keep, metavar="SHARE",
@@ -60,7 +60,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--unknown", type=Path, metavar="DIR",
-        help="photos that show none of the classes, to say how many of them are taken for one",
+        help="photos that show none of the classes, to measure how many of them are taken for one",
     )  # fmt: skip
     parser.add_argument(
         "--recipes", dest="formats", nargs="+", choices=list(formats.options()), help=argparse.SUPPRESS
@@ -71,7 +71,7 @@ def add(commands: Commands) -> None:
 def check(options: argparse.Namespace) -> None:
     """Refuse what can be refused before TensorFlow is loaded."""
     if options.unknown and options.keep == 1:
-        raise PipelineError("--unknown judges which images are known, and --keep 1 tells nothing of it: leave one out")
+        raise PipelineError("--unknown judges the marks of unknown images, and --keep 1 sets none: leave one out")
     check_source(options)
     check_writable(options.out / artifacts.MANIFEST)
 
@@ -129,12 +129,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def keep(text: str) -> float:
-    """An argument that is a share, or 1."""
+    """Parse an argument that is a share in (0, 1), or 1."""
     return 1.0 if text in {"1", "1.0"} else share(text)
 
 
 def share(text: str) -> float:
-    """An argument that is a share, between 0 and 1."""
+    """Parse an argument that is a share in (0, 1), both ends excluded."""
     try:
         value = float(text)
     except ValueError:

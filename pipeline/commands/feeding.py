@@ -1,4 +1,4 @@
-"""Check with labeled images how a model is fed, for the commands that judge by them."""
+"""Check a model's preprocessing with labeled images, for the commands that measure accuracy."""
 
 import argparse
 import sys
@@ -19,16 +19,25 @@ if TYPE_CHECKING:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Register the option that overrules the finding."""
+    """Register the option that overrules the finding of the check."""
     parser.add_argument(
         "--as-asked",
         action="store_true",
-        help="feed the model as these options say, even where labeled photos show that it answers better otherwise",
+        help="feed the model as these options say, even if labeled photos show that it answers better otherwise",
     )
 
 
 def of_export(folder: Path, photos: "Photos | None", images: "Dataset") -> "tuple[Finding | None, tuple[str, ...]]":
-    """What photos, or else images that are pixels already, say of what export wrote, and what was asked of it then."""
+    """Check the preprocessing of an exported model with labeled images.
+
+    Args:
+        folder: that export wrote.
+        photos: labeled photos, or ``None`` where ``images`` have no files (CIFAR-10).
+        images: the images to judge on.
+
+    Returns:
+        The finding, or ``None`` where nothing could be checked, and the preprocessing that export's options stated.
+    """
     from pipeline.documents.manifest import Manifest
     from pipeline.export.load.model import load_exported
     from pipeline.verify.input_contract.judge import judge
@@ -41,7 +50,7 @@ def of_export(folder: Path, photos: "Photos | None", images: "Dataset") -> "tupl
 
 
 def stated(source: "Source", deployable: "Deployable", finding: "Finding | None") -> str:
-    """How the model is fed, and what labeled images say of that, on one line."""
+    """Describe in one line how the model is fed, and the result of the check with labeled images."""
     from pipeline.documents.manifest import InputContract
     from pipeline.export.load.contract import fed
 
@@ -53,7 +62,13 @@ def stated(source: "Source", deployable: "Deployable", finding: "Finding | None"
 
 
 def contradicts(options: argparse.Namespace, finding: "Finding | None", asked: Collection[str]) -> bool:
-    """Say on stderr what was found, and whether it speaks against what nobody asked for."""
+    """Print the finding on stderr; return whether it contradicts a default that no option confirmed.
+
+    Args:
+        options: of the command; ``--as-asked`` turns the error into a warning.
+        finding: of the check, ``None`` where nothing was checked.
+        asked: the parts of the preprocessing that the user stated.
+    """
     if finding is None or not finding.sentence:
         return False
     against = finding.contradicts(asked) and not options.as_asked

@@ -1,4 +1,4 @@
-"""``python -m pipeline train --data DIR`` where a pretrained network is fitted to the photos, and its screen."""
+"""``python -m pipeline train --data DIR`` with a pretrained network: options, run and the text printed at the end."""
 
 import argparse
 import sys
@@ -21,24 +21,28 @@ if TYPE_CHECKING:
 
 LISTED = 10
 WORTH_SAYING = 0.005
+"""The smallest gain in accuracy (share, 0-1) from twice the photos that is stated as a number."""
 TELLING = 0.8
-"""Accuracy from color alone that is worth a warning."""
+"""Accuracy (share, 0-1) from mean color and contrast alone, from which on a warning is printed."""
 SHARED = frozenset({"model", "seed"})
-"""Settings of training from nothing that count here too."""
+"""Settings of training from scratch that also apply to a pretrained network."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Register the options."""
     parser.add_argument(
         "--minutes", type=float, default=DEFAULT_MINUTES, metavar="M",
-        help="time for a pretrained network; side and views are chosen to fit in it (default: %(default)g)",
+        help="time for a pretrained network; --side and --views are chosen to fit in it (default: %(default)g)",
     )  # fmt: skip
     group = parser.add_argument_group("few photos: a pretrained network with a new last layer")
     group.add_argument(
         "--views", type=int, metavar="N", help="augmented views of each photo (default: 4, or by --minutes)"
     )
     group.add_argument(
-        "--backbone", type=Path, metavar="FILE", help="a .keras classifier, cut before its last dense layer"
+        "--backbone",
+        type=Path,
+        metavar="FILE",
+        help="a .keras classifier whose layers before its last dense layer are the pretrained network",
     )
     group.add_argument(
         "--weights", type=Path, metavar="FILE", help="file with the weights of --model, for machines without a network"
@@ -46,17 +50,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     student.add(group)
     group.add_argument(
         "--open-stages", action="store_true",
-        help="train the last stages, too, and keep that where cross-validation finds it better; takes --minutes "
-        "once more",
+        help="also train the last stages, and keep the result if cross-validation finds it better; takes another "
+        "--minutes",
     )  # fmt: skip
-    group.add_argument("--from-scratch", action="store_true", help="train --model from nothing instead")
+    group.add_argument("--from-scratch", action="store_true", help="train --model from random weights instead")
 
 
 def wanted(options: argparse.Namespace) -> bool:
-    """Whether a pretrained network is meant; where nothing says which network, ``options.model`` is set, and why said.
+    """Return whether a pretrained network is to be trained.
+
+    If the options name no network, sets ``options.model`` and prints the reason on stderr.
 
     Raises:
-        PipelineError: options that do not go together.
+        PipelineError: options contradict each other.
     """
     from pipeline.models.efficientnet_lite import INSTALL, find_weights
     from pipeline.models.pretrained import DEFAULT, PRETRAINED, SIDES
@@ -70,7 +76,7 @@ def wanted(options: argparse.Namespace) -> bool:
         changed = _changed(options) + [f"--side {options.side}"] * (options.side not in (None, *SIDES))
         changed += ["--width"] * (options.width is not None)
         if changed:
-            why = f"since {changed[0]} is an option of that"
+            why = f"since {changed[0]} applies only to that"
         elif find_weights() is None:
             why = f"since the weights of {DEFAULT} are missing: {INSTALL}"
         else:
@@ -104,8 +110,8 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
     changed = _changed(options)
     if changed:
         raise PipelineError(
-            f"{name} is fitted in one step: {', '.join(changed)} says nothing to it; leave it out, or train a network "
-            "from nothing with --from-scratch"
+            f"{name} is fitted in one step: {', '.join(changed)} does not apply to it; leave it out, or train a "
+            "network from nothing with --from-scratch"
         )
 
 
@@ -124,7 +130,7 @@ def _refuse_useless(options: argparse.Namespace, why: str) -> None:
 
 
 def _changed(options: argparse.Namespace) -> list[str]:
-    """Options of training from nothing that were given."""
+    """Return the given options that apply only to training from scratch, each with its dashes."""
     changed = [
         setting.name
         for setting in fields(Settings)
@@ -137,7 +143,7 @@ def _changed(options: argparse.Namespace) -> list[str]:
 
 
 def run(options: argparse.Namespace) -> "tuple[str, Photos]":
-    """Choose, read, fit, and write; what to say at the end, and what was read."""
+    """Read the photos, fit the network and write it; return the text to print at the end, and the photos."""
     from pipeline.data.scan import TRAINING, scan
     from pipeline.training.transfer.backbone import of_file
     from pipeline.training.transfer.run import Recipe, fit_to_photos, fitted_before
@@ -169,7 +175,7 @@ def run(options: argparse.Namespace) -> "tuple[str, Photos]":
 
 
 def _on_devices(backbone: "Backbone", options: argparse.Namespace) -> "Backbone":
-    """The same on all accelerators of this machine with ``--distribute mirrored``."""
+    """Return the backbone, set to run on all accelerators of this machine with ``--distribute mirrored``."""
     if options.distribute == "none":
         return backbone
     from pipeline.training import distribution
@@ -193,7 +199,11 @@ def _of_file(options: argparse.Namespace) -> "Backbone":
 
 
 def closing(history: History) -> str:
-    """The end screen: how good, and what would help."""
+    """Format the text printed at the end: the accuracy, and what would improve it.
+
+    Raises:
+        PipelineError: the history has no cross-validation.
+    """
     found = history.out_of_fold
     if found is None:
         raise PipelineError("the history has no cross-validation")
@@ -217,7 +227,7 @@ def _of_stages(history: History) -> str:
 
 
 def advice(found: OutOfFold) -> list[str]:
-    """Sentences on what would make the network better, the most useful first."""
+    """List what would make the network more accurate, a sentence each, the most useful first."""
     return [
         *_of_more_photos(found),
         *_of_classes(found),
@@ -267,8 +277,8 @@ def _of_light(found: OutOfFold) -> list[str]:
     if plain is None or plain < TELLING or 1 - plain > (1 - largest) / 2:
         return []
     sentence = (
-        f"Mean color and contrast alone tell {plain:.0%} of the photos apart: take all classes in one light and before "
-        "the same backgrounds, or the network may learn those."
+        f"Mean color and contrast alone tell {plain:.0%} of the photos apart: photograph all classes in the same light "
+        "and before the same backgrounds, or the network may learn those."
     )
     return [sentence]
 
@@ -286,5 +296,5 @@ def _of_copies(found: OutOfFold) -> list[str]:
     if not found.look_alike:
         return []
     counted = f"; the interval is that of {found.effective:.0f} photos" if found.effective else ""
-    alike = f"{found.look_alike:.0f} photos look like another one and count little{counted}"
-    return [f"{alike}: take some at other places and times."]
+    alike = f"{found.look_alike:.0f} photos look like another one and add little{counted}"
+    return [f"{alike}: take photos at other places and times."]

@@ -20,9 +20,10 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
         "fine-tune",
-        help="go on training a finished model at a low rate, or for int8 (--quantize-aware)",
+        help="train a finished model further at a low learning rate, or for int8 (--quantize-aware)",
         description="Train a finished model further on CIFAR-10, or with --data on own photos. With --quantize-aware "
-        "it computes as its int8 files will, and learns to lose less by that; export then takes its ranges.",
+        "the training simulates int8 arithmetic, so that the int8 files lose less accuracy; export then uses the "
+        "ranges learned in training.",
     )
     parser.add_argument("model", type=Path, help="a .keras or .h5 file")
     source_options.add(parser)
@@ -36,9 +37,10 @@ def add(commands: Commands) -> None:
     parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="images a step (default: 64)")
     parser.add_argument(
         "--imitation", type=float, default=0.5, metavar="X",
-        help="weight of what the model said before, against the labels, 0 to 1 (default: %(default)s)",
+        help="weight, 0 to 1, of the unchanged model's probabilities as targets; the labels have the rest (default: "
+        "%(default)s)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of order and augmentation (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of order and augmentation (default: 0)")
     add_quantize_aware(parser)
     parser.set_defaults(tensorflow_threads=None, check=check, run=run)
 
@@ -51,29 +53,35 @@ def check(options: argparse.Namespace) -> None:
 
 
 def add_quantize_aware(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    """Register the options that say how the network is rounded."""
+    """Register the options of quantization-aware training."""
     parser.add_argument(
         "--quantize-aware", action="store_true",
-        help="round weights and activations as int8 files do, so that the network learns to lose less by it",
+        help="round weights and activations in training as int8 files do, so that those lose less accuracy",
     )  # fmt: skip
     parser.add_argument(
-        "--per-tensor", action="store_true", help="with --quantize-aware: one scale a weight, not one an output channel"
+        "--per-tensor",
+        action="store_true",
+        help="with --quantize-aware: one scale per weight tensor instead of one per output channel",
     )
     parser.add_argument(
         "--reduce-range", action="store_true",
-        help="with --quantize-aware: weights in 7 bits, for ONNX on x86 processors without VNNI",
+        help="with --quantize-aware: 7-bit weights, for ONNX on x86 processors without VNNI",
     )  # fmt: skip
 
 
 def settings_of(options: argparse.Namespace, **others: float) -> FineTuning:
-    """How to train, as the options say.
+    """Build the settings of fine-tuning from the options.
+
+    Args:
+        options: of the command.
+        others: further fields of ``FineTuning``.
 
     Raises:
-        PipelineError: an option that says something only beside ``--quantize-aware`` stands without it.
+        PipelineError: ``--per-tensor`` or ``--reduce-range`` without ``--quantize-aware``.
     """
     for name in ("per_tensor", "reduce_range"):
         if getattr(options, name) and not options.quantize_aware:
-            raise PipelineError(f"--{name.replace('_', '-')} says how weights are rounded: add --quantize-aware")
+            raise PipelineError(f"--{name.replace('_', '-')} applies only with --quantize-aware: add that")
     scheme = Scheme(not options.per_tensor, options.reduce_range) if options.quantize_aware else None
     return FineTuning(**others, seed=options.seed, scheme=scheme)  # type: ignore[arg-type]
 
@@ -111,7 +119,9 @@ def run(options: argparse.Namespace) -> int:
     else:
         training, validation = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
         if (training.size, training.class_names) != (deployable.size, deployable.class_names):
-            raise DataError(f"{source.path} is no model of CIFAR-10's images: give photos of its classes with --data")
+            raise DataError(
+                f"{source.path} does not take CIFAR-10's images and classes: give photos of its classes with --data"
+            )
     done = fine_tune(Finished(deployable, history), training, validation, options.out, settings)
     print(said(done, options.out))
     photo_options.report_left_out(photos)
@@ -119,7 +129,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def said(history: "History", out: Path) -> str:
-    """What came of it, for the screen."""
+    """Format the result for the screen.
+
+    Raises:
+        ValueError: the history has no validation accuracy.
+    """
     from pipeline.metrics.significance import share_interval
 
     images, accuracy = history.images, history.validation_accuracy
@@ -131,6 +145,6 @@ def said(history: "History", out: Path) -> str:
     ]
     if (trained := history.quantize_aware) is not None:
         lines.append(
-            f"As int8 computes it: {trained.accuracy:.2%}; before this training, in float: {trained.before:.2%}."
+            f"With simulated int8: {trained.accuracy:.2%}; before this training, in float: {trained.before:.2%}."
         )
     return "\n".join([*lines, f"Written: {artifacts.MODEL_KERAS} and {artifacts.HISTORY} in {out}"])

@@ -11,16 +11,17 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
         "label",
-        help="label the frames that a device has kept, on a page of this machine",
-        description="Each frame moves into the folder of its class. Ends with Ctrl-C; what is labeled stays labeled.",
+        help="label the frames that a device has kept, on a web page of this machine",
+        description="Each labeled frame moves into the folder of its class. Ctrl-C ends the page; labels given so far "
+        "are kept.",
     )
-    parser.add_argument("dir", type=Path, help="the folder that --keep of the runtime has filled")
+    parser.add_argument("dir", type=Path, help="the folder that the runtime's --keep has filled")
     parser.add_argument(
         "--photos", type=Path, required=True, metavar="DIR",
-        help="where the class folders are, or will be; of a folder that is divided, those of train/",
+        help="the folder of the class folders, which are made as needed; if photos are divided, give their train/",
     )  # fmt: skip
     parser.add_argument("--port", type=int, default=8090, help="the page's port (default: %(default)s)")
-    parser.add_argument("--no-browser", action="store_true", help="open no browser; the address is printed anyway")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser; the address is printed")
     parser.set_defaults(tensorflow=False, run=run)
 
 

@@ -1,4 +1,4 @@
-"""The options that say how a folder of own photos is read."""
+"""The options that set how a folder of the user's photos is read, and the functions that read it accordingly."""
 
 import argparse
 import sys
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from pipeline.export.load.model import Source
 
 NAMED = {"black": "0,0,0", "white": "255,255,255", "gray": "128,128,128"}
-FILTER_HELP = f"filter of the resize; all but {NO_ANTIALIAS} use every pixel of the photo (default: bilinear)"
+FILTER_HELP = f"resize filter; all but {NO_ANTIALIAS} use every pixel of the photo (default: bilinear)"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Register them; the two that most people need stand first in the help."""
+    """Register the options; the two that most people need come first in the help."""
     default = Settings()
     parser.add_argument(
         "--data",
@@ -42,38 +42,33 @@ def add(parser: argparse.ArgumentParser) -> None:
         help=f"height and width in pixels, 8 to 1,024 (default: {default.side}; 224 for pretrained networks)",
     )
     group.add_argument(
-        "--height", type=int, metavar="PIXELS", help="height of images that are not square, in the place of --side"
+        "--height", type=int, metavar="PIXELS", help="height of images that are not square, instead of --side"
     )
     group.add_argument(
-        "--width", type=int, metavar="PIXELS", help="width of such images; for networks that are trained from nothing"
+        "--width", type=int, metavar="PIXELS", help="width of such images; only for networks trained from nothing"
     )
     group.add_argument(
         "--none",
         type=Path,
         metavar="DIR",
-        help="photos that show none of the classes; they become one more class, none",
+        help="photos that show none of the classes; they become one more class, named none",
     )
-    group.add_argument("--any-side", action="store_true", help="take a side that is no power of two")
+    group.add_argument("--any-side", action="store_true", help="allow a side that is not a power of two")
     group.add_argument(
         "--resize",
         choices=RESIZE_POLICIES,
         default=default.resize,
         help="how a photo becomes square (default: stretch)",
     )
-    group.add_argument(
-        "--filter",
-        choices=RESIZE_FILTERS,
-        default=default.resize_filter,
-        help=FILTER_HELP,
-    )
+    group.add_argument("--filter", choices=RESIZE_FILTERS, default=default.resize_filter, help=FILTER_HELP)
     add_reading(group)
     group.add_argument(
         "--validation-share", type=float, default=default.validation_share, metavar="X",
-        help="part of each class that is validated on, without a val/ folder (default: %(default)s)",
+        help="share of each class for validation, if there is no val/ folder (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--test-share", type=float, default=default.test_share, metavar="X",
-        help="part of each class kept for the final report, without a test/ folder (default: %(default)s)",
+        help="share of each class for the final test, if there is no test/ folder (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--split-seed",
@@ -84,7 +79,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def add_reading(group: argparse._ArgumentGroup) -> None:
-    """Register what else there is to say of how photos become pixels."""
+    """Register ``--fill`` and ``--ignore-orientation``."""
     group.add_argument(
         "--fill",
         type=_color,
@@ -95,13 +90,12 @@ def add_reading(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--ignore-orientation",
         action=argparse.BooleanOptionalAction,
-        help="leave photos as they are stored, as Keras, tf.image and PIL do, whatever their EXIF says "
-        "(default: turn them upright)",
+        help="ignore the EXIF orientation of photos, as Keras, tf.image and PIL do (default: turn photos upright)",
     )
 
 
 def _color(text: str) -> tuple[int, int, int]:
-    """The numbers of a color."""
+    """Parse a color's name or its ``R,G,B`` numbers, 0-255."""
     try:
         red, green, blue = map(int, NAMED.get(text, text).split(","))
     except ValueError:
@@ -112,7 +106,11 @@ def _color(text: str) -> tuple[int, int, int]:
 
 
 def settings(options: argparse.Namespace) -> Settings:
-    """What the options say."""
+    """Build the photo settings from the options.
+
+    Raises:
+        DataError: only one of ``--height`` and ``--width``, or ``--side`` beside them.
+    """
     default = Settings()
     height, width = _size(options)
     return Settings(
@@ -132,22 +130,20 @@ def settings(options: argparse.Namespace) -> Settings:
 
 
 def _size(options: argparse.Namespace) -> tuple[int | None, int | None]:
-    """Height, and the width where it is another."""
+    """Return the height, or ``None`` if not given, and the width, or ``None`` if it equals the height."""
     if (options.height is None) != (options.width is None):
-        raise DataError("--height and --width go together; --side says both of squares")
+        raise DataError("--height and --width go together; for squares give --side")
     if options.height is None:
         return options.side, None
     if options.side is not None:
-        raise DataError(
-            f"--side {options.side} says height and width of squares: leave it out, or --height and --width"
-        )
+        raise DataError(f"--side {options.side} is height and width of squares: leave it out, or --height and --width")
     return options.height, None if options.width == options.height else options.width
 
 
 def as_before(options: argparse.Namespace) -> None:
-    """Take what was said to an earlier training of the same photos in the same folder and is not said now.
+    """Reuse ``--skip-bad`` and ``--none`` of an earlier training on the same photos in the same output folder.
 
-    These are ``--skip-bad`` and ``--none``. What is taken is named on stderr.
+    An option that is given now is left alone. The reused options are named on stderr.
     """
     try:
         history = History.read(options.out)
@@ -158,7 +154,7 @@ def as_before(options: argparse.Namespace) -> None:
     taken = []
     if options.skip_bad is None and history.photos.get("skip_bad") is True:
         options.skip_bad = True
-        taken.append("--skip-bad (--no-skip-bad ends that)")
+        taken.append("--skip-bad (--no-skip-bad turns it off)")
     if options.none is None and isinstance(none := history.photos.get("none"), str) and none:
         options.none = Path(none)
         taken.append(f"--none {none}")
@@ -167,7 +163,7 @@ def as_before(options: argparse.Namespace) -> None:
 
 
 def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None = None) -> Photos:
-    """Load a folder and say what was found in it; arguments as of ``load``."""
+    """Load a folder of photos and print on stderr what it holds; the arguments are those of ``load``."""
     photos = load(folder, photo_settings, known)
     say_parts(photos)
     if photos.hint:
@@ -176,7 +172,7 @@ def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None =
 
 
 def say_parts(photos: Photos) -> None:
-    """Say how many photos are in each part."""
+    """Print on stderr how many photos each part has."""
     parts = {"training": photos.training, "validation": photos.validation, "test": photos.test}
     counts = ", ".join(f"{len(images):,} for {name}" for name, images in parts.items() if images is not None)
     print(f"{photos.folder}: {len(photos.training.class_names)} classes; {counts}", file=sys.stderr)
@@ -194,7 +190,7 @@ def add_data(parser: argparse.ArgumentParser, help_text: str) -> None:
 
 
 def folder_of(options: argparse.Namespace, model_path: Path) -> Path | None:
-    """The photos of ``--data``, else the folder that the model was trained on, where it is still there."""
+    """Return ``--data``, else the folder that the model was trained on if it still exists, else ``None``."""
     if options.data:
         return Path(options.data)
     history = read_history(model_path)
@@ -205,15 +201,15 @@ def folder_of(options: argparse.Namespace, model_path: Path) -> Path | None:
 
 
 def add_unlabeled(parser: argparse.ArgumentParser, flag: str, use: str) -> None:
-    """Register the option that names photos without labels."""
+    """Register the option ``flag``, which names photos without labels; ``use`` says in its help what they are for."""
     parser.add_argument(
         flag, dest="unlabeled", type=Path, metavar="PATH",
-        help=f"photos without labels: {use}; a folder, a text file with a path a line, or an .npz of images",
+        help=f"photos without labels: {use}; a folder, a text file with one path per line, or an .npz of images",
     )  # fmt: skip
 
 
 def unlabeled_of_export(options: argparse.Namespace, exported: Path) -> "Dataset | None":
-    """The photos without labels for the model in a folder that export wrote; ``None`` where none are named."""
+    """Load the photos without labels for the model in a folder that export wrote; ``None`` if none are given."""
     if not options.unlabeled:
         return None
     from pipeline.export.load.model import load_exported
@@ -223,19 +219,19 @@ def unlabeled_of_export(options: argparse.Namespace, exported: Path) -> "Dataset
 
 
 def way_of_source(options: argparse.Namespace, deployable: "Deployable", source: "Source") -> Settings:
-    """How photos are read for a model file."""
+    """Build the settings with which photos are read for a model file."""
     return settings_for(
         source.path, deployable.side, width=deployable.width, skip_bad=options.skip_bad, **source.reading
     )
 
 
 def of_source(options: argparse.Namespace, folder: Path, deployable: "Deployable", source: "Source") -> Photos:
-    """A folder of photos for a model file."""
+    """Load a folder of photos for a model file."""
     return _of_model(folder, deployable, way_of_source(options, deployable, source))
 
 
 def of_export(options: argparse.Namespace, exported: Path) -> Photos | None:
-    """The photos for the model in a folder that export wrote; ``None`` where CIFAR-10 takes their place."""
+    """Load the photos for the model in a folder that export wrote; ``None`` if CIFAR-10 is to be used."""
     model_path = exported / artifacts.MODEL_KERAS
     folder = folder_of(options, model_path)
     if folder is None:
@@ -260,7 +256,11 @@ def _way_of_export(options: argparse.Namespace, exported: Path, deployable: "Dep
 
 
 def judged(photos: Photos | None) -> "tuple[Dataset | None, str]":
-    """The test photos, or where there are none the validation photos, and a line that says so; and which they are."""
+    """Choose the images to judge on: the test photos, or the validation photos if there are none (said on stderr).
+
+    Returns:
+        The images, ``None`` for CIFAR-10's test images, and their part: "test" or "validation".
+    """
     if photos is None:
         return None, "test"
     if photos.test is None:
@@ -273,18 +273,24 @@ def judged(photos: Photos | None) -> "tuple[Dataset | None, str]":
 
 
 def report_left_out(photos: Photos | None) -> None:
-    """Say at the end of a command what of the folder was not read, where there is something."""
+    """Print which files of the folder were not read, if any."""
     if photos and photos.left_out:
         sentences = [tally(photos.left_out), format_left_out(left for left in photos.left_out if left.kind != HEIC)]
         print("\n".join(filter(None, sentences)))
 
 
 def _of_model(folder: Path, deployable: "Deployable", photo_settings: Settings) -> Photos:
-    """Photos read as the model's own were, labeled in the order of its classes; of a multi-label model, by a table."""
+    """Load photos with the model's preprocessing, labeled in the order of its classes.
+
+    A multi-label model takes its labels from the folder's table, if there is one.
+
+    Raises:
+        DataError: the table gives photos several labels, and the model's classes exclude each other.
+    """
     if deployable.output == "logits" and label_table.is_all(folder, deployable.class_names):
         raise DataError(
-            f"{folder}: {label_table.TABLE} says of several labels what the photos show, and the model's logits are "
-            "taken for classes that exclude each other; if each judges a label by itself, give --multi-label"
+            f"{folder}: {label_table.TABLE} gives photos several labels, but the model's logits are taken for classes "
+            "that exclude each other; if each logit judges one label by itself, give --multi-label"
         )
     if deployable.multi_label and label_table.has_table(folder):
         photos = label_table.load(folder, photo_settings, deployable.class_names)

@@ -1,4 +1,4 @@
-"""``python -m pipeline photos``: from a folder of photos to files for a board, and one screen at the end."""
+"""``python -m pipeline photos``: train, export, bench, report and bundle for a folder of photos, and sum them up."""
 
 import argparse
 import subprocess
@@ -19,34 +19,34 @@ STEPS = {
     "train": "learn the classes, and measure the accuracy on photos not learned from",
     "export": "write the small files, and compare their answers with the original's",
     "bench": "time each file with each engine of this machine, which takes a minute or two",
-    "report": "put all that was measured on one page",
-    "bundle": "pack what the board needs; packages that are not at hand are downloaded",
+    "report": "write all measurements to one page",
+    "bundle": "pack the files for the board; packages that are missing here are downloaded",
 }
-"""What each step does, in words."""
+"""For each command, what it does, as printed when it begins."""
 
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
         "photos",
-        help="all the way from a folder of photos: train, export, bench, report, bundle",
-        description="Runs train, export (which verifies), bench, report and bundle in turn, says how good, how large "
-        "and how fast, and ends with the commands that bring it to the board. What it has computed is kept for the "
-        "next run.",
+        help="do all steps from a folder of photos to a bundle: train, export, bench, report, bundle",
+        description="Runs train, export (which verifies), bench, report and bundle in turn, prints accuracy, size and "
+        "latency of each file, and ends with the commands that copy the bundle to the board. A later run reuses what "
+        "was computed.",
     )
     parser.add_argument("data", type=Path, metavar="DIR", help="a folder of photos for each class")
     parser.add_argument(
         "--out", type=Path, default=Path("artifacts/photos"), help="folder to write (default: artifacts/photos)"
     )
-    parser.add_argument("--name", help="of the bundle (default: the name of the folder that is written)")
-    parser.add_argument("--search", action="store_true", help="search the best int8 configuration, which takes minutes")
+    parser.add_argument("--name", help="name of the bundle (default: the name of the folder that is written)")
+    parser.add_argument("--search", action="store_true", help="search for the best int8 configuration; takes minutes")
     parser.add_argument(
         "--skip-bad",
         action=argparse.BooleanOptionalAction,
-        help="leave out photos that cannot be read or that lie in two classes (default: as the last time)",
+        help="leave out photos that cannot be read or that lie in two classes (default: as in the last run)",
     )
     parser.add_argument(
-        "--none", metavar="DIR", help="photos that show none of the classes; they become one more class, none"
+        "--none", metavar="DIR", help="photos that show none of the classes; they become one more class, named none"
     )
     parser.add_argument("--minutes", metavar="M", help="time for training (default: 10)")
     parser.add_argument(
@@ -57,17 +57,17 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--side",
         metavar="N",
-        help="height and width of the images in pixels (default: chosen by the time; 64 of a student)",
+        help="height and width of the images in pixels (default: chosen to fit --minutes; 64 for a student)",
     )
-    parser.add_argument("--extra", metavar="DIR", help="photos without labels that the student learns from, too")
+    parser.add_argument("--extra", metavar="DIR", help="photos without labels that the student also learns from")
     parser.add_argument(
-        "--no-wheels", action="store_true", help="leave the packages out of the bundle, which needs no network then"
+        "--no-wheels", action="store_true", help="leave the packages out of the bundle; packing then needs no network"
     )
     parser.set_defaults(tensorflow=False, run=run)
 
 
 def steps(options: argparse.Namespace) -> list[list[str]]:
-    """The commands in their order, as arguments of ``python -m``."""
+    """List the commands in their order, each as arguments of ``python -m``."""
     out = str(options.out)
     train = ["train", "--data", str(options.data), "--out", out]
     train += [] if options.skip_bad is None else ["--skip-bad" if options.skip_bad else "--no-skip-bad"]
@@ -86,7 +86,7 @@ def steps(options: argparse.Namespace) -> list[list[str]]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; each step is a process of its own, so that none keeps another's memory."""
+    """Run the steps, each in a process of its own, so that its memory is freed at its end."""
     commands, worst = steps(options), OK
     verified = _version(options.out / artifacts.VERIFY)
     for number, command in enumerate(commands, start=1):
@@ -98,9 +98,9 @@ def run(options: argparse.Namespace) -> int:
             continue
         judged_now = command[1] == "export" and _version(options.out / artifacts.VERIFY) not in {None, verified}
         if judged_now and status == FAILED:
-            worst = FAILED  # a file that is not good enough is shown, and the status says so
+            worst = FAILED  # go on: the report shows the file that failed, and the exit status tells of it
         elif command[1] == "bundle":
-            print("no bundle was written; the model files are there all the same", file=sys.stderr)
+            print("no bundle was written; the model files were", file=sys.stderr)
             worst = FAILED
         else:
             return INTERRUPTED if status < 0 else status
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _version(path: Path) -> tuple[int, int] | None:
-    """Changes whenever the file is written; ``None`` where there is none."""
+    """Return the file's time of change (ns) and inode, which differ after each write; ``None`` if it is missing."""
     try:
         found = path.stat()
     except OSError:
@@ -117,7 +117,7 @@ def _version(path: Path) -> tuple[int, int] | None:
 
 
 def screen(folder: Path) -> str:
-    """How good, how large and how fast, out of the folder's documents; 80 columns wide."""
+    """Format accuracy, size and latency of each file, read from the folder's documents; 80 columns wide."""
     from pipeline.documents.base import TOO_FEW
     from pipeline.documents.benchmark import Benchmark
     from pipeline.documents.history import History
@@ -148,7 +148,7 @@ def screen(folder: Path) -> str:
 
 
 def _accuracy(history: "History", verified: "Verification") -> list[str]:
-    """The accuracy: out of fold where the training measured it so, else that of the Keras model on held-out photos."""
+    """Format the out-of-fold accuracy if the training measured one, else the Keras model's on held-out photos."""
     from pipeline.metrics.significance import share_interval
 
     found = history.out_of_fold

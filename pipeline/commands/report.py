@@ -11,13 +11,14 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
         "report",
-        help="make one HTML page and a Markdown table of what export, verify, drift and bench wrote",
-        description="From JSON alone: no model is loaded. What was not run yet is said on the page.",
+        help="make one HTML page and a Markdown table from the results of export, verify, drift and bench",
+        description="Reads only the JSON that these commands wrote; no model is loaded. The page names the commands "
+        "that were not run yet.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     parser.add_argument(
         "--add", type=Path, action="append", default=[], metavar="FILE",
-        help="a benchmark of another device, to stand beside; may be given several times",
+        help="a benchmark of another device to show beside this one; may be given several times",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: the export folder)")
     parser.set_defaults(tensorflow=False, run=run)

@@ -16,37 +16,38 @@ if TYPE_CHECKING:
     from pipeline.training.search import Found
 
 SHARE_OF_EPOCHS = 5
-"""A trial has this part of the epochs of the whole training, unless it is told otherwise."""
+"""By default a trial trains for the epochs of the whole training divided by this."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Register the options."""
     group = parser.add_argument_group(
         "search for settings",
-        "Try learning rate, weight decay, label smoothing, dropout, averaging, and augmentation, or with --teacher its "
-        "weight and temperature, on the validation images; then train with the best. Needs Optuna (extra 'search').",
+        "Try values of learning rate, weight decay, label smoothing, dropout, weight averaging and augmentation, or "
+        "with --teacher of its weight and temperature, judged on the validation images; then train with the best. "
+        "Needs Optuna (extra 'search').",
     )
     _add(group)
 
 
 def _add(group: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--search-minutes", type=float, metavar="M", help="time for all trials, those before an interruption included"
+        "--search-minutes", type=float, metavar="M", help="time for all trials, including those before an interruption"
     )
     group.add_argument(
         "--search-epochs", type=int, metavar="N",
-        help=f"epochs of a trial (default: --epochs / {SHARE_OF_EPOCHS}); the best settings are trained for --epochs",
+        help=f"epochs of a trial (default: --epochs / {SHARE_OF_EPOCHS}); the final training has --epochs",
     )  # fmt: skip
 
 
 def wanted(options: argparse.Namespace) -> bool:
-    """Whether to search.
+    """Return whether to search for settings.
 
     Raises:
-        PipelineError: options that do not go together.
+        PipelineError: options contradict each other.
     """
     if options.search_minutes is None and options.search_epochs is not None:
-        raise PipelineError("--search-epochs is for --search-minutes M: give that, too, or leave it out")
+        raise PipelineError("--search-epochs needs --search-minutes M: give both, or leave --search-epochs out")
     if options.search_minutes is not None and options.distribute != "none":
         raise PipelineError(f"--search-minutes runs on one processor: leave --distribute {options.distribute} out")
     return options.search_minutes is not None
@@ -55,10 +56,10 @@ def wanted(options: argparse.Namespace) -> bool:
 def run(
     options: argparse.Namespace, training: "Dataset", validation: "Dataset", settings: Settings, conduct: "Conduct"
 ) -> "tuple[Settings, Conduct]":
-    """Search, say what was found, and return how to train now.
+    """Search, print the result, and return the best settings and how to train with them.
 
     Raises:
-        PipelineError: no time or epochs, Optuna is missing, or another search is in the folder.
+        PipelineError: minutes or epochs are not positive, Optuna is missing, or another search is in the folder.
     """
     from pipeline.training.search import Plan, Search
 
@@ -71,7 +72,7 @@ def run(
 
 
 def said(found: "Found", images: int, typed: tuple[str, ...]) -> str:
-    """How far the search came, and the command that trains with its settings."""
+    """Format the search's result, and the command that trains with its settings."""
     from pipeline.metrics.significance import share_interval
 
     low, high = share_interval(found.accuracy, images)
@@ -83,7 +84,7 @@ def said(found: "Found", images: int, typed: tuple[str, ...]) -> str:
 
 
 def command(found: "Found", typed: tuple[str, ...]) -> str:
-    """The command that was typed with the best settings in the place of the search."""
+    """Return the typed command with the best settings instead of the search options."""
     own = argparse.ArgumentParser(add_help=False)
     _add(own)
     own.add_argument("--restart", action="store_true")

@@ -1,4 +1,4 @@
-"""The options that say which model is meant and what it expects."""
+"""The options that describe a Keras model: its classes, its output and its preprocessing."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from pipeline.data.class_list import read_class_list
 from pipeline.data.class_names import say_repeated
 from pipeline.errors import ExportError
 from pipeline.system.given_files import check_code
-from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES
+from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
 
 if TYPE_CHECKING:
     from pipeline.export.load.model import Source
@@ -21,24 +21,24 @@ NUMBERS = ("scale", "offset", "mean", "std")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Register how pixels are scaled, and how photos become squares, for a model that does not say so itself."""
+    """Register the options on classes, output, scaling and resize, for a model whose file does not state them."""
     group = parser.add_argument_group(
         "what the model expects",
-        "Of pixels 0 to 255 it gets ((pixel * scale + offset) - mean) / std; one number for all channels, or three. "
-        "Without any of these it gets 0 to 1, or, where it scales pixels itself, 0 to 255.",
+        "The model is fed ((pixel * scale + offset) - mean) / std of pixels 0 to 255; give one number for all channels "
+        "or three. Without any of these it is fed 0 to 1, or, if it scales pixels itself, 0 to 255.",
     )
     group.add_argument(
         "--classes",
         type=Path,
         metavar="FILE",
-        help="class names, one a line (default: those in its history.json); for a model with one output the name of 0 "
-        "and that of 1, or that of 1 alone",
+        help="class names, one per line (default: those in its history.json); for a model with one output value, the "
+        "names of 0 and of 1, or the name of 1 alone",
     )
-    group.add_argument("--output", metavar="NAME", help="the output that names the class, where the model has several")
+    group.add_argument("--output", metavar="NAME", help="the output with the classes, if the model has several outputs")
     group.add_argument(
         "--multi-label", action="store_true",
-        help="its logits judge each label by itself (trained with BinaryCrossentropy(from_logits=True)); a model that "
-        "ends in a sigmoid for each label needs no such word",
+        help="each logit judges one label by itself (trained with BinaryCrossentropy(from_logits=True)); a model that "
+        "ends in a sigmoid for each label does not need this option",
     )  # fmt: skip
     group.add_argument(
         "--height", type=int, metavar="PIXELS", help="height of the images, for a model that takes any size"
@@ -52,38 +52,38 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preset",
         choices=("tf", "torch", "caffe", "none"),
-        help="scale as a preprocess_input of keras.applications does: tf -1 to 1, torch by ImageNet's mean and "
-        "deviation, caffe BGR less ImageNet's mean; none 0 to 255",
+        help="scale as preprocess_input of keras.applications does: tf to -1..1; torch by ImageNet's mean and "
+        "standard deviation; caffe BGR minus ImageNet's mean; none: 0 to 255",
     )
     group.add_argument(
         "--bgr",
         action=argparse.BooleanOptionalAction,
-        help="the model takes blue, green, red, as OpenCV reads; three numbers are in this order (default: red, green, "
-        "blue)",
+        help="the model takes channels in the order blue, green, red, as OpenCV reads them; the three numbers of the "
+        "options above are then in this order (default: red, green, blue)",
     )
     group = parser.add_argument_group(
         "how photos become squares",
-        "As in training; the history.json that python -m pipeline train writes beside a model says so already.",
+        "Give what the training used; for a model of python -m pipeline train, its history.json states it.",
     )
     group.add_argument("--resize", choices=RESIZE_POLICIES, help="default: stretch")
     group.add_argument(
         "--filter",
         choices=RESIZE_FILTERS,
-        help=f"{FILTER_HELP}; that one is what keras.utils.image_dataset_from_directory and tf.image.resize use",
+        help=f"{FILTER_HELP}; keras.utils.image_dataset_from_directory and tf.image.resize use {NO_ANTIALIAS}",
     )
     add_reading(group)
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """Register what runs code of the user's own."""
+    """Register ``--trust-code``, which runs code of the user."""
     parser.add_argument(
         "--trust-code", type=Path, metavar="FILE.py",
-        help="run this file, which defines layers of the model's own; a model file itself brings no code",
+        help="run this Python file, which defines the model's custom layers; a model file contains no code",
     )  # fmt: skip
 
 
 def _number(text: str) -> float:
-    """A number, or one divided by another."""
+    """Parse a number or a fraction such as 1/255."""
     dividend, _, divisor = text.partition("/")
     try:
         return float(dividend) / float(divisor or 1)
@@ -92,10 +92,10 @@ def _number(text: str) -> float:
 
 
 def source(options: argparse.Namespace) -> "Source":
-    """What the options, and ``--model`` or its like, say.
+    """Build the description of the model from the options.
 
     Raises:
-        ExportError: an unreadable list of classes, or numbers that make no scaling.
+        ExportError: the list of classes cannot be read, options contradict each other, or the numbers are no scaling.
     """
     from pipeline.export.load.model import Source
     from pipeline.export.load.scaling import PRESETS
@@ -120,19 +120,20 @@ def source(options: argparse.Namespace) -> "Source":
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what is unusable whatever the model is; no TensorFlow is needed for that.
+    """Refuse options that are unusable for any model; needs no TensorFlow.
 
     Raises:
-        ExportError: an unreadable list of classes, no file with layers, or options that contradict each other.
+        ExportError: the list of classes cannot be read, the file of ``--trust-code`` is missing, or options contradict
+            each other.
     """
     if options.classes:
         read_class_list(options.classes)
     if options.trust_code:
         check_code(options.trust_code)
     if options.width and not options.height:
-        raise ExportError(f"--width {options.width} is of no use alone: give --height PIXELS, too")
+        raise ExportError(f"--width {options.width} needs --height PIXELS: give both")
     if options.preset and (given := _numbers(options)):
-        raise ExportError(f"--preset {options.preset} says all of --{', --'.join(given)}: give either")
+        raise ExportError(f"--preset {options.preset} sets --{', --'.join(given)}, too: give one or the other")
 
 
 def _size(options: argparse.Namespace) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""``python -m pipeline train --student NAME``: a small network learns from the one that was fitted to photos."""
+"""``python -m pipeline train --student NAME``: distill the network that was fitted to photos into a small one."""
 
 import argparse
 import sys
@@ -23,23 +23,23 @@ def add(group: argparse._ArgumentGroup) -> None:
     """Register the options."""
     group.add_argument(
         "--student", choices=NAMES,
-        help="train this small network to answer as the large one, on images of --side pixels "
+        help="train this small network to give the large one's probabilities, on images of --side pixels "
         f"(default: {DEFAULT_SIDE})",
     )  # fmt: skip
     group.add_argument(
-        "--extra", type=Path, metavar="DIR", help="photos without labels that the student learns from, too"
+        "--extra", type=Path, metavar="DIR", help="photos without labels that the student also learns from"
     )
 
 
 def choose(options: argparse.Namespace, pretrained: tuple[str, ...], default: str) -> None:
-    """Set ``options.model`` to the network that teaches, where a student is wanted.
+    """If ``--student`` is given, set ``options.model`` to the teacher: the named pretrained network or ``default``.
 
     Raises:
-        PipelineError: options that do not go together.
-        ArchitectureError: a side that the student cannot have.
+        PipelineError: options contradict each other.
+        ArchitectureError: the student cannot have this side.
     """
     if options.extra and not options.student:
-        raise PipelineError("--extra is for --student, which alone learns from photos without labels: leave it out")
+        raise PipelineError("--extra needs --student: only a student learns from photos without labels; leave it out")
     if not options.student:
         return
     if options.model and options.model not in pretrained:
@@ -59,9 +59,9 @@ def run(options: argparse.Namespace, teacher: "Taught", photos: "Photos", way: "
 
     Args:
         options: of the command.
-        teacher: what it learns from.
-        photos: in the teacher's side.
-        way: how these are read.
+        teacher: the fitted network and its photos.
+        photos: read at the teacher's side.
+        way: the settings with which these were read.
     """
     from pipeline.data.folder import load
     from pipeline.training.transfer.student import Apprenticeship, distil
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace, teacher: "Taught", photos: "Photos", way: "
 
 
 def _extra(source: Path, photos: "Photos", way: "Settings") -> "Dataset":
-    """The photos without labels, without the held-out photos."""
+    """Load the photos of ``--extra``, except those that are also validation or test photos."""
     from pipeline.data import unlabeled
     from pipeline.data.dataset import unlabeled as without_labels
 
@@ -90,7 +90,7 @@ def _extra(source: Path, photos: "Photos", way: "Settings") -> "Dataset":
 
 
 def closing(history: "History") -> str:
-    """Both networks beside each other, each with its accuracy on photos that it did not learn from."""
+    """Format a table of teacher and student, each with its accuracy on photos that it did not learn from."""
     from pipeline.metrics.significance import share_interval
     from pipeline.report.numbers import duration, size
 

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from pipeline.training.quantize_aware.settings import FineTuning
 
 FEW_STEPS = 5
+"""Fewer steps per epoch than this give a hint."""
 MODEL = {
     "default": None,
-    "help": "from nothing notes, resnet8, vgg8, separable or teacher; pretrained efficientnet-lite0, mobilenetv2 (also "
-    "with -0.35, -0.5 or -0.75 behind it), mobilenetv3small or efficientnetv2b0 (default: notes; with --data "
-    "efficientnet-lite0, where its weights are installed)",
+    "help": "trained from nothing: notes, resnet8, vgg8, separable or teacher; pretrained: efficientnet-lite0, "
+    "mobilenetv2, mobilenetv2-0.35, mobilenetv2-0.5, mobilenetv2-0.75, mobilenetv3small or efficientnetv2b0 (default: "
+    "notes; with --data efficientnet-lite0, if its weights are installed)",
 }
-"""What --model takes besides its setting."""
+"""Arguments of --model that replace those made from its setting."""
 FORMER_FLAGS: dict[str, tuple[str, type]] = {
     "--averaging": ("ema_decay", float),
     "--branches": ("reparam", bool),
@@ -34,7 +35,7 @@ FORMER_FLAGS: dict[str, tuple[str, type]] = {
     "--erasing": ("random_erasing", float),
     "--colour": ("color", float),
 }
-"""Flags of earlier versions, which still answer: the setting that each one is now, and its type."""
+"""Flags of earlier versions that are still accepted: flag -> the setting that it sets, and its type."""
 
 
 def add(commands: Commands) -> None:
@@ -43,7 +44,7 @@ def add(commands: Commands) -> None:
         "train",
         help="train a network and write model.keras, its history and curves",
         description="Train on CIFAR-10, or with --data on own photos: a pretrained network is fitted to them. "
-        "Stopped or killed, the same command goes on after the last finished epoch.",
+        "After an interruption the same command resumes after the last finished epoch.",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("artifacts/train"), help="folder to write (default: artifacts/train)"
@@ -53,11 +54,13 @@ def add(commands: Commands) -> None:
     photo_options.add(parser)
     few_photos.add(parser)
     fine_tune.add_quantize_aware(
-        parser.add_argument_group("for int8", "after the training itself, by a few epochs of fine-tuning")
+        parser.add_argument_group("for int8", "a few epochs of fine-tuning after the training itself")
     )
     group = parser.add_argument_group("training from nothing")
     group.add_argument("--restart", action="store_true", help="discard an unfinished run in the folder")
-    group.add_argument("--teacher", type=Path, metavar="FILE", help="model.keras to learn from besides the labels")
+    group.add_argument(
+        "--teacher", type=Path, metavar="FILE", help="a model.keras whose probabilities are targets beside the labels"
+    )
     group.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard into the folder")
     group.add_argument(
         "--distribute",
@@ -76,11 +79,11 @@ def add(commands: Commands) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what can be refused before TensorFlow is loaded, and take what an earlier training was told."""
+    """Refuse what can be refused before TensorFlow is loaded, and reuse options of an earlier training."""
     search.wanted(options)
     fine_tune.settings_of(options)
     check_writable(options.out / artifacts.MODEL_KERAS)
-    from_nothing = options.from_scratch or not options.data  # elsewhere a teacher contradicts other options
+    from_nothing = options.from_scratch or not options.data  # with a pretrained network, --teacher is refused later
     for path in filter(None, (options.teacher if from_nothing else None, options.backbone)):
         check_model(path)
     if options.student and options.extra:
@@ -121,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
             settings, conduct = search.run(options, training, validation, settings, conduct)
         history = train(training, validation, options.out, settings, conduct)
     except KeyboardInterrupt:
-        print("\nInterrupted; the same command goes on after the last finished epoch.", file=sys.stderr)
+        print("\nInterrupted; the same command resumes after the last finished epoch.", file=sys.stderr)
         raise
     low, high = share_interval(history.validation_accuracy or 0.0, len(validation))
     chosen = "the settings and " if searching else ""
@@ -140,7 +143,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fine_tune(out: Path, training: "Dataset", validation: "Dataset", tuning: "FineTuning") -> None:
-    """Go on with what was trained, rounded as int8 files are."""
+    """Fine-tune the trained model quantization-aware and write it to the same folder."""
     from pipeline.documents.history import read_history
     from pipeline.export.load.model import Source, load
     from pipeline.training.quantize_aware.run import Finished
@@ -158,7 +161,7 @@ def _fit_to_photos(options: argparse.Namespace, tuning: "FineTuning") -> int:
     try:
         said, photos = few_photos.run(options)
     except KeyboardInterrupt:
-        print("\nInterrupted; the same command goes on with what is done.", file=sys.stderr)
+        print("\nInterrupted; the same command resumes from the finished steps.", file=sys.stderr)
         raise
     written = (
         "model.keras, history.json, history.csv and curves.png" if options.student else "model.keras and history.json"
@@ -172,7 +175,12 @@ def _fit_to_photos(options: argparse.Namespace, tuning: "FineTuning") -> int:
 
 
 def hints(out: Path, steps: int) -> list[str]:
-    """What a person may not know of a run that is about to begin."""
+    """List the hints to print before a training begins.
+
+    Args:
+        out: folder that the training writes.
+        steps: per epoch; 0 if there are none to judge.
+    """
     said = []
     if (out / artifacts.MODEL_KERAS).is_file():
         said.append(f"{out}: the trained model there is replaced at the end; to keep it, give another --out")
@@ -182,7 +190,7 @@ def hints(out: Path, steps: int) -> list[str]:
 
 
 def next_command(options: argparse.Namespace) -> str:
-    """The command that exports what was trained, by the interpreter that runs here, as it is typed in this folder."""
+    """Return the command that exports the trained model with this interpreter, paths relative to this folder."""
     here, python = Path.cwd(), Path(sys.executable)
     interpreter = python.relative_to(here) if python.is_relative_to(here) else python
     model = options.out / artifacts.MODEL_KERAS

@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on")
-    photo_options.add_unlabeled(parser, "--photos", "judge on them by agreement with Keras alone")
+    photo_options.add_unlabeled(parser, "--photos", "judge only the agreement with Keras, on them")
     source_options.add_trust(parser)
     feeding.add(parser)
     parser.set_defaults(tensorflow_threads=None, check=check_exported, run=run)

@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--out", type=Path, help="folder to write (default: web/ in that folder)")
     parser.add_argument(
         "--onnxruntime-web", type=Path, metavar="DIR",
-        help="an unpacked npm package onnxruntime-web; without it npm fetches one, which the cache then keeps",
+        help="an unpacked npm package onnxruntime-web (default: npm downloads it once and it is cached)",
     )  # fmt: skip
     parser.set_defaults(tensorflow=False, run=run)
 

@@ -209,7 +209,7 @@ def test_a_table_for_logits_that_nobody_calls_multi_label(exported, tmp_path, ca
     folder, photos, _, _ = exported
     command = ["export", "--model", folder / "model.keras", "--classes", folder.parent / "names.txt", "--data", photos]
     assert cli.main([*map(str, command), "--out", str(tmp_path)]) == UNUSABLE
-    assert "if each judges a label by itself, give --multi-label" in capsys.readouterr().err
+    assert "if each logit judges one label by itself, give --multi-label" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("labels", [[[1, 1, 0], [0, 1, 0]], [[0, 0, 0], [0, 1, 0]]])

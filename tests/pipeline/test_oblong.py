@@ -50,9 +50,9 @@ def test_a_network_of_wide_images_is_trained_exported_and_judged(tmp_path):
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (("--height", 8), "--height and --width go together; --side says both of squares"),
+        (("--height", 8), "--height and --width go together; for squares give --side"),
         (("--width", 8), "--height and --width go together"),
-        (("--side", 8, "--height", 8, "--width", 16), "--side 8 says height and width of squares"),
+        (("--side", 8, "--height", 8, "--width", 16), "--side 8 is height and width of squares"),
         (("--height", 8, "--width", 12), "side 12 is no power of two; choose one, or ask for any side (--any-side)"),
         (("--height", 8, "--width", 10, "--any-side"), "side 10 does not survive being divided by 4 in resnet8"),
     ],

@@ -145,7 +145,7 @@ def test_a_second_training_takes_what_was_said_to_the_first(tmp_path, capsys):
         return options.skip_bad, options.none and str(options.none), capsys.readouterr().err
 
     assert after()[:2] == (True, none)
-    assert f"--skip-bad (--no-skip-bad ends that), --none {none}" in after()[2]
+    assert f"--skip-bad (--no-skip-bad turns it off), --none {none}" in after()[2]
     assert after("--no-skip-bad", "--none", "x") == (False, "x", "")
     assert after(data=others) == (None, None, "")
     (out / HISTORY).write_text("{")

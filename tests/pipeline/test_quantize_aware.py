@@ -261,7 +261,7 @@ def tuned(tmp_path_factory):
 @pytest.mark.slow
 def test_fine_tuning_leaves_a_plain_model_and_its_ranges(tuned):
     out, start, output = tuned
-    assert "As int8 computes it: " in output
+    assert "With simulated int8: " in output
     model, history = keras.models.load_model(out / "model.keras"), History.read(out)
     assert [layer.name for layer in model.layers] == [layer.name for layer in start.layers]
     for before, after in zip(start.get_weights(), model.get_weights(), strict=True):
@@ -305,7 +305,7 @@ def test_training_from_nothing_ends_with_it(tmp_path, capsys, monkeypatch):
         paint(tmp_path / "photos" / NAMES[number % 4] / f"{number}.png", number)
     options = ["--data", str(tmp_path / "photos"), "--from-scratch", "--side", "16", "--out", str(tmp_path / "out")]
     assert cli.main(["train", *options, "--epochs", "1", "--batch-size", "8", "--quantize-aware"]) == 0
-    assert "As int8 computes it: " in capsys.readouterr().out
+    assert "With simulated int8: " in capsys.readouterr().out
     history = History.read(tmp_path / "out")
     assert list(history.quantize_aware.ranges) == ["conv1", "conv2", "conv3", "hidden", "classes"]
     assert (history.settings["epochs"], len(history.epochs)) == (1, 6)
@@ -314,7 +314,7 @@ def test_training_from_nothing_ends_with_it(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--per-tensor"], "--per-tensor says how weights are rounded: add --quantize-aware"),
+        (["--per-tensor"], "--per-tensor applies only with --quantize-aware: add that"),
         (["--imitation", "2"], "imitation must be 0 to 1, got 2.0"),
         (["--epochs", "0"], "epochs must be 1 or more, got 0"),
     ],

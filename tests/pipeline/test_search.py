@@ -133,7 +133,7 @@ def test_a_search_without_time_or_epochs_is_refused(plan):
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("--search-epochs 3", "--search-epochs is for --search-minutes"),
+        ("--search-epochs 3", "--search-epochs needs --search-minutes"),
         ("--search-minutes 3 --distribute mirrored", "leave --distribute mirrored out"),
         (
             "--search-minutes 3 --data PHOTOS --model efficientnet-lite0",
