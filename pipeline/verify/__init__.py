@@ -1,7 +1,7 @@
-"""Exported files compared with Keras: parity, evaluation on labeled images, drift layer by layer."""
+"""Compare exported files with Keras (parity, drift layer by layer) and evaluate models on labeled images."""
 
 import sys
 
 from pipeline.system.callable_package import CallablePackage
 
-sys.modules[__name__].__class__ = CallablePackage  # ``from pipeline import verify`` is called in notebooks
+sys.modules[__name__].__class__ = CallablePackage  # notebooks call the result of ``from pipeline import verify``

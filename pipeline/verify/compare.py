@@ -1,4 +1,4 @@
-"""Two model files on the same labeled photos: is the new one better, and may chance explain it?"""
+"""Compare the accuracy of two model files on the same labeled photos, with McNemar's test."""
 
 import hashlib
 import os
@@ -29,14 +29,19 @@ MOST_NAMED = 10
 
 @dataclass(frozen=True)
 class Judged:
-    """One model on all photos, or on those of one class."""
+    """One model's result on all photos, or on the photos of one class.
+
+    Attributes:
+        right: number of photos that it classifies correctly.
+        photos: number of photos, 1 or more.
+    """
 
     right: int
     photos: int
 
     @property
     def accuracy(self) -> float:
-        """Share that is right, 0-1."""
+        """Share of correct answers, 0-1."""
         return self.right / self.photos
 
     @property
@@ -47,16 +52,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two models make of the same photos.
+    """The results of two models on the same photos.
 
     Attributes:
-        old, new: how often each is right.
-        only_old, only_new: photos on which one alone is right.
+        old, new: each model's result on all photos.
+        only_old, only_new: number of photos that only the old, or only the new model classifies correctly.
         p_value: of McNemar's exact two-sided test.
-        classes: of each class the old model and the new one.
-        unreadable: photos that neither could read.
-        copies: photos that do not count because another one is the same picture.
-        disputed: photos that do not count because the same picture is in the folder of another class, too.
+        classes: class name -> results of the old and of the new model on its photos.
+        unreadable: paths of photos that could not be read.
+        copies: paths that are not counted because another photo has the same pixels.
+        disputed: paths that are not counted because a photo of another class has the same pixels.
     """
 
     old: Judged
@@ -71,41 +76,41 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """``ship`` the new one, ``keep`` the old one, or ``undecided`` where chance may explain what differs."""
+        """``ship`` the new model, ``keep`` the old one, or ``undecided`` if chance may explain the difference."""
         if self.p_value >= SIGNIFICANT:
             return UNDECIDED
         return SHIP if self.only_new > self.only_old else KEEP
 
     def entries(self) -> dict[str, Any]:
-        """All of it for JSON."""
+        """Return all fields and the verdict as JSON values."""
         return {"verdict": self.verdict, **asdict(self)}
 
 
 def compare(old: Path, new: Path, photos: Path) -> Comparison:
-    """Judge two model files, each with its own preprocessing; of a divided folder on its test photos alone.
+    """Compare two model files, each with its own preprocessing, on labeled photos.
 
-    Copies of one photo count once: counted more often, one chance would look like many.
+    Copies of a photo count once: counted several times, one lucky answer would look like several.
 
     Args:
         old: the model file in use, or a folder of model files.
-        new: the one that is to take its place.
-        photos: a folder of photos for each class, which trained neither model.
+        new: the model file that may replace it.
+        photos: a folder of photos for each class, which trained neither model; if it has ``test/``, only that is used.
 
     Raises:
-        DataError: no photos that can be read.
-        ClassesError: a class that one of the models does not know.
-        ModelError: a file cannot be used.
+        DataError: no photo can be read, or each lies in the folders of several classes.
+        ClassesError: one of the models does not know a class of the photos.
+        ModelError: a model file cannot be used.
     """
     listing = scan(photos)
     if listing.parts != ("",) and TEST not in listing.parts:
-        raise DataError(f"{photos}: divided without test photos, and the others have trained a model; add test/")
+        raise DataError(f"{photos}: no test/ folder, and its other photos trained a model; add test/")
     files = [file for file in listing.files if file.part in {"", TEST}]
     if not files:
         raise DataError(f"{photos}: no photos; expected a folder of photos for each class")
     with Classifier(old) as classifier:
         files, copies, disputed = _each_once(photos, files, classifier.spec)
     if not files:
-        raise DataError(f"{photos}: each photo is in the folders of several classes; leave it in the right one")
+        raise DataError(f"{photos}: each photo is in the folders of several classes; keep it only in the right one")
     labels = np.array([file.class_name for file in files])
     rights = [_rights(path, photos, files) for path in (old, new)]
     readable = np.array([right is not None for right in rights[0]])
@@ -119,7 +124,14 @@ def compare(old: Path, new: Path, photos: Path) -> Comparison:
 def judge(
     old_right: NDArray[np.bool_], new_right: NDArray[np.bool_], labels: NDArray[np.str_], unreadable: Sequence[str] = ()
 ) -> Comparison:
-    """Compare two models by what each has right, (N,), on photos of these classes, (N,)."""
+    """Compare two models by their correct answers.
+
+    Args:
+        old_right: whether the old model classifies each photo correctly, bool (N,).
+        new_right: the same for the new model.
+        labels: class name of each photo, (N,).
+        unreadable: paths of photos that could not be read, for the report.
+    """
     only_old, only_new = discordant(old_right, new_right)
     classes = {
         str(name): (_judged(old_right[labels == name]), _judged(new_right[labels == name]))
@@ -130,7 +142,7 @@ def judge(
 
 
 def format_comparison(found: Comparison, old: Path, new: Path) -> str:
-    """Lines for the terminal."""
+    """Format the comparison for the terminal."""
     name_width = max(map(len, [*found.classes, "all"]))
     lines = [f"old  {for_terminal(str(old))}", f"new  {for_terminal(str(new))}", ""]
     rows = [*found.classes.items(), ("all", (found.old, found.new))]
@@ -143,7 +155,9 @@ def format_comparison(found: Comparison, old: Path, new: Path) -> str:
     for word, judged in (("old", found.old), ("new", found.new)):
         low, high = judged.interval
         lines.append(f"{word}: {judged.accuracy:.1%} of {judged.photos:,} photos (95 %: {low:.1%} to {high:.1%})")
-    lines.append(f"right alone: old {found.only_old:,}, new {found.only_new:,}; McNemar p = {found.p_value:.3g}")
+    lines.append(
+        f"only old right: {found.only_old:,}, only new right: {found.only_new:,}; McNemar p = {found.p_value:.3g}"
+    )
     left_out = {
         "not read": found.unreadable,
         "copies, not counted": found.copies,
@@ -156,7 +170,7 @@ def format_comparison(found: Comparison, old: Path, new: Path) -> str:
     sentences = {
         SHIP: "SHIP: the new model is right more often, and chance does not explain it",
         KEEP: "KEEP: the old model is right more often, and chance does not explain it",
-        UNDECIDED: "UNDECIDED: chance may explain what differs; keep the old model, or test on more photos",
+        UNDECIDED: "UNDECIDED: chance may explain the difference; keep the old model, or test on more photos",
     }
     return "\n".join([*lines, sentences[found.verdict]])
 
@@ -168,9 +182,9 @@ def _judged(right: NDArray[np.bool_]) -> Judged:
 def _each_once(
     photos: Path, files: Sequence[PhotoFile], spec: ModelSpec
 ) -> tuple[list[PhotoFile], tuple[str, ...], tuple[str, ...]]:
-    """The first photo of each picture, its copies, and those whose picture is in several classes.
+    """Divide photos into one of each picture, its copies, and photos whose picture is in several classes.
 
-    Pictures are the same where the network is given the same pixels.
+    Photos show the same picture if preprocessing gives the same pixels.
     """
 
     def shown(file: PhotoFile) -> str:
@@ -194,7 +208,7 @@ def _each_once(
 
 
 def _rights(model: Path, photos: Path, files: Sequence[PhotoFile]) -> list[bool | None]:
-    """Whether a model names each photo rightly; ``None`` where it cannot be read."""
+    """Return whether a model classifies each photo correctly, ``None`` for a photo that cannot be read."""
     with Classifier(model) as classifier:
         unknown = sorted({file.class_name for file in files} - set(classifier.spec.class_names))
         if unknown:

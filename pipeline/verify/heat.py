@@ -1,16 +1,16 @@
-"""Heat maps: which parts of an image speak for the network's answer.
+"""Heat maps: how much each part of an image contributes to a class.
 
-The measure is the log odds of the answer: its logit less the logarithm of the summed exponentials of the others. It
-does not saturate where the network is sure, and a number added to all logits does not change it. A label of a
-multi-label model has no others: its log odds are its logit.
+The contribution is measured on the log odds of the class: its logit minus the log-sum-exp of the other logits. Unlike a
+probability, the log odds do not saturate, and a constant added to all logits does not change them. The log odds of a
+label of a multi-label model are its logit.
 
 Convolutional networks: gradient times activation, summed over the channels of the last feature maps, as in HiResCAM
 (R. L. Draelos, L. Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
 networks", 2020, arXiv 2011.08891). With global average pooling and one dense layer behind these maps it equals the
 class activation map (B. Zhou et al., "Learning deep features for discriminative localization", 2016).
 
-Other networks: what is lost where a part of the image is covered (M. D. Zeiler, R. Fergus, "Visualizing and
-understanding convolutional networks", 2014).
+Other networks: by how much the log odds fall when a part of the image is covered (M. D. Zeiler, R. Fergus, "Visualizing
+and understanding convolutional networks", 2014).
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.head import logits_model, origin
 
 FEWEST_PLACES = 4
-"""Height and width of feature maps that still tell where; the maps before smaller ones are taken."""
+"""Smallest height and width of the feature maps that are used."""
 BATCH = 4
 GRID, COVERED = 8, 3
 """Covering divides an image into GRID x GRID cells and hides a square of COVERED cells around each."""
@@ -44,16 +44,16 @@ Pixels = NDArray[np.uint8]
 
 
 def heat_maps(deployable: Deployable, pixels: Pixels, answers: NDArray[np.integer[Any]]) -> Heat:
-    """How much each place speaks for an answer.
+    """Compute how much each part of an image contributes to a class.
 
     Args:
         deployable: the network.
         pixels: uint8 (N, H, W, 3).
-        answers: (N,), the class of each image that is explained, mostly the one that the network names.
+        answers: index of the class to explain for each image, (N,); mostly the predicted class.
 
     Returns:
-        float32 (N, h, w), coarser than the images; no value is below 0, and those of an image sum to 1, or are all 0
-        where nothing speaks for the answer.
+        float32 (N, h, w), coarser than the images, values 0 or more. The values of an image sum to 1, or are all 0 if
+        no part contributes to the class.
     """
     network = logits_model(deployable.model)
     maps = _last_maps(network)
@@ -74,14 +74,14 @@ def heat_maps(deployable: Deployable, pixels: Pixels, answers: NDArray[np.intege
 
 
 def in_the_middle(heat: Heat) -> float:
-    """The share of a map's heat, float32 (h, w), in the middle: half the height and half the width."""
+    """Return the share (0-1) of a map, float32 (h, w), in its middle: half the height by half the width."""
     fine = np.asarray(Image.fromarray(heat).resize((FINE, FINE), Image.Resampling.BOX))
     quarter = FINE // 4
     return float(fine[quarter:-quarter, quarter:-quarter].sum() / max(fine.sum(), np.finfo(np.float32).tiny))
 
 
 def overlay(square: Pixels, heat: Heat) -> Image.Image:
-    """An image in gray, uint8 (H, W, 3), under its heat, float32 (h, w), in color."""
+    """Draw a heat map, float32 (h, w), in color over the grayscale version of its image, uint8 (H, W, 3)."""
     photo = Image.fromarray(np.ascontiguousarray(square))
     strength = np.asarray(Image.fromarray(heat).resize(photo.size, Image.Resampling.BICUBIC))
     strength = np.clip(strength / max(float(heat.max()), np.finfo(np.float32).tiny), 0, 1)
@@ -92,7 +92,10 @@ def overlay(square: Pixels, heat: Heat) -> Image.Image:
 
 
 def _last_maps(network: keras.Model) -> Any:
-    """The feature maps nearest to the end; ``None`` where there are none, or a network within hides what follows."""
+    """Return the last large enough feature maps of a convolutional network.
+
+    ``None`` if there are none, or if a nested model comes after them.
+    """
     for tensor in _backwards(network.outputs[0]):
         operation, _ = origin(tensor)
         if _has_places(tensor):
@@ -103,7 +106,7 @@ def _last_maps(network: keras.Model) -> Any:
 
 
 def _backwards(tensor: Any) -> Iterator[Any]:
-    """A symbolic tensor and all that it is computed from, the nearest first."""
+    """Yield a symbolic tensor and all tensors that it is computed from, the nearest first."""
     tensors = {id(tensor): tensor}
     while tensors:
         following: dict[int, Any] = {}
@@ -121,7 +124,14 @@ def _has_places(tensor: Any) -> bool:
 def _by_gradient(
     watched: keras.Model, images: NDArray[np.float32], answers: NDArray[np.integer[Any]], *, alone: bool
 ) -> Any:
-    """float32 (N, h, w): gradient of the log odds times activation, summed over channels."""
+    """Compute gradient of the log odds times activation, summed over channels: float32 (N, h, w).
+
+    Args:
+        watched: model with outputs feature maps (N, h, w, channels) and logits (N, C).
+        images: scaled, float32 (N, H, W, 3).
+        answers: class indices (N,).
+        alone: whether the log odds are the logit itself (multi-label).
+    """
     inputs = tf.convert_to_tensor(images)
     chosen = tf.one_hot(answers, int(watched.outputs[1].shape[-1]), on_value=True, off_value=False)
     with tf.GradientTape() as tape:
@@ -134,7 +144,7 @@ def _by_gradient(
 
 
 def _by_covering(deployable: Deployable, image: Pixels, answer: int) -> Any:
-    """float32 (GRID, GRID): by how much the log odds fall where a part of an image, uint8 (H, W, 3), is covered."""
+    """Compute by how much the log odds fall if each part of an image, uint8 (H, W, 3), is covered: (GRID, GRID)."""
     rows, columns = (np.linspace(0, side, GRID + 1).round().astype(int) for side in image.shape[:2])
     covered = np.repeat(image[np.newaxis], GRID * GRID + 1, axis=0)
     color, around = image.mean(axis=(0, 1)), COVERED // 2

@@ -1,4 +1,4 @@
-"""The images that a network gets wrong, the surest mistakes first, and where it looked."""
+"""Collect a network's wrong answers, the highest probability first, each with a heat map, for ``mistakes.json``."""
 
 import base64
 import io
@@ -19,13 +19,13 @@ PICTURE_SIDE, QUALITY = 128, 75
 def mistakes(
     deployable: Deployable, images: Dataset, probabilities: NDArray[np.float32], model_sha256: str | None
 ) -> Mistakes:
-    """What ``mistakes.json`` holds.
+    """Build the content of ``mistakes.json``.
 
     Args:
         deployable: the network.
-        images: labeled ones.
-        probabilities: what it says of them, float32 (N, C).
-        model_sha256: of its Keras file.
+        images: labeled images.
+        probabilities: the network's answers, float32 (N, C).
+        model_sha256: SHA-256 of its Keras file.
     """
     answers, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(answers != images.labels)
@@ -54,12 +54,12 @@ def mistakes(
 
 
 def _share(value: Any) -> float:
-    """A probability, or 0 where it is not a number."""
+    """Clip a probability to 0-1; NaN becomes 0."""
     return float(np.clip(np.nan_to_num(value), 0, 1))
 
 
 def _webp(picture: Image.Image) -> str:
-    """A small picture as WebP in base64."""
+    """Encode a picture, scaled down to ``PICTURE_SIDE``, as WebP in base64."""
     picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
     stream = io.BytesIO()
     picture.save(stream, "WEBP", quality=QUALITY)

@@ -1,4 +1,4 @@
-"""How well a model file tells photos of its classes from photos of anything else."""
+"""Measure how well a model file tells photos of its classes from other photos (strangers), for ``known.json``."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,13 +26,13 @@ BINS = 30
 def judge_folder(
     folder: Path, names: Iterable[str], photos: Dataset, part: str, elsewhere: Path | None = None
 ) -> Known | None:
-    """Judge model files of a folder, and write ``known.json`` there, or delete it where no file tells familiarity.
+    """Judge model files of a folder and write ``known.json`` there; delete it if no file gives familiarity scores.
 
     Args:
         folder: of the files.
-        names: of the files; missing ones are skipped.
+        names: of the files; missing files are skipped.
         photos: of their classes.
-        part: of the data that these are.
+        part: which part of the data the photos are: test or validation.
         elsewhere: see ``judge``.
     """
     found = {name: judge(folder / name, photos, elsewhere) for name in names if (folder / name).is_file()}
@@ -46,15 +46,15 @@ def judge_folder(
 
 
 def judge(model: Path, photos: Dataset, elsewhere: Path | None = None) -> Familiarity | None:
-    """Judge a file on labeled photos of its classes and on strangers; ``None`` where it tells no familiarity.
+    """Judge a file on labeled photos of its classes and on strangers; ``None`` if it gives no familiarity scores.
 
     Args:
         model: a model file.
-        photos: of its classes, which trained nothing and chose nothing; those of the class ``none`` are strangers.
-        elsewhere: a folder of photos that show none of them; built-in painted pictures are judged in any case.
+        photos: of its classes, used neither for training nor for a choice; those of the class ``none`` are strangers.
+        elsewhere: a folder of photos that show none of the classes; built-in painted pictures are always judged, too.
 
     Raises:
-        DataError: no photo in that folder can be read.
+        DataError: no photo in ``elsewhere`` can be read.
     """
     _, spec, _, scored = load_model(model, 1, None)
     if scored is None or spec.known_threshold is None:
@@ -90,7 +90,7 @@ def judge(model: Path, photos: Dataset, elsewhere: Path | None = None) -> Famili
 
 
 def _edges(scores: NDArray[np.float32], threshold: float) -> NDArray[np.float64]:
-    """Of bins of one width that hold all scores; the threshold is one of them."""
+    """Compute the edges of equally wide bins that cover all scores; the threshold is one of the edges."""
     low, high = min(float(scores.min()), threshold), max(float(scores.max()), threshold)
     width = (high - low) / BINS or 1.0
     below, above = (int(span / width) + 1 for span in (threshold - low, high - threshold))
@@ -103,7 +103,7 @@ def _counts(scores: NDArray[np.float32], edges: NDArray[np.floating]) -> tuple[i
 
 
 def format_familiarity(judged: dict[str, Familiarity]) -> str:
-    """A table of files by name."""
+    """Format the results, file name -> familiarity, as a table."""
     lines = ["file               pictures            of them known  95 %             AUROC  known at 95 %"]
     for name, one in judged.items():
         rows: Sequence[tuple[str, int, int, str]] = [
@@ -117,7 +117,9 @@ def format_familiarity(judged: dict[str, Familiarity]) -> str:
             low, high = wilson(known, pictures)
             row = f"{name:<18} {kind[:13]:<13} {pictures:5,} {known / pictures:14.1%}  {low:6.1%} to {high:6.1%}"
             lines.append(row + more)
-    lines.append("Known at 95 %: how many a threshold takes for known that 95 % of the photos of its classes reach.")
+    lines.append(
+        "Known at 95 %: share taken for known with the threshold that 95 % of the photos of its classes reach."
+    )
     return "\n".join(lines)
 
 

@@ -158,7 +158,7 @@ def test_export_verify_and_drift_without_labels(thousand, tmp_path, capsys):
     status = main(["export", *model, *options])
     said = capsys.readouterr()
     assert "their folders of photos are called crane 0, crane 1" in said.err
-    assert "accuracy was not judged" in said.out
+    assert "accuracy was not measured" in said.out
     manifest, verified = Manifest.read(out), Verification.read(out)
     assert (status, manifest.passed, verified.passed) == (0, True, True)
     assert (manifest.calibration.images, manifest.validation.images) == (150, 50)

@@ -53,7 +53,7 @@ def test_a_handful_of_images_passes_nothing(images, word):
 @pytest.mark.parametrize(("images", "advised"), [(4, False), (29, False), (40, True)])
 def test_a_handful_of_images_gives_no_advice_on_the_feeding(images, advised):
     said = " ".join(caveats(images, 2, scored(0.25), []))
-    assert ("class names in another order" in said) == advised
+    assert ("class names in the wrong order" in said) == advised
 
 
 def test_a_file_whose_answers_are_no_numbers_fails_and_is_written(tmp_path):

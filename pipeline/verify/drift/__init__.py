@@ -1,4 +1,4 @@
-"""Where a converted model leaves its reference: layer by layer, and image by image."""
+"""Measure how converted models differ from Keras: signal-to-noise ratio of each layer, and images that change class."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,19 +24,20 @@ from runtime.system.writing import check_writable
 def drift(
     folder: Path, images: Dataset | None = None, *, layer_images: int = 64, threshold_db: float | None = None
 ) -> DriftReport:
-    """Hold every layer of every model file in ``folder`` against Keras and write ``drift.json``.
+    """Compare every layer of every model file in ``folder`` with Keras and write ``drift.json``.
 
     Args:
-        folder: what export wrote.
+        folder: that export wrote.
         images: of the model's classes; CIFAR-10's validation images by default.
-        layer_images: how many of them, evenly out of the set, to compare layers on; flips are sought on all.
-        threshold_db: signal-to-noise ratio below which a layer counts as drifted; by default by precision.
+        layer_images: number of images, evenly spaced in the set, to compare layers on; class changes are looked for on
+            all images.
+        threshold_db: signal-to-noise ratio below which a layer counts as drifted; the default depends on the precision.
 
     Returns:
-        What is written.
+        The document that is written.
 
     Raises:
-        PipelineError: not a folder that export wrote, or images of other classes or another side.
+        PipelineError: export did not write the folder, or the images have other classes or another size.
         ModelError: a model file is damaged.
     """
     manifest = Manifest.read(folder)
@@ -50,7 +51,7 @@ def drift(
     deployable, thresholds = load_exported(folder), manifest.thresholds
     images = images if thresholds is None else with_marks(images)
     names = [name for name in model_files(manifest) if format_of(name).tap]
-    classifiers = {name: load_classifier(folder / name) for name in names}  # checks checksums before anything is read
+    classifiers = {name: load_classifier(folder / name) for name in names}  # verifies the checksums first
     reference = KerasTap(deployable)
     count = min(layer_images, len(images))
     chosen = images.pixels[[index * len(images) // count for index in range(count)]]
@@ -93,7 +94,7 @@ def _threshold(name: str, threshold_db: float | None) -> float:
 
 
 def _layers(found: Mapping[str, Drift], layers: Sequence[LayerOfKeras], threshold_db: float) -> dict[str, Any]:
-    """The entries of ``FileDrift`` on the layers that were found in a file."""
+    """Build the fields of ``FileDrift`` that describe the layers found in a file."""
     step = steepest(found, layers)
     return {
         "threshold_db": threshold_db,

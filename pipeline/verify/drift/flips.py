@@ -1,4 +1,4 @@
-"""The images whose class is another in a model file than in Keras."""
+"""Find the images to which a model file gives another class than Keras (flips)."""
 
 import base64
 import io
@@ -13,16 +13,16 @@ from pipeline.documents.drift import Flip
 from pipeline.metrics.multi_label import decisions
 
 PICTURED, PICTURE_SIDE = 12, 96
-"""How many flips of a file are kept as pictures, and the most pixels a side of one."""
+"""How many flips per file are kept as pictures, and the longest side of a picture in pixels."""
 
 
 def flips(expected: NDArray[np.float32], got: NDArray[np.float32], images: Dataset) -> tuple[Flip, ...]:
-    """The images on which two answers name different classes, those of which Keras was surest first.
+    """Find the images whose class changes; those with Keras's highest probability come first.
 
     Args:
         expected: Keras's probabilities, float32 (N, C).
-        got: the model file's.
-        images: what they were asked about.
+        got: the model file's probabilities, float32 (N, C).
+        images: the N images.
     """
     before, after = expected.argmax(axis=1), got.argmax(axis=1)
     changed = np.flatnonzero(before != after)
@@ -44,9 +44,15 @@ def flips(expected: NDArray[np.float32], got: NDArray[np.float32], images: Datas
 def label_flips(
     expected: NDArray[np.float32], got: NDArray[np.float32], images: Dataset, thresholds: Sequence[float]
 ) -> tuple[Flip, ...]:
-    """The same of a multi-label model: images on which some label is decided otherwise, a flip for each such label.
+    """Find the flips of a multi-label model: one for each image and label that is decided differently.
 
-    Where an image does not have a label, its class is ``not NAME``, with the probability of NAME.
+    The class of a flip is ``NAME`` or ``not NAME``; both come with the probability of NAME.
+
+    Args:
+        expected: Keras's probabilities, float32 (N, C).
+        got: the model file's probabilities, float32 (N, C).
+        images: the N images.
+        thresholds: for each label, the probability from which on it is set.
     """
     before, after = decisions(expected, thresholds), decisions(got, thresholds)
     certainty = np.abs(expected - np.array(thresholds, np.float32))
@@ -71,7 +77,7 @@ def label_flips(
 
 
 def pictures(indices: Iterable[int], images: Dataset) -> dict[str, str]:
-    """Images for the eye: PNG in base64 by the image's index, larger ones made smaller."""
+    """Return index -> PNG in base64 of the images with these indices, scaled down to ``PICTURE_SIDE`` if larger."""
     found = {}
     for index in dict.fromkeys(indices):
         picture = Image.fromarray(np.ascontiguousarray(images.pixels[index]))

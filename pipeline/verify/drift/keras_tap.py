@@ -1,4 +1,4 @@
-"""The layers of the Keras reference and what each of them gives."""
+"""Read the output of every layer of the Keras reference."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ ABSORBING_FUNCTIONS = {
     "HardSigmoid",
     "HardSwish",
 }
-"""Functions of ``keras.ops`` that converters merge with their neighbors; by name, for Keras does not export them."""
+"""Class names of ``keras.ops`` operations that converters merge with neighbors (Keras does not export the classes)."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Layer:
     """One layer of the reference.
 
     Attributes:
-        name: as Keras has it, behind the names of the models that it is nested in.
-        kind: its class.
-        inputs: the layers that it reads; ``IMAGE`` is the scaled image.
-        spatial: (H, W, C) of what it gives, or of what it views as a vector; ``None`` for other vectors.
-        view: it gives the numbers that it was given.
-        absorbable: converters may compute it together with what follows, so that its own result exists nowhere.
+        name: Keras's name, prefixed with the names of the models in which the layer is nested.
+        kind: its class name.
+        inputs: names of the layers that it reads; ``IMAGE`` is the scaled image.
+        spatial: (H, W, C) of its output, or of its input if it only reshapes that; ``None`` for other vectors.
+        view: whether it passes its input on unchanged but for the shape.
+        absorbable: whether converters may fuse it with the following layers, so that its output exists nowhere.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Layer:
 
 
 class KerasTap:
-    """The reference with every layer's result readable; nested models are opened."""
+    """Gives the output of every layer of the reference, including the layers of nested models."""
 
     def __init__(self, deployable: Deployable) -> None:
         self._deployable = deployable
@@ -78,11 +78,11 @@ class KerasTap:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """In the order of computation."""
+        """The layers in the order of computation."""
         return tuple(self._layers.values())
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Values:
-        """uint8 (N, S, S, 3) to what each layer gives, float32 (N, ...)."""
+        """Compute every layer's output, float32 (N, ...), for ``pixels``, uint8 (N, H, W, 3)."""
         values = {IMAGE: self._deployable.network_scaling(pixels)}
         for model, names, source in self._parts:
             results = model.predict_on_batch(values[source])
@@ -92,7 +92,7 @@ class KerasTap:
         return values
 
     def _open(self, model: keras.Model, prefix: str, source: str) -> str:
-        """Note the layers of a model whose input is ``source``; gives the name of its output."""
+        """Record the layers of a model whose input is ``source``; return the name of its output."""
         # Keras has no public way from a model to its nodes; a Sequential keeps a functional model inside.
         function = getattr(model, "_functional", None) or model
         named = {id(function.inputs[0]): source}

@@ -1,4 +1,7 @@
-"""Which value of a converted graph is which layer of the reference: names seldom survive, numbers and order do."""
+"""Match the layers of the reference to the tensors of a converted graph.
+
+Conversion seldom keeps names, so tensors are matched by their numbers and by the order of computation.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +14,20 @@ from pipeline.verify.drift.keras_tap import IMAGE, Layer
 from pipeline.verify.drift.taps import Lineage, Values
 
 CERTAIN_DB = 20.0
-"""A layer that a converter may have absorbed counts as found only where a value is this close to it."""
+"""An absorbable layer counts as found only if a tensor has at least this signal-to-noise ratio against it."""
 TIE = 1e-3
+"""Correlations within this of the highest count as equal."""
 SAMPLE = 20_000
-"""The most numbers of a layer that are compared to find it."""
+"""How many numbers of a layer are compared at most."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """A value of the converted graph.
+    """A tensor of the converted graph that was matched to a layer.
 
     Attributes:
-        value: its name there.
-        channels_first: its numbers are in the order C, H, W.
+        value: the tensor's name.
+        channels_first: whether its order is C, H, W.
     """
 
     value: str
@@ -33,18 +37,18 @@ class Match:
 def match(layers: Sequence[Layer], reference: Values, values: Values, lineage: Lineage) -> dict[str, Match]:
     """Find the layers of the reference in a converted graph.
 
-    A layer's value has as many numbers as the layer gives and is computed from the values of the layers that it
-    reads. Of all such values the best correlated one is taken, however bad: that is what a drifted layer looks like.
-    Only where a converter may have absorbed the layer, so that its value may exist nowhere, must it be close.
+    The candidates for a layer are the tensors that have as many numbers as its output and are computed from the tensors
+    of the layers that it reads. The candidate with the highest correlation is taken, even if that is low, because a
+    drifted layer correlates badly. Only an absorbable layer, whose output may exist nowhere, needs ``CERTAIN_DB``.
 
     Args:
         layers: in the order of computation.
-        reference: what each layer gives on a few images.
-        values: the values of the converted graph on the same images.
-        lineage: how they descend from one another.
+        reference: layer name -> its output on a few images, float32 (N, ...).
+        values: tensor name -> its value on the same images, float32 (N, ...).
+        lineage: which tensor of the converted graph is computed from which.
 
     Returns:
-        The found layers only.
+        Layer name -> match, for the layers that were found.
     """
     anchors: dict[str, tuple[str, ...]] = {IMAGE: ()}
     found: dict[str, Match] = {}
@@ -59,7 +63,7 @@ def match(layers: Sequence[Layer], reference: Values, values: Values, lineage: L
         }
         best = _best(layer, reference[layer.name], below)
         if best is not None and layer.absorbable:
-            shared.add(best.value)  # it may be the result of what follows, which changed nothing on these images
+            shared.add(best.value)  # may be the next layer's tensor, if that layer changed nothing on these images
         if best is not None:
             found[layer.name] = best
             anchors[layer.name] = (best.value,)
@@ -81,14 +85,14 @@ def _best(layer: Layer, expected: NDArray[np.float32], values: Mapping[str, NDAr
     if not scores:
         return None
     highest = max(score for score, _ in scores.values())
-    # Scaled copies correlate alike; the closest in value is the one.
+    # Scaled copies of a tensor correlate equally: take the closest in value.
     close = [candidate for candidate, (score, _) in scores.items() if score >= highest - TIE]
     best = max(close, key=lambda candidate: scores[candidate][1])
     return None if layer.absorbable and scores[best][1] < CERTAIN_DB else best
 
 
 def arrange(value: NDArray[np.float32], layer: Layer, *, channels_first: bool) -> NDArray[np.float32]:
-    """A value as (N, numbers) in the order in which Keras has them."""
+    """Flatten a tensor to (N, numbers) in Keras's order H, W, C."""
     if channels_first and layer.spatial:
         height, width, channels = layer.spatial
         value = np.moveaxis(value.reshape(len(value), channels, height, width), 1, -1)

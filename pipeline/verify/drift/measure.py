@@ -1,4 +1,4 @@
-"""How far each layer of a converted graph is from the reference, over many images."""
+"""Measure the distance of each layer of a converted graph from the reference, over many images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ from pipeline.verify.drift.match import Match, arrange, match
 from pipeline.verify.drift.taps import Tap
 
 CHUNK = 8
-"""Images at a time: all values of all of them are in memory."""
+"""Images per batch: the outputs of all layers for a batch are in memory at once."""
 LOST_DB, HEALED_DB = 10.0, 20.0
-"""Below the one a match may be a wrong one; by the other no layer lessens noise, rectify and pool as it may."""
+"""A match below ``LOST_DB`` may be wrong; no layer, not even ReLU or pooling, improves the ratio by ``HEALED_DB``."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A found layer: the value that it is in the converted graph, and its distance from the reference."""
+    """A layer that was found in the converted graph: its tensor, and the tensor's distance from the reference."""
 
     match: Match
     distance: Distance
 
 
 def measure(reference: KerasTap, taps: Mapping[str, Tap], pixels: NDArray[np.uint8]) -> dict[str, dict[str, Drift]]:
-    """Hold the layers of several graphs against the reference.
+    """Compare the layers of several graphs with the reference.
 
     Args:
         reference: the Keras model.
-        taps: the graphs, by name.
-        pixels: uint8 (N, S, S, 3).
+        taps: file name -> converted graph.
+        pixels: uint8 (N, H, W, 3).
 
     Returns:
-        For each graph the layers that were found in it.
+        File name -> layer name -> drift, for the layers that were found.
     """
     found: dict[str, dict[str, Drift]] = {}
     for chunk in _chunks(pixels):
@@ -60,7 +60,7 @@ def _chunks(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
 
 
 def _without_healed(layers: Sequence[Layer], drifts: dict[str, Drift]) -> dict[str, Drift]:
-    """Without layers whose every reader is far closer to the reference: those were matched with something else."""
+    """Drop layers all of whose readers are far closer to the reference: these were matched to a wrong tensor."""
     readers: dict[str, list[str]] = {}
     for layer in layers:
         for source in layer.inputs:
@@ -68,7 +68,7 @@ def _without_healed(layers: Sequence[Layer], drifts: dict[str, Drift]) -> dict[s
 
     def healed(name: str) -> bool:
         after, own = readers.get(name, []), drifts[name].distance.snr_db
-        # A softmax saturates: it tells little of its logits.
+        # A softmax saturates: close probabilities do not show that the logits are close.
         return (
             own < LOST_DB
             and bool(after)
@@ -82,7 +82,7 @@ def _without_healed(layers: Sequence[Layer], drifts: dict[str, Drift]) -> dict[s
 
 
 def first_past(drifts: Mapping[str, Drift], layers: Sequence[Layer], threshold_db: float) -> str | None:
-    """The first layer below a signal-to-noise ratio; ``None`` where all are above it."""
+    """Return the name of the first layer below a signal-to-noise ratio, ``None`` if there is none."""
     return next(
         (layer.name for layer in layers if layer.name in drifts and drifts[layer.name].distance.snr_db < threshold_db),
         None,
@@ -90,7 +90,7 @@ def first_past(drifts: Mapping[str, Drift], layers: Sequence[Layer], threshold_d
 
 
 def steepest(drifts: Mapping[str, Drift], layers: Sequence[Layer]) -> tuple[str, float] | None:
-    """The layer that adds most of its own: its name, and by how many dB it falls below the worst of its inputs."""
+    """Return the layer that adds most noise: its name, and by how many dB it is below the worst of its inputs."""
     above: dict[str, float] = {}
     steps: dict[str, float] = {}
     for layer in layers:

@@ -1,4 +1,4 @@
-"""The intermediate values of an ONNX file: a copy of the graph that gives all of them as outputs."""
+"""Read the intermediate tensors of an ONNX file from a copy of the graph that has them as outputs."""
 
 import numpy as np
 import onnx
@@ -22,19 +22,19 @@ PRODUCER_SCALES = {
     "QLinearLeakyRelu": (3, 4),
     "QLinearSoftmax": (3, 4),
 }
-"""Which inputs of an operator are the scale and zero point of its output."""
+"""Operator -> indices of the inputs that are the scale and the zero point of its output."""
 PASSING = {"Reshape", "Transpose", "MaxPool", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Relu", "Clip", "Pad"}
-"""Operators whose output is quantized as their first input is."""
+"""Operators whose output has the scale and zero point of their first input."""
 EIGHT_BITS = (np.dtype(np.int8), np.dtype(np.uint8))
 
 Quantization = tuple[NDArray[np.float32], NDArray[np.integer]]
 
 
 class OnnxTap:
-    """An ONNX file with every value readable, run by the kernels that run it on the device.
+    """Gives the intermediate tensors of an ONNX file, computed by the kernels that run it on the device.
 
-    ONNX Runtime makes one integer operator of dequantize, compute, quantize; a float value in the midst of such a
-    group would keep it from that, so of those groups the quantized result alone is read.
+    ONNX Runtime fuses DequantizeLinear, operator, QuantizeLinear into one integer operator. Making the float tensor
+    inside such a group an output would prevent that, so only the quantized result of the group is read.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -50,7 +50,7 @@ class OnnxTap:
                     self.lineage.add(result, node.input)
         self._names = [name for name in _readable(graph) if name in self.lineage.order]
         declared = {output.name for output in graph.output}
-        # A name is enough: ONNX Runtime infers the type, of its own operators too.
+        # A name is enough: ONNX Runtime infers the type, also for its own (com.microsoft) operators.
         graph.output.extend(onnx.ValueInfoProto(name=name) for name in self._names if name not in declared)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -60,7 +60,7 @@ class OnnxTap:
         )
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Values:
-        """Every value that is a float, or eight bits with a known scale."""
+        """Return the tensors that are float32, or 8-bit with a known scale (dequantized), for uint8 (N, H, W, 3)."""
         values = {}
         for name, value in zip(
             self._names, self._session.run(self._names, {self._input: np.ascontiguousarray(pixels)}), strict=True

@@ -1,4 +1,4 @@
-"""``drift.json`` for the eye."""
+"""Format ``drift.json`` as text tables."""
 
 from pipeline.documents.drift import DriftReport, FileDrift, Flip
 from runtime.text import for_terminal
@@ -7,7 +7,7 @@ NAME_WIDTH = 34
 
 
 def format_drift(report: DriftReport, flips_shown: int = 10) -> str:
-    """Layers, first drifted layers and flipped images as tables."""
+    """Format the layers, the first drifted layer of each file and the flipped images as tables."""
     return "\n\n".join([_layers(report), _firsts(report), *_flips(report, flips_shown)])
 
 
@@ -26,12 +26,12 @@ def _layers(report: DriftReport) -> str:
             text = "not found " if found is None else f"{found.snr_db:.1f} {found.cosine:.5f}{'!' if past else ' '}"
             cells.append(f"{text:>{width}}")
         lines.append(f"{shorten(layer.name):<{NAME_WIDTH}}" + "".join(cells))
-    lines.append("!: below the threshold; not found: computed together with the layers that follow, or nowhere")
+    lines.append("!: below the threshold; not found: fused with the layers that follow, or removed")
     return "\n".join(lines)
 
 
 def shorten(name: str) -> str:
-    """A layer's name, its end kept where it is long."""
+    """Shorten a layer's name to the column's width; its end is kept."""
     return name if len(name) < NAME_WIDTH else f"…{name[-NAME_WIDTH + 2 :]}"
 
 
@@ -47,7 +47,7 @@ def _firsts(report: DriftReport) -> str:
 
 
 def first_label(report: DriftReport, row: FileDrift) -> str:
-    """The first drifted layer, with the layers before it that were not found and are computed within it."""
+    """Name the first drifted layer, and the absorbable layers right before it that were not found."""
     first = row.first_past
     if first is None:
         return "none"

@@ -1,4 +1,4 @@
-"""Every intermediate value of a graph, and which values each is computed from."""
+"""The interface for reading a graph's intermediate tensors, and the record of which is computed from which."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,21 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = dict[str, NDArray[np.float32]]
+"""Tensor name -> its value for N images, float32 (N, ...)."""
 
 
 @dataclass
 class Lineage:
-    """Who descends from whom, as one bit a value.
+    """Which tensor is computed from which others; each tensor's ancestors are the bits of an integer.
 
     Attributes:
-        order: the position of each value in the order of computation.
+        order: tensor name -> its position in the order of computation.
     """
 
     order: dict[str, int] = field(default_factory=dict)
     _ancestors: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, sources: Iterable[str]) -> None:
-        """Note a value after all that it is computed from; unknown sources are constants."""
+        """Record a tensor, after all tensors that it is computed from; unknown sources are taken for constants."""
         position = self.order.setdefault(name, len(self.order))
         ancestors = 1 << position
         for source in sources:
@@ -30,21 +31,21 @@ class Lineage:
         self._ancestors[name] = ancestors
 
     def descends(self, name: str, ancestor: str) -> bool:
-        """Whether ``name`` is ``ancestor`` or computed from it."""
+        """Return whether ``name`` is ``ancestor`` or is computed from it."""
         return bool(self._ancestors.get(name, 0) >> self.order[ancestor] & 1)
 
 
 class Tap(Protocol):
-    """A model file that shows its intermediate values."""
+    """A model file whose intermediate tensors can be read."""
 
     lineage: Lineage
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Values:
-        """uint8 (N, S, S, 3) to each readable value, float32 (N, ...), dequantized; no constants."""
+        """Return the readable tensors but constants, dequantized to float32 (N, ...), for uint8 (N, H, W, 3)."""
         ...
 
 
 def dequantize(value: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any]) -> NDArray[np.float32]:
-    """Integers to the numbers they stand for; one scale and zero point for the whole value."""
+    """Dequantize integers of any shape with one scale and one zero point for the whole tensor."""
     result: NDArray[np.float32] = (value.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
     return result

@@ -1,4 +1,4 @@
-"""The intermediate values of a TFLite file, kept by LiteRT's interpreter."""
+"""Read the intermediate tensors of a TFLite file from LiteRT's interpreter."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ INTEGERS = (np.int8, np.uint8, np.int16)
 
 
 class TfliteTap:
-    """A TFLite file with every value readable.
+    """Gives the intermediate tensors of a TFLite file.
 
-    XNNPACK keeps what lies between its kernels to itself, so the interpreter's built-in kernels run; int8 results of
-    the two differ by a step here and there.
+    XNNPACK does not expose the tensors between its kernels, so the interpreter's built-in kernels run instead; their
+    int8 results differ from XNNPACK's by one quantization step in places.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -42,7 +42,7 @@ class TfliteTap:
                 self._read[names[index]] = tensors[index]
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Values:
-        """Every value that is a float, or an integer with one scale."""
+        """Return the tensors that are float32, or integer with one scale (dequantized), for uint8 (N, H, W, 3)."""
         collected: dict[str, list[NDArray[np.float32]]] = {}
         for image in pixels:
             self._interpreter.set_tensor(self._input, image[np.newaxis])

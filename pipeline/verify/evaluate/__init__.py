@@ -26,16 +26,16 @@ __all__ = ["evaluate", "evaluate_labels", "format_evaluation", "format_labels"]
 
 
 def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Path, fed: str = "") -> Evaluation:
-    """Judge a model on ``test``, with the temperature that ``validation`` asks for.
+    """Judge a model on ``test``, with the temperature that is fitted on ``validation``.
 
-    Writes ``evaluation.json``, ``confusion.png`` and ``calibration.png`` into ``out``. ``fed`` says how the model gets
-    the images.
+    Writes ``evaluation.json``, ``confusion.png`` and ``calibration.png`` into ``out``. ``fed`` is a description of the
+    model's preprocessing, copied to the document.
 
     Returns:
-        What is written.
+        The document that is written.
 
     Raises:
-        PipelineError: images of other classes or another side than the model's.
+        PipelineError: the images have other classes or another size than the model.
     """
     for images in (validation, test):
         check(deployable, images)
@@ -67,7 +67,7 @@ def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Pa
 
 
 def _wrong(probabilities: NDArray[np.float32], test: Dataset) -> tuple[Wrong, ...]:
-    """The photos that were taken for another class, the surest mistakes first."""
+    """List the wrong answers on images that have a path, the highest probability first."""
     answers, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     mistaken = np.flatnonzero(answers != test.labels) if test.paths else ()
     return tuple(
@@ -82,7 +82,7 @@ def _wrong(probabilities: NDArray[np.float32], test: Dataset) -> tuple[Wrong, ..
 
 
 def _classes(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> dict[str, ClassScores]:
-    """Per class: images, share of them found (its accuracy), share of those named so that are (its precision)."""
+    """Compute images, recall (the field ``accuracy``) and precision of each class from the matrix, int64 (C, C)."""
     rows = {}
     for label, name in enumerate(class_names):
         right, images, named = confusion[label, label], confusion[label].sum(), confusion[:, label].sum()

@@ -1,4 +1,4 @@
-"""Whether images are what a model takes."""
+"""Check that images have the size and the classes of a model."""
 
 from pipeline.data.dataset import Dataset, by
 from pipeline.errors import PipelineError
@@ -9,7 +9,7 @@ def check(deployable: Deployable, images: Dataset) -> None:
     """Refuse images of another size or other classes than the model's.
 
     Raises:
-        PipelineError: they are.
+        PipelineError: the size or the classes differ.
     """
     if images.class_names != deployable.class_names or images.size != deployable.size:
         raise PipelineError(

@@ -13,17 +13,17 @@ from pipeline.text import for_figure
 
 INK, FAINT, BLUE, RED, AMBER = "#1b1f24", "#8b949e", "#2a6fbb", "#c8452d", "#f0a93b"
 MAX_WRITTEN = 20
-"""Classes up to which every cell has its number."""
+"""Up to this number of classes, every cell of the matrix shows its number."""
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG at 150 dots an inch."""
+    """Write a PNG at 150 dots per inch."""
     with artifacts.atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150, facecolor="white")
 
 
 def draw_confusion(path: Path, confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> None:
-    """Rows are what the images show, columns what they were taken for, in percent of the row; then accuracy a class."""
+    """Draw the confusion matrix in percent of each row (row: true class, column: answer), and accuracy per class."""
     count = len(class_names)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     size = min(max(6.0, 0.55 * count + 2), 16.0)
@@ -59,7 +59,7 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], class_names: tuple[
 
 
 def caption(count: int, step: int) -> str:
-    """What the cells of a confusion matrix mean, and which of ``count`` classes are named."""
+    """Explain the cells of a confusion matrix of ``count`` classes, of which every ``step``-th is named."""
     if count <= MAX_WRITTEN:
         return "Confusion: percent of each class (·: less than 1)"
     named = "" if step == 1 else f"; one in {step} is named"
@@ -67,7 +67,7 @@ def caption(count: int, step: int) -> str:
 
 
 def draw_reliability(path: Path, before: Reliability, after: Reliability, temperature: float) -> None:
-    """Accuracy against confidence, as trained and, if it is, tempered; below, how many predictions are that sure."""
+    """Draw accuracy against confidence, as trained and, if T is not 1, with temperature; below, the share of images."""
     drawn = {"As trained": before}
     if temperature != 1:
         drawn[f"Tempered, T = {temperature:.3f}"] = after

@@ -1,4 +1,4 @@
-"""The same for a multi-label model: how well each label is found, with the thresholds that validation images choose."""
+"""Evaluate a multi-label model: recall, precision, F1 and average precision of each label."""
 
 from pathlib import Path
 
@@ -26,16 +26,16 @@ from runtime.text import for_terminal
 def evaluate_labels(
     deployable: Deployable, validation: Dataset, test: Dataset, out: Path, fed: str = ""
 ) -> LabelEvaluation:
-    """Judge a multi-label model on ``test``, with the thresholds that ``validation`` chooses, and write the document.
+    """Judge a multi-label model on ``test``, with thresholds that are chosen on ``validation``; write the document.
 
     Raises:
-        PipelineError: images of other classes or another size than the model's, or that do not say what they show.
+        PipelineError: the images have other classes or another size than the model, or no labels.
     """
     for images in (validation, test):
         check(deployable, images)
     validation, test = with_marks(validation), with_marks(test)
     if validation.marks is None or test.marks is None:
-        raise PipelineError("nobody says what the images show: give photos with --data DIR and a labels.csv in it")
+        raise PipelineError("the images have no labels: give photos with --data DIR and a labels.csv in it")
     thresholds = best_thresholds(deployable.probabilities(validation.pixels), validation.marks)
     answers, marks = deployable.probabilities(test.pixels), test.marks
     decided = decisions(answers, thresholds)
@@ -74,7 +74,7 @@ def evaluate_labels(
 
 
 def format_labels(report: LabelEvaluation) -> str:
-    """Label by label, then all of them, as text."""
+    """Format the figures of each label and of all labels together as text."""
     width = max(12, *map(len, report.labels)) + 2
     header = f"{'images':>8}{'threshold':>11}{'recall':>9}{'precision':>11}{'F1':>9}{'AP':>9}"
     lines = [f"{'label':<{width}}{header}"]

@@ -1,4 +1,4 @@
-"""``evaluation.json`` as text."""
+"""Format ``evaluation.json`` as text."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ WRONG_LISTED = 10
 
 
 def format_evaluation(report: Evaluation) -> str:
-    """Accuracy class by class, the commonest confusions and the calibration, as text."""
+    """Format recall and precision of each class, the commonest confusions and the calibration as text."""
     classes = report.classes
     width = max(12, *map(len, classes)) + 2
     lines = [f"{'class':<{width}}{'images':>8}{'recall':>9}{'precision':>11}"]
@@ -21,7 +21,9 @@ def format_evaluation(report: Evaluation) -> str:
         lines.append(f"{name:<{width}}{row.images:>8,}{recall:>9}{precision:>11}")
     low, high = share_interval(report.accuracy, report.images)
     lines.append(f"{'all':<{width}}{report.images:>8,}{report.accuracy:>9.2%}  95 % interval {low:.2%} to {high:.2%}")
-    lines.append("recall: share of the class's images named so; precision: share of the images named so that are right")
+    lines.append(
+        "recall: share of the class's images that get this class; precision: share of these answers that is right"
+    )
     lines += ["", "Most confused:"]
     for count, share, true, taken_for in confusions(np.array(report.confusion), tuple(classes)):
         lines.append(f"  {true} taken for {taken_for}: {count} ({share:.1%})")
@@ -49,7 +51,7 @@ def _wrong(report: Evaluation) -> list[str]:
     more = len(report.wrong) - WRONG_LISTED
     return [
         "",
-        "Wrong, the surest first:",
+        "Wrong, the highest probability first:",
         *(
             f"  {for_terminal(row.path)}: shows {row.shows}, taken for {row.taken_for} ({row.probability:.0%})"
             for row in report.wrong[:WRONG_LISTED]
@@ -63,7 +65,12 @@ def _loss(calibrated: CalibrationLoss) -> str:
 
 
 def confusions(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> list[tuple[int, float, str, str]]:
-    """The commonest errors: count, share (0-1) of the true class, true class, what it was taken for."""
+    """List the commonest errors: number, share (0-1) of the true class's images, true class, predicted class.
+
+    Args:
+        confusion: int64 (C, C), rows the true class, columns the prediction.
+        class_names: C names.
+    """
     errors = confusion.copy()
     np.fill_diagonal(errors, 0)
     order = np.argsort(-errors, axis=None, kind="stable")[:CONFUSIONS_LISTED]

@@ -1,7 +1,8 @@
-"""Find how a model was fed in training: it names labeled photos best if it is fed in the same way.
+"""Find the preprocessing with which a model was trained: with it, the model is most accurate on labeled photos.
 
-A comparison with Keras cannot tell, for Keras is fed the same. So some photos are read in every plausible way, and
-their labels judge. One respect is changed at a time, but range of values and order of channels together.
+A comparison of an exported file with Keras cannot show wrong preprocessing, because both get the same input. So some
+labeled photos are read with every plausible preprocessing (``Way``), and the accuracies are compared. The ways are
+searched one property at a time; value range and channel order count as one property.
 """
 
 import math
@@ -28,26 +29,26 @@ __all__ = ["CLASSES", "Finding", "Way", "judge_arrays", "judge_photos"]
 
 MAX_IMAGES, MIN_IMAGES = 300, 50
 FEWEST_ASKED = 10
-"""The least number of images from which anything is concluded."""
+"""On fewer images nothing is concluded."""
 FULL_SIDE = 128
-"""Up to this side the most images are asked; larger ones take longer, and fewer will do."""
+"""Up to this side ``MAX_IMAGES`` are used; larger images take longer, so fewer are used."""
 ROUNDS, BATCH = 3, 50
 CLASSES = "classes"
-"""What a finding calls the order of the class names, beside ``pipeline.documents.manifest.FEEDING``."""
+"""The name of the class order in ``Finding.differs``, beside the names in ``pipeline.documents.manifest.FEEDING``."""
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What labeled images say of a way of feeding.
+    """The result of checking a model's preprocessing with labeled images.
 
     Attributes:
-        images: how many there were.
-        accuracy: share (0-1) that the model names rightly as it is fed; macro F1 of a multi-label model.
-        better: the same where it is fed in the way that ``sentence`` names.
-        differs: in what that way differs; empty where no other is better beyond chance.
-        sentence: which flags to give and both accuracies; empty likewise.
+        images: number of images.
+        accuracy: with the given preprocessing, 0-1; macro F1 of a multi-label model.
+        better: the same figure with the preprocessing that ``sentence`` names.
+        differs: the properties in which that preprocessing differs; empty if none is significantly better.
+        sentence: the flags to give and both accuracies; empty if no other preprocessing is significantly better.
     """
 
     images: int
@@ -57,12 +58,12 @@ class Finding:
     sentence: str = ""
 
     def contradicts(self, asked: Collection[str]) -> bool:
-        """Whether another way is better in a respect of which nothing was asked."""
+        """Return whether the better preprocessing differs in a property that is not in ``asked``."""
         return not set(self.differs) <= set(asked)
 
     @property
     def checked(self) -> str:
-        """For the input contract."""
+        """The result as a text for the input contract."""
         if not self.sentence and self.images < FEWEST_TO_TELL:
             return f"not checked: {self.images} labeled images are too few, {FEWEST_TO_TELL} are needed"
         verdict = self.sentence or "no other way is better"
@@ -70,12 +71,12 @@ class Finding:
 
 
 def judge_photos(deployable: Deployable, folder: Path, spec: ModelSpec) -> Finding | None:
-    """Judge by photos in class folders, or of several labels by their table; ``None`` where none can be read.
+    """Check the preprocessing with labeled photos; ``None`` if no photo can be read.
 
     Args:
-        deployable: the model as it is going to be fed.
-        folder: photos in folders that carry the names of its classes, or with a table of its labels.
-        spec: how the photos are going to be read.
+        deployable: the model with its scaling.
+        folder: photos in a folder for each class, or with a table of labels for a multi-label model.
+        spec: how the photos are read.
     """
     listed, measured_by = _labeled(deployable, folder)
     files = [listed[place] for place in _evenly(len(listed), spec)]
@@ -95,9 +96,9 @@ def judge_photos(deployable: Deployable, folder: Path, spec: ModelSpec) -> Findi
 
 
 def judge_arrays(deployable: Deployable, images: Dataset, spec: ModelSpec) -> Finding | None:
-    """Judge by images that are pixels already: their range and order alone, and the order of the class names.
+    """Check value range, channel order and class order with labeled images that have no files.
 
-    ``None`` where nobody says what they show.
+    Resize, filter and orientation cannot be checked without files. Returns ``None`` if the images have no labels.
     """
     images = images.take(np.array(_evenly(len(images), spec)))
     if deployable.multi_label:
@@ -115,7 +116,7 @@ def judge_arrays(deployable: Deployable, images: Dataset, spec: ModelSpec) -> Fi
 def _labeled(
     deployable: Deployable, folder: Path
 ) -> tuple[Sequence[PhotoFile], Callable[[Sequence[PhotoFile]], Measure]]:
-    """The photos that say what they show, and how they judge."""
+    """Return the labeled photos of a folder, and a function that builds the measure for some of them."""
     names = deployable.class_names
     if deployable.multi_label and label_table.has_table(folder):
         marks = label_table.read_table(folder / label_table.TABLE, names)
@@ -133,13 +134,13 @@ def _labeled(
 
 
 def _evenly(count: int, spec: ModelSpec) -> list[int]:
-    """The places of as many images as are asked, evenly out of all."""
+    """Return the indices of the images to use, evenly spaced among ``count``."""
     most = min(max(MAX_IMAGES * FULL_SIDE**2 // (spec.side * (spec.width or spec.side)), MIN_IMAGES), MAX_IMAGES)
     return list(range(0, count, max(math.ceil(count / most), 1)))
 
 
 class _Judge:
-    """A model that is asked about the same images in one way after the other."""
+    """Runs a model on the same images with one preprocessing after the other, and compares the results."""
 
     def __init__(self, deployable: Deployable, measure: Measure, read: Callable[[ModelSpec], Pixels | None]) -> None:
         self._deployable, self._measure, self._read = deployable, measure, read
@@ -147,12 +148,12 @@ class _Judge:
         self._tried: list[Way] = []
 
     def judge(self, asked: Way, pixels: Pixels, *, readings: bool) -> Finding:
-        """Look for a better way, with the class names in the order that turns out.
+        """Search for a better preprocessing, with the class names as given and in the order that the answers suggest.
 
         Args:
-            asked: how the model is going to be fed.
-            pixels: of the images in that way, uint8 (N, H, W, 3).
-            readings: whether photos can be read in other ways.
+            asked: the given preprocessing.
+            pixels: the images read with it, uint8 (N, H, W, 3).
+            readings: whether the photos can also be read with another resize, filter or orientation.
         """
         scores = self._scores(asked, pixels)
         own = np.arange(self._deployable.class_count)
@@ -161,7 +162,7 @@ class _Judge:
             return Finding(len(scores), value, value)
         other = self._measure.order_of(scores)
         found = [self._search(asked, pixels, scores, own, readings=readings)]
-        if (other != own).any():  # or does another way look like other names, as red and blue exchanged?
+        if (other != own).any():  # wrong preprocessing, such as BGR for RGB, can look like exchanged names: try both
             found.append(self._search(asked, pixels, scores, other, readings=readings))
         best, outcome, order = max(found, key=lambda result: self._measure.value(result[1]))
         return self._finding(self._measure.outcome(scores, own), outcome, asked, best, order)
@@ -169,7 +170,10 @@ class _Judge:
     def _search(
         self, asked: Way, pixels: Pixels, scores: Scores, order: Order, *, readings: bool
     ) -> tuple[Way, Outcome, Order]:
-        """The best way, its outcome, and the order of the names in it; ``order`` holds until then."""
+        """Return the best way, its outcome, and the order of the class names found with it.
+
+        During the search the class names have the order ``order``.
+        """
         first = outcome = self._measure.outcome(scores, order)
         best, self._tried = asked, [asked]
         for _ in range(ROUNDS):
@@ -202,7 +206,7 @@ class _Judge:
         return Finding(count, *values, (*best.differs(asked), *([CLASSES] * renamed)), sentence)
 
     def _better(self, way: Way, best: Way, pixels: Pixels, order: Order, outcome: Outcome) -> Outcome | None:
-        """The outcome in a way; ``None`` where it is no better than that of ``best``, or reads the same pixels."""
+        """Return the outcome of a way; ``None`` if it is no better than that of ``best``, or gives the same pixels."""
         own = pixels if way.spec == best.spec else self._read(way.spec)
         if own is None or (own is not pixels and bool((own == pixels).all())):
             return None
@@ -210,7 +214,7 @@ class _Judge:
 
     def _scores(self, way: Way, pixels: Pixels) -> Scores:
         answers = list[Scores]()
-        for start in range(0, len(pixels), BATCH):  # called, not predicted: a few batches are not worth a trace
+        for start in range(0, len(pixels), BATCH):  # not model.predict: tracing costs more than a few batches
             batch = way.scaling(pixels[start : start + BATCH])
             answers.append(np.asarray(self._model(batch, training=False)))
         return np.concatenate(answers)

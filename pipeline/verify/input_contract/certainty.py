@@ -1,8 +1,9 @@
-"""A hint without labels: fed as in training, a model is sure of single images and names many classes.
+"""Judge a model's preprocessing without labels, by the mutual information of image and class.
 
-Certainty alone misleads, for larger values make every network surer. What counts is by how much the answer to one image
-is less uncertain than the mean of all answers: the mutual information of image and class. It is no proof. Of a
-multi-label model it would be none at all: sigmoids that are fed too large values tell every image from every other.
+With the preprocessing of its training, a model is confident about single images, and different images get different
+classes. Confidence alone misleads, because larger input values make every network more confident. The measure is by how
+much the entropy of the mean answer exceeds the mean entropy of the answers. It gives a hint, not a proof. It does not
+work for multi-label models: with too large inputs their sigmoids saturate, and every image gets other labels.
 """
 
 import keras
@@ -17,13 +18,13 @@ from runtime.spec import ModelSpec
 
 MAX_IMAGES = 64
 MUCH = 0.5
-"""By how many nats another way must tell more."""
+"""Another preprocessing must have this much more mutual information, in nats, to be hinted at."""
 
 Probabilities = NDArray[np.floating]
 
 
 def hint(deployable: Deployable, images: Dataset, spec: ModelSpec) -> str:
-    """A sentence where another range or order of channels tells images apart much better, else empty."""
+    """Return a hint if another value range or channel order has much more mutual information, else an empty text."""
     asked = Way(deployable.scaling, spec)
     count = min(MAX_IMAGES, len(images))
     pixels = images.pixels[np.arange(count) * len(images) // count]
@@ -42,7 +43,7 @@ def hint(deployable: Deployable, images: Dataset, spec: ModelSpec) -> str:
 
 
 def information(probabilities: Probabilities) -> float:
-    """Mutual information of image and class in nats: float (N, C), rows sum to 1."""
+    """Return the mutual information of image and class in nats; probabilities float (N, C), rows sum to 1."""
     return _entropy(probabilities.mean(axis=0)) - float(np.mean([_entropy(row) for row in probabilities]))
 
 

@@ -1,4 +1,4 @@
-"""Are the class names in the order of the model's outputs? Swapped names leave their trace in the confusion matrix."""
+"""Find from a confusion matrix whether the class names are in the order of the model's outputs."""
 
 import math
 
@@ -12,14 +12,15 @@ LISTED = 10
 
 
 def output_of_class(confusion: NDArray[np.int64], significance: float) -> NDArray[np.int64]:
-    """Which output means each class, int64 (C,): its own number but where another order is right beyond chance.
+    """Return the index of the output that means each class, int64 (C,).
 
-    The assignment with most right answers is cut into its cycles. A cycle of k classes is one of C! / (C - k)! / k that
-    could have been found, and is judged so (Bonferroni).
+    This is the class's own index unless another order is significantly better. The assignment with most correct answers
+    is split into its cycles. A cycle of k classes is one of C! / (C - k)! / k possible cycles; its p-value is corrected
+    for that number (Bonferroni).
 
     Args:
-        confusion: int64 (C, C), rows what the images show, columns what the model says.
-        significance: share (0-1) of right orders that may be doubted.
+        confusion: int64 (C, C), rows the true class, columns the model's answer.
+        significance: level of the test, 0-1: the chance that a right order is called wrong.
     """
     count = len(confusion)
     favor_own = confusion + 0.5 * np.eye(count)
@@ -33,12 +34,14 @@ def output_of_class(confusion: NDArray[np.int64], significance: float) -> NDArra
 
 
 def output_of_label(decided: NDArray[np.bool_], marks: NDArray[np.bool_], significance: float) -> NDArray[np.int64]:
-    """The same for independent labels: an order is right where more images get more of the cycle's labels right.
+    """Return the index of the output that means each label of a multi-label model, int64 (C,).
+
+    As ``output_of_class``, but a cycle gains an image if its new order gets more of the image's labels right.
 
     Args:
-        decided: which outputs say yes to each image, bool (N, C).
-        marks: which labels each image shows, bool (N, C).
-        significance: as for classes.
+        decided: labels that the model gives each image, bool (N, C).
+        marks: labels that each image has, bool (N, C).
+        significance: as in ``output_of_class``.
     """
     count = marks.shape[1]
     says, shows = decided.astype(np.int64), marks.astype(np.int64)
@@ -53,7 +56,10 @@ def output_of_label(decided: NDArray[np.bool_], marks: NDArray[np.bool_], signif
 
 
 def _beyond_chance(gained: int, lost: int, length: int, count: int, significance: float) -> bool:
-    """Whether a cycle of ``length`` of ``count`` classes is right, by the images that it gains and loses."""
+    """Return whether a cycle of ``length`` out of ``count`` classes is significant.
+
+    ``gained`` and ``lost`` are the images that are correct only with, or only without the cycle.
+    """
     choices = math.lgamma(count + 1) - math.lgamma(count - length + 1) - math.log(length)
     p_value = max(mcnemar_one_sided(gained, lost), 1e-300)
     return gained > lost and math.log(p_value) + choices < math.log(significance)
@@ -73,7 +79,7 @@ def _cycles(order: NDArray[np.int64]) -> list[list[int]]:
 
 
 def describe(class_names: tuple[str, ...], order: NDArray[np.int64]) -> str:
-    """What the names are to be, a noun."""
+    """Describe the right order of the class names as a noun phrase, for use after "with"."""
     moved = [place for place, output in enumerate(order) if place != output]
     if len(moved) == 2:
         return f"the names {class_names[moved[0]]} and {class_names[moved[1]]} exchanged in --classes"

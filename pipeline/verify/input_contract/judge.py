@@ -1,4 +1,4 @@
-"""Which images can judge how a model is fed: photos with labels, else pixels, else a hint on stderr."""
+"""Check a model's preprocessing with the images that are there: labeled photos, labeled pixels, or a hint without."""
 
 import sys
 from pathlib import Path
@@ -15,17 +15,17 @@ from pipeline.verify.input_contract.certainty import hint
 def judge(
     model_path: Path, deployable: Deployable, reading: Reading, photos: Photos | None, images: Dataset
 ) -> Finding | None:
-    """What labeled images say of the way in which a model is fed.
+    """Check a model's preprocessing with labeled images.
 
-    ``None`` of a model whose history says how its training fed it, and of images without labels, for which a hint may
-    go to stderr.
+    Returns ``None`` if the model's history states its preprocessing, if the images have another size or other classes
+    than the model, or if they have no labels; without labels, a hint may go to stderr.
 
     Args:
-        model_path: its file, beside which its history lies.
-        deployable: the model as it is going to be fed.
-        reading: how photos are read, as far as it is said.
-        photos: in class folders or with a table of labels, which can be read in other ways.
-        images: what there is otherwise: pixels.
+        model_path: the Keras file, beside which its history lies.
+        deployable: the model with its scaling.
+        reading: the stated part of how photos are read.
+        photos: labeled photos, which can be read in other ways; ``None`` if there are only pixels.
+        images: the pixels to judge with if ``photos`` is ``None``.
     """
     history = read_history(model_path)
     if history is not None and history.says_how_fed:

@@ -1,8 +1,7 @@
-"""By what labeled images judge a way of feeding: the one class that each image shows, or its several labels.
+"""Measures that compare ways of preprocessing on labeled images: ``ByClass`` and, for multi-label models, ``ByLabel``.
 
-The scores of a model, float (N, C), become an outcome, which has one row for each image: whether its class is named
-rightly, bool (N,), or the probability of each label, float (N, C). Class and label ``i`` are read at output
-``order[i]``.
+A measure turns a model's scores, float (N, C), into an outcome with one row per image: whether the class is correct,
+bool (N,), or the score of each label, float (N, C). Class or label ``i`` is read from output ``order[i]``.
 """
 
 from collections.abc import Callable
@@ -28,32 +27,32 @@ Scores = NDArray[np.floating]
 Outcome = NDArray[Any]
 Order = NDArray[np.int64]
 Ask = Callable[[NDArray[np.bool_]], Scores]
-"""Gives the scores of the chosen images in a way."""
+"""Computes the scores of the images in a mask, bool (N,), with some preprocessing."""
 
 
 class Measure(Protocol):
-    """How well a model answers the images."""
+    """Measures and compares how well a model classifies labeled images."""
 
     def outcome(self, scores: Scores, order: Order) -> Outcome:
-        """What the scores of all images come to."""
+        """Turn the scores of all images into an outcome."""
 
     def value(self, outcome: Outcome) -> float:
-        """How good an outcome is, 0-1."""
+        """Return the accuracy or macro F1 of an outcome, 0-1."""
 
     def is_better(self, challenger: Outcome, best: Outcome, tried: int) -> bool:
-        """Whether it is better beyond chance, if it is one of so many that were tried."""
+        """Return whether ``challenger`` is significantly better than ``best``, corrected for ``tried`` comparisons."""
 
     def better(self, ask: Ask, order: Order, best: Outcome, tried: int) -> Outcome | None:
-        """The outcome of another way; ``None`` where it is no better."""
+        """Return the outcome of the scores that ``ask`` computes; ``None`` if it is not better than ``best``."""
 
     def order_of(self, scores: Scores) -> Order:
-        """Which output means each class, as the answers tell."""
+        """Find from the scores which output means each class."""
 
     def beats_guessing(self, outcome: Outcome) -> bool:
-        """Whether a model that has never seen an image would do worse."""
+        """Return whether an outcome is significantly better than answers that ignore the images."""
 
     def compared(self, outcome: Outcome, other: Outcome, flags: str) -> str:
-        """Both in a sentence, the other with the options that ask for it."""
+        """Compare two outcomes in a sentence; ``flags`` are the options that lead to ``other``."""
 
 
 class ByClass:
@@ -74,12 +73,12 @@ class ByClass:
         return gained > lost and tried * mcnemar(lost, gained) < SIGNIFICANCE
 
     def better(self, ask: Ask, order: Order, best: Outcome, tried: int) -> Outcome | None:
-        """Asks about the images that are named wrongly so far, and about the others only where these could matter."""
+        """First run the model on the images that ``best`` gets wrong; run the others only if that can be better."""
         expected, found = order[self._labels], best.copy()
         for chosen in (~best, best):
             if chosen.any():
                 found[chosen] = ask(chosen).argmax(axis=1) == expected[chosen]
-            if not self.is_better(found, best, tried):  # at first: not even if all others stayed right
+            if not self.is_better(found, best, tried):  # in the first round: even if all other answers stay correct
                 return None
         return found
 
@@ -100,8 +99,8 @@ class ByClass:
 class ByLabel:
     """Macro F1, compared by a permutation test over the images; marks bool (N, C).
 
-    A way that makes all probabilities larger finds more labels without telling images apart any better, so one that is
-    better ranks them no worse, too, as mean average precision tells.
+    Preprocessing that only makes all probabilities larger finds more labels without ranking the images better. So a
+    better outcome must also have no lower mean average precision.
     """
 
     def __init__(self, marks: NDArray[np.bool_]) -> None:
@@ -125,7 +124,7 @@ class ByLabel:
         return output_of_label(self._decided(scores), self._marks, SIGNIFICANCE)
 
     def beats_guessing(self, outcome: Outcome) -> bool:
-        """Better than to give every label to every image, which has the best macro F1 without looking."""
+        """Compare with giving every label to every image, the best macro F1 that ignores the images."""
         return self._finds_more(outcome, np.ones_like(self._marks), 1)
 
     def compared(self, outcome: Outcome, other: Outcome, flags: str) -> str:  # noqa: D102

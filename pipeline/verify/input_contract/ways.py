@@ -1,4 +1,4 @@
-"""The ways in which a model may have been fed, and the flags that say each of them."""
+"""The ways of preprocessing with which a model may have been trained, and the command-line flags for each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,27 +15,27 @@ RANGES: dict[str, PixelScaling] = {"--preset none": AS_THEY_ARE, "--scale 1/255"
 
 @dataclass(frozen=True)
 class Way:
-    """One way of feeding.
+    """One way of preprocessing.
 
     Attributes:
-        scaling: range and order of the values.
-        spec: how photos become pixels.
+        scaling: value range and channel order.
+        spec: resize policy, filter, fill and orientation.
     """
 
     scaling: PixelScaling
     spec: ModelSpec
 
     def differs(self, other: "Way") -> tuple[str, ...]:
-        """In what two ways differ, in the words of ``pipeline.documents.manifest.FEEDING``."""
+        """List the properties in which two ways differ, by their names in ``pipeline.documents.manifest.FEEDING``."""
         names = ["range"] if _plain(self.scaling) != _plain(other.scaling) else []
         names += ["bgr"] if self.scaling.bgr != other.scaling.bgr else []
         names += [name for name in READING if getattr(self.spec, name) != getattr(other.spec, name)]
-        if "resize" in names and "fill" in names:  # the color of a letterbox that the other does not have
+        if "resize" in names and "fill" in names:  # only one of the two has a letterbox: its color is no difference
             names.remove("fill")
         return tuple(names)
 
     def flags(self, asked: "Way") -> str:
-        """The options that make a command, which was called with ``asked``, feed the model in this way."""
+        """Return the options to add to a command that was called with ``asked``, to preprocess in this way."""
         names, said = self.differs(asked), list[str]()
         implied = asked.scaling.bgr
         if "range" in names:
@@ -49,13 +49,13 @@ class Way:
         return " ".join(said)
 
     def ranges(self) -> Iterator["Way"]:
-        """The same photos in every range of values and order of channels."""
+        """Yield this way with every value range and channel order."""
         for scaling in (self.scaling, *RANGES.values()):
             for bgr in (False, True):
                 yield replace(self, scaling=replace(scaling, bgr=bgr))
 
     def readings(self) -> Iterator["Way"]:
-        """The same values of photos read in another way, in one respect each."""
+        """Yield this way with another resize policy, filter or orientation, one change at a time."""
         for policy in RESIZE_POLICIES:
             for fill in (BLACK, WHITE) if policy == "pad" else (self.spec.fill,):
                 yield self._read(resize=policy, fill=fill)

@@ -1,4 +1,4 @@
-"""Compare every exported file with Keras on the same test pixels; measure all of them, then judge."""
+"""Compare every exported file with Keras on the same test pixels; all files are measured before any is judged."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,12 +44,17 @@ from runtime.text import first_of
 __all__ = ["caveats", "format_report", "model_files", "test_images", "verify"]
 
 ROUNDINGS = 8
+"""An fp32 file may differ from Keras by this multiple of Keras's own rounding error."""
 ROUNDED_IMAGES = 32
-"""On how many images Keras's rounding is measured: half of them those on which the file differs most."""
+"""On how many images Keras's rounding error is measured: half of them are those on which the file differs most."""
 
 
 def test_images(class_names: tuple[str, ...]) -> Dataset:
-    """All 10,000 test images of CIFAR-10 where they are cached, else the 1,000 shipped with the reference."""
+    """Return all 10,000 test images of CIFAR-10 if they are cached, else the 1,000 shipped with the reference.
+
+    Raises:
+        PipelineError: ``class_names`` are not CIFAR-10's.
+    """
     test = samples.test_images()
     if test.class_names != class_names:
         raise PipelineError(
@@ -62,21 +67,22 @@ def test_images(class_names: tuple[str, ...]) -> Dataset:
 def verify(
     folder: Path, test: Dataset | None = None, part: str = "test", deployable: Deployable | None = None
 ) -> Verification:
-    """Compare all artifacts in ``folder`` with its Keras model and write ``verify.json``.
+    """Compare all model files in ``folder`` with its Keras model and write ``verify.json``.
 
-    Of labeled images of one class each it writes ``mistakes.json``, too.
+    If the images are labeled with one class each, also writes ``mistakes.json``.
 
     Args:
-        folder: what export wrote.
-        test: images of its classes; CIFAR-10's test images without them.
-        part: of the data that these are: test or validation.
-        deployable: the classifier that the folder was exported from, where it is loaded already.
+        folder: that export wrote.
+        test: images of its classes; CIFAR-10's test images if ``None``.
+        part: which part of the data the images are: test, validation or unlabeled.
+        deployable: the classifier that the folder was exported from, if it is loaded already.
 
     Returns:
-        What is written; ``passed`` is true when no artifact has a violation.
+        The document that is written; ``passed`` is true if no model file has a violation.
 
     Raises:
-        PipelineError: the folder has no readable manifest, or no test images fit.
+        PipelineError: the folder has no readable manifest, or the model has not CIFAR-10's classes and no test images
+            are given.
     """
     manifest = Manifest.read(folder)
     check_writable(folder / artifacts.VERIFY)
@@ -119,7 +125,7 @@ def model_files(manifest: Manifest) -> list[str]:
 
 @dataclass(frozen=True)
 class _Reference:
-    """Keras, the test images, its probabilities for them, float32 (N, C), and the thresholds of several labels."""
+    """The Keras model, the test images, its probabilities, float32 (N, C), and a multi-label model's thresholds."""
 
     deployable: Deployable
     test: Dataset
@@ -127,7 +133,7 @@ class _Reference:
     thresholds: tuple[float, ...] | None
 
     def scores(self, got: NDArray[np.float32]) -> Scores:
-        """How well probabilities name the images."""
+        """Score probabilities, float32 (N, C), against the labels of the test images."""
         if self.thresholds is None:
             return _scores(got, self.test)
         marks = self.test.marks
@@ -135,13 +141,16 @@ class _Reference:
         return Scores(accuracy=None, confusion=(), calibration=None, labels=labels)
 
     def parity(self, got: NDArray[np.float32]) -> ClassParity | LabelParity:
-        """A file's answers beside Keras's."""
+        """Compare a file's probabilities, float32 (N, C), with Keras's."""
         if self.thresholds is None:
             return ClassParity(self.expected, got, self.test)
         return LabelParity(self.expected, got, self.test, self.thresholds)
 
     def limit(self, tolerance: Tolerance, got: NDArray[np.float32]) -> Tolerance:
-        """The tolerance for a file that gives ``got``: fp32 files are allowed Keras's own rounding, multiplied."""
+        """Return the tolerance for a file that gives ``got``, float32 (N, C).
+
+        If an fp32 file exceeds its tolerance, this is raised to ``ROUNDINGS`` times Keras's own rounding error.
+        """
         if tolerance is not FP32.tolerance or not np.isfinite(got).all():
             return tolerance
         differences = np.abs(self.expected - got).max(axis=1)
@@ -180,7 +189,7 @@ def _golden_violations(classifier: Classifier) -> list[str]:
     change = max_difference(classifier.predict(golden.pixels), golden.probabilities)
     if change <= golden.tolerance:
         return []
-    return [f"answers its golden set otherwise than when built: {change:.1e} > {golden.tolerance}"]
+    return [f"its golden set gives other probabilities than when built: {change:.1e} > {golden.tolerance}"]
 
 
 def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference) -> Measured | Unusable:
@@ -188,10 +197,10 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
     try:
         content = (folder / name).read_bytes()
         if sha256(content) != manifest.sha256_of(name):
-            violations.append("changed since export: its SHA-256 is not the manifest's")
+            violations.append("changed since export: its SHA-256 is not that in the manifest")
         classifier = load_classifier(folder / name)
         if classifier.spec.class_names != manifest.class_names:
-            violations.append("its class names are not the manifest's")
+            violations.append("its class names are not those in the manifest")
         violations += _golden_violations(classifier)
         got = classifier.predict(np.ascontiguousarray(test.pixels))
         if got.shape != expected.shape:
@@ -214,10 +223,10 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
 
 
 def _distances(expected: NDArray[np.float32], got: NDArray[np.float32], limit: Tolerance) -> list[str]:
-    """Which limits of the probabilities a file breaks, in words."""
+    """List the limits on probability differences that a file violates, as texts."""
     largest, mean = max_difference(expected, got), mean_difference(expected, got)
     violations = []
-    # "not within" rather than "beyond": a NaN is beyond as well.
+    # "not <=" rather than ">", so that NaN is a violation.
     if not largest <= limit.max_difference:
         violations.append(f"max difference {largest:.2e} > {limit.max_difference:.1e}")
     if differs(expected, got, limit.mean_difference):

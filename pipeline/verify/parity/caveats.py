@@ -1,4 +1,4 @@
-"""Caveats: what the verdicts do not show."""
+"""Write the caveats of a verification: what a PASS does not prove."""
 
 from collections.abc import Iterable
 
@@ -7,36 +7,36 @@ from pipeline.documents.verify import Measured, Scores, Unusable
 from pipeline.metrics.significance import CONFIDENCE, beats_chance, upper_bound
 
 FEW_IMAGES = 200
-"""On fewer images a verdict comes with a bound on the share of flipped images."""
+"""On fewer images, a caveat gives an upper bound of the share of images whose class changes."""
 
 
 def caveats(images: int, classes: int, keras: Scores, rows: Iterable[Measured | Unusable]) -> tuple[str, ...]:
-    """What the verdicts leave open, a sentence each.
+    """List the caveats, a text each.
 
     Args:
-        images: how many there are.
-        classes: how many there are.
-        keras: what Keras scores on them.
-        rows: the files.
+        images: number of test images.
+        classes: number of classes.
+        keras: Keras's scores on the images.
+        rows: the results of the files.
     """
     said = _how_little_it_says(images, rows) if images < FEW_IMAGES else []
     if keras.score is None:
         said.append(
-            "The images have no labels: accuracy was not judged, and whether the model was fed as in training cannot "
-            "be seen. PASS says that the files answer as Keras does on the same pixels."
+            "The images have no labels: accuracy was not measured, and wrong preprocessing would not show. PASS means "
+            "only that the files answer as Keras does on the same pixels."
         )
     elif keras.accuracy is not None and images >= FEWEST_TO_TELL and not beats_chance(keras.accuracy, images, classes):
         few = " or too few images" if images < FEW_IMAGES else ""
         said.append(
-            f"Keras itself is no better than guessing on these {images} images, so PASS says only that a file answers "
-            "as Keras does. Possible causes: class names in another order, another range of pixel values (--scale), "
-            f"another way of resizing (--resize, --filter), a model that has not learned{few}."
+            f"Keras itself is no better than guessing on these {images} images, so PASS means only that a file answers "
+            "as Keras does. Possible causes: class names in the wrong order, a wrong range of pixel values (--scale), "
+            f"a wrong resize (--resize, --filter), a model that has not learned{few}."
         )
     return tuple(said)
 
 
 def _how_little_it_says(images: int, rows: Iterable[Measured | Unusable]) -> list[str]:
-    """An upper bound of the share of flipped images, for the file with most of them."""
+    """Give an upper bound of the share of images whose class changes, for the file that changes most."""
     measured = [row for row in rows if isinstance(row, Measured)]
     changed, agreeing = "class", [row.agreement for row in measured]
     if any(row.label_agreement for row in measured):

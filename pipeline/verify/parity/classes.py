@@ -1,4 +1,4 @@
-"""What parity measures of a model whose classes exclude each other: the one class that each image gets."""
+"""Parity of a single-label model: agreement and accuracy of the predicted classes."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ Probabilities = NDArray[np.float32]
 
 
 class ClassParity:
-    """A file's answers beside Keras's.
+    """Compares a file's predicted classes with Keras's.
 
     Args:
         expected: Keras's probabilities, float32 (N, C).
-        got: the file's.
-        test: the images.
+        got: the file's probabilities, float32 (N, C).
+        test: the N images.
     """
 
     def __init__(self, expected: Probabilities, got: Probabilities, test: Dataset) -> None:
@@ -32,7 +32,7 @@ class ClassParity:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """Fields of ``Measured``."""
+        """Agreement, p-value and accuracy drop, as fields of ``Measured``."""
         return {
             "agreement": agreement(self._expected, self._got),
             "p_value": mcnemar(self._only_keras, self._only_file),
@@ -40,7 +40,7 @@ class ClassParity:
         }
 
     def violations(self, limit: Tolerance) -> list[str]:
-        """Which limits are broken, in words."""
+        """List the limits that are violated, as texts."""
         broken = []
         if disagrees(self._expected, self._got, limit.min_agreement):
             share = agreement(self._expected, self._got)

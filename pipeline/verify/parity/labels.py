@@ -1,4 +1,4 @@
-"""Parity of a multi-label model: each label's decisions, and macro figures where images are labeled."""
+"""Parity of a multi-label model: agreement of each label's decisions, and macro F1 if the images are labeled."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -28,7 +28,7 @@ Probabilities = NDArray[np.float32]
 
 
 def label_scores(probabilities: Probabilities, marks: Marks, thresholds: Sequence[float]) -> LabelScores | None:
-    """How well probabilities (N, C) find the labels of images, bool (N, C); ``None`` where some are no numbers."""
+    """Score probabilities, float32 (N, C), against marks, bool (N, C); ``None`` if a probability is not finite."""
     if not np.isfinite(probabilities).all():
         return None
     decided = decisions(probabilities, thresholds)
@@ -46,13 +46,13 @@ def label_scores(probabilities: Probabilities, marks: Marks, thresholds: Sequenc
 
 
 class LabelParity:
-    """A file's decisions beside Keras's.
+    """Compares a file's decisions on each label with Keras's.
 
     Args:
         expected: Keras's probabilities, float32 (N, C).
-        got: the file's.
-        test: the images.
-        thresholds: one a class.
+        got: the file's probabilities, float32 (N, C).
+        test: the N images.
+        thresholds: for each of the C labels, the probability from which on it is set.
     """
 
     def __init__(self, expected: Probabilities, got: Probabilities, test: Dataset, thresholds: Sequence[float]) -> None:
@@ -60,7 +60,7 @@ class LabelParity:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """Fields of ``Measured``."""
+        """Agreement, p-value and drop of macro F1, as fields of ``Measured``."""
         return {
             "agreement": float(np.mean(self.by_label)),
             "label_agreement": self.by_label,
@@ -70,23 +70,23 @@ class LabelParity:
 
     @cached_property
     def by_label(self) -> tuple[float, ...]:
-        """The share (0-1) of images on which both decide the same, a label each."""
+        """For each label, the share (0-1) of images on which both decide the same."""
         return tuple(label_agreement(self._keras, self._file).tolist())
 
     @cached_property
     def chance(self) -> float:
-        """How likely chance explains a lower macro F1 than Keras's."""
+        """P-value (0-1) of a macro F1 that is lower than Keras's; 1 if the images have no labels."""
         marks = self._test.marks
         return 1.0 if marks is None else lost_by_chance(self._keras, self._file, marks)
 
     @cached_property
     def lost_points(self) -> float | None:
-        """Points of macro F1 that the file loses; ``None`` without labels."""
+        """Percentage points of macro F1 that the file loses; ``None`` if the images have no labels."""
         marks = self._test.marks
         return None if marks is None else 100 * (macro_f1(self._keras, marks) - macro_f1(self._file, marks))
 
     def violations(self, limit: Tolerance) -> list[str]:
-        """Which limits are broken, in words."""
+        """List the limits that are violated, as texts."""
         agreeing, names = self.by_label, self._test.class_names
         broken = [
             f"{names[place]}: agreement {agreeing[place]:.2%} < {limit.min_agreement:.0%}"

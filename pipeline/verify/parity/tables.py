@@ -1,4 +1,4 @@
-"""``verify.json`` as text."""
+"""Format ``verify.json`` as text."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ COLUMNS = ("max diff", "mean diff", "agreement")
 
 
 def format_report(report: Verification) -> str:
-    """The verdicts as a table."""
+    """Format the figures and the verdict of each file as a table."""
     keras = "no labels"
     if report.keras.accuracy is not None:
         low, high = share_interval(report.keras.accuracy, report.images)
@@ -48,7 +48,7 @@ def _macro(labels: LabelScores) -> str:
 
 
 def _worst_labels(report: Verification) -> list[str]:
-    """For each file of a multi-label model the label whose decisions agree least with Keras's."""
+    """Name, for each file of a multi-label model, the label on which it agrees least with Keras."""
     lines = []
     for name, row in report.measured.items():
         if row.label_agreement and min(row.label_agreement) < 1:
