@@ -1,4 +1,4 @@
-"""JSON -> one HTML page that stands alone, and a Markdown table. Loads no model and no TensorFlow."""
+"""Write a self-contained HTML page and a Markdown table from JSON documents. Loads no model and no TensorFlow."""
 
 import sys
 from collections.abc import Iterable
@@ -25,23 +25,23 @@ from pipeline.system.callable_package import CallablePackage
 from runtime.text import for_page
 
 COARSE = 64
-"""Pixels a side below which an image is shown in squares."""
+"""Images with a longer side below this, in pixels, are enlarged without smoothing."""
 
 
 def report(folder: Path, added: Iterable[Path] = (), out: Path | None = None) -> Facts:
     """Write ``report.html`` and ``report.md``.
 
     Args:
-        folder: what export wrote, with what other commands left there; the page says what is missing.
-        added: benchmarks of other devices, to stand beside the folder's own.
+        folder: that export wrote, with the documents of other commands; the page names those that are missing.
+        added: benchmarks of other devices, shown beside the folder's own.
         out: folder to write; ``folder`` by default.
 
     Returns:
-        What was found.
+        The documents that were read, and warnings.
 
     Raises:
-        DocumentError: no usable manifest in the folder.
-        ReportError: an unusable benchmark among ``added``.
+        DocumentError: the folder has no usable manifest.
+        ReportError: a benchmark in ``added`` cannot be used.
     """
     facts = gather(folder, added)
     out = out or folder
@@ -51,11 +51,11 @@ def report(folder: Path, added: Iterable[Path] = (), out: Path | None = None) ->
 
 
 def page(facts: Facts) -> str:
-    """The page as HTML."""
+    """Render the page as HTML."""
     environment = Environment(
         loader=PackageLoader("pipeline.report"),
         autoescape=True,
-        finalize=lambda value: for_page(value) if type(value) is str else value,  # markup is ours
+        finalize=lambda value: for_page(value) if type(value) is str else value,  # Markup is made by this package
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -83,4 +83,4 @@ def page(facts: Facts) -> str:
     )
 
 
-sys.modules[__name__].__class__ = CallablePackage  # ``from pipeline import report`` is called in notebooks
+sys.modules[__name__].__class__ = CallablePackage  # notebooks call the result of ``from pipeline import report``

@@ -1,4 +1,4 @@
-"""Photos of the training for the page: each as the square that the network saw, made small."""
+"""Read photos of the training for the page, preprocessed as for the network and scaled down."""
 
 import base64
 import io
@@ -28,9 +28,9 @@ class Album:
     """The folder of photos that a training read.
 
     Attributes:
-        folder: the one that the training was given.
-        spec: how a photo becomes a square.
-        files: what lies in it now.
+        folder: that the training was given.
+        spec: the preprocessing of the photos.
+        files: the photos that are in the folder now.
     """
 
     folder: Path
@@ -39,11 +39,11 @@ class Album:
 
     @cached_property
     def paths(self) -> frozenset[str]:
-        """Of all files."""
+        """The paths of all files, relative to the folder."""
         return frozenset(file.path for file in self.files)
 
     def pictures(self, paths: Iterable[str], side: int) -> dict[str, str]:
-        """WebP as data URIs, at most ``side`` pixels a side, by path; photos that are gone or broken are left out."""
+        """Return path -> WebP as a data URI, at most ``side`` pixels a side; missing or broken photos are left out."""
         there = [path for path in dict.fromkeys(paths) if path in self.paths]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = list(pool.map(lambda path: self._picture(path, side), there))
@@ -61,7 +61,7 @@ class Album:
 
 
 def open_album(facts: Facts) -> Album | None:
-    """The photos of the training; ``None`` where it had none, or they are no longer there."""
+    """Open the photos of the training; ``None`` if it had none, or if they are no longer there."""
     history = facts.history
     if history is None or history.data is None or history.photos is None or history.class_names is None:
         return None
@@ -75,5 +75,5 @@ def open_album(facts: Facts) -> Album | None:
 
 
 def data_uri(webp: str) -> str:
-    """A picture as an address that holds it: WebP in base64."""
+    """Return a data URI for a WebP picture in base64."""
     return f"data:image/webp;base64,{webp}"

@@ -27,19 +27,19 @@ OF_DEVICE = (
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a report tells.
+    """The documents that a report is made from.
 
     Attributes:
         folder: the export folder, as commands name it.
-        manifest: what export wrote.
-        verified, drifted: what verify and drift wrote; ``None`` where there is nothing that can be used.
-        devices: what was measured where, by the device's name.
-        absent: JSON files of the folder that are not in the report, by name.
-        stale: files whose verdict is void, for they are not what verify saw.
-        warnings: a line each on what does not belong together.
-        history: of the training, where it was done here.
-        mistakes: of the model that was exported, on the images that verify judged on.
-        known: how files tell photos of their classes from others, where export judged that.
+        manifest: written by export.
+        verified, drifted: written by verify and drift; ``None`` if missing or unusable.
+        devices: device name -> its benchmark.
+        absent: file name -> reason, for the JSON files of the folder that are missing or unusable.
+        stale: model files that changed since verify, so that their verdicts do not hold.
+        warnings: a line for each document that belongs to another version of a model file.
+        history: of the training of the exported model; ``None`` if there is none.
+        mistakes: of the exported model on the images of verify; ``None`` if there are none.
+        known: results of telling photos of the classes from others; ``None`` if export did not measure them.
     """
 
     folder: Path
@@ -56,15 +56,15 @@ class Facts:
 
 
 def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
-    """Read what there is.
+    """Read the documents that exist, and check that they belong to the same model files.
 
     Args:
-        folder: what export wrote; the JSON files of other commands may be missing or unusable, which ``absent`` says.
+        folder: that export wrote; JSON files of other commands may be missing or unusable and are then in ``absent``.
         added: benchmarks of other devices; each must be usable.
 
     Raises:
-        DocumentError: no usable manifest.
-        ReportError: an unusable benchmark among ``added``.
+        DocumentError: the folder has no usable manifest.
+        ReportError: a benchmark in ``added`` cannot be used.
     """
     manifest = Manifest.read(folder)
     absent: dict[str, Absent] = {}
@@ -80,7 +80,7 @@ def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
 
 
 def _known(folder: Path, manifest: Manifest, absent: dict[str, Absent]) -> Known | None:
-    """Of the files that are in the folder; ``None`` where export judged none of these."""
+    """Read ``known.json``, only for files that are unchanged; ``None`` if there are none."""
     if not (folder / artifacts.KNOWN).is_file():
         return None
     found = _own(folder, Known, "export …", absent)
@@ -90,7 +90,7 @@ def _known(folder: Path, manifest: Manifest, absent: dict[str, Absent]) -> Known
 
 
 def _history(folder: Path, manifest: Manifest) -> History | None:
-    """The history of the model that was exported; of no other, and none that cannot be read."""
+    """Read the history; ``None`` if it cannot be read, or is not of the exported model."""
     try:
         history = History.read(folder)
     except DocumentError:
@@ -99,7 +99,7 @@ def _history(folder: Path, manifest: Manifest) -> History | None:
 
 
 def _mistakes(folder: Path, manifest: Manifest, verified: Verification | None) -> Mistakes | None:
-    """What verify wrote beside its verdicts; of no other model and no other images."""
+    """Read ``mistakes.json``; ``None`` if it cannot be read, or is not of this model and of verify's images."""
     try:
         mistakes = Mistakes.read(folder)
     except DocumentError:
@@ -109,7 +109,11 @@ def _mistakes(folder: Path, manifest: Manifest, verified: Verification | None) -
 
 
 def _of_device(path: Path) -> Benchmark:
-    """A benchmark that was asked for by its path."""
+    """Read a benchmark file that was given by its path.
+
+    Raises:
+        ReportError: it cannot be used.
+    """
     try:
         return read(path, Benchmark)
     except DocumentError as error:
@@ -117,7 +121,10 @@ def _of_device(path: Path) -> Benchmark:
 
 
 def _own(folder: Path, kind: type[DocumentT], command: str, absent: dict[str, Absent]) -> DocumentT | None:
-    """What may be missing or unusable; then ``absent`` says so."""
+    """Read a document of the folder; if it is missing or unusable, add the reason to ``absent``.
+
+    ``command`` is the part of ``python -m pipeline …`` that writes it.
+    """
     try:
         return kind.read(folder)
     except DocumentError as error:
@@ -126,7 +133,7 @@ def _own(folder: Path, kind: type[DocumentT], command: str, absent: dict[str, Ab
 
 
 def _named(own: Benchmark | None, added: dict[Path, Benchmark]) -> dict[str, Benchmark]:
-    """By the machine's name; machines of one name by that of the file."""
+    """Return benchmarks by the machine's name; machines of the same name get the name of their file."""
     named = {own.device.name: own} if own else {}
     shared = Counter(device.device.name for device in (*named.values(), *added.values()))
     for path, device in added.items():
@@ -145,23 +152,23 @@ def _compare(
     drifted: DriftReport | None,
     devices: dict[str, Benchmark],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The files that verify saw otherwise, and a warning on every file that is not the same everywhere."""
+    """Return the files that changed since verify, and a warning for each file that differs between documents."""
     stale, warnings = [], []
     for name, entry in manifest.files.items():
         path = folder / name
         digest = sha256(path.read_bytes()) if path.is_file() else entry.sha256
         if digest != entry.sha256:
-            warnings.append(f"{name}: changed since export, its SHA-256 is not the manifest's; export again")
+            warnings.append(f"{name}: changed since export, its SHA-256 is not that in the manifest; export again")
         seen = verified.measured.get(name) if verified else None
         if seen is not None and seen.sha256 != digest:
             stale.append(name)
             warnings.append(
-                f"{name}: changed since verify saw it, its verdict is void; run python -m pipeline verify {folder}"
+                f"{name}: changed since verify, its verdict no longer holds; run python -m pipeline verify {folder}"
             )
         looked_at = drifted.artifacts.get(name) if drifted else None
         if looked_at is not None and looked_at.sha256 not in (None, digest):
             warnings.append(
-                f"{name}: changed since drift saw it, its layers and flips are another file's; "
+                f"{name}: changed since drift, its layers and flips are those of the former file; "
                 f"run python -m pipeline drift {folder}"
             )
         for device, benchmark in devices.items():

@@ -1,4 +1,4 @@
-"""The section of a multi-label model: how well each label is found, and where a file decides otherwise than Keras."""
+"""The section on a multi-label model: figures of each label, and the agreement of each file's decisions with Keras."""
 
 from pipeline.documents.verify import Verification
 from pipeline.report.figures.reliability import KERAS
@@ -7,7 +7,7 @@ from pipeline.report.sections import Section, Table
 
 
 def sections(verified: Verification | None) -> list[Section]:
-    """One of a multi-label model that was verified; none of other models."""
+    """Build the section for a multi-label model that was verified; none for other models."""
     if verified is None or verified.thresholds is None:
         return []
     tables = [_agreement(verified, verified.thresholds)]
@@ -25,8 +25,8 @@ def sections(verified: Verification | None) -> list[Section]:
     if rows:
         tables.insert(0, Table(header, rows))
     lead = (
-        f"Each label is judged by itself on {verified.judged_on}: an image has it where its probability reaches the "
-        "label's threshold. Macro F1 and mean average precision are means over the labels that some image shows."
+        f"Each label is judged by itself on {verified.judged_on}: an image gets a label if the probability reaches the "
+        "label's threshold. Macro F1 and mean average precision are means over the labels that at least one image has."
     )
     return [Section("labels", "Labels", lead, tables=tables, tables_open=True)]
 
@@ -40,7 +40,7 @@ def _agreement(verified: Verification, thresholds: tuple[float, ...]) -> Table:
         shares = (percent(row.label_agreement[place]) if row.label_agreement else NONE for row in found.values())
         rows.append((name, f"{threshold:.3f}", *judged, *shares))
     header = ("label", "threshold", "images", "F1 of Keras", "average precision of Keras", *found)
-    return Table(header, rows, "Label by label; for each file the share of images on which it decides as Keras does")
+    return Table(header, rows, "Each label; for each file, the share of images on which it decides as Keras does")
 
 
 def _with_interval(share: float, interval: tuple[float, float]) -> str:

@@ -1,4 +1,4 @@
-"""The sections that benchmarks fill: latency, accuracy against latency, end to end, memory and cold start."""
+"""The sections made from benchmarks: latency, accuracy against latency, end to end, memory and cold start."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +16,10 @@ from pipeline.report.sections import Absent, Chart, Section
 
 
 def sections(facts: Facts) -> list[Section]:
-    """In the order of the page; where nothing was measured, one that says so."""
+    """Build the sections in the order of the page; without a benchmark, one section that says so."""
     absent = [facts.absent[artifacts.BENCHMARK]] if artifacts.BENCHMARK in facts.absent else []
     if not facts.devices:
-        lead = "Latency, accuracy against it, the way from photo to label, memory and cold start are not measured yet."
+        lead = "Latency, accuracy against latency, photo to label, memory and cold start have not been measured yet."
         return [Section("latency", "Latency", lead, missing=absent)]
     return [_latency(facts, absent), _tradeoff(facts), _stages(facts), _contenders(facts), _resources(facts)]
 
@@ -27,8 +27,9 @@ def sections(facts: Facts) -> list[Section]:
 def _latency(facts: Facts, absent: list[Absent]) -> Section:
     charts = _charts(facts, "latency", latency.draw, lambda device: device if device.timed else None, conditions)
     lead = (
-        "One image at a time. Bars to the median, which stands beside the name; whiskers to the 99th percentile. A bar "
-        "with a break, a whisker with an arrow go on beyond the edge. Every number is in the table of contenders."
+        "One image at a time. A bar ends at the median, which is written beside the name; a whisker ends at the 99th "
+        "percentile. A bar with a break or a whisker with an arrow goes beyond the edge. The table of contenders has "
+        "every number."
     )
     missing = [*absent, *_missing(facts, charts, "no engine ran")]
     return Section("latency", "Latency", lead, charts, missing=missing, tall=True)
@@ -36,7 +37,7 @@ def _latency(facts: Facts, absent: list[Absent]) -> Section:
 
 def _contenders(facts: Facts) -> Section:
     tables = [*across(facts.devices), *(latencies(name, device) for name, device in facts.devices.items())]
-    lead = "Ratios of medians; in brackets what 95% of bootstrap samples say."
+    lead = "Ratios are of medians, with their 95 % bootstrap intervals in brackets."
     return Section("contenders", "Every contender", lead, tables=tables, tables_open=True)
 
 
@@ -48,14 +49,14 @@ def _tradeoff(facts: Facts) -> Section:
             [f"{tradeoff.letter(number)} {row.file} ({row.engine})" for number, (row, _, _) in enumerate(best)]
         )
         judged = listed(list(dict.fromkeys(row.accuracy_on for row, _, _ in found if row.accuracy_on)))
-        return f"Best of their time (Pareto front): {named}." + (f" Accuracy on {judged}." if judged else "")
+        return f"Pareto front: {named}." + (f" Accuracy on {judged}." if judged else "")
 
     charts = _charts(
         facts, "tradeoff", tradeoff.draw, lambda device: device if tradeoff.points(device) else None, caption
     )
     lead = (
-        "Area is file size, shape and color are the engine. What lies right of and below another point is beaten in "
-        "both. The accuracy axis spans eight standard errors or more, so that what chance may have done looks small."
+        "Area shows file size, shape and color show the engine. A point right of and below another one is slower and "
+        "less accurate. The accuracy axis spans eight standard errors or more, so that chance differences look small."
     )
     tables = [worth(name, device) for name, device in facts.devices.items() if tradeoff.points(device)]
     missing = _missing(facts, charts, "no file's accuracy is known")
@@ -67,21 +68,21 @@ def _stages(facts: Facts) -> Section:
     tables = [end_to_end(name, device) for name, device in facts.devices.items() if device.end_to_end]
     missing = _missing(facts, charts, "no photo was timed end to end")
     lead = (
-        "Medians, the fastest first. The number beside a name is of the whole call, measured on its own; a bar with a "
-        "break goes on beyond the edge. Bars are of the fewest threads, the table has all."
+        "Medians, the fastest first. The number beside a name is the time of the whole call, measured separately. A "
+        "bar with a break goes beyond the edge. Bars show the fewest threads; the table has all."
     )
     return Section("end-to-end", "From photo to label", lead, charts, tables=tables, missing=missing)
 
 
 def _photos(device: Benchmark) -> str:
-    """What was read."""
+    """Describe the photos that were timed: format, size in pixels and bytes."""
     photos = dict.fromkeys(row.photo for row in device.end_to_end)
     return listed([f"{photo.format} of {photo.width}×{photo.height} pixels, {size(photo.bytes)}" for photo in photos])
 
 
 def _resources(facts: Facts) -> Section:
     def shown(device: Benchmark) -> tuple[Contender, ...] | None:
-        """Each file and engine once, with the fewest threads, in the order of the latencies."""
+        """Return each file and engine once, with the fewest threads, in the order of their latencies."""
         found = [row for row, _ in device.timed if row.peak_memory_bytes or row.cold_start_ms]
         fewest: dict[tuple[str, str], Contender] = {}
         for row in sorted(found, key=lambda row: row.threads):
@@ -93,8 +94,8 @@ def _resources(facts: Facts) -> Section:
     tables = [costs(name, device) for name, device in facts.devices.items() if shown(device)]
     missing = _missing(facts, charts, "no process was measured alone")
     lead = (
-        "Each contender in a process of its own; bars of the fewest threads. Cold start: from the start of Python to "
-        "the first answer."
+        "Each contender ran in a process of its own; bars show the fewest threads. Cold start: from the start of "
+        "Python to the first answer."
     )
     return Section("resources", "Memory and cold start", lead, charts, tables=tables, missing=missing, tall=True)
 
@@ -106,7 +107,7 @@ def _charts(
     data: Callable[[Benchmark], Any],
     caption: Callable[[Benchmark], str] = lambda _: "",
 ) -> list[Chart]:
-    """A chart a device that has the data, side by side."""
+    """Draw a chart for each device that has the data; ``data`` returns what ``draw`` takes, or ``None``."""
     charts = []
     for number, (title, device) in enumerate(facts.devices.items()):
         found = data(device)
@@ -118,17 +119,17 @@ def _charts(
 
 
 def _missing(facts: Facts, charts: list[Chart], why: str) -> list[Absent]:
-    """The devices that have no chart."""
+    """Name the devices that have no chart, each with the reason ``why``."""
     drawn = {chart.title for chart in charts}
     return [Absent(f"{name}: {why}") for name in facts.devices if name not in drawn]
 
 
 def conditions(device: Benchmark) -> str:
-    """What the machine was and how it fared, in a line or two."""
+    """Describe the machine, and its load and temperature before and after."""
     machine, before, after = device.device, device.conditions.before, device.conditions.after
     parts = [f"{machine.cpu} ({machine.machine}), {machine.cores} cores"]
     if machine.emulated:
-        parts.append("emulated: ratios and times say nothing of the real board")
+        parts.append("emulated: ratios and times do not hold for the real board")
     if machine.governor:
         parts.append(f"governor {machine.governor}")
     parts.append(f"load {before.load_average:.1f} before, {after.load_average:.1f} after")
@@ -138,10 +139,10 @@ def conditions(device: Benchmark) -> str:
 
 
 def caveats(device: Benchmark) -> str:
-    """What held the processor back or kept it busy, where something did."""
+    """Say whether the processor was throttled or busy with other work; empty if not."""
     held, load, cores = device.conditions.throttled, device.conditions.before.load_average, device.device.cores
     said = [f"Throttled ({listed(held)}): these times are too long."] if held else []
     if load > cores:
         busy = f"Other work kept the machine busy (load {load:.1f} on {cores} cores)"
-        said.append(f"{busy}: times are too long, ratios good to their intervals.")
+        said.append(f"{busy}: times are too long; ratios hold within their intervals.")
     return " ".join(said)

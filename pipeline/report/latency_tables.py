@@ -1,4 +1,4 @@
-"""The tables of the measured sections: every number that a chart draws, and those it has no room for."""
+"""The tables of the sections made from benchmarks: all numbers of the charts, and further ones."""
 
 from pipeline.documents.benchmark import Benchmark, Contender, Ratio
 from pipeline.report.figures import tradeoff
@@ -10,7 +10,7 @@ WHO = "contender"
 
 
 def latencies(name: str, device: Benchmark) -> Table:
-    """Percentiles, ratios and images a second; what was not installed is a row that says so."""
+    """Build the table of percentiles, ratios and images per second; contenders that did not run give the reason."""
     batches = sorted({size for row in device.contenders for size in row.images_per_s}, key=int)
     rows: list[tuple[str, ...]] = [
         (
@@ -37,17 +37,17 @@ def latencies(name: str, device: Benchmark) -> Table:
 
 
 def across(devices: dict[str, Benchmark]) -> list[Table]:
-    """The medians of all devices side by side, where there are several."""
+    """Build a table of the medians of all devices side by side; none for fewer than two devices."""
     if len(devices) < 2:
         return []
     columns = [{_who(row): latency.p50 for row, latency in device.timed} for device in devices.values()]
     contenders = dict.fromkeys(who for column in columns for who in column)
     rows = [(who, *(optional(column.get(who), ",.1f") for column in columns)) for who in contenders]
-    return [Table((WHO, *devices), rows, "Median in µs, device by device")]
+    return [Table((WHO, *devices), rows, "Median in µs on each device")]
 
 
 def worth(name: str, device: Benchmark) -> Table:
-    """Latency, accuracy and size, and which are on the Pareto front."""
+    """Build the table of latency, accuracy and size, with a mark for the Pareto front."""
     found = tradeoff.points(device)
     best = {id(row) for row, _, _ in tradeoff.front(found)}
     rows = [
@@ -66,7 +66,7 @@ def worth(name: str, device: Benchmark) -> Table:
 
 
 def end_to_end(name: str, device: Benchmark) -> Table:
-    """Milliseconds of each stage."""
+    """Build the table of the time of each stage, in milliseconds."""
     rows = [
         (
             f"{row.artifact}\n{device.engine(row.backend)}, {threads(row.threads)}",
@@ -82,7 +82,7 @@ def end_to_end(name: str, device: Benchmark) -> Table:
 
 
 def costs(name: str, device: Benchmark) -> Table:
-    """Load, first result, cold start and memory."""
+    """Build the table of load time, first result, cold start and peak memory."""
     rows = [
         (
             _who(row),
@@ -101,7 +101,7 @@ def _who(row: Contender) -> str:
 
 
 def of_keras(row: Contender) -> str:
-    """Its share of Keras's time, with the interval."""
+    """Format a contender's latency as a ratio to Keras's, with the interval."""
     return _ratio(row.ratio_to_keras, 3)
 
 

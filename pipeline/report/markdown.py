@@ -1,4 +1,4 @@
-"""The report for a README: the verdicts, and one table a device."""
+"""The report as Markdown: the verdicts, and a table for each device."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +16,7 @@ LATENCY = ("p50 (µs)", "p99 (µs)", "of Keras's")
 
 
 def markdown(facts: Facts) -> str:
-    """Size, accuracy, parity and latency of each contender on each device; what is missing is said."""
+    """Format the verdicts, and size, accuracy, parity and latency of each contender; names missing documents."""
     verdicts = [*out_of_fold.verdicts(facts), *summary.accuracies(facts), *summary.verdicts(facts)[:2]]
     said = [f"**{row.name}: {row.word}{'.' * (row.state != 'figure')}** {for_markdown(row.text)}" for row in verdicts]
     parts = ["  \n".join(said), *(f"> {for_markdown(str(line))}" for line in (*facts.warnings, *facts.absent.values()))]
@@ -44,12 +44,12 @@ def _row(facts: Facts, row: Contender) -> tuple[str, ...]:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "lr") -> str:
-    """A Markdown table.
+    """Format a Markdown table.
 
     Args:
         header: the names of the columns.
-        rows: cells; those that are missing at the end of a row are empty.
-        align: ``l`` or ``r`` for each column; the last letter holds for all columns after it.
+        rows: cells; a row with fewer cells than columns is filled with empty ones.
+        align: ``l`` or ``r`` for each column; the last letter also applies to all further columns.
     """
     letters = align.ljust(len(header), align[-1])
     rule = ["---:" if letter == "r" else "---" for letter in letters]
@@ -58,5 +58,5 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "lr
 
 
 def _safe(text: str) -> str:
-    """As text: no cell ends within it and no HTML begins."""
+    """Escape a cell's text, so that it ends no cell and begins no HTML."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -1,4 +1,4 @@
-"""The images that the network gets wrong, and where it looked."""
+"""The section on the network's wrong answers, each with a heat map."""
 
 from pipeline.documents.mistakes import Mistake
 from pipeline.report.album import data_uri
@@ -8,18 +8,18 @@ from pipeline.report.sections import Card, Gallery, Section
 
 
 def sections(facts: Facts) -> list[Section]:
-    """The surest mistakes first; nothing where verify judged on images without labels."""
+    """Build the section, the most confident mistakes first; none if verify had no labels."""
     found, verified = facts.mistakes, facts.verified
     if found is None or verified is None:
         return []
     if not found.wrong:
         return [Section("mistakes", "Wrong answers", f"The Keras model is right on all {verified.judged_on}.")]
     lead = (
-        f"The Keras model is wrong on {found.wrong:,} of {verified.judged_on}. Beside each image, where it looked: the "
-        "brighter a place, the more it speaks for the answer."
+        f"The Keras model is wrong on {found.wrong:,} of {verified.judged_on}. The picture beside each image shows "
+        "where the network looked: the brighter a place, the more it contributes to the answer."
     )
     more = found.wrong > len(found.shown)
-    title = f"The {len(found.shown)} of which it was surest" if more else "The surest first"
+    title = f"The {len(found.shown)} with the highest probability" if more else "The highest probability first"
     return [Section("mistakes", "Wrong answers", lead, galleries=[Gallery(title, [_card(row) for row in found.shown])])]
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 NONE = "\N{EN DASH}"
-"""Where there is no number."""
+"""Shown instead of a missing number."""
 
 
 def duration(microseconds: float) -> str:
-    """Three digits or so and the unit that suits."""
+    """Format a time with about three digits, in µs, ms or s."""
     for limit, divisor, unit in ((1e3, 1, "µs"), (1e6, 1e3, "ms")):
         if microseconds < limit:
             return f"{three(microseconds / divisor)} {unit}"
@@ -15,37 +15,37 @@ def duration(microseconds: float) -> str:
 
 
 def three(value: float) -> str:
-    """Three digits, or all before the point."""
+    """Format a number with three digits, or without decimals from 100 on."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def size(count: float) -> str:
-    """Bytes in KiB or MiB."""
+    """Format a number of bytes in KiB or MiB."""
     return f"{count / 1024:,.0f} KiB" if count < 10 * 2**20 else f"{count / 2**20:,.1f} MiB"
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    """A share (0-1) in percent; a dash where there is none."""
+    """Format a share (0-1) in percent; ``None`` as a dash."""
     return NONE if share is None else f"{share:.{digits}%}"
 
 
 def points(value: float | None) -> str:
-    """Points of accuracy with their sign; a dash where there are none."""
+    """Format percentage points of accuracy with their sign; ``None`` as a dash."""
     if value is None:
         return NONE
     return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}") if abs(value) >= 0.005 else "0.00"
 
 
 def small(value: float | None) -> str:
-    """A difference of probabilities; a dash where there is none."""
+    """Format a difference of probabilities; ``None`` as a dash."""
     return NONE if value is None else f"{value:.1e}"
 
 
 def optional(value: float | None, form: str = ".1f", divisor: float = 1) -> str:
-    """A number, or a dash where there is none."""
+    """Format ``value / divisor``; ``None`` as a dash."""
     return NONE if value is None else format(value / divisor, form)
 
 
 def listed(words: Sequence[str]) -> str:
-    """a, b and c."""
+    """Join words: "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""

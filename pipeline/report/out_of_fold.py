@@ -1,4 +1,4 @@
-"""How good the network is on photos that it did not learn from, and what would make it better."""
+"""The sections on cross-validation: accuracy out of fold, and what would make the network more accurate."""
 
 import numpy as np
 
@@ -11,11 +11,11 @@ from pipeline.report.numbers import NONE, percent
 from pipeline.report.sections import Absent, Card, Chart, Gallery, Section, Table, Verdict
 
 SHOWN, PAIRS, SIDE = 24, 12, 128
-"""Photos and pairs that are shown at most, and pixels a side of one."""
+"""At most this many photos and pairs, and the pixels a side of a photo."""
 
 
 def verdicts(facts: Facts) -> list[Verdict]:
-    """Accuracy out of fold, where the training measured it."""
+    """Return the accuracy out of fold, if the training measured it."""
     found = _found(facts)
     if found is None:
         return []
@@ -27,13 +27,13 @@ def verdicts(facts: Facts) -> list[Verdict]:
 
 
 def sections(facts: Facts, album: Album | None) -> list[Section]:
-    """What would help."""
+    """Build the sections on what would help, suspect photos and pairs that look alike."""
     found = _found(facts)
     if found is None:
         return []
     judged = (
-        f"Cross-validation with {found.folds} folds, photos that look alike in one: {percent(found.accuracy, 1)} of "
-        f"{found.images:,} photos right ({_interval(found)})."
+        f"Cross-validation with {found.folds} folds (photos that look alike are in the same fold): "
+        f"{percent(found.accuracy, 1)} of {found.images:,} photos right ({_interval(found)})."
     )
     lead = " ".join([judged, _of_twice(found), *(row.stated for row in found.single_numbers)])
     tables = [
@@ -70,12 +70,12 @@ def _confusion(facts: Facts, found: OutOfFold) -> list[Chart]:
     if len(found.confusion) != len(names):
         return []
     svg = picture("confusion-fold", "confusion matrix", confusion.draw, np.array(found.confusion), names)
-    caption = "Rows: the folder of a photo; columns: what it was taken for; in numbers of photos."
+    caption = "Rows: the photo's folder; columns: the network's answer; cells: numbers of photos."
     return [Chart("confusion-fold", "Out of fold", svg, caption)]
 
 
 def _suspects(found: OutOfFold, album: Album | None) -> list[Section]:
-    """The photos whose own class is unlikely, as pictures, and those that are no longer there in a table."""
+    """Build the section on photos whose own class is unlikely: pictures, and a table of those no longer there."""
     rows = found.suspects[:SHOWN]
     if not rows:
         return []
@@ -87,8 +87,9 @@ def _suspects(found: OutOfFold, album: Album | None) -> list[Section]:
     ]
     gone = [(row.path, row.label, row.taken_for, _likely(row)) for row in rows if row.path not in pictures]
     lead = (
-        f"The {len(rows)} photos whose own class is least likely to a network that did not learn from them. Move those "
-        "that lie in the wrong folder, delete those that show nothing of their class, and train again."
+        f"The {len(rows)} photos for whose folder's class a network that did not learn from them gives the lowest "
+        "probability. Move photos that lie in the wrong folder, delete photos that do not show their class, and train "
+        "again."
     )
     header = ("photo", "its folder says", "the network says", "how likely the folder's class is")
     section = Section(
@@ -97,7 +98,7 @@ def _suspects(found: OutOfFold, album: Album | None) -> list[Section]:
         lead,
         galleries=[Gallery("The least likely first", cards)] if cards else [],
         tables=[Table(header, gone, left=3)] if gone else [],
-        missing=[Absent(f"{len(gone):,} of these photos are no longer where they were, or not to be read")]
+        missing=[Absent(f"{len(gone):,} of these photos have been moved or deleted, or cannot be read")]
         if gone
         else [],
         tables_open=True,
@@ -110,7 +111,7 @@ def _likely(row: Suspect) -> str:
 
 
 def _pairs(found: OutOfFold, album: Album | None) -> list[Section]:
-    """Photos that look alike and lie in different classes."""
+    """Build the section on photos that look alike and lie in different classes."""
     pairs = found.between_classes[:PAIRS]
     pictures = album.pictures([path for pair in pairs for path in pair], SIDE) if album else {}
     cards = [
@@ -120,7 +121,7 @@ def _pairs(found: OutOfFold, album: Album | None) -> list[Section]:
     ]
     if not cards:
         return []
-    lead = "One of each pair may lie in the wrong folder, or both are of one burst that shows both classes."
+    lead = "One photo of each pair may lie in the wrong folder, or both are of one burst that shows both classes."
     return [Section("alike", "Alike, and in different classes", lead, galleries=[Gallery("Pairs", cards)])]
 
 
@@ -133,7 +134,7 @@ def _interval(found: OutOfFold) -> str:
 
 
 def _of_twice(found: OutOfFold) -> str:
-    alike = f" {found.look_alike:.0f} photos look like another one and count little." if found.look_alike else ""
+    alike = f" {found.look_alike:.0f} photos look like another one and add little." if found.look_alike else ""
     if found.gain_of_twice is None:
         return f"More photos of the same kind would hardly help, or there are too few to tell.{alike}"
     return f"Twice as many photos would bring about {100 * found.gain_of_twice:.1f} points.{alike}"

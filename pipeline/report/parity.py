@@ -1,4 +1,4 @@
-"""The sections that verify and drift fill: parity, layers, confusions, calibration, flipped images."""
+"""The sections made from verify and drift: parity, layers, confusions, calibration, flipped images."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,9 @@ CONFUSIONS_LISTED, FLIPS_SHOWN = 10, 12
 
 
 def sections(facts: Facts) -> list[Section]:
-    """In the order of the page; what verify has not written is said in its verdict."""
+    """Build the sections in the order of the page; if verify has not run, its verdict says so."""
     verified, drifted = facts.verified, facts.drifted
-    lead = "What each layer loses in each file, and the images that change their class, are not looked at yet."
+    lead = "The drift of each layer in each file, and the images that change their class, have not been measured yet."
     return [
         *([_parity(verified)] if verified else []),
         _layers(drifted)
@@ -83,9 +83,9 @@ def _layers(drifted: DriftReport) -> Section:
     lead = f"Each layer against Keras's on {drifted.layer_images} validation images. " + (
         f"First below its threshold: {'; '.join(firsts)}." if firsts else "No layer is below its file's threshold."
     )
-    caption = "Not found: computed together with the layers that follow, or nowhere."
-    chart = Chart("layers", "Signal to noise", picture("layers", "layer drift", layers.draw, drifted), caption)
-    table = Table(("layer", "kind", *drifted.artifacts), rows, "Signal to noise in dB", left=2)
+    caption = "Not found: fused with the layers that follow, or removed."
+    chart = Chart("layers", "Signal-to-noise ratio", picture("layers", "layer drift", layers.draw, drifted), caption)
+    table = Table(("layer", "kind", *drifted.artifacts), rows, "Signal-to-noise ratio in dB", left=2)
     return Section("layers", "Layer drift", lead, [chart], tables=[table])
 
 
@@ -108,8 +108,8 @@ def _confusion(verified: Verification) -> Section:
             tables.append(_confusion_table(name, keras + change, names))
     same = [name for name, change in changes.items() if not change.any()]
     lead = (
-        "Rows: what the image shows; columns: what it was taken for; in numbers of images. Of files: images more or "
-        "fewer than in Keras's."
+        "Rows: the true class; columns: the answer; cells: numbers of images. The matrices of files show how many "
+        "images more or fewer than in Keras's matrix."
     )
     if same:
         lead += f" {listed(same)} {'changes' if len(same) == 1 else 'change'} no cell."
@@ -117,7 +117,7 @@ def _confusion(verified: Verification) -> Section:
 
 
 def _confusion_table(title: str, matrix: NDArray[np.int64], names: tuple[str, ...]) -> Table:
-    """The whole matrix, or the commonest confusions where it is too wide to read."""
+    """Build a table of the whole matrix, or of the commonest confusions if it is too wide to read."""
     if len(names) <= confusion.MOST:
         rows = [(name, *map(str, counts)) for name, counts in zip(names, matrix.tolist(), strict=True)]
         return Table(("shows \\ taken for", *names), rows, f"{title}, images")
@@ -140,22 +140,26 @@ def _reliability(verified: Verification) -> Section:
         ("file", "calibration error"),
         [(name, percent(calibration.expected_error)) for name, calibration in found.items()],
     )
-    lead = "Whether a probability of 0.9 means nine in ten. Calibration error: the mean distance from that."
+    lead = (
+        "Whether answers with a probability of 0.9 are right nine times in ten. Calibration error: the mean distance "
+        "of accuracy from confidence."
+    )
     if max(max(calibration.counts) for calibration in found.values()) < FEWEST:
-        lead += f" No bin holds {FEWEST} answers, too few for a diagram and for believing much of it."
+        lead += f" No bin holds {FEWEST} answers: too few for a diagram, and the error is uncertain."
         return Section("reliability", "Reliability", lead, tables=[errors, _bins(found)], tables_open=True)
     first = next(iter(found))
     chart = Chart(
         "reliability",
         "Accuracy against confidence",
         picture("reliability", "reliability diagram", reliability.draw, found),
-        f"Dotted: as it should be. Bins of fewer than {FEWEST} answers are in the table. Below: how sure {first} is.",
+        f"Dotted: perfect calibration. Bins of fewer than {FEWEST} answers are only in the table. Below: how often "
+        f"{first} has each confidence.",
     )
     return Section("reliability", "Reliability", lead, [chart], [errors], [_bins(found)])
 
 
 def _bins(found: dict[str, Calibration]) -> Table:
-    """A row a bin that any file has answers in."""
+    """Build a table with a row for each bin in which any file has answers."""
     count = max(len(row.counts) for row in found.values())
     rows = []
     for number in range(count):
@@ -167,7 +171,7 @@ def _bins(found: dict[str, Calibration]) -> Table:
         ]
         if set(cells) != {NONE}:
             rows.append((f"{number / count:.2f} to {(number + 1) / count:.2f}", *cells))
-    return Table(("confidence", *found), rows, "Accuracy at mean confidence, answers")
+    return Table(("confidence", *found), rows, "Accuracy at mean confidence, number of answers")
 
 
 def _flips(drifted: DriftReport) -> Section:
@@ -190,12 +194,13 @@ def _flips(drifted: DriftReport) -> Section:
         if cards:
             title = f"{name}: {count:,} of {drifted.images:,}"
             galleries.append(
-                Gallery(title + (f", the {len(cards)} of which Keras was surest" if count > len(cards) else ""), cards)
+                Gallery(title + (f", the {len(cards)} surest answers of Keras" if count > len(cards) else ""), cards)
             )
     lead = (
-        f"Validation images of {drifted.images:,} whose class is another in a file than in Keras, with both answers."
+        f"Images to which a file gives another class than Keras, of {drifted.images:,} validation images, with both "
+        "answers."
         if any(row.flips for row in drifted.artifacts.values())
-        else f"On {drifted.images:,} validation images every file names the same class as Keras."
+        else f"On {drifted.images:,} validation images every file gives the same class as Keras."
     )
     header = ("file", "flipped images", "share")
     return Section("flips", "Flipped images", lead, tables=[Table(header, rows)], galleries=galleries)

@@ -1,4 +1,4 @@
-"""The end of the page: versions, digests, machines, and how int8 was chosen."""
+"""The last section: versions, digests, machines, and the choice of the int8 configuration."""
 
 from pipeline.documents.manifest import Candidate, Decision
 from pipeline.report.gather import Facts
@@ -7,7 +7,7 @@ from pipeline.report.sections import Section, Table
 
 
 def section(facts: Facts) -> Section:
-    """All of it in tables."""
+    """Build the section."""
     manifest = facts.manifest
     digests = [(name, f"{entry.bytes:,}", entry.sha256) for name, entry in manifest.files.items()]
     digests += [
@@ -22,7 +22,7 @@ def section(facts: Facts) -> Section:
     return Section(
         "provenance",
         "Provenance",
-        "Which bytes these figures are of, what made them, and why int8 is as it is.",
+        "The exact files of these figures, the software and machines that made them, and the choice of int8.",
         tables=[
             *searches,
             Table(("file", "bytes", "SHA-256"), digests, "Digests", words=1),
@@ -34,7 +34,7 @@ def section(facts: Facts) -> Section:
 
 
 def _search(name: str, decision: Decision, judged: str) -> Table:
-    """What was chosen and the forms that it was chosen from; the whole log is in the manifest."""
+    """Build the table of the tried configurations; the whole log is in the manifest."""
     chosen = [candidate for candidate in decision.candidates if _is_shown(candidate, decision)]
     rows = [
         (
@@ -61,7 +61,7 @@ def _is_shown(candidate: Candidate, decision: Decision) -> bool:
 
 
 def _versions(facts: Facts) -> Table:
-    """A column for export and one for each device."""
+    """Build the table of package versions, a column for export and one for each device."""
     columns = [facts.manifest.versions, *(device.versions for device in facts.devices.values())]
     packages = dict.fromkeys(package for column in columns for package in column)
     rows = [(package, *(column.get(package, NONE) for column in columns)) for package in packages]

@@ -1,4 +1,4 @@
-"""The parts of a page: sections, tables, cards."""
+"""The data classes that the page's templates render: sections, tables, charts, cards, verdicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,11 +11,12 @@ class Table:
     """Rows of text under a heading.
 
     Attributes:
-        header: a text a column.
-        rows: as many texts each; in a shorter row the last one spans what is left. A second line is set smaller.
-        title: what it shows, where a section has several.
-        left: how many columns hold words; those after them hold numbers, which stand right.
-        words: how many of the last columns hold words again.
+        header: the name of each column.
+        rows: the cells; in a row with fewer cells, the last cell spans the remaining columns. A second line in a cell
+            is set smaller.
+        title: of the table; empty if it is the only one of its section.
+        left: number of columns at the left that are aligned left; the columns after them are aligned right.
+        words: number of columns at the right that are aligned left again.
     """
 
     header: tuple[str, ...]
@@ -27,14 +28,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing.
+    """A chart.
 
     Attributes:
         name: its ``id`` on the page.
-        title: what it shows.
+        title: heading of the chart.
         svg: the drawing.
-        caption: what a reader must know to read it.
-        alert: why not to believe it.
+        caption: explanation below the chart.
+        alert: warning that the figures are not reliable, with the reason.
     """
 
     name: str
@@ -46,13 +47,13 @@ class Chart:
 
 @dataclass(frozen=True)
 class Card:
-    """An image and what is said of it.
+    """An image with a title and a few lines of text.
 
     Attributes:
         pictures: data URIs, side by side; the first is the image itself.
-        title: the most important words.
-        lines: what else there is to say.
-        second: what the second picture shows.
+        title: first line, emphasized.
+        lines: further lines.
+        second: description of the second picture.
     """
 
     pictures: tuple[str, ...]
@@ -63,7 +64,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Cards under a heading; with ``only_pictures`` their words are for those who hear the page."""
+    """Cards under a heading; with ``only_pictures`` their texts are visible only to screen readers."""
 
     title: str
     cards: list[Card]
@@ -72,7 +73,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Absent:
-    """What is not there, and the command that makes it."""
+    """The reason why something is missing, and the command that writes it, if there is one."""
 
     reason: str
     command: str = ""
@@ -88,14 +89,14 @@ class Section:
     Attributes:
         name: its ``id``.
         title: its heading.
-        lead: what a reader must know before looking.
-        charts: drawings, side by side.
-        beside: tables that stand beside them.
-        tables: the numbers behind them, below.
-        galleries: images.
-        missing: what is not there.
-        tables_open: the tables are seen without opening them.
-        tall: beside it is room for two others.
+        lead: introduction.
+        charts: shown side by side.
+        beside: tables shown beside the charts.
+        tables: tables shown below the charts.
+        galleries: galleries of images.
+        missing: parts that could not be made, with the reasons.
+        tables_open: whether ``tables`` are unfolded at first.
+        tall: whether it is as high as two other sections, which then share the column beside it.
     """
 
     name: str
@@ -111,21 +112,21 @@ class Section:
 
     @property
     def half(self) -> bool:
-        """Whether it leaves room for another one beside it: one chart, its tables folded, or nothing but an excuse."""
+        """Whether another section fits beside it: it has one chart and folded tables, or nothing but ``missing``."""
         is_empty = bool(self.missing) and not self.charts and not self.tables
         return is_empty or (len(self.charts) == 1 and not self.beside and not self.tables_open)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word for all to see, and why.
+    """A verdict or figure at the top of the page.
 
     Attributes:
-        name: whose verdict.
+        name: of the check or figure.
         state: pass, fail, stale, none or figure; decides the color.
-        word: the verdict.
-        text: what it means.
-        details: what was broken, a line each.
+        word: the verdict or the figure.
+        text: explanation.
+        details: further lines, such as violations.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The sections on answers that are left out: because they are not sure, or because the picture shows no class."""
+"""The sections on rejecting answers: for low confidence, or because the picture shows none of the classes."""
 
 from pipeline.documents.known import Familiarity
 from pipeline.documents.verify import Selective, Verification
@@ -12,11 +12,11 @@ from pipeline.report.numbers import percent
 from pipeline.report.sections import Chart, Section, Table
 
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
-"""Rows of the table of risk."""
+"""Coverages (0-1) in the table of risk."""
 
 
 def sections(facts: Facts) -> list[Section]:
-    """In the order of the page; nothing where there is nothing."""
+    """Build the sections for which there is data, in the order of the page."""
     return [*_risk(facts.verified), *_known(facts)]
 
 
@@ -31,7 +31,7 @@ def _risk(verified: Verification | None) -> list[Section]:
     if not found:
         return []
     lead = (
-        f"How many of the answers are wrong if only the surest count, on {verified.judged_on}. A confidence threshold "
+        f"The error rate if only the most confident answers count, on {verified.judged_on}. A confidence threshold "
         "(export --precision) is a point on this curve."
     )
     chart = Chart("risk", "Risk against coverage", picture("risk", "risk against coverage", risk.draw, found))
@@ -43,7 +43,7 @@ def _risk(verified: Verification | None) -> list[Section]:
     points = Table(
         ("answered", *found),
         [(percent(share, 0), *(_at(curve, share) for curve in found.values())) for share in COVERAGES],
-        "Wrong answers, and from which confidence on answers count",
+        "Error rate, and the confidence from which on answers count",
         left=0,
     )
     return [Section("risk", "Risk against coverage", lead, [chart], tables=[areas, points])]
@@ -55,7 +55,7 @@ def _wrong(share: float, images: int) -> str:
 
 
 def _at(curve: Selective, share: float) -> str:
-    """The first point of at least this coverage."""
+    """Format the first point of the curve with at least this coverage."""
     place = next(place for place, coverage in enumerate(curve.coverage) if coverage >= share - 1e-9)
     return f"{percent(curve.risk[place])}\nfrom {curve.threshold[place]:.3f}"
 
@@ -67,9 +67,9 @@ def _known(facts: Facts) -> list[Section]:
     first = min(found.files, key=lambda name: precision_of(name) is not INT8)
     shown = found.files[first]
     lead = (
-        f"How familiar {shown.photos:,} {found.part} photos of the classes are to a file, and pictures that show none. "
-        "What is less familiar than the threshold is taken for none of the classes. AUROC: how often a photo of "
-        "the classes is more familiar than such a picture; 0.5 is chance."
+        f"The familiarity scores of {shown.photos:,} {found.part} photos of the classes, and of pictures that show "
+        "none of them. A picture below the threshold is taken for none of the classes. AUROC: how often a photo of the "
+        "classes has a higher score than such a picture; 0.5 is chance."
     )
     caption = "Each histogram has its own height. Orange: on the wrong side of the threshold."
     svg = picture("known", "familiarity of photos and strangers", known.draw, shown)

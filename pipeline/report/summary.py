@@ -17,11 +17,11 @@ BOUNDS = {
     "min_agreement": "the same class on {:.0%} of the images",
     "max_mean_difference": "{:g} mean difference",
 }
-"""The acceptance criteria in words."""
+"""Field of the acceptance criteria -> its text."""
 
 
 def title(manifest: Manifest) -> str:
-    """The model in a line."""
+    """Describe the model in one line."""
     size_text, models = by(manifest.size).replace("x", "×"), _files(len(_models(manifest)))
     return f"{size_text} pixels, {len(manifest.class_names)} classes, {models}"
 
@@ -35,10 +35,10 @@ def _files(count: int) -> str:
 
 
 def origin(facts: Facts) -> list[tuple[str, str]]:
-    """From what the files were made: pairs of name and text."""
+    """Describe the model and data that the files were made from: pairs of name and text."""
     manifest = facts.manifest
     keras = manifest.files.get(artifacts.MODEL_KERAS)
-    several = [("Labels", "several an image, each judged by itself")]
+    several = [("Labels", "several per image, each judged by itself")]
     rows = [
         ("Classes", ", ".join(manifest.class_names)),
         ("Pixels", f"{_scaling(manifest)}, inside the files"),
@@ -54,15 +54,15 @@ def origin(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _scaling(manifest: Manifest) -> str:
-    """What happens to a pixel's value, or to those of red, green and blue."""
+    """Format the scaling of pixel values: once, or for red, green and blue if they differ."""
     pairs = dict.fromkeys(zip(manifest.scale, manifest.offset, strict=True))
     return " / ".join(f"value × {scale:.6g}" + (f" {offset:+.4g}" if offset else "") for scale, offset in pairs)
 
 
 def accuracies(facts: Facts) -> list[Verdict]:
-    """Of the Keras model on the labeled images that verify judged on, with those of the int8 files.
+    """Return the accuracy of the Keras model and the int8 files on the labeled images of verify.
 
-    Where the training measured the accuracy out of fold, that one counts: this is a check, and only on images enough.
+    If the training measured the accuracy out of fold, this one is only shown as a check, and only with enough images.
     """
     verified = facts.verified
     out_of_fold = facts.history is not None and facts.history.out_of_fold is not None
@@ -79,7 +79,7 @@ def accuracies(facts: Facts) -> list[Verdict]:
 
 
 def verdicts(facts: Facts) -> list[Verdict]:
-    """Of verify, of the criteria, and what is fastest on each device."""
+    """Return the verdicts of verify and of the int8 criteria, and the fastest contender on each device."""
     return [_verify(facts), _int8(facts.manifest), *_fastest(facts)]
 
 
@@ -102,15 +102,15 @@ def _verify(facts: Facts) -> Verdict:
 
 
 def _good(name: str, text: str, details: list[str], *, tells: bool) -> Verdict:
-    """Nothing speaks against the files; whether that is a pass depends on the number of images."""
+    """Return the verdict for files without violations: a pass, or "too few images" if ``tells`` is false."""
     if tells:
         return Verdict(name, "pass", "Pass", text, details)
-    text = f"On fewer than {FEWEST_TO_TELL} images nothing is passed. {text}"
+    text = f"On fewer than {FEWEST_TO_TELL} images no pass is given. {text}"
     return Verdict(name, "none", TOO_FEW.capitalize(), text, details)
 
 
 def _agreeing(shares: dict[str, float], images: int) -> list[str]:
-    """How often files answer as Keras does, with the interval; a line for those that do so equally often."""
+    """Format agreement with Keras and its interval, a line for all files of the same agreement."""
     lines = []
     for share in dict.fromkeys(shares.values()):
         names = [name for name, other in shares.items() if other == share]
@@ -123,11 +123,11 @@ def _agreeing(shares: dict[str, float], images: int) -> list[str]:
 
 def _int8(manifest: Manifest) -> Verdict:
     if not manifest.decisions:
-        return Verdict("int8", "none", "Not asked", "No int8 file was made, so none had to pass the criteria.")
+        return Verdict("int8", "none", "Not asked", "No int8 file was made, so the criteria were not applied.")
     bounds = listed([text.format(getattr(manifest.criteria, name)) for name, text in BOUNDS.items()])
     images = f"{manifest.validation.images:,} validation images"
     if manifest.passed:
-        text = f"Within what int8 may cost on {images}, chance allowed for: {bounds}."
+        text = f"int8 is not significantly worse than allowed on {images}: {bounds}."
         winners = {name: decision.winner for name, decision in manifest.decisions.items()}
         shares = {name: winner.agreement for name, winner in winners.items() if winner}
         agreeing = _agreeing(shares, manifest.validation.images)
@@ -154,7 +154,7 @@ def _fastest(facts: Facts) -> list[Verdict]:
 
 
 def files(facts: Facts) -> Section:
-    """The files: size, accuracy and what verify says."""
+    """Build the section on the files: size, accuracy and verdict of verify."""
     manifest, verified = facts.manifest, facts.verified
     keras = manifest.files.get(artifacts.MODEL_KERAS)
     rows: list[tuple[str, ...]] = []

@@ -23,7 +23,7 @@ SAID = {
     "export --model a.keras --out out --calibration nowhere": "nowhere: no readable photos",
     "export --model a.keras --out out --trust-code none.py": "none.py: expected a Python file",
     "export --model a.keras --out out --width 8": "--width 8 needs --height PIXELS",
-    "export --model a.keras --out out --preset tf --mean 1": "--preset tf says all of --mean",
+    "export --model a.keras --out out --preset tf --mean 1": "--preset tf sets --mean",
     "export --model a.keras --out out --unknown photos --keep 1": "--keep 1 sets none",
     "export --model a.keras --out /proc/out": "/proc: manifest.json cannot be written",
     "verify nowhere": "manifest.json: not there; run python -m pipeline export first",

@@ -93,7 +93,7 @@ def test_of_a_divided_folder_only_the_test_photos_count(reference, photos, tmp_p
     model = reference / "model_int8.onnx"
     assert compare(model, model, tmp_path / "divided").old.photos == 20
     (tmp_path / "divided" / "test").rename(tmp_path / "divided" / "val")
-    with pytest.raises(DataError, match="without test photos"):
+    with pytest.raises(DataError, match="no test/ folder"):
         compare(model, model, tmp_path / "divided")
 
 

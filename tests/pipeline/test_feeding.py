@@ -60,7 +60,7 @@ def test_a_color_is_a_name_or_three_numbers(text, color, capsys):
 
 def test_a_preset_says_all_numbers(capsys):
     assert main([*COMMAND, "--preset", "tf", "--mean", "1"]) == 2
-    assert "--preset tf says all of --mean: give either" in capsys.readouterr().err
+    assert "--preset tf sets --mean, too: give one or the other" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

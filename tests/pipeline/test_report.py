@@ -59,7 +59,7 @@ def test_verdicts_stand_with_their_images_and_intervals(folder, images, word):
     rewrite(folder / artifacts.MANIFEST, validation={"images": images, "digest": "d" * 64, "keras_accuracy": 0.84})
     verify, int8 = verdicts(gather(folder))[:2]
     assert verify.word == int8.word == word
-    assert ("On fewer than 30 images nothing is passed." in verify.text) == (images == 2)
+    assert ("On fewer than 30 images no pass is given." in verify.text) == (images == 2)
     low, high = (f"{100 * bound:.1f}%" for bound in share_interval(29 / 30, images))
     interval = f"(95 % interval {low} to {high})"
     assert verify.details == [f"All 3 files: the same answer as Keras on 96.7% of {images} images {interval}"]
@@ -81,7 +81,7 @@ def test_a_diagram_of_too_few_answers_and_a_gallery_of_none_say_so(folder):
     text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
     assert "too few for a diagram" in text
     assert 'id="chart-reliability"' not in text
-    assert "every file names the same class as Keras" in text
+    assert "every file gives the same class as Keras" in text
 
 
 def test_what_is_left_out_has_its_sections(folder):
@@ -214,7 +214,7 @@ def test_layers_of_another_file_are_told_from_this_ones(folder):
     drifted["artifacts"][artifacts.INT8_ONNX]["sha256"] = "0" * 64
     artifacts.write_json(folder / artifacts.DRIFT, drifted)
     (line,) = gather(folder).warnings
-    assert line.startswith(f"{artifacts.INT8_ONNX}: changed since drift saw it")
+    assert line.startswith(f"{artifacts.INT8_ONNX}: changed since drift")
 
 
 def test_file_changed_since_verify_voids_its_verdict(folder):
@@ -224,7 +224,7 @@ def test_file_changed_since_verify_voids_its_verdict(folder):
     lines = [line for line in facts.warnings if line.startswith(artifacts.INT8_ONNX)]
     assert [line.partition(", ")[0].partition("; ")[0] for line in lines] == [
         f"{artifacts.INT8_ONNX}: changed since export",
-        f"{artifacts.INT8_ONNX}: changed since verify saw it",
+        f"{artifacts.INT8_ONNX}: changed since verify",
         f"{artifacts.INT8_ONNX}: Desk measured another file of this name",
     ]
     text = page(facts)

@@ -107,7 +107,7 @@ def test_suspects_are_shown_as_the_network_saw_them_and_those_that_are_gone_are_
     assert np.abs(np.array(shown.getpixel((8, 8))) - (200, 24, 30)).max() < 12
     assert "ant? looks like bee" in found
     assert "ant 7.0%" in found
-    assert "2 of these photos are no longer where they were" in found
+    assert "2 of these photos have been moved or deleted" in found
     for gone in ("bee/gone.png", "../build/secret.png"):
         assert f">{gone}<" in found
 
@@ -125,7 +125,7 @@ def test_photos_that_are_gone_are_said_to_be(folder, photos):
     text = page(gather(folder))
     assert f"{photos}: the photos of the training are not there" in section(text, "classes")
     assert ">ant/03.png<" in section(text, "suspects")
-    assert "no longer where they were" in section(text, "suspects")
+    assert "have been moved or deleted" in section(text, "suspects")
     assert 'id="alike"' not in text
 
 

@@ -1,1 +1,1 @@
-"""One small file a chart: typed JSON -> Matplotlib figure, in the one style."""
+"""The charts of the report, one file each: each draws a document as a Matplotlib figure in the common style."""

@@ -1,4 +1,4 @@
-"""Confusion matrices: Keras's own, and what a file changes in it."""
+"""Draw Keras's confusion matrix, and the difference of a file's matrix from it."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 from pipeline.report.figures.style import BLUE, GRAY, INK, ORANGE, PAPER, WIDTH, shorten
 
 MOST = 20
-"""Classes up to which a matrix is drawn; of more, those that are confused most."""
+"""A matrix shows at most this many classes, those with the most errors."""
 
 
 def shown(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which classes are drawn: their indices in order."""
+    """Return the indices of the classes to draw, in order, for a matrix int64 (C, C)."""
     errors = confusion - np.diag(np.diag(confusion))
     most = np.argsort(-(errors.sum(axis=0) + errors.sum(axis=1)), kind="stable")[:MOST]
     return np.sort(most).astype(np.int64)
 
 
 def draw(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> Figure:
-    """Cells in images; their color is the share of the row, of what the images show."""
+    """Draw a matrix, int64 (C, C): numbers of images, colored by their share of the row (the true class)."""
     chosen = shown(confusion)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     figure, axes = _grid([class_names[index] for index in chosen])
     counts = confusion[np.ix_(chosen, chosen)]
     for place, share in np.ndenumerate(shares[np.ix_(chosen, chosen)]):
         count = counts[place]
-        # The square root lets the errors be seen beside the diagonal.
+        # The square root makes the small shares of the errors visible.
         _cell(axes, place, BLUE, float(np.sqrt(share)), f"{count:,}" if count else "")
     return figure
 
@@ -35,7 +35,14 @@ def draw(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> Figure:
 def draw_change(
     change: NDArray[np.int64], chosen: NDArray[np.int64], class_names: tuple[str, ...], most: int
 ) -> Figure:
-    """Cells in images more or fewer than Keras has there; ``most`` of them have the full color."""
+    """Draw the difference of a file's matrix from Keras's.
+
+    Args:
+        change: images more (positive) or fewer than in Keras's matrix, int64 (C, C).
+        chosen: indices of the classes to draw.
+        class_names: names of all C classes.
+        most: the difference that has the full color.
+    """
     figure, axes = _grid([class_names[index] for index in chosen])
     for place, count in np.ndenumerate(change[np.ix_(chosen, chosen)]):
         text = "" if count == 0 else f"{count:+d}".replace("-", "\N{MINUS SIGN}")

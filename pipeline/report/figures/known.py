@@ -1,4 +1,4 @@
-"""Histograms of familiarity: photos of the classes, and pictures of anything else."""
+"""Draw histograms of the familiarity of photos of the classes and of other pictures (strangers)."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -7,11 +7,11 @@ from pipeline.documents.known import Familiarity
 from pipeline.report.figures.style import FAINT, GRAY, INK, ORANGE, WIDTH, placed, shorten
 
 ROW, GAP, FOOT = 0.55, 0.3, 0.55
-"""Inches: the height of a histogram, what is above it, and what is below all of them."""
+"""In inches: height of a histogram, space above it, space below all histograms."""
 
 
 def draw(found: Familiarity) -> Figure:
-    """A histogram a kind of picture, over one axis of scores; the threshold goes through all of them."""
+    """Draw a histogram for each kind of picture, with a common axis of scores and a line at the threshold."""
     kinds = [("its classes", found.counts), *((row.kind, row.counts) for row in found.strangers)]
     height = FOOT + len(kinds) * (ROW + GAP)
     figure = Figure(figsize=(WIDTH, height))
@@ -47,6 +47,6 @@ def draw(found: Familiarity) -> Figure:
 
 
 def _color(row: int, lower: np.ndarray, threshold: float) -> list[str]:
-    """Of each bar: what is on the wrong side of the threshold is orange."""
+    """Return the color of each bar: orange on the wrong side of the threshold, else gray."""
     wrong = (lower < threshold) if row == 0 else (lower >= threshold)
     return [ORANGE if is_wrong else GRAY for is_wrong in wrong]

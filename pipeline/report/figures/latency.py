@@ -1,4 +1,4 @@
-"""Latency of one image: bars to the median, whiskers to the 99th percentile."""
+"""Draw the latency of one image: bars to the median, whiskers to the 99th percentile."""
 
 from matplotlib.figure import Figure
 
@@ -8,18 +8,18 @@ from pipeline.report.figures.style import INK, engine_color
 from pipeline.report.numbers import duration
 
 SHOWN_TIMES = 8
-"""A bar longer than this multiple of the fastest is cut off at the edge and marked."""
+"""A bar longer than this multiple of the fastest one is cut off at the edge and marked."""
 
 
 def edge(latencies: list[Latency]) -> float:
-    """Where the axis ends, so that one slow contender does not make the others dots, nor one slow moment."""
+    """Return the end of the axis, µs, such that one slow contender or one slow run does not shrink all other bars."""
     best = min(latency.p50 for latency in latencies)
     comparable = [latency for latency in latencies if latency.p50 <= SHOWN_TIMES * best]
     return 1.1 * max(min(latency.p99, 2 * latency.p50) for latency in comparable)
 
 
 def draw(device: Benchmark) -> Figure:
-    """A bar a contender, the fastest on top."""
+    """Draw a bar for each contender, the fastest on top."""
     timed = device.timed
     figure, (axes,) = rows(len(timed))
     end = edge([latency for _, latency in timed])
@@ -36,16 +36,16 @@ def draw(device: Benchmark) -> Figure:
         reach = min(latency.p99, 0.985 * end)
         (whisker,) = axes.plot([latency.p50, reach], [place, place], color=INK, linewidth=1)
         whisker.set_gid(f"whisker-{row}")
-        # Cut whiskers end in an arrow, whole ones in a stroke.
+        # Whiskers that are cut off end in an arrow, others in a stroke.
         axes.plot(reach, place, color=INK, marker="|" if latency.p99 <= reach else ">", markersize=5, linewidth=0)
     return figure
 
 
 def detail(contender: Contender) -> str:
-    """What tells a contender from others with the same file."""
+    """Return engine and threads, which distinguish contenders with the same file."""
     return f"{contender.engine}, {threads(contender.threads)}"
 
 
 def threads(count: int) -> str:
-    """A number of threads in words."""
+    """Format a number of threads: "1 thread", "2 threads"."""
     return "1 thread" if count == 1 else f"{count} threads"

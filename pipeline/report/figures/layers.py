@@ -1,4 +1,4 @@
-"""Layer by layer: how much of the reference's signal is left over the noise."""
+"""Draw the signal-to-noise ratio of each layer, a line for each model file."""
 
 from matplotlib.figure import Figure
 
@@ -7,13 +7,13 @@ from pipeline.report.figures.rows import name_beside, rows
 from pipeline.report.figures.style import FAINT, file_style, legend_inches
 
 MANY = 30
-"""More layers than this are drawn closer, and named now and then."""
+"""With more layers than this, rows are closer and only every third one is named."""
 NAMES = 1.2
-"""Inches for the names."""
+"""Width of the names in inches."""
 
 
 def draw(drifted: DriftReport) -> Figure:
-    """A line a file, the first layer on top."""
+    """Draw a line for each file, the first layer on top."""
     layers, files = drifted.layers, drifted.artifacts
     close = len(layers) > MANY
     figure, (axes,) = rows(len(layers), inch=0.09 if close else 0.24, top=legend_inches(len(files)), label=NAMES)
@@ -38,6 +38,6 @@ def draw(drifted: DriftReport) -> Figure:
     for threshold in {row.threshold_db for row in files.values()}:
         axes.axvline(threshold, color=FAINT, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0)
     axes.set_xlim(left=min(0, axes.get_xlim()[0]))
-    axes.set_xlabel("signal to noise, dB; dotted: the thresholds")
+    axes.set_xlabel("signal-to-noise ratio, dB; dotted: the thresholds")
     figure.legend(loc="upper left", ncols=2, handlelength=2.4, columnspacing=1.4, borderaxespad=0.2)
     return figure

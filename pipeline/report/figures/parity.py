@@ -1,4 +1,4 @@
-"""How far each file's probabilities are from Keras's, and how far they may be."""
+"""Draw the differences of each file's probabilities from Keras's, and their limits."""
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -9,11 +9,11 @@ from pipeline.report.figures.rows import BAR, name_row, rows
 from pipeline.report.figures.style import BLUE, INK, LINE, ORANGE, SKY, legend_inches
 
 FLOOR = 1e-9
-"""A difference of nothing stands at the left edge."""
+"""Smaller differences, including 0, are drawn here, at the left edge of the log scale."""
 
 
 def draw(found: dict[str, Measured]) -> Figure:
-    """Two dots a file, mean and maximum, and a stroke where each may not go beyond."""
+    """Draw two marks for each file, mean and maximum, and a stroke at the limit of each."""
     figure, (axes,) = rows(len(found), top=legend_inches(4))
     axes.set_xscale("log")
     axes.set_xlim(FLOOR / 2, 2)
@@ -43,8 +43,8 @@ def draw(found: dict[str, Measured]) -> Figure:
         handles=[
             Line2D([], [], marker="o", linewidth=0, color=BLUE, label="mean"),
             Line2D([], [], marker="D", markersize=5.5, linewidth=0, color=SKY, label="largest"),
-            Line2D([], [], marker="|", markersize=9, linewidth=0, color=INK, label="bound of the mean"),
-            Line2D([], [], marker="|", markersize=6, linewidth=0, color=SKY, label="of the largest"),
+            Line2D([], [], marker="|", markersize=9, linewidth=0, color=INK, label="limit of the mean"),
+            Line2D([], [], marker="|", markersize=6, linewidth=0, color=SKY, label="limit of the largest"),
         ],
         loc="upper left", ncols=2, handletextpad=0.1, columnspacing=1.1, borderaxespad=0.2,
     )  # fmt: skip
@@ -52,5 +52,5 @@ def draw(found: dict[str, Measured]) -> Figure:
 
 
 def _shown(difference: float | None) -> float:
-    """Where a difference stands on the axis; one that is no number stands at the largest."""
+    """Return the axis position of a difference; ``None`` (not a number) is drawn as 1, the largest possible."""
     return 1.0 if difference is None else max(difference, FLOOR)

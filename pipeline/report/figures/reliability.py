@@ -1,4 +1,4 @@
-"""The reliability diagram: the share of right answers at each probability."""
+"""Draw the reliability diagram: accuracy against confidence."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,11 +8,11 @@ from pipeline.report.figures.style import FAINT, GRAY, INK, WIDTH, file_style, l
 
 KERAS = "Keras"
 FEWEST = 10
-"""A share of fewer answers than this is noise."""
+"""Bins with fewer answers than this are not drawn, because their accuracy is noise."""
 
 
 def draw(found: dict[str, Calibration]) -> Figure:
-    """Accuracy against confidence, a line a file; below, how many answers of the first are that sure."""
+    """Draw accuracy against confidence, a line for each file; below, the first file's share of answers in each bin."""
     figure = Figure(figsize=(WIDTH, 4.25 + legend_inches(len(found))))
     upper = placed(figure, 1.5, 2.5)
     lower = placed(figure, 0.5, 0.7, sharex=upper)
@@ -42,7 +42,7 @@ def draw(found: dict[str, Calibration]) -> Figure:
         axes.spines[["left", "bottom"]].set_visible(False)
         axes.set_ylabel(label, rotation=0, ha="left", va="bottom")
         axes.yaxis.set_label_coords(-0.11, 1.03)
-    lower.tick_params(axis="x", pad=7)  # clear of the other axis's zero
+    lower.tick_params(axis="x", pad=7)  # keeps its first label clear of the y axis's zero
     lower.set_xlabel("confidence: probability of the named class")
     figure.legend(loc="upper left", ncols=2, handlelength=2.4, columnspacing=1.2, borderaxespad=0.2)
     return figure

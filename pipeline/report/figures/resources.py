@@ -1,4 +1,4 @@
-"""What a process that does only this costs: its memory at the peak, and the time from its start to its first answer."""
+"""Draw peak memory and cold start (process start to first answer) of each contender, measured in its own process."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,10 +11,10 @@ from pipeline.report.numbers import duration, size
 
 
 def draw(found: tuple[Contender, ...]) -> Figure:
-    """Two bars a contender."""
+    """Draw two bars for each contender: peak memory and cold start."""
     figure, (memory, start) = rows(len(found), panels=2)
     memory.grid(visible=False)
-    start.grid(visible=False)  # it would cross the names, and every bar has its number
+    start.grid(visible=False)  # grid lines would cross the names, and every bar has its number
     for row, contender in enumerate(found):
         name_row(memory, row, contender.file, detail(contender))
     memories = [(contender.peak_memory_bytes or 0) / 2**20 for contender in found]

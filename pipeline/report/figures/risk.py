@@ -1,4 +1,4 @@
-"""Risk against coverage: the errors that remain if only the surest answers count."""
+"""Draw risk against coverage: the error rate if only the most confident answers count."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +10,7 @@ from pipeline.report.figures.style import INK, WIDTH, file_style, legend_inches,
 
 
 def draw(found: dict[str, Selective]) -> Figure:
-    """The error rate against the share of answers that count, a line a file."""
+    """Draw the error rate against the share of answers that count, a line for each file."""
     figure = Figure(figsize=(WIDTH, 3.1 + legend_inches(len(found))))
     axes = placed(figure, 0.5, 2.4)
     for number, (name, curve) in enumerate(found.items()):
@@ -19,7 +19,7 @@ def draw(found: dict[str, Selective]) -> Figure:
         line.set_gid(f"line-{number}")
     axes.set_xlim(0, 1.04)  # room for the last number
     axes.set_ylim(bottom=0)
-    axes.tick_params(axis="x", pad=7)  # clear of the other axis's zero
+    axes.tick_params(axis="x", pad=7)  # keeps its first label clear of the y axis's zero
     axes.grid(axis="y")
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.xaxis.set_major_formatter(PercentFormatter(1, 0))

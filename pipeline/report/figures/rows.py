@@ -1,4 +1,4 @@
-"""Figures of rows: a row's name and number stand above its marks, so that neither needs room beside them."""
+"""The common layout of figures with rows: each row's name and value are written above its marks, not beside them."""
 
 from functools import lru_cache
 from typing import Any
@@ -11,18 +11,26 @@ from matplotlib.textpath import TextPath
 from pipeline.report.figures.style import DETAIL_SIZE, GAP, PAPER, WIDTH
 
 MARGIN = 0.12
-"""Inches at either side of the axes, for the ends of the scale's numbers."""
+"""Inches on either side of the axes, for the first and last number of the scale."""
 BAR, THICK = 0.24, 0.26
-"""Where a row's marks stand, below its name, and how thick bars are, in rows."""
+"""Distance of a row's marks below the row's position, and thickness of its bar, as shares of a row's height."""
 NAME_SIZE = 9.5
 WIDEST_FONT = FontProperties("DejaVu Sans")
-"""The widest typeface that the page asks for, so text that fits with it fits with all."""
+"""The widest typeface in the page's list: text that fits in it also fits in the others."""
 
 
 def rows(
     count: int, *, panels: int = 1, inch: float = 0.42, top: float = 0.02, label: float = 0
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a number of rows, the first on top; ``label`` is the room for names left of the axes, in inches."""
+    """Make a figure with ``count`` rows, the first on top.
+
+    Args:
+        count: number of rows.
+        panels: number of axes side by side.
+        inch: height of a row in inches.
+        top: space above the rows in inches.
+        label: width of the space for names left of the axes in inches.
+    """
     bottom = 0.42
     height = top + bottom + inch * count
     figure = Figure(figsize=(WIDTH, height))
@@ -42,7 +50,7 @@ def rows(
 
 
 def name_row(axes: Axes, row: int, name: str, detail: str = "", value: str = "") -> None:
-    """Write above a row's marks its name, what tells it from its neighbors, and at the right its number."""
+    """Write a row's name and, fainter, its detail above its marks, and its value at the right."""
     place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "baseline", "fontsize": NAME_SIZE}
     room = 72 * (WIDTH - 2 * MARGIN) - _units(f"{GAP}{value}", NAME_SIZE)
     name = _fitted(name, NAME_SIZE, max(0.45 * room, room - _units(GAP + detail, DETAIL_SIZE)))
@@ -52,13 +60,13 @@ def name_row(axes: Axes, row: int, name: str, detail: str = "", value: str = "")
 
 
 def name_beside(axes: Axes, row: int, name: str, inches: float) -> None:
-    """Write a row's name left of the axes, in so much room."""
+    """Write a row's name left of the axes, shortened to a width of ``inches``."""
     text = _fitted(name, NAME_SIZE, 72 * inches)
     axes.text(-0.02, row, text, transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=NAME_SIZE)
 
 
 def cut(axes: Axes, row: int) -> None:
-    """Break a row's bar near the edge, beyond which it goes on."""
+    """Draw a break near the right edge of a row's bar, to show that it is longer."""
     place = axes.get_yaxis_transform()
     for across in (0.955, 0.97):
         axes.plot(
@@ -68,7 +76,7 @@ def cut(axes: Axes, row: int) -> None:
 
 
 def _fitted(text: str, size: float, room: float) -> str:
-    """A text, its end cut where it is wider than the room, in units."""
+    """Shorten a text to a width of ``room`` in points, for the font size ``size``."""
     short = text
     while short and _units(short, size) > room:
         short = short.removesuffix("…")[:-1].rstrip() + "…" if len(short) > 1 else ""
@@ -81,5 +89,5 @@ def _units(text: str, size: float) -> float:
 
 @lru_cache(10_000)
 def _width(text: str) -> float:
-    """In the font's size. A name stands in several charts, and measuring it takes milliseconds."""
+    """Measure a text's width in ems. Cached: measuring takes milliseconds, and a name occurs in several charts."""
     return float(TextPath((0, 0), text, size=1, prop=WIDEST_FONT).get_extents().width)

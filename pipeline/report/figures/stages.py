@@ -1,4 +1,4 @@
-"""From a photo file to its class: where the time goes."""
+"""Draw the time of each stage from a photo file to its class: read, decode, resize, inference."""
 
 from matplotlib.figure import Figure
 
@@ -10,11 +10,11 @@ from pipeline.report.numbers import duration
 
 STAGES = {"read": GRAY, "decode": BLUE, "resize": SKY, "inference": AMBER}
 SHOWN_TIMES = 3
-"""A bar longer than this multiple of the fastest is cut off at the edge and marked."""
+"""A bar longer than this multiple of the fastest one is cut off at the edge and marked."""
 
 
 def shown(device: Benchmark) -> tuple[EndToEnd, ...]:
-    """Each file, engine and photo once, with the fewest threads; the fastest first."""
+    """Return each combination of file, engine and photo once, with the fewest threads; the fastest first."""
     found: dict[tuple[str, str, Photo], EndToEnd] = {}
     for row in sorted(device.end_to_end, key=lambda row: row.threads):
         found.setdefault((row.artifact, row.backend, row.photo), row)
@@ -22,7 +22,7 @@ def shown(device: Benchmark) -> tuple[EndToEnd, ...]:
 
 
 def draw(device: Benchmark) -> Figure:
-    """A bar a photo and file, in its parts."""
+    """Draw a bar for each combination, divided into its stages."""
     found = shown(device)
     figure, (axes,) = rows(len(found), top=0.3)
     end = 1.05 * max(_length(row) for row in found if row.total_us <= SHOWN_TIMES * found[0].total_us) / 1000

@@ -1,4 +1,4 @@
-"""How every chart looks: Matplotlib draws it, the page's style sheet colors it, in light and in dark."""
+"""The common style of all charts: Matplotlib draws them, the page's style sheet sets light and dark colors."""
 
 import io
 import re
@@ -16,19 +16,19 @@ from pipeline.formats import precision_of
 from runtime.engines.registry import OWN, default_engine, find
 
 WIDTH = 4.2
-"""Inches: at 72 units an inch fewer than a telephone is wide, so that text is not smaller there than it is here."""
+"""Inches. At 72 units per inch this is less than the width of a phone, so that charts need not shrink there."""
 DETAIL_SIZE = 8.5
 INK, FAINT, LINE, PAPER = "#1c2128", "#6a737d", "#d5dae0", "#fefefe"
 BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, GRAY = (
     "#0072b2", "#d55e00", "#009e73", "#b8608f", "#e69f00", "#56b4e9", "#7d858e",
 )  # fmt: skip
-"""After Okabe and Ito (2008), which the color-blind tell apart."""
+"""Colors after Okabe and Ito (2008), distinguishable for color-blind readers."""
 ROLES = {
     INK: "ink", FAINT: "faint", LINE: "line", PAPER: "paper",
     BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple", AMBER: "amber", SKY: "sky", GRAY: "gray",
 }  # fmt: skip
 DESK_ENGINES = {"onnxruntime-web": (SKY, "v"), "tensorflow": (AMBER, "p"), "keras-compiled": (INK, "h")}
-"""Color, and shape where a mark has no name beside it. Those of the device state their own; others are gray crosses."""
+"""Engine -> color and marker. The runtime's engines state their own; unknown engines get a gray cross."""
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -60,7 +60,7 @@ SETTINGS: dict[Any, Any] = {
 NAMESPACE = "http://www.w3.org/2000/svg"
 TEXT = f"{{{NAMESPACE}}}text"
 GAP = "\N{EN SPACE}"
-"""Between a row's name and its detail, which is fainter."""
+"""Separates a row's name from its detail, which is drawn fainter."""
 LINK = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -68,17 +68,17 @@ def picture(name: str, alt: str, draw: Callable[..., Figure], *data: Any) -> Mar
     """Draw a chart as an SVG element for a page.
 
     Args:
-        name: begins every ``id`` in it, so that several charts share a page.
-        alt: what it shows, for those who hear the page.
+        name: prefix of every ``id`` in the SVG, so that several charts can be on one page.
+        alt: description of the chart for screen readers.
         draw: makes the figure.
-        *data: what ``draw`` takes.
+        *data: arguments of ``draw``.
     """
     stream = io.StringIO()
     nobody = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
         draw(*data).savefig(stream, format="svg", metadata=nobody)
     root = ET.fromstring(stream.getvalue())  # noqa: S314 - our own drawing
-    for tag in ("metadata", "defs"):  # those at the top: the drawer's name, and a style for the whole page
+    for tag in ("metadata", "defs"):  # at the top: Matplotlib's name, and a style that would apply to the whole page
         for element in root.findall(f"{{{NAMESPACE}}}{tag}"):
             if tag == "metadata" or element.find(f"{{{NAMESPACE}}}style") is not None:
                 root.remove(element)
@@ -93,7 +93,7 @@ def picture(name: str, alt: str, draw: Callable[..., Figure], *data: Any) -> Mar
 
 
 def _adapt(element: ET.Element, name: str) -> None:
-    """Give an element an ``id`` of its own and colors that the page decides."""
+    """Prefix an element's ``id`` and references with ``name``, and replace its colors by CSS variables."""
     if "id" in element.attrib:
         element.set("id", f"{name}-{element.get('id')}")
     if "clip-path" in element.attrib:
@@ -114,32 +114,32 @@ def _role(color: str) -> str:
 
 
 def engine_color(backend: str) -> str:
-    """The color of an engine."""
+    """Return the color of an engine."""
     return find(backend).color if backend in OWN else DESK_ENGINES.get(backend, (GRAY, "X"))[0]
 
 
 def engine_marker(backend: str) -> str:
-    """The shape of an engine."""
+    """Return the Matplotlib marker of an engine."""
     return find(backend).marker if backend in OWN else DESK_ENGINES.get(backend, (GRAY, "X"))[1]
 
 
 def file_style(name: str) -> dict[str, Any]:
-    """Color and dashes of a model file: its format and its precision."""
+    """Return a model file's line color (by its format) and line style (by its precision)."""
     engine = default_engine(Path(name).suffix)
     return {"color": engine_color(engine) if engine else GRAY, "linestyle": precision_of(name).dashes}
 
 
 def legend_inches(entries: int) -> float:
-    """The height that a legend of two columns above the axes needs."""
+    """Return the height in inches of a legend of two columns above the axes."""
     return 0.1 + 0.19 * -(-entries // 2)
 
 
 def placed(figure: Figure, bottom: float, height: float, **arguments: Any) -> Axes:
-    """Axes with a bottom margin and a height in inches, and room for numbers at the left."""
+    """Add axes with a bottom margin and a height in inches, and space for numbers at the left."""
     inches = figure.get_figheight()
     return figure.add_axes((0.115, bottom / inches, 0.865, height / inches), **arguments)
 
 
 def shorten(text: str, most: int) -> str:
-    """A name, its end cut where it is long."""
+    """Shorten a text to at most ``most`` characters by cutting its end."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,4 +1,4 @@
-"""Accuracy against latency: which file is worth its time, and which is beaten in both."""
+"""Draw accuracy against latency, with the Pareto front of the contenders."""
 
 import math
 
@@ -13,18 +13,18 @@ from pipeline.report.figures.style import FAINT, PAPER, WIDTH, engine_color, eng
 from pipeline.report.numbers import duration
 
 LARGEST = 330.0
-"""Square points of the largest file's mark."""
+"""Area of the largest file's mark in square points."""
 AREAS = {"o": 0.785, "^": 0.5, "v": 0.5, "p": 0.594, "h": 0.65, "X": 0.6}
-"""What a shape covers of the square that Matplotlib sizes it by; of other shapes all."""
+"""Marker -> the share of its bounding square that it covers; 1 for other markers."""
 STANDARD_ERRORS = 4.0
-"""The least that the accuracy axis spans, so that chance differences look like what they are."""
+"""The accuracy axis spans at least this many standard errors to either side, so that chance differences look small."""
 
 Point = tuple[Contender, float, float]
 """A contender, its median in microseconds, its accuracy (0-1)."""
 
 
 def points(device: Benchmark) -> list[Point]:
-    """The contenders that have an accuracy, each file and engine with its best number of threads, the fastest first."""
+    """Return the contenders with an accuracy, each with its fastest number of threads; the fastest contender first."""
     best: dict[tuple[str, str], Point] = {}
     for row, latency in device.timed:
         if row.accuracy is not None:
@@ -33,7 +33,7 @@ def points(device: Benchmark) -> list[Point]:
 
 
 def front(found: list[Point]) -> list[Point]:
-    """Those that no other one beats in both: the Pareto front, the fastest first."""
+    """Return the Pareto front: the points that no other point beats in latency and accuracy, the fastest first."""
     best, kept = -math.inf, []
     for point in sorted(found, key=lambda point: (point[1], -point[2])):
         if point[2] > best:
@@ -43,7 +43,7 @@ def front(found: list[Point]) -> list[Point]:
 
 
 def draw(device: Benchmark) -> Figure:
-    """A mark a contender, in the shape of its engine, its area the size of its file."""
+    """Draw a mark for each contender: its shape shows the engine, its area the file size."""
     found = points(device)
     figure = Figure(figsize=(WIDTH, 3.1 + legend_inches(len({row.engine for row, _, _ in found}))))
     axes = placed(figure, 0.45, 2.4)
@@ -92,7 +92,7 @@ def draw(device: Benchmark) -> Figure:
 
 
 def letter(number: int) -> str:
-    """What a point of the front is called."""
+    """Return the letter that names a point of the front: A for 0."""
     return chr(ord("A") + number)
 
 
