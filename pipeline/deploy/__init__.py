@@ -1,1 +1,1 @@
-"""Packages of exported files: an archive for a board, a page for a browser."""
+"""Package exported files: as an archive for a board, or as a page for a browser."""

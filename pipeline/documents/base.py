@@ -1,7 +1,7 @@
 """The base of all documents: frozen, versioned, and validated when a file is read.
 
 A file begins with the entries ``format`` and ``version``. A file without them was written before they were introduced,
-and counts as version 1. Entries that a class does not know are passed over.
+and counts as version 1. Entries that a class does not know are ignored.
 """
 
 import json
@@ -28,11 +28,11 @@ Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(gt=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f\x7f-\x9f]+$")]
-"""Without folders and control characters."""
+"""A file name without folders and control characters."""
 
 
 def named(key: str, **checks: Any) -> Any:
-    """A field whose entry in the file has another name; the field's own name is read too."""
+    """Define a field whose entry in the file is called ``key``; the field's own name is read, too."""
     return Field(validation_alias=key, serialization_alias=key, **checks)
 
 
@@ -51,21 +51,22 @@ def _printable(value: Any) -> Any:
 
 
 FiniteOrNone = Annotated[float | None, BeforeValidator(_none_for_nan)]
-"""``None`` stands for a result that is not a finite number."""
+"""A number that is ``None`` if it was not finite."""
 ShareOrNone = Annotated[Share | None, BeforeValidator(_none_for_nan)]
 
 
 FEWEST_TO_TELL = 30
-"""On fewer images no verdict is given: though none changes its class, about one in ten of all may (95 % confidence)."""
+"""On fewer images no verdict is given: even if none of them changes its class, about one in ten of all images may (95 %
+confidence)."""
 TOO_FEW = "too few images to tell"
-"""The text in place of the verdict then."""
+"""The text shown instead of the verdict on fewer images."""
 
 
 class Entry(BaseModel):
-    """A JSON object. Every number is finite; a text is no number and a number no text.
+    """A JSON object. Numbers must be finite; texts and numbers are not converted into each other.
 
-    Control characters and marks of writing direction in texts are written as escapes, since they end up in terminals,
-    pages and drawings.
+    Control characters and marks of writing direction in texts are replaced by escapes, because the texts are shown in
+    terminals, pages and figures.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, strict=True, populate_by_name=True)
@@ -77,13 +78,13 @@ class Entry(BaseModel):
 
 
 class Document(Entry):
-    """A JSON file of its own.
+    """A JSON file.
 
     Attributes:
         FILE: its name in a folder.
         FORMAT: the entry ``format``.
-        VERSION: the entry ``version`` of the files that are written; older ones are read.
-        REMEDY: what to do where it is missing or unusable.
+        VERSION: the entry ``version`` of the files that are written; older versions are read, newer ones refused.
+        REMEDY: what to do if it is missing or unusable, for messages.
     """
 
     FILE: ClassVar[str]
@@ -96,16 +97,16 @@ class Document(Entry):
         """Read the document of a folder.
 
         Raises:
-            DocumentError: it is missing, is not such a document, or is of a newer version.
+            DocumentError: it is missing, is another kind of document, or has a newer version.
         """
         return read(folder / cls.FILE, cls)
 
     def write(self, folder: Path) -> None:
-        """Write the document into a folder, atomically."""
+        """Write the document into a folder atomically."""
         artifacts.write_bytes(folder / self.FILE, self.to_json().encode())
 
     def to_json(self) -> str:
-        """The content of the file."""
+        """Return the content of the file."""
         heading = {"format": self.FORMAT, "version": self.VERSION}
         return json.dumps(heading | self.model_dump(mode="json", by_alias=True), indent=2) + "\n"
 
@@ -123,11 +124,11 @@ def read(path: Path, kind: type[DocumentT]) -> DocumentT:
     """Read a document.
 
     Args:
-        path: the file, whatever it is called.
+        path: the file, which may have any name.
         kind: the class of the document.
 
     Raises:
-        DocumentError: it is missing, is not such a document, or is of a newer version.
+        DocumentError: it is missing, is another kind of document, or has a newer version.
     """
     try:
         content = read_regular(path, MAX_BYTES)
@@ -152,12 +153,12 @@ def _parse(path: Path, content: bytes, kind: type[EntryT], remedy: str) -> Entry
 
 
 def _fault(found: ErrorDetails) -> str:
-    """What was got in place of what was expected."""
+    """Describe the first validation error: the entry, its value and what was expected."""
     where = ".".join(map(str, found["loc"]))
     if found["type"] == "json_invalid":
         return f"not JSON ({found['ctx']['error']})"
     if found["type"] == "missing":
         return f"has no entry {where!r:.120}"
     expected = found["msg"][:1].lower() + found["msg"][1:]
-    place = f"its {where!r:.120}" if where else "what it holds"
+    place = f"its {where!r:.120}" if where else "its content"
     return f"{place} is {found['input']!r:.{MAX_SHOWN}}, {expected}"

@@ -1,4 +1,4 @@
-"""``benchmark.json`` as it is read, from this machine or from a device; ``runtime.benchmark.document`` writes it."""
+"""``benchmark.json`` of this machine or of a device, for reading; ``runtime.benchmark.document`` writes it."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -23,7 +23,7 @@ from runtime.benchmark.environment import throttled
 
 
 class Machine(Entry):
-    """What it ran on."""
+    """The machine of a benchmark."""
 
     name: str
     cpu: str
@@ -46,19 +46,19 @@ class Moment(Entry):
 
 
 class Conditions(Entry):
-    """Before the first measurement and after the last."""
+    """The machine's state before the first measurement and after the last."""
 
     before: Moment
     after: Moment
 
     @property
     def throttled(self) -> tuple[str, ...]:
-        """What held the processor back: what does at the end, and what first happened on the way."""
+        """Reasons for throttling during the benchmark: active at its end, or recorded since its beginning."""
         return tuple(throttled(self.before.throttled, self.after.throttled))
 
 
 class Missing(Entry):
-    """Why an engine was not measured, and how to install one that was not there; others have failed."""
+    """Why an engine was not measured; ``install`` says how to install it, ``failed`` that it is there but failed."""
 
     reason: str
     install: str
@@ -69,7 +69,7 @@ class Missing(Entry):
 
 
 class Latency(Entry):
-    """Of one image, in microseconds."""
+    """Percentiles of the latency of one image, in microseconds."""
 
     p50: Positive
     p90: Positive
@@ -80,7 +80,7 @@ class Latency(Entry):
 
 
 class Ratio(Entry):
-    """With its 95 % interval."""
+    """A ratio of two medians, with its 95 % interval."""
 
     value: Positive
     low: Positive
@@ -88,7 +88,7 @@ class Ratio(Entry):
 
 
 class Golden(Entry):
-    """How the golden set was answered; the difference is ``None`` where it is not a finite number."""
+    """The result of replaying the golden set; the difference is ``None`` if it is not a finite number."""
 
     file: str = ""
     engine: str = ""
@@ -130,7 +130,7 @@ class Contender(Entry):
 
 
 class Photo(Entry):
-    """An image file."""
+    """The photo file that was timed; width and height in pixels."""
 
     width: PositiveCount
     height: PositiveCount
@@ -139,7 +139,7 @@ class Photo(Entry):
 
 
 class EndToEnd(Entry):
-    """From a photo file to its class, in microseconds."""
+    """Time of each stage from a photo file to its class, in microseconds."""
 
     artifact: str
     backend: str
@@ -153,7 +153,7 @@ class EndToEnd(Entry):
 
 
 class Settings(Entry):
-    """How it was measured; ``images`` is ``None`` where contenders ran on what their files carry."""
+    """Settings of the benchmark; ``images`` is ``None`` if contenders ran on the golden sets in their files."""
 
     rounds: PositiveCount
     seconds: Positive
@@ -182,11 +182,11 @@ class Benchmark(Document):
     end_to_end: tuple[EndToEnd, ...] = ()
 
     def engine(self, backend: str) -> str:
-        """What its makers call a backend."""
+        """Return the full name of a backend's engine."""
         return next((row.engine for row in self.contenders if row.backend == backend), backend)
 
     def timed_row(self, artifact: str, backend: str, threads: int = 1) -> tuple[Contender, Latency]:
-        """The figures of one contender.
+        """Return one contender and its latency.
 
         Raises:
             ReportError: it was not measured.
@@ -198,6 +198,6 @@ class Benchmark(Document):
 
     @property
     def timed(self) -> tuple[tuple[Contender, Latency], ...]:
-        """What was measured, the fastest first."""
+        """The contenders that were measured and their latencies, the fastest first."""
         rows = [(row, row.latency_us) for row in self.contenders if row.latency_us is not None]
         return tuple(sorted(rows, key=lambda pair: pair[1].p50))

@@ -1,4 +1,4 @@
-"""``drift.json``: where the layers of each exported file leave Keras's, and the images that change their class."""
+"""``drift.json``: distance of each exported file's layers from Keras's, and the images that change their class."""
 
 from typing import Annotated, ClassVar
 
@@ -13,8 +13,7 @@ Decibels = Annotated[float, Field(ge=-1000, le=1000)]
 class Layer(Entry):
     """A layer of the reference.
 
-    ``absorbable``: converters may compute it together with the layer that follows, so that its own result exists
-    nowhere.
+    ``absorbable``: converters may fuse it with the layer that follows, so that its own output exists nowhere.
     """
 
     name: str
@@ -23,7 +22,7 @@ class Layer(Entry):
 
 
 class LayerDistance(Entry):
-    """How close a file's layer is to the reference's; ``value`` is its tensor's name in the file."""
+    """Distance of a file's layer from the reference's; ``value`` is the name of its tensor in the file."""
 
     snr_db: Decibels
     cosine: float
@@ -31,14 +30,14 @@ class LayerDistance(Entry):
 
 
 class Steepest(Entry):
-    """The layer that loses most against the worst of its inputs, and how many decibels it loses."""
+    """The layer that adds most noise, and by how many decibels it is below the worst of its inputs."""
 
     layer: str
     lost_db: float
 
 
 class Flip(Entry):
-    """An image whose class is another in a file than in Keras; ``image`` is its index, ``path`` its file's."""
+    """An image to which a file gives another class than Keras; ``image`` is its index, ``path`` its photo file."""
 
     image: Count
     path: str | None = None
@@ -50,7 +49,7 @@ class Flip(Entry):
 
 
 class FileDrift(Entry):
-    """The layers of one file that were found in it, the first one below the threshold, and its flips.
+    """One file's drift: the layers that were found in it, the first layer below the threshold, and its flips.
 
     Flips are ordered by Keras's probability, the highest first.
     """
@@ -65,7 +64,7 @@ class FileDrift(Entry):
 
 
 class DriftReport(Document):
-    """``drift.json``; ``pictures`` are PNG files in base64, by the image's index."""
+    """``drift.json``; ``pictures`` maps an image's index to a PNG file in base64."""
 
     FILE: ClassVar = artifacts.DRIFT
     FORMAT: ClassVar = "edgecnn-drift"

@@ -1,6 +1,6 @@
 """``evaluation.json``: which classes a trained model confuses, and how well its probabilities are calibrated.
 
-Of a multi-label model: how well each label is found, and the thresholds that find them best.
+For a multi-label model: the figures of each label, and the thresholds with the highest F1.
 """
 
 from typing import ClassVar
@@ -21,7 +21,7 @@ from pipeline.documents.verify import Calibration
 
 
 class ClassScores(Entry):
-    """One class: its images, the share of them that is named so, and the share of those named so that are right."""
+    """One class: its images, the share of them that is classified correctly (recall), and precision."""
 
     images: Count
     accuracy: Share | None
@@ -43,7 +43,7 @@ class Tempering(Entry):
 
 
 class Wrong(Entry):
-    """A photo that was taken for another class than its own, and how sure the model was."""
+    """A photo that was taken for another class than its own, and the probability of that answer."""
 
     path: str
     shows: str
@@ -52,9 +52,10 @@ class Wrong(Entry):
 
 
 class LabelResult(Entry):
-    """One label: the images that show it, the threshold that validation images chose, and what it finds with that.
+    """One label: the images that have it, the threshold chosen on validation images, and the figures with it.
 
-    ``precision`` is ``None`` where no image gets the label; the others are where none shows it.
+    ``precision`` is ``None`` if no image gets the label; ``recall``, ``f1`` and ``average_precision`` are ``None`` if
+    no image has it.
     """
 
     images: Count
@@ -86,10 +87,10 @@ class LabelEvaluation(Document):
 
 
 class Evaluation(Document):
-    """``evaluation.json``; rows of the confusion matrix are what the images show, in the order of ``classes``.
+    """``evaluation.json``; a row of the confusion matrix is a true class, in the order of ``classes``.
 
-    ``wrong`` are photos, the surest mistakes first; it is empty for images without a file. ``fed`` says how the model
-    got them.
+    ``wrong`` lists wrongly classified photos, the highest probability first; it is empty for images without files.
+    ``fed`` describes the preprocessing.
     """
 
     FILE: ClassVar = artifacts.EVALUATION

@@ -1,4 +1,4 @@
-"""``history.json``: what training left beside a model. It counts only for the model whose SHA-256 it names."""
+"""``history.json``: the record of a training, beside the model. It applies only to the model whose SHA-256 it names."""
 
 import hashlib
 import sys
@@ -28,7 +28,7 @@ from runtime.system.files import read_regular
 class EpochRecord(Entry):
     """One epoch. Accuracy and loss are of the augmented training images, ``val_…`` of the validation images.
 
-    A loss is ``None`` where it was not a finite number.
+    A loss is ``None`` if it was not a finite number.
     """
 
     epoch: PositiveCount
@@ -41,22 +41,22 @@ class EpochRecord(Entry):
 
 
 class ImageCounts(Entry):
-    """How many images were trained on, and how many chose the best epoch."""
+    """Numbers of training images, and of validation images, which also chose the best epoch."""
 
     training: PositiveCount
     validation: PositiveCount
 
 
 class OpenedStages(Entry):
-    """Whether it helped to train the last stages of a pretrained network, too.
+    """The result of also training the last stages of a pretrained network.
 
     Attributes:
-        behind: name of the layer behind which all were trained.
+        behind: name of the layer after which all layers were trained.
         epochs: passes over the photos.
-        images: that both were judged on, out of fold.
-        frozen, opened: share of right answers with a new last layer alone, and with the last stages trained.
-        p_value: of McNemar's one-sided test that ``opened`` is no better.
-        kept: whether the network that was written has them.
+        images: number of images on which both were judged, out of fold.
+        frozen, opened: accuracy (0-1) with only a new last layer, and with the last stages trained, too.
+        p_value: of McNemar's one-sided test; the null hypothesis is that ``opened`` is no better.
+        kept: whether the network that was written has the trained stages.
     """
 
     behind: str
@@ -69,14 +69,14 @@ class OpenedStages(Entry):
 
 
 class Contender(Entry):
-    """A network beside which another one is set.
+    """One of two networks that are compared: a student or its teacher.
 
     Attributes:
-        model, side: its name, and the side of its images in pixels.
-        accuracy, images: share of right answers on the validation images, which it did not learn from.
-        multiply_accumulates: of one image.
-        int8_bytes: of its weights in int8.
-        fp32_latency_ms: of one image on one thread of the machine that trained, in float32 ONNX.
+        model, side: name of the network, and the side of its images in pixels.
+        accuracy, images: accuracy (0-1) on validation images that it did not learn from, and their number.
+        multiply_accumulates: per image.
+        int8_bytes: size of its weights in int8.
+        fp32_latency_ms: latency of one image as float32 ONNX, on one thread of the machine that trained.
     """
 
     model: str
@@ -89,26 +89,26 @@ class Contender(Entry):
 
 
 class History(Document):
-    """``history.json``; one written by hand may have nothing but the model's digest and what that model needs.
+    """``history.json``; a file written by hand needs only the model's digest and the fields that the model needs.
 
     Attributes:
-        model_sha256: of the Keras file that the training wrote; ``None`` on the machines that write none.
+        model_sha256: of the Keras file that the training wrote; ``None`` on machines that write none.
         settings: the options of the training.
-        teacher_sha256: of the model that it learned from, if there was one.
-        class_names: one an output, in order.
-        images: how many there were.
-        best_epoch: the number of the epoch that was kept.
-        validation_accuracy: of the kept epoch, or of the network that was fitted on few photos.
-        out_of_fold: what accuracy on few photos rests on; ``None`` where no cross-validation was done.
-        opened: what opening the last stages brought, where that was tried.
-        contenders: a student and the network that it learned from.
-        temperature: what the logits are divided by; fitted on the validation images, or out of fold.
-        photos: how own photos were read and divided, the fields of ``pipeline.data.photo_settings.Settings``;
+        teacher_sha256: of the teacher model, if there was one.
+        class_names: the class of each output, in order.
+        images: numbers of training and validation images.
+        best_epoch: number of the epoch that was kept, from 1.
+        validation_accuracy: of the kept epoch, or of the network that was fitted to photos.
+        out_of_fold: results of cross-validation on few photos; ``None`` if none was done.
+        opened: the result of training the last stages, if that was tried.
+        contenders: a student and its teacher.
+        temperature: divisor of the logits, fitted on the validation images or out of fold.
+        photos: how the photos were read and divided, the fields of ``pipeline.data.photo_settings.Settings``;
             ``None`` after a training on CIFAR-10.
         data: the folder of these photos, as given to the training.
-        origin_sha256: of photos, backbone and recipe, where a network was fitted to photos.
-        quantize_aware: what export needs of quantization-aware training; ``None`` where there was none.
-        epochs: all of them, in order.
+        origin_sha256: digest of photos, backbone and recipe, if a network was fitted to photos.
+        quantize_aware: results of quantization-aware training that export needs; ``None`` if there was none.
+        epochs: all epochs, in order.
     """
 
     FILE: ClassVar = artifacts.HISTORY
@@ -134,22 +134,22 @@ class History(Document):
 
     @property
     def says_how_fed(self) -> bool:
-        """Whether ``train`` wrote it, which feeds a model as every other command does."""
+        """Whether ``train`` wrote it, so that the model's preprocessing is known."""
         return bool(self.settings) or self.photos is not None
 
 
 def path_beside(model_path: Path) -> Path:
-    """Where the history of a model lies."""
+    """Return the path of a model's history."""
     return model_path.with_name(artifacts.HISTORY)
 
 
 def read_history(model_path: Path) -> History | None:
-    """The history beside a model; ``None`` where there is none, or one that does not name the model's SHA-256.
+    """Read the history beside a model; ``None`` if there is none, or if it does not name the model's SHA-256.
 
-    One that lies there and does not count is named on stderr, once.
+    A history that is there but does not apply is named on stderr, once.
 
     Raises:
-        DocumentError: it names the model, but its entries cannot be understood.
+        DocumentError: it names the model, but its entries are not valid.
     """
     path = path_beside(model_path)
     if not path.is_file() or not model_path.is_file():
@@ -162,7 +162,7 @@ def read_history(model_path: Path) -> History | None:
 
 
 def history_for(model_path: Path, model_sha256: str) -> bytes:
-    """The content of the history beside a model, for the same model saved as the file of another digest."""
+    """Return the content of the history beside a model, for a file of the same model with another SHA-256."""
     content = path_beside(model_path).read_bytes()
     history = History.read(model_path.parent)
     if history.model_sha256 == model_sha256:
@@ -173,13 +173,13 @@ def history_for(model_path: Path, model_sha256: str) -> bytes:
 def say_what_is_taken(
     model_path: Path, history: History, names: tuple[str, ...] | None, temperature: float | None
 ) -> None:
-    """Name on stderr, once, what a model gets from its history, and class names that differ from its own.
+    """Print on stderr, once, what is taken from a model's history, and given class names that differ from it.
 
     Args:
         model_path: the Keras file.
-        history: what lies beside it.
-        names: the class names that were given instead; ``None`` if none were.
-        temperature: likewise.
+        history: the history beside it.
+        names: the class names that were given by options; ``None`` if none were.
+        temperature: the temperature that was given; ``None`` if none was.
     """
     path, own = path_beside(model_path), history.class_names
     taken = ["class names"] if names is None and own else []
@@ -203,7 +203,7 @@ class _Named(Entry):
 
 
 def _named_digest(path: Path) -> str | None:
-    """The model that a JSON file names; ``None`` where it names none or is no such file."""
+    """Return the SHA-256 of the model that a JSON file names; ``None`` if it names none or cannot be read."""
     try:
         return _Named.model_validate_json(read_regular(path, MAX_BYTES)).model_sha256
     except (OSError, ValidationError):

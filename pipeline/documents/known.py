@@ -13,11 +13,11 @@ class Strangers(Entry):
 
     Attributes:
         kind: what they show.
-        pictures: how many there are.
-        mistaken: how many are taken for known.
-        auroc: area under the ROC curve of the score, against photos of the classes: 0.5 is chance, 1 never errs.
-        false_positives: share of them that is taken for known by a threshold that 95 % of these photos reach.
-        counts: of their scores, in the bins of ``Familiarity.edges``.
+        pictures: number of pictures.
+        mistaken: number that is taken for known.
+        auroc: area under the ROC curve of the score, against photos of the classes: 0.5 is chance, 1 is perfect.
+        false_positives: share that would be taken for known with the threshold that 95 % of the classes' photos reach.
+        counts: histogram of their scores, in the bins of ``Familiarity.edges``.
     """
 
     kind: str
@@ -29,16 +29,16 @@ class Strangers(Entry):
 
 
 class Familiarity(Entry):
-    """One file: what it makes of photos of its classes and of strangers.
+    """One file's results on photos of its classes and on strangers.
 
     Attributes:
         sha256: of the file.
-        threshold: the score from which on it takes an image for known.
-        photos: of its classes, how many there are.
-        known: how many of these are known.
-        edges: of the bins of scores, one more than there are bins.
-        counts: of the photos' scores.
-        strangers: by kind.
+        threshold: the score from which on the file takes an image for known.
+        photos: number of photos of its classes.
+        known: number of these that it takes for known.
+        edges: edges of the bins of scores, one more than there are bins.
+        counts: histogram of the photos' scores.
+        strangers: results by kind of picture.
     """
 
     sha256: Sha256
@@ -52,12 +52,12 @@ class Familiarity(Entry):
     @model_validator(mode="after")
     def _check_lengths(self) -> "Familiarity":
         if {len(self.edges) - 1} != {len(counts) for counts in (self.counts, *(row.counts for row in self.strangers))}:
-            raise ValueError("edges do not fit the counts")
+            raise ValueError("expected one edge more than there are counts")
         return self
 
 
 class Known(Document):
-    """``known.json``; ``part`` says of which part of the data the photos are."""
+    """``known.json``; ``part`` is the part of the data that the photos are from: test or validation."""
 
     FILE: ClassVar = artifacts.KNOWN
     FORMAT: ClassVar = "edgecnn-known"

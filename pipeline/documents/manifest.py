@@ -1,4 +1,4 @@
-"""``manifest.json``: what export wrote, from what, by which versions, and how int8 was chosen."""
+"""``manifest.json``: the exported files, their inputs, the versions of the tools, and the choice of int8."""
 
 from typing import Annotated, ClassVar
 
@@ -41,14 +41,17 @@ class ImageSet(Entry):
 
 
 class ValidationSet(ImageSet):
-    """The images that every choice was made on; without labels there is no accuracy, with several labels macro F1."""
+    """The images on which all choices were made, with Keras's accuracy, or macro F1 of a multi-label model.
+
+    Both are ``None`` if the images have no labels.
+    """
 
     keras_accuracy: Share | None
     keras_macro_f1: Share | None = None
 
 
 class Preprocessing(Entry):
-    """How photos become squares, as in ``runtime.spec.ModelSpec``."""
+    """How photos are resized, as in ``runtime.spec.ModelSpec``."""
 
     resize: str
     resize_filter: str
@@ -57,16 +60,16 @@ class Preprocessing(Entry):
 
 
 FEEDING = ("range", "bgr", "resize", "resize_filter", "fill", "ignore_orientation")
-"""The parts of an input contract: range of values, order of channels, and how photos are read."""
+"""The parts of an input contract: value range, channel order, and how photos are read."""
 
 
 class InputContract(Entry):
-    """How the model is fed, which is how it was fed in training as far as anybody knows.
+    """The preprocessing of the model, which should be that of its training.
 
     Attributes:
-        fed: in words, a sentence without an end.
-        asked: which of ``FEEDING`` the exporting person said.
-        checked: what labeled photos say of it; empty where there were none.
+        fed: description of the preprocessing, without a final period.
+        asked: the parts in ``FEEDING`` that options of export stated.
+        checked: the result of the check with labeled photos; empty if there was none.
     """
 
     fed: str
@@ -75,12 +78,16 @@ class InputContract(Entry):
 
     @property
     def stated(self) -> str:
-        """All of it on one line."""
+        """Description and result of the check on one line."""
         return f"{self.fed}; {self.checked}" if self.checked else self.fed
 
 
 class CriteriaEntry(Entry):
-    """What int8 may cost on the validation images: points of accuracy, a share of images, a mean difference."""
+    """The acceptance criteria of int8 on the validation images.
+
+    ``max_points`` and ``max_class_points`` are percentage points of accuracy lost over all and in one class,
+    ``max_mean_difference`` is of probabilities (0-1).
+    """
 
     max_points: float
     max_class_points: float
@@ -89,7 +96,7 @@ class CriteriaEntry(Entry):
 
 
 class ConfigEntry(Entry):
-    """A quantization config; its further fields are kept as they are (``pipeline.export.quantize.config``)."""
+    """A quantization config; further fields are kept unchanged (see ``pipeline.export.quantize.config``)."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -98,10 +105,10 @@ class ConfigEntry(Entry):
 
 
 class Candidate(Entry):
-    """A config that was tried for a file, and how its answers compare with Keras's on the validation images.
+    """A config that was tried for a file, and its results against Keras on the validation images.
 
-    ``violations`` says in words which criteria it fails. Without labels there is no accuracy, and nothing lost.
-    ``images`` is on how many of the images it was judged, where that is a part of them.
+    ``violations`` lists the criteria that it fails, as texts. Without labels ``accuracy`` and ``lost_points`` are
+    ``None``. ``images`` is the number of images that it was judged on, if these are only a part of the validation set.
     """
 
     stage: str
@@ -121,7 +128,7 @@ class Candidate(Entry):
 
 
 class Decision(Entry):
-    """The search behind a file: the config that was chosen and why, and everything that was tried, in order."""
+    """The choice of a file's config: the chosen config, the reason, and all candidates in the order of trial."""
 
     config: ConfigEntry | None = named("recipe", default=None)
     summary: str
@@ -136,11 +143,10 @@ class Decision(Entry):
 
 
 class StageCost(Entry):
-    """What a stage of the export took; ``peak_mib`` is the most memory that the process had held by its end.
+    """The cost of a stage of the export.
 
-    ``seconds`` are by the clock, ``processor_seconds`` those of all threads together.
-
-    A file's stage includes those of its calibration and its search.
+    ``seconds`` is wall-clock time, ``processor_seconds`` CPU time of all threads, ``peak_mib`` the peak memory of the
+    process up to the stage's end. The stage of a file includes the stages of its calibration and its search.
     """
 
     stage: str
@@ -150,10 +156,11 @@ class StageCost(Entry):
 
 
 class Manifest(ShowsItself, Document):
-    """``manifest.json``; a pixel ``v`` enters the network as ``v * scale + offset``, a value for each of R, G, B.
+    """``manifest.json``.
 
-    ``failed`` says of each file that could not be written why not. ``thresholds``, one a class, are those of a
-    multi-label model, and of no other.
+    A pixel ``v`` enters the network as ``v * scale + offset``; both have a value for each of R, G, B. ``failed`` maps
+    the name of a file that could not be written to the reason. ``thresholds``, one for each label, are ``None`` unless
+    the model is multi-label.
     """
 
     FILE: ClassVar = artifacts.MANIFEST
@@ -184,7 +191,7 @@ class Manifest(ShowsItself, Document):
     @model_validator(mode="after")
     def _check_thresholds(self) -> "Manifest":
         if self.thresholds is not None and len(self.thresholds) != len(self.class_names):
-            raise ValueError(f"there is no threshold for each of {len(self.class_names)} labels")
+            raise ValueError(f"expected {len(self.class_names)} thresholds, one for each label")
         return self
 
     @property
@@ -193,14 +200,14 @@ class Manifest(ShowsItself, Document):
         return self.side, self.width or self.side
 
     def shown(self) -> Shown:
-        """The files, and how int8 was chosen."""
+        """Return a table of the files and the choice of int8."""
         rows = [
             (name, f"{entry.bytes / 1024:,.0f}", self.decisions[name].summary if name in self.decisions else "")
             for name, entry in self.files.items()
         ]
         failed = [f"{name} was not written: {why}" for name, why in self.failed.items()]
         accuracy = self.validation.keras_accuracy
-        judged = "without labels" if accuracy is None else f"of which Keras names {accuracy:.2%} rightly"
+        judged = "without labels" if accuracy is None else f"of which Keras classifies {accuracy:.2%} correctly"
         if self.validation.keras_macro_f1 is not None:
             judged = f"on which Keras has a macro F1 of {self.validation.keras_macro_f1:.2%}"
         notes = (f"int8 was chosen on {self.validation.images:,} images, {judged}.", *failed)
@@ -209,10 +216,10 @@ class Manifest(ShowsItself, Document):
 
     @property
     def tells(self) -> bool:
-        """Whether there were images enough that an int8 file within the criteria counts as good."""
+        """Whether there were enough validation images for a verdict on int8 files."""
         return self.validation.images >= FEWEST_TO_TELL
 
     def sha256_of(self, name: str) -> str | None:
-        """The digest of a listed file."""
+        """Return the SHA-256 of a listed file; ``None`` if it is not listed."""
         entry = self.files.get(name)
         return None if entry is None else entry.sha256

@@ -1,4 +1,4 @@
-"""``mistakes.json``: the labeled images on which the Keras model is wrong; the surest mistakes as pictures."""
+"""``mistakes.json``: the Keras model's most confident wrong answers on labeled images, with pictures."""
 
 from typing import Annotated, ClassVar
 
@@ -8,7 +8,7 @@ from pipeline import artifacts
 from pipeline.documents.base import Count, Document, Entry, PositiveCount, Sha256, Share
 
 SHOWN = 24
-"""How many mistakes are kept at most."""
+"""At most this many mistakes are kept."""
 
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+=*$")]
 
@@ -17,13 +17,13 @@ class Mistake(Entry):
     """A wrong answer.
 
     Attributes:
-        image: its index.
-        path: of its file below the folder of photos, where it has one.
-        shows, taken_for: its class, and the class that the network names.
-        probability: of the answer.
-        own_probability: of its class.
-        square: what the network saw; WebP in base64.
-        heat: the same under colors that tell where it looked.
+        image: index of the image.
+        path: of its file, relative to the folder of photos; ``None`` if it has no file.
+        shows, taken_for: its true class, and the predicted class.
+        probability: of the predicted class.
+        own_probability: of the true class.
+        square: the preprocessed image; WebP in base64.
+        heat: the image under its heat map; WebP in base64.
     """
 
     image: Count
@@ -37,14 +37,14 @@ class Mistake(Entry):
 
 
 class Mistakes(Document):
-    """``mistakes.json``; it counts for the model and the images whose digests it names.
+    """``mistakes.json``; it applies only to the model and the images whose digests it names.
 
     Attributes:
         model_sha256: of the Keras file.
-        images: how many were judged.
+        images: number of images that were judged.
         images_digest: of their pixels and labels.
-        wrong: how many answers are wrong.
-        shown: the surest of them, at most ``SHOWN``.
+        wrong: number of wrong answers.
+        shown: wrong answers with the highest probability, at most ``SHOWN``.
     """
 
     FILE: ClassVar = artifacts.MISTAKES

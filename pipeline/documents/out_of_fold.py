@@ -1,4 +1,4 @@
-"""What cross-validation on few photos finds, as ``history.json`` keeps it."""
+"""The results of cross-validation on few photos, a part of ``history.json``."""
 
 from typing import Literal
 
@@ -6,14 +6,17 @@ from pipeline.documents.base import Count, Entry, NotNegative, Positive, Positiv
 
 
 class CurvePoint(Entry):
-    """Out-of-fold accuracy of a training on this average number of photos a class."""
+    """A point of the learning curve: average number of training photos per class, and out-of-fold accuracy."""
 
     photos_a_class: Positive
     accuracy: Share
 
 
 class ClassFound(Entry):
-    """How many photos of a class were found out of fold, and what the others were mostly taken for."""
+    """Number of a class's photos that were classified correctly out of fold, and what the others mostly got.
+
+    ``found`` is a mean over repeats, so it need not be whole.
+    """
 
     name: str
     photos: PositiveCount
@@ -22,7 +25,7 @@ class ClassFound(Entry):
 
 
 class Suspect(Entry):
-    """A photo whose own label is unlikely out of fold; ``path`` is below the folder of photos."""
+    """A photo whose own label has a low probability out of fold; ``path`` is relative to the folder of photos."""
 
     path: str
     label: str
@@ -34,12 +37,12 @@ Number = Literal["brightness", "megapixels", "shape"]
 
 
 class SingleNumber(Entry):
-    """A number that has nothing to do with what a photo shows, and still predicts its class.
+    """A number that is unrelated to a photo's content and still predicts its class.
 
     Attributes:
         name: brightness (0-255), megapixels, or shape (the long side over the short one).
-        accuracy, images: share of photos whose class it predicts, each judged by other photos, and of how many.
-        low, high: its 95 % interval (Wilson).
+        accuracy, images: cross-validated accuracy (0-1) of predicting the class from it, and the number of photos.
+        low, high: 95 % interval of the accuracy (Wilson).
         chance: share of the largest class.
         lowest, highest: the classes with the lowest and the highest median.
     """
@@ -57,7 +60,7 @@ class SingleNumber(Entry):
 
     @property
     def stated(self) -> str:
-        """In a sentence."""
+        """Description in a sentence."""
         what, form, unit = {
             "brightness": ("The brightness of a photo", ".0f", " of 255"),
             "megapixels": ("The size of a photo", ".2g", " megapixels"),
@@ -67,28 +70,29 @@ class SingleNumber(Entry):
             f"{what} alone tells {self.accuracy:.0%} of {self.images:,} apart ({self.low:.0%} to {self.high:.0%}; "
             f"guessing tells {self.chance:.0%}): its median is {self.lowest_median:{form}}{unit} in {self.lowest} and "
             f"{self.highest_median:{form}}{unit} in {self.highest}. The network may learn that instead of what the "
-            "photos show: take all classes in the same way."
+            "photos show: photograph all classes in the same way."
         )
 
 
 class OutOfFold(Entry):
-    """Cross-validation: each photo judged by a network that did not learn from it, or from one that looks like it.
+    """Cross-validation: each photo is judged by a network that learned neither from it nor from one that looks like it.
 
     Attributes:
-        accuracy, images: share of right answers, and of how many photos.
-        low, high: its 95 % interval (Wilson, of ``effective`` photos).
-        effective: how many photos count, those of a burst as one; see ``effective_count``. ``None`` in histories that
-            are older than that rule, whose interval counts every photo.
-        folds, repeats: how often training was repeated.
-        look_alike: photos that look like another one.
+        accuracy, images: share of right answers (0-1), and the number of photos.
+        low, high: 95 % interval of the accuracy (Wilson, with ``effective`` photos).
+        effective: effective number of independent photos, where photos that look alike count as a group; see
+            ``pipeline.metrics.significance.effective_count``. ``None`` in older histories, whose interval counts every
+            photo.
+        folds, repeats: number of folds, and how often the cross-validation was repeated.
+        look_alike: number of photos that look like another one.
         between_classes: pairs of photos that look alike and lie in different classes.
-        plain_accuracy: share of right answers where nothing is known of a photo but its mean color and contrast.
-        single_numbers: what alone predicts the class, though it should not; the best first.
-        confusion: rows are what the photos show, in the order of the class names, columns what they were taken for.
+        plain_accuracy: accuracy (0-1) of a classifier that sees only a photo's mean color and contrast.
+        single_numbers: numbers such as brightness that predict the class by themselves; the most accurate first.
+        confusion: rows are true classes, in the order of the class names, columns are answers.
         curve: the learning curve; its last point is ``accuracy``.
-        gain_of_twice: by how much ``accuracy`` would rise with twice as many photos, where the curve tells.
-        classes: the weakest first.
-        suspects: the least likely labels first.
+        gain_of_twice: estimated gain in ``accuracy`` from twice as many photos; ``None`` if the curve does not tell.
+        classes: results by class, the lowest recall first.
+        suspects: the photos with the lowest probability of their own label first.
     """
 
     accuracy: Share

@@ -1,20 +1,20 @@
-"""What quantization-aware training leaves for the exporters; a part of ``history.json``."""
+"""The results of quantization-aware training that the exporters need; a part of ``history.json``."""
 
 from dataclasses import dataclass
 
 from pipeline.documents.base import Entry, PositiveCount, Share
 
 LARGEST, LARGEST_REDUCED = 127, 64
-"""The largest weight in steps: in 8 bits, and in the 7 bits of ``QuantConfig.reduce_range``."""
+"""The largest quantized weight: in 8 bits, and in the 7 bits of ``QuantConfig.reduce_range``."""
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """How weights are rounded.
+    """How weights are quantized.
 
     Attributes:
-        per_channel: one scale an output channel, rather than one a tensor.
-        reduce_range: 7 bits rather than 8.
+        per_channel: one scale per output channel instead of one per tensor.
+        reduce_range: 7 bits instead of 8.
     """
 
     per_channel: bool = True
@@ -22,22 +22,22 @@ class Scheme:
 
     @property
     def largest(self) -> int:
-        """The largest weight, in steps."""
+        """The largest quantized weight."""
         return LARGEST_REDUCED if self.reduce_range else LARGEST
 
 
 class QuantizeAware(Entry):
-    """How the network was rounded while it learned; export rounds it in the same way and searches no other.
+    """How the network was quantized in training; export uses the same quantization and does not search.
 
     Attributes:
-        per_channel: weights had one scale an output channel, rather than one a tensor.
-        reduce_range: weights had 7 bits rather than 8.
+        per_channel: weights had one scale per output channel instead of one per tensor.
+        reduce_range: weights had 7 bits instead of 8.
         epochs: passes over the training images.
-        accuracy: of the network as int8 computes it, on the validation images, before it was exported.
-        images: how many these are.
+        accuracy: of the network with simulated int8, on the validation images, 0-1.
+        images: number of validation images.
         float_accuracy: of the same network in float.
         before: accuracy of the network in float before this training.
-        ranges: lowest and highest value of each point (``pipeline.export.quantize.simulation``).
+        ranges: lowest and highest value at each quantization point (``pipeline.export.quantize.simulation``).
     """
 
     per_channel: bool = True
@@ -51,5 +51,5 @@ class QuantizeAware(Entry):
 
     @property
     def scheme(self) -> Scheme:
-        """How weights were rounded."""
+        """How weights were quantized."""
         return Scheme(self.per_channel, self.reduce_range)

@@ -1,4 +1,4 @@
-"""Documents that a notebook shows as a table."""
+"""Show documents as tables in notebooks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from pipeline.text import for_markdown
 
 @dataclass(frozen=True)
 class Shown:
-    """A table and what is said of it.
+    """A table with a heading and notes.
 
     Attributes:
-        heading: above it.
-        header: a text a column; the first holds words, and stands left.
-        rows: as many texts each.
-        notes: sentences below it.
+        heading: text above the table.
+        header: name of each column; the first column is aligned left, the others right.
+        rows: the cells, as many as columns in each row.
+        notes: sentences below the table.
     """
 
     heading: str
@@ -25,14 +25,14 @@ class Shown:
     notes: tuple[str, ...] = ()
 
     def markdown(self) -> str:
-        """As Markdown."""
+        """Format as Markdown."""
         lines = [self.header, ("---", *("---:",) * (len(self.header) - 1))]
         cells = [*lines, *(tuple(map(for_markdown, row)) for row in self.rows)]
         table = "\n".join(f"| {' | '.join(row)} |" for row in cells)
         return "\n\n".join([for_markdown(self.heading), table, *map(for_markdown, self.notes)]) + "\n"
 
     def html(self) -> str:
-        """As HTML."""
+        """Format as HTML."""
 
         def row(cells: Sequence[str], tag: str) -> str:
             left, right = (f'<{tag} style="text-align:{side}">' for side in ("left", "right"))
@@ -48,11 +48,11 @@ class Shown:
 
 
 class ShowsItself(ABC):
-    """Gives a notebook what ``shown`` says, as HTML and as Markdown."""
+    """Makes notebooks display the result of ``shown`` as HTML or Markdown."""
 
     @abstractmethod
     def shown(self) -> Shown:
-        """The table."""
+        """Return the table."""
 
     def _repr_html_(self) -> str:
         return self.shown().html()

@@ -1,4 +1,4 @@
-"""``verify.json``: how far each exported file is from Keras on the same images, and the verdicts."""
+"""``verify.json``: the distance of each exported file from Keras on the same images, and the verdicts."""
 
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ from pipeline.documents.base import (
 from pipeline.documents.shown import Shown, ShowsItself
 
 MOST_CLASSES = 100
-"""Up to which confusion matrices are written: that of 1,000 classes would take megabytes a file."""
+"""Confusion matrices are written for at most this many classes; one of 1,000 classes would take megabytes."""
 
 
 class Calibration(Entry):
@@ -35,12 +35,12 @@ class Calibration(Entry):
     @model_validator(mode="after")
     def _check_lengths(self) -> "Calibration":
         if not len(self.counts) == len(self.confidence) == len(self.accuracy):
-            raise ValueError("counts, confidence and accuracy are not of one length")
+            raise ValueError("counts, confidence and accuracy must have the same length")
         return self
 
 
 class LabelRow(Entry):
-    """One label of a multi-label model: how many images show it; without any there are no figures."""
+    """One label of a multi-label model; ``f1`` and ``average_precision`` are ``None`` if no image has the label."""
 
     images: Count
     f1: ShareOrNone
@@ -48,7 +48,7 @@ class LabelRow(Entry):
 
 
 class LabelScores(Entry):
-    """How well a multi-label model finds labels; intervals are of 95 %, ``rows`` in the order of the classes."""
+    """Scores of a multi-label model; intervals are 95 % intervals, ``rows`` are in the order of the classes."""
 
     macro_f1: Share
     macro_f1_interval: tuple[Share, Share]
@@ -58,12 +58,12 @@ class LabelScores(Entry):
 
 
 class Selective(Entry):
-    """How many errors remain if only the surest answers count, from few of them to all.
+    """The risk-coverage curve: the error rate if only the most confident answers count.
 
     Attributes:
         threshold: the confidence (0-1) from which on an answer counts.
         coverage: share of the answers that count.
-        risk: share of these that are wrong.
+        risk: share of wrong answers among those that count.
         area: under the curve of risk against coverage (AURC), over all confidences that occur.
     """
 
@@ -75,16 +75,15 @@ class Selective(Entry):
     @model_validator(mode="after")
     def _check_lengths(self) -> "Selective":
         if not 0 < len(self.threshold) == len(self.coverage) == len(self.risk):
-            raise ValueError("threshold, coverage and risk are not of one length, or empty")
+            raise ValueError("threshold, coverage and risk must have the same length, at least 1")
         return self
 
 
 class Scores(Entry):
-    """Accuracy, confusion matrix (rows: what the images show) and calibration of probabilities on the test images.
+    """Accuracy, confusion matrix (rows: true classes), calibration and risk-coverage curve on the test images.
 
-    There are no calibration and no curve of risk where some probability is not a finite number, no matrix of more than
-    ``MOST_CLASSES`` classes, and nothing at all where the images have no labels. Of a multi-label model there is
-    ``labels`` instead.
+    ``calibration`` and ``selective`` are ``None`` if a probability is not finite. ``confusion`` is empty for more than
+    ``MOST_CLASSES`` classes. A multi-label model has only ``labels``. Without labels all fields are empty or ``None``.
     """
 
     accuracy: Share | None
@@ -95,12 +94,12 @@ class Scores(Entry):
 
     @property
     def score(self) -> float | None:
-        """Accuracy, or macro F1 of a multi-label model; ``None`` where the images have no labels."""
+        """Accuracy, or macro F1 of a multi-label model, 0-1; ``None`` if the images have no labels."""
         return self.labels.macro_f1 if self.labels else self.accuracy
 
 
 class Limits(Entry):
-    """The most that a file may differ from Keras."""
+    """The limits of a file's distance from Keras: probabilities (0-1), agreement (0-1), accuracy in points."""
 
     max_difference: float
     mean_difference: float
@@ -109,10 +108,10 @@ class Limits(Entry):
 
 
 class Measured(Scores):
-    """A file that answered; its differences are ``None`` where some probability is not a finite number.
+    """The results of a file that gave answers; its differences are ``None`` if a probability is not finite.
 
-    Of a multi-label model ``label_agreement`` has a share for each class, ``agreement`` their mean, and the points
-    lost are of macro F1.
+    For a multi-label model ``label_agreement`` has the agreement on each label, ``agreement`` is their mean, and
+    ``accuracy_drop_points`` is of macro F1.
     """
 
     bytes: PositiveCount
@@ -128,13 +127,13 @@ class Measured(Scores):
 
 
 class Unusable(Entry):
-    """A file that gave no answers, and why."""
+    """A file that gave no answers, and the reasons."""
 
     violations: tuple[str, ...] = named("breaches", min_length=1)
 
 
 class FileSummary(Entry):
-    """What every version says of a file that answered."""
+    """The fields on a file that every version has."""
 
     bytes: PositiveCount
     accuracy: Share | None
@@ -142,7 +141,7 @@ class FileSummary(Entry):
 
 
 class VerificationSummary(Document):
-    """What every version of ``verify.json`` says; the first ones had neither scores by class nor digests of files."""
+    """The fields that every version of ``verify.json`` has; the first had neither scores by class nor digests."""
 
     FILE: ClassVar = artifacts.VERIFY
     FORMAT: ClassVar = "edgecnn-verify"
@@ -156,8 +155,8 @@ class VerificationSummary(Document):
 class Verification(ShowsItself, Document):
     """``verify.json``.
 
-    ``part`` says of which part of the data the images are, ``fed`` how Keras and the files got them (the manifest's
-    input contract), ``caveats`` what a PASS leaves open. ``thresholds`` are those of a multi-label model.
+    ``part`` is the part of the data that the images are from. ``fed`` is the manifest's input contract. ``caveats`` are
+    sentences on what a PASS does not prove. ``thresholds`` are ``None`` unless the model is multi-label.
     """
 
     FILE: ClassVar = artifacts.VERIFY
@@ -183,28 +182,28 @@ class Verification(ShowsItself, Document):
             if given and [len(row) for row in scores.confusion] != [count] * count:
                 raise ValueError(f"{name}: its confusion matrix is not {count} by {count}")
             if scores.labels is not None and len(scores.labels.rows) != count:
-                raise ValueError(f"{name}: its labels are not {count}")
+                raise ValueError(f"{name}: expected scores of {count} labels")
         shares = [len(row.label_agreement) for row in self.measured.values()]
         if any(length != (0 if self.thresholds is None else count) for length in shares):
-            raise ValueError(f"there is no agreement for each of {count} labels")
+            raise ValueError(f"expected the agreement on each of {count} labels")
         if self.thresholds is not None and len(self.thresholds) != count:
-            raise ValueError(f"there is no threshold for each of {count} labels")
+            raise ValueError(f"expected {count} thresholds, one for each label")
         return self
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.class_names)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def keras_accuracy(self) -> float | None:
-        """Share (0-1) of the images that Keras classifies correctly; ``None`` where they have no labels."""
+        """Share (0-1) of the images that Keras classifies correctly; ``None`` if they have no labels."""
         return self.keras.accuracy
 
     def shown(self) -> Shown:
-        """The verdicts."""
+        """Return a table of the figures and verdicts."""
         header = ("file", "KiB", self.judged_by, "agreement", "mean difference", "verdict")
         rows = [("Keras", "", _percent(self.keras), "", "", "")]
         for name, row in self.artifacts.items():
@@ -221,22 +220,22 @@ class Verification(ShowsItself, Document):
 
     @property
     def tells(self) -> bool:
-        """Whether there are images enough that a file within its limits counts as good."""
+        """Whether there are enough images for a verdict."""
         return self.images >= FEWEST_TO_TELL
 
     @property
     def judged_by(self) -> str:
-        """The figure that labels give."""
+        """Name of the figure that is computed from labels: accuracy or macro F1."""
         return "accuracy" if self.thresholds is None else "macro F1"
 
     @property
     def judged_on(self) -> str:
-        """How many images of which part of the data."""
+        """Number of images and their part of the data, such as "10,000 test images"."""
         return f"{self.images:,} {self.part} images"
 
     @property
     def measured(self) -> dict[FileName, Measured]:
-        """The files that answered, by name."""
+        """The results of the files that gave answers, by name."""
         return {name: row for name, row in self.artifacts.items() if isinstance(row, Measured)}
 
 

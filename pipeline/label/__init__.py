@@ -1,4 +1,4 @@
-"""Labels for the frames that a device has kept: a local page that moves them into class folders."""
+"""Label the frames that a device has kept, on a local web page that moves them into class folders."""
 
 from pipeline.label.queue import Queue
 from pipeline.label.server import serving

@@ -1,4 +1,4 @@
-"""The queue of frames, the most useful to label first, and the folders where they go."""
+"""The queue of frames to label, the most useful first, which moves labeled frames into class folders."""
 
 import shutil
 import unicodedata
@@ -21,7 +21,7 @@ RANKS = {UNKNOWN: 0, UNSURE: 1, CHANGED: 2, RANDOM: 3}
 MAX_ANSWER_BYTES = 1 << 20
 MAX_NAME = 100
 NEAR = 3
-"""Frames whose numbers differ by so little show much the same, and only one of them comes early."""
+"""Frames with the same label whose numbers differ by at most this look alike; only the first of them comes early."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Frame:
     """A frame that waits for its label.
 
     Attributes:
-        path: the picture.
-        reason: why the device has kept it; empty where nothing says so.
-        top: the device's answer, (label, probability), best first.
+        path: the picture file.
+        reason: why the device has kept it; empty if unknown.
+        top: the device's answer as pairs (label, probability), best first.
     """
 
     path: Path
@@ -40,19 +40,19 @@ class Frame:
 
     @property
     def answer_path(self) -> Path:
-        """The device's answer."""
+        """Path of the JSON file with the device's answer."""
         return self.path.with_suffix(".json")
 
     @property
     def margin(self) -> float:
-        """By how much the best class is more probable than the next one."""
+        """Difference of the two highest probabilities, 0-1; 1 without an answer."""
         shares = [share for _, share in self.top]
         return 1.0 if not shares else shares[0] - (shares[1] if len(shares) > 1 else 0.0)
 
 
 @dataclass(frozen=True)
 class _Step:
-    """What has been done, so that it can be undone."""
+    """A frame that was moved, for undo; ``answer`` is the content of its answer file."""
 
     frame: Frame
     moved_to: Path
@@ -60,34 +60,34 @@ class _Step:
 
 
 class Queue:
-    """Gives frames one after the other and moves each to where its label says. Not for several threads at once.
+    """Gives frames one after the other and moves each into the folder of its label. Not thread-safe.
 
     Args:
         source: the folder that the device has filled.
-        photos: where the class folders are or will be; of one that is divided, those of ``train/``.
+        photos: the folder of the class folders, which are made as needed; if it is divided, its ``train/`` is used.
 
     Raises:
-        DataError: no such folder, or no photos in it.
+        DataError: ``source`` does not exist, or has no photos.
     """
 
     def __init__(self, source: Path, photos: Path) -> None:
         if not source.is_dir():
-            raise DataError(f"{source}: no such folder; expected one that --keep of the runtime has filled")
+            raise DataError(f"{source}: no such folder; expected one that the runtime's --keep has filled")
         listing = list_photos(source, deep=False)
         self._source = source
         self._classes_dir = training_folder(photos)
         self._waiting = ordered(_read(Path(photo.path)) for photo in listing.photos)
         if not self._waiting:
-            raise DataError(f"{source}: no photos; expected a folder that --keep of the runtime has filled")
+            raise DataError(f"{source}: no photos; expected a folder that the runtime's --keep has filled")
         self._steps: list[_Step] = []
 
     @property
     def current(self) -> Frame | None:
-        """The frame whose label is worth most now."""
+        """The frame to label next; ``None`` if all are done."""
         return self._waiting[0] if self._waiting else None
 
     def state(self) -> dict[str, Any]:
-        """What the page shows."""
+        """Return what the page shows, as JSON values."""
         frame = self.current
         return {
             "name": frame.path.name if frame else None,
@@ -99,34 +99,38 @@ class Queue:
         }
 
     def classes(self) -> list[str]:
-        """The class folders that are there, and the classes that the device knows."""
+        """Return the names of the existing class folders and of the classes in the device's answers, sorted."""
         folders = [path.name for path in _folders(self._classes_dir)]
         answered = {label for frame in self._waiting for label, _ in frame.top} - {*folders}
         return sorted({*folders, *answered})
 
     def label(self, name: str, label: str) -> None:
-        """Move the frame of this file name into a class folder, which is made if it is missing.
+        """Move the current frame into a class folder, which is made if it is missing.
+
+        Args:
+            name: file name of the frame.
+            label: name of the class.
 
         Raises:
-            DataError: it is not the current frame, or the label cannot name a class.
-            OSError: it cannot be moved; nothing has changed then.
+            DataError: ``name`` is not the current frame, or ``label`` cannot name a class.
+            OSError: the frame cannot be moved; nothing has changed then.
         """
         self._move(name, self._classes_dir / self._folder_name(label))
 
     def discard(self, name: str) -> None:
-        """Move the frame of this file name out of the way, into ``discarded/``.
+        """Move the current frame, whose file name is ``name``, into ``discarded/``.
 
         Raises:
-            DataError: it is not the current frame.
-            OSError: it cannot be moved; nothing has changed then.
+            DataError: ``name`` is not the current frame.
+            OSError: the frame cannot be moved; nothing has changed then.
         """
         self._move(name, self._source / DISCARDED)
 
     def undo(self) -> None:
-        """Put the last frame back; nothing happens where there is none.
+        """Put the frame that was moved last back into the queue; do nothing if there is none.
 
         Raises:
-            OSError: it cannot be moved back.
+            OSError: the frame cannot be moved back.
         """
         if not self._steps:
             return
@@ -141,8 +145,8 @@ class Queue:
     def _move(self, name: str, folder: Path) -> None:
         frame = self.current
         if frame is None or frame.path.name != name:
-            raise DataError(f"{for_terminal(name[:80])!r} is not the frame at hand: load the page again")
-        if not frame.path.is_file():  # the device deletes its oldest
+            raise DataError(f"{for_terminal(name[:80])!r} is not the current frame: load the page again")
+        if not frame.path.is_file():  # the device may have deleted it to make room
             self._waiting.pop(0)
             raise DataError(f"{for_terminal(name[:80])!r} is no longer there: load the page again for the next frame")
         folder.mkdir(parents=True, exist_ok=True)
@@ -165,7 +169,7 @@ class Queue:
 
 
 def ordered(frames: Iterable[Frame]) -> list[Frame]:
-    """Those whose labels are worth most first: unknown and unsure ones; of frames that follow one another, one."""
+    """Sort frames, the most useful to label first: unknown, then unsure ones; of frames that look alike, only one."""
     firsts: dict[Frame, bool] = {}
     before: tuple[int, str] | None = None
     for frame in sorted(frames, key=lambda frame: frame.path.name):
@@ -180,7 +184,7 @@ def ordered(frames: Iterable[Frame]) -> list[Frame]:
 
 
 def _read(path: Path) -> Frame:
-    """A frame with the answer beside it, if that can be read."""
+    """Make a frame with the answer from the JSON file beside it, if that can be read."""
     try:
         answer = parse_json(read_regular(path.with_suffix(".json"), MAX_ANSWER_BYTES))
         top = tuple((str(entry["label"]), float(entry["probability"])) for entry in answer["top"])
@@ -204,7 +208,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _free(path: Path) -> Path:
-    """``path``, or one beside it that is not taken."""
+    """Return ``path``, or if it exists, the first free one of ``STEM-2``, ``STEM-3`` and so on."""
     number, free = 1, path
     while free.exists():
         number += 1
@@ -213,7 +217,7 @@ def _free(path: Path) -> Path:
 
 
 def _move_file(source: Path, target: Path) -> None:
-    """Copied whole before it is deleted, for the folders may be on different disks."""
+    """Copy a file completely before its source is deleted, because the folders may be on different disks."""
     with atomic_path(target) as path:
         shutil.copyfile(source, path)
     try:
@@ -224,6 +228,6 @@ def _move_file(source: Path, target: Path) -> None:
 
 
 def describe(queue: Queue) -> str:
-    """What is to be done, for the terminal."""
+    """Describe the queue for the terminal: number of frames, and classes."""
     state = queue.state()
     return f"{state['left']:,} frames; classes: {', '.join(map(for_terminal, state['classes'])) or 'none yet'}"

@@ -1,4 +1,4 @@
-"""The page's server, on the loopback interface alone."""
+"""The HTTP server of the labeling page, only on the loopback interface."""
 
 import errno
 import http.server
@@ -19,12 +19,16 @@ FILES = {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css"}
 HOSTS = {"localhost", "127.0.0.1"}
 MAX_BODY_BYTES = 10_000
 HEADER = "X-Edgecnn"
-"""Pages of other sites cannot send it without being let, which they are not."""
+"""Required in POST requests. Pages of other sites cannot send it without CORS permission, which is not given."""
 
 
 @contextmanager
 def serving(queue: Queue, port: int) -> Iterator[str]:
-    """Serve in threads; yield the page's address."""
+    """Serve the page of a queue in threads during the block; yield its address.
+
+    Raises:
+        DataError: the port is taken.
+    """
 
     class Handler(_Handler):
         labeling, lock = queue, threading.Lock()
@@ -98,7 +102,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise ValueError(path)
 
     def _is_ours(self) -> bool:
-        """Whether it was called by a name of this machine, and not by one that a site has given it."""
+        """Check that the Host header names this machine (against DNS rebinding); else answer 403."""
         if self.headers.get("Host", "").partition(":")[0] in HOSTS:
             return True
         self._send(403, b"", "text/plain")
@@ -118,4 +122,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""Calibration: whether of answers with probability 0.9 nine in ten are right, and the temperature that corrects it.
+"""Calibration: whether answers with probability 0.9 are right nine times in ten, and temperature scaling.
 
 Source: C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", 2017.
 """
@@ -16,12 +16,12 @@ from pipeline.metrics.classification import Answers, Labels, correct
 BINS = 15
 HOTTEST, COLDEST = 20.0, 0.05
 FEWEST_IMAGES, FEWEST_ERRORS = 200, 10
-"""On fewer validation images, or fewer errors among them, no temperature is fitted: a few lucky images would make the
-classifier sure of everything."""
+"""On fewer validation images, or with fewer errors among them, no temperature is fitted: with hardly any errors, the
+fitted temperature would be far too low."""
 
 
 def softmax(logits: Answers) -> NDArray[np.float32]:
-    """Probabilities of each row, computed in double precision: float (…, C) to float32 (…, C)."""
+    """Compute the softmax of each row, in double precision: float (…, C) to float32 (…, C)."""
     wide = logits.astype(np.float64)
     powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
     result: NDArray[np.float32] = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
@@ -29,16 +29,16 @@ def softmax(logits: Answers) -> NDArray[np.float32]:
 
 
 def sigmoid(logits: Answers) -> NDArray[np.float32]:
-    """The probability of each label by itself, computed in double precision: float (…, C) to float32 (…, C)."""
+    """Compute the sigmoid of each logit, in double precision: float (…, C) to float32 (…, C)."""
     result: NDArray[np.float32] = expit(logits.astype(np.float64)).astype(np.float32)
     return result
 
 
 def temperature_of(logits: Answers, labels: Labels) -> float:
-    """The temperature for a classifier with these logits of validation images; see ``fit_temperature``.
+    """Fit the temperature of a classifier on the logits of validation images; see ``fit_temperature``.
 
     Returns:
-        1, so none at all, below ``FEWEST_IMAGES`` images or ``FEWEST_ERRORS`` errors.
+        The temperature; 1 (no scaling) with fewer than ``FEWEST_IMAGES`` images or ``FEWEST_ERRORS`` errors.
     """
     errors = int((~correct(logits, labels)).sum())
     if len(labels) < FEWEST_IMAGES or errors < FEWEST_ERRORS:
@@ -47,14 +47,14 @@ def temperature_of(logits: Answers, labels: Labels) -> float:
 
 
 def fit_temperature(logits: Answers, labels: Labels) -> float:
-    """The temperature whose softmax makes the labels most likely.
+    """Find the temperature with the smallest negative log-likelihood of the labels.
 
     Args:
-        logits: float (N, C); log-probabilities do as well, for a softmax ignores the difference.
+        logits: float (N, C); log-probabilities work as well, because softmax ignores a constant per row.
         labels: integers (N,).
 
     Returns:
-        What to divide logits by, 0.05 to 20. Above 1 the classifier was too sure of itself.
+        The divisor of the logits, 0.05 to 20. Above 1 the classifier was overconfident.
     """
     wide = logits.astype(np.float64)
     # The likelihood is concave in the inverse of the temperature, so it has one maximum.
@@ -68,7 +68,13 @@ def fit_temperature(logits: Answers, labels: Labels) -> float:
 
 
 def negative_log_likelihood(logits: Answers, labels: Labels, temperature: float = 1.0) -> float:
-    """Mean negative log-likelihood of the labels in nats."""
+    """Compute the mean negative log-likelihood of the labels in nats.
+
+    Args:
+        logits: float (N, C).
+        labels: integers (N,).
+        temperature: divides the logits.
+    """
     tempered = logits.astype(np.float64) / temperature
     tempered -= tempered.max(axis=1, keepdims=True)
     return float(np.mean(np.log(np.exp(tempered).sum(axis=1)) - tempered[np.arange(len(labels)), labels]))
@@ -76,12 +82,12 @@ def negative_log_likelihood(logits: Answers, labels: Labels, temperature: float 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Predictions sorted into bins of equal width by confidence, the probability of the named class.
+    """Answers in bins of equal width by confidence, which is the probability of the predicted class.
 
     Attributes:
-        counts: predictions in each bin.
-        confidence: their mean confidence, 0-1; 0 in an empty bin.
-        accuracy: share of them that are right, 0-1; 0 in an empty bin.
+        counts: number of answers in each bin.
+        confidence: mean confidence of each bin, 0-1; 0 in an empty bin.
+        accuracy: share of correct answers in each bin, 0-1; 0 in an empty bin.
     """
 
     counts: tuple[int, ...]
@@ -90,7 +96,7 @@ class Reliability:
 
     @property
     def expected_error(self) -> float:
-        """Expected calibration error: mean distance of confidence and accuracy over all predictions, 0-1.
+        """Expected calibration error: mean distance between confidence and accuracy over all answers, 0-1.
 
         Source: M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
         binning", 2015.
@@ -100,12 +106,12 @@ class Reliability:
 
 
 def reliability(probabilities: Answers, labels: Labels, bins: int = BINS) -> Reliability:
-    """Compare confidence with accuracy.
+    """Compare confidence with accuracy in bins.
 
     Args:
         probabilities: float (N, C).
         labels: integers (N,).
-        bins: of equal width; bin i holds confidences in (i / bins, (i + 1) / bins].
+        bins: number of bins of equal width; bin i holds confidences in (i / bins, (i + 1) / bins].
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = correct(probabilities, labels)
@@ -120,7 +126,7 @@ def reliability(probabilities: Answers, labels: Labels, bins: int = BINS) -> Rel
 
 
 def reliability_entry(judged: Reliability) -> dict[str, Any]:
-    """The bins and the expected calibration error (0-1), for JSON."""
+    """Return the bins and the expected calibration error (0-1), for JSON."""
     return {
         "expected_error": judged.expected_error,
         "counts": judged.counts,

@@ -1,6 +1,6 @@
-"""Right answers, counted: accuracy, agreement, confusions.
+"""Accuracy, agreement, AUROC and the confusion matrix.
 
-Answers are scores by class, float (N, C): probabilities, or logits where only the order matters.
+Answers are scores of each class, float (N, C): probabilities, or logits, because only their order matters here.
 """
 
 from typing import Any
@@ -14,49 +14,51 @@ Labels = NDArray[np.integer[Any]]
 
 
 def correct(answers: Answers, labels: Labels) -> NDArray[np.bool_]:
-    """Whether the highest score of each image is its label's: bool (N,)."""
+    """Return whether the label of each image has the highest score: bool (N,)."""
     result: NDArray[np.bool_] = answers.argmax(axis=1) == labels
     return result
 
 
 def accuracy(answers: Answers, labels: Labels) -> float:
-    """Share (0-1) of images whose highest score is their label's."""
+    """Return the share (0-1) of images whose label has the highest score."""
     return float(correct(answers, labels).mean())
 
 
 def same_class(first: Answers, second: Answers) -> NDArray[np.bool_]:
-    """Whether both name the same class for each image: bool (N,)."""
+    """Return whether both predict the same class for each image: bool (N,)."""
     result: NDArray[np.bool_] = first.argmax(axis=1) == second.argmax(axis=1)
     return result
 
 
 def agreement(first: Answers, second: Answers) -> float:
-    """Top-1 agreement: share (0-1) of images on which both name the same class."""
+    """Return the top-1 agreement: the share (0-1) of images for which both predict the same class."""
     return float(same_class(first, second).mean())
 
 
 def discordant(first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_]) -> tuple[int, int]:
-    """On how many images the first alone is right, and on how many the second alone.
+    """Count the images on which only the first, and on which only the second classifier is right.
 
     Args:
         first_correct: bool (N,), see ``correct``.
-        second_correct: the same of another classifier on the same images.
+        second_correct: bool (N,), of another classifier on the same images.
     """
     return int((first_correct & ~second_correct).sum()), int((second_correct & ~first_correct).sum())
 
 
 def auroc(positive: NDArray[np.floating[Any]], negative: NDArray[np.floating[Any]]) -> float:
-    """Area under the ROC curve of a score: how likely one of ``positive`` is above one of ``negative``, ties half.
+    """Compute the area under the ROC curve of a score.
+
+    This is the probability that a random score of ``positive`` is above one of ``negative``; ties count half.
 
     Args:
-        positive: scores of what should be high, (N,), at least one.
-        negative: scores of what should be low, (M,), at least one.
+        positive: scores that should be high, (N,), at least one.
+        negative: scores that should be low, (M,), at least one.
     """
     ranks = rankdata(np.concatenate([positive, negative]))[: len(positive)]
     return float((ranks.sum() - len(positive) * (len(positive) + 1) / 2) / (len(positive) * len(negative)))
 
 
 def confusion_matrix(predicted: Labels, labels: Labels, class_count: int) -> NDArray[np.int64]:
-    """How many images of each class (row) were taken for each class (column): int64 (C, C)."""
+    """Count the images of each true class (row) by predicted class (column): int64 (C, C)."""
     cells = labels.astype(np.int64) * class_count + predicted
     return np.bincount(cells, minlength=class_count**2).reshape(class_count, class_count).astype(np.int64)

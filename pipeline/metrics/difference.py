@@ -1,4 +1,4 @@
-"""How far apart two arrays of numbers are."""
+"""Distances between two arrays: differences, correlation, signal-to-noise ratio, cosine similarity."""
 
 import math
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.floating[Any]]
 
 LIMIT_DB = 200.0
-"""The largest signal-to-noise ratio that is reported, either way; only equal arrays lie beyond."""
+"""Signal-to-noise ratios are limited to this absolute value; equal arrays have this value."""
 
 
 def max_difference(first: Numbers, second: Numbers) -> float:
-    """The largest absolute difference; NaN where either array has one."""
+    """Return the largest absolute difference; NaN if either array contains one."""
     return float(np.abs(first - second).max())
 
 
 def mean_difference(first: Numbers, second: Numbers) -> float:
-    """The mean absolute difference; NaN where either array has one."""
+    """Return the mean absolute difference; NaN if either array contains one."""
     return float(np.abs(first - second).mean())
 
 
 def correlation(first: Numbers, second: Numbers) -> float:
-    """Pearson's correlation coefficient of all numbers, -1 to 1; 0 where one array is constant."""
+    """Return Pearson's correlation coefficient over all numbers, -1 to 1; 0 if one array is constant."""
     left = first.ravel().astype(np.float64)
     right = second.ravel().astype(np.float64)
     left, right = left - left.mean(), right - right.mean()
@@ -33,7 +33,7 @@ def correlation(first: Numbers, second: Numbers) -> float:
 
 
 def decibels(signal: float, noise: float) -> float:
-    """Ratio of two powers in decibels, 10 log10(signal / noise), within ±``LIMIT_DB``.
+    """Return the ratio of two powers in decibels, 10 log10(signal / noise), limited to ±``LIMIT_DB``.
 
     Noise that is not a finite number gives -``LIMIT_DB``.
     """
@@ -45,7 +45,7 @@ def decibels(signal: float, noise: float) -> float:
 
 
 def snr_db(expected: Numbers, got: Numbers) -> float:
-    """Signal-to-noise ratio: power of ``expected`` over power of the difference, in decibels."""
+    """Return the signal-to-noise ratio: power of ``expected`` over power of the difference, in decibels."""
     distance = Distance()
     distance.add(expected, got)
     return distance.snr_db
@@ -53,13 +53,13 @@ def snr_db(expected: Numbers, got: Numbers) -> float:
 
 @dataclass
 class Distance:
-    """Signal-to-noise ratio and cosine similarity of arrays that come in chunks.
+    """Signal-to-noise ratio and cosine similarity of two arrays, accumulated over chunks.
 
     Attributes:
         signal: sum of squares of the reference.
         noise: sum of squares of the difference.
-        power: sum of squares of the other.
-        product: sum of their products.
+        power: sum of squares of the other array.
+        product: sum of products of both arrays.
     """
 
     signal: float = 0.0

@@ -1,7 +1,7 @@
-"""Several labels an image, each judged by itself: decisions, F1, average precision, thresholds.
+"""Metrics of multi-label models: decisions, F1, average precision, thresholds.
 
-Probabilities are float (N, C), truth and decisions bool (N, C). Macro figures are means over the labels that some image
-shows; the others have neither F1 nor average precision (NaN).
+Probabilities are float (N, C), truth and decisions bool (N, C). Macro figures are means over the labels that at least
+one image has; F1 and average precision of the other labels are NaN.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,48 +19,50 @@ Marks = NDArray[np.bool_]
 RESAMPLES, PERMUTATIONS, SEED = 1_000, 10_000, 0
 NO_THRESHOLD = 0.5
 FEWEST_POSITIVES = 5
-"""On fewer images with a label, or without it, no threshold is chosen for it: it would fit these few."""
+"""With fewer images that have a label, or that do not, no threshold is chosen for it: it would overfit."""
 
 
 def decisions(probabilities: Probabilities, thresholds: Sequence[float]) -> Marks:
-    """Which labels each image gets: bool (N, C)."""
+    """Return which labels each image gets: bool (N, C), probability >= threshold."""
     result: Marks = probabilities >= np.array(thresholds, np.float32)
     return result
 
 
 def label_agreement(first: Marks, second: Marks) -> NDArray[np.float64]:
-    """For each label the share (0-1) of images on which both decide the same: (C,)."""
+    """Return, for each label, the share (0-1) of images on which both decide the same: (C,)."""
     result: NDArray[np.float64] = (first == second).mean(axis=0)
     return result
 
 
 def f1_scores(decided: Marks, truth: Marks) -> NDArray[np.float64]:
-    """F1 of each label, the harmonic mean of precision and recall: (C,); NaN where no image shows it."""
+    """Return F1 of each label, the harmonic mean of precision and recall: (C,); NaN if no image has the label."""
     return _f1(*(part.sum(axis=0) for part in (decided & truth, decided, truth)))
 
 
 def macro_f1(decided: Marks, truth: Marks) -> float:
-    """Mean F1 of the labels that some image shows; 0 where there are none."""
+    """Return the mean F1 over the labels that at least one image has; 0 if there are none."""
     return _mean(f1_scores(decided, truth))
 
 
 def average_precisions(probabilities: Probabilities, truth: Marks) -> NDArray[np.float64]:
-    """Average precision of each label, (C,); NaN where no image shows it.
+    """Return the average precision of each label, (C,); NaN if no image has the label.
 
-    The mean, over the images that show it, of the precision among all images at least as probable. Needs no threshold.
+    For each image that has the label, the precision among all images with at least its probability is computed; the
+    average precision is their mean. It needs no threshold.
     """
     return np.array([_average_precision(probabilities[:, place], truth[:, place]) for place in range(truth.shape[1])])
 
 
 def mean_average_precision(probabilities: Probabilities, truth: Marks) -> float:
-    """Mean of ``average_precisions`` over the labels that some image shows; 0 where there are none."""
+    """Return the mean of ``average_precisions`` over the labels that at least one image has; 0 if there are none."""
     return _mean(average_precisions(probabilities, truth))
 
 
 def macro_f1_interval(decided: Marks, truth: Marks) -> Interval:
-    """95 % interval of macro F1: bootstrap over the images, always with the same draws, widened by ``_wilson_of_mean``.
+    """Return a 95 % interval of macro F1: the union of a bootstrap over the images and of ``_wilson_of_mean``.
 
-    F1 grows with the share j of right ones among the images that show a label or got it: it is 2j / (1 + j).
+    The bootstrap's seed is fixed. For Wilson's interval F1 is written as 2j / (1 + j), where j is the share of images
+    that have a label and got it, among the images that have it or got it.
     """
     shown = truth.any(axis=0)
     right, either = (part[:, shown].sum(axis=0) for part in (decided & truth, decided | truth))
@@ -68,17 +70,17 @@ def macro_f1_interval(decided: Marks, truth: Marks) -> Interval:
 
 
 def lost_by_chance(expected: Marks, got: Marks, truth: Marks) -> float:
-    """How likely chance explains that ``got`` has a lower macro F1: share of paired resamples in which it has not."""
+    """P-value of ``got`` having a lower macro F1 than ``expected``: share of paired resamples in which it has not."""
     lost = _resampled_f1(expected, truth) - _resampled_f1(got, truth)
     return float((lost <= 0).mean())
 
 
 def permutation_p_value(challenger: Marks, best: Marks, truth: Marks) -> float:
-    """P-value of the paired permutation test that the first decisions have a higher macro F1 than the second.
+    """P-value of the paired permutation test that ``challenger`` has a higher macro F1 than ``best``.
 
-    If both were equally good, each image's decisions could as well be exchanged (Fisher's test of paired samples). The
-    images are the units, since what a photo gets for one label depends on what it gets for another. Of
-    ``PERMUTATIONS`` always the same are drawn, so that no p-value is below one part in so many.
+    Under the null hypothesis the decisions of both on an image can be exchanged (Fisher's test of paired samples).
+    Whole images are exchanged, because the decisions on an image's labels are not independent. ``PERMUTATIONS`` random
+    exchanges are drawn with a fixed seed, so the smallest possible p-value is 1 / (1 + ``PERMUTATIONS``).
     """
     first, second = (_counts(decided, truth) for decided in (challenger, best))
     swapped = _swapped(len(truth))
@@ -97,24 +99,24 @@ def permutation_p_value(challenger: Marks, best: Marks, truth: Marks) -> float:
 
 @lru_cache(maxsize=1)
 def _swapped(count: int) -> NDArray[np.float32]:
-    """Whether each permutation exchanges the decisions of each image, 0 or 1, (``PERMUTATIONS``, N)."""
+    """Draw whether each permutation exchanges the decisions of each image, 0 or 1, (``PERMUTATIONS``, N)."""
     return (np.random.default_rng(SEED).random((PERMUTATIONS, count)) < 0.5).astype(np.float32)
 
 
 def _counts(decided: Marks, truth: Marks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """What F1 counts of each image: right labels and given ones, int64 (N, C) each."""
+    """Return the counts that F1 needs of each image: correct labels and given labels, int64 (N, C) each."""
     return (decided & truth).astype(np.int64), decided.astype(np.int64)
 
 
 def mean_average_precision_interval(probabilities: Probabilities, truth: Marks) -> Interval:
-    """95 % interval of mean average precision, as of ``macro_f1_interval``; a label counts as many images as show it.
+    """Return a 95 % interval of mean average precision, computed like ``macro_f1_interval``.
 
-    Source of the latter: K. Boyd, K. H. Eng, C. D. Page, "Area under the precision-recall curve: point estimates and
-    confidence intervals", 2013.
+    In Wilson's interval, the number of trials of a label is the number of images that have it. Source: K. Boyd,
+    K. H. Eng, C. D. Page, "Area under the precision-recall curve: point estimates and confidence intervals", 2013.
     """
     random = np.random.default_rng(SEED)
     count = len(truth)
-    draws = (random.integers(0, count, count) for _ in range(RESAMPLES // 10))  # each sorts anew
+    draws = (random.integers(0, count, count) for _ in range(RESAMPLES // 10))  # fewer, because each one needs sorting
     resampled = np.array([mean_average_precision(probabilities[drawn], truth[drawn]) for drawn in draws])
     shown = truth.any(axis=0)
     single = _wilson_of_mean(average_precisions(probabilities, truth)[shown], truth.sum(axis=0)[shown])
@@ -122,10 +124,10 @@ def mean_average_precision_interval(probabilities: Probabilities, truth: Marks) 
 
 
 def best_thresholds(probabilities: Probabilities, truth: Marks) -> tuple[float, ...]:
-    """For each label the threshold (0-1) with the highest F1 on these images, between two of their probabilities.
+    """Return, for each label, the threshold (0-1) with the highest F1 on these images.
 
-    ``NO_THRESHOLD`` on fewer than ``FEWEST_POSITIVES`` images with the label, or without it. Of equal ones the nearest
-    to that.
+    Thresholds lie halfway between two probabilities. Among thresholds with equal F1 the one nearest to ``NO_THRESHOLD``
+    is chosen. If fewer than ``FEWEST_POSITIVES`` images have the label, or do not have it, it is ``NO_THRESHOLD``.
     """
     return tuple(_best_threshold(probabilities[:, place], truth[:, place]) for place in range(truth.shape[1]))
 
@@ -157,7 +159,7 @@ def _average_precision(scores: Probabilities, shown: Marks) -> float:
 
 
 def _resampled_f1(decided: Marks, truth: Marks) -> NDArray[np.float64]:
-    """Macro F1 of each resample of the images, (``RESAMPLES``,)."""
+    """Compute macro F1 of each bootstrap resample of the images, (``RESAMPLES``,)."""
     weights = _resamples(len(truth)).astype(np.float64)
     right, named, shown = (weights @ part for part in (decided & truth, decided, truth))
     scores = np.where(truth.any(axis=0), _f1(right, named, shown), np.nan)
@@ -167,7 +169,7 @@ def _resampled_f1(decided: Marks, truth: Marks) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _resamples(count: int) -> NDArray[np.int32]:
-    """How often each resample takes each image, (``RESAMPLES``, N): always the same draws, which cost more than F1."""
+    """Draw how often each resample takes each image, (``RESAMPLES``, N); cached, since drawing costs more than F1."""
     return np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.int32)
 
 
@@ -191,16 +193,16 @@ def _wilson_of_mean(
     trials: NDArray[np.int64],
     figure: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda share: share,
 ) -> Interval:
-    """95 % interval of the mean of ``figure`` over labels, from Wilson's interval of each label's share.
+    """Return a 95 % interval of the mean of ``figure`` over labels, from Wilson's interval of each label's share.
 
-    A bootstrap of images that are all right knows of no error and has no width; this has. It takes the labels as
-    independent, which the bootstrap need not. Source: G. Y. Zou and A. Donner, "Construction of confidence limits about
+    Unlike the bootstrap, it does not shrink to zero width if all images are right. It assumes that labels are
+    independent, which the bootstrap does not. Source: G. Y. Zou and A. Donner, "Construction of confidence limits about
     effect measures: a general approach", 2008.
 
     Args:
         shares: of each label, 0-1, (L,).
-        trials: on how many images each was counted, (L,).
-        figure: grows with the share.
+        trials: number of images on which each share was counted, (L,).
+        figure: function of a share, monotonically increasing.
     """
     if not len(shares):
         return Interval(0.0, 0.0)

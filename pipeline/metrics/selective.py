@@ -1,4 +1,4 @@
-"""Selective classification: how many errors remain if only the surest answers count.
+"""Selective classification: the error rate if only the most confident answers count.
 
 Source: Y. Geifman and R. El-Yaniv, "Selective classification for deep neural networks", 2017.
 """
@@ -18,12 +18,12 @@ Right = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """What is left if only answers of some confidence count, for every confidence that occurs, from high to low.
+    """The risk-coverage curve, with a point for every confidence that occurs, from high to low.
 
     Attributes:
         threshold: the confidence (0-1) from which on an answer counts, (K,).
-        kept: how many answers count, (K,).
-        errors: how many of those are wrong, (K,).
+        kept: number of answers that count, (K,).
+        errors: number of these that are wrong, (K,).
         area: area under the curve of risk against coverage (AURC): the mean error rate over all coverages, 0-1.
     """
 
@@ -34,19 +34,19 @@ class RiskCoverage:
 
     @property
     def coverage(self) -> NDArray[np.float64]:
-        """Share of the answers that count, (K,)."""
+        """Share (0-1) of all answers that count, (K,)."""
         coverage: NDArray[np.float64] = self.kept / self.kept[-1]
         return coverage
 
     @property
     def risk(self) -> NDArray[np.float64]:
-        """Share of these that are wrong, (K,)."""
+        """Share (0-1) of wrong answers among those that count, (K,)."""
         risk: NDArray[np.float64] = self.errors / self.kept
         return risk
 
 
 def risk_coverage(confidence: Confidence, right: Right) -> RiskCoverage:
-    """The curve of answers with these confidences, (N,), of which these are right, (N,)."""
+    """Compute the curve from the confidence of each answer, (N,), and whether it is right, (N,)."""
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order].astype(np.float64)
     last = np.flatnonzero(np.append(ranked[:-1] != ranked[1:], True))  # equal confidences count together or not at all
@@ -57,11 +57,11 @@ def risk_coverage(confidence: Confidence, right: Right) -> RiskCoverage:
 
 
 POINTS = 100
-"""Of a curve that is written."""
+"""Number of points of a curve in a document."""
 
 
 def risk_coverage_entry(curve: RiskCoverage, points: int = POINTS) -> dict[str, Any]:
-    """Points of the curve at even coverages, the last at all answers, and the area under all of it, for JSON."""
+    """Return points of the curve at evenly spaced coverages up to 1, and the area under the whole curve, for JSON."""
     wanted = np.arange(1, points + 1) / points * curve.kept[-1]
     chosen = np.unique(np.searchsorted(curve.kept, wanted))
     return {
@@ -77,9 +77,9 @@ class Threshold:
     """A confidence from which on answers count.
 
     Attributes:
-        value: 0-1; 0 where all count.
-        kept: how many answers count.
-        precision: the share (0-1) of them that is right at least, with 95 % confidence.
+        value: 0-1; 0 if all answers count.
+        kept: number of answers that count.
+        precision: lower 95 % confidence bound of the share (0-1) of these that is right.
     """
 
     value: float
@@ -88,16 +88,16 @@ class Threshold:
 
 
 def lowest_threshold(confidence: Confidence, right: Right, precision: float) -> tuple[Threshold | None, Threshold]:
-    """The lowest threshold that has a precision, and the one that has the highest.
+    """Find the lowest threshold that reaches a precision, and the threshold with the highest precision.
 
     Args:
         confidence: of each answer, (N,).
-        right: whether it is right, (N,).
-        precision: share (0-1) of the answers that count that is to be right. It has to hold for the one-sided exact
-            95 % bound (Clopper and Pearson, 1934), not only for the share of these few images.
+        right: whether each answer is right, (N,).
+        precision: required share (0-1) of right answers among those that count. The one-sided exact 95 % bound
+            (Clopper and Pearson, 1934) has to reach it, not only the share on these images.
 
     Returns:
-        ``None`` in the place of the first where no threshold has it.
+        Both thresholds; the first is ``None`` if no threshold reaches the precision.
     """
     curve = risk_coverage(confidence, right)
     correct = curve.kept - curve.errors

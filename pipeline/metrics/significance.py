@@ -20,12 +20,13 @@ class Interval(NamedTuple):
 def mcnemar(only_first: int, only_second: int) -> float:
     """P-value of the exact two-sided McNemar test.
 
-    Under the null hypothesis each image on which exactly one of two classifiers is right is a fair coin. Source:
-    Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages", 1947.
+    Under the null hypothesis, if only one of two classifiers is right on an image, it is either with probability 1/2.
+    Source: Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
+    1947.
 
     Args:
-        only_first: number of images on which the first classifier alone is right.
-        only_second: number of images on which the second alone is right.
+        only_first: number of images on which only the first classifier is right.
+        only_second: number of images on which only the second classifier is right.
     """
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
@@ -38,12 +39,15 @@ def mcnemar_one_sided(only_first: int, only_second: int) -> float:
 
 
 def binomial_greater(successes: int, trials: int, share: float) -> float:
-    """P-value of the exact binomial test: the chance of so many successes or more, each with chance ``share`` (0-1)."""
+    """P-value of the exact binomial test: chance of ``successes`` or more, each with probability ``share`` (0-1)."""
     return float(binomtest(successes, trials, share, alternative="greater").pvalue)
 
 
 def mean_greater(values: NDArray[np.floating[Any]], bound: float) -> float:
-    """P-value of Student's one-sided t-test that the mean of values (N,) is greater than ``bound``; 0 of one value."""
+    """P-value of Student's one-sided t-test that the mean of values, (N,), is greater than ``bound``.
+
+    For a single value, or equal ones, it is 0 or 1.
+    """
     spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     if spread == 0:
         return 0.0 if values.mean() > bound else 1.0
@@ -51,38 +55,39 @@ def mean_greater(values: NDArray[np.floating[Any]], bound: float) -> float:
 
 
 def wilson(successes: int, trials: int) -> Interval:
-    """Wilson's score interval of a share.
+    """Return Wilson's 95 % score interval of a share.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
 
     Raises:
-        ValueError: no trials, or more successes than trials.
+        ValueError: ``trials`` is 0, or there are more successes than trials.
     """
     found = binomtest(successes, trials).proportion_ci(CONFIDENCE, "wilson")
     return Interval(float(found.low), float(found.high))
 
 
 def share_interval(share: float, trials: int) -> Interval:
-    """Wilson's 95 % interval of a share (0-1) counted on this number of images."""
+    """Return Wilson's 95 % interval of a share (0-1) that was counted on ``trials`` images."""
     return wilson(round(share * trials), trials)
 
 
 def effective_count(sizes: NDArray[np.integer[Any]]) -> float:
-    """How many independent images groups of such sizes (G,) are worth: as many as groups, where these are equal.
+    """Return the effective number of independent images of groups with these sizes, (G,).
 
-    The number that leaves the variance of a mean the same if the images of a group are always right or wrong together,
-    which is the worst case. Source: L. Kish, "Survey Sampling", 1965.
+    The mean of that many independent images has the variance that the mean over the groups has if the images of a group
+    are always right or wrong together, which is the worst case. For G groups of equal size it is G. Source: L. Kish,
+    "Survey Sampling", 1965.
     """
     return float(sizes.sum() ** 2 / np.square(sizes.astype(np.int64)).sum())
 
 
 def grouped_interval(share: float, sizes: NDArray[np.integer[Any]]) -> Interval:
-    """Wilson's 95 % interval of a share (0-1) counted on images in groups of such sizes (G,)."""
+    """Return Wilson's 95 % interval of a share (0-1) that was counted on images in groups with these sizes, (G,)."""
     return score_interval(share, effective_count(sizes))
 
 
 def score_interval(share: float, trials: float) -> Interval:
-    """Wilson's 95 % interval of a share (0-1), also of one that was not counted, or on a number that is not whole."""
+    """Return Wilson's 95 % interval of a share (0-1); ``trials`` and ``share * trials`` need not be whole numbers."""
     deviation = float(norm.ppf((1 + CONFIDENCE) / 2))
     middle = share + deviation**2 / (2 * trials)
     half = deviation * math.sqrt(share * (1 - share) / trials + deviation**2 / (4 * trials**2))
@@ -91,7 +96,7 @@ def score_interval(share: float, trials: float) -> Interval:
 
 
 def upper_bound(successes: int, trials: int) -> float:
-    """One-sided exact upper confidence bound of a share.
+    """Return the one-sided exact 95 % upper confidence bound of a share.
 
     Source: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the
     binomial", 1934.
@@ -100,6 +105,6 @@ def upper_bound(successes: int, trials: int) -> float:
 
 
 def beats_chance(accuracy: float, images: int, classes: int) -> bool:
-    """Whether an accuracy (0-1) lies more than three standard errors above that of guessing one of the classes."""
+    """Return whether an accuracy (0-1) is more than three standard errors above guessing, which has 1 / ``classes``."""
     chance = 1 / classes
     return accuracy > chance + 3 * math.sqrt(chance * (1 - chance) / images)

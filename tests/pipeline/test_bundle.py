@@ -247,8 +247,8 @@ def test_the_next_key_travels_in_what_the_present_one_signs(key, reference, tmp_
 
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [("the same", "signs this bundle already"), ("private", "expected the next public key"), ("RSA", "P-256"),
-     ("missing", "No such file"), ("unsigned", "has to be signed by the present one")],
+    [("the same", "already signs this bundle"), ("private", "expected the next public key"), ("RSA", "P-256"),
+     ("missing", "No such file"), ("unsigned", "must be signed with the present key")],
 )  # fmt: skip
 def test_a_next_key_that_boards_could_not_go_by_is_refused(key, reference, tmp_path, kind, message):
     path, private = public_key(tmp_path / "next.pub", *(P256 if kind != "RSA" else ("genrsa", "2048")))

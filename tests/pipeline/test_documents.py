@@ -140,8 +140,8 @@ def test_a_wrong_entry_is_one_line_or_harmless(kind, wrong, tmp_path):
     [
         ("", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[]", "what it holds is"),
-        ('"text"', "what it holds is"),
+        ("[]", "its content is"),
+        ('"text"', "its content is"),
         ('{"format": "edgecnn-other"}', "its format is 'edgecnn-other'"),
         ('{"version": 99}', "written in version 99 of the format, this edgecnn reads up to"),
         ('{"version": "1"}', "its 'version' is '1'"),

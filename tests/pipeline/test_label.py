@@ -101,7 +101,7 @@ def test_what_cannot_name_a_folder_is_refused(label, kept, tmp_path):
 def test_another_frame_than_that_at_hand_is_refused(kept, tmp_path):
     kept(1, "unsure")
     other = kept(9, "random")
-    with pytest.raises(DataError, match="not the frame at hand"):
+    with pytest.raises(DataError, match="not the current frame"):
         Queue(kept.folder, tmp_path / "photos").label(other, "ship")
 
 

@@ -180,7 +180,7 @@ def test_without_a_manifest_there_is_no_report(tmp_path, capsys):
     [
         ('{"some": "other"}', "has no entry 'created'"),
         ('{"format": ', "not JSON (EOF while parsing a value at line 1 column 11)"),
-        ("[1, 2]", "what it holds is [1, 2], input should be an object"),
+        ("[1, 2]", "its content is [1, 2], input should be an object"),
         ({"format": "other"}, "its format is 'other', not 'edgecnn-benchmark'"),
         ({"version": 2}, "written in version 2 of the format, this edgecnn reads up to 1"),
         ({"contenders": 7}, "its 'contenders' is 7, input should be a valid array"),

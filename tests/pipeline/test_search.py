@@ -137,7 +137,7 @@ def test_a_search_without_time_or_epochs_is_refused(plan):
         ("--search-minutes 3 --distribute mirrored", "leave --distribute mirrored out"),
         (
             "--search-minutes 3 --data PHOTOS --model efficientnet-lite0",
-            "fitted in one step: --search-minutes says nothing",
+            "fitted in one step: --search-minutes does not apply",
         ),
     ],
 )

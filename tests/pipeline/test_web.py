@@ -319,7 +319,7 @@ def test_a_folder_that_is_not_the_package_is_refused(reference, tmp_path):
 def test_without_npm_it_says_what_to_do(reference, tmp_path):
     done = web(reference, "--out", tmp_path / "out", PATH="", EDGECNN_DATA=str(tmp_path))
     assert done.returncode == 2
-    assert "npm, which fetches it, is not installed. Put" in done.stderr
+    assert "npm, which downloads it, is not installed. Put" in done.stderr
     assert "or give --onnxruntime-web DIR" in done.stderr
 
 

@@ -1,17 +1,17 @@
-"""Make a bundle: model files, the runtime and its wheels, in an archive that installs itself on a board.
+"""Make a bundle: an archive of model files, the runtime and its wheels, with an install script for a board.
 
 edgecnn-NAME-VERSION-MACHINE/
-    install.sh             installs what lies beside it; see there
-    edgecnn-watch.service  systemd unit that classifies what comes into a folder
-    edgecnn-serve.service  systemd unit that classifies what a camera sees, with a page and MQTT
-    bundle.json            what it is for: machine, Python, artifacts; its version, its date and the key's name
+    install.sh             installs the bundle
+    edgecnn-watch.service  systemd unit that classifies photos that come into a folder
+    edgecnn-serve.service  systemd unit that classifies a camera's frames, with a page and MQTT
+    bundle.json            machine, Python and model files of the bundle, its version, its date and the key's name
     requirements.txt       every package, pinned and with hashes
-    models/                the artifacts and their manifest
-    acceptance/CLASS/      photos of known labels, where there are any, which the board has to name as well
-    wheels/                the runtime as this project's wheel, what it needs, and the pip that installs it
-    next-key.pub           the key that signs later bundles, where it is to be another one
-    SHA256SUMS             of all the files above, as sha256sum checks them
-    model.sig              OpenSSF model-signing's signature of all the files above, where there is a key
+    models/                the model files and their manifest
+    acceptance/CLASS/      optional labeled photos, which the board must classify as well as this machine
+    wheels/                this project's wheel (the runtime), the packages that it needs, and pip
+    next-key.pub           optional public key that signs later bundles
+    SHA256SUMS             checksums of all files above, for sha256sum
+    model.sig              optional OpenSSF model-signing signature of all files above
 """
 
 import re
@@ -39,26 +39,29 @@ from runtime.system.writing import check_writable
 FORMAT, FORMAT_VERSION = "edgecnn-bundle", 1
 BUNDLE, REQUIREMENTS, MODELS, WHEELS = "bundle.json", "requirements.txt", "models", "wheels"
 ALWAYS_THERE = "onnxruntime"
-"""The engine of the bare install; each other one is an extra of the project by the same name."""
+"""The engine of the bare install; each other engine is an extra of the project with the same name."""
 SCRIPTS = ("install.sh", "edgecnn-watch.service", "edgecnn-serve.service")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What goes into a bundle.
+    """The content of a bundle.
 
     Attributes:
-        name: what it is called, of letters, digits, ``.``, ``_`` and ``-``.
-        artifacts: file names in the folder that export wrote; int8 ONNX alone by default, the smallest that the
-            bare install runs.
-        target: where it is to be installed.
-        engines: extras of the project to bring besides those that the artifacts need.
-        extras: what else to bring, as ``mqtt``.
-        wheels: bring the wheels; without them the device has them from the version before, or fetches them.
+        name: of letters, digits, ``.``, ``_`` and ``-``.
+        target: Python and processor of the board.
+        artifacts: names of the model files in the folder that export wrote; by default only int8 ONNX, the smallest
+            that the bare install runs.
+        engines: engines to pack besides those that the model files need.
+        extras: further extras of the project to pack, such as ``mqtt``.
+        wheels: whether to pack the wheels; without them the board uses those of its previous version or downloads them.
         sign_key: private key in PEM, of the curve P-256.
-        next_key: public key in PEM by which boards have later bundles signed, once they have installed this one.
-        version: a whole number that grows from bundle to bundle; without it see ``default_version``.
-        acceptance: folder of photos of known labels to bring, with a folder for each class.
+        version: whole number that grows from bundle to bundle; ``None``: see ``default_version``.
+        acceptance: folder of labeled photos to pack, with a folder for each class.
+        next_key: public key in PEM that must sign later bundles, once boards have installed this one.
+
+    Raises:
+        BundleBuildError: the name or the version is not valid, or there is a next key but no key.
     """
 
     name: str
@@ -76,7 +79,9 @@ class Settings:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
             raise BundleBuildError(f"name {self.name!r}: expected letters, digits, '.', '_' and '-'")
         if self.next_key and not self.sign_key:
-            raise BundleBuildError(f"{self.next_key}: a next key has to be signed by the present one: give it as well")
+            raise BundleBuildError(
+                f"{self.next_key}: a next key must be signed with the present key: give that as well"
+            )
         if self.version is not None:
             check_version(self.version)
 
@@ -85,19 +90,19 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
     """Write the bundle of a folder that export wrote.
 
     Args:
-        folder: holds the artifacts and their manifest.
+        folder: holds the model files and their manifest.
         out: folder for the archive.
-        settings: what goes into it.
+        settings: content of the bundle.
 
     Returns:
-        The archive, ``edgecnn-NAME-VERSION-MACHINE.tar.gz``; unsigned, the same files give the same bytes.
+        Path of the archive, ``edgecnn-NAME-VERSION-MACHINE.tar.gz``. Without a key, the same files give the same bytes.
 
     Raises:
-        BundleBuildError: an artifact may not ship, the key cannot sign, a wheel is not to be had, or the acceptance
-            photos are too many or unusable.
-        DataError: no folder of acceptance photos, or its classes are not the model's.
-        DocumentError: what verify wrote cannot be read.
-        ModelError: an artifact is missing or damaged.
+        BundleBuildError: a model file has violations or changed answers, the key cannot sign, a wheel is not available,
+            or the acceptance photos are too many or unusable.
+        DataError: the folder of acceptance photos does not exist, or its classes are not the model's.
+        DocumentError: ``verify.json`` cannot be read.
+        ModelError: a model file is missing or damaged.
         OutputError: the archive cannot be written.
     """
     version = settings.version or default_version(signed=settings.sign_key is not None)
@@ -153,7 +158,7 @@ def _require_fit(folder: Path, name: str) -> None:
             f"{folder}: no {artifacts.MANIFEST}: expected a folder that python -m pipeline export wrote"
         )
     if not replay(load_classifier(folder / name))["passed"]:
-        raise BundleBuildError(f"{folder / name}: does not answer as it did when exported: export it again")
+        raise BundleBuildError(f"{folder / name}: does not answer as it did when exported: export again")
     verified = folder / artifacts.VERIFY
     row = Verification.read(folder).artifacts.get(name) if verified.exists() else None
     if row and row.violations:

@@ -1,4 +1,4 @@
-"""Photos of known labels in a bundle, with which a board tests its installation."""
+"""Pack labeled photos into a bundle, with which a board tests its installation."""
 
 import shutil
 from collections import Counter
@@ -24,16 +24,16 @@ def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
     """Copy labeled photos into ``stage/acceptance``, and classify them with each model of ``stage/models``.
 
     Args:
-        folder: has a folder of photos for each class, or is divided: then its ``test`` has them.
-        stage: the bundle, with its models.
+        folder: has a folder of photos for each class; if it is divided into parts, only ``test/`` is used.
+        stage: folder of the bundle, with its models.
         models: names of the model files.
 
     Returns:
         ``{"acceptance": {"photos": N, "right": {MODEL: N}}}`` for ``bundle.json``.
 
     Raises:
-        BundleBuildError: more than ``MAX_PHOTOS`` photos or ``MAX_BYTES``, none at all, or one that cannot be read.
-        DataError: no such folder, or its classes are not the model's.
+        BundleBuildError: there are no photos, more than ``MAX_PHOTOS``, more than ``MAX_BYTES``, or one cannot be read.
+        DataError: the folder does not exist, or its classes are not the model's.
     """
     photos: list[Labeled] = []
     right: dict[str, int] = {}
@@ -44,7 +44,7 @@ def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
         if found.unreadable:
             raise BundleBuildError(
                 f"{folder}: {len(found.unreadable)} of {found.photos} photos cannot be read, the first: "
-                f"{found.unreadable[0]}; mend or remove them"
+                f"{found.unreadable[0]}; repair or remove them"
             )
         right[name] = found.right
     _copy(photos, stage / ACCEPTANCE)
@@ -72,14 +72,14 @@ def _labeled(folder: Path, class_names: tuple[str, ...]) -> list[Labeled]:
 
 
 def _copy(photos: Sequence[Labeled], folder: Path) -> None:
-    """Copy photos to ``CLASS/0001.jpg`` and so on, for names of files may be anything."""
+    """Copy photos to ``CLASS/0001.jpg`` and so on, because the archive does not allow every file name."""
     numbers = Counter[str]()
     for photo in photos:
         place = plain_name(photo.class_name)
         if len(place) > MAX_FOLDER_NAME:
             raise BundleBuildError(
-                f"the class {photo.class_name!r} takes {len(place)} characters as a folder of a bundle, "
-                f"{MAX_FOLDER_NAME} at most: leave its photos out of --acceptance"
+                f"the class {photo.class_name!r} needs {len(place)} characters as a folder name in a bundle, "
+                f"{MAX_FOLDER_NAME} are allowed: leave its photos out of --acceptance"
             )
         numbers[place] += 1
         target = folder / place / f"{numbers[place]:04}{Path(photo.path).suffix.lower()}"

@@ -1,4 +1,4 @@
-"""A folder -> a ``.tar.gz`` that depends on the content of its files alone."""
+"""Pack a folder as a reproducible ``.tar.gz``: its bytes depend only on names and content of the files."""
 
 import gzip
 import io
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def pack(folder: Path) -> bytes:
-    """The folder as an archive: names sorted, no owner, no time, so that the same files give the same bytes."""
+    """Return the archive of a folder: names sorted, no owners, no times, so that the same files give the same bytes."""
     stream = io.BytesIO()
     with (
         gzip.GzipFile(filename="", fileobj=stream, mode="wb", compresslevel=9, mtime=0) as packed,

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs the bundle that it lies in, without network and without root, or goes back to the version before.
-# PREFIX/versions/ holds a folder a version; PREFIX/current, a link, changes only once the new one has proven itself.
-# PREFIX/.installed-by-edgecnn names the folders that this script has made. It deletes no other one, and those only
-# after the new version has answered.
+# Installs the bundle of which it is a part, without network and without root, or goes back to the previous version.
+# PREFIX/versions/ has a folder for each version. PREFIX/current is a link, changed only after the new version's checks.
+# PREFIX/.installed-by-edgecnn lists the folders that this script has made. It deletes no others, and these only
+# after the new version has passed its checks.
 set -eu
 umask 022
 unset CDPATH PYTHONPATH PYTHONHOME
@@ -43,18 +43,18 @@ exists() {
   [ -e "$1" ] || [ -L "$1" ]
 }
 
-# Prints a field of bundle.json; the file is not verified yet, so nothing but plain words is let through.
+# Prints a field of bundle.json; the file is not verified yet, so only plain words are accepted.
 card() {
   sed -n "s/^  \"$1\": \"\([A-Za-z0-9._-]*\)\",*\$/\1/p" "$here/bundle.json"
 }
 
-# Prints the number that orders bundles; 0 where none is stated.
+# Prints the bundle version; 0 if none is stated.
 version() {
   number=$(sed -n 's/^  "bundle_version": \([0-9]\{1,15\}\),*$/\1/p' "$1/bundle.json" 2>/dev/null | head -n 1)
   printf '%s' "${number:-0}"
 }
 
-# A pipe would be waited for and a device read without end, so neither is opened. The bounds are verify-bundle's.
+# Reading a pipe or a device might never end, so neither is opened. The limits are the same as in verify-bundle.
 require_regular_files() {
   doing="checking every file of the bundle"
   odd=$(find "$here" ! -type f ! -type d -printf '%P' -quit | LC_ALL=C tr -c '[:print:]' '?')
@@ -87,7 +87,7 @@ is_ours() {
   [ -n "$1" ] && grep -Fxqs -- "$1" "$ours"
 }
 
-# Where this copy was installed by this script, or nothing.
+# Sets own_prefix to the prefix into which this copy was installed by this script, if it was.
 find_own_prefix() {
   case $here in */versions/*) ;; *) return 0 ;; esac
   ours=${here%/versions/*}/.installed-by-edgecnn
@@ -130,7 +130,7 @@ remember_key() {
   mv -- "$prefix/.key.pub.new" "$prefix/key.pub"
 }
 
-# Only of a bundle that the present key has signed, and after the switch: until then the same bundle may be tried again.
+# Only from a bundle signed with the present key, and after the switch: until then the same bundle may be tried again.
 take_next_key() {
   [ -n "$signed" ] && [ -f "$new/next-key.pub" ] || return 0
   cp -- "$new/next-key.pub" "$prefix/.key.pub.new"
@@ -138,12 +138,12 @@ take_next_key() {
   printf 'Later bundles have to be signed by the next key, which is now %s\n' "$prefix/key.pub"
 }
 
-# Whether the current version is this bundle and has brought the present key: it was signed by the one before.
+# Whether the current version is this bundle and introduced the present key: its signature is by the previous key.
 has_changed_keys() {
   [ "$(current)" = "${new##*/}" ] && [ -e "$prefix/key.pub" ] && cmp -s -- "$new/next-key.pub" "$prefix/key.pub"
 }
 
-# The first name that is free, or under which this bundle is installed.
+# Sets new to the first folder name that is free, or under which this bundle is installed.
 choose_folder() {
   name=$(card name)-$(card edgecnn)-$(sha256sum <"$here/SHA256SUMS" | cut -c 1-12)
   new=$prefix/versions/$name
@@ -158,7 +158,7 @@ is_installed() {
   is_ours "${new##*/}" && [ ! -L "$new" ] && [ -f "$new/before" ] && cmp -s "$here/SHA256SUMS" "$new/SHA256SUMS"
 }
 
-# What the copy and the unpacked wheels take, and a tenth for what Python compiles, against what is free.
+# Requires free space for the copy, the unpacked wheels and a tenth more for compiled Python files.
 require_space() {
   # shellcheck disable=SC2016 # Python, not shell
   ask='import sys, zipfile; print(sum(file.file_size for path in sys.argv[1:] for file in zipfile.ZipFile(path).filelist) >> 10)'
@@ -174,8 +174,8 @@ require_space() {
   fail "$prefix has $free KiB free and this version takes $needed: free some space${left:+; interrupted installs left$left}"
 }
 
-# The first look takes nothing but sha256sum; the second one, of the project's own wheel, also sees added files,
-# links and the signature.
+# The first check needs only sha256sum. The second one, by the project's own wheel, also finds added files and links,
+# and checks the signature.
 check_bundle() {
   step "checking every file of the bundle"
   (cd -- "$1" && sha256sum --check --strict --quiet SHA256SUMS >&2) ||
@@ -190,7 +190,7 @@ check_bundle() {
     fail "$1/next-key.pub is no public key of the curve P-256: build the bundle anew"
 }
 
-# Asked of what has been verified. Where no key is asked for, a bundle may leave its version out.
+# Called after the bundle was verified. If no key is required, a bundle need not state a version.
 require_newer() {
   if [ -n "$downgrade" ] || [ "$(version "$1")" -ge "$(version "$prefix/current")" ]; then return 0; fi
   [ -n "$key" ] || [ "$(version "$1")" -ne 0 ] || return 0
@@ -198,7 +198,7 @@ require_newer() {
     "build a newer one, or install this one with --allow-downgrade"
 }
 
-# Named first and made then, so that what a killed install leaves is known to be ours.
+# The folder is listed before it is made, so that the rest of an interrupted install is known to be ours.
 copy_bundle() {
   step "copying the bundle"
   printf '\n%s\n' "${new##*/}" >>"$ours"
@@ -212,7 +212,7 @@ make_environment() {
   "$python" -I -m venv --without-pip "$new"
 }
 
-# Wheels of the version before serve too: each is held against the hash in requirements.txt.
+# Wheels of the previous version are used, too: pip checks each against the hash in requirements.txt.
 install_packages() {
   step "installing the packages"
   for wheel in "$prefix"/current/wheels/*.whl; do
@@ -227,7 +227,7 @@ install_packages() {
   write_launcher
 }
 
-# Not compiled: replaying the models compiles what is imported, and the rest would take as long as all else together.
+# Not compiled: replaying the models compiles the imported modules; compiling the rest would double the install's time.
 pip_install() {
   set -- install --quiet --no-compile --disable-pip-version-check --require-hashes --only-binary=:all: \
     --find-links "$new/wheels" --requirement "$new/requirements.txt" "$@"
@@ -239,8 +239,8 @@ pip_install() {
   fi
 }
 
-# In place of pip's, which is not isolated, names the whole path in its first line, where blanks and $ do not work,
-# and would go on in the next version when "current" changes while it runs. Read by sh first, then by Python.
+# Replaces pip's launcher, which is not isolated, has the whole path in its first line, where blanks and $ do not work,
+# and would import modules of the next version if "current" changes while it runs. Read by sh first, then by Python.
 write_launcher() {
   cat >"$new/bin/edgecnn" <<'END'
 #!/bin/sh
@@ -261,7 +261,7 @@ check_models() {
     fail "a model does not work here${damaged:+: if its files are damaged, delete $damaged and install again}"
 }
 
-# Each model on the photos of known labels that the bundle brings, if it brings any: as many have to be right here.
+# Runs each model on the bundle's labeled photos, if there are any: as many must be right as where it was built.
 check_acceptance() {
   # shellcheck disable=SC2016 # Python, not shell
   ask='import json, sys; print(*map("%s %d".__mod__, json.load(sys.stdin).get("acceptance", {}).get("right", {}).items()), sep="\n")'
@@ -271,7 +271,7 @@ check_acceptance() {
   printf '%s\n' "$wanted" | while read -r model least; do
     [ "$least" -gt 0 ] || continue
     (cd -- "$new/models" && "$new/bin/edgecnn" verify "$model" --photos ../acceptance --at-least "$least" </dev/null) || exit 1
-  done || fail "fewer photos are named rightly here than where the bundle was built: the version before stays"
+  done || fail "fewer photos are classified correctly here than where the bundle was built: the previous version stays"
 }
 
 switch() {
@@ -290,7 +290,7 @@ version_before() {
   case $before in */* | . | ..) ;; *) printf '%s' "$before" ;; esac
 }
 
-# What this script has made, but for the current version, the one before it, and the one that it runs from.
+# Lists the folders made by this script, except the current version, the previous one, and the one that it runs from.
 unneeded() {
   now=$(current) before=$(version_before)
   sort -u "$ours" | while read -r name; do

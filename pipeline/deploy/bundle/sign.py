@@ -1,4 +1,4 @@
-"""The signature of a bundle's files: OpenSSF model-signing, by a key of one's own."""
+"""Sign a bundle's files with OpenSSF model-signing and the user's own key."""
 
 import hashlib
 from pathlib import Path
@@ -14,19 +14,19 @@ MAKE_PUBLIC = "openssl ec -in key.pem -pubout -out key.pub"
 
 
 def check_key(key: Path) -> dict[str, str]:
-    """Find out before the work whether a key can sign.
+    """Check that a key can sign, before the bundle is built.
 
     Args:
         key: private key in PEM, without password, of the curve P-256.
 
     Returns:
-        What ``bundle.json`` says of it: the name of its file, and the SHA-256 of the public key (DER).
+        Entries of ``bundle.json``: the name of the key's file, and the SHA-256 of the public key (DER).
 
     Raises:
         BundleBuildError: model-signing is not installed, or the key is of another kind.
     """
     try:
-        import model_signing  # noqa: F401 - is it there?
+        import model_signing  # noqa: F401 - checks that it is installed
         from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     except ImportError as error:
@@ -43,14 +43,14 @@ def check_key(key: Path) -> dict[str, str]:
 
 
 def next_key(path: Path, present_sha256: str) -> bytes:
-    """The public key in PEM that is to sign the bundles after this one.
+    """Read the public key, in PEM, of the key that signs later bundles.
 
     Args:
         path: its file.
-        present_sha256: of the key that signs this one, see ``check_key``.
+        present_sha256: of the public key of this bundle's signature, see ``check_key``.
 
     Raises:
-        BundleBuildError: it is not a public key in PEM of the curve P-256, or it is the present one.
+        BundleBuildError: it is not a public key in PEM of the curve P-256, or it is the present key.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -65,7 +65,7 @@ def next_key(path: Path, present_sha256: str) -> bytes:
     if not isinstance(public, EllipticCurvePublicKey) or not isinstance(public.curve, SECP256R1):
         raise BundleBuildError(f"{path}: expected a public key of the curve P-256: {MAKE_KEY}; {MAKE_PUBLIC}")
     if _digest(public) == present_sha256:
-        raise BundleBuildError(f"{path}: is the key that signs this bundle already; give another one, or leave it out")
+        raise BundleBuildError(f"{path}: already signs this bundle; give another key, or leave it out")
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -80,10 +80,10 @@ def sign(folder: Path, key: Path) -> None:
 
     Args:
         folder: the unpacked bundle.
-        key: as ``check_key`` wants it.
+        key: private key, see ``check_key``.
 
     Raises:
-        BundleBuildError: as ``check_key``.
+        BundleBuildError: see ``check_key``.
     """
     check_key(key)
     from model_signing import hashing, signing

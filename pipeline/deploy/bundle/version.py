@@ -1,4 +1,4 @@
-"""The number that orders bundles, so that a board refuses an older bundle than it has."""
+"""The version number of bundles, by which a board refuses a bundle that is older than its own."""
 
 import os
 from datetime import UTC, datetime
@@ -8,21 +8,19 @@ from runtime.bundle.version import MAX_VERSION
 
 
 def check_version(number: int) -> None:
-    """Refuse what is no version.
+    """Refuse a number that is not a valid version.
 
     Raises:
-        BundleBuildError: it is negative, or has more than 15 digits.
+        BundleBuildError: it is not in 1 to ``MAX_VERSION``.
     """
     if not 0 < number <= MAX_VERSION:
         raise BundleBuildError(f"bundle version {number}: expected a whole number from 1 to {MAX_VERSION}")
 
 
 def default_version(*, signed: bool) -> int | None:
-    """The version of a bundle whose builder states none.
+    """Return the version of a bundle for which none is given.
 
-    It is a time in UTC, as ``20261126055247``: that of the environment variable ``SOURCE_DATE_EPOCH`` where it is set,
-    else for a signed bundle the present. An unsigned one then has none, for the same files have to give the same bytes;
-    a signed one has other bytes each time, as its signature has.
+    The version is the time of ``build_time`` as digits, such as 20261126055247; ``None`` if there is no such time.
 
     Raises:
         BundleBuildError: ``SOURCE_DATE_EPOCH`` is not a time in seconds.
@@ -32,7 +30,10 @@ def default_version(*, signed: bool) -> int | None:
 
 
 def build_time(*, signed: bool) -> datetime | None:
-    """When the bundle is built, in UTC: what ``SOURCE_DATE_EPOCH`` says, else for a signed bundle now.
+    """Return the build time in UTC: the environment variable ``SOURCE_DATE_EPOCH`` if set, else now or ``None``.
+
+    A signed bundle gets the present time. An unsigned one gets ``None``, so that the same files give the same bytes; a
+    signed bundle has different bytes each time anyway, because its signature is random.
 
     Raises:
         BundleBuildError: ``SOURCE_DATE_EPOCH`` is not a time in seconds.

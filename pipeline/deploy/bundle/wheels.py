@@ -1,4 +1,4 @@
-"""The wheels that a device needs: pinned by the lock file, fetched for the device's Python and processor."""
+"""The wheels that a device needs: pinned by the lock file, downloaded for the device's Python and processor."""
 
 import os
 import re
@@ -20,19 +20,19 @@ from pipeline.errors import BundleBuildError
 ROOT = Path(__file__).parents[3]
 LOCK = ROOT / ".ci" / "constraints.txt"
 GLIBC = {"3.11": 36, "3.12": 39, "3.13": 41}
-"""Minor version of the C library where this Python is the system's: Debian 12, Ubuntu 24.04, Debian 13."""
+"""Python -> minor version of glibc 2 in the systems that ship it: Debian 12, Ubuntu 24.04, Debian 13."""
 OLDEST_GLIBC = 17
 EPOCH = "315532800"
-"""1980, the earliest time of a ZIP archive; with the time of the build no two wheels would be equal."""
+"""1980, the earliest time in a ZIP archive. With the time of the build, every wheel would have other bytes."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where the bundle is to be installed.
+    """The system on which the bundle is installed.
 
     Attributes:
-        python: its Python, as ``3.11``.
-        machine: its processor as ``uname -m`` has it, ``aarch64`` or ``x86_64``.
+        python: its Python version, such as ``3.11``.
+        machine: its processor as ``uname -m`` prints it, ``aarch64`` or ``x86_64``.
     """
 
     python: str
@@ -40,14 +40,14 @@ class Target:
 
     @property
     def platforms(self) -> list[str]:
-        """The tags of the wheels that run there, the newest C library first."""
+        """The platform tags of the wheels that run there, the newest glibc first."""
         newest = GLIBC[self.python]
         return [f"manylinux_2_{minor}_{self.machine}" for minor in range(newest, OLDEST_GLIBC - 1, -1)] + [
             f"manylinux2014_{self.machine}"
         ]
 
     def wants(self, marker: Marker | None, extra: str = "") -> bool:
-        """Whether a requirement with this marker holds there; pip would ask of the machine that it runs on."""
+        """Return whether a requirement with this marker applies there; pip would evaluate it for this machine."""
         there = {
             "python_version": self.python,
             "python_full_version": f"{self.python}.0",
@@ -61,15 +61,15 @@ class Target:
 
 
 def build_runtime_wheel(folder: Path) -> Path:
-    """Build this project's wheel into ``folder`` with ``runtime`` alone, the same bytes each time.
+    """Build this project's wheel with only ``runtime`` into ``folder``; the same sources give the same bytes.
 
     Raises:
-        BundleBuildError: the sources are not there, or the build fails.
+        BundleBuildError: the sources are missing, or the build fails.
     """
     if not (ROOT / "pyproject.toml").exists():
         raise BundleBuildError(f"{ROOT}: no pyproject.toml: run the command from a clone of the repository")
     with tempfile.TemporaryDirectory() as name:
-        # A copy, because setuptools would take what an earlier build left in build/.
+        # A copy, because setuptools would also pack what an earlier build left in build/.
         for source in (ROOT / "pyproject.toml", ROOT / "README.md", ROOT / "LICENSE"):
             shutil.copy(source, name)
         shutil.copytree(ROOT / "runtime", Path(name, "runtime"), ignore=shutil.ignore_patterns("__pycache__"))
@@ -78,24 +78,24 @@ def build_runtime_wheel(folder: Path) -> Path:
 
 
 def lock(extras: list[str], target: Target) -> str:
-    """The requirements of ``edgecnn`` with ``extras`` there, pinned and with hashes, as pip reads them.
+    """Return the requirements of ``edgecnn`` with ``extras`` on a target, pinned and with hashes, in pip's format.
 
     Raises:
-        BundleBuildError: something needed is not in the lock file.
+        BundleBuildError: the lock file lacks a package.
     """
     pins = _pins(target)
     names = sorted(_closure(extras, target))
     lost = [name for name in names if name not in pins]
     if lost:
-        raise BundleBuildError(f"{LOCK} does not pin {', '.join(lost)}: add it to pyproject.toml and lock anew")
+        raise BundleBuildError(f"{LOCK} does not pin {', '.join(lost)}: add it to pyproject.toml and lock again")
     return "".join(pins[name] for name in names)
 
 
 def fetch(requirements: str, target: Target, folder: Path) -> None:
-    """Download the wheels of pinned requirements into ``folder``, and the pip that installs them.
+    """Download the wheels of pinned requirements, and of pip, which installs them, into ``folder``.
 
     Raises:
-        BundleBuildError: one is not to be had for the target; pip has said why.
+        BundleBuildError: a wheel is not available for the target; pip has printed the reason.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(requirements + _pins(target)["pip"])
@@ -110,7 +110,7 @@ def fetch(requirements: str, target: Target, folder: Path) -> None:
         except BundleBuildError as error:
             raise BundleBuildError(
                 f"no network to PyPI, or no such wheels for Python {target.python} on {target.machine}? {error}; "
-                "--no-wheels packs without those of others"
+                "--no-wheels packs a bundle without them"
             ) from error
 
 
@@ -124,7 +124,7 @@ def _pip(*arguments: str) -> None:
 
 
 def _pins(target: Target) -> dict[str, str]:
-    """What the lock file says of each package that it has for the target, as lines for pip."""
+    """Return package -> its line for pip, for the packages that the lock file has for the target."""
     text = LOCK.read_text(encoding="utf-8").replace("\\\n", " ")
     pins: dict[str, str] = {}
     for line in text.splitlines():
@@ -137,7 +137,7 @@ def _pins(target: Target) -> dict[str, str]:
 
 
 def _closure(extras: list[str], target: Target) -> set[str]:
-    """The packages that ``edgecnn`` with ``extras`` brings, itself left out."""
+    """Return the packages that ``edgecnn`` with ``extras`` requires, directly and indirectly."""
     found: set[str] = set()
     waiting = [("edgecnn", extra) for extra in ("", *extras)]
     while waiting:
@@ -155,10 +155,10 @@ def _requires(name: str) -> list[str]:
     try:
         return metadata.requires(name) or []
     except metadata.PackageNotFoundError as error:
-        raise BundleBuildError(f"{name} is not installed here, so what it needs is not known: make env") from error
+        raise BundleBuildError(f"{name} is not installed here, so its requirements are unknown: make env") from error
 
 
 def hash_line(wheel: Path) -> str:
-    """The requirement that lets pip install this very wheel of the project."""
+    """Return the requirement with the hash of this wheel, so that pip installs no other."""
     name, version = wheel.name.split("-")[:2]
     return f"{name}=={version} --hash=sha256:{artifacts.sha256(wheel.read_bytes())}\n"

@@ -1,4 +1,4 @@
-"""A folder of static files that runs an exported model in a browser and loads nothing from elsewhere."""
+"""Write a folder of static files that runs an exported model in a browser, without loading from other sites."""
 
 import base64
 import json
@@ -21,15 +21,15 @@ def write_page(folder: Path, out: Path, engine: Engine) -> dict[str, Any]:
     """Write the page of a folder that export wrote: its int8 ONNX file, ONNX Runtime Web, and the page's own files.
 
     Args:
-        folder: where ``model_int8.onnx`` lies.
+        folder: contains ``model_int8.onnx``.
         out: folder to write; files of the same names are replaced.
-        engine: the files that run the model.
+        engine: the files of ONNX Runtime Web.
 
     Returns:
-        What ``page.json`` tells the page: the model's spec, and the golden set's answers, which it replays.
+        The content of ``page.json``: the model's spec, and the expected probabilities of its golden set.
 
     Raises:
-        ModelError: the model file is missing, damaged or not one of ours.
+        ModelError: the model file is missing, damaged or not written by export.
     """
     path = folder / artifacts.INT8_ONNX
     with Classifier(path) as classifier:

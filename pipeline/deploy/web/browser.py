@@ -1,4 +1,4 @@
-"""An installed Chromium or Chrome, driven through Playwright, to look at our own pages."""
+"""Drive an installed Chromium or Chrome through Playwright, to benchmark and test this project's pages."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 INSTALL = "pip install playwright; then Chromium or Chrome, on Debian: apt install chromium"
 
 _ARGUMENTS = (
-    "--no-sandbox",  # there is none for root, nor in most containers; the pages are our own
+    "--no-sandbox",  # the sandbox does not work for root, nor in most containers; only our own pages are opened
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -23,7 +23,7 @@ _ARGUMENTS = (
 
 
 def why_no_browser() -> str | None:
-    """What is missing to drive a browser here, or ``None``."""
+    """Return what is missing here to drive a browser, or ``None``."""
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:
@@ -33,10 +33,10 @@ def why_no_browser() -> str | None:
 
 @contextmanager
 def launched(*arguments: str) -> Iterator["Browser"]:
-    """Yield a headless browser which ends with the block.
+    """Yield a headless browser, which is closed at the end of the block.
 
     Args:
-        arguments: further ones of Chromium's command line.
+        arguments: further arguments of Chromium's command line.
     """
     from playwright.sync_api import sync_playwright
 

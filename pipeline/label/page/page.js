@@ -20,12 +20,12 @@ async function ask(path, body) {
   }
 }
 
-/* Why the device has kept a frame, in words. */
+/* Reason why the device has kept a frame -> text. */
 const REASONS = {
   unsure: "not sure",
   unknown: "unlike all classes",
-  changed: "another class than before",
-  random: "kept by chance",
+  changed: "the class changed",
+  random: "chosen at random",
 };
 
 function show(now) {
@@ -39,7 +39,7 @@ function show(now) {
   view.undo.disabled = now.done === 0;
 }
 
-/* The device's own order first, so that the keys 1 to 9 mean what is likely. */
+/* The device's answers come first, so that the keys 1 to 9 are the most likely classes. */
 function choices() {
   const ranked = state.top.map(({ label }) => label);
   return [...ranked, ...state.classes.filter((label) => !ranked.includes(label))];

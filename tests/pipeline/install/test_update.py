@@ -121,5 +121,5 @@ def test_where_fewer_known_photos_are_right_the_version_before_stays(bundles, in
         assert done.returncode == status, done.stderr
         assert f"model_int8.onnx: 1 of 1 photos classified correctly, expected at least {right}" in done.stdout
         assert answering(installed) == ("old" if status else "plain")
-        assert ("fewer photos are named rightly here" in done.stderr) == bool(status)
+        assert ("fewer photos are classified correctly here" in done.stderr) == bool(status)
         assert versions(installed) == (["old"] if status else ["old", "plain"])

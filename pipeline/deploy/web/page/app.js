@@ -1,4 +1,4 @@
-/** Wires the page: what a person does to what the network says. */
+/** Connects the page's controls with the classifier and shows its answers. */
 
 import * as camera from "./camera.js";
 import { load } from "./classifier.js";
@@ -13,8 +13,8 @@ const NOTHING = "No picture came along: drop or paste a picture itself, not its 
 
 const here = (name) => new URL(name, import.meta.url);
 let page, classify;
-let turn = 0; // each picture or camera takes the next; what belongs to an earlier one is dropped
-let list = 0; // likewise each choice of pictures
+let turn = 0; // number of the current picture or camera session; results of earlier ones are dropped
+let list = 0; // likewise, number of the current choice of pictures
 let closeCamera = () => {};
 
 async function fetched(name) {
@@ -43,7 +43,7 @@ async function useGolden() {
   view.samples(images, sizeOf(page.spec), (canvas) => lookAt(createImageBitmap(canvas)));
 }
 
-/** Stop what went on; returns whether the caller's turn still lasts. */
+/** Stop the current activity and begin a new turn; returns a function that tells whether this turn is still current. */
 function take() {
   const mine = ++turn;
   closeCamera();
@@ -101,7 +101,7 @@ async function answerTo(bitmap, times) {
     .map((name, index) => [name, probabilities[index], spec.thresholds?.[index] ?? 0.5])
     .sort(([, one], [, other]) => other - one);
   const reached = ranked.filter(([, probability, threshold]) => probability >= threshold).map(([name]) => name);
-  const labels = spec.output === "sigmoid" ? reached : null; // of several labels, those that the picture has
+  const labels = spec.output === "sigmoid" ? reached : null; // the labels of the picture; null if the model gives one class
   const top = ranked.slice(0, TOP);
   const isConfident = top[0][1] >= (spec.confidence_threshold ?? spec.abstain ?? 0);
   const isFamiliar = !familiarity || familiarity[0] >= (spec.known_threshold ?? -Infinity);
@@ -113,7 +113,7 @@ function lookAtFile(file) {
   return lookAt(file ? decode(file, page.spec) : Promise.reject(new Error(NOTHING)));
 }
 
-/** Look at the first, and name all one after the other in a list, from which each can be looked at. */
+/** Show the first file, and classify all files one after the other in a list, from which each can be shown. */
 async function lookAtFiles(files) {
   const mine = ++list;
   const cards = view.list(files.length > 1 ? files : [], lookAtFile);

@@ -7,11 +7,11 @@ const REASONS = {
 };
 
 /**
- * Show the camera, the one at the back where there are two.
+ * Show the camera's picture; on a device with two cameras, that of the one at the back.
  *
  * @param {HTMLVideoElement} video
- * @returns {Promise<function(): void>} what switches it off.
- * @throws {Error} a sentence for the person who asked for it.
+ * @returns {Promise<function(): void>} a function that switches the camera off.
+ * @throws {Error} with a message for the user.
  */
 export async function open(video) {
   if (!navigator.mediaDevices) {

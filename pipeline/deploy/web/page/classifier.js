@@ -1,4 +1,4 @@
-/** The model file on ONNX Runtime Web: pixels to probabilities. */
+/** Runs the model file on ONNX Runtime Web: pixels to probabilities. */
 
 import * as ort from "./onnxruntime-web.js";
 
@@ -8,9 +8,9 @@ ort.env.logLevel = "error";
 /**
  * @param {ArrayBuffer} model an ONNX file that takes uint8 pixels (N, H, W, 3).
  * @param {{height: number, width: number}} size of one image.
- * @param {number} threads more than one need a server that sends cross-origin isolation headers.
- * @returns {Promise<function(Uint8Array): Promise<{probabilities: Float32Array, familiarity?: Float32Array}>>} RGB
- *   pixels of N images to their probabilities, one image after the other, and to how familiar each is, if the file tells.
+ * @param {number} threads more than one needs a server that sends cross-origin isolation headers.
+ * @returns {Promise<function(Uint8Array): Promise<{probabilities: Float32Array, familiarity?: Float32Array}>>} a function
+ *   from RGB pixels of N images to N * C probabilities, image after image, and N familiarity scores, if the file has them.
  */
 export async function load(model, { height, width }, threads = 1) {
   ort.env.wasm.numThreads = threads;

@@ -1,11 +1,11 @@
-/** The golden set that the model carries, replayed here: does this browser compute what was computed elsewhere? */
+/** Replays the model's golden set, to check that this browser computes the expected probabilities. */
 
 import { sizeOf } from "./square.js";
 
 const CHANNELS = 4;
 
 /**
- * @param {{rows: function(number, number): Uint8ClampedArray}} sheet its images from top to bottom.
+ * @param {{rows: function(number, number): Uint8ClampedArray}} sheet the golden images, one below the other.
  * @param {{spec: {side: number, width?: number}, golden: {probabilities: number[][], tolerance: number}}} page
  * @param {function(Uint8Array): Promise<{probabilities: Float32Array}>} classify
  * @returns {Promise<{images: Uint8Array[], text: string, passed: boolean}>} the images as RGB pixels, and the verdict.

@@ -1,12 +1,12 @@
-/** From a file or a camera's frame to a picture whose rows can be read. */
+/** Decodes image files, and reads rows of pixels from pictures and camera frames. */
 
 /**
- * Decode an image file; the browser turns it upright by its EXIF orientation, unless the model is given photos as they
- * are stored, and converts its colors to sRGB.
+ * Decode an image file. The browser converts its colors to sRGB and applies its EXIF orientation, unless the model's
+ * spec says to ignore that.
  *
  * @param {Blob} file
  * @param {{ignore_orientation?: boolean}} spec
- * @throws {Error} a sentence for the person who chose it.
+ * @throws {Error} with a message for the user.
  */
 export async function decode(file, spec) {
   const options = { imageOrientation: spec.ignore_orientation ? "none" : "from-image" };
@@ -24,8 +24,8 @@ export async function decode(file, spec) {
 
 /**
  * @param {ImageBitmap} bitmap
- * @returns {{width: number, height: number, rows: function(number, number): Uint8ClampedArray}} for `square`: RGBA,
- *   `count` rows from `top` on.
+ * @returns {{width: number, height: number, rows: function(number, number): Uint8ClampedArray}} for `square`;
+ *   `rows(top, count)` gives `count` rows of RGBA from `top` on.
  */
 export function readable(bitmap) {
   const { width, height } = bitmap;

@@ -3,9 +3,9 @@
  * bits, a horizontal pass, then a vertical one, each rounded and clipped to 0-255. (From version 13 on, Pillow takes the
  * vertical pass of tall pictures first, which moves some values by one or two.)
  *
- * The preprocessing has one implementation, runtime/image.py. This second one exists because no Python runs in a page,
- * and a canvas's own scaling differs by many gray levels from browser to browser; a test holds it against Pillow
- * and runtime/image.py pixel by pixel.
+ * The preprocessing has one implementation, runtime/image. This second one exists because no Python runs in a page,
+ * and a canvas's own scaling differs by many gray levels from browser to browser; a test compares it with Pillow
+ * and runtime/image pixel by pixel.
  */
 
 const FRACTION_BITS = 32 - 8 - 2;
@@ -29,12 +29,12 @@ const FILTERS = {
 };
 
 /**
- * Which input positions make each output position of one axis, and by how much.
+ * The input positions that contribute to each output position of one axis, with their weights.
  *
  * @param {number} size length of the input.
- * @param {number} low, high the part of it that is taken, in input positions.
+ * @param {number} low, high the part of the input that is resized, in input positions.
  * @param {number} target length of the output.
- * @returns {{first: number, weights: Int32Array}[]} one an output position; weights sum to 2**22 up to rounding.
+ * @returns {{first: number, weights: Int32Array}[]} one for each output position; weights sum to 2**22 up to rounding.
  */
 function contributions(size, low, high, target, filter) {
   const { support, curve } = FILTERS[filter];
@@ -112,7 +112,7 @@ export function resample(source, box, width, height, filter) {
   return result;
 }
 
-/** The same from the four pixels about each new one's center alone; as in Pillow's Geometry.c, fractions are cut off. */
+/** Resize without antialiasing, from the four pixels around each output's center; truncates, as Pillow's Geometry.c. */
 function sample(source, [left, top, right, bottom], width, height) {
   const columns = neighbors(source.width, left, right, width);
   const rows = neighbors(source.height, top, bottom, height);
@@ -131,7 +131,7 @@ function sample(source, [left, top, right, bottom], width, height) {
   return result;
 }
 
-/** The two input positions about the center of each output position of one axis, and how near the second one is. */
+/** The two input positions around the center of each output position of one axis, and the weight of the second one. */
 function neighbors(size, low, high, target) {
   const inside = (position) => Math.min(Math.max(position, 0), size - 1);
   return Array.from({ length: target }, (_, position) => {

@@ -1,10 +1,10 @@
-/** What runtime/image does to a decoded, upright picture: RGB pixels of the size that the model's spec says. */
+/** Preprocesses a decoded, upright picture as runtime/image does: RGB pixels of the size in the model's spec. */
 
 import { resample } from "./resample.js";
 
 const CHANNELS = 4;
 
-/** Height and width of a model's pixels, by its spec. */
+/** Height and width of a model's input in pixels, by its spec. */
 export const sizeOf = ({ side, width }) => ({ height: side, width: width ?? side });
 
 /**
@@ -36,7 +36,7 @@ export function square(picture, spec) {
   return pixels;
 }
 
-/** Which part of the picture becomes what. */
+/** The part of the picture that is used (`box`), and the size in pixels to which it is resized. */
 function plan(width, height, spec) {
   const { width: across, height: down } = sizeOf(spec);
   if (spec.resize === "crop") {
@@ -57,7 +57,7 @@ function roundToEven(value) {
   return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
 }
 
-/** In place: a filter may only average colors by how much of them is there. */
+/** Multiply colors by alpha, in place, so that a filter weighs them by their opacity. */
 function premultiply(pixels) {
   for (let at = 0; at < pixels.length; at += CHANNELS) {
     const alpha = pixels[at + 3];
@@ -67,7 +67,7 @@ function premultiply(pixels) {
   return pixels;
 }
 
-/** A premultiplied value over a background, by Pillow's way through the plain value in 8 bits. */
+/** Compose a premultiplied value over a background; like Pillow, it first rounds the plain value to 8 bits. */
 function over(value, alpha, background) {
   if (alpha === 255) return value;
   if (alpha === 0) return background;

@@ -1,4 +1,4 @@
-// A plain script, because a browser loads no module from a file: it says why nothing else happens.
+// A plain script, because a browser loads no module from a file: it can tell the user why the page does not work.
 (() => {
   const say = (text) => {
     document.getElementById("verdict").hidden = true;

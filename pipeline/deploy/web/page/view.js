@@ -1,4 +1,4 @@
-/** What the page shows; nothing here knows of models. */
+/** Updates the page's elements; does not use models. */
 
 const find = (id) => document.getElementById(id);
 const PREVIEW = 800;
@@ -12,7 +12,7 @@ const answer = document.querySelector(".answer");
 const percent = (value) => `${(100 * value).toFixed(1)}\u00a0%`;
 const milliseconds = (value) => value.toFixed(value < 10 ? 1 : 0);
 
-/** The page is ready: what the model is, and what stands on its foot. */
+/** Describe the model in the page's footer and enable the controls. */
 export function ready({ model, bytes, engine, spec }) {
   const size = `${Math.round(bytes / 1024)}\u00a0KiB`;
   const judged = spec.provenance?.accuracy === "out of fold" ? "photos, out of fold" : "validation images";
@@ -24,7 +24,7 @@ export function ready({ model, bytes, engine, spec }) {
   file.disabled = cameraButton.disabled = false;
 }
 
-/** The line that says what goes on; written only when it changes, as it is read aloud. */
+/** Set the status line; it is written only when it changes, because screen readers read it aloud. */
 export function say(text, isAnswer = false) {
   problem.hidden = true;
   verdict.hidden = text === "";
@@ -35,7 +35,7 @@ export function say(text, isAnswer = false) {
   time.textContent = "";
 }
 
-/** What went wrong, in place of an answer. */
+/** Show an error instead of an answer. */
 export function complain(text) {
   busy(false);
   say("");
@@ -60,7 +60,7 @@ function draw(bitmap, canvas, most) {
   canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
 }
 
-/** Show the camera, or the invitation to choose a picture once it is off. */
+/** Show the camera, or, when it is off, the hint to choose a picture. */
 export function live(on) {
   cameraButton.setAttribute("aria-pressed", on);
   cameraButton.textContent = on ? "Stop the camera" : "Use the camera";
@@ -73,7 +73,7 @@ function showOnly(shown) {
   seen.hidden = true;
 }
 
-/** Show an answer: the picture as the network sees it, the most probable classes, and what took how long (ms). */
+/** Show an answer: the preprocessed picture, the most probable classes, and the time of each step in ms. */
 export function show({ pixels, size, top, labels, isConfident, isKnown, times }) {
   paint(square, pixels, size);
   seen.hidden = false;
@@ -91,7 +91,7 @@ function named([[best]], labels, isConfident, isKnown) {
   return isConfident ? name : `Not sure, perhaps ${name}`;
 }
 
-/** Several files as cards, each with what draws its picture and what writes its answer, or why there is none. */
+/** Show files as cards; returns for each card functions that draw its picture, write its answer, or show an error. */
 export function list(files, choose) {
   const cards = files.map((file) => {
     const [item, button, canvas, label, note] = ["li", "button", "canvas", "b", "span"].map((tag) =>
@@ -134,7 +134,7 @@ function paint(canvas, pixels, { height, width }) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-/** Buttons with pictures to try. */
+/** Show buttons with pictures to try. */
 export function samples(images, size, choose) {
   const group = find("samples");
   const buttons = images.map((pixels, index) => {
@@ -149,7 +149,7 @@ export function samples(images, size, choose) {
   group.hidden = false;
 }
 
-/** Whether this browser computes what was computed where the model was built. */
+/** Show the result of replaying the golden set. */
 export function golden(text, passed) {
   const line = find("golden");
   line.textContent = text;
