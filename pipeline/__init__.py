@@ -1,13 +1,13 @@
-"""From a Keras model to verified model files for an edge board. Start at ``pipeline.cli``.
+"""Export Keras models as verified model files for edge boards. Start reading at ``pipeline.cli``.
 
-In a notebook: ``from pipeline import export, report, verify`` (``pipeline.notebook`` says what they take). Importing
-this package imports no TensorFlow; importing ``export`` does.
+In a notebook: ``from pipeline import export, report, verify``, documented in ``pipeline.notebook``. Importing this
+package does not import TensorFlow; importing ``export`` from it does.
 """
 
 from importlib import import_module
 from typing import Any
 
-import runtime as runtime  # says first which Python is needed
+import runtime as runtime  # first, because it checks the version of Python
 
 __all__ = ["export", "report", "verify"]
 

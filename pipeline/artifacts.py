@@ -1,4 +1,4 @@
-"""The file names under ``artifacts/``, and how all files are written: whole or not at all."""
+"""The names of all files that commands write, and functions that write files atomically."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ REFERENCE_DIR = Path(__file__).parent.parent / "artifacts" / "reference"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """``runtime.system.writing.atomic_path``, in a folder that is made where it is missing."""
+    """As ``runtime.system.writing.atomic_path``, but make the folder if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with writing.atomic_path(path) as temporary:
         yield temporary

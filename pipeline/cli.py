@@ -1,4 +1,4 @@
-"""The command line of the build side: ``python -m pipeline COMMAND``."""
+"""The command line ``python -m pipeline COMMAND``."""
 
 import argparse
 import errno
@@ -48,7 +48,7 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 EXAMPLES = """examples:
-  # all the way from a folder of photos, with a folder for each class in it
+  # all steps, from photos in a folder for each class
   python -m pipeline photos photos
   # the same in steps
   python -m pipeline train --data photos --out artifacts/train
@@ -58,17 +58,17 @@ EXAMPLES = """examples:
 Each command explains its options: python -m pipeline COMMAND --help"""
 
 REMEDIES = {
-    errno.ENOENT: "give a path that is there",
-    errno.EEXIST: "a file stands where a folder is needed, choose another folder",
-    errno.ENOTDIR: "a file stands where a folder is needed, choose another folder",
-    errno.EISDIR: "a folder stands where a file is needed, choose another name",
+    errno.ENOENT: "give a path that exists",
+    errno.EEXIST: "a folder is needed but there is a file, choose another folder",
+    errno.ENOTDIR: "a folder is needed but there is a file, choose another folder",
+    errno.EISDIR: "a file is needed but there is a folder, choose another name",
     errno.EACCES: "let this user read or write there, or choose another place",
     errno.EPERM: "let this user read or write there, or choose another place",
     errno.EROFS: "choose a place that can be written to",
     errno.ENOSPC: "free some space, or choose another disk",
     errno.EDQUOT: "free some space, or choose another disk",
 }
-"""What a person can do about an error of the system, by its number."""
+"""Number of an operating system error -> advice for the user."""
 
 
 def parse(
@@ -78,14 +78,17 @@ def parse(
     description: str = "From a Keras model to verified model files.",
     examples: str = EXAMPLES,
 ) -> argparse.Namespace:
-    """Read the command line, which ``typed`` keeps as it is; without any argument print the help and exit.
+    """Parse the command line; without any argument, print the help and exit.
 
     Args:
         arguments: the command line; that of this process if ``None``.
         commands: modules that register one subcommand each.
-        prog: how the program is started, for its help.
-        description: what it does, for its help.
-        examples: the end of its help.
+        prog: the program's name in the help.
+        description: the program's description in the help.
+        examples: text at the end of the help.
+
+    Returns:
+        The options; ``typed`` has the unparsed arguments.
     """
     parser = argparse.ArgumentParser(
         prog=prog, description=description, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -101,7 +104,7 @@ def parse(
 
 
 def _explained(error: OSError) -> str:
-    """What the system refused, where, and what to do."""
+    """Format an error of the operating system: path, message and advice."""
     if error.strerror is None:
         return str(error)
     place = f"{error.filename}: " if error.filename else ""
@@ -116,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(read_options: Callable[[], argparse.Namespace]) -> int:
     """Run the command that the options name and return its exit status.
 
-    An error that the project knows is one line on standard error and exit status 2.
+    An ``EdgecnnError`` or ``OSError`` is printed as one line on standard error, with exit status 2.
 
     Args:
         read_options: reads the command line; see ``parse``.
@@ -124,7 +127,7 @@ def run(read_options: Callable[[], argparse.Namespace]) -> int:
     in_our_command_line()
     try:
         options = read_options()
-        if check := getattr(options, "check", None):  # what needs no TensorFlow to be refused
+        if check := getattr(options, "check", None):  # checks that need no TensorFlow come first
             check(options)
         if getattr(options, "tensorflow", True):
             start_devices = getattr(options, "distribute", None) != "multiworker"

@@ -24,11 +24,11 @@ from runtime.errors import EdgecnnError
 
 
 class PipelineError(EdgecnnError):
-    """Base of what can go wrong between photos and model files."""
+    """Base of all errors of the pipeline."""
 
 
 class ArchitectureError(PipelineError, ValueError):
-    """The asked-for network cannot be built."""
+    """The requested network cannot be built."""
 
 
 class BundleBuildError(PipelineError):
@@ -36,26 +36,26 @@ class BundleBuildError(PipelineError):
 
 
 class DataError(PipelineError):
-    """A data set is not what it should be."""
+    """A data set is missing, or its content is not as expected."""
 
 
 class DataUnavailableError(DataError):
-    """No source of a data set answered."""
+    """A data set could not be downloaded from any of its sources."""
 
 
 class ClassesError(DataError):
-    """The folders of photos do not make a classification: too few classes, or too few pictures in one."""
+    """The class folders cannot be used: too few classes, too few photos in one, or classes that a model lacks."""
 
 
 class UnusablePhotosError(DataError):
-    """Files among the photos are no image, or contradict each other."""
+    """Files in a folder of photos are not images, or the same photo is in several classes."""
 
 
 class DocumentError(PipelineError, ValueError):
-    """A JSON file that a command left is missing, is not of its kind, or is of a newer version.
+    """A JSON document is missing, is another kind of document, or has a newer version.
 
     Attributes:
-        fault: what is wrong with it.
+        fault: description of the problem, without path and remedy.
     """
 
     def __init__(self, path: Path, fault: str, remedy: str) -> None:
@@ -64,7 +64,7 @@ class DocumentError(PipelineError, ValueError):
 
 
 class ExplainError(PipelineError):
-    """A network has nothing to show."""
+    """A network has no feature maps to draw."""
 
 
 class ExportError(PipelineError):
@@ -80,19 +80,19 @@ class PageError(PipelineError):
 
 
 class ReportError(PipelineError, ValueError):
-    """A JSON file is not one that a report can be made from."""
+    """A report cannot be made from a JSON file."""
 
 
 class WeightsError(PipelineError):
-    """Pretrained weights are missing, damaged, or not those that were asked for."""
+    """Pretrained weights are missing, damaged, or those of another network."""
 
 
 class WorkerLostError(PipelineError):
-    """One of several machines that train together is gone."""
+    """One of several machines that train together no longer answers."""
 
 
 def reason(error: Exception) -> str:
-    """What an error says, for a message that names the file itself: the system's words without number and path."""
+    """Return an error's text without number and path, for a message that already names the file."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"no entry {error}" if isinstance(error, KeyError) else str(error)

@@ -1,8 +1,8 @@
-"""The model files that export writes: one row each, in the order in which tables list them.
+"""The formats of model files that export writes: one row each, in the order of tables.
 
-A row owns all that is known of its file. Looking one up imports neither TensorFlow nor an engine: what builds, packs or
-takes a file apart is named here, and imported when it is called. What runs a file is stated by the engine that has its
-suffix (``runtime.engines``).
+A row has everything that is specific to its file. Importing this module imports neither TensorFlow nor an engine: the
+functions that build, pack or read a file are given by name, and imported when they are used. Which engine runs a file
+depends on its suffix (``runtime.engines``).
 """
 
 from collections.abc import Callable, Iterable
@@ -16,18 +16,17 @@ from pipeline import artifacts
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The most a file may differ from Keras. Agreement is a share 0-1, the accuracy drop in points.
+    """The limits of a file's difference from Keras: probabilities and agreement (0-1), accuracy drop in points.
 
-    On few test images all but the differences of fp32 may be larger by chance; ``AcceptanceCriteria`` says when
-    they count.
+    Except for the differences of fp32 files, a limit on few test images counts as violated only if chance does not
+    explain it; see ``AcceptanceCriteria``.
 
     fp32 files may differ from Keras by 1e-5 in any probability, or by ``verify.parity.ROUNDINGS`` times Keras's own
-    rounding where that is more. Keras's rounding is its largest difference from the same weights in float64
-    (``pipeline.export.load.rounding``), so that the bound follows from the depth and the width of the network. Measured
-    on the network of the notes, and on MobileNetV2 of 96 and 224 pixels with narrow and wide answers, the files of ONNX
-    Runtime and LiteRT differed from Keras by 0.8 to 5.5 times that: 2e-6 for MobileNetV2 at 224 pixels with answers of
-    32 % on average, 6e-6 with answers of 78 %. A wrong constant, padding or order of channels moves probabilities a
-    thousand times further.
+    rounding error if that is more. Keras's rounding error is its largest difference from the same weights in float64
+    (``pipeline.export.load.rounding``), so the limit adapts to the depth and the width of the network. On the network
+    of the notes, and on MobileNetV2 at 96 and 224 pixels, the files of ONNX Runtime and LiteRT differed from Keras by
+    0.8 to 5.5 times that: by 2e-6 for MobileNetV2 at 224 pixels with a mean confidence of 32 %, by 6e-6 with one of
+    78 %. A wrong constant, padding or channel order changes probabilities a thousand times more.
     """
 
     max_difference: float
@@ -38,14 +37,14 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Precision:
-    """What a file computes in.
+    """The numeric precision of a file.
 
     Attributes:
-        name: as ``runtime.spec.ModelSpec`` has it.
-        tolerance: how far the file may be from Keras.
-        golden_tolerance: the most that a probability may differ from its golden answer on another processor.
+        name: as in ``runtime.spec.ModelSpec``.
+        tolerance: limits of the difference from Keras.
+        golden_tolerance: the largest difference of a probability (0-1) from the golden set on another processor.
         threshold_db: the signal-to-noise ratio below which a layer counts as drifted.
-        dashes: of its lines in a report, as Matplotlib takes them.
+        dashes: Matplotlib line style in the report.
     """
 
     name: str
@@ -59,22 +58,22 @@ FP32 = Precision("fp32", Tolerance(1e-5, 1e-5, 1.0, 0.0), 1e-5, 80.0, (0, (5, 2)
 FP16 = Precision("fp16", Tolerance(0.05, 1e-3, 0.99, 0.2), 1e-3, 40.0, (0, (1, 1.5)))
 INT8 = Precision("int8", Tolerance(1.0, 0.02, 0.97, 0.5), 0.05, 15.0, "-")
 DYNAMIC = Precision("dynamic", Tolerance(0.5, 0.01, 0.98, 0.5), 0.05, 20.0, (0, (5, 1.5, 1, 1.5)))
-"""Processors round the rescaled sums of int8 differently: a step of 1/256 here and there, which a softmax spreads."""
+"""The golden tolerances of int8 and dynamic are large because processors round rescaled int8 sums differently, by
+steps of 1/256 in places, which softmax can amplify."""
 PRECISIONS = (INT8, FP32, FP16, DYNAMIC)
 
 
 @dataclass(frozen=True)
 class Container:
-    """How files of a suffix are packed and taken apart; each function by its module and name.
+    """The functions that pack and read files of a suffix, each given as "module:name".
 
     Attributes:
-        familiarity: a graph to one with a second output, which tells how familiar an image is.
-        is_familiarity_cheap: whether that costs at most 2 % of the time for an image of a small network, so that it is
-            there unless nobody wants it.
-        pack: graph, spec and golden set (or ``None``) to the file's bytes.
-        tap: the file's bytes to its intermediate values (``pipeline.verify.drift.taps.Tap``); drift leaves out files
-            without one.
-        tools: packages whose versions the manifest records where such a file is written.
+        familiarity: adds a second output, the familiarity score of an image, to a graph.
+        is_familiarity_cheap: whether that costs at most 2 % of a small network's latency; it is then added by default.
+        pack: builds the file's bytes from graph, spec and golden set (or ``None``).
+        tap: reads intermediate tensors from the file's bytes (``pipeline.verify.drift.taps.Tap``); ``None``: drift
+            leaves such files out.
+        tools: packages whose versions the manifest records if such a file is written.
     """
 
     familiarity: str
@@ -104,15 +103,15 @@ NCNN = Container(
 
 @dataclass(frozen=True)
 class Format:
-    """A model file.
+    """A format of model files.
 
     Attributes:
-        file: its name in an export folder.
-        precision: what it computes in.
-        container: how it is packed.
-        builder: what builds it, by module and name: a function of ``pipeline.export.formats``.
-        option: what ``--formats`` calls it; several files may share one. ``None``: it is always written.
-        about: what the help of ``--formats`` says of it.
+        file: name of the file in an export folder.
+        precision: its numeric precision.
+        container: its packing.
+        builder: the function that builds its graph, as "module:name".
+        option: its name in ``--formats``; several files may share one. ``None``: it is always written.
+        about: its description in the help of ``--formats``.
     """
 
     file: str
@@ -124,22 +123,22 @@ class Format:
 
     @property
     def build(self) -> Callable[..., Any]:
-        """``ExportInputs`` and this row to the graph."""
+        """The function that builds the graph from ``ExportInputs`` and this row."""
         return _imported(self.builder)
 
     @property
     def with_familiarity(self) -> Callable[..., Any]:
-        """Graph to the same with a second output."""
+        """The function that adds the familiarity output to a graph."""
         return _imported(self.container.familiarity)
 
     @property
     def pack(self) -> Callable[..., bytes]:
-        """Graph, spec and golden set (or ``None``) to the file's bytes."""
+        """The function that builds the file's bytes from graph, spec and golden set (or ``None``)."""
         return _imported(self.container.pack)
 
     @property
     def tap(self) -> Callable[[bytes], Any] | None:
-        """The file's bytes to its intermediate values."""
+        """The function that makes a ``Tap`` from the file's bytes; ``None`` if there is none."""
         return _imported(self.container.tap) if self.container.tap else None
 
 
@@ -165,30 +164,30 @@ FORMATS = (
 )  # fmt: skip
 
 MODEL_FILES = tuple(row.file for row in FORMATS if row.option is None)
-"""What export always writes."""
+"""The files that export always writes."""
 
 
 def format_of(file: str) -> Format:
-    """The row of a file's name.
+    """Return the format of a file name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: no format has this file name.
     """
     return {row.file: row for row in FORMATS}[file]
 
 
 def options() -> dict[str, str]:
-    """What ``--formats`` takes, and what each of them writes in words."""
+    """Return the options of ``--formats`` and their descriptions."""
     return {row.option: row.about for row in FORMATS if row.option and row.about}
 
 
 def files_of(chosen: Iterable[str]) -> tuple[str, ...]:
-    """The files that are written where ``--formats`` names these."""
+    """Return the names of the files that are written with these options of ``--formats``."""
     return tuple(row.file for row in FORMATS if row.option is None or row.option in set(chosen))
 
 
 def precision_of(file: str) -> Precision:
-    """What a file computes in by its name, whatever program wrote it; fp32 where the name does not tell."""
+    """Guess the precision of any model file from its name; fp32 if the name does not tell."""
     return next((precision for precision in PRECISIONS if precision.name in Path(file).name), FP32)
 
 

@@ -1,4 +1,4 @@
-"""The functions for notebooks: they take a model in memory or a file, and return documents that show as tables."""
+"""The functions for notebooks; they take a model in memory or a file, and return documents that display as tables."""
 
 import sys
 import tempfile
@@ -36,11 +36,11 @@ from pipeline.verify.parity import verify as verify_files
 from runtime.image.load import load_square
 
 Images = Any
-"""A folder of photos (a folder a class, or any photos without labels), a list of files, an ``.npz`` file,
+"""A folder of photos (with a folder for each class, or without labels), a text file of paths, an ``.npz`` file,
 pixels (N, H, W, 3) from 0 to 255, a pair of pixels and labels, or a ``tf.data.Dataset`` of either."""
 
 MOST_IMAGES = 2_000
-"""The most images that are read of a ``tf.data.Dataset``."""
+"""At most this many images of a ``tf.data.Dataset`` are read."""
 HELD_OUT = 0.25
 PAGE_HEIGHT = 900
 
@@ -81,25 +81,26 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
     Args:
         model: in memory, or its file.
         out: folder to write.
-        images: they calibrate int8; a part of them is held out to choose and judge on where ``validation`` is not
-            given. Without any, CIFAR-10's are taken.
-        validation: what choices are made on.
-        class_names: one an output; those of ``images``, of a ``history.json`` beside the file, or numbers by default.
-        scaling: from pixels 0-255 to what the model expects: a preset (tf, torch, caffe, none) or a ``PixelScaling``;
-            found in the model's first layers, or 1/255, by default.
-        bgr: the model takes blue, green, red.
-        resize: how photos become squares, as ``--resize``.
+        images: calibration images; a part of them is held out for validation if ``validation`` is not given.
+            CIFAR-10's by default.
+        validation: images on which choices are made.
+        class_names: one for each output; by default those of ``images``, of a ``history.json`` beside the file, or
+            numbers.
+        scaling: of pixels 0-255 to the model's input: a preset (tf, torch, caffe, none) or a ``PixelScaling``; by
+            default found in the model's first layers, or 1/255.
+        bgr: whether the model takes channels in the order blue, green, red.
+        resize: resize policy, as ``--resize``.
         resize_filter: as ``--filter``.
-        multi_label: its logits judge each label by itself, as ``--multi-label``.
-        quick: take the default int8 config rather than search.
-        extra: further files, as ``--formats`` names them.
-        as_asked: feed the model as it is said, though labeled images are named better beyond chance in another way.
+        multi_label: whether each logit judges one label by itself, as ``--multi-label``.
+        quick: take the default int8 config without a search.
+        extra: further formats, as in ``--formats``.
+        as_asked: use the given preprocessing even if labeled images show that another is significantly better.
 
     Returns:
-        What was written; ``passed`` says whether int8 is as good as it must be. It shows itself as a table.
+        The manifest, which displays as a table; ``passed`` is true if int8 meets the acceptance criteria.
 
     Raises:
-        EdgecnnError: the model or the images are unusable; the message says what to do.
+        EdgecnnError: the model or the images cannot be used; the message says what to do.
     """
     with _file_of(model) as path:
         names = class_names or getattr(images, "class_names", None) or _numbered(model)
@@ -121,18 +122,18 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
 
 
 def verify(out: str | Path, images: Images = None) -> Verification:
-    """Hold the files of a folder against Keras.
+    """Compare the model files of a folder with Keras.
 
     Args:
-        out: what ``export`` wrote.
-        images: what to judge on; of a folder with a folder a class, its test photos, or its validation photos. Without
-            any, CIFAR-10's test images are taken.
+        out: folder that ``export`` wrote.
+        images: images to judge on; of a folder with class folders, its test photos or else its validation photos are
+            used. CIFAR-10's test images by default.
 
     Returns:
-        The verdicts; ``passed`` says whether all files are within their tolerances. It shows itself as a table.
+        The verdicts, which display as a table; ``passed`` is true if all files are within their tolerances.
 
     Raises:
-        EdgecnnError: no export lies there, or the images do not fit.
+        EdgecnnError: ``export`` did not write the folder, or the images have other classes or another size.
     """
     place = Path(out)
     if images is None:
@@ -145,17 +146,17 @@ def verify(out: str | Path, images: Images = None) -> Verification:
 
 
 def report(out: str | Path) -> Page:
-    """Write ``report.html`` and ``report.md`` from what lies in a folder, and give the page, which shows itself.
+    """Write ``report.html`` and ``report.md`` into an export folder; return the page, which displays itself.
 
     Raises:
-        EdgecnnError: no export lies there.
+        EdgecnnError: ``export`` did not write the folder.
     """
     write_report(Path(out))
     return Page((Path(out) / artifacts.REPORT_PAGE).read_text(encoding="utf-8"))
 
 
 def _numbered(model: keras.Model | str | Path) -> tuple[str, ...]:
-    """Numbers as the names of the classes of a model in memory; a file may have better ones beside it."""
+    """Return numbers as class names for a model in memory; none for a file, which may have names beside it."""
     if isinstance(model, str | Path):
         return ()
     return tuple(map(str, range(max(int(model.output_shape[-1]), 2))))
@@ -164,17 +165,17 @@ def _numbered(model: keras.Model | str | Path) -> tuple[str, ...]:
 def _check(
     source: Source, deployable: Deployable, photos: folder.Photos | None, images: Dataset, *, as_asked: bool
 ) -> str:
-    """How the labeled images say that the model was fed, as the manifest has it.
+    """Check the preprocessing with labeled images; return the result for the manifest.
 
     Raises:
-        ExportError: they contradict how it is fed, and nobody insists on it.
+        ExportError: another preprocessing is significantly better, and ``as_asked`` is false.
     """
     finding = judge(source.path, deployable, source.reading, photos, images)
     if finding is None:
         return ""
     if finding.contradicts(source.asked) and not as_asked:
         raise ExportError(
-            f"{finding.sentence}; most likely it was trained so: say that to export (scaling, bgr, resize, "
+            f"{finding.sentence}; most likely it was trained so: give that to export (scaling, bgr, resize, "
             "resize_filter, class_names), or as_asked=True"
         )
     return finding.checked
@@ -202,7 +203,7 @@ def _file_of(model: keras.Model | str | Path) -> Iterator[Path]:
 def _divided(
     images: Images, photos: folder.Photos | None, deployable: Deployable, way: Settings
 ) -> tuple[Dataset, Dataset]:
-    """What calibrates, and what choices are made on."""
+    """Divide images into calibration and validation set."""
     if photos is not None:
         return samples.draw_calibration(photos.training), photos.validation
     rest, held_out = hold_out(_dataset(images, deployable, way), HELD_OUT)
@@ -229,7 +230,7 @@ def _dataset(images: Images, deployable: Deployable, way: Settings) -> Dataset:
 
 
 def _photos(images: Images, deployable: Deployable, way: Settings) -> folder.Photos | None:
-    """A folder whose photos are labeled, divided; ``None`` where these images are nothing of the kind."""
+    """Load a folder of labeled photos, divided into parts; ``None`` if ``images`` is not such a folder."""
     if not isinstance(images, str | Path) or not Path(images).is_dir():
         return None
     place = Path(images)
@@ -239,7 +240,7 @@ def _photos(images: Images, deployable: Deployable, way: Settings) -> folder.Pho
 
 
 def _has_classes(place: Path, deployable: Deployable) -> bool:
-    """Whether a folder has one for one of the classes, or for a part of the data."""
+    """Return whether a folder contains the folder of a class, or ``train``."""
     names = {entry.name for entry in place.iterdir() if entry.is_dir()}
     return not names.isdisjoint({*class_folders(deployable.class_names), "train"})
 
@@ -252,14 +253,14 @@ def _arrays(images: Images) -> tuple[NDArray[np.uint8], NDArray[Any] | None]:
 
 
 def _restart_names() -> None:
-    """Restart the counters of layer names, which end up in the files; what a person has set for Keras stays."""
+    """Restart Keras's counters of layer names, which end up in the files, but keep the user's dtype policy."""
     policy = keras.config.dtype_policy()
     keras.utils.clear_session()
     keras.config.set_dtype_policy(policy)
 
 
 def _of_tensorflow(images: Any) -> tuple[NDArray[np.uint8], NDArray[Any] | None]:
-    """The first images of a data set, whether it gives them one by one or in batches, with labels or without."""
+    """Read the first images, and labels if there are any, of a data set of single images or of batches."""
     single = len((images.element_spec[0] if isinstance(images.element_spec, tuple) else images.element_spec).shape) == 3
     pixels: list[NDArray[np.uint8]] = []
     labels: list[NDArray[Any]] = []
@@ -279,10 +280,10 @@ def _of_tensorflow(images: Any) -> tuple[NDArray[np.uint8], NDArray[Any] | None]
 
 
 def _pixels(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """Images as uint8 (N, H, W, 3); floats from 0 to 255 are rounded.
+    """Convert images to uint8 (N, H, W, 3); floats from 0 to 255 are rounded.
 
     Raises:
-        DataError: another shape, or another range of values.
+        DataError: the shape or the range of values is another one.
     """
     if images.ndim != 4 or images.shape[3] != 3 or not len(images):
         raise DataError(f"expected RGB images (N, H, W, 3), got {images.dtype} {images.shape}")
@@ -291,7 +292,7 @@ def _pixels(images: NDArray[Any]) -> NDArray[np.uint8]:
     low, high = float(images.min()), float(images.max())
     if not (low >= 0 and 1 < high <= 255):
         raise DataError(
-            f"expected pixels from 0 to 255, got {images.dtype} from {low:g} to {high:g}; give them unscaled: what the "
-            "model expects is said by scaling"
+            f"expected pixels from 0 to 255, got {images.dtype} from {low:g} to {high:g}; give them unscaled, and the "
+            "model's scaling with scaling="
         )
     return np.round(images).astype(np.uint8)

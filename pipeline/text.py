@@ -1,4 +1,4 @@
-"""Names from files and folders as text in Markdown and in figures; ``runtime.text`` has terminals and CSV."""
+"""Escape names of files and folders for Markdown and for figures; ``runtime.text`` does so for terminals and CSV."""
 
 import re
 
@@ -7,11 +7,11 @@ from runtime.text import for_terminal
 _INLINE = re.compile(r"[\\`*\[\]~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "&#64;"}
 _BLOCK = re.compile(r"[#+=>-](?= |$)|[#=-]{2,}|\d+[.)](?= |$)")
-"""What makes a heading, a rule or an item of a list where a line begins with it."""
+"""At the beginning of a line, this makes a heading, a rule or a list item."""
 
 
 def for_markdown(text: str) -> str:
-    """``text`` on one line of Markdown as GitHub reads it: no link, image, emphasis, formula, HTML or cell begins."""
+    """Escape a text as one line of GitHub's Markdown without links, images, emphasis, formulas, HTML or table cells."""
     line = " ".join(for_terminal(text).split())
     block = _BLOCK.match(line)
     line = "".join(_ENTITIES.get(letter, letter) for letter in line)
@@ -20,12 +20,12 @@ def for_markdown(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """``text`` as a code span of Markdown, in which nothing is alive."""
+    """Format a text as a code span of Markdown, in which no markup works."""
     line = for_terminal(text)
     fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
     return f"{fence} {line} {fence}" if line.startswith("`") or line.endswith("`") else f"{fence}{line}{fence}"
 
 
 def for_figure(text: str) -> str:
-    """``text`` for Matplotlib on one line: a dollar sign begins no formula."""
+    """Escape a text as one line for Matplotlib, so that a dollar sign begins no formula."""
     return for_terminal(text).replace("$", r"\$")

@@ -1,6 +1,6 @@
-"""Latency of the exported files on every engine of the desk.
+"""Benchmark the exported files on every engine of the desktop machine.
 
-``benchmark`` comes in when it is asked for, so that a contender's process imports its own engine and no other.
+``benchmark`` is imported on first use, so that the process of a contender imports only its own engine.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The same pixels through Keras, TensorFlow and every exported file on every engine, side by side."""
+"""Benchmark Keras, TensorFlow and every exported file on every engine, on the same pixels."""
 
 import shutil
 import subprocess
@@ -32,24 +32,24 @@ def benchmark(
     """Measure all contenders and write ``benchmark.json``.
 
     Args:
-        folder: what export wrote.
-        seconds: of timed runs of each contender, at most.
-        test: images of its classes; CIFAR-10's test images without them.
-        threads: of the engines; 1, 2, … up to all cores without them.
-        part: of the data that the images are: test or validation.
+        folder: that export wrote.
+        seconds: total time of the timed runs of each contender, at most.
+        test: images of its classes; CIFAR-10's test images if ``None``.
+        threads: numbers of threads to measure with; 1, 2, … up to all cores if ``None``.
+        part: which part of the data the images are: test or validation.
 
     Returns:
-        What is written.
+        The document that is written.
 
     Raises:
-        PipelineError: the folder is not one that export wrote, or no test images fit.
+        PipelineError: export did not write the folder, or the model has not CIFAR-10's classes and no images are given.
     """
     manifest = Manifest.read(folder)
     check_writable(folder / artifacts.BENCHMARK)
     test = test or test_images(manifest.class_names)
     counts = threads or thread_counts()
-    one_class = test.labeled and manifest.thresholds is None  # one answer an image is what is judged here
-    files = find_models(str(folder / name) for name in model_files(manifest))  # not what an earlier export left
+    one_class = test.labeled and manifest.thresholds is None  # accuracy is measured only for single-label models
+    files = find_models(str(folder / name) for name in model_files(manifest))  # not files of an earlier export
     with tempfile.TemporaryDirectory() as scratch, show_progress() as say:
         say("preparing contenders")
         report = run.benchmark(
@@ -66,7 +66,7 @@ def benchmark(
 
 
 def _revision() -> str | None:
-    """Of the source in git, where it is in git."""
+    """Return the git revision of the source; ``None`` if it is not in git."""
     git = shutil.which("git")
     if git is None:
         return None

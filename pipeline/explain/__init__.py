@@ -1,4 +1,4 @@
-"""The picture of the course notes, live: one image on its way through a network, drawn for a slide of 1920x1080."""
+"""Draw a network's feature maps, probabilities and heat map for one image, as PNG of 1920x1080."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +22,18 @@ PAPER, INK, FAINT, ACCENT, BAR = "#ffffff", "#16202a", "#66727f", "#d9482b", "#9
 COLOURS = "inferno"
 
 MARGIN, GAP, COLUMN, BARS_WIDTH = 70, 76, 36, 440
-"""Left and right of all, between stages, a vector's width, and what the class probabilities take."""
+"""In pixels: margin left and right, gap between stages, width of a vector, width of the class probabilities."""
 
 MIDDLE, LABEL_TOP, TILES_TOP = 405, 650, 790
-"""From the top: the line on which the stages are centered, their labels, the maps shown singly."""
+"""In pixels from the top: the line on which stages are centered, their labels, the strongest maps."""
 
 INPUT_SIZE, MAX_GROWTH = 300, 1.15
 SIZE_POWER = 0.6
-"""Drawn size goes with side ** this: at 1 the 4x4 maps of a 32x32 image would be specks."""
+"""The drawn size is proportional to side ** SIZE_POWER: with 1, the 4x4 maps of a 32x32 image would be too small."""
 
 RISE = 0.7
-"""How much a stack rises while it goes back to the right, and the most of a map's size that it rises in all: so the
-middle line, on which the arrows are, meets its first map and its last."""
+"""A stack of maps rises by this share of its depth, at most by this share of a map's height, so that the middle line,
+on which the arrows are, meets its first and its last map."""
 
 SHOWN_MAPS, TILE_GAP, TILES_WIDTH = 9, 6, 235
 BARS, BAR_STEP, BAR_LENGTH = 10, 48, 150
@@ -42,7 +42,7 @@ NAME_WIDTH, NAME_LETTERS = 205, 16
 
 @dataclass(frozen=True)
 class _Stack:
-    """Where a stack of maps stands: left edge, size of a map, shift of the hindmost map to the right and up."""
+    """The place of a stack of maps in pixels: left edge, size of a map, shift of the last map to the right."""
 
     left: float
     width: float
@@ -61,14 +61,14 @@ class _Stack:
 def explain(
     deployable: Deployable, image: ImageSource, out: Path, spec: ModelSpec | None = None, *, heat_only: bool = False
 ) -> Why:
-    """Draw what a network makes of one image and where it looked, as PNG.
+    """Draw a network's stages, probabilities and heat map for one image, as PNG.
 
     Args:
-        deployable: the network; its stages must lie open, see ``stages``.
+        deployable: the network; its layers must not be nested in another model, see ``stages``.
         image: anything that ``load_square`` takes.
         out: the PNG to write.
-        spec: how the image becomes pixels; by default it is stretched.
-        heat_only: draw the image and where the network looked, whose stages may be hidden then.
+        spec: the preprocessing of the image; by default it is stretched.
+        heat_only: draw only the image and the heat map; layers may then be nested.
 
     Returns:
         The answer and its reasons.
@@ -103,7 +103,7 @@ def _draw(axes: Any, deployable: Deployable, shown: list[Stage], found: Why) -> 
     image, *stacks = _arrange(deployable.size, maps, len(vectors))
     _put(axes, pixels, _Frame(image.left, MIDDLE - image.height / 2, image.width, image.height))
     _label(axes, image, TIMES.join(map(str, pixels.shape)), ("image",))
-    note = f"the {SHOWN_MAPS} strongest\nmaps, bright\nwhere they\nanswer"
+    note = f"the {SHOWN_MAPS} strongest\nmaps, bright\nwhere they\nrespond"
     axes.text(image.left, TILES_TOP, note, fontsize=15, color=FAINT, va="top", linespacing=1.4)
     left = image.right
     for stack, stage in zip(stacks, maps, strict=True):
@@ -124,7 +124,7 @@ def _draw(axes: Any, deployable: Deployable, shown: list[Stage], found: Why) -> 
 
 
 def answer(deployable: Deployable, probabilities: NDArray[np.float32]) -> str:
-    """The most probable class, or all labels over their thresholds, in words; probabilities are float32 (C,)."""
+    """Format the most probable class, or all labels over their thresholds; probabilities are float32 (C,)."""
     order = np.argsort(-probabilities, kind="stable")
     named = order[:1]
     if deployable.multi_label:
@@ -149,7 +149,7 @@ def _title(axes: Any, deployable: Deployable, probabilities: NDArray[np.float32]
 
 
 def _arrange(size: tuple[int, int], maps: list[Stage], vector_count: int) -> list[_Stack]:
-    """The input and every stack of maps from left to right, in the width that vectors and bars leave."""
+    """Place the input and every stack of maps from left to right, in the width that vectors and bars leave."""
     shapes = [size, *(stage.values.shape[:2] for stage in maps)]
     longest = [INPUT_SIZE * (max(shape) / max(size)) ** SIZE_POWER for shape in shapes]
     widths = [extent * shape[1] / max(shape) for extent, shape in zip(longest, shapes, strict=True)]
@@ -165,19 +165,19 @@ def _arrange(size: tuple[int, int], maps: list[Stage], vector_count: int) -> lis
 
 
 def _brightness(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Activations as 0-1; the same for all maps of a stage, so that strong maps look strong."""
+    """Scale activations to 0-1, with the same scale for all maps of a stage, so that strong maps look strong."""
     low, high = min(float(values.min()), 0.0), float(np.percentile(values, 99.5))
     return np.asarray(np.clip((values - low) / max(high - low, 1e-6), 0, 1), np.float32)
 
 
 def _by_strength(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Channels, the strongest first."""
+    """Return the channel indices of maps (H, W, C), the largest mean absolute activation first."""
     return np.argsort(-np.abs(values).mean(axis=(0, 1)), kind="stable")
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """Where one picture stands; ``edge`` is the width of its border, ``order`` says what it covers."""
+    """The place of one picture in pixels; ``edge`` is the width of its border, ``order`` its z-order."""
 
     left: float
     top: float
@@ -199,7 +199,7 @@ def _put(axes: Any, picture: NDArray[Any], place: _Frame) -> None:
 
 
 def _draw_stack(axes: Any, stack: _Stack, stage: Stage) -> None:
-    """All maps one behind the other, the strongest in front."""
+    """Draw all maps of a stage one behind the other, the strongest in front."""
     brightness = _brightness(stage.values)
     order = _by_strength(stage.values)
     steps = max(len(order) - 1, 1)
@@ -212,7 +212,7 @@ def _draw_stack(axes: Any, stack: _Stack, stage: Stage) -> None:
 
 
 def _draw_tiles(axes: Any, stack: _Stack, stage: Stage) -> None:
-    """The strongest maps once more, side by side, below their stack."""
+    """Draw the strongest maps again, side by side, below their stack."""
     brightness = _brightness(stage.values)
     columns = int(np.ceil(SHOWN_MAPS**0.5))
     width = min(stack.right - stack.left, TILES_WIDTH)
@@ -225,7 +225,7 @@ def _draw_tiles(axes: Any, stack: _Stack, stage: Stage) -> None:
 
 
 def _draw_vector(axes: Any, column: _Stack, stage: Stage) -> None:
-    """A vector as a tall column of cells."""
+    """Draw a vector as a tall column of cells."""
     cells = _brightness(stage.values)
     across = max(1, round((len(cells) * column.width / 420) ** 0.5))
     rows = int(np.ceil(len(cells) / across))
@@ -251,7 +251,7 @@ def _arrow(axes: Any, start: float, end: float) -> None:
 
 
 def _draw_bars(axes: Any, left: float, class_names: tuple[str, ...], probabilities: NDArray[np.float32]) -> None:
-    """The most probable classes, best first."""
+    """Draw bars of the most probable classes, the highest first."""
     order = np.argsort(-probabilities, kind="stable")[:BARS]
     top = MIDDLE - BAR_STEP * len(order) / 2
     for position, label in enumerate(order):
@@ -271,10 +271,10 @@ def _draw_bars(axes: Any, left: float, class_names: tuple[str, ...], probabiliti
 
 
 def _draw_heat(axes: Any, left: float, found: Why) -> None:
-    """Where the network looked, below the classes."""
+    """Draw the heat map below the classes."""
     picture = found.heat_picture(TILES_WIDTH)
     _put(axes, np.asarray(picture), _Frame(left, TILES_TOP, picture.width, picture.height))
-    note = f"where it looked:\nthe brighter, the\nmore it speaks for\n{_shortened(found.answer)}"
+    note = f"where it looked:\nthe brighter, the more\nit contributes to\n{_shortened(found.answer)}"
     axes.text(left + TILES_WIDTH + 20, TILES_TOP, note, fontsize=15, color=FAINT, va="top", linespacing=1.4)
 
 

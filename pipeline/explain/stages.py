@@ -1,4 +1,4 @@
-"""The stages of a network for one image: feature maps, ever smaller and deeper, then vectors, then classes."""
+"""Compute the stages of a network for one image: feature maps of decreasing size, then a vector."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +20,8 @@ class Stage:
     """The output of one layer.
 
     Attributes:
-        name: the layer's.
-        steps: what was computed since the stage before, in order, e.g. ``3x3 convolution``.
+        name: the layer's name.
+        steps: descriptions of the layers since the previous stage, in order, e.g. ``convolution 3x3``.
         values: float32 (H, W, C) of feature maps, or (C,) of a vector.
     """
 
@@ -31,18 +31,18 @@ class Stage:
 
     @property
     def shape(self) -> str:
-        """As it is written: ``16x16x32`` with multiplication signs, or ``500``."""
+        """The shape as text: ``16x16x32`` with multiplication signs, or ``500``."""
         return TIMES.join(map(str, self.values.shape))
 
 
 def stages(deployable: Deployable, pixels: NDArray[np.uint8]) -> list[Stage]:
-    """The stages worth seeing of one image, uint8 (H, W, 3).
+    """Compute the stages to draw for one image, uint8 (H, W, 3).
 
-    These are the outputs of the pooling layers, or where the network shrinks the image otherwise, the last output of
-    each size; then the last vector before the classes.
+    These are the outputs of the pooling layers or, if the network has fewer than two, the last feature maps of each
+    size; then the last vector before the classes.
 
     Raises:
-        ExplainError: no layer has feature maps, as in a network that is one layer with another inside.
+        ExplainError: no layer has feature maps, for example because they are all nested in one model.
     """
     chosen = _choose(deployable.model)
     network = keras.Model(deployable.model.inputs, [layer.output for layer in chosen])
@@ -77,7 +77,7 @@ def _rank(layer: Any) -> int:
 
 
 def _steps(model: keras.Model, chosen: list[Any]) -> list[tuple[str, ...]]:
-    """What each stage adds to the one before, runs of the same step counted."""
+    """Describe the layers between stages; equal descriptions are counted."""
     places = [model.layers.index(layer) for layer in chosen]
     result = []
     for before, place in zip([-1, *places[:-1]], places, strict=True):
@@ -90,7 +90,7 @@ def _steps(model: keras.Model, chosen: list[Any]) -> list[tuple[str, ...]]:
 
 
 def _describe(layer: Any) -> str:
-    """A layer in a word or two; empty where it only reshapes."""
+    """Describe a layer in a few words; empty for layers without a description."""
     if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
         height, width = layer.kernel_size
         kind = "depthwise" if isinstance(layer, layers.DepthwiseConv2D) else "convolution"

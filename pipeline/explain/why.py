@@ -1,4 +1,4 @@
-"""Explain an answer: the most probable classes, and where in the image the network looked."""
+"""Explain an answer: the most probable classes, and a heat map of where in the image the network looked."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,18 @@ WIDTH, HEIGHT, SIDE = 1280, 760, 560
 MARGIN, TOP = 60, 110
 PAPER, INK, ACCENT = "#ffffff", "#16202a", "#d9482b"
 COARSE = 100
-"""Pixels a side below which an image is enlarged in squares."""
+"""Images with a longer side below this, in pixels, are enlarged without smoothing."""
 
 
 @dataclass(frozen=True)
 class Why:
-    """An answer and its reasons.
+    """An answer and its heat map.
 
     Attributes:
         class_names: of the network.
-        pixels: uint8 (H, W, 3), what it saw.
+        pixels: the preprocessed image, uint8 (H, W, 3).
         probabilities: float32 (C,).
-        heat: float32 (h, w), which places speak for the answer; see ``pipeline.verify.heat``.
+        heat: contribution of each place to the answer, float32 (h, w); see ``pipeline.verify.heat``.
     """
 
     class_names: tuple[str, ...]
@@ -44,20 +44,20 @@ class Why:
 
     @property
     def sentence(self) -> str:
-        """The most probable classes, and how much of what speaks for the answer lies in the middle."""
+        """The most probable classes, and the share of the heat map in the middle of the picture, as a sentence."""
         order = np.argsort(-self.probabilities, kind="stable")[:NAMED]
         named = ", ".join(f"{self.class_names[label]} {self.probabilities[label]:.1%}" for label in order)
         if not self.heat.any():
-            return f"{named}; no place speaks for {self.answer} more than for the others"
+            return f"{named}; no place contributes to {self.answer}"
         middle = in_the_middle(self.heat)
-        return f"{named}; {middle:.0%} of what speaks for {self.answer} lies in the middle quarter of the picture"
+        return f"{named}; {middle:.0%} of the heat map of {self.answer} lies in the middle quarter of the picture"
 
     def heat_picture(self, longest: int) -> Image.Image:
-        """The image in gray under its heat in color, enlarged or reduced to ``longest`` pixels."""
+        """Draw the heat map in color over the gray image, whose longer side becomes ``longest`` pixels."""
         return overlay(self.enlarged(longest), self.heat)
 
     def enlarged(self, longest: int) -> NDArray[np.uint8]:
-        """The image with ``longest`` pixels on its longer side, uint8 (H, W, 3)."""
+        """Return the image, resized to ``longest`` pixels on its longer side, uint8 (H, W, 3)."""
         height, width = self.pixels.shape[:2]
         factor = longest / max(height, width)
         way = Image.Resampling.NEAREST if max(height, width) < COARSE else Image.Resampling.BICUBIC
@@ -66,14 +66,14 @@ class Why:
 
 
 def why(deployable: Deployable, pixels: NDArray[np.uint8]) -> Why:
-    """Ask a network about one image, uint8 (H, W, 3), and where it looked."""
+    """Run a network on one image, uint8 (H, W, 3), and compute the heat map of its answer."""
     probabilities = deployable.probabilities(pixels[np.newaxis])[0]
     (heat,) = heat_maps(deployable, pixels[np.newaxis], probabilities.argmax(keepdims=True))
     return Why(deployable.class_names, pixels, probabilities, heat)
 
 
 def draw_heat(found: Why, out: Path) -> None:
-    """Write the image beside the same under its heat, as PNG of 1280x760."""
+    """Write the image and, beside it, its heat map, as PNG of 1280x760."""
     figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0))

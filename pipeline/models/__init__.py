@@ -1,4 +1,4 @@
-"""The networks: built as they are deployed or trained, folded from the one into the other, and pretrained ones."""
+"""The networks: presets in their trainable and deployed forms, folding of one into the other, pretrained networks."""
 
 from pipeline.models.build import build, build_trainable, check_side
 from pipeline.models.fold import fold

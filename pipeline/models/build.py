@@ -1,4 +1,4 @@
-"""From a preset's name to a Keras model, as it is deployed or as it is trained."""
+"""Build a preset as a Keras model, in its deployed or its trainable form."""
 
 import keras
 
@@ -8,21 +8,21 @@ from pipeline.models.units import Deployed, Trainable, Units
 
 
 def build(preset: str = "notes", class_count: int = 10, side: int = 32, width: int | None = None) -> keras.Model:
-    """A network as it is deployed: float32 (N, H, W, 3) in 0-1 to float32 (N, C) probabilities.
+    """Build the deployed form of a network: float32 (N, H, W, 3) in 0-1 to float32 (N, C) probabilities.
 
     Args:
         preset: a key of ``PRESETS``.
         class_count: number of classes, 2 or more.
         side: height and width of the images in pixels, a multiple of the preset's reduction.
-        width: likewise, where it is not ``side``, which then is the height.
+        width: width of the images if it is not ``side``, which is then the height.
 
     Raises:
-        ArchitectureError: no such preset, or a shape that it cannot have.
+        ArchitectureError: the preset does not exist, or cannot have this size or number of classes.
     """
     model = _assemble(preset, class_count, (side, width or side), Deployed())
     if any(isinstance(layer, keras.layers.Add) for layer in model.layers):
         return model
-    return keras.Sequential(model.layers, name=model.name)  # a plain stack of layers reads and saves simpler
+    return keras.Sequential(model.layers, name=model.name)  # a Sequential model is simpler to read and to save
 
 
 def build_trainable(  # noqa: PLR0913 - the last three by name
@@ -34,18 +34,18 @@ def build_trainable(  # noqa: PLR0913 - the last three by name
     dropout: float = 0.0,
     reparam: bool = False,
 ) -> keras.Model:
-    """The same network with all that helps in training and vanishes in ``fold``; its outputs are logits.
+    """Build the trainable form of a network, with layers that ``fold`` merges or removes; its outputs are logits.
 
     Args:
         preset: as in ``build``.
         class_count: as in ``build``.
         side: as in ``build``; ``None`` for a network that takes images of any side.
         width: as in ``build``.
-        dropout: share of activations dropped, from 0 up to but not including 1.
+        dropout: share of activations dropped, in [0, 1).
         reparam: whether spatial convolutions get parallel linear branches.
 
     Raises:
-        ArchitectureError: as in ``build``, or a network of one side where any is asked for.
+        ArchitectureError: as in ``build``, or ``side`` is ``None`` for a network that needs a fixed side.
     """
     if side is None and preset in PRESETS and PRESETS[preset].one_side:
         raise ArchitectureError(
@@ -58,7 +58,7 @@ def check_side(preset: str, *sides: int) -> None:
     """Refuse a side, or a height and a width, that a preset cannot have, before any photo is read.
 
     Raises:
-        ArchitectureError: no such preset, or a side that its reductions do not divide.
+        ArchitectureError: the preset does not exist, or a side is not a multiple of its reduction.
     """
     if preset not in PRESETS:
         raise ArchitectureError(f"no model {preset!r}: choose one of {', '.join(PRESETS)}")
@@ -66,7 +66,7 @@ def check_side(preset: str, *sides: int) -> None:
     for side in sides:
         if side < reduction or side % reduction:
             raise ArchitectureError(
-                f"side {side} does not survive being divided by {reduction} in {preset}: choose a multiple of "
+                f"side {side} does not fit {preset}, which reduces images by {reduction}: choose a multiple of "
                 f"{reduction}"
             )
 

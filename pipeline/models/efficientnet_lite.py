@@ -30,7 +30,7 @@ EPSILON = 1e-3
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of inverted residual blocks; the first has the stride."""
+    """A sequence of inverted residual blocks; only the first has the stride."""
 
     repeats: int
     kernel_size: int
@@ -51,7 +51,7 @@ STAGES = (
 
 
 def find_weights() -> Path | None:
-    """The file of the installed package; ``None`` where it is not installed."""
+    """Return the weights file of the installed package; ``None`` if it is not installed."""
     spec = importlib.util.find_spec(PACKAGE)
     places = spec.submodule_search_locations if spec else None
     path = Path(places[0]) / FILE if places else None
@@ -59,14 +59,14 @@ def find_weights() -> Path | None:
 
 
 def efficientnet_lite0(side: int = 224, weights: Path | None = None) -> keras.Model:
-    """The pretrained network: float32 pixels 0-255 (N, S, S, 3) to probabilities (N, 1000).
+    """Build the pretrained network: float32 pixels 0-255 (N, S, S, 3) to probabilities (N, 1000).
 
     Args:
         side: height and width in pixels.
         weights: the package's ``.pth`` file; ``None`` takes that of the installed package.
 
     Raises:
-        WeightsError: no file, or another one.
+        WeightsError: the file is missing, or its SHA-256 is wrong.
     """
     path = weights or find_weights()
     if path is None:
@@ -88,7 +88,7 @@ def efficientnet_lite0(side: int = 224, weights: Path | None = None) -> keras.Mo
 
 
 def build(side: int) -> keras.Model:
-    """The network with random weights. Layers have the names of the PyTorch file without its first underscore."""
+    """Build the network with random weights; layers have the PyTorch file's names without the first underscore."""
     image = keras.Input((side, side, 3), name="image")
     x = layers.Rescaling(1 / SCALE, -MEAN / SCALE, name="scaling")(image)
     x = _normalized(_conv(x, "conv_stem", STEM, 3, 2), "bn0")
@@ -103,7 +103,7 @@ def build(side: int) -> keras.Model:
 
 
 def _block(x: Any, name: str, stage: Stage, strides: int) -> Any:
-    """Expand, convolve each channel alone, project; the input is added where the shape stays."""
+    """Build an inverted residual block: expand, depthwise convolution, project; add the input if shapes are equal."""
     inputs, channels = x, int(x.shape[-1])
     if stage.expansion > 1:
         x = _normalized(_conv(x, f"{name}_expand_conv", channels * stage.expansion, 1, 1), f"{name}_bn0")
@@ -128,12 +128,12 @@ def _set_weights(model: keras.Model, tensors: dict[str, NDArray[Any]]) -> None:
     for layer in model.layers:
         if not layer.weights:
             continue
-        name = f"_{layer.name}"  # TensorFlow takes no name that begins so
+        name = f"_{layer.name}"  # TensorFlow allows no name that begins with an underscore
         if isinstance(layer, layers.BatchNormalization):
             parts = ("weight", "bias", "running_mean", "running_var")
             layer.set_weights([tensors[f"{name}.{part}"] for part in parts])
         elif isinstance(layer, layers.Dense):
             layer.set_weights([tensors[f"{name}.weight"].T, tensors[f"{name}.bias"]])
-        else:  # PyTorch: (out, in, height, width), of a depthwise one (channels, 1, height, width)
+        else:  # PyTorch: (out, in, height, width); depthwise (channels, 1, height, width)
             axes = (2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0)
             layer.set_weights([np.transpose(tensors[f"{name}.weight"], axes)])

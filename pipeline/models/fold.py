@@ -1,8 +1,8 @@
-"""Trained network -> deployed network: linear layers that follow or stand beside each other become one.
+"""Fold a trained network into its deployed form: consecutive or parallel linear layers become one layer.
 
-Batch normalization after a bias-free linear layer is a scale of its kernel and a bias (Jacob et al., 2018, section
-3.2). Parallel convolutions of the same input sum to the convolution with the sum of their kernels, a smaller kernel
-standing where its window lies in the larger one (Ding et al., 2021, section 3.3).
+Batch normalization after a bias-free linear layer scales its kernel and adds a bias (Jacob et al., 2018, section 3.2).
+The sum of parallel convolutions of the same input is one convolution with the sum of their kernels, where a smaller
+kernel is padded with zeros to the size of the larger one (Ding et al., 2021, section 3.3).
 """
 
 import keras
@@ -16,10 +16,10 @@ Array = NDArray[np.float64]
 
 
 def fold(trained: keras.Model) -> keras.Model:
-    """The deployed network computing exactly what ``trained`` computes at inference, softmax included.
+    """Build the deployed network that computes the softmax of what ``trained`` computes at inference.
 
     Args:
-        trained: a model of ``build_trainable``; left as it is.
+        trained: a model of ``build_trainable``; it is not changed.
     """
     sources = {layer.name: layer for layer in trained.layers}
     height, width = map(int, trained.input_shape[1:3])
@@ -27,7 +27,7 @@ def fold(trained: keras.Model) -> keras.Model:
     for target in deployed.layers:
         if not target.weights:
             continue
-        if target.name in sources:  # the last layer is the same in both
+        if target.name in sources:  # only the last layer has the same name and weights in both
             target.set_weights(sources[target.name].get_weights())
         else:
             target.set_weights(_fold_unit(sources, target))
@@ -35,7 +35,7 @@ def fold(trained: keras.Model) -> keras.Model:
 
 
 def _fold_unit(sources: dict[str, keras.layers.Layer], target: keras.layers.Layer) -> tuple[Array, Array]:
-    """Kernel and bias of ``target`` out of the branches that stand for it, in float64."""
+    """Compute kernel and bias of ``target`` from its branches in the trained network, in float64."""
     kernel, bias = np.zeros(target.kernel.shape), np.zeros(target.bias.shape)
     depthwise = isinstance(target, layers.DepthwiseConv2D)
     index = 0
@@ -57,12 +57,15 @@ def _fold_unit(sources: dict[str, keras.layers.Layer], target: keras.layers.Laye
 
 
 def _identity(channels: int) -> Array:
-    """The 1x1 convolution that changes nothing."""
+    """Return the kernel of the 1x1 convolution that is the identity: (1, 1, C, C)."""
     return np.eye(channels)[None, None]
 
 
 def _placed(kernel: Array, target: keras.layers.Layer) -> Array:
-    """``kernel`` inside a kernel of ``target``'s size that looks at the same pixels; all 'same'-padded."""
+    """Pad ``kernel`` with zeros to the size of ``target``'s kernel, so that it still sees the same pixels.
+
+    All convolutions have 'same' padding.
+    """
     size, stride, own = target.kernel_size[0], target.strides[0], kernel.shape[0]
     larger = np.zeros((size, size, *kernel.shape[2:]))
     firsts = [
@@ -75,6 +78,6 @@ def _placed(kernel: Array, target: keras.layers.Layer) -> Array:
 
 
 def _padding_before(size: int, stride: int, extent: int) -> int:
-    """Rows, or columns, of zeros that 'same' padding sets before the image (TensorFlow: the smaller half of all)."""
+    """Return the number of rows (or columns) of zeros that TensorFlow's 'same' padding puts before the image."""
     outputs = -(-extent // stride)
     return max((outputs - 1) * stride + size - extent, 0) // 2

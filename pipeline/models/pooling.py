@@ -1,4 +1,4 @@
-"""Max pooling by 2 for training, whose gradient takes a processor a third of the time of TensorFlow's own."""
+"""Max pooling by 2 for training, with a gradient that takes a third of the CPU time of TensorFlow's own."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ Tensor = Any
 
 
 def halved(x: Tensor) -> Tensor:
-    """The largest of each 2x2 pixels: (N, H, W, C) to (N, H / 2, W / 2, C), H and W rounded down.
+    """Take the maximum of each 2x2 pixels: (N, H, W, C) to (N, H // 2, W // 2, C).
 
-    Pixels that are equally large share the gradient, which TensorFlow's own pooling gives to the first of them.
+    If several of the four pixels are equal to the maximum, they share the gradient; TensorFlow's own pooling gives all
+    of it to the first one.
     """
     even = all(extent is not None and extent % 2 == 0 for extent in x.shape[1:3])
     return _halved(x) if even else tf.nn.max_pool2d(x, 2, 2, "VALID")
@@ -26,7 +27,7 @@ def _values_and_gradient(x: Tensor) -> tuple[Tensor, Any]:
     def gradient(upstream: Tensor) -> Tensor:
         windows = tf.reshape(x, (-1, height // 2, 2, width // 2, 2, channels))
         chosen = tf.cast(windows == wide(largest), x.dtype)
-        share = tf.nn.avg_pool2d(tf.reshape(chosen, tf.shape(x)), 2, 2, "VALID")  # how many are largest, of four
+        share = tf.nn.avg_pool2d(tf.reshape(chosen, tf.shape(x)), 2, 2, "VALID")  # share of pixels equal to the maximum
         return tf.reshape(chosen * wide(upstream / (4 * share)), tf.shape(x))
 
     return largest, gradient

@@ -41,11 +41,10 @@ def resnet8(units: Units, image: Tensor, class_count: int) -> Tensor:
 
 
 def vgg(units: Units, image: Tensor, class_count: int, *, widths: tuple[int, int, int]) -> Tensor:
-    """3x3 convolutions alone (Simonyan and Zisserman, 2015): a stem, then two of each width, pooled after the first.
+    """3x3 convolutions only (Simonyan and Zisserman, 2015): a stem, then two of each width, pooled after the first.
 
-    Few and wide layers keep a processor busier than the many narrow ones of a ResNet of as many parameters. That the
-    image is pooled early, before most of the channels come, follows K. Jordan's networks for fast training on CIFAR-10
-    (2024).
+    Few wide layers use a processor better than the many narrow layers of a ResNet with as many parameters. Pooling
+    early, before the number of channels grows, follows K. Jordan's networks for fast training on CIFAR-10 (2024).
     """
     x = units.conv(image, "stem", Convolution(widths[0] // 2, 3))
     for stack, filters in enumerate(widths, start=1):
@@ -56,7 +55,7 @@ def vgg(units: Units, image: Tensor, class_count: int, *, widths: tuple[int, int
 
 
 def separable(units: Units, image: Tensor, class_count: int, *, widths: tuple[int, int, int, int]) -> Tensor:
-    """Depthwise and 1x1 convolutions in turn (Howard et al., 2017): a stem, then three residual blocks.
+    """Alternating depthwise and 1x1 convolutions (Howard et al., 2017): a stem, then three residual blocks.
 
     Each block halves the image with its first depthwise convolution; its second pair of convolutions is residual.
     """
@@ -77,10 +76,10 @@ class Preset:
     """A named network.
 
     Attributes:
-        topology: units, image (N, S, S, 3) and number of classes to class scores (N, C).
-        reduction: the image's side must be a multiple of this.
-        purpose: what it is for, in a few words.
-        one_side: whether its weights fit images of one side alone; not so where all places are averaged at the end.
+        topology: builds the class scores (N, C) from units, image (N, H, W, 3) and number of classes.
+        reduction: height and width of the image must be multiples of this.
+        purpose: a few words on its use.
+        one_side: whether its weights depend on the image's size; not so with global average pooling.
     """
 
     topology: Callable[[Units, Tensor, int], Tensor]

@@ -1,4 +1,4 @@
-"""Networks that have seen a million pictures (ImageNet), by name."""
+"""Networks pretrained on ImageNet, by name."""
 
 import socket
 import sys
@@ -19,7 +19,7 @@ DEFAULT = "efficientnet-lite0"
 
 @dataclass(frozen=True)
 class _Application:
-    """A network of ``keras.applications``, built with its input scaled by a Rescaling layer in front or by itself."""
+    """A network of ``keras.applications``; ``rescaled`` adds a Rescaling layer if it does not scale pixels itself."""
 
     function: str
     options: dict[str, Any]
@@ -44,7 +44,7 @@ def check_pretrained_side(name: str, side: int) -> None:
     """Refuse a side that a pretrained network cannot have.
 
     Raises:
-        ArchitectureError: below 96, above 320, or no multiple of 32.
+        ArchitectureError: the side is below 96, above 320, or not a multiple of 32.
     """
     if side not in SIDES:
         raise ArchitectureError(
@@ -53,9 +53,9 @@ def check_pretrained_side(name: str, side: int) -> None:
 
 
 def pretrained(name: str, side: int = 224, weights: Path | None = None) -> keras.Model:
-    """A pretrained network that takes float32 pixels 0-255 (N, S, S, 3).
+    """Build a pretrained network that takes float32 pixels 0-255 (N, S, S, 3).
 
-    Its output is probabilities of ImageNet's classes, or pooled features where the weights have no last layer.
+    Its output is probabilities of ImageNet's classes (efficientnet-lite0), or pooled features (all others).
 
     Args:
         name: one of ``PRETRAINED``.
@@ -63,8 +63,8 @@ def pretrained(name: str, side: int = 224, weights: Path | None = None) -> keras
         weights: a file of weights; ``None`` takes the installed package, or lets Keras download them.
 
     Raises:
-        ArchitectureError: no such network, or a side that it cannot have.
-        WeightsError: no weights, or those of another network.
+        ArchitectureError: the network does not exist, or cannot have this side.
+        WeightsError: the weights are missing, or are those of another network.
     """
     if name not in PRETRAINED:
         raise ArchitectureError(f"no pretrained network {name!r}: choose one of {', '.join(PRETRAINED)}")
@@ -85,22 +85,22 @@ def _build(application: _Application, side: int, weights: str | None) -> keras.M
     tensor = keras.layers.Rescaling(1 / 127.5, -1, name="scaling")(image) if application.rescaled else image
     function: Callable[..., keras.Model] = getattr(keras.applications, application.function)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that no input shape was given: the tensor has one
+        warnings.simplefilter("ignore")  # Keras warns that no input shape was given, but the tensor has one
         return function(include_top=False, weights=weights, input_tensor=tensor, pooling="avg", **application.options)
 
 
 def _downloaded(name: str, application: _Application, model: keras.Model) -> list[Any]:
-    """The weights that Keras keeps in its cache, or fetches into it; said before it does."""
+    """Return the weights from Keras's cache; before Keras may download them into it, say so on stderr."""
     size = sum(weight.numpy().nbytes for weight in model.weights) / 1e6
     print(
         f"{name}: Keras takes the weights from ~/.keras, or downloads about {size:.0f} MB from storage.googleapis.com",
         file=sys.stderr,
     )
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(20)  # or a machine without a network may wait for minutes
+    socket.setdefaulttimeout(20)  # otherwise a machine without a network may wait for minutes
     try:
         weights: list[Any] = _build(application, 224, "imagenet").get_weights()
-    except Exception as error:  # Keras raises Exception itself where a download fails
+    except Exception as error:  # Keras raises plain Exception if a download fails
         reason = str(error).strip().splitlines()[-1][:200]
         raise WeightsError(
             f"{name}: its weights could not be downloaded ({reason}); fetch them on a machine with a network and give "

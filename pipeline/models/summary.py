@@ -1,4 +1,4 @@
-"""A network in figures: shapes, parameters, multiply-accumulates, bytes of its int8 weights."""
+"""Summarize a network: shapes, parameters, multiply-accumulates, bytes of its int8 weights."""
 
 import math
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class LayerSummary:
         name: the layer's class.
         output_shape: without the batch axis.
         parameters: kernel and bias elements.
-        multiply_accumulates: of one image, biases not counted.
-        int8_bytes: of the weights, int8 kernels and int32 biases.
+        multiply_accumulates: for one image, without biases.
+        int8_bytes: size of the weights with int8 kernels and int32 biases.
     """
 
     name: str
@@ -29,7 +29,7 @@ class LayerSummary:
 
 
 def summarize(model: keras.Model) -> list[LayerSummary]:
-    """The figures of a deployed network for one image, layer by layer."""
+    """Summarize each layer of a deployed network, for one image."""
     return [_summarize_layer(layer) for layer in model.layers if not isinstance(layer, layers.InputLayer)]
 
 
@@ -44,7 +44,7 @@ def _summarize_layer(layer: keras.layers.Layer) -> LayerSummary:
 
 
 def format_summary(rows: list[LayerSummary]) -> str:
-    """The layer table as text, with a line of totals."""
+    """Format the layers as a text table with a line of totals."""
     lines = [f"{'layer':<24}{'output':>12}{'parameters':>13}{'mult-adds':>14}{'int8 bytes':>13}"]
     for row in rows:
         shape = "x".join(map(str, row.output_shape))

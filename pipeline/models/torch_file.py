@@ -1,8 +1,8 @@
-"""Weights out of a PyTorch file of the format before 1.6, read without PyTorch.
+"""Read the weights of a PyTorch file, in the format before PyTorch 1.6, without PyTorch.
 
 Such a file is five pickles (a magic number, a version, a description of the machine, the dictionary of tensors, the
 names of the storages), then each storage: its number of elements (int64) and the elements, all little-endian. A pickle
-may call anything that it names; this reader knows four names and refuses every other.
+can call any function that it names; this reader accepts four names and refuses all others.
 """
 
 import io
@@ -25,7 +25,7 @@ STORAGES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 @dataclass(frozen=True)
 class _Storage:
-    """A storage that a tensor refers to; its elements follow behind the pickles."""
+    """A storage that a tensor refers to; its elements follow after the pickles."""
 
     key: str
     dtype: np.dtype[Any]
@@ -34,7 +34,7 @@ class _Storage:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A view into a storage: all numbers count elements."""
+    """A view of a storage; offset and strides are in elements."""
 
     storage: _Storage
     offset: int
@@ -58,8 +58,8 @@ class _Tensor:
             raise WeightsError("a tensor that reaches beyond its storage")
 
     def of(self, elements: NDArray[Any]) -> NDArray[Any]:
-        """The tensor as an array of its own."""
-        self._check()  # again: a pickle can write into what it has built
+        """Return the tensor as a new array, given the storage's elements."""
+        self._check()  # again, because a pickle can modify objects that it has built
         self._check_reach(len(elements))
         steps = tuple(step * elements.itemsize for step in self.strides)
         view = np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, steps, writeable=False)
@@ -71,10 +71,14 @@ def _rebuild(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _T
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows what a dictionary of tensors is made of, and nothing else."""
+    """Accepts only the names that a dictionary of tensors needs."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
-        """What a pickle may name."""
+        """Return the object of an accepted name.
+
+        Raises:
+            WeightsError: the name is another one.
+        """
         if (module_name, global_name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module_name, global_name) == ("torch._utils", "_rebuild_tensor_v2"):
@@ -84,7 +88,11 @@ class _Unpickler(pickle.Unpickler):
         raise WeightsError(f"asks for {module_name}.{global_name}, which no weights need")
 
     def persistent_load(self, pid: Any) -> _Storage:
-        """A storage by its description: ("storage", type, key, device, number of elements, no view)."""
+        """Make a storage from its description: ("storage", type, key, device, number of elements, ``None``).
+
+        Raises:
+            WeightsError: the description is another one.
+        """
         match pid:
             case ("storage", "<f4" | "<i8" as kind, str(key), str(), int(count), None) if count >= 0:
                 return _Storage(key, np.dtype(kind), count)
@@ -92,10 +100,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_tensors(content: bytes) -> dict[str, NDArray[Any]]:
-    """The tensors of a file by name: float32 or int64.
+    """Read the tensors of a file: name -> float32 or int64 array.
 
     Raises:
-        WeightsError: not such a file, damaged, or one that asks for more than tensors.
+        WeightsError: the file has another format, is damaged, or names other objects than tensors.
     """
     file = io.BytesIO(content)
     try:
@@ -109,13 +117,13 @@ def read_tensors(content: bytes) -> dict[str, NDArray[Any]]:
         return {str(name): tensor.of(elements[tensor.storage.key]) for name, tensor in named.items()}
     except WeightsError:
         raise
-    except Exception as error:  # a damaged pickle raises whatever its opcodes run into
+    except Exception as error:  # a damaged pickle can raise any exception
         raise WeightsError(f"damaged, or no PyTorch file ({type(error).__name__})") from error
 
 
 def _elements(file: io.BytesIO, storage: _Storage) -> NDArray[Any]:
-    """The next storage of the file."""
+    """Read the next storage of the file."""
     (count,) = struct.unpack("<q", file.read(8))
     if count != storage.count:
-        raise WeightsError(f"says {storage.count} elements of a storage that has {count}")
+        raise WeightsError(f"states {storage.count} elements for a storage that has {count}")
     return np.frombuffer(file.read(count * storage.dtype.itemsize), storage.dtype, count)

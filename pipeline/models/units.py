@@ -1,8 +1,8 @@
-"""The units that networks are made of, each in its deployed and in its training form.
+"""The units that networks are made of, each in its deployed and in its trainable form.
 
 A topology (``presets.py``) is written once, in terms of units. ``Deployed`` builds each unit as one layer;
-``Trainable`` builds it from several linear layers that ``fold.py`` turns back into that one, exactly. The layers of
-a trainable unit are named after the deployed layer: ``NAME_branch0``, ``NAME_norm0``, ``NAME_branch1`` …
+``Trainable`` builds it from several linear layers that ``fold.py`` merges into that layer. The layers of a trainable
+unit are named after the deployed layer: ``NAME_branch0``, ``NAME_norm0``, ``NAME_branch1`` …
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ DEPTHWISE = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"},
 }
-"""He's initialization of kernels (K, K, C, 1). By Keras's fan-in every channel would be an input of each output."""
+"""He initialization of depthwise kernels (K, K, C, 1), by fan-out: Keras's fan-in would count all C channels."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Convolution:
     """Shape of a 'same'-padded convolution with bias.
 
     Attributes:
-        filters: number of output channels; of a depthwise convolution, that of its input.
+        filters: number of output channels; for a depthwise convolution, the number of its input channels.
         kernel_size: height and width of the kernel.
-        strides: of both axes.
+        strides: along both axes.
         relu: whether a ReLU follows.
-        depthwise: whether each channel is convolved alone, with a kernel of its own.
+        depthwise: whether each channel is convolved by itself, with its own kernel.
     """
 
     filters: int
@@ -40,33 +40,33 @@ class Convolution:
     depthwise: bool = False
 
     def layer(self, **options: Any) -> layers.Layer:
-        """The Keras layer of this shape, with further options."""
+        """Build the Keras layer of this shape, with further options."""
         if self.depthwise:
             return layers.DepthwiseConv2D(self.kernel_size, self.strides, padding="same", **options)
         return layers.Conv2D(self.filters, self.kernel_size, self.strides, padding="same", **options)
 
 
 class Units(Protocol):
-    """What a topology may ask for; every unit takes and returns one tensor."""
+    """The units that a topology can use; each takes and returns one tensor."""
 
     def conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
-        """A convolution."""
+        """Add a convolution."""
 
     def pooled_conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
-        """A convolution with ReLU, then max pooling by 2."""
+        """Add a convolution with ReLU, then max pooling by 2."""
 
     def dense(self, x: Tensor, name: str, units: int) -> Tensor:
-        """A dense layer with bias, then ReLU."""
+        """Add a dense layer with bias, then ReLU."""
 
     def dropout(self, x: Tensor) -> Tensor:
-        """A place for dropout."""
+        """Add dropout, in training only."""
 
     def classify(self, x: Tensor, name: str, class_count: int) -> Tensor:
-        """The last layer."""
+        """Add the last layer."""
 
 
 class Deployed:
-    """One layer a unit; the last one gives probabilities."""
+    """Builds one layer for each unit; the last layer gives probabilities."""
 
     def conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         """See ``Units``."""
@@ -81,7 +81,7 @@ class Deployed:
         return layers.Dense(units, activation="relu", name=name)(x)
 
     def dropout(self, x: Tensor) -> Tensor:
-        """Nothing: dropout is the identity at inference."""
+        """Add nothing: dropout is the identity at inference."""
         return x
 
     def classify(self, x: Tensor, name: str, class_count: int) -> Tensor:
@@ -91,10 +91,10 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Trainable:
-    """Bias-free linear layers with batch normalization; the last layer gives logits.
+    """Builds bias-free linear layers with batch normalization; the last layer gives logits.
 
     Attributes:
-        dropout_rate: share of activations dropped where the topology has a place for it.
+        dropout_rate: share of activations dropped by the dropout units of the topology.
         reparam: give every spatial convolution parallel linear branches: a 1x1 convolution and, where shapes
             allow, the identity, each with its own normalization (RepVGG; Ding et al., 2021).
     """
@@ -110,9 +110,9 @@ class Trainable:
     def pooled_conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         """See ``Units``.
 
-        The largest of four stays the largest under all that never falls, so pooling comes before ReLU and, where there
-        is one branch, before a normalization without factor (which ReLU would pass on to the next layer anyhow). These
-        then see a quarter of the pixels.
+        Max pooling commutes with monotonically increasing functions, so it comes before ReLU and, with one branch,
+        before a batch normalization without scale, which then process a quarter of the pixels. The scale is not needed,
+        because the next layer can learn it: ReLU commutes with positive factors.
         """
         if self._branched(shape):
             pooled = self._pooled(self._normalized_branches(x, name, shape), name)
@@ -148,7 +148,7 @@ class Trainable:
         return layers.Dropout(self.dropout_rate)(x)
 
     def classify(self, x: Tensor, name: str, class_count: int) -> Tensor:
-        """See ``Units``; float32 logits under any precision."""
+        """See ``Units``; the logits are float32 also in mixed precision."""
         return layers.Dense(class_count, dtype="float32", name=name)(x)
 
     @staticmethod

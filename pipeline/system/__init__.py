@@ -1,1 +1,1 @@
-"""The process that the pipeline runs in: its output, TensorFlow's start, time and memory."""
+"""Process-wide concerns: output of libraries, start of TensorFlow, time and memory, checks of given files."""

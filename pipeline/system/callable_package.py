@@ -1,7 +1,8 @@
-"""Packages that are called as well: ``from pipeline import export`` gives the package and the function in one.
+"""Make packages callable: ``from pipeline import export`` gives an object that is both package and function.
 
-``pipeline.export`` is a package with many modules, and a notebook wants to write ``export(model, "build")``. A module
-may be given a class of its own (Python Language Reference, 3.3.2.1); this one calls the function of the same name.
+``pipeline.export`` is a package with many modules, and notebooks call ``export(model, "build")``. The class of a module
+can be replaced (Python Language Reference, 3.3.2.1); this class calls the function of ``pipeline.notebook`` with the
+package's name.
 """
 
 from importlib import import_module
@@ -12,8 +13,8 @@ NOTEBOOK = "pipeline.notebook"
 
 
 class CallablePackage(ModuleType):
-    """A package whose call is that of the function of ``pipeline.notebook`` with its name."""
+    """A package that can be called like the function of ``pipeline.notebook`` with its name."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """Call the function; nothing of it is imported before."""
+        """Import ``pipeline.notebook`` and call the function."""
         return getattr(import_module(NOTEBOOK), self.__name__.rpartition(".")[2])(*arguments, **named)

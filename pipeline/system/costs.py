@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage took.
+    """The cost of a stage.
 
     Attributes:
         stage: its name.
-        seconds: by the clock.
-        processor_seconds: of all threads of this process together, which other work on the machine lengthens less.
-        peak_mib: the most memory that the process held until the stage ended, in MiB; what came before counts too.
+        seconds: wall-clock time.
+        processor_seconds: CPU time of all threads of this process; depends less on other load of the machine.
+        peak_mib: peak memory of the process since its start until the stage's end, in MiB.
     """
 
     stage: str
@@ -33,7 +33,7 @@ class Costs:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure what is done inside."""
+        """Measure the block."""
         start, processor = time.monotonic(), time.process_time()
         yield
         seconds, of_processor = time.monotonic() - start, time.process_time() - processor
@@ -41,6 +41,6 @@ class Costs:
 
 
 def peak_mib() -> float:
-    """The most resident memory that this process has held so far, in MiB."""
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    """Return the peak resident memory of this process so far, in MiB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1024**2

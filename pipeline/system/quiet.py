@@ -1,7 +1,7 @@
-"""Keeping the chatter of TensorFlow and the engines off the screen of our own command line.
+"""Hide the log messages of TensorFlow and the engines in this project's command line.
 
-It takes what belongs to the whole process (file descriptor 2, the level of Python's logs), so nothing happens where
-``pipeline`` is a library in another program.
+This changes process-wide state (file descriptor 2, the level of Python's logs), so it is done only in the command line,
+not if ``pipeline`` is used as a library in another program.
 """
 
 import gc
@@ -22,13 +22,13 @@ _command_line = threading.Event()
 
 
 def in_our_command_line() -> None:
-    """Say that this process is a command line of this project, in which ``log_hidden`` may do its work."""
+    """Mark this process as a command line of this project, which enables ``log_hidden``."""
     _command_line.set()
 
 
 @contextmanager
 def log_hidden() -> Iterator[None]:
-    """Discard warnings that libraries log, from C++ and from Python; errors still come as exceptions."""
+    """Discard messages that libraries log from C++ and Python during the block; errors are still raised."""
     if not _command_line.is_set():
         yield
         return
@@ -42,7 +42,7 @@ def log_hidden() -> Iterator[None]:
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Imports make a million objects and hardly any garbage: looking for it takes a seventh of their time."""
+    """Disable garbage collection, which takes a seventh of the time of imports, as they make hardly any garbage."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -53,7 +53,7 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def load_classifier(path: Path) -> "Classifier":
-    """A model file, loaded without its engine's messages."""
+    """Load a model file without its engine's messages."""
     from runtime import Classifier
 
     with log_hidden():
@@ -64,8 +64,8 @@ def load_tensorflow(threads: int | None = None, *, start_devices: bool = True) -
     """Import TensorFlow and start its devices without their messages.
 
     Args:
-        threads: processor threads of its operations; ``None`` leaves the choice to TensorFlow.
-        start_devices: false for what must be configured before they start, as several machines are.
+        threads: number of CPU threads of its operations; ``None`` leaves the choice to TensorFlow.
+        start_devices: false if something must be configured before devices start, such as training on several machines.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with log_hidden(), _nothing_collected():

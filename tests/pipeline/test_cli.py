@@ -31,7 +31,7 @@ def test_help_fits_the_terminal(command, monkeypatch, capsys):
     ("number", "remedy"),
     [
         (errno.ENOSPC, "free some space"),
-        (errno.ENOTDIR, "a file stands where a folder"),
+        (errno.ENOTDIR, "a folder is needed but there is a file"),
         (errno.EIO, "look at the path"),
     ],
 )

@@ -109,7 +109,7 @@ def test_a_model_from_elsewhere_is_explained_with_a_list_of_classes(notes, pixel
     names.write_text("\n".join(f"class {name}" for name in TEN), encoding="utf-8")
     assert main([*command, "--classes", f"{names}", "--filter", NO_ANTIALIAS]) == 0
     assert re.fullmatch(
-        rf"{photo}: class \w [\d.]+%, class \w [\d.]+%, class \w [\d.]+%; \d+% of what speaks for class \w lies in the "
+        rf"{photo}: class \w [\d.]+%, class \w [\d.]+%, class \w [\d.]+%; \d+% of the heat map of class \w lies in the "
         "middle quarter of the picture",
         capsys.readouterr().out.splitlines()[0],
     )

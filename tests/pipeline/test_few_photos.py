@@ -83,7 +83,7 @@ def test_photos_and_minutes_choose_side_and_views(photos, minutes, given, expect
         ("--model mobilenetv2", "has its own network and weights: leave --model out"),
         ("--weights w.h5", "has its own network and weights: leave --weights out"),
         ("--extra PHOTOS", "--extra needs --student"),
-        ("--student vgg8 --side 60", "side 60 does not survive being divided by 8 in vgg8"),
+        ("--student vgg8 --side 60", "side 60 does not fit vgg8, which reduces images by 8"),
         ("--student vgg8 --model resnet8", "learns from a pretrained network, which resnet8 is not"),
     ],
 )

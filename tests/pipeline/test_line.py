@@ -326,7 +326,7 @@ def test_the_program_starts_and_ends_with_the_command_s_status():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
-    assert "does not survive" in done.stderr
+    assert "does not fit" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -64,9 +64,9 @@ def test_other_shapes_are_built(preset):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"side": 20}, "side 20 does not survive being divided by 8 in notes"),
-        ({"side": 0}, "side 0 does not survive"),
-        ({"side": 32, "width": 20}, "side 20 does not survive being divided by 8 in notes"),
+        ({"side": 20}, "side 20 does not fit notes, which reduces images by 8"),
+        ({"side": 0}, "side 0 does not fit notes"),
+        ({"side": 32, "width": 20}, "side 20 does not fit notes, which reduces images by 8"),
         ({"class_count": 1}, "at least 2 classes"),
         ({"preset": "resnet9"}, "no model 'resnet9': choose one of notes, resnet8"),
     ],

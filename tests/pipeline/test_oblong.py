@@ -54,7 +54,7 @@ def test_a_network_of_wide_images_is_trained_exported_and_judged(tmp_path):
         (("--width", 8), "--height and --width go together"),
         (("--side", 8, "--height", 8, "--width", 16), "--side 8 is height and width of squares"),
         (("--height", 8, "--width", 12), "side 12 is no power of two; choose one, or ask for any side (--any-side)"),
-        (("--height", 8, "--width", 10, "--any-side"), "side 10 does not survive being divided by 4 in resnet8"),
+        (("--height", 8, "--width", 10, "--any-side"), "side 10 does not fit resnet8, which reduces images by 4"),
     ],
 )
 def test_shapes_that_no_network_has_are_one_sentence(tmp_path, capsys, typed, said):

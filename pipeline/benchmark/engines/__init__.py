@@ -1,6 +1,6 @@
-"""Engines that are benchmarked on the desk only, beside the engines of devices; one small file each.
+"""Engines that are benchmarked only on the desktop machine, beside the engines of devices; one module each.
 
-Each file has a ``BACKEND``: it imports its engine when it is loaded, in a process of its own.
+Each module defines ``BACKEND``, whose ``load`` imports the engine in the contender's own process.
 """
 
 import sys
@@ -16,16 +16,16 @@ from runtime.errors import EdgecnnError
 
 @dataclass(frozen=True)
 class DeskBackend:
-    """One of them.
+    """An engine of the desktop machine.
 
     Attributes:
-        engine: what its makers call it.
-        artifact: the file of an export folder that it runs.
-        load: that folder and a number of threads to what is measured; called in the contender's own process.
-        missing: why it cannot take part here; ``None`` where it can.
-        install: the command that would install it.
-        one_thread: whether it takes no number of threads.
-        prepare: makes of that folder, in another that is empty, what ``load`` is then given in its place; not timed.
+        engine: full name of the engine.
+        artifact: name of the file in an export folder that it runs.
+        load: loads the file of an export folder with a number of threads; called in the contender's own process.
+        missing: returns why the engine cannot run here, or ``None`` if it can.
+        install: the command that installs it.
+        one_thread: whether its number of threads cannot be set.
+        prepare: converts the export folder into another, empty folder, which ``load`` then gets instead; not timed.
     """
 
     engine: str
@@ -43,22 +43,22 @@ BACKENDS = {
     "tensorflow": "pipeline.benchmark.engines.tensorflow_savedmodel",
     "onnxruntime-web": "pipeline.benchmark.engines.onnxruntime_web",
 }
-"""The module of each."""
+"""Name of each backend -> its module."""
 
 
 def find(name: str) -> DeskBackend:
-    """A backend by its name."""
+    """Import a backend by its name."""
     backend: DeskBackend = import_module(BACKENDS[name]).BACKEND
     return backend
 
 
 def desk_contenders(folder: Path, threads: Sequence[int], scratch: Path) -> list[Contender]:
-    """Each of them on its file of an export folder; those whose file was not exported stay away.
+    """List each backend as a contender with its file of an export folder; backends without their file are left out.
 
     Args:
-        folder: what export wrote.
-        threads: how many threads each is to have in turn.
-        scratch: a folder for what some make of the file first; it must be there as long as they are.
+        folder: that export wrote.
+        threads: the numbers of threads to measure each backend with.
+        scratch: folder for files that backends prepare; it must exist as long as the contenders are used.
     """
     listed = []
     for name in BACKENDS:

@@ -1,4 +1,4 @@
-"""Keras as a notebook calls it: ``model(x)``."""
+"""Benchmark Keras as notebooks call it: ``model(x)``."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Keras compiled into one graph: ``model.predict_on_batch(x)``."""
+"""Benchmark Keras compiled into one graph: ``model.predict_on_batch(x)``."""
 
 from pathlib import Path
 

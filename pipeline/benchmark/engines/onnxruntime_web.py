@@ -1,4 +1,4 @@
-"""ONNX Runtime Web in a page of a headless browser: WebAssembly, as a phone would run it."""
+"""Benchmark ONNX Runtime Web (WebAssembly) in a page of a headless browser, as a phone would run it."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ _PAGE = b"<!doctype html><title>bench</title>"
 
 
 class _PageTimedModel(TimedModel):
-    """The browser and its page end with this process."""
+    """Measures in a browser's page; the browser ends with this process."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         path = folder / artifacts.INT8_ONNX
@@ -36,7 +36,7 @@ class _PageTimedModel(TimedModel):
             **{source.name: source.read_bytes() for source in (_HALF, *PAGE_FILES.glob("*.js"))},
             **from_npm().files,
         }
-        self._stack = stack = ExitStack()  # would close what it holds if it were collected
+        self._stack = stack = ExitStack()  # kept, because it closes the browser when it is garbage-collected
         self._page = stack.enter_context(launched()).new_page()
         self._page.goto(stack.enter_context(serving(files)) + "index.html")
         self._sent: set[int] = set()
@@ -52,7 +52,7 @@ class _PageTimedModel(TimedModel):
         )
 
     def time(self, batch: int, runs: int) -> list[int]:
-        """By the page's own clock, which ticks every 5 µs; asking the page is not timed."""
+        """Time runs with the page's clock, which has a resolution of 5 µs; calling the page is not timed."""
         if batch not in self._sent:
             self._ask("use", batch, [_encoded(values) for values in self._of(batch)])
             self._sent.add(batch)
@@ -61,16 +61,16 @@ class _PageTimedModel(TimedModel):
         return nanoseconds
 
     def use(self, path: str) -> None:
-        """Time on these images, uint8 (N, S, S, 3) in an ``.npy`` file."""
+        """Use the images in an ``.npy`` file, uint8 (N, H, W, 3), for timing."""
         super().use(path)
         self._sent.clear()
 
     def peak_memory_bytes(self) -> int:
-        """Resident memory of the process that the browser gives the page, at its peak; else of this one."""
+        """Return the peak resident memory of the browser's process for the page; if unknown, of this process."""
         return max(map(_peak_of_renderer, descendants(os.getpid())), default=0) or super().peak_memory_bytes()
 
     def photo(self, path: str, runs: int) -> dict[str, list[int]] | None:
-        """By the page's own preprocessing; ``None`` where the browser does not read such a file."""
+        """Time the page's own preprocessing; ``None`` if the browser cannot read the file."""
         if path != self._photo:
             if not self._ask("take", base64.b64encode(Path(path).read_bytes()).decode()):
                 return None
@@ -91,7 +91,7 @@ def _encoded(pixels: Pixels) -> str:
 
 
 def descendants(process: int) -> list[int]:
-    """All its descendant processes, where the system is Linux."""
+    """Return the ids of all descendants of a process; none if the system is not Linux."""
     found: list[int] = []
     for file in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):  # a thread that has ended since

@@ -1,4 +1,4 @@
-"""The reference of an export folder, as Keras and TensorFlow run it."""
+"""Time the Keras model of an export folder on Keras and TensorFlow."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,17 +16,17 @@ __all__ = ["ReferenceTimedModel", "load_exported", "spec_of"]
 
 
 class ReferenceTimedModel(TimedModel):
-    """One way of calling it; its photos become square as those of the exported files."""
+    """The Keras model, called by ``run``; photos are preprocessed as for the exported files."""
 
     def __init__(self, run: Callable[[Pixels], Probabilities], folder: Path, size: tuple[int, int]) -> None:
         super().__init__(run, np.zeros((1, *size, 3), np.uint8), images="black")
         self._folder = folder
 
     def spec(self) -> ModelSpec:
-        """As an exported file says it."""
+        """Return the spec of an exported file."""
         return spec_of(self._folder)
 
 
 def spec_of(folder: Path) -> ModelSpec:
-    """What an export folder's files say of themselves."""
+    """Return the spec of the first model file of an export folder."""
     return Classifier(folder / model_files(Manifest.read(folder))[0]).spec

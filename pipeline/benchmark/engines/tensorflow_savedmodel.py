@@ -1,4 +1,4 @@
-"""TensorFlow on a SavedModel, pixels in, as TensorFlow Serving loads it: no Keras is imported."""
+"""Benchmark TensorFlow on a SavedModel that takes pixels, as TensorFlow Serving loads it, without Keras."""
 
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from runtime.engines.base import Pixels, Probabilities
 
 SIGNATURE = "serving_default"
 SPEC = Path("assets.extra") / "spec.json"
-"""``assets.extra`` is where a SavedModel keeps what is no part of the graph."""
+"""``assets.extra`` is the folder of a SavedModel for files that are not part of the graph."""
 
 
 class _ServedTimedModel(TimedModel):
-    """A SavedModel, which carries its spec."""
+    """A SavedModel, which contains its spec."""
 
     def __init__(self, folder: Path) -> None:
         import tensorflow as tf
@@ -33,7 +33,7 @@ class _ServedTimedModel(TimedModel):
         super().__init__(run, np.zeros((1, *self.spec().shape), np.uint8), images="black")
 
     def spec(self) -> ModelSpec:
-        """As it was exported."""
+        """Return the spec with which it was exported."""
         return ModelSpec.from_json(self._text)
 
 

@@ -1,4 +1,4 @@
-"""A contender's own process: ``python -m pipeline.benchmark.engines.worker BACKEND FOLDER THREADS``."""
+"""Main module of a contender's process: ``python -m pipeline.benchmark.engines.worker BACKEND FOLDER THREADS``."""
 
 import sys
 from pathlib import Path
