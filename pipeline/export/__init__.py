@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -20,13 +21,13 @@ from pipeline.errors import ExportError
 from pipeline.export.accuracy import out_of_fold, with_accuracy
 from pipeline.export.confidence import with_confidence
 from pipeline.export.failure import why_not
-from pipeline.export.familiarity import KEEP, with_familiarity
+from pipeline.export.familiarity import KEEP, telling, with_threshold
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Loaded, Source, keras_bytes, load
 from pipeline.export.manifest import Built, manifest_of
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
-from pipeline.export.quantize.answers import predict_all
+from pipeline.export.quantize.answers import answers_of
 from pipeline.export.replaced import what_is_replaced
 from pipeline.formats import FP32, MODEL_FILES, Format, format_of
 from pipeline.metrics.difference import max_difference
@@ -203,14 +204,17 @@ def _finish(exported: ExportedGraph, row: Format, inputs: ExportInputs, provenan
     spec = replace(inputs.spec(row.precision.name), provenance=provenance)
     if exported.outcome is not None:
         spec = replace(spec, provenance={**provenance, "config": str(exported.outcome.winner.config)})
-    images = inputs.validation
+    images, graph = inputs.validation, exported.graph
+    told = telling(graph, row, inputs.keep)
     if exported.outcome is not None:
-        answers = exported.outcome.winner.answers
+        answers, familiarity = exported.outcome.winner.answers, exported.outcome.winner.familiarity
     else:
-        answers = predict_all(load_bytes, row.pack(exported.graph, spec, None), images.pixels)
+        pack = partial(row.pack, spec=spec, golden=None)
+        answers, familiarity = answers_of(load_bytes, pack, graph, told, images.pixels)
     spec = with_accuracy(spec, answers, inputs.scored.expected, images, inputs.out_of_fold)
-    spec, graph = _with_confidence(spec, answers, inputs), exported.graph
-    graph, spec = with_familiarity(graph, spec, row, inputs)
+    spec = _with_confidence(spec, answers, inputs)
+    if familiarity is not None:
+        graph, spec = told, with_threshold(spec, familiarity, images, inputs.keep)
     unknown = None if spec.known_threshold is None else 1 - (inputs.keep or KEEP)
     spec = replace(spec, validation=picture(inputs.looks, answers, unknown))
     chosen = golden_images(images)

@@ -20,8 +20,6 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from pipeline.data.dataset import Dataset, in_batches
 from pipeline.errors import ExportError
-from pipeline.export.formats import ExportInputs, load_bytes
-from pipeline.export.quantize.answers import all_of
 from pipeline.formats import Format
 from runtime.engines.base import FAMILIARITY, Pixels, Scored
 from runtime.spec import NONE_CLASS, ModelSpec
@@ -34,23 +32,25 @@ PASSED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Identity")
 PASSED_TFLITE = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.QUANTIZE)
 
 
-def with_familiarity(graph: Any, spec: ModelSpec, row: Format, inputs: ExportInputs) -> tuple[Any, ModelSpec]:
-    """Graph and spec of a file that tells how familiar an image is, where it is to tell that.
+def telling(graph: Any, row: Format, keep: float | None) -> Any | None:
+    """The graph with a second output that tells how familiar an image is; ``None`` where the file is not to tell it.
+
+    Args:
+        graph: as the converter built it.
+        row: its format.
+        keep: share (0-1) of the images that the file is to know; see ``pipeline.export.Settings``.
 
     Raises:
         NoSoftmaxError: it was asked for, and no softmax gives the answers.
     """
-    if inputs.keep == 1 or (inputs.keep is None and not row.container.is_familiarity_cheap):
-        return graph, spec
+    if keep == 1 or (keep is None and not row.container.is_familiarity_cheap):
+        return None
     try:
-        scoring = row.with_familiarity(graph)
+        return row.with_familiarity(graph)
     except NoSoftmaxError:
-        if inputs.keep is None:
-            return graph, spec
+        if keep is None:
+            return None
         raise
-    shown, _ = divide(inputs.validation)
-    keep = KEEP if inputs.keep is None else inputs.keep
-    return scoring, with_threshold(spec, lambda known: row.pack(scoring, known, None), load_bytes, shown, keep)
 
 
 class NoSoftmaxError(ExportError):
@@ -122,22 +122,16 @@ def of_ncnn(graph: tuple[str, bytes]) -> tuple[str, bytes]:
     return "\n".join(map(" ".join, lines)) + "\n", weights
 
 
-def with_threshold(
-    spec: ModelSpec, pack: Callable[[ModelSpec], bytes], load: Callable[[bytes], Any],
-    pixels: NDArray[np.uint8], keep: float,
-) -> ModelSpec:  # fmt: skip
-    """The spec with the score from which on a share ``keep`` (0-1) of these images is known.
+def with_threshold(spec: ModelSpec, familiarity: NDArray[np.float32], images: Dataset, keep: float | None) -> ModelSpec:
+    """The spec with the score from which on a share of the images of the classes is known.
 
     Args:
         spec: of a graph with familiarity.
-        pack: makes the file's bytes.
-        load: runs them.
-        pixels: uint8 (N, S, S, 3), of the classes, none of which trained.
-        keep: share of them that is to be known.
+        familiarity: how familiar each image is to it, (N,).
+        images: those, none of which trained.
+        keep: share (0-1) of them that is to be known; ``None`` is the default.
     """
-    content = pack(replace(spec, known_threshold=0.0))
-    reached = all_of(load, content, pixels, lambda engine, batch: engine.scored(batch)[1])
-    return replace(spec, known_threshold=lowest_of(reached, keep))
+    return replace(spec, known_threshold=lowest_of(familiarity[~_shows_none(images)], KEEP if keep is None else keep))
 
 
 def scores(scored: Callable[[Pixels], Scored], pixels: Pixels) -> NDArray[np.float32]:
@@ -152,12 +146,18 @@ def lowest_of(familiar: NDArray[np.float32], share: float) -> float:
 
 def divide(images: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The pixels (N, S, S, 3) of the images of the classes, and of the class ``none``, which need not be familiar."""
+    shows_none = _shows_none(images)
+    if not shows_none.any():
+        return images.pixels, images.pixels[:0]
+    return images.pixels[~shows_none], images.pixels[shows_none]
+
+
+def _shows_none(images: Dataset) -> NDArray[np.bool_]:
+    """Whether each image is of the class ``none``, bool (N,); of none where all would be."""
     if not images.labeled or NONE_CLASS not in images.class_names:
-        return images.pixels, images.pixels[:0]
-    is_none = images.labels == images.class_names.index(NONE_CLASS)
-    if is_none.all():
-        return images.pixels, images.pixels[:0]
-    return images.pixels[~is_none], images.pixels[is_none]
+        return np.zeros(len(images), bool)
+    shows_none: NDArray[np.bool_] = images.labels == images.class_names.index(NONE_CLASS)
+    return shows_none & ~shows_none.all()
 
 
 def _softmax(graph: onnx.GraphProto, name: str) -> onnx.NodeProto:

@@ -6,6 +6,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from pipeline.export.fold_constants import fold_constants
+
 IMAGE, OUTPUT = "image", "probabilities"
 
 
@@ -32,7 +34,7 @@ def freeze(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: tf.DTy
 def frozen_graph(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: tf.DType, batch: int) -> Any:
     """Trace ``function`` for images (batch, H, W, 3) and turn its variables and captured tensors into constants.
 
-    A fixed batch makes all shape arithmetic constant.
+    A fixed batch makes all shape arithmetic constant, and what is constant is computed here.
 
     Returns:
         The definition of a graph from ``image`` to ``probabilities``, without captures.
@@ -53,7 +55,7 @@ def frozen_graph(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: 
             node.attr.clear()
             node.attr["dtype"].type = value.dtype.as_datatype_enum
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.numpy()))
-    return _needed(definition)
+    return fold_constants(_needed(definition))
 
 
 def _needed(definition: Any) -> Any:

@@ -68,6 +68,7 @@ def load_tensorflow(threads: int | None = None, *, start_devices: bool = True) -
         start_devices: false if something must be configured before devices start, such as training on several machines.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow by itself turns it on where there is VNNI alone
     with log_hidden(), _nothing_collected():
         import tensorflow as tf
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import in_batches
+from runtime.engines.base import Scored
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 Load = Callable[[bytes], Predict]
@@ -22,6 +23,33 @@ WORKERS = 2
 def predict_all(load: Load, content: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """All answers of a file, float32 (N, C), in batches that fit into memory."""
     return all_of(load, content, pixels, lambda engine, batch: engine(batch))
+
+
+def answers_of(
+    load: Callable[[bytes], Any],
+    pack: Callable[[Any], bytes],
+    graph: Any,
+    telling: Any | None,
+    pixels: NDArray[np.uint8],
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """All answers of a graph, (N, C), and how familiar each image is to it, (N,), if it tells.
+
+    Args:
+        load: runs a file's bytes.
+        pack: makes a file of a graph.
+        graph: the network.
+        telling: the same graph with a second output, the familiarity; ``None`` where it has no such output.
+        pixels: uint8 (N, H, W, 3).
+    """
+    if telling is None:
+        return predict_all(load, pack(graph), pixels), None
+    return scored_all(load, pack(telling), pixels)
+
+
+def scored_all(load: Callable[[bytes], Any], content: bytes, pixels: NDArray[np.uint8]) -> Scored:
+    """All answers of a file, (N, C), and how familiar each image is, (N,), in one pass."""
+    both = all_of(load, content, pixels, lambda engine, batch: np.column_stack(engine.scored(batch)))
+    return np.ascontiguousarray(both[:, :-1]), both[:, -1]
 
 
 def all_of(

@@ -29,6 +29,7 @@ class Candidate:
         answers: its probabilities on the validation images, float32 (N, C).
         right: whether each image is classified correctly, bool (N,).
         judgment: the answers compared with Keras's.
+        familiarity: how familiar each image is to it, float32 (N,); ``None`` where its file does not tell.
     """
 
     stage: str
@@ -37,6 +38,7 @@ class Candidate:
     answers: NDArray[np.float32]
     right: NDArray[np.bool_]
     judgment: Judgment
+    familiarity: NDArray[np.float32] | None = None
 
     def entry(self) -> CandidateEntry:
         """For the manifest."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import batch_size
 from pipeline.documents.manifest import Candidate as CandidateEntry
 from pipeline.documents.quantize_aware import QuantizeAware
-from pipeline.export.quantize.answers import Load, predict_all
+from pipeline.export.quantize.answers import Load, answers_of
 from pipeline.export.quantize.candidate import Candidate, choose, is_closer, most_accurate
 from pipeline.export.quantize.config import LEARNED, METHODS, MIN_MAX, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
@@ -82,11 +82,13 @@ class Engines:
         pack: a graph to the bytes of its file.
         load: bytes of a file to what answers uint8 (N, S, S, 3) with float32 (N, C).
         float_bytes: size of the fp32 file of the format, asked only where layers go back to float.
+        telling: a graph to the same with a second output, the familiarity, or to ``None`` where it is not told.
     """
 
     pack: Callable[[Any], bytes]
     load: Load
     float_bytes: Callable[[], int]
+    telling: Callable[[Any], Any | None] = lambda _: None
 
 
 class Search:
@@ -150,8 +152,9 @@ class Search:
 
     def _judged(self, stage: str, config: QuantConfig, graph: Any, validation: Validation) -> Candidate:
         graph = self._quantizer.build(config) if graph is None else graph
-        got = predict_all(self._engines.load, self._engines.pack(graph), validation.images.pixels)
-        return Candidate(stage, config, graph, got, validation.right(got), validation.judge(got))
+        engines, pixels = self._engines, validation.images.pixels
+        got, familiarity = answers_of(engines.load, engines.pack, graph, engines.telling(graph), pixels)
+        return Candidate(stage, config, graph, got, validation.right(got), validation.judge(got), familiarity)
 
     @property
     def _costly(self) -> bool:
