@@ -1,4 +1,4 @@
-"""Maintainers' tools: measure the figures of the documents and print them there.
+"""Maintainers' tools: measure the figures of the documents and write them into the documents.
 
-``python -m docs.figures COMMAND``, run from the root of a clone. Not part of the wheel.
+Run ``python -m docs.figures COMMAND`` in the root of a clone. Not part of the wheel.
 """

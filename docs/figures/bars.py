@@ -1,4 +1,4 @@
-"""Claims that a benchmark checks: a measured figure and the bound that it should keep."""
+"""Claims that a benchmark checks: a measured figure and its limit."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,12 +9,12 @@ class Bar:
     """One claim.
 
     Attributes:
-        name: what is claimed, or what is compared.
-        value: the figure: a ratio, a difference, a share or seconds, as ``name`` says.
-        limit: the most that ``value`` may be, or the least where ``at_least``.
-        against: what ``name`` is compared with, where ``name`` does not say so.
-        ours, theirs: the medians behind the figure, if it has any.
-        unit: of both.
+        name: of the claim, or of the contender that is compared.
+        value: the measured figure: a ratio, a difference, a share or seconds, as ``name`` says.
+        limit: the upper limit of ``value``, or the lower limit if ``at_least``.
+        against: the other contender, if ``name`` does not name it.
+        ours, theirs: the medians from which ``value`` was computed, if there are any.
+        unit: of ``ours`` and ``theirs``.
     """
 
     name: str
@@ -32,18 +32,18 @@ class Bar:
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, with the verdict."""
+        """Return all fields and whether the claim is met, as JSON values."""
         return asdict(self) | {"met": self.met}
 
 
 def ratio_bar(name: str, medians: tuple[float, float], unit: str, limit: float, *, at_least: bool = False) -> Bar:
-    """A claim on the ratio of two medians in ``unit``, ours to theirs."""
+    """Make a claim on the ratio of two medians in ``unit``, ours divided by theirs."""
     ours, theirs = medians
     return Bar(name, ours / theirs, limit, at_least, ours=ours, theirs=theirs, unit=unit)
 
 
 def format_bars(bars: list[dict[str, Any]]) -> str:
-    """The claims as text, a line each."""
+    """Format the claims as text, a line each."""
     names = [f"{bar['name']}, against {bar['against']}" if bar["against"] else bar["name"] for bar in bars]
     width = max(map(len, names))
     lines = [f"{'':<{width}}{'ours':>10}{'theirs':>10}{'':<8}{'measured':>9}{'bar':>9}"]

@@ -1,4 +1,4 @@
-"""Text between two marker lines of a document: ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``."""
+"""Replace text between two marker lines of a document: ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``."""
 
 from pathlib import Path
 
@@ -7,15 +7,15 @@ from pipeline.errors import PipelineError
 
 
 def marked(name: str, text: str) -> str:
-    """The text with its two marker lines, as it stands in a document."""
+    """Return the text between its two marker lines, as in a document."""
     return f"<!-- {name}: begin -->\n{text}\n<!-- {name}: end -->"
 
 
 def replace_marked(document: Path, name: str, text: str) -> None:
-    """Replace what stands between the markers of ``name``.
+    """Replace the text between the markers of ``name``.
 
     Raises:
-        PipelineError: the document has no such markers.
+        PipelineError: the document does not have these markers.
     """
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     before, found, rest = document.read_text(encoding="utf-8").partition(begin)

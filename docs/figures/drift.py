@@ -1,8 +1,8 @@
-"""The table of drift in ``docs/field.md``: false alarms where nothing changes, and frames until a change is told.
+"""Simulate the table of drift in ``docs/field.md``: false alarms without a change, and frames until an alarm.
 
-A site is simulated out of the shipped images and the shipped model: a scene stays for a while, its light follows the
-hour, the weather of the day and of the hour, and noise grows as light fades. Each frame's statistics are those that the
-device measures, of pixels that were changed so, and the charts are the device's own.
+A site is simulated with the shipped images and the shipped model: a scene lasts for a while, its light depends on the
+hour and on the weather, and noise grows as light fades. The statistics of the changed pixels and the control charts are
+computed by the device's own code.
 """
 
 import copy
@@ -38,7 +38,7 @@ FLOAT = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scenes:
-    """What the device measures of each scene in each light: arrays (lights, scenes); ``label`` is the answer's."""
+    """The device's statistics of each scene in each light, arrays (lights, scenes); ``label`` is the answer's class."""
 
     values: dict[str, FLOAT]
     label: NDArray[np.int64]
@@ -69,12 +69,12 @@ FAULTS: dict[str, tuple[Callable[[FLOAT], FLOAT], str]] = {
     "a class never seen there, in every frame": (_same, NEW),
     "a class never seen there, in half of the frames": (_same, OFTEN_NEW),
 }
-"""What is done to the pixels, and which scenes there are then."""
+"""Name of each fault -> how it changes the pixels, and which scenes it shows."""
 DAYLIGHT = (9, 13, 17)
 
 
 class Measured:
-    """Measures scenes as a device does, with the shipped model and its threshold for what is known."""
+    """Measures scenes as a device does, with the shipped model and its familiarity threshold."""
 
     def __init__(self) -> None:
         options = onnxruntime.SessionOptions()
@@ -111,7 +111,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Block:
-    """What ``Charts.add`` takes."""
+    """Arguments of ``Charts.add``: mean statistics of a block of frames, and its time in seconds."""
 
     values: dict[str, float]
     start_s: float
@@ -119,13 +119,13 @@ class Block:
 
 
 def day_of(day: int, light: FLOAT, scene: NDArray[np.int64], scenes: Scenes) -> Iterator[Block]:
-    """The blocks of a day, a frame a second.
+    """Yield the blocks of a day, with one frame per second.
 
     Args:
-        day: its number.
-        light: factor of each second's pixels.
-        scene: of each second.
-        scenes: their statistics.
+        day: number of the day.
+        light: factor of the pixels in each second, (86400,).
+        scene: index of the scene in each second, (86400,).
+        scenes: statistics of all scenes.
     """
     at = np.abs(np.log(LIGHTS)[:, None] - np.log(np.linspace(0.08, 2, 400))).argmin(axis=0)
     level = at[((light - 0.08) / (2 - 0.08) * 399).clip(0, 399).astype(int)]
@@ -140,7 +140,7 @@ def day_of(day: int, light: FLOAT, scene: NDArray[np.int64], scenes: Scenes) -> 
 
 
 def light_of_day(random: np.random.Generator) -> FLOAT:
-    """Daylight, a lamp at night, clouds of the day and of the hour."""
+    """Draw the light of each second of a day, (86400,): daylight, a lamp at night, and clouds."""
     hours = np.arange(DAY_S) / 3600
     sun = np.clip(np.sin((hours - 6 - random.normal(0, 0.1)) / 12 * np.pi), 0, None) ** 0.5
     steps = random.normal(0, 1, 24 * 6)
@@ -152,14 +152,14 @@ def light_of_day(random: np.random.Generator) -> FLOAT:
 
 
 def _before(view: NDArray[np.uint8], visitors: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Visitors before the camera's view: they fill the middle of the picture."""
+    """Paste visitors into the camera's view; they fill the middle of the picture."""
     pictures = np.repeat(view[None], len(visitors), axis=0)
     pictures[:, 2:, 2:-2] = visitors[:, 2:, 2:-2]
     return pictures
 
 
 def scenes_of_day(random: np.random.Generator, usual: FLOAT) -> NDArray[np.int64]:
-    """A scene for each second: half of the time an empty one, between visits of half a minute each on average."""
+    """Draw the scene of each second of a day: empty scenes and visits alternate, half a minute each on average."""
     shares = usual * random.gamma(4, 0.25, len(usual))
     count = DAY_S // 20
     visits = np.repeat(random.choice(len(usual), count, p=shares / shares.sum()) + EMPTY, 2)
@@ -168,7 +168,7 @@ def scenes_of_day(random: np.random.Generator, usual: FLOAT) -> NDArray[np.int64
 
 
 def simulate(sites: int = SITES, days: int = MONTH_DAYS) -> dict[str, Any]:
-    """All rows of the table."""
+    """Simulate all rows of the table."""
     measured, images = Measured(), samples.test_images()
     false_alarms: list[list[Any]] = []
     delays: dict[str, list[int | None]] = {name: [] for name in FAULTS}
@@ -203,7 +203,7 @@ def simulate(sites: int = SITES, days: int = MONTH_DAYS) -> dict[str, Any]:
 
 
 def _delay(charts: Charts, blocks: list[Block], hour: int) -> int | None:
-    """Frames from a change at this hour until a chart alarms; ``None`` where it takes more than ``MOST_BLOCKS``."""
+    """Count the frames from a change at this hour until an alarm; ``None`` if it takes more than ``MOST_BLOCKS``."""
     charts = copy.deepcopy(charts)
     first = hour * 3600 // BLOCK_FRAMES
     for count, block in enumerate(blocks[first : first + MOST_BLOCKS], start=1):
@@ -214,7 +214,7 @@ def _delay(charts: Charts, blocks: list[Block], hour: int) -> int | None:
 
 
 def drift_table(found: dict[str, Any]) -> str:
-    """False alarms a month, and the frames until each change is told, by day and at night."""
+    """Format the false alarms per month, and the frames until an alarm for each change, by day and at night."""
     months = found["sites"] * found["days"] / 30
     rows = []
     for name, delays in found["delays"].items():
@@ -241,6 +241,6 @@ def _in_time(delays: list[int | None]) -> str:
 
 
 def publish(found: dict[str, Any], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
-    """Keep the figures in ``path`` and draw the table in ``document``."""
+    """Write the figures to ``path`` and the table into ``document``."""
     artifacts.write_json(path, found)
     replace_marked(document, "drift", drift_table(found))

@@ -23,10 +23,10 @@ Row = dict[str, Any]
 
 
 def row_of(train_folder: Path, note: str) -> Row:
-    """What is kept of a finished run, out of its ``history.json``.
+    """Make a row from the ``history.json`` of a finished run.
 
     Raises:
-        PipelineError: no finished run there.
+        PipelineError: the folder has no finished run.
     """
     history = History.read(train_folder)
     if history.images is None or not history.epochs:
@@ -44,13 +44,13 @@ def row_of(train_folder: Path, note: str) -> Row:
 
 
 def read(path: Path = EXPERIMENTS) -> list[Row]:
-    """All rows so far."""
+    """Read all rows so far."""
     rows: list[Row] = artifacts.read_json(path) if path.exists() else []
     return rows
 
 
 def markdown_table(rows: list[Row]) -> str:
-    """The rows by model, the best first."""
+    """Format the rows by model, the most accurate first."""
     header = ["model", "validation accuracy", "epochs", "minutes", "settings that differ from the defaults", "note"]
     cells = [
         [
@@ -79,7 +79,7 @@ def _differences(row: Row) -> str:
 
 
 def networks_table(experiments: list[Row]) -> str:
-    """The presets for ten classes of 32x32 images: their size and cost, and the best validation accuracy so far."""
+    """Format the presets for ten classes of 32x32 images: size, cost, and the best validation accuracy so far."""
     header = ["`--model`", "parameters", "multiply-accumulates", "int8 weight bytes", "best experiment", "what it is"]
     rows = []
     for name, preset in PRESETS.items():
@@ -94,7 +94,7 @@ def networks_table(experiments: list[Row]) -> str:
 
 
 def shipped_table() -> str:
-    """What the shipped networks reach on the test set, out of the ``verify.json`` beside each."""
+    """Format the test accuracy of the shipped networks, from the ``verify.json`` beside each."""
     header = ["`--model`", "test images", "Keras", "int8 ONNX", "int8 TFLite", "KiB of each"]
     rows = []
     for name, folder in SHIPPED.items():
@@ -107,7 +107,7 @@ def shipped_table() -> str:
 
 
 def publish(rows: list[Row], path: Path = EXPERIMENTS, document: Path = DOCUMENT) -> None:
-    """Keep the rows in ``path`` and draw the tables between their markers in ``document``."""
+    """Write the rows to ``path`` and the tables between their markers in ``document``."""
     artifacts.write_json(path, rows)
     replace_marked(document, "networks", networks_table(rows))
     replace_marked(document, "shipped", shipped_table())

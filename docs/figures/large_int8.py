@@ -1,7 +1,7 @@
-"""int8 of a large network in ``docs/quantization.md``: EfficientNet-Lite0 and 1,000 photos, one of each class.
+"""Measure int8 of a large network for ``docs/quantization.md``: EfficientNet-Lite0 and 1,000 photos, one per class.
 
-Half of the photos calibrate, the other half judges. Photos are read as the weights' authors did: the middle 0.875 of
-the shorter side, bicubic.
+Half of the photos calibrate, the other half is the validation set. Photos are preprocessed as by the weights' authors:
+the middle square of 0.875 of the shorter side, resized with the bicubic filter.
 """
 
 import tempfile
@@ -31,10 +31,10 @@ Row = dict[str, Any]
 
 
 def read_photos(folder: Path, side: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """The photos, uint8 (N, side, side, 3), in the order of their names, which is the classes', and the classes.
+    """Read the photos, uint8 (1000, side, side, 3), in the order of their names, and return the names as classes.
 
     Raises:
-        PipelineError: not one photo of each of the 1,000 classes.
+        PipelineError: the folder does not have 1,000 photos.
     """
     paths = sorted(folder.glob("*.jpg"), key=lambda path: path.name)
     if len(paths) != CLASSES:
@@ -50,7 +50,7 @@ def read_photos(folder: Path, side: int) -> tuple[NDArray[np.uint8], tuple[str, 
 
 
 def measure(folder: Path, side: int, *, quick: bool) -> Row:
-    """Export by one half of the photos, judge by the other, and keep what that cost."""
+    """Export with one half of the photos for calibration and the other for validation; return results and cost."""
     from pipeline.data.dataset import Dataset
     from pipeline.export import Settings, export
     from pipeline.export.load.model import Source
@@ -75,13 +75,13 @@ def measure(folder: Path, side: int, *, quick: bool) -> Row:
 
 
 def publish(rows: list[Row], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
-    """Keep the rows in ``path`` and draw the table between its markers in ``document``."""
+    """Write the rows to ``path`` and the table between its markers in ``document``."""
     artifacts.write_json(path, rows)
     replace_marked(document, "large-int8", tables(rows))
 
 
 def tables(rows: list[Row]) -> str:
-    """How good each file is, and what the export took."""
+    """Format the quality of each file, and the cost of the export."""
     header = ["side", "export", "file", "config", "accuracy (95 %)", "points lost", "agreement", "mean difference", ""]
     lines = [
         [str(row["side"]), _way(row), f"`{name}`", candidate["summary"], *_figures(row, candidate), _verdict(candidate)]
@@ -150,7 +150,7 @@ def _row(manifest: Manifest, side: int, quick: bool, seconds: float, processor: 
 
 
 def _is_shown(candidate: Candidate, winner: Candidate | None) -> bool:
-    """Whether a candidate is the winner, or of a stage that is shown whole."""
+    """Return whether a candidate is the winner, or of a stage whose candidates are all shown."""
     return candidate is winner or candidate.stage in ("default", "bias correction", "structure")
 
 

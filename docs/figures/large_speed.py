@@ -1,7 +1,7 @@
-"""How fast the two engines run int8 files of large networks, in ``docs/quantization.md``.
+"""Time int8 files of large networks on two engines, for ``docs/quantization.md``.
 
-The contenders take turns in one process, on one thread each. On a machine that does other work, the processor's own
-time says more than the clock.
+The contenders take turns in one process, on one thread each. On a busy machine, CPU time is more reliable than
+wall-clock time.
 """
 
 import time
@@ -26,13 +26,13 @@ Figures = dict[str, dict[str, float]]
 
 
 def measure() -> dict[str, Any]:
-    """Time int8 files of two networks of 224 pixels and random weights, of either engine."""
+    """Time int8 files of two networks with random weights at 224 pixels, on both engines."""
     rows = [{"network": name, "ms": timed(contenders)} for name, contenders in large_contenders()]
     return {"cpu": describe_device().cpu, "turns": TURNS, "calls": CALLS, "networks": rows}
 
 
 def timed(contenders: dict[str, Run], turns: int = TURNS) -> Figures:
-    """Milliseconds of a call of each contender: the median and the least by the clock, and of the processor's time."""
+    """Measure a call of each contender in ms: median and minimum of wall-clock time and of CPU time."""
     clock: dict[str, list[float]] = {name: [] for name in contenders}
     processor: dict[str, list[float]] = {name: [] for name in contenders}
     for run in contenders.values():
@@ -57,13 +57,13 @@ def timed(contenders: dict[str, Run], turns: int = TURNS) -> Figures:
 
 
 def publish(report: dict[str, Any], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
-    """Keep the report in ``path`` and draw the table between its markers in ``document``."""
+    """Write the report to ``path`` and the table between its markers in ``document``."""
     artifacts.write_json(path, report)
     replace_marked(document, "large-speed", tables(report))
 
 
 def tables(report: dict[str, Any]) -> str:
-    """Both engines and their ratio, by each way to measure."""
+    """Format both engines and their ratio, for each kind of time."""
     header = ["network", "ms a call", OURS_ONNX, OURS_TFLITE, "ratio", "bar", ""]
     ways = {
         "median": "median by the clock",

@@ -1,4 +1,4 @@
-"""How much memory it takes to fit a network to many photos: painted ones, and a network that costs little."""
+"""Measure the memory for fitting a network to many photos, with painted photos and a cheap backbone."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 def measure(photos: int, side: int) -> Row:
-    """Fit a network to so many painted photos in a process of its own."""
+    """Fit a network to this number of painted photos in a process of its own; return time and peak memory."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(_measure, (photos, side))
 
@@ -59,7 +59,7 @@ def _measure(photos: int, side: int) -> Row:
 
 
 def _paint(root: Path, photos: int, side: int) -> None:
-    """Blocks of color with noise, one color a class."""
+    """Write photos of noisy blocks, with a mean color for each class."""
     random, colors = np.random.default_rng(0), np.eye(CLASSES, 3) * 60 + 90
     for number in range(photos):
         label = number % CLASSES
@@ -70,7 +70,7 @@ def _paint(root: Path, photos: int, side: int) -> None:
 
 
 def _cheap_backbone(side: int) -> Any:
-    """Random features of a coarse picture: as many as EfficientNet-Lite0's, at a thousandth of its work."""
+    """Build a backbone with as many features as EfficientNet-Lite0, random ones, at a thousandth of its cost."""
     import keras
     from keras import layers
 
@@ -82,13 +82,13 @@ def _cheap_backbone(side: int) -> Any:
     x = layers.Flatten()(layers.AveragePooling2D(side // 8)(image))
     x = layers.Dense(FEATURES, "relu")(x)
     backbone = Backbone("painted", keras.Model(image, x), PixelScaling((1 / 255,) * 3))
-    backbone.features(np.zeros((1, side, side, 3), np.uint8))  # what the libraries need is not the photos'
+    backbone.features(np.zeros((1, side, side, 3), np.uint8))  # so that the libraries' own memory is not counted
     return backbone
 
 
 @contextmanager
 def _watched() -> Iterator[list[int]]:
-    """The most memory of this process that no file backs, in bytes, beyond what it has at the beginning."""
+    """Yield a list whose item is the growth of this process's anonymous memory at its peak, in bytes."""
     first, peak, done = _anonymous(), [0], threading.Event()
 
     def watch() -> None:
@@ -110,17 +110,17 @@ def _anonymous() -> int:
 
 
 def publish(rows: list[Row], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
-    """Keep the rows in ``path`` and draw the table between its markers in ``document``."""
+    """Write the rows to ``path`` and the table between its markers in ``document``."""
     artifacts.write_json(path, rows)
     replace_marked(document, "many photos", many_photos_table(rows))
 
 
 def many_photos_table(rows: list[Row]) -> str:
-    """Memory by number of photos."""
+    """Format the memory by number of photos."""
     cells = [[f"{row['photos']:,}", f"{row['squares_mib']:,.0f}", f"{row['memory_mib']:,.0f}"] for row in rows]
     return table(["photos", "MiB of pixels", "MiB of memory"], cells, "rrr")
 
 
 def say(row: Row) -> None:
-    """One line on stderr."""
+    """Print a row as one line on stderr."""
     print(f"{row['photos']:,} photos: {row['memory_mib']:,.0f} MiB, {row['seconds']:.0f} s", file=sys.stderr)

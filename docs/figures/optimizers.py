@@ -1,6 +1,6 @@
-"""What two general optimizers leave of the fp32 graphs, beside our own rewrites: nodes, counted.
+"""Count the nodes of the fp32 graphs after two general optimizers, and after our own rewrites.
 
-onnxslim and onnxscript are no part of the environment; nothing but this count asks for them.
+onnxslim and onnxscript are not part of the environment; only this count needs them.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,10 @@ Graphs = dict[str, onnx.ModelProto]
 
 
 def count_nodes() -> dict[str, Any]:
-    """The nodes of the shipped reference's graph and of two other networks', each made in every way.
+    """Count the nodes of the graphs of the shipped reference and of two other networks, after each optimizer.
 
     Returns:
-        ``versions`` of the tools, and under ``nodes``, by the way and by the network, how many nodes the graph has
-        and how many of them are transposes.
+        ``versions`` of the tools, and ``nodes``: optimizer -> network -> [nodes, transposes].
 
     Raises:
         PipelineError: an optimizer is not installed.
@@ -54,7 +53,7 @@ def count_nodes() -> dict[str, Any]:
 
 
 def _graphs(deployable: Deployable) -> Graphs:
-    """The graph in every way that it can be made."""
+    """Build the graph of a network with each optimizer."""
     translated, optimized = translate(deployable), _by_tf2onnx(deployable)
     return {
         "translated, fixed batch": translated,
@@ -73,7 +72,7 @@ def _by_others(name: str, model: onnx.ModelProto) -> Graphs:
 
 
 def _by_tf2onnx(deployable: Deployable) -> onnx.ModelProto:
-    """The graph as tf2onnx's documentation leads to it, its batch open."""
+    """Convert a network as tf2onnx's documentation describes, with a free batch size."""
     signature = [tf.TensorSpec((None, deployable.side, deployable.side, 3), tf.float32, name=IMAGE)]
     with log_hidden():
         function = tf.function(deployable.trace, input_signature=signature)

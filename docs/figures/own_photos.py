@@ -1,4 +1,4 @@
-"""The table of ``docs/own-photos.md``: how good networks are that were fitted to photo sets, one row a set."""
+"""Write the table of ``docs/own-photos.md``: accuracy of networks fitted to photo sets, a row for each set."""
 
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ Row = dict[str, Any]
 
 
 def row_of(folder: Path) -> Row:
-    """What is kept of a folder that train, and perhaps export and verify, wrote.
+    """Make a row from a folder that train, and optionally export and verify, wrote.
 
     Raises:
-        PipelineError: no network that was fitted to few photos.
+        PipelineError: the folder has no network that was fitted to photos.
     """
     history = History.read(folder)
     found = history.out_of_fold
@@ -44,10 +44,10 @@ def row_of(folder: Path) -> Row:
 
 
 def opened_of(folder: Path) -> Row:
-    """What opening the last stages brought in a folder that ``train --open-stages`` wrote.
+    """Make a row from the result of training the last stages, in a folder that ``train --open-stages`` wrote.
 
     Raises:
-        PipelineError: it was not tried there.
+        PipelineError: the last stages were not trained there.
     """
     history = History.read(folder)
     if history.opened is None or history.data is None:
@@ -57,7 +57,7 @@ def opened_of(folder: Path) -> Row:
 
 
 def student_of(folder: Path) -> Row:
-    """The student and its teacher in a folder that ``train --student`` wrote.
+    """Make a row from student and teacher, in a folder that ``train --student`` wrote.
 
     Raises:
         PipelineError: no student was trained there.
@@ -71,7 +71,7 @@ def student_of(folder: Path) -> Row:
 
 
 def few_shots(folder: Path, a_class: int = A_CLASS, draws: int = DRAWS) -> Row:
-    """Accuracy on the held-out photos of networks that learned from few photos a class, drawn several times."""
+    """Measure the held-out accuracy of networks fitted to ``a_class`` photos per class, drawn ``draws`` times."""
     from pipeline.data.folder import load
     from pipeline.data.photo_settings import recorded
     from pipeline.training.transfer import head
@@ -95,13 +95,13 @@ def few_shots(folder: Path, a_class: int = A_CLASS, draws: int = DRAWS) -> Row:
 
 
 def publish(rows: list[Row], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
-    """Keep the rows in ``path`` and draw the table between its markers in ``document``."""
+    """Write the rows to ``path`` and the table between its markers in ``document``."""
     artifacts.write_json(path, rows)
     replace_marked(document, "photos", photos_table(rows))
 
 
 def photos_table(rows: list[Row]) -> str:
-    """Accuracy of each set with its number of photos and 95 % interval."""
+    """Format the accuracy on each set with its number of photos and 95 % interval."""
     header = ["photos", "classes", "network", "side", "views", "out of fold", "held out", "int8 ONNX", "int8 TFLite"]
     cells = [
         [

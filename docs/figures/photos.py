@@ -1,11 +1,11 @@
-"""Synthetic photographs: pictures that decode, compress and resize as photographs do, from a seed and nothing else.
+"""Synthesize photographs from a seed: pictures that decode, compress and resize like real photographs.
 
 Natural images have a power spectrum that falls as 1/f² (D. J. Field, "Relations between the statistics of natural
-images and the response properties of cortical cells", 1987), and edges where one thing stands before another. Both are
+images and the response properties of cortical cells", 1987), and edges where one object occludes another. Both are
 made here: occluding discs and polygons with power-law sizes (the dead leaves model, A. B. Lee, D. Mumford, J. Huang,
-"Occlusion models for natural images", 2001), under light and texture with that spectrum, and a sensor's noise. Texture
-comes and goes across the picture, as sky, defocus and foliage do (M. J. Wainwright, E. P. Simoncelli, "Scale mixtures
-of Gaussians and the statistics of natural images", 2000).
+"Occlusion models for natural images", 2001), under light and texture with that spectrum, and sensor noise. The strength
+of the texture varies across the picture, as in sky, defocus and foliage (M. J. Wainwright, E. P. Simoncelli, "Scale
+mixtures of Gaussians and the statistics of natural images", 2000).
 """
 
 import math
@@ -26,14 +26,14 @@ ENCODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "png": (".png", {"format": "PNG", "compress_level": 3}),
     "webp": (".webp", {"format": "WEBP", "quality": 90, "method": 2}),
 }
-"""How a photograph is written: name to (end of the file name, options of Pillow's ``save``)."""
+"""Name of each encoding -> end of the file name, and options of Pillow's ``save``."""
 
 _COARSE_SIDE = 512
 _TILE_SIDE = 1024
 _LEAVES = 900
-_OCTAVE_CONTRAST = 6.0  # gray levels that an octave of light and texture deviates by
+_OCTAVE_CONTRAST = 6.0  # standard deviation of an octave of light and texture, in gray levels
 _NOISE = 1.5
-# Brightness varies most, then blue against yellow, then red against green: columns give each to R, G and B.
+# Rows: brightness, which varies most, blue against yellow, red against green; columns: weights for R, G and B.
 _COLOUR_AXES = np.array([[1, 1, 1], [0.3, 0.05, -0.4], [0.15, -0.12, 0.0]], np.float32)
 
 
@@ -43,7 +43,7 @@ def photograph(width: int, height: int, seed: int) -> Pixels:
     Args:
         width: in pixels.
         height: in pixels; 20 megapixels take a few seconds.
-        seed: which picture.
+        seed: of the picture.
 
     Returns:
         uint8 (H, W, 3), RGB, 0-255.
@@ -61,7 +61,7 @@ def photograph(width: int, height: int, seed: int) -> Pixels:
     columns = np.arange(width) % _TILE_SIDE
     for channel in range(3):
         light_channel = _enlarged(light[:, :, channel], width, height)
-        for top in range(0, height, _TILE_SIDE):  # in bands, so that few floats of 20 megapixels lie side by side
+        for top in range(0, height, _TILE_SIDE):  # in bands, to need less memory for 20 megapixels
             band = pixels[top : top + _TILE_SIDE, :, channel]
             painted = np.take(detail[: len(band)], columns, axis=1)
             painted *= roughness[top : top + _TILE_SIDE]
@@ -75,13 +75,13 @@ def photograph(width: int, height: int, seed: int) -> Pixels:
 def save_photographs(
     folder: Path, sizes: Iterable[tuple[int, int]], encodings: Sequence[str] = ("jpeg",), seed: int = 0
 ) -> list[Path]:
-    """Write one photograph a size in each encoding, for benchmarks and tests; what lies there already is kept.
+    """Write a photograph of each size in each encoding, for benchmarks and tests; existing files are kept.
 
     Args:
-        folder: made when missing.
-        sizes: (width, height) in pixels, one picture each.
+        folder: made if it is missing.
+        sizes: (width, height) in pixels of each picture.
         encodings: names in ``ENCODINGS``.
-        seed: of the first picture, the next has one more.
+        seed: of the first picture; each further picture has the next number.
 
     Returns:
         The files: all encodings of the first picture, then of the second.
@@ -103,14 +103,14 @@ def save_photographs(
 
 
 def _leaves(width: int, height: int, generator: np.random.Generator) -> Image.Image:
-    """Discs and polygons, large ones behind, radii distributed as r⁻³, edges softened as a lens does."""
+    """Paint discs and polygons, large ones first, with radii distributed as r⁻³ and slightly blurred edges."""
     image = Image.new("RGB", (width, height), (128, 128, 128))
     draw = ImageDraw.Draw(image)
     scale = math.hypot(width, height)
     radii = np.sort(0.014 * scale / np.sqrt(generator.uniform(0.0005, 1, _LEAVES)))[::-1]
     for radius in radii:
         x, y = generator.uniform(0, width), generator.uniform(0, height)
-        # Things higher up are brighter, as sky is.
+        # Objects higher up are brighter, like the sky.
         gray = generator.normal(135 - 45 * (y / height - 0.5), 45)
         tint = generator.normal(0, 40, 2) @ _COLOUR_AXES[1:]
         color = tuple(int(value) for value in np.clip(gray + tint, 0, 255))
@@ -124,7 +124,11 @@ def _leaves(width: int, height: int, generator: np.random.Generator) -> Image.Im
 
 
 def _spectral_field(height: int, width: int, generator: np.random.Generator, lowest: float = 0.0) -> Field:
-    """Noise of deviation 1 whose amplitude falls as 1/f above ``lowest`` cycles a pixel: float32 (height, width)."""
+    """Draw noise with standard deviation 1 whose amplitude falls as 1/f above ``lowest`` cycles per pixel.
+
+    Returns:
+        float32 (height, width).
+    """
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
     frequency = np.hypot(rows, columns)
     amplitude = np.where(frequency > lowest, 1 / np.maximum(frequency, 1 / max(height, width)), 0)
@@ -138,8 +142,8 @@ def _enlarged(field: Field, width: int, height: int) -> Field:
 
 
 def _tiles(shrink: float, generator: np.random.Generator) -> tuple[Field, Field]:
-    """Tiles that join themselves without a seam: octaves finer than the coarse light, and the noise of the sensor."""
+    """Make seamless tiles: of octaves finer than the coarse light, and of sensor noise."""
     detail = _spectral_field(_TILE_SIDE, _TILE_SIDE, generator, lowest=0.5 / shrink)
-    # A lens passes ever less of the finest octaves.
+    # A lens attenuates the finest octaves.
     detail *= _OCTAVE_CONTRAST * 0.5 * math.sqrt(math.log2(shrink))
     return detail, generator.standard_normal((_TILE_SIDE, _TILE_SIDE, 3), np.float32) * _NOISE

@@ -1,4 +1,4 @@
-"""The pictures of the documents, each made by the commands that it shows."""
+"""Make the pictures of the documents by running the commands that they show."""
 
 import html
 import shlex
@@ -29,7 +29,7 @@ COLORS = 128
 WEBP_QUALITY = 80
 PHOTO_SIDE = 480
 TEST_IMAGE = 40
-"""A frog of CIFAR-10's test images that come with the repository."""
+"""Index of a frog in CIFAR-10's test images in the repository."""
 
 _TERMINAL = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #14181f; color: #dfe5ec; font: 15px/1.45 "DejaVu Sans Mono", monospace }}
@@ -38,10 +38,10 @@ pre {{ margin: 0; padding: 22px 26px; display: inline-block }} b {{ color: #7fd1
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Make all pictures out of an export folder and write them into ``docs/pictures``.
+    """Make all pictures from an export folder and write them into ``docs/pictures``.
 
     Args:
-        folder: what export, drift, bench, report and web wrote of the reference.
+        folder: that export, drift, bench, report and web wrote for the reference.
 
     Returns:
         The files, at most 200 KB each.
@@ -67,13 +67,13 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def own_photos(folder: Path) -> list[Path]:
-    """Make the pictures of ``docs/own-photos.md`` out of a folder that ``python -m pipeline photos`` wrote.
+    """Make the pictures of ``docs/own-photos.md`` from a folder that ``python -m pipeline photos`` wrote.
 
     Returns:
         The files, at most 200 KB each.
 
     Raises:
-        PipelineError: no report in the folder, or one that shows no wrong answers; or a picture is too large.
+        PipelineError: the folder has no report, the report shows no wrong answers, or a picture is too large.
     """
     if not (folder / artifacts.REPORT_PAGE).is_file():
         raise PipelineError(f"{folder / artifacts.REPORT_PAGE}: not there; run make photos DATA=DIR first")
@@ -134,7 +134,7 @@ def _web(browser: "Browser", site: Path, photo: Path, path: Path) -> None:
             super().__init__(*arguments, directory=str(site))  # type: ignore[arg-type]
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
@@ -154,7 +154,11 @@ def _output(module: str, *arguments: object) -> str:
 
 
 def _saved(name: str, save: Callable[[Path], object]) -> Path:
-    """Write a PNG with a palette, which takes a quarter of the bytes and looks the same; what shows photos, as WebP."""
+    """Save a picture as WebP, or as PNG with a palette, which looks the same with a quarter of the bytes.
+
+    Raises:
+        PipelineError: the file is larger than ``MAX_BYTES``.
+    """
     path = FOLDER / name
     with atomic_path(path) as temporary:
         as_png = temporary.with_suffix(".png")

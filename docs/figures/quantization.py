@@ -1,4 +1,4 @@
-"""The figures of ``docs/quantization.md``: gathered from an export folder into one JSON, printed between markers."""
+"""Gather the figures of ``docs/quantization.md`` from an export folder into one JSON, and write its tables."""
 
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ SEARCHED = {"summary", "stage", "accuracy", "lost_points", "p_value", "agreement
 
 
 def gather(folder: Path) -> dict[str, Any]:
-    """The figures out of what export, verify, bench, bench-graph and drift wrote.
+    """Gather the figures from the documents of export, verify, bench, drift and ``docs.figures graph``.
 
     Raises:
-        PipelineError: one of them was not run.
+        PipelineError: one of these commands was not run.
     """
     manifest = Manifest.read(folder)
     verified, drifted = Verification.read(folder), DriftReport.read(folder)
@@ -60,7 +60,7 @@ def gather(folder: Path) -> dict[str, Any]:
             for name, decision in manifest.decisions.items()
         },
         "bars": graphs["bars"],
-        "optimizers": artifacts.read_json(FIGURES)["optimizers"],  # as python -m pipeline optimizers counted them
+        "optimizers": artifacts.read_json(FIGURES)["optimizers"],  # kept as python -m docs.figures optimizers wrote it
         "drift": {
             "layer_images": drifted.layer_images,
             "images": drifted.images,
@@ -82,7 +82,7 @@ def gather(folder: Path) -> dict[str, Any]:
 
 
 def sections(figures: dict[str, Any]) -> dict[str, str]:
-    """The tables by the names of their markers."""
+    """Format the tables: name of the markers -> text."""
     return {
         "files": _files(figures),
         "drift": _drift(figures["drift"]),
@@ -97,7 +97,7 @@ def sections(figures: dict[str, Any]) -> dict[str, str]:
 
 
 def publish(figures: dict[str, Any], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
-    """Keep the figures in ``path`` and print them between the markers of ``document``."""
+    """Write the figures to ``path`` and the tables between the markers of ``document``."""
     artifacts.write_json(path, figures)
     for name, text in sections(figures).items():
         replace_marked(document, name, text)
@@ -179,7 +179,7 @@ def _worth(worth: dict[str, dict[str, float | None]]) -> str:
 
 
 def format_optimizers(optimizers: dict[str, Any]) -> str:
-    """Nodes and transposes, a row a way to make the graph, a column a network."""
+    """Format nodes and transposes: a row for each optimizer, a column for each network."""
     rows = [
         [name, *(f"{nodes} ({transposes})" for nodes, transposes in counts.values())]
         for name, counts in optimizers["nodes"].items()

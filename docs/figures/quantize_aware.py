@@ -1,4 +1,4 @@
-"""What quantization-aware training wins back of what post-training quantization loses, on validation images."""
+"""Compare quantization-aware training with post-training quantization, by accuracy on validation images."""
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -33,18 +33,18 @@ IMAGES = 500
 
 @dataclass(frozen=True)
 class Row:
-    """A network before and after, on the same images.
+    """Accuracies (0-1) of a network before and after quantization-aware fine-tuning, on the same images.
 
     Attributes:
-        images: how many judge.
+        images: number of validation images.
         epochs: of fine-tuning.
-        weights: how they are rounded.
-        before: accuracy (0-1) in float, before the fine-tuning.
-        after: in float, after it.
-        simulated: as int8 computes it, after it.
-        post_training: of each int8 file, by minimum and maximum, of the network before.
-        trained: of each int8 file of the network after.
-        p_values: of McNemar's test between the two, of each file.
+        weights: description of the weights' quantization.
+        before: in float, before the fine-tuning.
+        after: in float, after the fine-tuning.
+        simulated: with simulated int8, after the fine-tuning.
+        post_training: file -> int8 accuracy of the network before, with min-max calibration.
+        trained: file -> int8 accuracy of the network after.
+        p_values: file -> p-value of McNemar's test between the two int8 files.
     """
 
     images: int
@@ -59,7 +59,7 @@ class Row:
 
 
 def measure(start: Source, tuned: Path, photos: tuple[Dataset, Dataset] | None = None) -> Row:
-    """Quantize a network and what ``fine-tune --quantize-aware`` made of it.
+    """Quantize a network before and after ``fine-tune --quantize-aware``, and measure both.
 
     Args:
         start: the network before.
@@ -67,7 +67,7 @@ def measure(start: Source, tuned: Path, photos: tuple[Dataset, Dataset] | None =
         photos: training and validation images; by default CIFAR-10's.
 
     Raises:
-        PipelineError: the folder holds no network of quantization-aware training.
+        PipelineError: the folder has no network of quantization-aware training.
     """
     history = History.read(tuned)
     if (trained := history.quantize_aware) is None:
@@ -91,7 +91,7 @@ def measure(start: Source, tuned: Path, photos: tuple[Dataset, Dataset] | None =
 
 
 def _moved(start: Source, tuned: Path) -> Source:
-    """The same way to feed a model, for the one that was written; its temperature changes no class."""
+    """Return ``start`` with the path of the fine-tuned model; its temperature does not matter for accuracy."""
     return replace(start, path=tuned / artifacts.MODEL_KERAS)
 
 
@@ -100,7 +100,7 @@ def _inputs(source: Source, calibration: Dataset, validation: Dataset) -> Export
 
 
 def _answers(inputs: ExportInputs, name: str, config: QuantConfig) -> NDArray[np.float32]:
-    """Of a file on the validation images, float32 (N, C); TFLite has no 7-bit weights."""
+    """Build a file and return its answers to the validation images, float32 (N, C); TFLite has no 7-bit weights."""
     row, pixels = format_of(name), inputs.calibration.pixels[: config.images]
     learned = None if inputs.trained is None else Learned(inputs.deployable, inputs.trained)
     if name.endswith(".onnx"):
@@ -116,7 +116,7 @@ def _answers(inputs: ExportInputs, name: str, config: QuantConfig) -> NDArray[np
 
 
 def publish(name: str, row: Row) -> str:
-    """Keep a row in ``docs/quantize-aware.json`` and print all of them into the document; the table."""
+    """Add a row to ``docs/quantize-aware.json`` and write all rows into the document; return the table."""
     rows = artifacts.read_json(FIGURES) if FIGURES.is_file() else {}
     rows[name] = asdict(row)
     artifacts.write_json(FIGURES, rows)
@@ -126,7 +126,7 @@ def publish(name: str, row: Row) -> str:
 
 
 def format_rows(rows: dict[str, dict[str, Any]]) -> str:
-    """A line a network and file: what it lost after training, and what it loses trained for it."""
+    """Format a line for each network and file: accuracies, and the share of the loss that the training recovers."""
     lines = []
     for name, row in rows.items():
         for file in FILES:

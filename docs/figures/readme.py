@@ -1,4 +1,4 @@
-"""The tables of ``README.md``: gathered from an export folder into one JSON, printed between markers."""
+"""Gather the figures of ``README.md`` from an export folder into one JSON, and write the tables into the documents."""
 
 import json
 from pathlib import Path
@@ -17,16 +17,16 @@ from runtime.engines.registry import default_engine
 FIGURES = Path("docs/benchmark.json")
 DOCUMENT = Path("README.md")
 DOCUMENTS = {"artifacts": DOCUMENT, "backends": Path("docs/performance.md")}
-"""The document in which each table stands."""
+"""Name of each table's markers -> its document."""
 KERAS = "keras-compiled"
 BATCH = "64"
 
 
 def gather(folder: Path) -> dict[str, Any]:
-    """The figures out of what export, verify and bench wrote of the reference.
+    """Gather the figures from the documents that export, verify and bench wrote for the reference.
 
     Raises:
-        PipelineError: one of them was not run, or on other files, another model or other images.
+        PipelineError: one of these commands was not run, or ran on other files, another model or other images.
     """
     listed = {name: entry.sha256 for name, entry in Manifest.read(folder).files.items()}
     shipped, verified = Verification.read(artifacts.REFERENCE_DIR), Verification.read(folder)
@@ -66,17 +66,17 @@ def gather(folder: Path) -> dict[str, Any]:
 
 
 def tables(figures: dict[str, Any]) -> dict[str, str]:
-    """The tables by the names of their markers."""
+    """Format the tables: name of the markers -> text."""
     report = Benchmark.model_validate_json(json.dumps(figures["benchmark"]))
     return {"artifacts": _artifacts(figures["verified"], report), "backends": _backends(report)}
 
 
 def publish(figures: dict[str, Any], root: Path = Path()) -> None:
-    """Keep the figures and print each table between its markers.
+    """Write the figures to JSON and each table between its markers.
 
     Args:
-        figures: what ``gather`` gives.
-        root: the clone's; the documents in it have the markers.
+        figures: the result of ``gather``.
+        root: folder of the clone, whose documents have the markers.
 
     Raises:
         PipelineError: markers are missing.
@@ -87,7 +87,7 @@ def publish(figures: dict[str, Any], root: Path = Path()) -> None:
 
 
 def _artifacts(verified: dict[str, Any], report: Benchmark) -> str:
-    """Size, accuracy, parity and latency of each file on its default engine and one thread."""
+    """Format size, accuracy, parity and latency of each file, on its default engine and one thread."""
     keras, latency = report.timed_row(artifacts.MODEL_KERAS, KERAS)
     header = ["file", "engine", "KiB", "accuracy", "top-1 agreement", "mean difference", "latency p50 (µs)"]
     rows = [["Keras", keras.engine, _kib(keras), f"{verified['keras_accuracy']:.2%}", "", "", f"{latency.p50:,.0f}"]]
@@ -105,7 +105,7 @@ def _artifacts(verified: dict[str, Any], report: Benchmark) -> str:
 
 
 def _backends(report: Benchmark) -> str:
-    """Every engine on every file with the threads that serve it best, the fastest first, and those that are missing."""
+    """Format every engine and file with its fastest number of threads, the fastest first, and name missing engines."""
     header = ["file", "engine", "threads", "p50 (µs)", "p99 (µs)", "of Keras's", "images/s × 64", "cold start"]
     header.append("memory")
     rows = []
@@ -153,7 +153,7 @@ def _conditions(report: Benchmark) -> str:
 
 
 def _features(report: Benchmark) -> str:
-    """What the processor has for eight-bit arithmetic, which decides whether int8 is faster than float."""
+    """List the processor's features for 8-bit arithmetic, which decide whether int8 is faster than float."""
     features = report.device.features
     return f" with {', '.join(features)}" if features else ""
 

@@ -11,11 +11,11 @@ from pipeline.export.load.model import Source
 from pipeline.verify.parity import format_report, verify
 
 EXAMPLE, EXAMPLE_LABEL, ENLARGED = "photo.jpg", "horse", 256
-"""The photo of the README's first command: its name, what it shows, and its side in pixels."""
+"""The photo of the README's first command: its file name, its class, and its side in pixels."""
 
 
 def write_example(folder: Path) -> None:
-    """Enlarge the first test image of ``EXAMPLE_LABEL``; from 32 pixels a JPEG of a few KB."""
+    """Write the first test image of ``EXAMPLE_LABEL``, enlarged from 32 pixels, as a JPEG of a few KB."""
     test = samples.read_test(folder)
     image = Image.fromarray(test.pixels[test.labels.tolist().index(test.class_names.index(EXAMPLE_LABEL))])
     with artifacts.atomic_path(folder / EXAMPLE) as temporary:
@@ -26,7 +26,7 @@ def ship(train_folder: Path, out: Path) -> bool:
     """Export the trained model into ``out`` and verify it.
 
     Returns:
-        Whether every artifact passed.
+        Whether every model file passed.
     """
     if not (out / artifacts.SAMPLES).exists():
         samples.write(out)

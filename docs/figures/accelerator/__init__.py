@@ -34,16 +34,16 @@ ABSENT = ("sam_rho", "half_side", "color", "balance_classes", "early_stopping")
 
 
 def pack(folder: Path, runs: dict[str, Settings], images: tuple[Dataset, Dataset], teacher: Path | None = None) -> None:
-    """Write all that training needs elsewhere.
+    """Write the folder that the program needs on the other machine.
 
     Args:
-        folder: to write; what lies there is replaced.
-        runs: settings by name.
-        images: of training and validation.
-        teacher: the ``.keras`` file that all runs learn from, on each augmented batch anew.
+        folder: to write; an existing one is replaced.
+        runs: name of each run -> its settings.
+        images: training and validation images.
+        teacher: the ``.keras`` file of the teacher of all runs, which answers each augmented batch.
 
     Raises:
-        PipelineError: settings that cannot be trained elsewhere, or not side by side.
+        PipelineError: the program does not know a setting, or the runs cannot share their batches.
     """
     _check(runs)
     training, validation = images
@@ -100,17 +100,17 @@ def _trainable(settings: Settings, images: Dataset) -> keras.Model:
 
 
 def unpack(results: Path, images: tuple[Dataset, Dataset], out: Path) -> dict[str, History]:
-    """Turn what the program wrote into a training folder a run: ``OUT/NAME/model.keras``, ``history.json``, curves.
+    """Convert the program's results to a training folder for each run: ``OUT/NAME/model.keras``, history and curves.
 
     The weights after the last epoch are kept, so the validation images choose nothing.
 
     Args:
         results: the folder that the program wrote.
-        images: those that were packed.
-        out: where to write.
+        images: the images that were packed.
+        out: folder to write.
 
     Raises:
-        PipelineError: an unfinished run, or no results there.
+        PipelineError: a run is unfinished, or the folder has no results.
     """
     path = results / JOB
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""A Keras network as a list of layers that another library can compute: names, kinds, inputs and shapes in JSON."""
+"""Describe a Keras network in JSON, so that another library can compute it: names, kinds and inputs of its layers."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ SIMPLE = {
 
 
 def weights_of(network: keras.Model) -> dict[str, NDArray[np.float32]]:
-    """All weights by their path, in Keras's layout."""
+    """Return path -> array of all weights, in Keras's layout."""
     return {variable.path: np.asarray(variable.value, np.float32) for variable in _weights(network)}
 
 
@@ -30,18 +30,18 @@ def _weights(network: keras.Model) -> list[keras.Variable]:
 
 
 def layers_of(network: keras.Model) -> list[Layer]:
-    """The layers in the order in which they are computed; logits at the end, whatever the last activation is.
+    """Describe the layers in the order of computation; the last one gives logits, whatever its activation is.
 
-    Each has ``name``, ``kind``, ``inputs`` (names of layers), ``weights`` (paths, in Keras's order) and what its kind
-    needs.
+    Each description has ``name``, ``kind``, ``inputs`` (names of layers), ``weights`` (paths, in Keras's order) and the
+    options of its kind.
 
     Raises:
-        PipelineError: a layer that the program does not know.
+        PipelineError: the program does not know a layer.
     """
     found = []
     for layer in network.layers:
         kind, options = _described(layer)
-        node = layer._inbound_nodes[0]  # noqa: SLF001 - Keras tells it nowhere else
+        node = layer._inbound_nodes[0]  # noqa: SLF001 - Keras has no public way to get it
         inputs = [parent.operation.name for parent in node.parent_nodes]
         paths = [variable.path for variable in layer.weights]
         found.append({"name": layer.name, "kind": kind, "inputs": inputs, "weights": paths, **options})
@@ -49,7 +49,7 @@ def layers_of(network: keras.Model) -> list[Layer]:
 
 
 def _described(layer: keras.Layer) -> tuple[str, Layer]:
-    """Kind and options."""
+    """Return kind and options of a layer."""
     options: Layer = {}
     match layer:
         case layers.DepthwiseConv2D() | layers.Conv2D() if layer.padding == "same":

@@ -1,1 +1,1 @@
-"""One small file a command, as in ``pipeline.commands``."""
+"""The commands of ``python -m docs.figures``, one module each, as in ``pipeline.commands``."""

@@ -10,7 +10,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "drift", help="simulate sites for docs/field.md: false alarms, and frames until a change"
     )
-    parser.add_argument("--draw", action="store_true", help="only draw the table anew from docs/drift.json")
+    parser.add_argument("--draw", action="store_true", help="only write the table again from docs/drift.json")
     parser.set_defaults(tensorflow=False, run=run)
 
 

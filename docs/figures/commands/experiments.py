@@ -8,8 +8,10 @@ from pipeline.commands import OK, Commands
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("experiments", help="keep finished trainings as rows of the table in docs/training.md")
-    parser.add_argument("folder", type=Path, nargs="*", help="folders that train wrote; none: draw the table anew")
+    parser = commands.add_parser("experiments", help="add finished trainings as rows of the table in docs/training.md")
+    parser.add_argument(
+        "folder", type=Path, nargs="*", help="folders that train wrote; none: only write the table again"
+    )
     parser.add_argument("--note", default="", help="a few words on what was tried")
     parser.set_defaults(tensorflow_threads=None, run=run)
 

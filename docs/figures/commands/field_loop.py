@@ -9,12 +9,12 @@ from pipeline.commands import OK, Commands
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
-        "field-loop", help="walk the loop of docs/field.md once, against labels drawn at random; a quarter of an hour"
+        "field-loop", help="compare the labeling loop of docs/field.md with random labels; takes a quarter of an hour"
     )
     parser.add_argument(
-        "photos", type=Path, nargs="?", help="photos in train/CLASS/ and val/CLASS/; none: draw the table anew"
+        "photos", type=Path, nargs="?", help="photos in train/CLASS/ and val/CLASS/; none: only write the table again"
     )
-    parser.add_argument("--strangers", type=Path, help="a folder of photos of anything else")
+    parser.add_argument("--strangers", type=Path, help="a folder of photos that show none of the classes")
     parser.add_argument("--work", type=Path, default=Path("artifacts/field-loop"), help="an empty folder")
     parser.add_argument("--draws", type=int, default=20, help="how often labels are drawn at random (default: 20)")
     parser.set_defaults(tensorflow_threads=None, run=run)

@@ -10,7 +10,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "kinds", help="train and export forty kinds of classifier for the table in docs/kinds.md"
     )
-    parser.add_argument("--missing", action="store_true", help="measure only those that the table lacks")
+    parser.add_argument("--missing", action="store_true", help="measure only kinds that the table lacks")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 

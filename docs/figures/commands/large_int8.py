@@ -8,10 +8,14 @@ from pipeline.commands import OK, Commands
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("large-int8", help="export EfficientNet-Lite0 by half of 1,000 photos, judge by half")
-    parser.add_argument("photos", type=Path, nargs="?", help="one photo of each class of ImageNet; none: draw anew")
-    parser.add_argument("--side", type=int, default=224, help="of the images in pixels (default: 224)")
-    parser.add_argument("--quick", action="store_true", help="without a search")
+    parser = commands.add_parser(
+        "large-int8", help="export EfficientNet-Lite0: calibrate on half of 1,000 photos, judge on the other half"
+    )
+    parser.add_argument(
+        "photos", type=Path, nargs="?", help="folder with a photo of each ImageNet class; none: write the table again"
+    )
+    parser.add_argument("--side", type=int, default=224, help="side of the images in pixels (default: 224)")
+    parser.add_argument("--quick", action="store_true", help="export without a search")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 

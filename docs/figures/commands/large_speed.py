@@ -7,7 +7,7 @@ from pipeline.commands import OK, Commands
 
 def add(commands: Commands) -> None:
     """Register the command."""
-    parser = commands.add_parser("large-speed", help="time int8 files of two large networks, engine against engine")
+    parser = commands.add_parser("large-speed", help="time int8 files of two large networks on two engines")
     parser.set_defaults(tensorflow_threads=1, run=run)
 
 

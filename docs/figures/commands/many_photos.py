@@ -7,9 +7,9 @@ from pipeline.commands import OK, Commands
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("many-photos", help="measure the memory that fitting a network to many photos takes")
-    parser.add_argument("photos", type=int, nargs="*", help="numbers of painted photos; none: draw the table anew")
-    parser.add_argument("--side", type=int, default=96, help="of the photos in pixels (default: %(default)s)")
+    parser = commands.add_parser("many-photos", help="measure the memory for fitting a network to many photos")
+    parser.add_argument("photos", type=int, nargs="*", help="numbers of painted photos; none: write the table again")
+    parser.add_argument("--side", type=int, default=96, help="side of the photos in pixels (default: %(default)s)")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 

@@ -9,8 +9,8 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
         "optimizers",
-        help="count what onnxslim and onnxscript leave of our graphs, for docs/quantization.md",
-        description="Needs both of them, which are no part of the environment: .venv/bin/pip install onnxslim "
+        help="count the nodes of our graphs after onnxslim and onnxscript, for docs/quantization.md",
+        description="Needs both packages, which are not part of the environment: .venv/bin/pip install onnxslim "
         "onnxscript. Run it in a clone of the repository.",
     )
     parser.set_defaults(tensorflow_threads=None, run=run)

@@ -8,13 +8,13 @@ from pipeline.commands import OK, Commands
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("own-photos", help="keep networks fitted to photos as rows of docs/own-photos.md")
-    parser.add_argument("folder", type=Path, nargs="*", help="folders that train wrote; none: draw the table anew")
-    parser.add_argument("--opened", type=Path, metavar="FOLDER", help="keep what train --open-stages found there, too")
+    parser = commands.add_parser("own-photos", help="add networks fitted to photos as rows of docs/own-photos.md")
+    parser.add_argument("folder", type=Path, nargs="*", help="folders that train wrote; none: write the table again")
+    parser.add_argument("--opened", type=Path, metavar="FOLDER", help="also add the result of train --open-stages")
     parser.add_argument(
-        "--student", type=Path, metavar="FOLDER", help="keep student and teacher of train --student, too"
+        "--student", type=Path, metavar="FOLDER", help="also add student and teacher of train --student"
     )
-    parser.add_argument("--few", action="store_true", help="measure training on 20 photos a class, too")
+    parser.add_argument("--few", action="store_true", help="also measure training on 20 photos per class")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 

@@ -9,11 +9,11 @@ from pipeline.commands import OK, Commands
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser("pictures", help="take the documents' pictures of report, web page and command lines")
-    parser.add_argument("dir", type=Path, help="a folder with what export, drift, bench, report and web wrote")
+    parser.add_argument("dir", type=Path, help="a folder that export, drift, bench, report and web wrote")
     parser.add_argument(
         "--own-photos",
         action="store_true",
-        help="the folder is of python -m pipeline photos: docs/own-photos.md's pictures",
+        help="make the pictures of docs/own-photos.md; DIR is a folder that python -m pipeline photos wrote",
     )
     parser.set_defaults(tensorflow=False, run=run)
 

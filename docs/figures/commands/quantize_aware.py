@@ -10,11 +10,11 @@ def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
         "quantize-aware",
-        help="hold quantization-aware training against post-training quantization, for docs/quantization.md",
-        description="Measures a row: a model, and what python -m pipeline fine-tune --quantize-aware made of it.",
+        help="compare quantization-aware training with post-training quantization, for docs/quantization.md",
+        description="Measures one row: a model before and after python -m pipeline fine-tune --quantize-aware.",
     )
-    parser.add_argument("name", help="of the row")
-    parser.add_argument("model", type=Path, help="before")
+    parser.add_argument("name", help="name of the row")
+    parser.add_argument("model", type=Path, help="the model before fine-tuning")
     parser.add_argument("tuned", type=Path, help="the folder that fine-tune wrote")
     source_options.add(parser)
     photo_options.add_data(parser, "photos of the model's classes")

@@ -8,11 +8,11 @@ from pipeline.commands import OK, Commands
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("runtime", help="hold the runtime against hand-written code, photo to label")
+    parser = commands.add_parser("runtime", help="compare the runtime with hand-written code, from photo to label")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     parser.add_argument("--photos", type=Path, help="a folder of real photos (default: generated ones)")
-    parser.add_argument("--quick", action="store_true", help="few rounds: says that it runs, not how fast")
-    parser.set_defaults(tensorflow=False, run=run)  # whose memory and threads would be measured with ours
+    parser.add_argument("--quick", action="store_true", help="few rounds, to check that it runs")
+    parser.set_defaults(tensorflow=False, run=run)  # TensorFlow's memory and threads would be measured, too
 
 
 def run(options: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; SIGTERM ends it as Ctrl-C does, so that no mount and no process stays."""
+    """Run it; SIGTERM is handled like Ctrl-C, so that no mount and no process is left behind."""
     from docs.figures.soak.run import soak
     from docs.figures.soak.table import publish
 

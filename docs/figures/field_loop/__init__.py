@@ -1,6 +1,6 @@
-"""The loop of ``docs/field.md`` walked once: train, let a device see the rest, label what it kept, train again.
+"""Measure the loop of ``docs/field.md``: train, let a device see other photos, label frames that it kept, train again.
 
-The photos that a device sees are those that did not train, with strangers mixed in. Thirty of them get their labels:
-once those that the labeling page offers first, and as often as asked thirty drawn at random. Each time a network is
-fitted anew, and judged on photos that no one has seen. Labels are the names of the folders; of strangers, ``none``.
+The device sees photos that were not used for training, mixed with strangers (photos of none of the classes). Thirty of
+them get labels: once those that the labeling page offers first, and several times thirty that are drawn at random. Each
+time a network is fitted again and judged on held-out photos. A label is the name of the photo's folder, or ``none``.
 """

@@ -1,4 +1,4 @@
-"""Networks fitted to the training photos and more, held against photos that nobody has seen."""
+"""Fit networks to the training photos and the labeled photos, and judge them on held-out photos."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ BACKBONE, VIEWS, FOLDS, KEEP = "efficientnet-lite0", 4, 5, 0.95
 
 
 class Judge:
-    """Fits networks to the training photos and more, as ``train`` does, and holds them against photos nobody has seen.
+    """Fits networks to the training photos and further photos, as ``train`` does, and judges them on held-out photos.
 
     Args:
         division: training photos, test photos and strangers.
-        spec: how photos become squares.
+        spec: the preprocessing of photos.
     """
 
     def __init__(self, division: Division, spec: ModelSpec) -> None:
@@ -32,7 +32,7 @@ class Judge:
         self._strangers = self._features(division.strangers, 1)[0]
 
     def answers(self, more: Sequence[Photo]) -> dict[str, Any]:
-        """What the network that has learned from ``more``, too, says of test photos and strangers."""
+        """Fit a network to the training photos and ``more``; return its answers to test photos and strangers."""
         from pipeline.training.transfer import head
 
         training = [*self._division.training, *more]
@@ -62,7 +62,7 @@ class Judge:
 
     @staticmethod
     def _threshold(seen: Any, labels: Any, names: Sequence[str]) -> float:
-        """The largest logit that 95 % of the photos of classes reach in a network that has not seen them."""
+        """Return the threshold of the largest logit that 95 % of the classes' photos reach out of fold."""
         from pipeline.training.transfer import head
 
         folds = np.random.default_rng(0).permutation(len(labels)) % FOLDS
@@ -75,6 +75,6 @@ class Judge:
 
 
 def _is_unknown(logits: Any, names: Sequence[str], threshold: float) -> Any:
-    """Whether each answer is that the picture shows none of the classes."""
+    """Return whether each picture is taken for none of the classes."""
     is_none = np.array(names)[logits.argmax(axis=1)] == NONE
     return is_none | (logits.max(axis=1) < threshold)

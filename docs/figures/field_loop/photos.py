@@ -1,4 +1,4 @@
-"""Who sees which photos."""
+"""Divide photos into those for training, those that the device sees, and those for the test."""
 
 import random
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class Photo:
 
     @property
     def frame(self) -> bytes:
-        """The photo as a frame of a stream; empty where it is no JPEG."""
+        """The photo as a frame of an MJPEG stream; empty if it is not a JPEG."""
         frames = list(split([self.path.read_bytes()]))
         return (frames[0] or b"") if len(frames) == 1 else b""
 
 
 @dataclass(frozen=True)
 class Division:
-    """Who sees which photos."""
+    """Photos for training, photos that the device sees, test photos, and strangers for the test."""
 
     training: list[Photo]
     seen: list[Photo]
@@ -35,9 +35,10 @@ class Division:
 
 
 def divide(photos: Path, strangers: Path, seed: int) -> Division:
-    """Forty photos a class of ``train/`` for training, the rest to be seen, ``val/`` for the test.
+    """Divide photos: forty of each class of ``train/`` for training, the rest for the device, ``val/`` for the test.
 
-    As many strangers are to be seen, too: photos of a folder, less those whose file name has a class's name in it.
+    The device sees as many strangers as photos of the classes. A photo of ``strangers`` whose file name contains the
+    name of a class is left out.
     """
     draw, training, rest = random.Random(seed), list[Photo](), list[Photo]()  # noqa: S311 - no secret
     for folder in _folders(photos / "train"):

@@ -1,4 +1,4 @@
-"""The table of the loop."""
+"""Write the table of the labeling loop into ``docs/field.md``."""
 
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,17 @@ from pipeline.report.markdown import table
 
 FIGURES, DOCUMENT = Path("docs/field-loop.json"), Path("docs/field.md")
 SHOWN = 3
-"""So many of the random draws have a row."""
+"""Number of random draws that have a row."""
 
 
 def publish(found: dict[str, Any], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
-    """Keep the document, and draw the table between its markers."""
+    """Write the JSON document, and the table between its markers."""
     artifacts.write_json(path, found)
     replace_marked(document, "field-loop", loop_table(found))
 
 
 def loop_table(found: dict[str, Any]) -> str:
-    """A row a network: accuracy, and which share of the test photos and of strangers is none of the classes to it."""
+    """Format a row for each network: accuracy, and shares of test photos and strangers that it rejects."""
     header = ["labels", "of strangers", "test photos right", "taken for none of the classes", "strangers rejected"]
     drawn = found["random"]
     cells = [["none", "", *_shares(found["before"])], _cells(f"{found['labels']} that the loop offers", found["loop"])]
@@ -64,6 +64,6 @@ def _sentences(found: dict[str, Any]) -> str:
 
 
 def share(count: int, total: int) -> str:
-    """As a percentage with its 95 % interval."""
+    """Format a share as a percentage with its 95 % interval."""
     low, high = share_interval(count / total, total)
     return f"{count / total:.1%} of {total} ({low:.1%} to {high:.1%})"

@@ -1,4 +1,4 @@
-"""The walk: train and export, a device that sees, labels, and networks that learn from them."""
+"""Run the labeling loop: train and export, let a device see photos, label frames, fit networks again."""
 
 import json
 import random
@@ -24,21 +24,21 @@ from runtime import Classifier
 
 LABELS = 30
 BETWEEN_S = 1.05
-"""Between two frames: ``--keep`` writes at most one a second."""
+"""Seconds between two frames: ``--keep`` writes at most one frame per second."""
 
 
 def walk(photos: Path, strangers: Path, work: Path, draws: int, seed: int = 0) -> dict[str, Any]:
-    """Walk the loop; see ``docs.figures.field_loop``.
+    """Run the loop once; see ``docs.figures.field_loop``.
 
     Args:
-        photos: in ``train/CLASS/`` and ``val/CLASS/``.
-        strangers: a folder.
-        work: an empty folder, or one of an earlier walk, whose first model is taken.
+        photos: folder with ``train/CLASS/`` and ``val/CLASS/``.
+        strangers: folder of photos that show none of the classes.
+        work: an empty folder, or that of an earlier run, whose first model is reused.
         draws: how often labels are drawn at random.
-        seed: of all that is drawn.
+        seed: of all random choices.
 
     Returns:
-        The document: how the network before, the one of the loop and those of random draws answer.
+        The JSON document: results of the network without new labels, with those of the loop, and with random ones.
     """
     division = divide(photos, strangers, seed)
     before = build(division.training, work / "before")
@@ -62,7 +62,7 @@ def walk(photos: Path, strangers: Path, work: Path, draws: int, seed: int = 0) -
 
 
 def build(photos: Sequence[Photo], folder: Path) -> Path:
-    """Train on photos and export; the ONNX file. What is there already is taken."""
+    """Train on photos and export, unless that was done before; return the ONNX file."""
     exported = folder / "build" / artifacts.FP32_ONNX
     if exported.exists():
         return exported
@@ -86,7 +86,7 @@ def build(photos: Sequence[Photo], folder: Path) -> Path:
 
 
 def watch(model: Path, photos: Sequence[Photo], kept: Path) -> dict[str, Any]:
-    """Let a device see photos, a frame a second; how many of each kind it knows."""
+    """Let a device see photos, one per second; return how many of each kind it takes for known."""
     command = [sys.executable, "-m", "runtime", "stream", str(model), "--every-frame", "--keep", str(kept)]
     lines = kept.with_suffix(".jsonl")
     with lines.open("wb") as out:
@@ -110,7 +110,7 @@ def watch(model: Path, photos: Sequence[Photo], kept: Path) -> dict[str, Any]:
 
 
 def label(frames: Path, photos: Path, division: Division) -> list[Photo]:
-    """Label what the page offers first, by its own HTTP API, as one who knows the names of the folders."""
+    """Label the frames that the labeling page offers first, through its HTTP API, with the names of their folders."""
     shown = {sha256(photo.frame): photo for photo in division.seen}
     labeled = []
     with serving(Queue(frames, photos), 0) as address:
@@ -126,7 +126,7 @@ def label(frames: Path, photos: Path, division: Division) -> list[Photo]:
 
 
 def row(found: dict[str, Any], labeled: Sequence[Photo]) -> dict[str, Any]:
-    """What is kept of a network's answers."""
+    """Count a network's answers for the document."""
     return {
         "right": int(found["right"].sum()),
         "photos": len(found["right"]),

@@ -1,9 +1,8 @@
-"""What the graph rewrites are worth: our files against the stock converters, interleaved in one process on one thread.
+"""Benchmark the graph rewrites: our files against those of the stock converters, interleaved on one thread.
 
-Files are compared with files: each engine is called bare, and the stock files' float inputs are scaled beforehand,
-outside the timed call. Beside the exported network stand four whose weights are random, for their shapes alone: an
-image classifier of MLPerf Tiny and a small MobileNetV2, compared with stock files, and MobileNetV2 and
-EfficientNet-Lite0 of 224 pixels, on which one engine is compared with the other.
+Only the engines' calls are timed: the stock files' float inputs are scaled outside the timed call. Besides the exported
+network, four networks with random weights are measured: the image classifier of MLPerf Tiny and a small MobileNetV2
+against stock files, and MobileNetV2 and EfficientNet-Lite0 at 224 pixels, to compare the two engines.
 """
 
 from collections.abc import Iterator
@@ -45,9 +44,9 @@ CALIBRATION_IMAGES = 100
 NOTES, RESNET, MOBILENET = "notes", "resnet8", "MobileNetV2"
 LARGE_MOBILENET, LARGE_EFFICIENTNET, LARGE_SIDE = "MobileNetV2 at 224", "EfficientNet-Lite0 at 224", 224
 LARGE_IMAGES = 4
-"""Images that calibrate the large networks: values matter little to speed."""
+"""Number of images that calibrate the large networks: the values hardly influence speed."""
 LARGE_RUNS = 10
-"""Timed calls a turn; each takes milliseconds."""
+"""Timed calls per turn; each takes milliseconds."""
 PLAIN = "session.run"
 OURS_ONNX, OURS_TFLITE = "int8 ONNX", "int8 TFLite"
 
@@ -67,15 +66,15 @@ LIMITS = (
         for network in (LARGE_MOBILENET, LARGE_EFFICIENTNET)
     ),
 )
-"""Our file, the file that it is compared with, and the most that the ratio of their medians may be."""
+"""Our file, the file that it is compared with, and the upper limit of the ratio of their medians."""
 
 
 def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
-    """Time ours and the stock files and write ``benchmark_graph.json``.
+    """Time our files and the stock files, and write ``benchmark_graph.json``.
 
     Returns:
-        What the file holds: the median latency of each contender in microseconds an image, each bar with its ratio,
-        the profiles of the int8 files by node, what each rewrite is worth, and what else was tried.
+        The content of the file: the median latency of each contender in microseconds per image, each claim with its
+        ratio, the profiles of the int8 files by node, the effect of each rewrite, and other experiments.
     """
     reference = load_exported(folder)
     calibration = samples.calibration_images().pixels[:CALIBRATION_IMAGES]
@@ -119,14 +118,14 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def other_networks(class_names: tuple[str, ...]) -> Iterator[tuple[str, Deployable]]:
-    """Networks of known shapes and random weights, by name."""
+    """Yield networks of known shapes with random weights, and their names."""
     yield RESNET, Deployable(build(RESNET, len(class_names)), class_names)
     mobilenet = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=len(class_names))
     yield MOBILENET, Deployable(mobilenet, class_names, PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)))
 
 
 def large_networks() -> Iterator[tuple[str, Deployable]]:
-    """Networks of a thousand classes and random weights, by name."""
+    """Yield networks of a thousand classes with random weights, and their names."""
     names = tuple(map(str, range(1000)))
     mobilenet = keras.applications.MobileNetV2((LARGE_SIDE, LARGE_SIDE, 3), weights=None)
     yield LARGE_MOBILENET, Deployable(mobilenet, names, PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)))
@@ -134,7 +133,7 @@ def large_networks() -> Iterator[tuple[str, Deployable]]:
 
 
 def large_contenders() -> Iterator[tuple[str, dict[str, Run]]]:
-    """Our int8 files of the large networks, by network and engine."""
+    """Yield our int8 files of the large networks, by network and engine."""
     images = _enlarged(samples.calibration_images().pixels[:LARGE_IMAGES], LARGE_SIDE)
     for name, deployable in large_networks():
         yield name, _our_contenders("", deployable, images)
@@ -161,13 +160,13 @@ def _stock_contenders(prefix: str, deployable: Deployable, calibration: NDArray[
 
 
 def _enlarged(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """The images at a multiple of their side."""
+    """Enlarge images to a multiple of their side by repeating pixels."""
     factor = side // pixels.shape[1]
     return pixels.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
 def _calls(content: bytes, image: NDArray[np.uint8], rounds: int) -> dict[str, float]:
-    """Other ways to call ONNX Runtime, as ratios to the plain one."""
+    """Time other ways to call ONNX Runtime, as ratios to ``session.run``."""
     ways = {
         PLAIN: onnx_run(content, image),
         "input and output bound once (IoBinding)": onnx_run_bound(content, image),
@@ -178,7 +177,7 @@ def _calls(content: bytes, image: NDArray[np.uint8], rounds: int) -> dict[str, f
 
 
 def format_graph_benchmark(report: dict[str, Any]) -> str:
-    """Medians and ratios as two tables."""
+    """Format the medians, ratios and further results as tables."""
     lines = [f"{'contender':<34}{'median us an image':>20}"]
     for name, median in sorted(report["median_us_per_image"].items(), key=lambda item: float(item[1])):
         lines.append(f"{name:<34}{median:>20.1f}")

@@ -1,4 +1,4 @@
-"""Engines called as barely as they allow, one image and one thread: what graphs are held against graphs on."""
+"""Call engines with as little overhead as possible, on one thread, to compare graphs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,18 +12,18 @@ from pipeline.system.quiet import log_hidden
 from runtime.engines.onnxruntime import EXACT_INT8
 
 Run = Callable[[Any], Any]
-"""Runs the images that it was made with; the argument is for the harness."""
+"""Runs the images that it was made with; its argument, which the timing harness passes, is ignored."""
 
 
 def onnx_run(content: bytes, images: NDArray[Any], *, arena: bool = True) -> Run:
-    """ONNX Runtime through ``session.run``; ``arena`` is its own memory pool."""
+    """Run ONNX Runtime with ``session.run``; ``arena`` enables its memory pool."""
     session = _session(content, arena=arena)
     feed = {session.get_inputs()[0].name: np.ascontiguousarray(images)}
     return lambda _: session.run(None, feed)
 
 
 def onnx_run_bound(content: bytes, images: NDArray[Any]) -> Run:
-    """ONNX Runtime reading and writing arrays that stay where they are; the images are copied in, the answer out."""
+    """Run ONNX Runtime with IoBinding: input and output arrays are bound once, and copied in and out in each call."""
     session = _session(content, arena=True)
     source, result = session.get_inputs()[0].name, session.get_outputs()[0].name
     bound, answer = np.ascontiguousarray(images).copy(), session.run(None, {source: images})[0]
@@ -40,7 +40,7 @@ def onnx_run_bound(content: bytes, images: NDArray[Any]) -> Run:
 
 
 def tflite_run(content: bytes, image: NDArray[Any]) -> Run:
-    """LiteRT."""
+    """Run LiteRT."""
     with log_hidden():
         interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
@@ -55,7 +55,7 @@ def tflite_run(content: bytes, image: NDArray[Any]) -> Run:
 
 
 def _session(content: bytes, *, arena: bool) -> onnxruntime.InferenceSession:
-    """A session with exact int8 arithmetic where ONNX Runtime can set it up.
+    """Create a session, with exact int8 arithmetic if ONNX Runtime can initialize it.
 
     Version 1.32 fails to initialize some int8 graphs with it, such as the stock MobileNetV2, on x86-64 without VNNI.
     """

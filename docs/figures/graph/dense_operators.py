@@ -1,6 +1,6 @@
-"""One int8 dense layer by every operator that ONNX Runtime has for it, each alone in a graph.
+"""Time one int8 dense layer with every operator that ONNX Runtime has for it, each in a graph of its own.
 
-The largest layer of the network in the course notes, 1,024 to 500, is what its int8 file spends most time in.
+The layer is the largest one of the notes' network, 1,024 to 500, which takes most of the time of its int8 file.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ IDLE = "idle"
 
 
 def time_dense_operators(rounds: int) -> dict[str, float]:
-    """Median microseconds of each operator on one row and one thread, less those of a call that does nothing."""
+    """Return each operator's median time in µs on one row and one thread, minus that of a graph that does nothing."""
     timed = measure({name: _runner(graph) for name, graph in _graphs().items()}, [None], rounds)
     idle = median_us(timed[IDLE])
     return {name: median_us(values) - idle for name, values in timed.items() if name != IDLE}

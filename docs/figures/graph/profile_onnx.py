@@ -1,8 +1,8 @@
-"""Where an ONNX graph spends its time, node by node, finer than the engine's own profiler.
+"""Profile an ONNX graph node by node, more precisely than the engine's own profiler.
 
-ONNX Runtime's profiler counts whole microseconds and adds one or two to every node, which is most of what a node of a
-small network takes. Here the graph, optimized as the engine runs it, is cut behind each node in turn; cuts are timed
-interleaved, and a node costs what its cut takes longer than the one before.
+ONNX Runtime's profiler counts whole microseconds and adds one or two to every node, which is most of the time of a node
+in a small network. Here the graph, optimized as the engine runs it, is cut after each node in turn. The cut graphs are
+timed interleaved; the time of a node is the difference between two consecutive cuts.
 """
 
 import tempfile
@@ -23,15 +23,15 @@ CALL = "calling the engine"
 
 
 def profile_onnx(content: bytes, pixels: NDArray[np.uint8], rounds: int) -> list[dict[str, Any]]:
-    """Median microseconds of each node on one image and one thread, in the order of execution.
+    """Measure the median time in µs of each node on one image and one thread, in the order of execution.
 
     Args:
         content: an ONNX file.
-        pixels: uint8 (1, S, S, 3).
-        rounds: of timing; each cut runs once a round on every one of 100 repeats.
+        pixels: uint8 (1, H, W, 3).
+        rounds: of timing.
 
     Returns:
-        Rows of ``node``, ``operator`` and ``us``; the first is a graph that does nothing.
+        Rows of ``node``, ``operator`` and ``us``; the first row is a graph that does nothing.
     """
     optimized = _optimized(content)
     nodes = list(optimized.graph.node)
@@ -56,7 +56,7 @@ def _optimized(content: bytes) -> onnx.ModelProto:
 
 
 def _cut(model: onnx.ModelProto, count: int) -> onnx.ModelProto:
-    """The first ``count`` nodes; what they leave unread is the output."""
+    """Keep the first ``count`` nodes; tensors that none of them reads become outputs."""
     cut = onnx.ModelProto()
     cut.CopyFrom(model)
     del cut.graph.node[count:]
@@ -90,7 +90,7 @@ def _runner(model: onnx.ModelProto, pixels: NDArray[np.uint8]) -> Callable[[Any]
 
 
 def format_profile(rows: list[dict[str, Any]]) -> str:
-    """The costs as a table."""
+    """Format the times as a table."""
     lines = [f"{'operator':<22}{'us':>7}  node"]
     lines += [f"{row['operator'] or '-':<22}{row['us']:>7.1f}  {row['node']}" for row in rows]
     return "\n".join([*lines, f"{'total':<22}{sum(row['us'] for row in rows):>7.1f}"])

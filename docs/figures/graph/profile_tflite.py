@@ -1,7 +1,7 @@
-"""Where an int8 TFLite file spends its time, operator by operator, with the XNNPACK kernels that run it.
+"""Profile an int8 TFLite file operator by operator, with XNNPACK.
 
-LiteRT's Python interpreter counts no time, and XNNPACK computes many operators in one call. As with ONNX the graph is
-cut behind each operator in turn; an operator costs what its cut takes longer than the one before.
+LiteRT's Python interpreter has no profiler, and XNNPACK computes many operators in one call. As with ONNX, the graph is
+cut after each operator in turn; the time of an operator is the difference between two consecutive cuts.
 """
 
 from typing import Any
@@ -19,15 +19,15 @@ NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if 
 
 
 def profile_tflite(content: bytes, pixels: NDArray[np.uint8], rounds: int) -> list[dict[str, Any]]:
-    """Median microseconds of each operator on one image and one thread, in the order of execution.
+    """Measure the median time in µs of each operator on one image and one thread, in the order of execution.
 
     Args:
         content: a TFLite file.
-        pixels: uint8 (1, S, S, 3).
+        pixels: uint8 (1, H, W, 3).
         rounds: of timing.
 
     Returns:
-        Rows of ``node``, ``operator`` and ``us``; the first operator's include calling the engine.
+        Rows of ``node``, ``operator`` and ``us``; the first operator's time includes the call of the engine.
     """
     flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     graph = flatbuffer.subgraphs[0]
@@ -43,12 +43,12 @@ def profile_tflite(content: bytes, pixels: NDArray[np.uint8], rounds: int) -> li
 
 
 def _cut(content: bytes, count: int) -> bytes:
-    """The first ``count`` operators; what they leave unread is the output."""
+    """Keep the first ``count`` operators; tensors that none of them reads become outputs."""
     flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     graph = flatbuffer.subgraphs[0]
     graph.operators = graph.operators[:count]
     read = {int(tensor) for operator in graph.operators for tensor in operator.inputs}
     written = [int(tensor) for operator in graph.operators for tensor in operator.outputs]
     graph.outputs = [tensor for tensor in written if tensor not in read]
-    flatbuffer.signatureDefs = []  # they name the old output
+    flatbuffer.signatureDefs = []  # they refer to the old output
     return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))

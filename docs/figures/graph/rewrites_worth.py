@@ -1,4 +1,4 @@
-"""What each rewrite of the ONNX graph is worth: int8 files built without it, timed against the whole, interleaved."""
+"""Measure the effect of each rewrite of the ONNX graph: int8 files built without it, timed against the full one."""
 
 from typing import Any
 
@@ -18,20 +18,21 @@ from runtime.benchmark.timing import measure, single_images
 
 WHOLE = "all"
 NEEDED = (fold_constants_and_normalization, free_batch, number_names)
-"""Without the first the batch cannot be opened; the others are not about speed."""
+"""Rewrites that are always applied: the batch size cannot be made free without the first; the others do not affect
+speed."""
 GROUPS = (1, 2, 8)
 
 
 def worth(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dict[str, float | None]:
-    """How much longer one image takes on one thread without each rewrite, as a ratio to the file with all of them.
+    """Measure the latency of one image on one thread without each rewrite, as a ratio to the file with all rewrites.
 
     Args:
         deployable: the network.
-        pixels: uint8 (N, S, S, 3); the first calibrates, for values matter little to speed.
+        pixels: uint8 (N, H, W, 3); only the first image calibrates, because the values hardly influence speed.
         rounds: of timing.
 
     Returns:
-        By the rewrite's name; ``None`` where the network gives it nothing to do.
+        Rewrite's name -> ratio; ``None`` if the rewrite does not change this network.
     """
     prepared = deployable.for_int8
     translated = translate(prepared)
@@ -62,7 +63,7 @@ def worth(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dic
 
 
 def format_worth(by_network: dict[str, dict[str, float | None]]) -> str:
-    """The ratios as a table, a column a network."""
+    """Format the ratios as a table with a column for each network."""
     lines = [f"{'int8 ONNX':<42}" + "".join(f"{network:>13}" for network in by_network)]
     for name in next(iter(by_network.values())):
         ratios = [ratios[name] for ratios in by_network.values()]

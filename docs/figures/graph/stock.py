@@ -1,8 +1,7 @@
-"""The stock files, as a person gets them who follows the documentation; ours are compared with them.
+"""Build stock int8 files as the converters' documentation describes, to compare ours with them.
 
-The stock ONNX file is tf2onnx's conversion quantized by ``quantize_static`` (QDQ, per channel) as ONNX Runtime's
-documentation shows it; the stock TFLite file is ``TFLiteConverter`` with default optimization and a representative
-data set. Both take float images, scaled beforehand.
+The stock ONNX file is tf2onnx's conversion, quantized by ``quantize_static`` (QDQ, per channel). The stock TFLite file
+is made by ``TFLiteConverter`` with default optimization and a representative data set. Both take scaled float images.
 """
 
 import contextlib
@@ -33,7 +32,7 @@ class _ImageReader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def stock_onnx(reference: Deployable, calibration: NDArray[np.uint8]) -> bytes:
-    """The int8 ONNX file, ranges from uint8 (N, S, S, 3)."""
+    """Build the int8 ONNX file; ``calibration`` is uint8 (N, H, W, 3)."""
     signature = [tf.TensorSpec((None, *reference.model.input_shape[1:]), tf.float32, name=INPUT)]
     network = tf.function(lambda image: reference.model(image, training=False), input_signature=signature)
     with tempfile.TemporaryDirectory() as scratch, log_hidden():
@@ -47,13 +46,13 @@ def stock_onnx(reference: Deployable, calibration: NDArray[np.uint8]) -> bytes:
 def stock_tflite(
     reference: Deployable, calibration: NDArray[np.uint8], converter: tf.lite.TFLiteConverter | None = None
 ) -> bytes:
-    """The int8 TFLite file, ranges from uint8 (N, S, S, 3).
+    """Build the int8 TFLite file.
 
     Args:
         reference: the classifier.
-        calibration: its images.
-        converter: of the same network, where it is traced already; by default of the Keras model, which the converter
-            first saves as a SavedModel.
+        calibration: uint8 (N, H, W, 3).
+        converter: for the same network, if it has been traced already; by default for the Keras model, which the
+            converter first saves as a SavedModel.
     """
 
     def representative() -> Iterator[list[NDArray[np.float32]]]:

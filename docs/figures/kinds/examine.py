@@ -1,4 +1,4 @@
-"""Train one kind, export it as the documents say, and hold every file against Keras on the photos themselves."""
+"""Train one kind, export it as the documents say, and compare every file with Keras on the photo files."""
 
 import contextlib
 import io
@@ -20,7 +20,7 @@ from pipeline.export.load.dtype import in_dtype
 from runtime import Classifier
 
 ENOUGH, LEAST = 0.97, 0.9
-"""Training ends at the first accuracy, and what does not reach the second is no model to export."""
+"""Training ends when it reaches the first accuracy; a model below the second one is an error."""
 BATCH = 16
 HALF = ("float16", "bfloat16")
 Images = NDArray[np.float32]
@@ -28,14 +28,14 @@ Labels = NDArray[np.int64]
 
 
 def examine(kind: Kind, folder: Path) -> dict[str, Any]:
-    """What becomes of a kind.
+    """Train and export a kind, and compare its files with Keras.
 
     Args:
         kind: the kind.
         folder: where photos are painted once, and models are written.
 
     Returns:
-        Its name, Keras's accuracy, that of each file, and what was said where one or all were refused.
+        Its name, the accuracy of Keras and of each file, and the messages if one or all files were refused.
     """
     data = photos(folder, kind)
     model, accuracy, expected = train(kind, data)
@@ -62,7 +62,7 @@ def examine(kind: Kind, folder: Path) -> dict[str, Any]:
 
 
 def photos(folder: Path, kind: Kind) -> Path:
-    """The painted photos, of all classes or of two, or with several labels."""
+    """Return the folder of painted photos for a kind: of all classes, of two, or with several labels."""
     if kind.several:
         data = folder / "several"
         return data if data.is_dir() else paint_several(data)
@@ -72,7 +72,11 @@ def photos(folder: Path, kind: Kind) -> Path:
 
 
 def train(kind: Kind, data: Path) -> tuple[keras.Model, float, Labels]:
-    """The model, its accuracy on the validation photos as Keras's loader reads them, and the classes that it names."""
+    """Return the trained model, its accuracy on the validation photos read by Keras's loader, and its answers.
+
+    Raises:
+        ValueError: the accuracy is below ``LEAST``.
+    """
     (x, y), (pixels, labels) = (loaded(kind, data / part) for part in ("train", "val"))
     keras.utils.clear_session()
     keras.utils.set_random_seed(1)
@@ -102,7 +106,7 @@ def train(kind: Kind, data: Path) -> tuple[keras.Model, float, Labels]:
 
 
 def right(named: Labels, labels: Labels) -> float:
-    """Share (0-1) of photos that are named rightly, (N,), or all of whose labels are, (N, C)."""
+    """Return the share (0-1) of photos whose class, (N,), or all of whose labels, (N, C), are right."""
     return float((named == labels).reshape(len(labels), -1).all(axis=1).mean())
 
 
@@ -115,7 +119,7 @@ def _losses(kind: Kind) -> Any:
 
 
 def answers(kind: Kind, model: keras.Model, pixels: Images) -> Labels:
-    """The class that Keras names for each image, (N,); of several labels which of them it has, (N, C)."""
+    """Return Keras's class of each image, (N,), or the labels of each image, 0 or 1, (N, C), if multi-label."""
     got = model.predict(pixels, verbose=0, batch_size=64)
     got = np.asarray(got[kind.outputs.index("fruit")] if kind.outputs else got, np.float32).reshape(len(pixels), -1)
     if kind.several:
@@ -126,7 +130,7 @@ def answers(kind: Kind, model: keras.Model, pixels: Images) -> Labels:
 
 
 def loaded(kind: Kind, folder: Path) -> tuple[Images, Labels]:
-    """A folder as Keras's own loader reads it, scaled as the model wants it."""
+    """Read a folder with Keras's own loader, scaled for the model; returns images and labels."""
     mode = "grayscale" if kind.gray else "rgb"
     size = (kind.height, kind.width)
     scale = np.float32(1 if kind.outside else 1 / 255)
@@ -145,7 +149,7 @@ def loaded(kind: Kind, folder: Path) -> tuple[Images, Labels]:
 
 
 def compare(path: Path, data: Path, names: list[str], expected: Labels) -> dict[str, float]:
-    """A file's accuracy on the photos themselves, and on how many it names Keras's class."""
+    """Return a file's accuracy on the photo files, and the share on which it agrees with Keras."""
     labels, named = [], []
     with Classifier(path) as classifier:
         if classifier.multi_label and has_table(data):
@@ -165,7 +169,7 @@ def compare(path: Path, data: Path, names: list[str], expected: Labels) -> dict[
 
 
 def _photos(folder: Path, names: list[str]) -> Iterator[tuple[int, Path]]:
-    """In the order of Keras's loader."""
+    """Yield label and path of the photos in the order of Keras's loader."""
     for label, name in enumerate(names):
         for path in sorted((folder / name).iterdir()):
             yield label, path

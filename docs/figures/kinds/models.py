@@ -16,19 +16,19 @@ class Kind:
     """A kind of classifier.
 
     Attributes:
-        name: what the table calls it.
-        build: the model, without a loss.
-        height, width: of its pictures in pixels.
-        gray: it takes one channel.
-        two: it tells two classes apart by one number.
-        several: a picture shows any number of its classes, each a label by itself.
-        outside: it takes pixels 0-255; else 0-1.
-        policy: Keras's dtype policy. In plain half precision, where Adam's steps vanish, it is saved and not trained.
-        logits: its answer is no probability.
-        outputs: names of its outputs, where it has several.
-        rate: of learning.
-        options: what the export is told besides photos, filter and class names.
-        epochs: to train for at most.
+        name: its name in the table.
+        build: builds the model, not compiled.
+        height, width: of its images in pixels.
+        gray: whether it takes one channel.
+        two: whether it distinguishes two classes by one output value.
+        several: whether it is multi-label.
+        outside: whether it takes pixels 0-255 instead of 0-1.
+        policy: Keras's dtype policy. Plain half precision is used only for saving: Adam's steps underflow in training.
+        logits: whether it gives logits instead of probabilities.
+        outputs: names of its outputs, if it has several.
+        rate: learning rate.
+        options: options of export besides photos, filter and class names.
+        epochs: at most this many epochs of training.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Kind:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one picture."""
+        """Shape (H, W, C) of one image."""
         return (self.height, self.width, 1 if self.gray else 3)
 
 
 def chain(*middle: Any, head: Sequence[Any] | None = None, stem: Sequence[Any] = ()) -> Callable[[Kind], keras.Model]:
-    """A convolution, some layers, a pooled head; layers are given as functions that make them."""
+    """Build models of a convolution, some layers and a pooled head; layers are given as functions that make them."""
 
     def build(kind: Kind) -> keras.Model:
         end = head if head is not None else (lambda: kl.Dense(CLASSES, "softmax"),)
@@ -65,12 +65,12 @@ def chain(*middle: Any, head: Sequence[Any] | None = None, stem: Sequence[Any] =
 
 
 def conv(**options: Any) -> Callable[[], Any]:
-    """A convolution with something unusual about it."""
+    """Make a convolution with unusual options."""
     return lambda: kl.Conv2D(16, 3, padding="same", **options)
 
 
 def activated(*layer: Callable[[], Any]) -> Callable[[Kind], keras.Model]:
-    """An activation between two convolutions."""
+    """Build models with an activation between two convolutions."""
     return chain(conv(), *layer, conv(activation="relu"))
 
 
@@ -108,7 +108,7 @@ def convnext(kind: Kind) -> keras.Model:
 
 
 def squeeze_excitation(kind: Kind) -> keras.Model:
-    """Channels weighed by what the whole picture shows."""
+    """Squeeze-and-excitation: channels are weighted by a function of their means."""
     image = keras.Input(kind.shape)
     x = kl.Conv2D(16, 3, strides=2, padding="same", activation="relu")(image)
     weight = kl.GlobalAveragePooling2D(keepdims=True)(x)
@@ -118,7 +118,7 @@ def squeeze_excitation(kind: Kind) -> keras.Model:
 
 
 def recurrent(layer: Callable[[], Any]) -> Callable[[Kind], keras.Model]:
-    """The rows of the picture, one after the other."""
+    """Build models that read the rows of the image as a sequence."""
 
     def build(kind: Kind) -> keras.Model:
         rows = [kl.AveragePooling2D((4, 2)), kl.Reshape((kind.height // 4, -1))]
@@ -137,7 +137,7 @@ def residual(kind: Kind) -> keras.Model:
 
 
 def nested(kind: Kind) -> keras.Model:
-    """A network in a network, as transfer learning leaves it."""
+    """A model nested in another one, as is usual in transfer learning."""
     body = keras.Sequential([keras.Input(kind.shape), kl.Conv2D(16, 3, strides=2, activation="relu"), kl.Conv2D(16, 3)])
     image = keras.Input(kind.shape)
     x = kl.GlobalMaxPooling2D()(body(image))
@@ -145,14 +145,14 @@ def nested(kind: Kind) -> keras.Model:
 
 
 def dense(*head: Callable[[], Any]) -> Callable[[Kind], keras.Model]:
-    """No convolution at all."""
+    """Build models of dense layers only."""
     return lambda kind: keras.Sequential(
         [keras.Input(kind.shape), kl.Flatten(), kl.Dense(32, "relu"), *(layer() for layer in head)]
     )
 
 
 def rows_of_pixels(kind: Kind) -> keras.Model:
-    """The first model of TensorFlow's tutorials: (N, H, W) in."""
+    """The first model of TensorFlow's tutorials, with input (N, H, W)."""
     layers = [kl.Flatten(), kl.Dense(32, "relu"), kl.Dense(CLASSES)]
     return keras.Sequential([keras.Input((kind.height, kind.width)), *layers, kl.Softmax()])
 
@@ -164,7 +164,7 @@ def pixels_in_a_row(kind: Kind) -> keras.Model:
 
 
 def fully_convolutional(kind: Kind) -> keras.Model:
-    """A map of one place in the place of a vector: (N, 1, 1, C) out."""
+    """A model whose output is a 1x1 map: (N, 1, 1, C)."""
     image = keras.Input(kind.shape)
     x = kl.Conv2D(16, 3, strides=2, activation="relu")(image)
     x = kl.GlobalMaxPooling2D(keepdims=True)(x)
@@ -172,7 +172,7 @@ def fully_convolutional(kind: Kind) -> keras.Model:
 
 
 def conv_over_rows() -> keras.Model:
-    """Text networks do so with words."""
+    """A one-dimensional convolution over rows, as text networks use it over words."""
     return keras.Sequential([kl.Conv1D(16, 3, activation="relu"), kl.GlobalMaxPooling1D()])
 
 

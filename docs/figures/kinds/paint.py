@@ -11,11 +11,11 @@ from docs.figures.kinds.models import SIDE
 CLASSES = ("disc", "rows", "columns", "frame")
 COLORS = ((225, 60, 50), (60, 190, 80), (60, 90, 230), (235, 210, 60))
 TRAINING, VALIDATION = 56, 30
-"""Photos a class."""
+"""Number of photos per class."""
 
 
 def paint(folder: Path, classes: tuple[str, ...] = CLASSES) -> Path:
-    """Write ``train/`` and ``val/`` with a folder a class."""
+    """Write ``train/`` and ``val/`` with a folder for each class; return ``folder``."""
     random = np.random.default_rng(7)
     for part, count in (("train", TRAINING), ("val", VALIDATION)):
         for name in classes:

@@ -1,4 +1,4 @@
-"""The table of ``docs/kinds.md``, printed from ``docs/kinds.json``."""
+"""Write the table of ``docs/kinds.md`` from ``docs/kinds.json``."""
 
 import tempfile
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ FILES = (artifacts.FP32_ONNX, artifacts.INT8_ONNX, artifacts.FP32_TFLITE, artifa
 
 
 def missing(kinds: Sequence[Kind]) -> list[Kind]:
-    """The kinds that the figures do not know."""
+    """Return the kinds that the figures lack."""
     known = {entry["kind"] for entry in artifacts.read_json(FIGURES)["kinds"]} if FIGURES.is_file() else set()
     return [kind for kind in kinds if kind.name not in known]
 
 
 def measure(kinds: Sequence[Kind], order: Sequence[str]) -> None:
-    """Train and export each kind; publish after each, in an order of names."""
+    """Train and export each kind; after each one, write the figures and the table in the order of names ``order``."""
     with tempfile.TemporaryDirectory() as folder:
         for kind in kinds:
             known = artifacts.read_json(FIGURES)["kinds"] if FIGURES.is_file() else []
@@ -32,7 +32,7 @@ def measure(kinds: Sequence[Kind], order: Sequence[str]) -> None:
 
 
 def markdown(figures: dict[str, Any]) -> str:
-    """The table, and below it what was said of files that were not written."""
+    """Format the table, and below it the reasons for files that were not written."""
     rows, said = [], []
     for entry in figures["kinds"]:
         files = entry["files"]
@@ -55,6 +55,6 @@ def _cell(scores: dict[str, float] | None) -> str:
 
 
 def publish(figures: dict[str, Any]) -> None:
-    """Keep the figures and print the table."""
+    """Write the figures and the table."""
     artifacts.write_json(FIGURES, figures)
     replace_marked(DOCUMENT, "kinds", markdown(figures))

@@ -1,4 +1,4 @@
-"""Our way from a folder of photos to squares against Keras's, on the same files, taking turns."""
+"""Benchmark reading a folder of photos against Keras's loader, on the same files, interleaved."""
 
 import os
 import tempfile
@@ -32,14 +32,14 @@ PART_ROUNDS, PART_FILES = 3, 16
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """One set of files.
+    """A set of photo files.
 
     Attributes:
         width, height: of each picture in pixels.
-        pictures: how many are painted.
-        files: how many links to them the folder has.
+        pictures: number of painted pictures.
+        files: number of links to them in the folder.
         encoding: a key of ``docs.figures.photos.ENCODINGS``.
-        limit: how many times faster than Keras's ours must be, if that was set.
+        limit: lower limit of our speed as a ratio to Keras's; ``None`` if there is no limit.
     """
 
     width: int
@@ -58,13 +58,14 @@ SETS = {
 
 
 def benchmark_data(out: Path, side: int, rounds: int) -> dict[str, Any]:
-    """Time both ways on large and small JPEG files, then a second start, and write ``benchmark_data.json``.
+    """Time both loaders on large and small JPEG files, then reading from the cache; write ``benchmark_data.json``.
 
-    Ours lists, decodes and fills an empty cache each time; Keras's lists and decodes, batched and prefetched.
+    Ours lists and decodes the photos and fills an empty cache each time; Keras's lists and decodes, with batching and
+    prefetching.
 
     Returns:
-        What ``benchmark_data.json`` holds: rate and processor time of each way, in a process that has loaded its
-        libraries and in a new one; where the time of a photo goes; each bar with whether it is met.
+        The content of ``benchmark_data.json``: rate and CPU time of each loader, in a process that has loaded its
+        libraries and in a new one; the time of each part of reading a photo; each claim and whether it is met.
     """
     with tempfile.TemporaryDirectory() as scratch:
         measured = {name: _measure(Path(scratch) / name, photos, side, rounds) for name, photos in SETS.items()}
@@ -94,7 +95,7 @@ def benchmark_data(out: Path, side: int, rounds: int) -> dict[str, Any]:
 
 
 def _lay_out(root: Path, photos: PhotoSet, files: int | None = None) -> Path:
-    """A folder of two classes with links to painted photos, which are kept for the next time."""
+    """Make a folder of two classes with links to painted photos, which are kept for later runs."""
     pictures = save_photographs(
         cache_dir() / "benchmark", [(photos.width, photos.height)] * photos.pictures, (photos.encoding,)
     )
@@ -107,7 +108,7 @@ def _lay_out(root: Path, photos: PhotoSet, files: int | None = None) -> Path:
 
 
 def _measure(root: Path, photos: PhotoSet, side: int, rounds: int) -> dict[str, Any]:
-    """Both ways on one set, and the parts of one photo."""
+    """Time both loaders on one set, and the parts of reading one photo."""
     _lay_out(root, photos)
     files = sorted(root.rglob("*.jpg"))
     loaded = _race(in_this_process, root, side, rounds, warm_up=True)
@@ -134,7 +135,7 @@ def _measure(root: Path, photos: PhotoSet, side: int, rounds: int) -> dict[str, 
 def _race(
     measure: Callable[[str, Path, int], Cost], root: Path, side: int, rounds: int, *, warm_up: bool
 ) -> dict[str, list[Cost]]:
-    """The costs of each way, taking turns."""
+    """Measure the costs of each loader, interleaved."""
     costs: dict[str, list[Cost]] = {way: [] for way in WAYS}
     if warm_up:
         for way in WAYS:
@@ -146,7 +147,7 @@ def _race(
 
 
 def _second_start(root: Path, side: int) -> float:
-    """Seconds from a folder that an earlier run has decoded to its data sets; the best of three."""
+    """Return the seconds of loading a folder that is already in the cache; the minimum of three."""
     settings = Settings(side=side, any_side=True)
     with empty_cache():
         folder.load(root, settings)

@@ -1,4 +1,4 @@
-"""The two ways from a folder of photos to squares, in this process or each in a new one."""
+"""The two loaders that are compared, run in this process or in a new one."""
 
 import io
 import os
@@ -21,14 +21,14 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True)
 class Cost:
-    """What reading a folder took: seconds on the clock, and of all processor cores together."""
+    """The cost of reading a folder: wall-clock seconds, and CPU seconds of all cores."""
 
     wall_s: float
     processor_s: float
 
 
 def edgecnn(root: Path, side: int) -> int:
-    """List, decode and fill an empty cache; the number of photos."""
+    """List and decode photos and fill an empty cache; return the number of photos."""
     with empty_cache():
         listing = scan(root)
         spec = Settings(side=side, any_side=True).spec(listing.class_names)
@@ -36,7 +36,7 @@ def edgecnn(root: Path, side: int) -> int:
 
 
 def keras(root: Path, side: int) -> int:
-    """Go once through ``image_dataset_from_directory``, batched and prefetched; the number of photos."""
+    """Iterate once over ``image_dataset_from_directory``, batched and prefetched; return the number of photos."""
     from keras.utils import image_dataset_from_directory
     from tensorflow import data
 
@@ -50,14 +50,14 @@ WAYS = {"edgecnn": edgecnn, "image_dataset_from_directory": keras}
 
 
 def in_this_process(way: str, root: Path, side: int) -> Cost:
-    """Time a way with all libraries loaded."""
+    """Time a loader in this process, with all libraries loaded."""
     started, processor_started = time.perf_counter(), time.process_time()
     WAYS[way](root, side)
     return Cost(time.perf_counter() - started, time.process_time() - processor_started)
 
 
 def in_a_new_process(way: str, root: Path, side: int) -> Cost:
-    """Time a way from the start of Python to its end, imports included."""
+    """Time a loader in a new process, from the start of Python to its end, including imports."""
     started, processor_started = time.perf_counter(), _childrens_processor_s()
     command = [sys.executable, "-m", __name__, way, str(root), str(side)]
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own module
@@ -71,7 +71,7 @@ def _childrens_processor_s() -> float:
 
 @contextmanager
 def empty_cache() -> Iterator[None]:
-    """Lend an empty cache, silently."""
+    """Use an empty, temporary cache during the block, and hide stderr."""
     before = os.environ.get("EDGECNN_DATA")
     with tempfile.TemporaryDirectory() as place, redirect_stderr(io.StringIO()):
         os.environ["EDGECNN_DATA"] = place

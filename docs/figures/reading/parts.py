@@ -1,4 +1,4 @@
-"""Where the time of one photo goes: the JPEG decoder at each of its scales, and all of ``load_square``."""
+"""Time the parts of reading one photo: the JPEG decoder at each of its scales, and all of ``load_square``."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,16 +15,16 @@ WHOLE = "load_square"
 
 
 def processor_ms(paths: Sequence[Path], spec: ModelSpec, rounds: int) -> dict[str, float]:
-    """Milliseconds of one thread for one file, by part: the least of the rounds, the mean of the files.
+    """Measure the CPU time of each part in ms on one thread: minimum over rounds, mean over files.
 
-    At 1/8 the decoder does the least it can: it reads every symbol of the file and computes one pixel a block.
+    At 1/8 the decoder does the least possible work: it reads every symbol of the file and computes one pixel per block.
     """
     works: dict[str, Callable[[Path], object]] = {f"1/{scale}": partial(_decoded, scale) for scale in SCALES}
     works[WHOLE] = partial(load_square, spec=spec)
     least: dict[str, list[float]] = {name: [] for name in works}
     for path in paths:
         for name, work in works.items():
-            work(path)  # so that what the part before left in memory and caches does not count
+            work(path)  # warm-up, so that memory and caches do not depend on the part before
             least[name].append(min(_thread_ms(work, path) for _ in range(rounds)))
     return {name: mean(times) for name, times in least.items()}
 

@@ -1,4 +1,4 @@
-"""The figures of ``bench-data`` as text for the terminal and as the tables of ``docs/training.md``."""
+"""Format the figures of ``docs.figures reading`` for the terminal and as the tables of ``docs/training.md``."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ SECTION = "reading"
 
 
 def format_data_benchmark(report: dict[str, Any]) -> str:
-    """Rates and processor time as a table, the parts of a photo, then the bars."""
+    """Format rates and CPU time, the parts of reading a photo, and the claims."""
     lines = [
         f"JPEG files to squares of {report['side']} pixels ({_conditions(report)}):",
         f"{'files':<28}{'images/s':>10}{'Keras':>10}{'ratio':>7}{'processor ms':>15}{'Keras':>9}{'ratio':>7}",
@@ -51,7 +51,7 @@ def format_data_benchmark(report: dict[str, Any]) -> str:
 
 
 def markdown_tables(report: dict[str, Any]) -> str:
-    """The same for the document."""
+    """Format the tables of the document."""
     return "\n\n".join(
         [
             f"Squares of {report['side']} pixels; {_conditions(report)}; ratios above 1 say that ours is ahead.",
@@ -63,7 +63,7 @@ def markdown_tables(report: dict[str, Any]) -> str:
 
 
 def _rates(sets: dict[str, Any]) -> str:
-    """Rate, processor time and time of a whole process, with their ratios."""
+    """Format rate, CPU time and time of a whole process, with their ratios."""
     header = ["JPEG", "KiB each", "images/s", "Keras", "ratio", "cpu ms each", "Keras", "ratio", "process, s"]
     rows = []
     for name, measured in sets.items():
@@ -76,7 +76,7 @@ def _rates(sets: dict[str, Any]) -> str:
 
 
 def _parts(sets: dict[str, Any]) -> str:
-    """Processor time of the parts of one photo."""
+    """Format the CPU time of the parts of reading one photo."""
     decoders = [f"decoder at 1/{scale}" for scale in SCALES]
     header = ["one photo, one thread, processor ms", *decoders, f"`{WHOLE}`", "Keras's way / decoder at 1/8"]
     rows = []
@@ -88,7 +88,7 @@ def _parts(sets: dict[str, Any]) -> str:
 
 
 def publish(report: dict[str, Any], figures: Path = FIGURES, document: Path = DOCUMENT) -> None:
-    """Keep the figures and print them between their markers in the document."""
+    """Write the figures to JSON and the tables between their markers in the document."""
     artifacts.write_json(figures, report)
     replace_marked(document, SECTION, markdown_tables(report))
 
@@ -106,6 +106,6 @@ def _both(measured: dict[str, Any], figure: str) -> tuple[float, float]:
 
 
 def _advantage(measured: dict[str, Any], figure: str) -> float:
-    """How many times better ours is: more images, or less time."""
+    """Return the ratio by which ours is better: more images per second, or less time."""
     ours, keras = _both(measured, figure)
     return ours / keras if figure == "images_per_second" else keras / ours

@@ -1,4 +1,4 @@
-"""The runtime against hand-written code for the same tasks, on one thread, taking turns; each claim met or missed."""
+"""Benchmark the runtime against hand-written code for the same tasks, on one thread, interleaved."""
 
 import os
 import platform
@@ -26,12 +26,12 @@ class Effort:
     """How much to measure.
 
     Attributes:
-        rounds: turns of each contender on photos.
+        rounds: rounds of each contender on photos.
         process_rounds: processes of each kind.
-        folder_rounds: turns on the folder.
-        folder_photos: photos in it.
-        generated: synthetic photos for the agreement, where no folder of real ones is given.
-        megapixels: sizes of photo.
+        folder_rounds: rounds on the folder.
+        folder_photos: number of photos in the folder.
+        generated: number of synthetic photos for the agreement, if no folder of real ones is given.
+        megapixels: sizes of the photos.
     """
 
     rounds: int = 21
@@ -54,10 +54,10 @@ def benchmark_runtime(folder: Path, photos: Path | None, effort: Effort) -> dict
         effort: how much to measure.
 
     Returns:
-        What the JSON holds: the machine, a row a photo size, and every bar with its verdict.
+        The content of the JSON: the machine, a row for each photo size, and every claim with its verdict.
     """
     kept = folder / "photos"
-    # Alone in a folder, as it is copied to a device: a manifest beside it would be read and hashed as well.
+    # In a folder by itself, as on a device: a manifest beside the model would be read, too, and the model hashed.
     with tempfile.TemporaryDirectory() as alone:
         model = Path(shutil.copy(folder / artifacts.INT8_ONNX, alone))
         ours = Classifier(model)
@@ -87,7 +87,7 @@ def benchmark_runtime(folder: Path, photos: Path | None, effort: Effort) -> dict
 
 
 def format_runtime_benchmark(report: dict[str, Any]) -> str:
-    """Two tables: photo to label in milliseconds, and every bar."""
+    """Format two tables: photo to label in milliseconds, and every claim."""
     names = [name for name in report["photo_to_label_ms"][0] if name not in ("megapixels", "bytes")]
     lines = [
         f"{report['model']} on one thread of {report['machine']['cpu']} (load {report['load_average']:.1f}); medians:",

@@ -1,4 +1,4 @@
-"""The code that the runtime is compared with: the shortest that a good engineer would write for the same task."""
+"""The code that the runtime is compared with: short hand-written code for the same tasks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,11 +35,11 @@ image = Image.open(sys.argv[2]).convert("RGB").resize(({side}, {side}), Image.Re
 for index in probabilities.argsort()[::-1][:5]:
     print(CLASS_NAMES[index], f"{{probabilities[index]:.1%}}")
 """
-"""The shortest script that names what a photo shows, run as ``python script.py MODEL IMAGE``."""
+"""A minimal script that classifies a photo, run as ``python script.py MODEL IMAGE``."""
 
 
 class HandWritten:
-    """The same session for every way of decoding, one thread each."""
+    """Classifies photos with several decoders and one ONNX Runtime session, on one thread."""
 
     def __init__(self, model: Path, spec: ModelSpec) -> None:
         cv2.setNumThreads(1)
@@ -52,51 +52,51 @@ class HandWritten:
         self._resample = Image.Resampling[spec.resize_filter.upper()]
 
     def run(self, pixels: Pixels) -> NDArray[np.float32]:
-        """uint8 (N, S, S, 3) to float32 (N, C)."""
+        """Compute probabilities, float32 (N, C), of pixels, uint8 (N, S, S, 3)."""
         probabilities: NDArray[np.float32] = self.session.run(None, {self.input_name: pixels})[0]
         return probabilities
 
     def label(self, pixels: Pixels) -> str:
-        """Of uint8 (S, S, 3)."""
+        """Return the class of one image, uint8 (S, S, 3)."""
         return self._names[int(self.run(pixels[None])[0].argmax())]
 
     def naive(self, path: Path) -> str:
-        """Pillow with its defaults: all pixels, bicubic."""
+        """Classify with Pillow's defaults: full decode, bicubic filter."""
         return self.label(np.asarray(Image.open(path).convert("RGB").resize((self._side, self._side))))
 
     def full_decode(self, path: Path) -> str:
-        """Pillow, all pixels, the spec's filter: the answer that a faster way should give too."""
+        """Classify with Pillow's full decode and the spec's filter, the reference answer for faster decoders."""
         image = Image.open(path).convert("RGB").resize((self._side, self._side), self._resample)
         return self.label(np.asarray(image))
 
     def opencv_pixels(self, path: Path) -> Pixels:
-        """OpenCV at an eighth, then area averages."""
+        """Decode with OpenCV at 1/8 and resize by area averaging: uint8 (S, S, 3)."""
         image = cv2.imread(str(path), cv2.IMREAD_REDUCED_COLOR_8)
         small = cv2.resize(image, (self._side, self._side), interpolation=cv2.INTER_AREA)
         pixels: Pixels = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
         return pixels
 
     def opencv(self, path: Path) -> str:
-        """OpenCV, reduced decode."""
+        """Classify with OpenCV's reduced decode."""
         return self.label(self.opencv_pixels(path))
 
     def simplejpeg(self, path: Path) -> str:
-        """libjpeg-turbo's scaled decode, then OpenCV's area averages."""
+        """Classify with libjpeg-turbo's scaled decode and OpenCV's area averaging."""
         image = simplejpeg.decode_jpeg(path.read_bytes(), "RGB", min_height=self._side, min_width=self._side)
         return self.label(cv2.resize(image, (self._side, self._side), interpolation=cv2.INTER_AREA))
 
     def ready(self, path: Path) -> str:
-        """A picture that has the model's size already."""
+        """Classify a picture that already has the model's size."""
         return self.label(np.asarray(Image.open(path).convert("RGB")))
 
     def folder(self, paths: Sequence[Path], workers: int) -> Iterator[str]:
-        """Threads decode with OpenCV, this one classifies."""
+        """Classify many photos: ``workers`` threads decode with OpenCV, this thread classifies."""
         with ThreadPoolExecutor(workers) as pool:
             yield from map(self.label, pool.map(self.opencv_pixels, paths))
 
 
 def script(spec: ModelSpec) -> str:
-    """``SCRIPT`` for a model."""
+    """Return ``SCRIPT`` with a model's values."""
     return SCRIPT.format(
         exact_int8=EXACT_INT8, class_names=spec.class_names, side=spec.side, filter=spec.resize_filter.upper()
     )

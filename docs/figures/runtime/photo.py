@@ -1,4 +1,4 @@
-"""Photo to label in one process: decoding, the engine's call, a small picture, and whether the answers agree."""
+"""Benchmark photo to label in one process: decoding, the engine's call, a small picture, and agreement of answers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 def photo_to_label(
     ours: Classifier, theirs: HandWritten, folder: Path, rounds: int, megapixels: Sequence[int]
 ) -> tuple[list[dict[str, Any]], list[Bar]]:
-    """Baseline JPEG files from path to label; a row a size and contender, in milliseconds."""
+    """Time baseline JPEG files from path to label, in ms, for each size and contender."""
     rows, bars = [], []
     for size in megapixels:
         (path,) = save_photographs(folder, [SIZES[size]], seed=size)
@@ -47,7 +47,7 @@ def photo_to_label(
 
 
 def agreement(ours: Classifier, theirs: HandWritten, paths: Sequence[Path], what: str) -> Bar:
-    """The share of photos on which the fast path names the class that the full decode names."""
+    """Measure the share of photos on which the fast path gives the same class as the full decode."""
     pairs = []
     for path in paths:
         try:
@@ -60,13 +60,13 @@ def agreement(ours: Classifier, theirs: HandWritten, paths: Sequence[Path], what
 
 
 def find_photos(folder: Path, most: int) -> list[Path]:
-    """At most ``most`` photos below ``folder``, spread evenly over it."""
+    """Return at most ``most`` photos below ``folder``, evenly spaced in their sorted list."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     return paths[:: max(1, -(-len(paths) // most))] if paths else []
 
 
 def small_calls(ours: Classifier, theirs: HandWritten, folder: Path, rounds: int) -> list[Bar]:
-    """What is left of the cost where there is little to decode: ``predict``, and ``classify`` of a ready PNG."""
+    """Measure the overhead without decoding: of ``predict``, and of ``classify`` for a PNG of the model's size."""
     side = ours.spec.side
     pixels = np.random.default_rng(0).integers(0, 256, (16, side, side, 3)).astype(np.uint8)
     timed = measure({"ours": ours.predict, "raw": theirs.run}, single_images(pixels), rounds * 10)

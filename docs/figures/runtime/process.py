@@ -1,4 +1,4 @@
-"""The runtime as a process: cold start, import, idling; and a folder of photos with threads."""
+"""Benchmark the runtime as a process: cold start, import, idling; and a folder of photos with several threads."""
 
 import itertools
 import sys
@@ -22,7 +22,7 @@ FOLDER_ENCODINGS = ("jpeg", "jpeg", "jpeg", "jpeg", "progressive", "png", "jpeg"
 
 
 def cold_start(ours: Classifier, model: Path, photo: Path, rounds: int) -> list[Bar]:
-    """``python -m runtime classify`` and the shortest script, and what importing costs, each as a process."""
+    """Compare ``python -m runtime classify`` with a minimal script, and imports with those of numpy and Pillow."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "script.py"
         path.write_text(script(ours.spec), encoding="utf-8")
@@ -48,7 +48,7 @@ def cold_start(ours: Classifier, model: Path, photo: Path, rounds: int) -> list[
 
 
 def idle(ours: Classifier, photo: Path) -> Bar:
-    """Processor time that this process takes while it waits after a classify."""
+    """Measure the CPU time of this process while it idles after classifying."""
     ours.classify(photo)
     start = time.process_time()
     time.sleep(IDLE_S)
@@ -57,7 +57,7 @@ def idle(ours: Classifier, photo: Path) -> Bar:
 
 
 def mixed_photos(folder: Path, count: int) -> list[Path]:
-    """``count`` paths over forty files: mostly baseline JPEG, some progressive, PNG and WebP, 0.3 to 2 megapixels."""
+    """Return ``count`` paths of forty files: mostly baseline JPEG, some progressive, PNG and WebP, 0.3-2 megapixels."""
     distinct = [
         save_photographs(folder, [size], [encoding], seed=100 + number)[0]
         for number, (size, encoding) in enumerate(itertools.product(FOLDER_SIZES, FOLDER_ENCODINGS))
@@ -66,7 +66,7 @@ def mixed_photos(folder: Path, count: int) -> list[Path]:
 
 
 def folder_of_photos(ours: Classifier, theirs: HandWritten, paths: Sequence[Path], rounds: int) -> list[Bar]:
-    """All of a folder with one thread, with two, and with two in a hand-written loop; and the memory it takes."""
+    """Compare a folder's rate with one thread, two threads, and two in a hand-written loop; and its peak memory."""
     ways: dict[str, Callable[[Sequence[Path]], None]] = {
         "one": lambda paths: _drain(ours.classify_many(paths, workers=1)),
         "two": lambda paths: _drain(ours.classify_many(paths, workers=2)),
@@ -90,7 +90,7 @@ def _drain(answers: Iterable[object]) -> None:
 
 
 def _peak_mib(ours: Classifier, paths: Sequence[Path]) -> float:
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
     _drain(ours.classify_many(paths, workers=2))
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024

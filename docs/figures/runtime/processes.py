@@ -1,4 +1,4 @@
-"""What commands cost, as processes of their own that take turns."""
+"""Measure wall time and peak memory of commands, as processes that take turns."""
 
 import json
 import statistics
@@ -17,22 +17,22 @@ _, status, usage = os.wait4(child.pid, 0)
 print([(time.perf_counter() - start) * 1e3, usage.ru_maxrss / 1024])
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-"""Starts the process from a small one: Linux counts what the parent held at the fork as the child's peak."""
+"""Starts the command from a small process, because Linux counts the parent's memory at the fork as the child's peak."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took: wall time, and resident memory at its peak."""
+    """The cost of a process: wall time in ms, and peak resident memory in MiB."""
 
     wall_ms: float
     peak_mib: float
 
 
 def interleaved_processes(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Cost]:
-    """Medians over processes that take turns; the first of each is not counted.
+    """Return medians over processes that take turns; the first process of each command is not counted.
 
     Raises:
-        CalledProcessError: one failed.
+        CalledProcessError: a process failed.
     """
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for command in commands.values():

@@ -1,1 +1,1 @@
-"""A device that works for an hour while everything around it fails in turn: camera, broker, disk, clock, power."""
+"""Soak test: a device runs for an hour while camera, broker, disk, clock and power fail in turn."""

@@ -1,4 +1,4 @@
-"""Debian's mosquitto, which can go and come back, and a subscriber that misses nothing."""
+"""An MQTT broker (Debian's mosquitto) that can be stopped and restarted, and a subscriber that loses no message."""
 
 import shutil
 import socket
@@ -35,7 +35,7 @@ class Broker:
         self.start()
 
     def start(self, password: str = PASSWORD) -> None:
-        """Start it, with this password for the device; the subscriber has a user of its own."""
+        """Start the broker with this password for the device; the subscriber has its own user and password."""
         passwords = self._folder / "passwords"
         passwords.write_text(f"{USER}:{password}\nlistener:{PASSWORD}\n", encoding="ascii")
         passwords.chmod(0o600)
@@ -52,13 +52,13 @@ class Broker:
         raise PipelineError("mosquitto does not start")
 
     def stop(self) -> None:
-        """End it; what it has not delivered is kept on disk."""
+        """Stop the broker; undelivered messages are kept on disk."""
         self._process.terminate()
         self._process.wait(START_S)
 
 
 class Subscriber:
-    """Keeps what is published: ``heard`` has (topic, payload), and outlives the broker."""
+    """Records all published messages in ``heard`` as (topic, payload); it reconnects when the broker restarts."""
 
     def __init__(self, port: int) -> None:
         from paho.mqtt import client as paho

@@ -1,4 +1,4 @@
-"""A network camera that shows one scene after the other, and can be unplugged, fall silent or cut its frames off."""
+"""A simulated network camera that shows scenes, and can be unplugged, fall silent or truncate its frames."""
 
 import http.server
 import io
@@ -26,11 +26,11 @@ CLEAR, DOUBTFUL = 0.95, 0.6
 
 
 class Scene(NamedTuple):
-    """What was shown.
+    """A scene that was shown.
 
     Attributes:
-        label: the class that the model sees in it; empty where it is in doubt.
-        begin_s, end_s: on the monotonic clock.
+        label: the class that the model gives it; empty if the model is not confident.
+        begin_s, end_s: times on the monotonic clock.
     """
 
     label: str
@@ -42,13 +42,13 @@ class Camera:
     """Serves MJPEG by HTTP on the loopback interface.
 
     Args:
-        model: the scenes are test photos that it knows well, and mixtures of two that it does not.
-        rate: frames a second.
+        model: the model file; scenes are test photos about which it is confident, and mixtures about which it is not.
+        rate: frames per second.
 
     Attributes:
-        mode: one of the four above.
-        scenes: those that have ended.
-        sent: frames that went out whole.
+        mode: one of ``PLUGGED``, ``UNPLUGGED``, ``SILENT``, ``CUT``.
+        scenes: scenes that have ended.
+        sent: number of complete frames that were sent.
     """
 
     def __init__(self, model: Path, rate: float) -> None:
@@ -79,7 +79,7 @@ class Camera:
             thread.start()
 
     def parts(self) -> Iterator[bytes]:
-        """The body of a response, until the camera is unplugged."""
+        """Yield the parts of a response's body until the camera is unplugged."""
         due_s = time.monotonic()
         while self.mode != UNPLUGGED and not self._stop.is_set():
             if self.mode != SILENT:
@@ -101,7 +101,7 @@ class Camera:
             label, pixels = self._clear[turn // 2 % len(self._clear)]
             if turn % 2:
                 label, pixels = "", self._doubtful[turn // 2 % len(self._doubtful)]
-            # A scene is never quite the same again, so that each event is one of its own.
+            # Noise makes each repetition of a scene different, so that each event is distinct.
             noisy = pixels + random.normal(0, 3, pixels.shape)
             begin_s, self._frame = time.monotonic(), _jpeg(np.clip(noisy, 0, 255).astype(np.uint8))
             if self._stop.wait(DOUBT_S if turn % 2 else SCENE_S):
@@ -110,7 +110,7 @@ class Camera:
 
 
 def _scenes(model: Path) -> tuple[list[tuple[str, NDArray[np.uint8]]], list[NDArray[np.uint8]]]:
-    """Photos whose class is beyond doubt, of three classes, and mixtures that begin no event."""
+    """Return photos of three classes about which the model is confident, and mixtures that begin no event."""
     photos = read_test(artifacts.REFERENCE_DIR)
     with Classifier(model) as classifier:
         clear: dict[str, NDArray[np.uint8]] = {}

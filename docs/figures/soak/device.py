@@ -1,4 +1,4 @@
-"""The device under test: ``serve`` with all that it can do, and what it says, takes and answers."""
+"""The device under test, a process of ``serve``, with a record of its output, memory, CPU time and HTTP answers."""
 
 import json
 import os
@@ -18,18 +18,18 @@ PAGES = ("/", "/api/state", "/frame.jpg")
 
 
 class Line(NamedTuple):
-    """A line, and when it came on the monotonic clock."""
+    """A line of output, and the time of its arrival on the monotonic clock."""
 
     time_s: float
     text: str
 
 
 class Sample(NamedTuple):
-    """What the process and its children take.
+    """A measurement of the process and its children.
 
     Attributes:
-        family: bytes of memory, of the process and its children.
-        busy_s: seconds of a core so far.
+        family: resident memory in bytes.
+        busy_s: CPU time so far in seconds.
     """
 
     time_s: float
@@ -38,7 +38,7 @@ class Sample(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request to the page: the status, 0 where nobody answered, and why."""
+    """A request to the page: its HTTP status, or 0 and the reason if there was no answer."""
 
     time_s: float
     path: str
@@ -47,11 +47,12 @@ class Request(NamedTuple):
 
 
 class Device:
-    """A process; its lines are read as they come, its memory and its page are looked at every second.
+    """A process whose output is recorded, and whose memory and page are checked every second.
 
     Args:
         arguments: of the runtime's command line.
-        clock: the file of ``jump``.
+        clock: the file that ``jump`` reads.
+        environment: additional environment variables.
     """
 
     def __init__(self, arguments: list[str], clock: Path, environment: dict[str, str]) -> None:
@@ -71,7 +72,7 @@ class Device:
             thread.start()
 
     def end(self, number: int) -> int:
-        """Send a signal; the exit status, once all that it has said is read."""
+        """Send a signal, wait until all output is read, and return the exit status."""
         self._is_ending = True
         self.process.send_signal(number)
         status = self.process.wait(60)
@@ -80,7 +81,7 @@ class Device:
         return status
 
     def has_said(self, text: str, since_s: float) -> bool:
-        """Whether a line on stderr since then has this in it."""
+        """Return whether a line on stderr since ``since_s`` contains ``text``."""
         return any(text in line.text for line in list(self.said) if line.time_s >= since_s)
 
     def _read(self, stream: Any, lines: list[Line]) -> None:
@@ -113,7 +114,7 @@ class Device:
 
 
 def _sample(pid: int) -> Sample | None:
-    """What it takes now; nothing where it has ended meanwhile."""
+    """Measure a process and its children; ``None`` if it has ended."""
     try:
         children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         family = sum(map(_resident, [pid, *children]))
@@ -127,6 +128,6 @@ def _resident(pid: int) -> int:
 
 
 def _busy_s(pid: int) -> float:
-    """Of the process and the children that have ended."""
+    """Return the CPU time in seconds of a process and of its children that have ended."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return sum(int(field) for field in fields[11:15]) / TICKS

@@ -1,4 +1,4 @@
-"""The faults, each a function that brings it about, waits for what the documents promise, and sets all right again."""
+"""The faults: each function causes one, waits for the documented reaction of the device, and removes the fault."""
 
 import json
 import signal
@@ -15,13 +15,13 @@ from docs.figures.soak.rig import Rig
 Fault = Callable[[Rig], None]
 
 BACK_S = 90.0
-"""A broker, and the folder for frames, are tried again at least once a minute."""
+"""Limit in seconds for the recovery: the device retries the broker and the folder for frames once a minute."""
 YEAR_S = 365.0 * 24 * 3600
 HALF_WRITTEN = 10_000
 
 
 def broker_gone(rig: Rig) -> None:
-    """It ends, misses events, and comes back."""
+    """The broker stops, misses events, and restarts."""
     start_s = time.monotonic()
     rig.broker.stop()
     rig.wait_for_line("mqtt: ", start_s, BACK_S)
@@ -32,7 +32,7 @@ def broker_gone(rig: Rig) -> None:
 
 
 def wrong_password(rig: Rig) -> None:
-    """Its password is another one for a while."""
+    """The broker has another password for a while."""
     start_s = time.monotonic()
     rig.broker.stop()
     rig.broker.start(password="another")  # noqa: S106 - of a broker of ours
@@ -44,7 +44,7 @@ def wrong_password(rig: Rig) -> None:
 
 
 def camera_unplugged(rig: Rig) -> None:
-    """Its connection breaks and cannot be made again; the page says so."""
+    """The camera's connection breaks and cannot be opened again; the page reports it."""
     start_s = time.monotonic()
     rig.camera.mode = UNPLUGGED
     rig.wait_for_line("camera: ", start_s, 30)
@@ -57,7 +57,7 @@ def camera_unplugged(rig: Rig) -> None:
 
 
 def camera_silent(rig: Rig) -> None:
-    """It stays connected and gives nothing."""
+    """The camera stays connected but sends nothing."""
     start_s = time.monotonic()
     rig.camera.mode = SILENT
     rig.wait_for_line("has given nothing", start_s, 40)
@@ -66,7 +66,7 @@ def camera_silent(rig: Rig) -> None:
 
 
 def frames_cut_off(rig: Rig) -> None:
-    """It sends the first half of each frame."""
+    """The camera sends only the first half of each frame."""
     rig.camera.mode = CUT
     time.sleep(SCENE_S)
     rig.camera.mode = PLUGGED
@@ -74,10 +74,10 @@ def frames_cut_off(rig: Rig) -> None:
 
 
 def disk_full(rig: Rig) -> None:
-    """Somebody has taken the kept frames away, and there is no room for others."""
+    """The kept frames are deleted, and the disk is filled up."""
     start_s, filler = time.monotonic(), rig.disk / "filler"
     for path in rig.frames.glob("0*"):
-        path.unlink()  # or each new frame would find the room of the one that is deleted for it
+        path.unlink()  # otherwise the device would make space for each new frame by deleting an old one
     try:
         with filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
@@ -90,7 +90,7 @@ def disk_full(rig: Rig) -> None:
 
 
 def folder_gone(rig: Rig) -> None:
-    """The folder for kept frames is moved away, and back."""
+    """The folder for kept frames is moved away and back."""
     start_s, away = time.monotonic(), rig.disk / "away"
     rig.frames.rename(away)
     rig.wait_for_line("No such file", start_s, 60)
@@ -107,7 +107,7 @@ def clock_jumps(rig: Rig) -> None:
 
 
 def terminated_while_writing(rig: Rig) -> None:
-    """SIGTERM comes while a frame is being written; frames that were cut off by force lie about at the next start."""
+    """SIGTERM arrives while a frame is written; at the next start the folder contains truncated temporary files."""
     rig.wait_for_write()
     status = rig.end(signal.SIGTERM)
     if status:
@@ -118,7 +118,7 @@ def terminated_while_writing(rig: Rig) -> None:
 
 
 def power_cut(rig: Rig) -> None:
-    """SIGKILL comes while a frame is being written; the broker says that the device is gone."""
+    """SIGKILL arrives while a frame is written; the broker publishes that the device is offline."""
     rig.wait_for_write()
     rig.end(signal.SIGKILL)
     topic = rig.lives[-1].topic.replace("/event", "/availability")
@@ -131,7 +131,7 @@ def power_cut(rig: Rig) -> None:
 
 
 def half_written_files(rig: Rig) -> None:
-    """``watch`` finds ten thousand files that are cut off, and names the one after them that is whole."""
+    """``watch`` finds ten thousand truncated files, and classifies the complete one after them."""
     folder, out = rig.folder / "incoming", rig.folder / "answers.jsonl"
     folder.mkdir()
     whole = next(path for path in sorted(rig.frames.iterdir()) if path.suffix == ".jpg").read_bytes()
@@ -141,7 +141,7 @@ def half_written_files(rig: Rig) -> None:
     with (rig.folder / "watch.log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603 - ours
     try:
-        (folder / "late.jpg").write_bytes(whole)  # the newest, and so the last that is looked at
+        (folder / "late.jpg").write_bytes(whole)  # the newest file, and so the last one to be processed
         rig.wait_until(lambda: out.exists() and '"late.jpg' in _names(out.read_text()), 400, "late.jpg is not named")
     finally:
         process.send_signal(signal.SIGTERM)
@@ -158,7 +158,7 @@ def _names(lines: str) -> str:
 IN_ONE_LIFE: tuple[Fault, ...] = (
     broker_gone, wrong_password, camera_unplugged, camera_silent, frames_cut_off, disk_full, folder_gone, clock_jumps,
 )  # fmt: skip
-"""Those that one process has to live through, again and again."""
+"""Faults that one process has to survive repeatedly."""
 AT_THE_END: tuple[Fault, ...] = (half_written_files, terminated_while_writing, terminated_while_writing, power_cut)
 CAMERA: tuple[Fault, ...] = (camera_unplugged, camera_silent, frames_cut_off)
-"""Those during which nothing can begin."""
+"""Faults during which no event can begin."""

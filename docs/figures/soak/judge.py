@@ -1,4 +1,4 @@
-"""What the documents promise, held against what a device has said, written, published and taken."""
+"""Check a device's output, files, messages and memory against the promises of the documents."""
 
 import json
 import signal
@@ -19,27 +19,27 @@ from runtime.system.writing import LEFTOVER
 Window = tuple[float, float]
 
 LATE_S = 3.0
-"""An event may be told so long after its scene has ended."""
+"""An event may be reported up to this many seconds after its scene has ended."""
 WARM_UP_S = 60.0
 MAX_GROWTH = 4 << 20
-"""Bytes by which the median of the last quarter may lie above that of the second one."""
+"""The median memory of the last quarter may exceed that of the second quarter by this many bytes."""
 NAMED = 10
 
 
 def events(life: Life) -> list[dict[str, Any]]:
-    """The events of a life, as it has printed them."""
+    """Return the events that a process printed."""
     return [json.loads(line.text) for line in life.device.events if line.text.startswith("{")]
 
 
 def event_faults(life: Life, published: Iterable[str]) -> list[str]:
-    """Events that were printed in no sensible order, not published at least once, or not run one after the other."""
+    """List events that were printed in a wrong order, not published, or not passed to ``--exec`` in order."""
     printed = [(event["event"], event["label"], event["seconds"]) for event in events(life)]
     kinds = [kind for kind, _, _ in printed]
     faults = []
     expected = ["begins", "ends"] * (len(kinds) // 2 + 1)
     if kinds != expected[: len(kinds)]:
         faults.append(f"begins and ends do not alternate: {kinds[:NAMED]}")
-    if life.ended == signal.SIGKILL:  # what had just begun was on its way
+    if life.ended == signal.SIGKILL:  # the last event may not have been published yet
         printed = printed[:-2]
     heard = Counter(_key(json.loads(payload)) for payload in published)
     lost = Counter(printed) - heard
@@ -59,13 +59,13 @@ def _key(event: dict[str, Any]) -> tuple[str, str, float]:
 def scene_faults(
     device: Device, scenes: Sequence[Scene], blind: Sequence[Window], end_s: float
 ) -> tuple[int, list[str]]:
-    """How many scenes had to begin an event, and those that did not.
+    """Count the scenes that had to begin an event, and list those that did not.
 
     Args:
-        device: what has said when something began.
-        scenes: what the camera has shown.
-        blind: when the camera did not work.
-        end_s: when the device was ended.
+        device: the device.
+        scenes: the scenes that the camera has shown.
+        blind: times during which the camera did not work.
+        end_s: time at which the device was ended.
     """
     begun = [(line.time_s, json.loads(line.text)["label"]) for line in device.events if '"begins"' in line.text]
     first_s = begun[0][0] if begun else end_s
@@ -87,7 +87,7 @@ def scene_faults(
 
 
 def memory(samples: Sequence[Sample]) -> dict[str, float]:
-    """Median memory of the second and the last quarter, in megabytes, and the slope over all after the warm-up."""
+    """Compute the median memory of the second and the last quarter, in MB, and the slope after the warm-up."""
     kept = [sample for sample in samples if sample.time_s >= samples[0].time_s + WARM_UP_S]
     if len(kept) < 8:
         return {}
@@ -105,13 +105,13 @@ def memory(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def memory_faults(found: dict[str, float]) -> list[str]:
-    """Whether memory grew."""
+    """Return a message if memory grew by more than ``MAX_GROWTH``."""
     growth = found.get("last_quarter_mb", 0) - found.get("second_quarter_mb", 0)
     return [f"memory grew by {growth:.1f} MB"] if growth > MAX_GROWTH / 1e6 else []
 
 
 def page_faults(requests: Sequence[Request], blind: Sequence[Window]) -> list[str]:
-    """Requests that were not answered; 503 is right while the camera does not work."""
+    """List failed requests; status 503 is right while the camera does not work."""
     bad = [
         request
         for request in requests
@@ -123,7 +123,7 @@ def page_faults(requests: Sequence[Request], blind: Sequence[Window]) -> list[st
 
 
 def kept_faults(folder: Path) -> tuple[dict[str, int], list[str]]:
-    """What is in the folder of kept frames, and files that are not whole, or more than were allowed."""
+    """Count the kept frames, and list incomplete files and an excess over the allowed size."""
     faults, total = [], 0
     names = {path.name for path in folder.iterdir() if not path.name.startswith(LEFTOVER)}
     for name in sorted(names):

@@ -1,6 +1,6 @@
-"""``python -m docs.figures.soak.jump FILE ARGUMENT ...``: the runtime under a wall clock that can be set.
+"""``python -m docs.figures.soak.jump FILE ARGUMENT ...``: run the runtime with a wall clock that can be shifted.
 
-FILE holds how many seconds the clock is off, and may change at any time.
+FILE contains the shift in seconds and may change at any time.
 """
 
 import os
@@ -12,7 +12,7 @@ from runtime.cli import main
 
 
 def bend(file: Path) -> None:
-    """Let ``time.time``, ``gmtime``, ``localtime`` and ``strftime`` be off by what stands in ``file``."""
+    """Shift ``time.time``, ``gmtime``, ``localtime`` and ``strftime`` by the seconds in ``file``."""
     now, gmtime, localtime, strftime = time.time, time.gmtime, time.localtime, time.strftime
 
     def bent() -> float:
@@ -28,4 +28,4 @@ if __name__ == "__main__":
     bend(Path(sys.argv[1]))
     status = main(sys.argv[2:])
     sys.stdout.flush()
-    os._exit(status)  # as of the runtime's own entry point
+    os._exit(status)  # as the runtime's own entry point does

@@ -1,4 +1,4 @@
-"""The device and all that it depends on, in a folder of its own."""
+"""The test rig: the device with its camera, broker and disk, in a folder of its own."""
 
 import signal
 import subprocess
@@ -20,11 +20,12 @@ printf '%s %s %s\\n' "$1" "$2" "$EDGECNN_SECONDS" >> "$SOAK_LOG"
 
 
 class Life(NamedTuple):
-    """A process from its start to its end.
+    """The lifetime of one process of the device.
 
     Attributes:
-        topic: of its events.
-        log: what ``--exec`` has written, a line an event.
+        device: the process.
+        topic: MQTT topic of its events.
+        log: file that ``--exec`` writes, a line for each event.
         ended: the signal that ended it; 0 while it runs.
     """
 
@@ -35,12 +36,12 @@ class Life(NamedTuple):
 
 
 class Rig:
-    """A camera, a broker, a small disk, and a device that is started as often as need be.
+    """A camera, a broker, a small disk, and a device that can be started repeatedly.
 
     Args:
-        folder: empty; it holds a mount while the rig is open.
-        model: what the device runs.
-        rate: frames a second of the camera.
+        folder: an empty folder; it contains a mount while the rig is open.
+        model: the model file of the device.
+        rate: frames per second of the camera.
     """
 
     def __init__(self, folder: Path, model: Path, rate: float) -> None:
@@ -61,11 +62,11 @@ class Rig:
 
     @property
     def device(self) -> Device:
-        """The one that runs."""
+        """The current device."""
         return self.lives[-1].device
 
     def set_clock(self, seconds: float) -> None:
-        """Let the device's wall clock be off by so much."""
+        """Shift the device's wall clock by this many seconds."""
         new = self.clock.with_suffix(".new")
         new.write_text(str(seconds), encoding="ascii")
         new.replace(self.clock)
@@ -83,16 +84,16 @@ class Rig:
         self.wait_for_event()
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """End the device; its exit status."""
+        """End the device with a signal; return its exit status."""
         status = self.device.end(number)
         self.lives[-1] = self.lives[-1]._replace(ended=number)
         return status
 
     def wait_until(self, holds: Callable[[], bool], limit_s: float, missing: str) -> None:
-        """Wait for something.
+        """Wait until ``holds`` returns true; ``missing`` describes the condition in the error.
 
         Raises:
-            AssertionError: it has not come within the limit, or the device has ended.
+            AssertionError: the limit has passed, or the device has ended.
         """
         end = time.monotonic() + limit_s
         while not holds():
@@ -103,18 +104,22 @@ class Rig:
             time.sleep(0.1)
 
     def wait_for_line(self, text: str, since_s: float, limit_s: float) -> None:
-        """Wait until the device says this on stderr."""
+        """Wait until the device prints a line that contains ``text`` on stderr."""
         self.wait_until(lambda: self.device.has_said(text, since_s), limit_s, f"no line with {text!r}")
 
     def wait_for_event(self, limit_s: float = 60.0) -> None:
-        """Wait until something begins."""
+        """Wait until an event begins."""
         start = len(self.device.events)
         self.wait_until(
             lambda: any('"begins"' in line.text for line in self.device.events[start:]), limit_s, "nothing has begun"
         )
 
     def wait_for_write(self, limit_s: float = 60.0) -> None:
-        """Return as soon as a frame is being written."""
+        """Wait until a frame is being written.
+
+        Raises:
+            AssertionError: the limit has passed.
+        """
         end = time.monotonic() + limit_s
         known = set(self.frames.iterdir())
         while not any(path.name.startswith(LEFTOVER) or path not in known for path in self.frames.iterdir()):
@@ -123,11 +128,11 @@ class Rig:
             time.sleep(0.0005)
 
     def heard(self, topic: str) -> list[str]:
-        """What was published there."""
+        """Return the payloads that were published under a topic."""
         return [payload for at, payload in list(self.subscriber.heard) if at == topic]
 
     def close(self) -> None:
-        """End all, and take the disk away."""
+        """End all processes and unmount the disk."""
         if self.device.process.poll() is None:
             self.device.process.kill()
         self.camera.close()
@@ -137,5 +142,5 @@ class Rig:
 
 
 def lines_between(lines: list[Line], begin_s: float, end_s: float) -> list[str]:
-    """The texts of those that came in that time."""
+    """Return the texts of the lines that arrived between two times."""
     return [line.text for line in list(lines) if begin_s <= line.time_s <= end_s]

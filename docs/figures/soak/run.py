@@ -1,4 +1,4 @@
-"""Faults in turn for some minutes, and a document of what came of it."""
+"""Cause faults in turn for some minutes, and write the results to a document."""
 
 import itertools
 import signal
@@ -15,17 +15,17 @@ from docs.figures.soak.rig import Rig, lines_between
 
 REST_S = 5.0
 RECOVERY_S = 3.0
-"""After a fault of the camera, until the device has seen enough frames again."""
+"""Seconds after a fault of the camera until the device has seen enough frames again."""
 PUBLISHED_S = 60.0
 
 
 @dataclass(frozen=True)
 class Injected:
-    """A fault that was brought about.
+    """A fault that was caused.
 
     Attributes:
-        lines: what the device said on stderr meanwhile.
-        failure: what the documents promise and did not come; empty where all did.
+        lines: the device's lines on stderr during the fault.
+        failure: the documented reaction that did not occur; empty if all did.
     """
 
     fault: Fault
@@ -36,15 +36,15 @@ class Injected:
 
 
 def soak(model: Path, minutes: float, rate: float) -> dict[str, Any]:
-    """Run the device for so long, each fault in one life at least once, then those that end it.
+    """Run the device, cause each fault of ``IN_ONE_LIFE`` at least once, then the faults that end the process.
 
     Args:
         model: a model file.
-        minutes: how long the first life lasts at least.
-        rate: frames a second.
+        minutes: minimum duration of the first process.
+        rate: frames per second.
 
     Returns:
-        The document; ``faults_found`` is empty where all promises were kept.
+        The document; ``faults_found`` is empty if all promises were kept.
     """
     with tempfile.TemporaryDirectory(prefix="edgecnn-soak-") as name:
         rig = Rig(Path(name), model, rate)
@@ -115,7 +115,7 @@ def _document(rig: Rig, injected: list[Injected], rate: float) -> dict[str, Any]
 
 
 def _rows(injected: list[Injected]) -> dict[str, dict[str, Any]]:
-    """Of each kind of fault: how often, how often all was as promised, and how many lines it was worth."""
+    """Count, for each kind of fault, how often it was caused, how often the device reacted as promised, and lines."""
     kinds: dict[str, list[Injected]] = defaultdict(list)
     for each in injected:
         kinds[each.fault.__name__].append(each)

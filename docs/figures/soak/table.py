@@ -1,4 +1,4 @@
-"""The table of ``docs/field.md``: an hour of faults, a row each."""
+"""Write the table of the soak test into ``docs/field.md``, a row for each fault."""
 
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,12 @@ TITLES = {
 
 
 def publish(found: dict[str, Any], document: Path = DOCUMENT) -> None:
-    """Draw the table between its markers."""
+    """Write the table between its markers."""
     replace_marked(document, "soak", soak_text(found))
 
 
 def soak_text(found: dict[str, Any]) -> str:
-    """The table, and a sentence with the totals."""
+    """Format the table, and a sentence with the totals."""
     rows = [
         [TITLES[name], str(row["times"]), str(row["as_promised"]), f"{row['longest_s']:.0f} s"]
         for name, row in found["faults"].items()

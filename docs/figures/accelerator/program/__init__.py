@@ -1,1 +1,1 @@
-"""What ``pack`` sends along: a training in PyTorch and numpy alone. ``python -m program --out OUT [--minutes M]``."""
+"""The program that ``pack`` copies, with only PyTorch and numpy: ``python -m program --out OUT [--minutes M]``."""

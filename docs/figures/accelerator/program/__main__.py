@@ -3,7 +3,7 @@
 usage: python -m program --out OUT [--minutes M]
 
 All runs see the same batches, and the teacher answers each batch once for all of them. With ``--minutes`` the number of
-epochs is lowered, for all runs, to what fits into the time; OUT's ``job.json`` says how many there were.
+epochs is reduced, for all runs, to fit into the time; ``job.json`` in OUT records it.
 """
 
 import argparse
@@ -22,17 +22,17 @@ from .run import Run
 
 HERE = Path(__file__).parents[1]
 PACED = 3
-"""Epochs after which the pace is known."""
+"""Epochs after which the time of an epoch is estimated."""
 
 
 def load(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an archive."""
+    """Load all arrays of an ``.npz`` file."""
     with np.load(path) as archive:
         return {name: archive[name] for name in archive.files}
 
 
 def write(out: Path, job: dict[str, Any], runs: dict[str, Run]) -> None:
-    """Weights and records of all runs so far."""
+    """Write weights and records of all runs so far."""
     for name, run in runs.items():
         weights: dict[str, Any] = {**run.weights()}
         np.savez(out / f"{name}.npz", **weights)
@@ -41,7 +41,7 @@ def write(out: Path, job: dict[str, Any], runs: dict[str, Run]) -> None:
 
 
 def fit(runs: dict[str, Run], epochs: int, minutes: float, begun: float, done: int) -> int:
-    """The number of epochs that the time allows, from the pace of the first ``done``."""
+    """Reduce the number of epochs to what the time allows, by the duration of the first ``done``; return it."""
     pace = (time.monotonic() - begun) / done
     allowed = done + max(int((60 * minutes - (time.monotonic() - begun)) / pace * 0.97), 1)
     for run in runs.values():

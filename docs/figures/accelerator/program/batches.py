@@ -48,7 +48,7 @@ class Batches:
         return x
 
     def _boxes(self, area: Tensor) -> Tensor:
-        """Which pixels lie in boxes of about ``area`` (share of the image): bool (B, 1, H, W)."""
+        """Return which pixels lie in random boxes of about ``area`` (share of the image, (B,)): bool (B, 1, H, W)."""
         inside = []
         for extent in (self.height, self.width):
             half = torch.round(torch.sqrt(area) * extent / 2)[:, None]

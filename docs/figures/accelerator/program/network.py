@@ -38,7 +38,7 @@ class Network(torch.nn.Module):  # type: ignore[misc] # PyTorch is not installed
         return outputs[self.layers[-1]["name"]].float()
 
     def to_keras(self, values: dict[str, Tensor]) -> dict[str, Array]:
-        """Values by the names of parameters and buffers, as arrays by path in Keras's layout."""
+        """Convert values by name of parameter or buffer to arrays by path, in Keras's layout."""
         return {
             path: _to_keras(values[self.names[path]].cpu().numpy(), layer)
             for layer in self.layers
@@ -47,7 +47,7 @@ class Network(torch.nn.Module):  # type: ignore[misc] # PyTorch is not installed
 
 
 def _from_keras(value: Array, layer: Layer) -> Array:
-    """Kernels (K, K, I, O), depthwise ones (K, K, C, 1) and matrices (I, O) in PyTorch's layout."""
+    """Convert kernels (K, K, I, O), depthwise kernels (K, K, C, 1) and matrices (I, O) to PyTorch's layout."""
     if value.ndim == 4:
         value = value.transpose((2, 3, 0, 1) if layer["depthwise"] else (3, 2, 0, 1))
     return np.ascontiguousarray(value.T if value.ndim == 2 else value)
@@ -67,7 +67,7 @@ def _conv(_: Network, layer: Layer, inputs: list[Tensor], weights: list[Tensor])
 
 
 def _same(extent: int, kernel: Tensor, layer: Layer) -> tuple[int, int]:
-    """Zeros before and behind an axis, as TensorFlow's 'same' has them: the smaller half before."""
+    """Return the zeros before and after an axis, as in TensorFlow's 'same' padding: the smaller half before."""
     strides = layer["strides"]
     whole = max((-(-extent // strides) - 1) * strides + kernel.shape[-1] - extent, 0)
     return whole // 2, whole - whole // 2

@@ -1,4 +1,4 @@
-"""A network while it learns, by the losses, the optimizer and the schedule of ``pipeline.training.learner``."""
+"""Train a network with the losses, the optimizer and the schedule of ``pipeline.training.learner``."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ Tensor = Any
 
 
 class Run:
-    """A network while it learns; see ``pipeline.training.learner``."""
+    """The training of one network; see ``pipeline.training.learner``."""
 
     def __init__(self, run: dict[str, Any], weights: dict[str, NDArray[np.float32]], steps: int) -> None:
         self.settings = run["settings"]
@@ -97,7 +97,7 @@ class Run:
                 target.copy_(value)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """The averaged weights by path, in Keras's layout."""
+        """Return path -> averaged weights, in Keras's layout."""
         names = [name for name, _ in (*self.network.named_parameters(), *self.network.named_buffers())]
         found: dict[str, NDArray[np.float32]] = self.network.to_keras(dict(zip(names, self.averages, strict=True)))
         return found
