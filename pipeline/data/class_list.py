@@ -1,4 +1,4 @@
-"""A text file of class names, one a line, in the order of a model's outputs."""
+"""Read a text file of class names, one per line, in the order of a model's outputs."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ from pipeline.data.class_names import fault
 from pipeline.errors import ExportError, reason
 
 TEACHABLE_LABELS = "labels.txt"
-"""What Teachable Machine calls the list of classes beside its ``keras_model.h5``."""
+"""Name of the list of classes that Teachable Machine writes beside ``keras_model.h5``."""
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:
-    """Class names out of a text file, one a line, in the order of the model's outputs.
+    """Read class names from a text file, one per line, in the order of the model's outputs.
 
     Raises:
-        ExportError: not readable, empty, an empty line between names, or names that no class can have.
+        ExportError: the file cannot be read, is empty or has an empty line, or a name is not valid or occurs twice.
     """
     try:
         names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().split("\n"))
@@ -32,7 +32,7 @@ def read_class_list(path: Path) -> tuple[str, ...]:
 
 
 def _without_numbers(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names in a list of Teachable Machine's, whose lines are ``0 Cat``, ``1 Dog``; any other list as it is."""
+    """Remove the numbers of Teachable Machine's lines, such as ``0 Cat``, ``1 Dog``; leave any other list unchanged."""
     parts = [name.partition(" ") for name in names]
     numbered = [number for number, _, _ in parts] == [str(place) for place in range(len(names))]
     return tuple(name for _, _, name in parts) if numbered and all(name for _, _, name in parts) else names

@@ -1,4 +1,4 @@
-"""Check class names: label files, terminals, pages and people must be able to distinguish them."""
+"""Check class names, so that they are distinguishable in label files, terminals and pages."""
 
 import unicodedata
 from collections import Counter
@@ -10,10 +10,11 @@ MANY = 100
 
 
 def fault(names: Sequence[object]) -> str | None:
-    """What is wrong with a list of class names, as the end of a sentence; ``None`` where all are good.
+    """Describe the first error in a list of class names, as the end of a sentence; ``None`` if there is none.
 
-    Names are compared in Unicode's composed form, since what differs in bytes alone looks the same. Among ``MANY`` a
-    name may stand twice, as "crane" does in ImageNet; in a short list that is a mistake.
+    Names are compared in Unicode's composed form (NFC), because names that differ only in their bytes look the same. In
+    a list of ``MANY`` names or more, a name may occur twice, as "crane" does in ImageNet; in a shorter list that is an
+    error.
     """
     for name in names:
         if not isinstance(name, str) or not name:
@@ -31,18 +32,19 @@ def fault(names: Sequence[object]) -> str | None:
 
 
 def class_folders(class_names: Sequence[str]) -> dict[str, int]:
-    """The label of each folder of photos: it has the class's name; one that stands twice is followed by its number.
+    """Return the name of each class's photo folder -> its label.
 
-    The numbers begin with 0: the folders of the two classes "crane" of ImageNet are "crane 134" and "crane 517".
+    The folder has the class's name, followed by the label if the name occurs twice: the folders of the two classes
+    "crane" of ImageNet are "crane 134" and "crane 517". Labels count from 0.
     """
     counts = Counter(class_names)
     return {name if counts[name] == 1 else f"{name} {label}": label for label, name in enumerate(class_names)}
 
 
 def say_repeated(class_names: Sequence[str]) -> str:
-    """Which names stand twice and what their folders are called; empty where none does."""
+    """Name the class names that occur twice, and their folders; empty if there are none."""
     counts = Counter(class_names)
     folders = [name for name, label in class_folders(class_names).items() if counts[class_names[label]] > 1]
     if not folders:
         return ""
-    return f"class names that stand more than once; their folders of photos are called {first_of(folders)}"
+    return f"class names that occur more than once; their folders of photos are called {first_of(folders)}"

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError
 
 BATCH_BYTES = 2 * 1024 * 1024
-"""Pixels of one batch; a network's activations take some hundred times their memory."""
+"""Bytes of pixels in one batch; a network's activations take about a hundred times as much memory."""
 
 
 def by(size: tuple[int, int]) -> str:
-    """Height and width in words: ``32x48`` is 32 pixels wide."""
+    """Format (height, width) as ``WIDTHxHEIGHT``: ``32x48`` is 32 pixels wide."""
     height, width = size
     return f"{width}x{height}"
 
@@ -25,13 +25,15 @@ class Dataset:
     """Images and their classes.
 
     Attributes:
-        pixels: uint8 (N, H, W, 3), RGB, 0-255, square but for models of other shapes. May be memory-mapped.
+        pixels: uint8 (N, H, W, 3), RGB, 0-255; square unless the model is not. May be memory-mapped.
         labels: uint8 or int64 (N,), each below ``len(class_names)``.
-        class_names: one name a class, in label order.
-        paths: of the photos, below the folder that they come from; empty where they have none.
-        labeled: false where nobody knows what the images show: the labels are 0 then, and no accuracy follows.
-        marks: for a multi-label model, which labels each image shows, bool (N, C); there is no one class an image then,
-            so that ``labeled`` is false.
+        class_names: the name of each class, in label order.
+        paths: of the photo files, relative to their folder; empty if the images have no files.
+        labeled: whether each image has one known class; if false, ``labels`` are all 0 and mean nothing.
+        marks: for a multi-label model, the labels of each image, bool (N, C); ``labeled`` is false then.
+
+    Raises:
+        DataError: shapes, dtypes or numbers do not fit.
     """
 
     pixels: NDArray[np.uint8]
@@ -66,7 +68,7 @@ class Dataset:
 
     @property
     def side(self) -> int:
-        """Side of square images in pixels; the height of others."""
+        """Height of the images in pixels, which is the side of square images."""
         return int(self.pixels.shape[1])
 
     @property
@@ -76,7 +78,7 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over pixels and labels."""
+        """SHA-256 of pixels, labels and marks."""
         digest = hashlib.sha256()
         for part in in_batches(self.pixels, len(self)):
             digest.update(part.tobytes())
@@ -87,23 +89,23 @@ class Dataset:
         return digest.hexdigest()
 
     def take(self, indices: NDArray[np.integer]) -> "Dataset":
-        """The images at ``indices``, copied into memory."""
+        """Return the images at ``indices``, copied into memory."""
         paths = tuple(self.paths[index] for index in indices) if self.paths else ()
         marks = None if self.marks is None else self.marks[indices]
         return replace(self, pixels=self.pixels[indices], labels=self.labels[indices], paths=paths, marks=marks)
 
     def name_of(self, index: int) -> str:
-        """What a person can look for: the photo's path, or its number where it has none."""
+        """Return the photo's path, or its index if it has none, for messages."""
         return self.paths[index] if self.paths else str(index)
 
 
 def unlabeled(pixels: NDArray[np.uint8], class_names: tuple[str, ...]) -> Dataset:
-    """Images uint8 (N, H, W, 3) of which nobody says what they show."""
+    """Make a data set of images without labels, uint8 (N, H, W, 3)."""
     return Dataset(pixels, np.zeros(len(pixels), np.int64), class_names, labeled=False)
 
 
 def with_marks(dataset: Dataset) -> Dataset:
-    """The same images for a multi-label model: of those in class folders each shows one label."""
+    """Convert the labels of a data set to ``marks`` for a multi-label model, in which each image has one label."""
     if not dataset.labeled:
         return dataset
     marks = dataset.labels[:, np.newaxis] == np.arange(len(dataset.class_names))
@@ -111,22 +113,22 @@ def with_marks(dataset: Dataset) -> Dataset:
 
 
 def batch_size(pixels: NDArray[np.uint8], most: int, batch_bytes: int = BATCH_BYTES) -> int:
-    """How many of the images (N, H, W, 3) are taken at a time: ``most``, and fewer where they are large."""
+    """Return the number of images (N, H, W, 3) per batch: ``most``, or fewer if they are large."""
     return max(min(most, batch_bytes // pixels[:1].nbytes), 1) if len(pixels) else most
 
 
 def in_batches(pixels: NDArray[np.uint8], most: int, batch_bytes: int = BATCH_BYTES) -> Iterator[NDArray[np.uint8]]:
-    """The images (N, H, W, 3) in parts of at most ``most``, of fewer where they are large."""
+    """Yield batches of the images (N, H, W, 3), of ``most`` images, or of fewer if they are large."""
     step = batch_size(pixels, most, batch_bytes)
     for start in range(0, len(pixels), step):
         yield pixels[start : start + step]
 
 
 def stratified_indices(labels: NDArray[np.integer], count: int, seed: int) -> NDArray[np.int64]:
-    """Draw ``count`` indices, every class by its share of ``labels``, in ascending order.
+    """Draw ``count`` indices, each class in proportion to its share of ``labels``, at least one; in ascending order.
 
     Raises:
-        DataError: fewer than one image a class would be drawn, or more than there are.
+        DataError: ``count`` is less than the number of classes, or more than the number of images.
     """
     classes, sizes = np.unique(labels, return_counts=True)
     if not len(classes) <= count <= len(labels):
@@ -144,7 +146,11 @@ def stratified_indices(labels: NDArray[np.integer], count: int, seed: int) -> ND
 
 
 def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Divide images into the rest and a share (0-1), of every class one at least where that leaves half of them all."""
+    """Divide images into ``(rest, held out)``; a share (0-1) is held out.
+
+    The held-out images are stratified, with at least one of each class, unless that would take more than half of all
+    images.
+    """
     classes = len(np.unique(dataset.labels))
     count = max(round(len(dataset) * share), classes)
     if count * 2 <= len(dataset):

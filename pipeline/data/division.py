@@ -1,7 +1,7 @@
 """Divide photos into training, validation and test, class by class; photos that look alike stay together.
 
-Neither the side of the model's images nor its resize policy changes the division: a teacher and its student, which take
-other sides, hold out the same photos.
+The division does not depend on the side of the model's images or on its resize policy, so a teacher and its student,
+which have different sides, hold out the same photos.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from runtime.spec import ModelSpec
 from runtime.text import for_terminal
 
 MIN_PICTURES = 5
-"""The fewest different pictures of a class: each part of a divided folder gets one, and training more."""
+"""Fewest different pictures of a class that is divided: each held-out part needs one, and training more."""
 COMPARED_SIDE = 32
 """Side of the squares by which photos are compared, in pixels."""
 UNNAMED = ("a", "b")
-"""Class names for these squares, which need none."""
+"""Placeholder class names for these squares: ``ModelSpec`` needs two."""
 
 Unit = list[PhotoFile]
 """Photos that stay together."""
@@ -40,23 +40,23 @@ def draw(
 ) -> Parts:
     """Divide photos into ``train`` and the parts of ``held_out``.
 
-    Units are drawn in the order of a keyed hash, so that new photos hardly move old ones. One that is larger than a
-    part stays in training where smaller ones fill half of the part. A class whose photos nearly all look alike is
-    divided by picture, which stderr says.
+    Units are drawn in the order of a keyed hash, so that adding photos hardly moves others between parts. A unit that
+    is larger than a part stays in training if smaller units fill half of the part. A class whose photos nearly all look
+    alike is divided by picture instead, and stderr says so.
 
     Args:
         root: the folder.
-        files: that are divided.
-        pictures: digest of the pixels of each path: equal ones are one picture.
-        held_out: share (0-1) of each class by part.
-        settings: rule and seed.
+        files: the photos to divide.
+        pictures: path -> digest of the photo's pixels; photos with equal digests are the same picture.
+        held_out: part -> share (0-1) of each class.
+        settings: rule of division and seed.
     """
     by_picture = settings.division == BY_PICTURE
     keys, groups = (pictures, pictures) if by_picture else _compared(root, files)
     units = _joined(files, [pictures, groups])
     classes: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
-        # The most frequent class; the files are in the order of their paths, so that ties have one answer.
+        # The most frequent class; ties are deterministic, because the files are in the order of their paths.
         classes[Counter(file.class_name for file in unit).most_common(1)[0][0]].append(unit)
 
     def order(unit: Unit) -> bytes:
@@ -79,11 +79,11 @@ def draw(
 
 
 def _drawn(pending: list[Unit], held_out: Mapping[str, float], *, whole: bool) -> Parts:
-    """The units of one class by part; with ``whole`` the next one is taken, however large it is."""
+    """Draw the units of one class for each part; with ``whole`` the next unit is drawn even if it is too large."""
     pending, total = list(pending), sum(map(len, pending))
     found: Parts = {}
     for done, (part, share) in enumerate(held_out.items()):
-        kept_back = len(held_out) - done  # one unit for training and each part to come
+        kept_back = len(held_out) - done  # one unit for training and one for each remaining part
         drawn = _filled(pending, len(pending) - kept_back, _wanted(share, total), whole=whole)
         pending = _without(pending, drawn)
         found[part] = [file for unit in drawn for file in unit]
@@ -92,7 +92,7 @@ def _drawn(pending: list[Unit], held_out: Mapping[str, float], *, whole: bool) -
 
 
 def _filled(pending: list[Unit], most: int, wanted: int, *, whole: bool) -> list[Unit]:
-    """Units with about ``wanted`` photos together, and at most ``most`` of them."""
+    """Draw at most ``most`` units with about ``wanted`` photos together."""
     drawn, count = list[Unit](), 0
     for unit in pending:
         if len(drawn) >= most or count >= wanted:
@@ -115,7 +115,7 @@ def _wanted(share: float, total: int) -> int:
 
 
 def _enough(found: Parts, held_out: Mapping[str, float]) -> bool:
-    """Whether every part got half of what was asked for, and training as much as one of them."""
+    """Return whether every part got half of its wanted photos, and training as many as the largest part wants."""
     total = sum(map(len, found.values()))
     most = max(_wanted(share, total) for share in held_out.values())
     return len(found[TRAINING]) >= most and all(
@@ -128,7 +128,7 @@ def _picture_count(units: list[Unit], pictures: Mapping[str, str]) -> int:
 
 
 def _joined(files: Sequence[PhotoFile], marks: Sequence[Mapping[str, str] | Mapping[str, int]]) -> list[Unit]:
-    """Photos in one unit where a chain of equal marks connects them."""
+    """Group photos into units: photos with an equal mark are in the same unit, also through other photos."""
     chains = Chains(len(files))
     for mark in marks:
         first: dict[object, int] = {}
@@ -151,7 +151,7 @@ def _say_alike(root: Path, class_name: str) -> None:
 
 
 def _compared(root: Path, files: Sequence[PhotoFile]) -> tuple[dict[str, str], dict[str, int]]:
-    """Digest of the small square of each path, and the group of each; see ``look_alike``."""
+    """Return path -> digest of its small square, and path -> number of its group, see ``look_alike``."""
     decoded = decode(root, files, ModelSpec(COMPARED_SIDE, UNNAMED))
     groups = look_alike(rows_of(decoded.squares, [decoded.rows[file.path][0] for file in files]))
     return (

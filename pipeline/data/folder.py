@@ -1,7 +1,7 @@
-"""Own photos: folders of classes, also inside ``train/``, ``val/`` and ``test/`` -> data sets of square images.
+"""Load a folder of photos, with a folder for each class, optionally inside ``train/``, ``val/`` and ``test/``.
 
-Whatever way the data is divided, photos that are the same picture to the network (equal squares, so also copies and
-files that differ in their metadata alone) stay on one side.
+Photos that are the same picture to the network (equal pixels after preprocessing, such as copies and files that differ
+only in their metadata) are never in two parts.
 """
 
 from collections import Counter, defaultdict
@@ -24,24 +24,24 @@ from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, LeftOut
 from runtime.text import first_of, for_terminal
 
 IN_TWO_CLASSES, COPIED = "in two classes", "copied from another part"
-"""Further kinds of photos that are left out: their class is unknown, or they would leak."""
+"""Further reasons to leave photos out: their class is ambiguous, or another part has the same picture."""
 BAD = frozenset({UNREADABLE, HEIC, BROKEN, NO_CLASS, IN_TWO_CLASSES})
-"""Kinds that a person has to look at, or allow to be left out."""
+"""Reasons that are an error unless ``skip_bad`` is set."""
 UNLISTED = frozenset({HEIC, HIDDEN, LINKED, OTHER})
-"""Kinds that are counted, and not listed file by file."""
+"""Reasons for which files are only counted, not listed."""
 LISTED = 10
 
 
 @dataclass(frozen=True)
 class Photos:
-    """A folder, divided.
+    """The photos of a folder, divided into parts that share no picture.
 
     Attributes:
-        training, validation: never share a picture.
-        test: ``None`` unless the folder has one or a share was asked for.
-        left_out: everything in the folder that is in none of them, and why.
-        hint: what a person may have meant instead of this folder; mostly empty.
-        folder: which.
+        training, validation: always there.
+        test: ``None`` unless the folder has a test part or a share was asked for.
+        left_out: files of the folder that are in no part, with the reasons.
+        hint: a suggestion of another folder that the user may have meant; usually empty.
+        folder: that was read.
     """
 
     training: Dataset
@@ -53,18 +53,18 @@ class Photos:
 
 
 def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] | None = None) -> Photos:
-    """Read, check and divide a folder of photos; the second time out of the cache.
+    """Read, check and divide a folder of photos; decoded photos are cached.
 
     Args:
-        folder: which.
+        folder: to read.
         settings: how photos are read and divided.
-        known: the classes of a model that is only judged on the photos: they give the labels, not every one needs
-            photos, and one photo of a class is enough. A name that stands twice among them is not known by its name.
+        known: class names of a model that is only judged on the photos. They give the labels; a class may have one
+            photo or none. The folders of a name that occurs twice are named as in ``class_folders``.
 
     Raises:
-        ClassesError: the folders do not make a classification: too few classes, or too few pictures in one.
-        UnusablePhotosError: photos that cannot be read, or one picture in two classes; not with ``skip_bad``.
-        DataError: no such folder.
+        ClassesError: there are too few classes, too few pictures in one, or classes that the model lacks.
+        UnusablePhotosError: photos cannot be read, or one picture is in two classes; not with ``skip_bad``.
+        DataError: the folder does not exist.
     """
     listing = scan(folder, Path(settings.none) if settings.none else None, known)
     decoded = decode(folder, listing.files, settings.spec(listing.class_names))
@@ -91,21 +91,21 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
 
 
 def refuse_bad(folder: Path, left_out: Iterable[LeftOut], usable: int) -> None:
-    """Raise where a photo was left out that a person has to look at; ``usable`` is how many others there are.
+    """Refuse a folder with photos that were left out for a reason in ``BAD``; ``usable`` is the number of other photos.
 
     Raises:
-        UnusablePhotosError: photos that cannot be read, or one picture in two classes.
+        UnusablePhotosError: photos cannot be read, or one picture is in two classes.
     """
     bad = [left for left in left_out if left.kind in BAD]
     if bad:
         raise UnusablePhotosError(
             f"{folder}: {len(bad)} of {usable + len(bad)} photos cannot be used:\n{format_left_out(bad)}\n"
-            "Mend or remove them, or leave them out with --skip-bad."
+            "Repair or remove them, or leave them out with --skip-bad."
         )
 
 
 def format_left_out(left_out: Iterable[LeftOut]) -> str:
-    """One line a file, the first of them; HEIC files, for which one remedy holds, share one."""
+    """Format one line for each file, at most ``LISTED``, and one line for all HEIC files, which share a remedy."""
     left_out = list(left_out)
     single = [left for left in left_out if left.kind not in UNLISTED]
     heic = counted(left for left in left_out if left.kind == HEIC)
@@ -115,13 +115,13 @@ def format_left_out(left_out: Iterable[LeftOut]) -> str:
 
 
 def class_weights(labels: NDArray[np.integer], class_count: int) -> dict[int, float]:
-    """Weights that let every class count the same: mean 1 over the images (King and Zeng, 2001)."""
+    """Return label -> weight such that all classes have the same total weight, mean 1 (King and Zeng, 2001)."""
     counts = np.bincount(labels, minlength=class_count)
     return {label: len(labels) / (class_count * int(count)) for label, count in enumerate(counts) if count}
 
 
 def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOut]:
-    """All files of a picture that lies in more than one class: nobody knows which is right."""
+    """List all files whose picture is in more than one class, so that its class is ambiguous."""
     first: dict[str, PhotoFile] = {}
     rivals: dict[str, PhotoFile] = {}
     files = list(files)
@@ -153,7 +153,7 @@ def _check_pictures(folder: Path, files: Iterable[PhotoFile], listing: Listing, 
 def divide(
     folder: Path, files: Sequence[PhotoFile], given: tuple[str, ...], decoded: Decoded, settings: Settings
 ) -> tuple[dict[str, list[PhotoFile]], list[LeftOut]]:
-    """Files of each part, and the copies that were taken out because another part holds the picture."""
+    """Return the files of each part, and the copies that were left out because another part has the same picture."""
     if VALIDATION in given:
         return _apart(files, decoded)
     held_out = {VALIDATION: settings.validation_share}
@@ -166,7 +166,10 @@ def divide(
 
 
 def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list[PhotoFile]], list[LeftOut]]:
-    """The parts that the folder gives, less the copies of what test and validation hold: these stay as they are."""
+    """Return the folder's own parts without pictures that another part has, and the copies that were left out.
+
+    Test keeps all of its pictures, validation all but those in test, training the others.
+    """
     order = (TEST, VALIDATION, TRAINING, "")
     parts: dict[str, list[PhotoFile]] = defaultdict(list)
     holders: dict[str, PhotoFile] = {}
@@ -192,9 +195,9 @@ def _check_parts(folder: Path, parts: dict[str, list[PhotoFile]], class_names: t
 
 
 def images_of(files: Sequence[PhotoFile], decoded: Decoded, class_names: tuple[str, ...], *, training: bool) -> Dataset:
-    """The images of one part in the order of their paths, without labels yet.
+    """Build the data set of one part, in the order of the paths, without labels.
 
-    Those of training, which may be many, are read where they are asked for.
+    Pixels of a large training part stay in the memory-mapped cache (``Rows``).
     """
     paths = sorted(file.path for file in files)
     take = rows_of if training else copy_of

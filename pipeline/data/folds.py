@@ -12,19 +12,19 @@ LEVELS_APART = 12.0
 """… and their thumbnails differ by at most this many of 255 levels on average: flat photos share a hash."""
 THUMBNAIL = 8
 CHUNK, COLUMNS = 256, 4_096
-"""Photos that are compared at a time: so many with so many, whatever the number of all."""
+"""Photos are compared in blocks of CHUNK x COLUMNS pairs, which bounds the memory."""
 
 Labels = NDArray[np.integer[Any]]
 
 
 class Chains:
-    """Which of N things a chain of pairs connects."""
+    """Union-find: groups of N items that are connected by a chain of pairs."""
 
     def __init__(self, count: int) -> None:
         self._parents = list(range(count))
 
     def root(self, at: int) -> int:
-        """The one thing that stands for all that are connected with ``at``."""
+        """Return the representative of the group of item ``at``."""
         parents = self._parents
         while parents[at] != at:
             parents[at] = parents[parents[at]]
@@ -32,27 +32,30 @@ class Chains:
         return at
 
     def joined(self, first: int, second: int) -> bool:
-        """Whether a chain connects them."""
+        """Return whether two items are in the same group."""
         return self.root(first) == self.root(second)
 
     def join(self, first: int, second: int) -> None:
-        """Connect them."""
+        """Merge the groups of two items."""
         self._parents[self.root(second)] = self.root(first)
 
 
 def look_alike(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The group of each photo, int64 (N,): photos of one burst, and copies that were resized or stored anew.
+    """Group photos that look alike, such as those of one burst and copies that were resized or compressed again.
 
-    Photos are in one group if a chain of pairs that look alike connects them.
+    Photos are in the same group if a chain of pairs that look alike connects them.
 
     Args:
         pixels: uint8 (N, S, S, 3).
+
+    Returns:
+        Number of each photo's group, int64 (N,).
     """
     hashes, thumbnails = _hashes(pixels)
     chains = Chains(len(pixels))
 
     def signs(start: int, count: int) -> NDArray[np.float32]:
-        """±1 for each bit: the product of two is 64 less twice the bits apart."""
+        """Return ±1 for each bit: the dot product of two hashes is 64 minus twice the number of differing bits."""
         return np.unpackbits(hashes[start : start + count], axis=1).astype(np.float32) * 2 - 1
 
     def levels_apart(first: int, second: int) -> float:
@@ -69,7 +72,10 @@ def look_alike(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _hashes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Difference hashes uint8 (N, 8): which of 8 x 9 gray fields are brighter than the next; and thumbnails."""
+    """Return difference hashes, uint8 (N, 8), and thumbnails, uint8 (N, 8, 8, 3).
+
+    A hash has 64 bits: whether each cell of an 8x9 grayscale thumbnail is darker than the next cell in its row.
+    """
     hashes = np.zeros((len(pixels), THUMBNAIL), np.uint8)
     thumbnails = np.zeros((len(pixels), THUMBNAIL, THUMBNAIL, 3), np.uint8)
     for at, square in enumerate(pixels):
@@ -81,9 +87,15 @@ def _hashes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.ui
 
 
 def stratified(labels: Labels, groups: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each photo, int64 (N,), 0 to ``count`` - 1.
+    """Return the fold of each photo, int64 (N,), 0 to ``count`` - 1.
 
-    Groups are dealt out, large ones first, each to the fold that has the fewest photos of its class.
+    Groups are assigned in the order of decreasing size, each to the fold with the fewest photos of its class.
+
+    Args:
+        labels: of each photo, (N,).
+        groups: of each photo, (N,); photos of a group are in the same fold.
+        count: number of folds.
+        seed: of the order of groups of equal size.
     """
     random = np.random.default_rng(seed)
     names, sizes = np.unique(groups, return_counts=True)

@@ -1,4 +1,4 @@
-"""Labels from a notebook: arrays of numbers, of names, or of 0 and 1."""
+"""Convert labels that are given as arrays: numbers, names, one-hot, or 0 and 1 for each label."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from runtime.text import first_of
 
 
 def given_marks(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Several labels an image: 0 or 1 for each class, (N, C).
+    """Convert labels of a multi-label model, 0 or 1, (N, C), to bool.
 
     Raises:
-        DataError: another shape, or other numbers.
+        DataError: the shape differs, or a number is neither 0 nor 1.
     """
     if labels.shape[1] != len(class_names) or not np.isin(labels, (0, 1)).all():
         raise DataError(f"expected 0 or 1 for each of {len(class_names)} labels, got {labels.dtype} {labels.shape}")
@@ -22,10 +22,10 @@ def given_marks(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[n
 
 
 def given_numbers(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Labels as numbers: given as numbers, one-hot, or by name.
+    """Convert labels, given as numbers (N,), one-hot or probabilities (N, C), or names (N,), to int64 (N,).
 
     Raises:
-        DataError: a name that is no class of the model.
+        DataError: a name is not a class of the model, or a row of 0 and 1 does not have exactly one 1.
     """
     if labels.dtype.kind in "UOS":
         places = class_folders(class_names)
@@ -37,7 +37,7 @@ def given_numbers(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray
     if labels.ndim == 2 and labels.shape[1] == len(class_names):
         if np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) != 1).any():
             raise DataError(
-                "expected one class an image, got images with several or none; where each is a label by itself, say "
+                "expected one class per image, got images with several or none; if each is a label by itself, give "
                 "multi_label=True"
             )
         labels = labels.argmax(axis=1)

@@ -1,8 +1,8 @@
-"""Photos with several labels each: ``labels.csv`` in a folder -> data sets of square images.
+"""Load photos with several labels each from a folder with ``labels.csv``.
 
-Two forms, by the header. ``file,labels`` lists each photo's labels with ``;`` between them, and nothing for a photo
-without any. ``file`` with a column for each label has 0 or 1 in it, as labeling tools export it. Paths are below the
-folder; where all photos lie in ``train/``, ``val/`` and ``test/``, they are divided so.
+The table has one of two forms, by its header. With ``file,labels`` a row lists the photo's labels with ``;`` between
+them, or none. With ``file`` and a column for each label, a row has 0 or 1 in these columns, as labeling tools export
+it. Paths are relative to the folder; if all photos lie in ``train/``, ``val/`` and ``test/``, these are the parts.
 """
 
 import csv
@@ -33,27 +33,27 @@ Marks = NDArray[np.bool_]
 
 
 def has_table(folder: Path) -> bool:
-    """Whether a folder says by a table what its photos show."""
+    """Return whether a folder has a table of labels."""
     return (folder / TABLE).is_file()
 
 
 def is_all(folder: Path, class_names: tuple[str, ...]) -> bool:
-    """Whether nothing but a table says what the photos show: no folder is called as a class."""
+    """Return whether a folder has a table and no subfolder with the name of a class."""
     names = class_folders(class_names)
     return has_table(folder) and not any(path.name in names for path in folder.rglob("*/"))
 
 
 def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Photos:
-    """Read, check and divide the photos of a table; photos that look alike stay on one side.
+    """Read, check and divide the photos of a table; photos that look alike are in the same part.
 
     Args:
-        folder: which; photos that the table does not name are left out.
+        folder: with the table; photos that the table does not list are left out.
         settings: how photos are read and divided.
-        class_names: of the multi-label model, which are all that a table may name.
+        class_names: of the multi-label model; the table may have no other labels.
 
     Raises:
-        DataError: the table is not readable, names no photos, other labels, or files that are not there.
-        UnusablePhotosError: photos that cannot be read; not with ``skip_bad``.
+        DataError: the table cannot be read, lists no photos, has other labels, or lists files that do not exist.
+        UnusablePhotosError: photos cannot be read; not with ``skip_bad``.
     """
     marks = read_table(folder / TABLE, class_names)
     files = photo_files(folder, marks)
@@ -74,10 +74,10 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
 
 
 def photo_files(folder: Path, paths: Iterable[str]) -> list[PhotoFile]:
-    """The photos that a table names, in the order of their paths.
+    """Return the photos that a table lists, in the order of their paths.
 
     Raises:
-        DataError: one is not there.
+        DataError: a file does not exist.
     """
     given = {path: SPLIT_FOLDERS.get(path.partition("/")[0].lower(), "") for path in sorted(paths)}
     are_divided = all(given.values()) and TRAINING in given.values()
@@ -85,10 +85,10 @@ def photo_files(folder: Path, paths: Iterable[str]) -> list[PhotoFile]:
 
 
 def read_table(path: Path, class_names: tuple[str, ...]) -> dict[str, Marks]:
-    """Which labels each photo shows, bool (C,), by its path.
+    """Read a table: path of each photo -> its labels, bool (C,).
 
     Raises:
-        DataError: the table is not readable, or names other labels or a photo twice.
+        DataError: the table cannot be read, has other labels, or lists a photo twice.
     """
     try:
         if path.stat().st_size > MAX_BYTES:

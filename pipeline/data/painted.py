@@ -1,4 +1,4 @@
-"""Painted pictures that show no class, the same ones each time."""
+"""Generate pictures that show no class: plain colors, noise, stripes and clouds; the same ones each time."""
 
 from collections.abc import Callable
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Size = tuple[int, int]
 COUNT = 100
-"""How many pictures of each kind."""
+"""Number of pictures of each kind."""
 CLOUD_CELLS = 4
-"""A cloud has this many random colors in each direction, interpolated between them."""
+"""A cloud interpolates between this many random colors in each direction."""
 
 
 def kinds(size: Size, count: int = COUNT) -> dict[str, Pixels]:
-    """Painted pictures by what they show, each uint8 (count, H, W, 3).
+    """Return kind -> pictures, uint8 (count, H, W, 3).
 
     Args:
         size: height and width in pixels.
-        count: of each kind.
+        count: number of pictures of each kind.
     """
     painters: dict[str, Callable[[Size, int, np.random.Generator], NDArray[np.floating]]] = {
         "one color": _plain,
@@ -41,7 +41,7 @@ def _noise(size: Size, count: int, random: np.random.Generator) -> NDArray[np.fl
 
 
 def _stripes(size: Size, count: int, random: np.random.Generator) -> NDArray[np.floating]:
-    """Waves of any direction, 2 to 12 across the picture, between two colors."""
+    """Paint 2 to 12 waves between two colors, in a random direction."""
     rows, columns = np.meshgrid(*(np.linspace(0, 1, side) for side in size), indexing="ij")
     angle, waves, phase = (random.uniform(0, high, (count, 1, 1)) for high in (np.pi, 10, 2 * np.pi))
     along = np.cos(angle) * columns + np.sin(angle) * rows
@@ -52,7 +52,7 @@ def _stripes(size: Size, count: int, random: np.random.Generator) -> NDArray[np.
 
 
 def _clouds(size: Size, count: int, random: np.random.Generator) -> NDArray[np.floating]:
-    """Random colors a few to the picture, and all shades between."""
+    """Paint a grid of random colors, interpolated between them."""
     cells = random.uniform(0, 256, (count, CLOUD_CELLS, CLOUD_CELLS, 3))
     for axis, side in enumerate(size, start=1):
         places = np.linspace(0, CLOUD_CELLS - 1, side)

@@ -1,9 +1,9 @@
-"""Decode photos once: a memory-mapped file keeps the squares of all files of a folder, beside an index.
+"""Cache decoded photos: a memory-mapped file with the preprocessed images ("squares") of a folder, beside an index.
 
-A folder and a way of preprocessing have one place in the cache. The index knows each file by path, size and time, so
-that after a change only new files are decoded. Squares and index are each replaced whole, the index last: a killed
-process leaves the old pair or the new one. Squares count only while their SHA-256 is the index's, which is looked at
-once a process.
+Each folder and preprocessing has one place in the cache. The index identifies each file by path, size and time of
+change, so that only new or changed files are decoded again. Squares and index are each replaced as a whole, the index
+last: a killed process leaves either the old pair or the new one. The SHA-256 of each square is checked against the
+index, once per process.
 """
 
 import json
@@ -37,27 +37,27 @@ from runtime.photo_files import HEIC, LeftOut
 from runtime.spec import ModelSpec
 
 VERSION = 1
-"""Raise it when ``load_square`` makes other squares of the same files, or when the index changes."""
+"""Increase it when ``load_square`` gives other pixels for the same files, or when the format of the index changes."""
 
 INDEX = "index.json"
 DECODED = 1_024
-"""Photos handed to the threads at once; few, so that few squares wait in memory."""
+"""Number of photos that are handed to the threads at once, which limits the squares that wait in memory."""
 SQUARES_SUFFIX = ".u8"
 BROKEN = "broken"
 _PLACE = re.compile(r"(?:v(?P<version>\d+)-)?[0-9a-f]{32}")
-"""Names of places in the cache; the first ones had no version."""
+"""Names of places in the cache; the oldest have no version."""
 
 Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The squares of a folder.
+    """The decoded photos of a folder.
 
     Attributes:
-        squares: uint8 (M, S, S, 3), memory-mapped, in no particular order.
-        rows: where each path's square is, and the SHA-256 of its pixels.
-        left_out: files that gave no image.
+        squares: uint8 (M, H, W, 3), memory-mapped, in no particular order.
+        rows: path -> index of its square in ``squares``, and SHA-256 of the square.
+        left_out: files that could not be decoded.
     """
 
     squares: NDArray[np.uint8]
@@ -67,9 +67,13 @@ class Decoded:
 
 @dataclass
 class _Store:
-    """One place of the cache: squares, the row and digest of each known file, why others are no image.
+    """The content of one place in the cache, by identity of files.
 
-    ``passing`` are reasons that another run may not meet, by identity: they are not kept.
+    Attributes:
+        squares: uint8 (M, H, W, 3), memory-mapped.
+        rows: index and SHA-256 of the square of each decoded file.
+        failures: reason for each file that is not an image.
+        passing: errors that may not occur again, such as missing permissions; they are not written to the index.
     """
 
     squares: NDArray[np.uint8]
@@ -82,10 +86,15 @@ class _Store:
 
 
 def decode(root: Path, files: Sequence[PhotoFile], spec: ModelSpec) -> Decoded:
-    """Put every file through ``load_square``, in parallel, or take what an earlier run left.
+    """Decode files with ``load_square``, in parallel, except those that are already in the cache.
 
-    What is damaged in the cache is said on stderr and made anew. Interrupted by Ctrl-C, it keeps what is decoded by
-    then.
+    Damaged entries of the cache are reported on stderr and decoded again. After Ctrl-C, the photos decoded so far are
+    kept in the cache.
+
+    Args:
+        root: the folder.
+        files: of the folder.
+        spec: the preprocessing.
     """
     place = cache_dir() / "photos" / _place(root, spec)
     store = _read(place, spec.shape)
@@ -107,14 +116,14 @@ def _left_out(root: Path, file: PhotoFile, store: _Store) -> LeftOut | None:
 
 
 def _place(root: Path, spec: ModelSpec) -> str:
-    """The name of the place: the version, and a digest of the folder and the preprocessing."""
+    """Return the name of the place in the cache: the version, and a digest of the folder and the preprocessing."""
     way = (spec.side, spec.resize, spec.resize_filter, spec.fill, *(["as stored"] * spec.ignore_orientation))
     way += (spec.width,) if spec.width else ()
     return f"v{VERSION}-{sha256(os.fsencode(root.resolve()) + repr(way).encode())[:32]}"
 
 
 def _decoder() -> list[str | None]:
-    """What decodes: with another Pillow a file may become another square."""
+    """Return the versions of the decoders, because other versions may give other pixels."""
     try:
         heif = version("pillow-heif")
     except PackageNotFoundError:
@@ -127,7 +136,7 @@ def _identity(file: PhotoFile) -> str:
 
 
 def _read(place: Path, shape: Shape) -> _Store:
-    """What the cache holds and is sound; nothing where it is empty, or filled by another decoder."""
+    """Read the undamaged entries of a place; none if it is missing or was written with another decoder."""
     empty = _Store(np.zeros((0, *shape), np.uint8))
     try:
         index = json.loads((place / INDEX).read_bytes())
@@ -140,16 +149,16 @@ def _read(place: Path, shape: Shape) -> _Store:
     except FileNotFoundError:
         return empty
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        _say(place, f"damaged ({reason(error)}); decoding the photos anew")
+        _say(place, f"damaged ({reason(error)}); decoding the photos again")
         return empty
     sound = {name: row for name, row in rows.items() if 0 <= row[0] < len(digests) and digests[row[0]] == row[1]}
     if len(sound) < len(rows):
-        _say(place, f"{len(rows) - len(sound)} of {len(rows)} squares are damaged; decoding those photos anew")
+        _say(place, f"{len(rows) - len(sound)} of {len(rows)} squares are damaged; decoding those photos again")
     return _Store(squares, sound, failures)
 
 
 def _map(path: Path, shape: Shape) -> NDArray[np.uint8]:
-    """The whole squares in a file, memory-mapped."""
+    """Map the complete squares of a file into memory, uint8 (M, H, W, 3)."""
     count = path.stat().st_size // math.prod(shape)
     if not count:
         return np.zeros((0, *shape), np.uint8)
@@ -158,7 +167,7 @@ def _map(path: Path, shape: Shape) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=16)
 def _digests(path: Path, shape: Shape, _modified_ns: int) -> tuple[str, ...]:
-    """SHA-256 of each square in a file, computed once a process."""
+    """Return the SHA-256 of each square in a file, computed once per process."""
     return tuple(sha256(np.ascontiguousarray(square).data) for square in _map(path, shape))
 
 
@@ -167,7 +176,7 @@ def _say(place: Path, text: str) -> None:
 
 
 def _complete(place: Path, root: Path, files: Sequence[PhotoFile], spec: ModelSpec, old: _Store) -> _Store:
-    """Write the cache anew: known squares copied, the others decoded."""
+    """Write a place in the cache again: copy its known squares and decode the other files."""
     _clear_old(place.parent)
     squares_path = place / f"{secrets.token_hex(8)}{SQUARES_SUFFIX}"
     new = _Store(old.squares)
@@ -205,7 +214,7 @@ def _complete(place: Path, root: Path, files: Sequence[PhotoFile], spec: ModelSp
 
 
 def _clear_old(photos: Path) -> None:
-    """Remove the places of earlier versions, which nobody reads any more."""
+    """Remove the places of earlier versions, which are no longer read."""
     places = [path for path in photos.glob("*") if _is_old(path.name) and path.is_dir() and not path.is_symlink()]
     for place in places:
         for file in (*place.glob(f"*{SQUARES_SUFFIX}"), place / INDEX):
@@ -222,14 +231,14 @@ def _is_old(name: str) -> bool:
 
 
 def _reason(error: ImageError, path: Path) -> str:
-    """The error's message without the path, which the list of files names already."""
+    """Return the error's message without the path, which the list of files names already."""
     return str(error).removeprefix(f"{path}: ").replace(f" {str(path)!r}", "")
 
 
 def _decode_all(
     root: Path, files: Sequence[PhotoFile], spec: ModelSpec
 ) -> Iterator[tuple[PhotoFile, NDArray[np.uint8] | ImageError]]:
-    """Decode in order. Threads do: Pillow lets go of the interpreter's lock while it decodes and resizes."""
+    """Decode files in order, with threads: Pillow releases the GIL while it decodes and resizes."""
 
     def outcome(file: PhotoFile) -> NDArray[np.uint8] | ImageError:
         try:

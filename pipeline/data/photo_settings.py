@@ -12,23 +12,26 @@ from runtime.spec import ModelSpec
 
 MIN_SIDE, MAX_SIDE = 8, 1024
 BY_PICTURE, BY_LIKENESS = 1, 2
-"""Rules of division: equal pictures on one side; photos that look alike on one side, whatever the side in pixels."""
+"""Rules of division: keep equal pictures in one part, or keep photos that look alike in one part."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a folder becomes data sets.
+    """How a folder of photos is read and divided into data sets.
 
     Attributes:
         side: height and width of the images in pixels, 8 to 1,024, a power of two.
-        width: likewise, where it is not ``side``, which then is the height.
-        any_side: take sides that are no power of two; the network still asks for a multiple of its pooling factor.
+        width: width of the images if it is not ``side``, which is then the height.
+        any_side: allow sides that are not a power of two; networks still need a multiple of their reduction.
         resize, resize_filter, fill, ignore_orientation: as in ``runtime.spec.ModelSpec``.
-        validation_share, test_share: part of each class, 0-1; not asked where the folder is divided by itself.
+        validation_share, test_share: share of each class, 0-1; ignored if the folder has these parts itself.
         seed: of the division.
         skip_bad: leave out photos that cannot be read, and list them, instead of refusing the folder.
-        division: the rule, ``BY_LIKENESS`` or the earlier one, by which a model that was trained then is still judged.
-        none: whole path of a folder of anything else, whose photos are the class ``none``; empty for no such class.
+        division: the rule of division: ``BY_LIKENESS``, or ``BY_PICTURE`` for models that were trained with it.
+        none: absolute path of a folder of photos of the class ``none``; empty if there is no such class.
+
+    Raises:
+        DataError: a value is out of its range.
     """
 
     side: int = 32
@@ -67,19 +70,19 @@ class Settings:
         return self.validation_share + self.test_share
 
     def spec(self, class_names: tuple[str, ...]) -> ModelSpec:
-        """The preprocessing as a model file will carry it."""
+        """Return the preprocessing as a model spec."""
         reading = {name: getattr(self, name) for name in READING}
         return ModelSpec(self.side, class_names, width=self.width, **reading)
 
 
 def was_recorded(model_path: Path) -> bool:
-    """Whether training left beside a model how its photos were read."""
+    """Return whether a model's history states how its photos were read."""
     history = read_history(model_path)
     return history is not None and history.photos is not None
 
 
 def recorded(model_path: Path) -> Settings:
-    """The settings that training left in the ``history.json`` beside a model, so that a folder is divided the same way.
+    """Read the settings from the ``history.json`` beside a model, so that a folder is divided as in its training.
 
     Raises:
         DataError: the model has no history, or was not trained on a folder of photos.
@@ -91,7 +94,7 @@ def recorded(model_path: Path) -> Settings:
             "expected the history of python -m pipeline train --data"
         )
     try:
-        stated = {"division": BY_PICTURE, **history.photos}  # a history that names none is older than the rule
+        stated = {"division": BY_PICTURE, **history.photos}  # histories without a rule are older than BY_LIKENESS
         return Settings(**{**stated, "fill": tuple(stated["fill"])})
     except (DataError, ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -100,9 +103,9 @@ def recorded(model_path: Path) -> Settings:
 
 
 class Reading(TypedDict, total=False):
-    """How a photo becomes pixels, as far as a person says: fields of ``runtime.spec.ModelSpec``.
+    """The stated part of how photos are read: fields of ``runtime.spec.ModelSpec``.
 
-    One that is ``None`` or not there is as in training, or as ``Settings`` has it where no history says.
+    A field that is ``None`` or missing is as in training, or has the default of ``Settings`` if no history states it.
     """
 
     resize: str | None
@@ -116,7 +119,7 @@ READING = tuple(Reading.__annotations__)
 
 
 def flag(name: str, value: object) -> str:
-    """How a command line says it: one of ``READING`` and its value."""
+    """Format a field of ``READING`` and its value as a command-line flag."""
     if name == "ignore_orientation":
         return "--ignore-orientation" if value else "--no-ignore-orientation"
     said = COLORS.get(value) or ",".join(map(str, value)) if isinstance(value, tuple) else value
@@ -126,17 +129,19 @@ def flag(name: str, value: object) -> str:
 def settings_for(
     model_path: Path, side: int, *, width: int | None = None, skip_bad: bool | None = None, **asked: Unpack[Reading]
 ) -> Settings:
-    """How a model's photos are read: as its history says, but for what the caller says.
+    """Return how a model's photos are read: as in its history, except for the values that the caller states.
+
+    A stated value that differs from the history is reported on stderr.
 
     Args:
         model_path: its Keras file.
-        side: of its images.
-        width: of its images, where they are not square.
-        skip_bad: leave out photos that cannot be read; ``None`` does so where training did.
+        side: height of its images in pixels.
+        width: width of its images if they are not square.
+        skip_bad: leave out photos that cannot be read; ``None``: as in training.
         asked: see ``Reading``.
 
     Raises:
-        DataError: the history cannot be understood.
+        DataError: the history is not valid.
     """
     trained = was_recorded(model_path)
     own = recorded(model_path) if trained else Settings(side=side, any_side=True, width=width)
@@ -150,16 +155,16 @@ def settings_for(
 
 @cache
 def _warn(text: str) -> None:
-    """Once, though a command may ask several times."""
+    """Print a warning on stderr, once per process."""
     print(text, file=sys.stderr)
 
 
 def spec_beside(
     model_path: Path, side: int, class_names: tuple[str, ...], width: int | None = None, **asked: Unpack[Reading]
 ) -> ModelSpec:
-    """The preprocessing of a model's photos, as a model file carries it; arguments as of ``settings_for``.
+    """Return the preprocessing of a model's photos as a model spec; the arguments are those of ``settings_for``.
 
     Raises:
-        DataError: as ``settings_for`` does.
+        DataError: the history is not valid.
     """
     return settings_for(model_path, side, width=width, **asked).spec(class_names)

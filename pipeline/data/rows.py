@@ -1,4 +1,4 @@
-"""Large arrays in little memory: rows that are read on demand, and arrays in files."""
+"""Handle large arrays with little memory: read rows on demand, and keep arrays in files."""
 
 import math
 import tempfile
@@ -11,16 +11,16 @@ from numpy.typing import DTypeLike, NDArray
 from pipeline.data.cifar10 import cache_dir
 
 LARGEST_COPY = 2**26
-"""Bytes up to which an array is held in memory."""
+"""Arrays of at most this many bytes are held in memory."""
 CHUNK = 256
 
 
 class Rows:
-    """Rows of a memory-mapped array in another order, for code that reads an array (N, ...) part by part.
+    """Selected rows of a memory-mapped array, indexable like an array (N, ...), which are read when they are indexed.
 
     Args:
         array: (M, ...), memory-mapped.
-        order: int (N,), rows of it.
+        order: indices of the rows, int (N,).
     """
 
     def __init__(self, array: NDArray[Any], order: NDArray[np.int64]) -> None:
@@ -42,7 +42,7 @@ class Rows:
 
 
 def rows_of(array: NDArray[np.uint8], order: Sequence[int]) -> NDArray[np.uint8]:
-    """Rows of a memory-mapped array (M, ...), copied into memory where they are few."""
+    """Select rows of a memory-mapped array (M, ...): copied into memory if small, else as ``Rows``."""
     places = np.array(order, np.int64)
     if _fits((len(places), *array.shape[1:]), array.dtype):
         copied: NDArray[np.uint8] = array[places]
@@ -51,7 +51,7 @@ def rows_of(array: NDArray[np.uint8], order: Sequence[int]) -> NDArray[np.uint8]
 
 
 def copy_of(array: NDArray[np.uint8], order: Sequence[int]) -> NDArray[np.uint8]:
-    """The same as a true array, memory-mapped where it is large."""
+    """Select rows of a memory-mapped array (M, ...) as a NumPy array, which is itself memory-mapped if large."""
     copied = empty((len(order), *array.shape[1:]), np.uint8)
     for start in range(0, len(order), CHUNK):
         copied[start : start + CHUNK] = array[list(order[start : start + CHUNK])]
@@ -59,7 +59,7 @@ def copy_of(array: NDArray[np.uint8], order: Sequence[int]) -> NDArray[np.uint8]
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """An array in memory, or where it is large in a file of the cache's disk, which is gone with it."""
+    """Make an array in memory or, if it is large, in a temporary file beside the cache, deleted with the array."""
     if _fits(shape, dtype):
         return np.empty(shape, dtype)
     cache_dir().mkdir(parents=True, exist_ok=True)

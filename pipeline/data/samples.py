@@ -1,4 +1,4 @@
-"""The few images that travel in git: calibration, validation and test images, each set as one lossless sheet."""
+"""The few CIFAR-10 images in the repository: calibration, validation and test images, each set in a lossless sheet."""
 
 import sys
 from functools import cache
@@ -21,9 +21,10 @@ COLUMNS = 25
 
 
 def write(folder: Path) -> None:
-    """Draw all three sets by class: calibration and validation out of CIFAR-10's training images, test out of its own.
+    """Draw and write all three sets, stratified by class.
 
-    Validation images come from the split that no training sees, calibration images from the rest.
+    Test images are from CIFAR-10's test images, validation images from the split of its training images that is not
+    trained on, calibration images from the others.
     """
     training, test = cifar10.load()
     training, validation = split(training, cifar10.VALIDATION_COUNT)
@@ -40,7 +41,7 @@ def write(folder: Path) -> None:
 
 
 def calibration_images() -> Dataset:
-    """1,000 training images where CIFAR-10 is cached, else the 500 shipped with the reference."""
+    """Return 1,000 training images if CIFAR-10 is cached, else the 500 shipped with the reference."""
     if not cifar10.is_cached():
         _say_few()
         return read_calibration(artifacts.REFERENCE_DIR)
@@ -48,12 +49,12 @@ def calibration_images() -> Dataset:
 
 
 def draw_calibration(training: Dataset) -> Dataset:
-    """Up to 1,000 training images, every class by its share."""
+    """Draw up to 1,000 training images, stratified by class."""
     return _draw(training, min(FULL_CALIBRATION_COUNT, len(training)))
 
 
 def validation_images() -> Dataset:
-    """The 5,000 images of the validation split where CIFAR-10 is cached, else the 1,000 shipped with the reference."""
+    """Return the 5,000 images of the validation split if CIFAR-10 is cached, else the 1,000 shipped ones."""
     if not cifar10.is_cached():
         _say_few()
         return read_validation(artifacts.REFERENCE_DIR)
@@ -61,7 +62,7 @@ def validation_images() -> Dataset:
 
 
 def test_images() -> Dataset:
-    """The 10,000 test images where CIFAR-10 is cached, else the 1,000 shipped with the reference."""
+    """Return the 10,000 test images if CIFAR-10 is cached, else the 1,000 shipped with the reference."""
     if not cifar10.is_cached():
         _say_few()
         return read_test(artifacts.REFERENCE_DIR)
@@ -70,7 +71,7 @@ def test_images() -> Dataset:
 
 @cache
 def _say_few() -> None:
-    """Say once that figures will rest on the few images in git, since their number changes what they mean."""
+    """Print once that only the few images in the repository are used, because that widens the figures' intervals."""
     print(
         f"CIFAR-10 is not in {cifar10.cache_dir()}: taking the few of its images that come with the repository "
         f"({TEST_COUNT:,} for tests); python -m pipeline train fetches all of them",
@@ -79,17 +80,17 @@ def _say_few() -> None:
 
 
 def read_calibration(folder: Path) -> Dataset:
-    """The calibration images of ``write``."""
+    """Read the calibration images that ``write`` wrote."""
     return _read(folder, artifacts.CALIBRATION_SHEET)
 
 
 def read_validation(folder: Path) -> Dataset:
-    """The validation images of ``write``."""
+    """Read the validation images that ``write`` wrote."""
     return _read(folder, artifacts.VALIDATION_SHEET)
 
 
 def read_test(folder: Path) -> Dataset:
-    """The test images of ``write``."""
+    """Read the test images that ``write`` wrote."""
     return _read(folder, artifacts.TEST_SHEET)
 
 

@@ -1,4 +1,4 @@
-"""A folder of photos -> the list of its files, each with its class; nothing is decoded yet."""
+"""List the files of a folder of photos with their classes, without decoding them."""
 
 import hashlib
 import os
@@ -19,9 +19,9 @@ SPLIT_FOLDERS = {"train": TRAINING, "val": VALIDATION, "valid": VALIDATION, "val
 
 NO_CLASS = "in no class folder"
 SEARCHED_LEVELS = 3
-"""How many levels below a folder without classes a folder with classes is searched."""
+"""In a folder without classes, folders with classes are searched down to this many levels, for a suggestion."""
 SUGGESTED = 3
-"""How many of these are named."""
+"""At most this many of them are suggested."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class PhotoFile:
     """One file of the folder.
 
     Attributes:
-        path: below the scanned folder, with slashes.
-        part: ``train``, ``val`` or ``test`` where the folder is divided so, else empty.
-        class_name: the class folder that the file lies in.
+        path: relative to the scanned folder, with slashes.
+        part: ``train``, ``val`` or ``test`` if the folder is divided into these, else empty.
+        class_name: name of the class folder that contains the file.
         size: in bytes.
-        modified_ns: time of the last change.
+        modified_ns: time of the last change in nanoseconds.
     """
 
     path: str
@@ -45,14 +45,14 @@ class PhotoFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds.
+    """The content of a folder.
 
     Attributes:
         files: in the order of their paths.
         class_names: in alphabetical order.
-        parts: subfolders for training, validation and test; one empty name where the folder has none.
-        left_out: everything else in it, with paths as of the files.
-        hint: what a person may have meant instead; empty where nothing suggests it.
+        parts: the parts ``train``, ``val`` and ``test`` that the folder has; one empty name if it has none.
+        left_out: all other files in it; their paths are also relative to the folder.
+        hint: a suggestion of another folder that the user may have meant; usually empty.
     """
 
     files: tuple[PhotoFile, ...]
@@ -63,19 +63,21 @@ class Listing:
 
 
 def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = None) -> Listing:
-    """List a folder of photos: a folder a class, or ``train/`` and ``val/`` (and ``test/``) above them.
+    """List a folder of photos with a folder for each class, optionally inside ``train/``, ``val/`` and ``test/``.
 
-    Class folders may be nested to any depth and hold links. What is a photo, ``runtime.photo_files`` says.
+    Class folders may have subfolders of any depth and contain links. ``runtime.photo_files`` decides which files are
+    photos.
 
     Args:
         root: the folder.
-        rest: a folder of anything else, whose photos are the class ``none``.
-        known: the classes of a model; the folders may be fewer, and may differ in case alone where these do.
+        rest: a folder of photos of none of the classes, which become the class ``none``.
+        known: the classes of a model; a class may have no folder, and folder names may differ only in case if the class
+            names do.
 
     Raises:
-        DataError: no such folder, or it cannot be read.
-        ClassesError: fewer than two classes, data sets in the place of classes, or two class folders with the same
-            name but for case and accents' form.
+        DataError: the folder does not exist or cannot be read.
+        ClassesError: there are fewer than two classes, the class folders are divided into parts themselves, a folder is
+            not a class in ``known``, or two folder names differ only in case or Unicode form.
     """
     check_folder(root)
     files: list[PhotoFile] = []
@@ -115,17 +117,17 @@ def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = N
 
 
 def check_folder(root: Path) -> None:
-    """Refuse a folder of photos that is not there.
+    """Refuse a missing folder of photos.
 
     Raises:
-        DataError: no such folder.
+        DataError: the folder does not exist.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; expected one with a folder of photos for each class")
 
 
 def _others(folder: Path, parts: list[str]) -> tuple[list[PhotoFile], Sequence[LeftOut]]:
-    """Photos of the class ``none``, by their whole paths; where the others are divided, a tenth of them validates."""
+    """List photos of the class ``none`` with absolute paths; if there is a validation part, a tenth goes there."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected photos of anything that is none of the classes")
     found = list_photos(folder.resolve())
@@ -152,7 +154,7 @@ def _leads_up(link: Path) -> bool:
 
 
 def _parts(root: Path) -> list[tuple[str, Path]]:
-    """The folders that hold the class folders, with the part of the data that each is."""
+    """Return the folders that contain the class folders, each with its part of the data."""
     if not is_divided(root):
         return [("", root)]
     parts = [(SPLIT_FOLDERS[folder.name.lower()], folder) for folder in _folders(root)]
@@ -163,20 +165,20 @@ def _parts(root: Path) -> list[tuple[str, Path]]:
 
 
 def training_folder(root: Path) -> Path:
-    """The folder that holds the class folders: ``train/`` of a divided folder, else the folder itself."""
+    """Return the folder that contains the class folders: ``train/`` of a divided folder, else the folder itself."""
     if not is_divided(root):
         return root
     return next(folder for folder in _folders(root) if folder.name.lower() == TRAINING)
 
 
 def is_divided(folder: Path) -> bool:
-    """Whether a folder holds ``train/`` and at most ``val/`` and ``test/`` beside it, and so no classes."""
+    """Return whether a folder contains ``train/`` and no other folders but ``val/`` and ``test/``."""
     names = {each.name.lower() for each in _folders(folder)}
     return TRAINING in names and names <= set(SPLIT_FOLDERS)
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders in a folder, hidden ones passed over; none where it cannot be read, which ``list_photos`` says."""
+    """Return the visible folders in a folder; none if it cannot be read, which ``list_photos`` reports."""
     try:
         with os.scandir(folder) as entries:
             return sorted(folder / entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir())
@@ -231,7 +233,7 @@ def _check_known(root: Path, names: tuple[str, ...], known: tuple[str, ...]) -> 
 
 
 def _question(root: Path) -> str:
-    """Which folders have what ``root`` lacks: the nearest below it, or the one that holds it."""
+    """Suggest folders that have class folders: the nearest below ``root``, or its parent; empty if there are none."""
     level, found = [root], list[Path]()
     for _ in range(SEARCHED_LEVELS):
         level = [folder for above in level for folder in _folders(above)]
@@ -242,7 +244,7 @@ def _question(root: Path) -> str:
 
 
 def _flat(root: Path, remedy: str) -> str:
-    """What to do with photos that lie in no class folder; empty where there are none."""
+    """Advise on photos that lie in ``root`` itself, outside class folders; empty if there are none."""
     count = len(list_photos(root, deep=False).photos)
     return f"; {count} photo{'s' * (count > 1)} in it have no label: {remedy}" if count else ""
 
@@ -255,7 +257,7 @@ def _has_classes(folder: Path) -> bool:
 
 
 def _hint(root: Path, files: Iterable[PhotoFile], folders: Iterable[str]) -> str:
-    """Whether the classes look like data sets themselves: no photo lies in them, but in several folders of each."""
+    """Suggest a class folder as root, if all class folders look like roots themselves: photos only in subfolders."""
     holders = {file.path.rpartition("/")[0] for file in files}
     if not holders.isdisjoint(folders) or not all(_has_classes(root / folder) for folder in folders):
         return ""

@@ -1,4 +1,4 @@
-"""Photos without labels -> squares, from a folder, a list of files, or an ``.npz`` file."""
+"""Load photos without labels from a folder, a text file of paths, or an ``.npz`` file."""
 
 import errno
 import os
@@ -23,25 +23,25 @@ from runtime.spec import ModelSpec
 from runtime.text import first_of
 
 MIN_IMAGES = 32
-"""The fewest different pictures: they fix the ranges, and some are left to judge on."""
+"""Fewest different pictures: they are needed for calibration and validation."""
 MOST_IMAGES = 2_000
-"""The most photos that are read; of more, evenly spaced ones in the order of their paths."""
+"""At most this many photos are read, evenly spaced in the order of their paths."""
 ARRAY_SUFFIXES = (".npz", ".npy")
 
 
 def load(source: Path, settings: Settings, class_names: tuple[str, ...], fewest: int = MIN_IMAGES) -> Dataset:
-    """Read photos without labels; equal squares count once.
+    """Read photos without labels; photos with equal pixels are taken once.
 
     Args:
-        source: a folder, whose photos are read to the bottom; a text file with a path a line, from its own folder; or
-            an ``.npz`` or ``.npy`` file with one array of images, uint8 (N, H, W, 3), RGB.
-        settings: how photos become squares.
-        class_names: of the model that takes them.
-        fewest: different pictures that are needed.
+        source: a folder, with subfolders of any depth; a text file with one path per line, relative to its own folder;
+            or an ``.npz`` or ``.npy`` file with one array of images, uint8 (N, H, W, 3), RGB.
+        settings: how photos are read.
+        class_names: of the model.
+        fewest: number of different pictures that are needed.
 
     Raises:
-        UnusablePhotosError: photos that cannot be read; not with ``skip_bad``.
-        DataError: no such source, or fewer than ``fewest`` different pictures in it.
+        UnusablePhotosError: photos cannot be read; not with ``skip_bad``.
+        DataError: the source does not exist, or has fewer than ``fewest`` different pictures.
     """
     spec = settings.spec(class_names)
     if source.is_dir():
@@ -66,10 +66,10 @@ def load(source: Path, settings: Settings, class_names: tuple[str, ...], fewest:
 
 
 def check_there(source: Path) -> None:
-    """Refuse photos without labels that are not there; arguments as of ``load``.
+    """Refuse a missing source of photos without labels; see ``load``.
 
     Raises:
-        DataError: neither a folder nor a file.
+        DataError: the source does not exist.
     """
     if not source.exists():
         raise _unreadable(source, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
@@ -132,7 +132,7 @@ def _array(source: Path) -> NDArray[np.uint8]:
 
 
 def _evenly(count: int) -> list[int]:
-    """The places of all, or of ``MOST_IMAGES`` evenly out of them."""
+    """Return the indices of all images, or of ``MOST_IMAGES`` evenly spaced ones."""
     if count > MOST_IMAGES:
         print(f"{count:,} photos: {MOST_IMAGES:,} of them are read, evenly out of all", file=sys.stderr)
     read = min(count, MOST_IMAGES)
