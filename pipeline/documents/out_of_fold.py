@@ -13,10 +13,7 @@ class CurvePoint(Entry):
 
 
 class ClassFound(Entry):
-    """Number of a class's photos that were classified correctly out of fold, and what the others mostly got.
-
-    ``found`` is a mean over repeats, so it need not be whole.
-    """
+    """How many of a class's photos are classified correctly out of fold, and the class that the others mostly get."""
 
     name: str
     photos: PositiveCount

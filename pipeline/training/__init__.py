@@ -1,6 +1,6 @@
-"""Train a network: settings, augmentation, batches, steps, teacher, distribution, kept state, record.
+"""Train a network: settings, augmentation, batches, steps, teacher, distribution, saved state, record.
 
-``train`` comes in when it is asked for, so that the settings can be read without TensorFlow.
+``train`` is imported on first use, so that the settings can be imported without TensorFlow.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,6 @@
-"""Augmentation: changes to all images of an epoch are drawn beforehand, then applied batch by batch.
+"""Augmentation: the changes to all images of an epoch are drawn beforehand, then applied batch by batch.
 
-Because a pass is fixed by its seed alone, a run that was killed goes on with the very same images, and what a teacher
-says of them can be kept.
+A pass depends only on its seed, so a resumed run sees the same images, and a teacher's outputs on them can be cached.
 """
 
 from dataclasses import dataclass
@@ -25,14 +24,14 @@ class Pass:
 
     Attributes:
         margin: the largest shift in pixels.
-        shift: int (N, 2), rows and columns that the window moves; beyond its edges the image is reflected.
+        shift: int (N, 2), shift in rows and columns; the image is reflected beyond its edges.
         flip: bool (N,), left to right.
         gain: float32 (N, 2), factors of brightness and of contrast.
-        erased: int (N, 4), box of gray (top, bottom, left, right); empty for none.
-        partner: int (N,), the image that is mixed in.
-        cut: int (N, 4), box that comes from the partner; empty for none.
-        share: float32 (N,), the image's own share of the result.
-        cut_mixed: bool (N,), whether the share comes from a box (CutMix) or else from blending (MixUp).
+        erased: int (N, 4), box that is filled with gray (top, bottom, left, right); of size 0 for none.
+        partner: int (N,), index of the image that is mixed in.
+        cut: int (N, 4), box that is taken from the partner; of size 0 for none.
+        share: float32 (N,), the image's own share of the result, 0-1.
+        cut_mixed: bool (N,), whether images are mixed by a box (CutMix), else by blending (MixUp).
     """
 
     margin: int
@@ -47,7 +46,7 @@ class Pass:
 
 
 def draw(count: int, size: tuple[int, int], settings: Settings, seed: tuple[int, ...]) -> Pass:
-    """Draw the augmentation of ``count`` images of ``size`` (height, width); the same seed gives the same."""
+    """Draw the augmentation of ``count`` images of ``size`` (height, width); the same seed gives the same result."""
     random, smaller = np.random.default_rng(seed), min(size)
     margin = min(round(settings.shift * smaller), smaller - 1)
     kind = random.random(count)
@@ -70,7 +69,11 @@ def draw(count: int, size: tuple[int, int], settings: Settings, seed: tuple[int,
 
 
 def _boxes(random: np.random.Generator, area: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.int64]:
-    """Boxes of the image's shape and about ``area`` (share of the image), clipped at its edges: int (N, 4)."""
+    """Draw boxes with the image's aspect ratio and about ``area`` (share of the image), clipped at its edges.
+
+    Returns:
+        int (N, 4): top, bottom, left, right.
+    """
     edges = []
     for extent in size:
         half = np.round(np.sqrt(area) * extent / 2).astype(np.int64)
@@ -80,11 +83,11 @@ def _boxes(random: np.random.Generator, area: NDArray[np.float64], size: tuple[i
 
 
 def apply(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
-    """The images at ``indices`` as ``planned``.
+    """Augment the images at ``indices``.
 
     Args:
         pixels: uint8 (N, H, W, 3), the whole set; may be memory-mapped.
-        planned: the pass.
+        planned: the augmentation of the pass.
         indices: int (B,).
 
     Returns:
@@ -105,7 +108,7 @@ def apply(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
 
 
 def targets(labels: NDArray[np.integer], class_count: int, planned: Pass, indices: Indices) -> NDArray[np.float32]:
-    """Shares of the classes in the images at ``indices``: float32 (B, C), rows sum to 1."""
+    """Return the targets of the images at ``indices``, mixed like the images: float32 (B, C), rows sum to 1."""
     classes = np.eye(class_count, dtype=np.float32)
     share = planned.share[indices, None]
     result: NDArray[np.float32] = (
@@ -115,7 +118,7 @@ def targets(labels: NDArray[np.integer], class_count: int, planned: Pass, indice
 
 
 def _alone(pixels: Pixels, planned: Pass, indices: Indices) -> Pixels:
-    """Shift, flip, color and erasing of single images."""
+    """Apply shift, flip, color and erasing, but no mixing, to the images at ``indices``."""
     height, width = pixels.shape[1:3]
     margin = planned.margin
     padded = np.pad(pixels[indices], ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
@@ -142,7 +145,7 @@ def _colored(images: Pixels, gain: NDArray[np.float32]) -> Pixels:
 
 
 def _inside(boxes: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
-    """Which pixels lie in each box: bool (B, H, W)."""
+    """Return which pixels lie in each box: bool (B, H, W)."""
     row, column = np.arange(height), np.arange(width)
     rows = (row >= boxes[:, :1]) & (row < boxes[:, 1:2])
     columns = (column >= boxes[:, 2:3]) & (column < boxes[:, 3:])

@@ -1,6 +1,6 @@
-"""One processor, all local accelerators (mirrored), or several machines (multiworker), through ``tf.distribute``.
+"""Train on one device, all local accelerators (mirrored), or several machines (multiworker), with ``tf.distribute``.
 
-Machines find each other by ``TF_CONFIG`` as TensorFlow documents it, for example on the second of two:
+Machines find each other through ``TF_CONFIG`` as TensorFlow documents it, for example on the second of two:
 ``{"cluster": {"worker": ["a:9000", "b:9000"]}, "task": {"type": "worker", "index": 1}}``.
 """
 
@@ -20,10 +20,10 @@ KINDS = (NONE, MIRRORED, MULTIWORKER)
 
 
 def strategy(kind: str) -> tf.distribute.Strategy:
-    """The strategy of that kind; ``multiworker`` must be asked for before TensorFlow has started its devices.
+    """Create the strategy of a kind; ``multiworker`` must be created before TensorFlow starts its devices.
 
     Raises:
-        PipelineError: no such kind, or ``TF_CONFIG`` names no cluster.
+        PipelineError: the kind does not exist, or ``TF_CONFIG`` does not describe a cluster.
     """
     if kind == NONE:
         return tf.distribute.get_strategy()
@@ -52,7 +52,7 @@ def _check_cluster() -> None:
 
 
 def shared(used: tf.distribute.Strategy, shares: Sequence[tuple[NDArray[Any], ...]]) -> tuple[Any, ...]:
-    """Arrays for ``used.run``: of each replica its own, ``shares`` being in the order of the replicas."""
+    """Convert arrays to per-replica values for ``used.run``; ``shares`` has the arrays of each replica, in order."""
     return tuple(
         used.experimental_distribute_values_from_function(
             lambda context: tf.constant(shares[context.replica_id_in_sync_group][at])  # noqa: B023 - called at once
@@ -62,22 +62,22 @@ def shared(used: tf.distribute.Strategy, shares: Sequence[tuple[NDArray[Any], ..
 
 
 def is_chief(used: tf.distribute.Strategy) -> bool:
-    """Whether this process writes files: the only one there is, or worker 0."""
+    """Return whether this process writes files: it is the only one, or worker 0."""
     resolver = used.cluster_resolver
     return resolver is None or not resolver.task_type or resolver.task_id == 0
 
 
 @contextmanager
 def loss_of_workers_explained() -> Iterator[None]:
-    """Turn what TensorFlow raises when another machine is gone into an error that says what to do.
+    """Convert TensorFlow's errors for a lost worker to an error that says what to do.
 
     Raises:
-        WorkerLostError: another worker is gone.
+        WorkerLostError: another worker no longer answers.
     """
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise WorkerLostError(
             f"another worker was lost ({str(error).splitlines()[0][:200]}): end all workers and start each again with "
-            "the same command; they go on after the last finished epoch"
+            "the same command; they resume after the last finished epoch"
         ) from error

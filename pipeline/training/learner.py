@@ -1,4 +1,4 @@
-"""The network while it learns: its weights, optimizer and averages, and one step of training."""
+"""The state of a training (weights, optimizer, averaged weights), and one training step."""
 
 import math
 from collections.abc import Iterator
@@ -36,7 +36,11 @@ class Learner:
 
     Attributes:
         model: the network being trained; its outputs are logits.
-        optimizer: AdamW under warm-up and cosine decay.
+        optimizer: AdamW with warm-up and cosine decay.
+
+    Raises:
+        PipelineError: the batch cannot be divided among the replicas, or ``sam_rho`` with several replicas.
+        ArchitectureError: the network cannot have half the side.
     """
 
     def __init__(self, settings: Settings, data: Dataset, steps: int, strategy: tf.distribute.Strategy) -> None:
@@ -75,7 +79,7 @@ class Learner:
         return keras.optimizers.schedules.CosineDecay(0.0, total - warmup, warmup_target=rate, warmup_steps=warmup)
 
     def _averaged(self) -> list[keras.Variable]:
-        """The variables that are averaged: all but the states of random generators, or none."""
+        """Return the variables that are averaged: all but the states of random generators; none without averaging."""
         return [v for v in self.model.variables if v.dtype == "float32"] if self.settings.ema_decay else []
 
     @property
@@ -84,11 +88,11 @@ class Learner:
         return float(self.optimizer.learning_rate)
 
     def step(self, batch: tuple[tf.Tensor, ...], *, halved: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """Learn from one batch of ``batches.distribute``; mean loss and accuracy (0-1) over it.
+        """Train on one batch; return its mean loss and accuracy (0-1).
 
         Args:
-            batch: the images and what they are.
-            halved: whether the network sees them at half their side.
+            batch: an element of ``batches.distribute``.
+            halved: whether the images are reduced to half their side.
         """
         result: tuple[tf.Tensor, tf.Tensor] = self._step(batch, halved=halved)
         return result
@@ -131,7 +135,10 @@ class Learner:
         return loss, tf.reduce_mean(hits) / self.replicas
 
     def _losses(self, logits: tf.Tensor, targets: tf.Tensor, taught: tf.Tensor) -> tf.Tensor:
-        """Cross-entropy with labels and, where there is one, with the teacher (Hinton et al., 2015): float32 (B,)."""
+        """Return the cross-entropy with the targets and, if there is a teacher, with its outputs: float32 (B,).
+
+        Source: G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network", 2015.
+        """
         smoothing = self.settings.label_smoothing
         smoothed = targets * (1 - smoothing) + smoothing / targets.shape[1]
         losses = tf.nn.softmax_cross_entropy_with_logits(smoothed, logits)
@@ -143,13 +150,13 @@ class Learner:
         return (1 - weight) * losses + weight * temperature**2 * imitation
 
     def weights(self) -> Arrays:
-        """The weights to keep: averaged ones where averaging is on, else the model's own."""
+        """Return the weights to keep: averaged ones if averaging is on, else the model's own."""
         averages = iter(self.averages)
         averaged = {id(variable) for variable in self._averaged()}
         return [next(averages).numpy() if id(v) in averaged else v.numpy() for v in self.model.variables]
 
     def evaluate(self, weights: Arrays, data: Dataset) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy (0-1) of ``weights`` on images as they are."""
+        """Return mean cross-entropy and accuracy (0-1) of ``weights`` on images without augmentation."""
         self.trained(weights)
         chunks = np.array_split(np.arange(len(data)), math.ceil(len(data) / EVALUATION_BATCH))
         logits = np.concatenate([self._logits(data.pixels[chunk]).numpy() for chunk in chunks])
@@ -157,13 +164,13 @@ class Learner:
         return float(np.mean(losses)), accuracy(logits, data.labels)
 
     def trained(self, weights: Arrays) -> keras.Model:
-        """The trainable network with ``weights``, in float32 and on this machine alone."""
+        """Return the trainable network with ``weights``, in float32 and outside the distribution strategy."""
         for variable, value in zip(self._judge.variables, weights, strict=True):
             variable.assign(value)
         return self._judge
 
     def state(self) -> dict[str, Arrays]:
-        """Everything that the next step depends on, in memory of its own."""
+        """Return a copy of all variables that the next step depends on."""
         return {
             "model": [variable.numpy() for variable in self.model.variables],
             "optimizer": [variable.numpy() for variable in self.optimizer.variables],
@@ -171,7 +178,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Arrays]) -> None:
-        """Take up a ``state`` of the same settings."""
+        """Set all variables to a ``state`` of the same settings."""
         with self.strategy.scope():
             for variables, name in (
                 (self.model.variables, "model"),

@@ -12,7 +12,7 @@ from pipeline.errors import FolderInUseError
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock file; the operating system lets go of it when the process ends, however it ends.
+    """Hold the folder's lock file during the block; the operating system releases it when the process ends.
 
     Raises:
         FolderInUseError: another process holds it.
@@ -43,4 +43,4 @@ def _lock(path: Path) -> int:
             os.truncate(descriptor, 0)
             os.write(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
             return descriptor
-        os.close(descriptor)  # the file of a run that ended between opening and locking
+        os.close(descriptor)  # a run ended between opening and locking, and deleted this file: try again

@@ -1,4 +1,4 @@
-"""The state that a training keeps in its folder, so that the same command goes on after a kill."""
+"""The state that a training saves in its folder, so that the same command resumes it."""
 
 import io
 import json
@@ -17,9 +17,9 @@ from pipeline.training.learner import Arrays
 
 RUN, RECORDS = "run", "records"
 MANY = 2_000
-"""Validation images from which on the accuracy of a single epoch says more than its luck."""
+"""With at least this many validation images, epochs are compared by their own accuracy."""
 SMOOTHED = 5
-"""Epochs whose mean accuracy is compared on fewer."""
+"""With fewer images, epochs are compared by the mean accuracy of this many epochs."""
 
 
 @dataclass
@@ -27,12 +27,12 @@ class Progress:
     """A run up to the end of an epoch.
 
     Attributes:
-        run: what the run depends on: settings and digests of the data. Another run does not take this one up.
-        records: one a finished epoch, as in ``history.json``.
-        best: weights of the epoch that ``best_record`` names.
+        run: identity of the run: settings and digests of the data. Only a run with the same identity resumes it.
+        records: of the finished epochs, as in ``history.json``.
+        best: weights of the epoch of ``best_record``.
         state: of the learner after the last finished epoch.
-        validation_images: how many judge an epoch.
-        keep_last: whether the last epoch is kept, whatever the validation images say.
+        validation_images: number of validation images.
+        keep_last: whether the last epoch is kept, independent of the validation images.
     """
 
     run: dict[str, Any]
@@ -44,10 +44,10 @@ class Progress:
 
     @property
     def best_record(self) -> EpochRecord:
-        """The record of the epoch that is kept: with the best validation accuracy, the first of equals.
+        """The record of the epoch that is kept: the first one with the best validation accuracy.
 
-        On few images the best of many epochs is the luckiest: there an epoch counts with the mean of itself and those
-        before it.
+        With fewer than ``MANY`` images, the best of many epochs would be the luckiest one. Then each epoch is judged by
+        the mean accuracy of itself and the epochs before it, ``SMOOTHED`` in all.
         """
         if self.keep_last:
             return self.records[-1]
@@ -61,7 +61,7 @@ class Progress:
 
 
 def save(folder: Path, progress: Progress) -> None:
-    """Write ``progress`` as one file, whole or not at all."""
+    """Write ``progress`` to one file, atomically."""
     text = json.dumps({RUN: progress.run, RECORDS: [record.model_dump() for record in progress.records]})
     arrays: dict[str, Any] = {"about": np.asarray(text)}
     arrays |= {
@@ -75,10 +75,10 @@ def save(folder: Path, progress: Progress) -> None:
 
 
 def load(folder: Path, run: dict[str, Any]) -> Progress:
-    """The unfinished run in ``folder``, or the beginning of ``run`` where there is none.
+    """Load the unfinished run in ``folder``; if there is none, begin ``run``.
 
     Raises:
-        PipelineError: the unfinished run is another one, or cannot be read.
+        PipelineError: the unfinished run differs from ``run``, or cannot be read.
     """
     path = folder / artifacts.PROGRESS
     if not path.exists():
@@ -93,7 +93,7 @@ def load(folder: Path, run: dict[str, Any]) -> Progress:
         records = [EpochRecord(**record) for record in about[RECORDS]]
         kept = Progress(about[RUN], records, groups.pop("best"), groups)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise PipelineError(f"{path} is no unfinished run that can be read ({reason(error)}): {remedy}") from error
+        raise PipelineError(f"{path}: the unfinished run cannot be read ({reason(error)}): {remedy}") from error
     changes = [
         f"{name.replace('_', ' ')} was {kept.run.get(name)}, is now {run.get(name)}"
         for name in sorted({*kept.run, *run})
@@ -102,11 +102,11 @@ def load(folder: Path, run: dict[str, Any]) -> Progress:
     if changes:
         raise PipelineError(
             f"{folder} holds an unfinished run ({len(kept.records)} epochs done) that differs: "
-            f"{'; '.join(changes)}. Give the options and data of before to go on, or {remedy}"
+            f"{'; '.join(changes)}. Give the earlier options and data to resume it, or {remedy}"
         )
     return kept
 
 
 def discard(folder: Path) -> None:
-    """Forget the unfinished run in ``folder``, if any."""
+    """Delete the unfinished run in ``folder``, if there is one."""
     (folder / artifacts.PROGRESS).unlink(missing_ok=True)

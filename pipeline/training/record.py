@@ -1,4 +1,4 @@
-"""The record of a training: a bar with the time left, a table and a drawing of all epochs, TensorBoard logs."""
+"""Show and record a training: progress bar with remaining time, CSV table, curves, TensorBoard logs."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ FEW_EPOCHS = 20
 
 
 class Bar:
-    """A progress bar over all steps with the time left; in a log file instead, one line an epoch."""
+    """A progress bar over all steps with the remaining time; if stderr is not a terminal, one line per epoch."""
 
     def __init__(self, epochs: int, steps: int, done: int, *, shown: bool) -> None:
         self.epochs = epochs
@@ -30,11 +30,11 @@ class Bar:
         )
 
     def step(self) -> None:
-        """One more step."""
+        """Count one more step."""
         self._bar.update()
 
     def epoch(self, record: EpochRecord) -> None:
-        """One more epoch."""
+        """Show the record of one more epoch."""
         number = record.epoch
         self._bar.set_postfix(epoch=f"{number}/{self.epochs}", val_accuracy=f"{record.val_accuracy:.4f}")
         if self.logged:
@@ -46,7 +46,7 @@ class Bar:
             )
 
     def _left(self, number: int) -> str:
-        """The time left by the pace since the first epoch of this process, which builds TensorFlow's graphs as well."""
+        """Estimate the remaining time; the first epoch of this process is left out, as it also traces graphs."""
         now = time.monotonic()
         if self._first is None:
             self._first = number, now
@@ -56,7 +56,7 @@ class Bar:
         return f"  left {time.strftime('%H:%M:%S', time.gmtime(pace * (self.epochs - number)))}"
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Close the progress bar."""
         self._bar.close()
 
 
@@ -65,12 +65,12 @@ def _number(loss: float | None) -> str:
 
 
 def bar(epochs: int, steps: int, done: int, *, shown: bool) -> AbstractContextManager[Bar]:
-    """A ``Bar`` that closes by itself, at ``done`` of ``epochs`` of ``steps`` each."""
+    """Return a context manager with a ``Bar``, at ``done`` of ``epochs`` epochs of ``steps`` steps each."""
     return closing(Bar(epochs, steps, done, shown=shown))
 
 
 def write_csv(folder: Path, records: Sequence[EpochRecord]) -> None:
-    """One row an epoch, for spreadsheets."""
+    """Write the records as CSV, one row per epoch."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(EpochRecord.model_fields))
     writer.writeheader()
@@ -79,13 +79,13 @@ def write_csv(folder: Path, records: Sequence[EpochRecord]) -> None:
 
 
 def draw_curves(folder: Path, records: Sequence[EpochRecord], title: str) -> None:
-    """Loss, accuracy and learning rate by epoch as one PNG."""
+    """Draw loss, accuracy and learning rate by epoch as one PNG."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     epochs = [record.epoch for record in records]
-    marker = "." if len(records) <= FEW_EPOCHS else ""  # a line of few points is hard to see, of one invisible
+    marker = "." if len(records) <= FEW_EPOCHS else ""  # a line with one point would be invisible
     loss, accuracy, rate = figure.subplots(1, 3)
     for axes, name, factor, label in ((loss, "loss", 1, "loss"), (accuracy, "accuracy", 100, "accuracy (%)")):
         for prefix, who in (("", "training, augmented"), ("val_", "validation")):

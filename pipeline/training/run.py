@@ -1,4 +1,4 @@
-"""Dataset -> ``model.keras`` and its history, epoch by epoch; killed and started again, it goes on where it was."""
+"""Train a network and write ``model.keras`` and its history; an interrupted training resumes after its last epoch."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -31,18 +31,18 @@ __all__ = ["EVALUATION_BATCH", "Conduct", "Settings", "accuracy", "history_of", 
 
 @dataclass(frozen=True)
 class Conduct:
-    """How a run is carried out, as against what it computes (``Settings``).
+    """How a run is carried out; ``Settings`` has what it computes.
 
     Attributes:
-        teacher: a ``.keras`` file to learn from besides the labels.
+        teacher: a ``.keras`` file whose outputs are targets beside the labels.
         distribute: one of ``distribution.KINDS``.
         tensorboard: whether to write TensorBoard logs.
         restart: whether to discard an unfinished run in the folder.
-        photos: how own photos were read; goes into the history, for export and evaluation to read them the same way.
-        data: their folder, which goes there too.
-        lessons: what a teacher of another side says of the training images; in the place of ``teacher``.
+        photos: how the photos were read; recorded in the history, so that export and evaluation read them the same way.
+        data: folder of the photos; also recorded in the history.
+        lessons: outputs of a teacher with another side on the training images; used instead of ``teacher``.
         keep_last: keep the last epoch, so that the validation images choose no epoch.
-        after_epoch: called with the records of all finished epochs once one more is saved; what it raises ends the run.
+        after_epoch: called with the records of all finished epochs after each one is saved; an exception ends the run.
     """
 
     teacher: Path | None = None
@@ -57,12 +57,12 @@ class Conduct:
 
 
 def scale(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 0-255 to float32 0-1, as the network takes it."""
+    """Scale pixels, uint8 0-255, to the network's input, float32 0-1."""
     return pixels.astype(np.float32) / np.float32(255)
 
 
 def accuracy(model: keras.Model, dataset: Dataset) -> float:
-    """Share of images (0-1) that a model of 0-1 floats classifies rightly."""
+    """Return the accuracy (0-1) of a model that takes floats 0-1."""
     probabilities = model.predict(scale(dataset.pixels), batch_size=EVALUATION_BATCH, verbose=0)
     return classification.accuracy(probabilities, dataset.labels)
 
@@ -72,15 +72,15 @@ def train(
 ) -> History:
     """Train a network; write ``model.keras``, ``history.json``, ``history.csv`` and ``curves.png`` into ``out``.
 
-    The epoch with the best validation accuracy (``Progress.best_record``), or the last, is kept and folded. After every
-    epoch the run is saved, and a later call with the same arguments goes on from there.
+    The epoch with the best validation accuracy (``Progress.best_record``), or the last one, is kept and folded. The run
+    is saved after every epoch, and a later call with the same arguments resumes it.
 
     Returns:
-        What is written; without the model's SHA-256 on machines that write nothing.
+        The history that is written; without the model's SHA-256 on machines that write nothing.
 
     Raises:
         FolderInUseError: another process trains in ``out``.
-        PipelineError: settings that do not fit the data, or another unfinished run in ``out``.
+        PipelineError: the settings do not fit the data, or another unfinished run is in ``out``.
     """
     strategy = distribution.strategy(conduct.distribute)
     chief = distribution.is_chief(strategy)
@@ -120,7 +120,7 @@ def train(
         return write(out, deployed, history, settings.model) if chief else history
 
 
-def history_of(  # noqa: PLR0913, PLR0917 - all that a history says
+def history_of(  # noqa: PLR0913, PLR0917 - a history has many fields
     trained: keras.Model,
     done: Progress,
     images: tuple[Dataset, Dataset],
@@ -128,15 +128,15 @@ def history_of(  # noqa: PLR0913, PLR0917 - all that a history says
     conduct: Conduct,
     teacher_sha256: str | None,
 ) -> tuple[keras.Model, History]:
-    """The deployed network and what is written beside it.
+    """Fold the network into its deployed form, and build its history.
 
     Args:
         trained: the trainable network with the weights to keep.
         done: records of its epochs.
-        images: those of training and validation.
+        images: training and validation images.
         settings: of the run.
-        conduct: likewise.
-        teacher_sha256: of the model that it learned from, if there was one.
+        conduct: of the run.
+        teacher_sha256: of the teacher, if there was one.
     """
     deployed = fold(trained)
     training, validation = images
@@ -156,7 +156,7 @@ def history_of(  # noqa: PLR0913, PLR0917 - all that a history says
 
 
 def _finished(done: Progress, settings: Settings) -> bool:
-    """Whether all epochs are done, or the last ones asked for by early stopping brought nothing."""
+    """Return whether all epochs are done, or early stopping ends the run."""
     count = len(done.records)
     if count == settings.epochs:
         return True
@@ -166,7 +166,7 @@ def _finished(done: Progress, settings: Settings) -> bool:
 def _images(
     training: Dataset, settings: Settings, epoch: int, teacher: Teacher | Lessons | None, *, keep: bool
 ) -> Epoch:
-    """What ``epoch`` (from 0) sees."""
+    """Plan ``epoch`` (from 0): order, augmentation, and outputs of the teacher."""
     if isinstance(teacher, Lessons):
         return teacher.epoch(settings, epoch)
     number = pass_number(epoch, settings, taught=teacher is not None)
@@ -181,7 +181,7 @@ def _images(
 
 
 def _learn(learner: Learner, images: Epoch, bar: record.Bar, *, halved: bool) -> tuple[float, float]:
-    """One epoch of steps, ``halved`` at half the side; mean loss and accuracy (0-1) on the augmented images."""
+    """Train for one epoch, with ``halved`` at half the side; return mean loss and accuracy on the augmented images."""
     results = []
     for batch in batches.distribute(images, learner.strategy):
         results.append(learner.step(batch, halved=halved))
@@ -191,7 +191,7 @@ def _learn(learner: Learner, images: Epoch, bar: record.Bar, *, halved: bool) ->
 
 
 def _judge(learner: Learner, validation: Dataset, done: Progress, learned: tuple[float, float], started: float) -> None:
-    """Evaluate the epoch that ended and add it to ``done``."""
+    """Evaluate the finished epoch and add it to ``done``."""
     loss, hits = learned
     weights = learner.weights()
     val_loss, val_accuracy = learner.evaluate(weights, validation)
@@ -219,7 +219,10 @@ def _save(out: Path, done: Progress, *, tensorboard: bool) -> None:
 
 
 def write(out: Path, deployed: keras.Model, history: History, model: str) -> History:
-    """Leave model and history; the history names the model's SHA-256, so that it counts for no other."""
+    """Write model, history, table and curves, and delete the saved state of the run.
+
+    The history names the model's SHA-256, so that it applies to no other model.
+    """
     with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
         deployed.save(temporary)
         history = history.model_copy(update={"model_sha256": artifacts.sha256(temporary.read_bytes())})

@@ -1,10 +1,10 @@
 """Search for better settings of a training: many short trials, judged on the validation images alone.
 
-A trial is a training of few epochs. Optuna proposes its settings out of those before (Tree-structured Parzen estimator,
-Bergstra et al., 2011) and ends it early where it lies below the median of the others (Golovin et al., 2017). The first
-trial has the settings that were given, so that the search ends with nothing worse. One journal file keeps all trials:
-killed, the same search goes on, and since each proposal follows from the seed and the trials before it alone, it ends
-as if nothing had been.
+A trial is a training of few epochs. Optuna proposes its settings from the results of earlier trials (Tree-structured
+Parzen estimator, Bergstra et al., 2011) and ends it early if it is below the median of the others (Golovin et al.,
+2017). The first trial has the given settings, so that the search cannot end with worse ones. A journal file records all
+trials, so an interrupted search can be resumed. Each proposal depends only on the seed and the earlier trials, so the
+result is the same as without the interruption.
 """
 
 import json
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'optuna>=4'"
 LEARNING_RATES = (2e-4, 2e-2)
 RANGES = {"weight_decay": 0.1, "label_smoothing": 0.2, "dropout": 0.5}
-"""The largest value of settings that every search varies, from 0 on."""
+"""Settings that every search varies from 0 to this value."""
 AUGMENTATION = {"shift": 0.25, "color": 0.4, "random_erasing": 0.5, "cutmix": 0.6, "mixup": 0.3}
-"""The same of settings that a search with a teacher leaves: other images would have to be shown to it in each trial."""
+"""Settings varied from 0 to this value, but not with a teacher, whose outputs on the images would change each time."""
 DECAYS = (0.0, 0.98, 0.995)
 FLIPS = (0.0, 0.5)
 TEACHING = {"teacher_weight": (0.3, 1.0), "teacher_temperature": (1.0, 6.0)}
@@ -45,12 +45,15 @@ SECONDS, SETTINGS, IDENTITY = "seconds", "settings", "identity"
 
 @dataclass(frozen=True)
 class Plan:
-    """How far a search goes.
+    """The extent of a search.
 
     Attributes:
-        minutes: that all trials may take, those of earlier calls included; the first is finished in any case.
+        minutes: time for all trials, including those of earlier calls; the first trial is always finished.
         epochs: of a trial.
-        trials: after which it ends, however much time is left; ``None`` for no bound.
+        trials: largest number of trials; ``None`` for no limit.
+
+    Raises:
+        PipelineError: ``minutes`` is not more than 0, or ``epochs`` is less than 1.
     """
 
     minutes: float
@@ -67,15 +70,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to.
+    """The result of a search.
 
     Attributes:
-        settings: the best ones, with the epochs of the whole training.
-        accuracy: what they reached on the validation images in a trial.
-        first: what the settings reached that were given.
-        chosen: those among them that were searched for, by their names.
-        trials: how many trainings there were, by all calls together.
-        went_on: whether this call added any.
+        settings: the best settings, with the epochs of the whole training.
+        accuracy: validation accuracy (0-1) of the best trial.
+        first: validation accuracy (0-1) of the given settings.
+        chosen: name -> value of the settings that were searched.
+        trials: number of finished trials of all calls.
+        went_on: whether this call added a trial.
     """
 
     settings: Settings
@@ -87,12 +90,12 @@ class Found:
 
 
 class _TimeIsUpError(Exception):
-    """The search's time ended within a trial."""
+    """The search's time ended during a trial."""
 
 
 @dataclass
 class Search:
-    """One search in one folder; see the module."""
+    """A search in a folder; see the module's docstring."""
 
     training: Dataset
     validation: Dataset
@@ -102,7 +105,7 @@ class Search:
     conduct: Conduct = field(default_factory=Conduct)
 
     def run(self) -> Found:
-        """Go on until time or trials are used up.
+        """Run trials until time or number of trials are used up, resuming an earlier search in the folder.
 
         Raises:
             FolderInUseError: another process works in the folder.
@@ -135,7 +138,11 @@ class Search:
         return _seconds(study) >= 60 * self.plan.minutes or len(finished) >= (self.plan.trials or len(finished) + 1)
 
     def _study(self) -> "Study":
-        """The study in the folder, or a new one; a trial that was cut off is to be done again."""
+        """Open the study in the folder, or create one; an interrupted trial is enqueued again.
+
+        Raises:
+            PipelineError: the folder has a study with other settings or data.
+        """
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
@@ -160,7 +167,7 @@ class Search:
         elif differing := [name for name in {**kept, **identity} if kept.get(name) != identity.get(name)]:
             raise PipelineError(
                 f"{self.out} holds a search that differs in {', '.join(sorted(differing))}: give the options and data "
-                "of before to go on, or add --restart to discard it"
+                "of before to resume it, or add --restart to discard it"
             )
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
@@ -168,7 +175,7 @@ class Search:
         return study
 
     def _try(self, study: "Study") -> None:
-        """Propose, train, tell."""
+        """Run one trial: let Optuna propose settings, train with them, and report the result."""
         import optuna
 
         number = len(_finished(study))
@@ -186,7 +193,7 @@ class Search:
 
         def tell(records: Sequence[EpochRecord]) -> None:
             nonlocal told
-            for record in records[told:]:  # after an interruption those of before, too
+            for record in records[told:]:  # after an interruption also the epochs before it
                 trial.report(record.val_accuracy, record.epoch)
             told = len(records)
 
@@ -214,11 +221,11 @@ class Search:
         _say(study, number, proposed, value)
 
     def _first(self) -> dict[str, Any]:
-        """The settings that were given, as a proposal."""
+        """Return the given settings as a proposal."""
         return {name: getattr(self.settings, name) for name in self._space()}
 
     def _space(self) -> dict[str, Callable[["Trial"], Any]]:
-        """How each setting is proposed; the one that was given lies within every range."""
+        """Return name -> function that proposes a value; every range includes the given value."""
         given = self.settings
 
         def number(name: str, low: float, high: float, *, log: bool = False) -> Callable[["Trial"], float]:
@@ -243,7 +250,7 @@ class Search:
             name: value if value == getattr(self.settings, name) else float(f"{value:.{DIGITS}g}")
             for name, value in values.items()
         }
-        if rounded.get("cutmix", 0) + rounded.get("mixup", 0) > 1:  # where the given ones have widened the ranges
+        if rounded.get("cutmix", 0) + rounded.get("mixup", 0) > 1:  # possible if the given values widened the ranges
             rounded["mixup"] = 1 - rounded["cutmix"]
         return replace(self.settings, epochs=self.plan.epochs, **rounded)
 
@@ -252,10 +259,10 @@ def check_installed() -> None:
     """Refuse a search without Optuna.
 
     Raises:
-        PipelineError: it is not installed.
+        PipelineError: Optuna is not installed.
     """
     try:
-        import optuna  # noqa: F401 - to see whether it is there
+        import optuna  # noqa: F401 - checks that it is installed
     except ImportError as error:
         raise PipelineError(
             f"a search for settings needs Optuna: {INSTALL}, or train without --search-minutes"
@@ -263,7 +270,7 @@ def check_installed() -> None:
 
 
 def _repair(journal: Path) -> None:
-    """Take away what a kill in the middle of writing may have left; nobody else writes, since the folder is locked."""
+    """Remove an incomplete last line and a stale lock of the journal; safe, because this process locks the folder."""
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     content = journal.read_bytes() if journal.is_file() else b""
     if content and not content.endswith(b"\n"):
@@ -271,7 +278,7 @@ def _repair(journal: Path) -> None:
 
 
 def _finished(study: "Study") -> list["FrozenTrial"]:
-    """The trials that say something, in the order in which they were done."""
+    """Return the completed and pruned trials, in order."""
     from optuna.trial import TrialState
 
     finished: list[FrozenTrial] = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))

@@ -1,4 +1,4 @@
-"""A trained model as the teacher of a smaller one: its outputs on augmented images, worked out once and kept."""
+"""A trained model as teacher of a smaller one: its outputs on augmented images, computed once and cached."""
 
 import math
 from pathlib import Path
@@ -22,10 +22,13 @@ SHAPING = ("seed", "shift", "flip", "color", "random_erasing", "cutmix", "mixup"
 
 
 class Teacher:
-    """A Keras classifier of the same classes and size.
+    """A Keras classifier with the student's classes and image size.
 
-    A pass over the images is fixed by its number, and the passes repeat after ``teacher_passes``: each is shown to
-    the teacher once. Outputs are kept beside the data sets, so that other students of the same images find them.
+    The augmentation of a pass depends on its number, and passes repeat after ``teacher_passes``, so the teacher
+    processes each pass once. Its outputs are cached, and reused by other students of the same images.
+
+    Raises:
+        PipelineError: the teacher has another image size or another number of classes.
     """
 
     def __init__(self, path: Path, images: Dataset, settings: Settings) -> None:
@@ -45,11 +48,11 @@ class Teacher:
         self.key = artifacts.sha256(" ".join([self.digest, images.digest, *shaping]).encode())[:16]
 
     def outputs(self, number: int, *, keep: bool) -> NDArray[np.float32]:
-        """Logits on the images as augmented in pass ``number``, up to a constant a row: float32 (N, C).
+        """Return the log-probabilities of the images as augmented in a pass: float32 (N, C).
 
         Args:
             number: of the pass.
-            keep: whether to write what had to be worked out.
+            keep: whether to cache them.
         """
         path = cache_dir() / "teacher" / f"{self.key}_{number}.npy"
         if path.is_file():
@@ -57,7 +60,7 @@ class Teacher:
             return kept.astype(np.float32)
         planned = plan_pass(self.images, self.settings, number)
         chunks = np.array_split(np.arange(len(self.images)), math.ceil(len(self.images) / CHUNK))
-        # Half precision in memory too, so that a first and a later run learn from the same numbers.
+        # Half precision also in memory, so that the first and later runs train with the same numbers.
         result = np.concatenate(
             [self._look(augmentation.apply(self.images.pixels, planned, chunk)) for chunk in chunks]
         ).astype(np.float16)
@@ -73,5 +76,5 @@ class Teacher:
 
 
 def pass_number(epoch: int, settings: Settings, *, taught: bool) -> int:
-    """Which augmentation ``epoch`` (from 0) sees: with a teacher they repeat."""
+    """Return the number of the augmentation that ``epoch`` (from 0) uses; with a teacher, augmentations repeat."""
     return epoch % settings.teacher_passes if taught else epoch

@@ -76,5 +76,5 @@ def test_other_settings_or_data_do_not_take_up_an_unfinished_run(sets, killed, t
 
 def test_damaged_unfinished_run_is_an_error_with_a_remedy(sets, tmp_path):
     (tmp_path / artifacts.PROGRESS).write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(PipelineError, match=r"can be read .*--restart"):
+    with pytest.raises(PipelineError, match=r"cannot be read .*--restart"):
         train(*sets, tmp_path, Settings(**SETTINGS))

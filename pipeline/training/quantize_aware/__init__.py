@@ -1,1 +1,1 @@
-"""Fine-tuning of a finished network, in float or as int8 computes it (quantization-aware)."""
+"""Fine-tune a finished network, in float or with simulated int8 (quantization-aware training)."""

@@ -1,4 +1,4 @@
-"""The range of every point, which begins at what calibration images reach and is learned from there."""
+"""The range of every quantization point: initialized from calibration images, then learned."""
 
 from collections.abc import Mapping
 
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from pipeline.export.quantize.simulation import Point, Ranges, Simulation, Taps
 
 SPEED = 10.0
-"""Ranges move so many times faster than weights: a step of Adam changes them by this share of the learning rate."""
+"""Factor in the exponent of ranges: a step of Adam changes a range by about this many times the learning rate."""
 SMALLEST = 1e-6
 
 
 class LearnedRanges:
-    """Ranges as variables.
+    """Ranges as trainable variables.
 
-    Each end is what was measured, times the exponential of a variable: it keeps its sign, and a step changes it by a
-    share of itself, whatever its size.
+    Each end of a range is the measured value times the exponential of a variable. So it keeps its sign, and a step
+    changes it in proportion to its size.
 
     Attributes:
-        variables: what an optimizer changes.
+        variables: to be trained by an optimizer.
     """
 
     def __init__(self, points: Mapping[str, Point], measured: Mapping[str, tuple[float, float]]) -> None:
@@ -31,7 +31,7 @@ class LearnedRanges:
         self.variables = [*self._lows.values(), *self._highs.values()]
 
     def __call__(self) -> Ranges:
-        """The ranges as they are now."""
+        """Return the present ranges as tensors."""
         found = {}
         for name, point in self._points.items():
             low, high = self._measured[name]
@@ -41,16 +41,19 @@ class LearnedRanges:
         return found
 
     def numbers(self) -> dict[str, tuple[float, float]]:
-        """The ranges as numbers."""
+        """Return the present ranges as numbers: point -> (lowest, highest)."""
         return {name: (float(low), float(high)) for name, (low, high) in self().items()}
 
 
 def measure(simulation: Simulation, batches: list[NDArray[np.float32]]) -> dict[str, tuple[float, float]]:
-    """Lowest and highest value of each point on images in float.
+    """Measure the lowest and highest value at each point in float.
 
     Args:
         simulation: the network.
-        batches: images (N, H, W, 3), scaled as it takes them.
+        batches: images, float32 (N, H, W, 3), scaled for the network.
+
+    Returns:
+        Point -> (lowest, highest).
     """
     found: dict[str, tuple[float, float]] = {}
     for batch in batches:

@@ -1,7 +1,7 @@
-"""A finished network -> the same network, which went on learning; its int8 files lose less where it was rounded then.
+"""Fine-tune a finished network; with quantization-aware training its int8 files lose less accuracy.
 
-The network that is written is an ordinary Keras model of the same layers. What the rounding needs stands in the history
-beside it, and export takes it from there.
+The network that is written is an ordinary Keras model with the same layers. The learned ranges are in the history
+beside it, from which export reads them.
 """
 
 import time
@@ -26,11 +26,11 @@ from pipeline.training.quantize_aware.tuner import FineTuner
 
 @dataclass(frozen=True)
 class Finished:
-    """A network whose training is over.
+    """A trained network.
 
     Attributes:
         deployable: the classifier; fine-tuning changes its weights.
-        history: of that training; ``None`` where nobody knows.
+        history: of its training; ``None`` if unknown.
     """
 
     deployable: Deployable
@@ -38,20 +38,20 @@ class Finished:
 
 
 def fine_tune(start: Finished, training: Dataset, validation: Dataset, out: Path, settings: FineTuning) -> History:
-    """Go on training a classifier; write ``model.keras`` and ``history.json`` into ``out``.
+    """Fine-tune a classifier; write ``model.keras`` and ``history.json`` into ``out``.
 
-    The last epoch is kept, so that the validation images choose nothing. What was found out of fold before no longer
-    holds, and is left out of the history.
+    The last epoch is kept, so that the validation images choose nothing. The out-of-fold accuracy of the former
+    training no longer applies and is removed from the history.
 
     Args:
         start: the classifier.
-        training: what it learns from.
-        validation: what it is judged on.
+        training: images to train on.
+        validation: images to judge on.
         out: folder to write.
-        settings: how; a batch has no more images than there are.
+        settings: of fine-tuning; the batch size is reduced to the number of images if that is smaller.
 
     Returns:
-        What is written.
+        The history that is written.
     """
     deployable, history = start.deployable, start.history or History(class_names=start.deployable.class_names)
     settings = replace(settings, batch_size=min(settings.batch_size, len(training)))
@@ -91,7 +91,7 @@ def fine_tune(start: Finished, training: Dataset, validation: Dataset, out: Path
     return _write(out, deployable.model, found)
 
 
-def _record(  # noqa: PLR0913, PLR0917 - all that is known of an epoch
+def _record(  # noqa: PLR0913, PLR0917 - a record has many fields
     number: int,
     learned: tuple[float, float],
     logits: NDArray[np.float32],
@@ -113,7 +113,7 @@ def _record(  # noqa: PLR0913, PLR0917 - all that is known of an epoch
 
 
 def _write(out: Path, model: keras.Model, history: History) -> History:
-    """Leave model and history; the history names the model's SHA-256, so that it counts for no other."""
+    """Write model and history; the history names the model's SHA-256, so that it applies to no other model."""
     with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
         model.save(temporary)
         history = history.model_copy(update={"model_sha256": artifacts.sha256(temporary.read_bytes())})

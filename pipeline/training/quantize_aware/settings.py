@@ -1,4 +1,4 @@
-"""What fine-tuning depends on besides the network and its data."""
+"""The settings of fine-tuning."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from pipeline.training.settings import Settings
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How a finished network goes on learning.
+    """How a finished network is fine-tuned.
 
     Attributes:
         epochs: passes over the training images.
         learning_rate: highest learning rate; cosine decay to 0.
-        batch_size: images a step.
-        imitation: weight (0-1) of what the network said before, in float, against the labels.
+        batch_size: images per step.
+        imitation: weight (0-1) of the original network's float probabilities as targets; the labels have the rest.
         seed: of order and augmentation.
-        scheme: how weights are rounded in quantization-aware training; ``None`` trains in float.
+        scheme: how weights are quantized in quantization-aware training; ``None`` trains in float.
 
     Raises:
-        PipelineError: a value out of its range.
+        PipelineError: a value is out of its range.
     """
 
     epochs: int = 5
@@ -37,7 +37,7 @@ class FineTuning:
 
     @property
     def recipe(self) -> Settings:
-        """For batches and augmentation."""
+        """The settings as those of a training, for batches and augmentation."""
         return Settings(
             epochs=self.epochs, learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed
         )

@@ -1,4 +1,4 @@
-"""A network that goes on learning, in float or rounded as int8 files round it."""
+"""Fine-tune a network in float, or with weights and activations quantized as in int8 files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,20 +21,20 @@ from pipeline.training.quantize_aware.ranges import LearnedRanges, measure
 from pipeline.training.quantize_aware.settings import FineTuning
 
 CALIBRATION, EVALUATION_BATCH = 500, 250
-"""Training images that ranges begin at, and how many images are judged at a time."""
+"""Number of training images that initialize the ranges, and number of images per batch in evaluation."""
 
 
 class FineTuner:
-    """A network that goes on learning.
+    """Fine-tunes a classifier.
 
     Args:
         deployable: the classifier; its own weights are trained.
         training: the images.
-        settings: how.
+        settings: of fine-tuning.
 
     Raises:
-        ArchitectureError: it shall be rounded, and has a layer whose int8 form is not known.
-        PipelineError: images and settings do not fit.
+        ArchitectureError: for quantization-aware training, the int8 form of a layer is not known.
+        PipelineError: the model is multi-label, or there are fewer images than one batch.
     """
 
     def __init__(self, deployable: Deployable, training: Dataset, settings: FineTuning) -> None:
@@ -57,7 +57,7 @@ class FineTuner:
         self._answer = tf.function(self._logits, autograph=False)
 
     def epoch(self, number: int) -> tuple[float, float]:
-        """Learn from all images once; mean loss and accuracy (0-1) on them as augmented."""
+        """Train on all images once; return mean loss and accuracy (0-1) on the augmented images."""
         recipe, images = self._settings.recipe, self._training
         epoch = Epoch(
             images,
@@ -77,23 +77,23 @@ class FineTuner:
         return float(loss), float(hits)
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the network says of images uint8 (N, S, S, 3), rounded as it is trained: float32 (N, C)."""
+        """Compute logits, float32 (N, C), of images, uint8 (N, H, W, 3), with simulated int8 if it is trained so."""
         parts = in_batches(pixels, EVALUATION_BATCH)
         return np.concatenate([self._answer(tf.convert_to_tensor(part)).numpy() for part in parts])
 
     @property
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """Learning rate of the next step."""
         return float(self._optimizer.learning_rate)
 
     def numbers(self) -> dict[str, tuple[float, float]]:
-        """The range of every point."""
+        """Return point -> learned range (lowest, highest); empty without quantization-aware training."""
         return {} if self._ranges is None else self._ranges.numbers()
 
     def finish(self) -> None:
-        """Leave the weights as they were rounded, and give the classifier its last layer; all others it shares.
+        """Quantize the weights for good, and copy the last layer to the classifier, which shares all other layers.
 
-        In float the network then computes with the weights that int8 has, and differs by its activations alone.
+        In float the network then has the same weight values as its int8 files; only activations differ.
         """
         if self._simulation is not None and self._settings.scheme is not None:
             self._simulation.round_weights(self._settings.scheme)
@@ -138,7 +138,7 @@ class FineTuner:
 
 @contextmanager
 def _all_trainable(network: keras.Model) -> Iterator[None]:
-    """Count the weights of frozen layers, too, as those that are trained."""
+    """Make frozen layers trainable during the block, so that their weights are listed as trainable, too."""
     layers = network._flatten_layers()  # noqa: SLF001 - Keras has no public list of nested layers
     frozen = [layer for layer in layers if not layer.trainable]
     for layer in frozen:

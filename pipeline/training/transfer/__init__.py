@@ -1,1 +1,1 @@
-"""Few photos: features of a network that has seen a million pictures, and a new last layer fitted on them."""
+"""Transfer learning on few photos: features of a pretrained network, and a new last layer fitted to them."""

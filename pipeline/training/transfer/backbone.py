@@ -1,4 +1,4 @@
-"""A network that has seen many pictures, less its last layer: photos in, features out."""
+"""The backbone of transfer learning: a pretrained network without its last layer, which maps photos to features."""
 
 import hashlib
 from collections.abc import Callable
@@ -24,20 +24,20 @@ from pipeline.models import pretrained
 from pipeline.training import distribution
 
 BEHIND = (layers.Dropout, layers.Activation, layers.Softmax, layers.Identity)
-"""Layers that may stand behind the last dense one."""
+"""Layers that may follow the last dense layer."""
 BATCH = 16
-"""Photos that one device looks at at a time."""
+"""Number of photos per batch and device."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """Where features come from.
+    """A pretrained network that computes features.
 
     Attributes:
         name: of the network, or of its file.
         network: scaled float32 pixels (N, S, S, 3) to features (N, D).
-        scaling: from pixels 0-255 to what the network expects.
-        strategy: whose devices share the photos; without one ONNX Runtime looks at them on this machine's processor.
+        scaling: of pixels 0-255 to the network's input.
+        strategy: whose devices share the photos; if ``None``, ONNX Runtime computes features on the CPU.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Backbone:
 
     @property
     def width(self) -> int:
-        """How many features a photo has."""
+        """Number of features of a photo, D."""
         return int(self.network.output_shape[-1])
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of architecture and weights, which features are kept by."""
+        """SHA-256 of architecture, scaling and weights, the key of cached features."""
         digest = hashlib.sha256(self.network.to_json().encode())
         digest.update(repr(self.scaling).encode())
         for weight in self.network.get_weights():
@@ -66,7 +66,7 @@ class Backbone:
 
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
-        """ONNX Runtime takes about half of Keras's time for the same numbers."""
+        """The network in ONNX Runtime, which takes about half of Keras's time for the same numbers."""
         graph = clean(translate_function(lambda image: self.network(image, training=False), self.side))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -74,12 +74,12 @@ class Backbone:
 
     @property
     def batch(self) -> int:
-        """Photos that all devices together look at at a time."""
+        """Number of photos per batch of all devices."""
         return BATCH * (int(self.strategy.num_replicas_in_sync) if self.strategy else 1)
 
     @cached_property
     def _shared(self) -> Callable[[Any], tf.Tensor]:
-        """The network on every device: a part of the photos each to the features of all."""
+        """A function that computes features on every device, each for its part of the photos, and gathers them."""
         strategy = self.strategy or tf.distribute.get_strategy()
         with strategy.scope():
             network = keras.models.clone_model(self.network)
@@ -92,14 +92,14 @@ class Backbone:
         return compiled
 
     def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, S, S, 3) to float32 (N, D)."""
+        """Compute features, float32 (N, D), of photos, uint8 (N, S, S, 3)."""
         return self._features_of_devices(pixels) if self.strategy else self._features_of_processor(pixels)
 
     def _features_of_devices(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(pixels), self.batch):
             images = self.scaling(pixels[start : start + self.batch])
-            rest = np.zeros((self.batch - len(images), *images.shape[1:]), np.float32)  # each size is compiled anew
+            rest = np.zeros((self.batch - len(images), *images.shape[1:]), np.float32)  # another size would recompile
             shares = np.split(np.concatenate([images, rest]), self.batch // BATCH)
             seen = distribution.shared(self.strategy, [(share,) for share in shares])
             parts.append(self._shared(*seen).numpy()[: len(images)].reshape(len(images), self.width))
@@ -113,7 +113,7 @@ class Backbone:
         return result
 
     def classifier(self, kernel: NDArray[np.floating[Any]], bias: NDArray[np.floating[Any]]) -> keras.Model:
-        """The network with a softmax layer of these weights, (D, C) and (C,), at its end: a plain Keras model."""
+        """Build a Keras model of the network and a softmax layer with these weights, (D, C) and (C,)."""
         outputs = layers.Dense(kernel.shape[1], activation="softmax", name="classes")
         model = keras.Model(self.network.inputs[0], outputs(self.network.outputs[0]), name=self.network.name)
         outputs.set_weights([kernel, bias])
@@ -121,17 +121,17 @@ class Backbone:
 
 
 def named(name: str, side: int, weights: Path | None = None) -> Backbone:
-    """A pretrained network by its name; see ``pipeline.models.pretrained``."""
+    """Make a backbone of a pretrained network; see ``pipeline.models.pretrained``."""
     model = pretrained(name, side, weights)
     return Backbone(name, _without_head(model, name), PixelScaling((1.0, 1.0, 1.0)))
 
 
 def of_file(path: Path) -> Backbone:
-    """A Keras classifier of one's own, cut before its last dense layer.
+    """Make a backbone of a Keras classifier file, without its last dense layer.
 
     Raises:
-        ExportError: not a Keras image classifier.
-        ArchitectureError: it takes other images than square RGB ones, or its end is no dense layer.
+        ExportError: the file is not a Keras image classifier.
+        ArchitectureError: it does not take square RGB images, or does not end in a dense layer.
     """
     model = load_model(path)
     height, width, channels = model.input_shape[1:]
@@ -144,13 +144,13 @@ def of_file(path: Path) -> Backbone:
 
 
 def _without_head(model: keras.Model, name: str) -> keras.Model:
-    """The network up to what its last dense layer reads; all of one that ends in pooled features."""
+    """Return the network up to the input of its last dense layer; a network that ends in pooling is kept whole."""
     last = [layer for layer in model.layers if not isinstance(layer, BEHIND)][-1]
     if isinstance(last, layers.GlobalAveragePooling2D | layers.GlobalMaxPooling2D):
         return model
     if not isinstance(last, layers.Dense):
         raise ArchitectureError(
             f"{name}: ends in {type(last).__name__} ({last.name}); a backbone must end in a dense layer over its "
-            "features, which the new one takes the place of"
+            "features, which a new layer replaces"
         )
     return keras.Model(model.inputs[0], last.input, name=model.name)

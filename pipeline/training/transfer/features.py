@@ -1,8 +1,8 @@
-"""Features of photos, computed once: one file a backbone and view, to which records are added.
+"""Cache of photo features: a file for each backbone and view, to which records are appended.
 
-A record holds the key of a photo, a checksum and the features as float16. A killed process leaves whole records and
-perhaps a torn one, which the next one cuts off; a damaged record does not count. Photos that are added or moved cost
-their own features alone.
+A record has the key of a photo, a checksum and the features as float16. A killed process may leave an incomplete
+record, which the next process cuts off; damaged records are ignored. If photos are added, only their features are
+computed.
 """
 
 import os
@@ -26,15 +26,15 @@ LARGEST = np.finfo(np.float16).max
 
 
 def features(backbone: Backbone, pixels: NDArray[np.uint8], numbers: Sequence[int]) -> NDArray[np.float16]:
-    """Features of views of photos, out of the cache where they are known.
+    """Compute features of views of photos, or read them from the cache.
 
     Args:
-        backbone: whose.
+        backbone: that computes the features.
         pixels: uint8 (N, S, S, 3).
-        numbers: of V views; see ``views.view``.
+        numbers: of the V views; see ``views.view``.
 
     Returns:
-        float16 (V, N, D), memory-mapped where it is large.
+        float16 (V, N, D), memory-mapped if large.
     """
     place = cache_dir() / "features" / f"v{VERSION}-{views.VERSION}-{backbone.digest[:32]}"
     keys = [views.key_of(square) for square in pixels]
@@ -58,7 +58,7 @@ def features(backbone: Backbone, pixels: NDArray[np.uint8], numbers: Sequence[in
 
 
 class _Store:
-    """The features of one view."""
+    """The cache file of one view."""
 
     def __init__(self, path: Path, width: int) -> None:
         self.path, self.kind = path, np.dtype([("key", "V16"), ("crc", "<u4"), ("features", "<f2", (width,))])
@@ -79,12 +79,12 @@ class _Store:
                 self.rows[key] = row
 
     def missing(self, keys: Sequence[bytes]) -> list[int]:
-        """Which photos are not known, the first of equal ones alone."""
+        """Return the indices of photos that are not cached; of equal photos only the first."""
         first = {key: at for at, key in reversed(list(enumerate(keys))) if key not in self.rows}
         return sorted(first.values())
 
     def add(self, keys: Sequence[bytes], found: NDArray[np.float32]) -> None:
-        """Add records at the end of the file, in one write."""
+        """Append records to the file, in one write."""
         records = np.zeros(len(keys), self.kind)
         records["features"] = np.clip(found, -LARGEST, LARGEST)
         for record, key in zip(records, keys, strict=True):

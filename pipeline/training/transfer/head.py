@@ -1,4 +1,4 @@
-"""The new last layer: multinomial logistic regression on features, fitted to its one optimum (no rate, no epochs)."""
+"""The new last layer: multinomial logistic regression on features, a convex problem solved with L-BFGS."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,15 +10,16 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 PENALTY = 0.3
-"""Weight of half the squared norm of the kernel, of features of unit variance; see docs/training.md."""
+"""L2 penalty: weight of half the squared norm of the kernel, for features of unit variance; see docs/training.md."""
 ITERATIONS = 200
 TOLERANCE = 1e-6
 SMALLEST_DEVIATION = 1e-6
 
 HELD_BYTES = 2**26
-"""Of features in float32 that are computed once and held in memory; more are read part by part, each time anew."""
+"""Features of at most this many bytes in float32 are normalized once and held in memory; larger ones are read in parts,
+in each iteration again."""
 PART_BYTES = 2**21
-"""Of features in float32 that are read at a time; larger parts are no faster."""
+"""Bytes of features in float32 that are read at a time; larger parts are not faster."""
 
 Features = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -38,7 +39,10 @@ class Head:
     bias: NDArray[np.float64]
 
     def logits(self, features: Features, chosen: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """(N, D) to (N, C), or of the rows at ``chosen`` alone; features may be memory-mapped."""
+        """Compute logits, float64 (N, C), of features (N, D), or only of the rows ``chosen``.
+
+        Features may be memory-mapped.
+        """
         rows = np.arange(len(features)) if chosen is None else chosen
         step = max(PART_BYTES // 8 // features.shape[1], 1)
         result = np.empty((len(rows), self.kernel.shape[1]))
@@ -55,14 +59,14 @@ def fit(
     penalty: float = PENALTY,
     chosen: NDArray[np.int64] | None = None,
 ) -> Head:
-    """The head under which the labels are most likely, less ``penalty``.
+    """Fit the head with the smallest cross-entropy plus L2 penalty.
 
     Args:
-        features: (V, N, D), of V views of N photos, or (N, D) of one; may be memory-mapped.
+        features: (V, N, D), of V views of N photos, or (N, D) of one view; may be memory-mapped.
         labels: (N,).
-        class_count: of the head; classes without a photo are allowed.
-        penalty: weight of half the squared norm of the kernel; features count with unit variance.
-        chosen: which of the N photos count; all of them if ``None``.
+        class_count: number of classes of the head; classes without a photo are allowed.
+        penalty: weight of half the squared norm of the kernel, for features scaled to unit variance.
+        chosen: indices of the photos to fit to; all N if ``None``.
     """
     rows = _Rows(features if features.ndim == 3 else features[None], labels, chosen)
     width = features.shape[-1]
@@ -92,11 +96,11 @@ def fit(
 
 
 class _Rows:
-    """Features of unit variance with their labels, part by part; few ones in one part that is made once and held.
+    """Iterates over normalized features and their labels in parts; small data is held in memory as one part.
 
     Attributes:
         mean: float32 (D,), of the features.
-        factor: float32 (D,), 1 / deviation; 0 of features that are always the same.
+        factor: float32 (D,), 1 / standard deviation; 0 for constant features.
     """
 
     def __init__(self, views: Features, labels: Labels, chosen: NDArray[np.int64] | None) -> None:
@@ -110,7 +114,7 @@ class _Rows:
             self._parts = [self._held()]
 
     def _held(self) -> Part:
-        """All of them in one part, which is filled where it stays: no moment needs twice its memory."""
+        """Build one part of all rows; it is filled in place, so that the memory is never needed twice."""
         rows = np.empty((len(self), self._views.shape[2]), np.float32)
         labels, done = np.empty(len(self), np.int64), 0
         for part, own in self:
@@ -138,7 +142,7 @@ class _Rows:
                 yield view[chosen].astype(np.float32), self._labels[chosen]
 
     def _moments(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and deviation of each feature: the deviation from the mean, so that no digits are lost."""
+        """Compute mean and standard deviation of each feature, in two passes to avoid cancellation."""
         total = sum(rows.sum(axis=0, dtype=np.float64) for rows, _ in self._raw())
         mean = np.asarray(total / len(self), np.float32)
         squares = np.zeros(len(mean))

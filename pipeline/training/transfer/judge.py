@@ -1,4 +1,4 @@
-"""How good a head is on photos that it did not see, and what would make it better: all of it out of fold."""
+"""Cross-validate a head: its out-of-fold accuracy, learning curve and temperature."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,27 +20,27 @@ from pipeline.metrics.classification import accuracy, correct
 from pipeline.training.transfer import head
 
 MANY, FEW = 500, 100
-"""Below MANY photos ten folds, else five; below FEW the division is repeated."""
+"""Fewer than MANY photos are divided into ten folds, else into five; below FEW the cross-validation is repeated."""
 REPEATS = 3
 FLAT = 1e-6
-"""Slope of a learning curve that does not fall."""
+"""Error curves with a smaller slope than this, in log-log, count as flat."""
 PARTS = (0.25, 0.5)
-"""Of the photos, the parts that the learning curve asks for besides all."""
+"""Shares of the photos at which the learning curve is measured, besides all photos."""
 
 Labels = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What photos say of a network that did not learn from them.
+    """The result of cross-validation.
 
     Attributes:
-        logits: float64 (N, C), of the first division.
-        accuracy: share (0-1) of right answers, a mean over the divisions.
-        folds: into which each division was made.
-        repeats: number of divisions.
-        curve: photos a class (a mean) and accuracy, for rising numbers of photos.
-        temperature: fitted to the logits; 1 where that does not help.
+        logits: out-of-fold logits, float64 (N, C), of the first repeat.
+        accuracy: out-of-fold accuracy (0-1), mean over the repeats.
+        folds: number of folds.
+        repeats: number of repeats, each with another division.
+        curve: pairs of mean number of photos per class and accuracy, with increasing numbers of photos.
+        temperature: fitted to the logits; 1 if that does not help.
     """
 
     logits: NDArray[np.float64]
@@ -53,13 +53,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Views:
-    """What is known of photos.
+    """The features, labels and groups of photos.
 
     Attributes:
-        features: (V, N, D); the first view is the photo as it is, and is what is judged.
+        features: (V, N, D); the first view is the unchanged photo, on which heads are judged.
         labels: (N,).
-        groups: int64 (N,), photos that look alike.
-        class_count: C.
+        groups: int64 (N,), the group of each photo; photos that look alike are in the same group.
+        class_count: number of classes, C.
     """
 
     features: head.Features
@@ -69,15 +69,15 @@ class Views:
 
 
 def judge(known: Views, seed: int) -> Judged:
-    """Cross-validate the head; ``seed`` draws the divisions.
+    """Cross-validate the head; ``seed`` is that of the divisions.
 
     Raises:
-        DataError: all photos look alike, so that none is left to judge on.
+        DataError: all photos look alike, so that they cannot be divided.
     """
     labels = known.labels
     if len(np.unique(known.groups)) < 2:
         raise DataError(
-            f"all {len(labels):,} photos look alike, as those of one burst: take some at other places and times"
+            f"all {len(labels):,} photos look alike, as in one burst: take photos at other places and times"
         )
     count, repeats = 10 if len(labels) < MANY else 5, REPEATS if len(labels) < FEW else 1
     count = min(count, len(np.unique(known.groups)))
@@ -91,9 +91,9 @@ def judge(known: Views, seed: int) -> Judged:
 
 
 def plain_accuracy(known: Views, pixels: NDArray[np.uint8], seed: int) -> float:
-    """Out-of-fold accuracy of a head that knows mean and deviation of red, green and blue alone.
+    """Return the out-of-fold accuracy (0-1) of a head that sees only mean and deviation of red, green and blue.
 
-    Where that is high, light or background tell the classes apart, and a network may learn them instead.
+    If it is high, light or background distinguish the classes, and a network may learn these instead.
     """
     flat = np.stack([np.concatenate([square.mean(axis=(0, 1)), square.std(axis=(0, 1))]) for square in pixels])
     count = min(10 if len(pixels) < MANY else 5, len(np.unique(known.groups)))
@@ -103,7 +103,7 @@ def plain_accuracy(known: Views, pixels: NDArray[np.uint8], seed: int) -> float:
 
 
 def _out_of_fold(known: Views, folds: NDArray[np.int64], part: float = 1.0, seed: int = 0) -> NDArray[np.float64]:
-    """Logits (N, C) of each photo by a head that learned from ``part`` of the photos in the other folds."""
+    """Compute logits (N, C) of each photo by a head that was fitted to ``part`` of the photos in the other folds."""
     random = np.random.default_rng(seed)
     logits = np.zeros((len(known.labels), known.class_count))
     for fold in np.unique(folds):
@@ -117,7 +117,7 @@ def _out_of_fold(known: Views, folds: NDArray[np.int64], part: float = 1.0, seed
 
 
 def _thinned(indices: NDArray[np.int64], labels: Labels, part: float, random: np.random.Generator) -> NDArray[np.int64]:
-    """``part`` of the photos of each class, one at least."""
+    """Draw ``part`` of the photos of each class, at least one."""
     kept = []
     for label in np.unique(labels[indices]):
         own = indices[labels[indices] == label]
@@ -126,7 +126,7 @@ def _thinned(indices: NDArray[np.int64], labels: Labels, part: float, random: np
 
 
 def out_of_fold_temperature(logits: NDArray[np.float64], labels: Labels, folds: NDArray[np.int64]) -> float:
-    """The temperature that makes the labels most likely, if it helps photos that it was not fitted on; else 1."""
+    """Fit the temperature; return 1 if it does not improve photos that it was not fitted on, or with too few photos."""
     if len(labels) < FEWEST_IMAGES or int((~correct(logits, labels)).sum()) < FEWEST_ERRORS:
         return 1.0
     tempered = np.zeros_like(logits)
@@ -138,9 +138,9 @@ def out_of_fold_temperature(logits: NDArray[np.float64], labels: Labels, folds: 
 
 
 def expected_gain(curve: tuple[tuple[float, float], ...]) -> float | None:
-    """By how much accuracy (0-1) rises with twice as many photos, if errors go on falling as they do.
+    """Extrapolate by how much accuracy (0-1) would rise with twice as many photos.
 
-    Errors fall by a power of the number of photos (Hestness et al., 2017); ``None`` where they do not fall.
+    The error rate is fitted by a power of the number of photos (Hestness et al., 2017); ``None`` if it does not fall.
     """
     counts, errors = np.array([count for count, _ in curve]), np.array([1 - share for _, share in curve])
     if (errors <= 0).any() or len(errors) < 2:

@@ -1,4 +1,4 @@
-"""The lessons of a student: small squares of photos in several views, and its teacher's answer to each view."""
+"""The training data of a student: views of photos in the student's size, and the teacher's logits of each view."""
 
 import os
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Lessons:
-    """Photos as the student sees them.
+    """Views of photos in the student's size, with labels and the teacher's logits.
 
     Attributes:
-        squares: uint8 (V, N, S, S, 3), of V views of N photos; may be memory-mapped.
-        labels: int64 (N,); the teacher's answer where nobody has labeled a photo.
-        logits: float32 (V, N, C), the teacher's.
-        class_names: C of them.
+        squares: uint8 (V, N, S, S, 3), V views of N photos; may be memory-mapped.
+        labels: int64 (N,); for an unlabeled photo, the teacher's answer.
+        logits: of the teacher, float32 (V, N, C).
+        class_names: of the C classes.
         digest: SHA-256 of the teacher's file.
     """
 
@@ -44,11 +44,11 @@ class Lessons:
 
     @property
     def photos(self) -> Dataset:
-        """The photos as they are."""
+        """The photos without augmentation."""
         return Dataset(self.squares[0], self.labels, self.class_names)
 
     def epoch(self, settings: Settings, number: int) -> batches.Epoch:
-        """What the student sees in epoch ``number`` (from 0): one view of each photo, augmented anew."""
+        """Plan epoch ``number`` (from 0): one view of each photo, with further augmentation."""
         view = number % len(self.squares)
         images = Dataset(self.squares[view], self.labels, self.class_names)
         planned = batches.plan_pass(images, settings, number)
@@ -63,7 +63,7 @@ class Lessons:
 
 
 def _mixed(logits: NDArray[np.float32], planned: Pass) -> NDArray[np.float32]:
-    """What the teacher says of images that are mixed: (N, C) logits, their probabilities in the images' shares."""
+    """Mix the teacher's probabilities like the images (CutMix, MixUp); logits (N, C) to log-probabilities (N, C)."""
     probabilities, share = softmax(logits), planned.share[:, None]
     mixed = share * probabilities + (1 - share) * probabilities[planned.partner]
     result: NDArray[np.float32] = np.log(np.maximum(mixed, SMALLEST_PROBABILITY)).astype(np.float32)
@@ -71,14 +71,14 @@ def _mixed(logits: NDArray[np.float32], planned: Pass) -> NDArray[np.float32]:
 
 
 def small_views(parts: Sequence[NDArray[np.uint8]], numbers: Sequence[int], spec: ModelSpec) -> NDArray[np.uint8]:
-    """Views of photos in the size of a student, memory-mapped from the cache: uint8 (V, N, S, S, 3).
+    """Return views of photos in the student's size, memory-mapped from the cache: uint8 (V, N, S, S, 3).
 
     Args:
-        parts: the photos in the size of the teacher, each uint8 (M, L, L, 3); N is the sum of M.
-        numbers: of the views; see ``views.view``.
-        spec: how the student's images become squares.
+        parts: photos in the teacher's size, each part uint8 (M, L, L, 3); N is the sum of all M.
+        numbers: of the V views; see ``views.view``.
+        spec: the preprocessing of the student.
     """
-    squares = [square for part in parts for square in part]  # of memory-mapped parts these are no copies
+    squares = [square for part in parts for square in part]  # not copies, even of memory-mapped parts
     keys = [views.key_of(square) for square in squares]
     about = [
         views.VERSION,

@@ -1,4 +1,4 @@
-"""Plan a training by the number of photos and minutes: side, views, and why. It uses no clock."""
+"""Choose side and number of views for a number of photos and minutes, from a cost model; no clock is used."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from pipeline.errors import PipelineError
 SIDES = (224, 192, 160, 128, 96)
 VIEWS = (4, 2, 1)
 SECONDS_A_VIEW = 0.03
-"""Of one photo at 224 pixels on two cores (EfficientNet-Lite0); other sides by their number of pixels."""
+"""Time for the features of one view at 224 pixels on two cores (EfficientNet-Lite0); proportional to the pixels."""
 SHARE_OF_FEATURES = 0.8
-"""Of the time; the rest is for reading photos and fitting."""
+"""Share of the time for computing features; the rest is for reading photos and fitting."""
 DEFAULT_MINUTES = 10.0
 ACCUMULATES_A_SECOND = 2e10
-"""Multiply-accumulates of training on two cores: forward and twice as much backward."""
+"""Multiply-accumulates per second in training on two cores; a step costs three forward passes."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Plan:
     """How a network is fitted to photos.
 
     Attributes:
-        side: in pixels.
-        views: of each photo, itself included.
-        why: a sentence.
+        side: of the images in pixels.
+        views: number of views of each photo, including the unchanged photo.
+        why: explanation for the user.
     """
 
     side: int
@@ -31,10 +31,10 @@ class Plan:
 
 
 def plan(photos: int, minutes: float, side: int | None = None, views: int | None = None) -> Plan:
-    """The largest side and most views that the time allows; what is given stays.
+    """Choose the largest side, then the most views, that fit into the time; given values are kept.
 
     Raises:
-        PipelineError: no minutes, or no view.
+        PipelineError: ``minutes`` is not more than 0, or ``views`` is less than 1.
     """
     if not minutes > 0:
         raise PipelineError(f"--minutes must be more than 0, got {minutes:g}")
@@ -42,7 +42,7 @@ def plan(photos: int, minutes: float, side: int | None = None, views: int | None
         raise PipelineError(f"--views must be 1 or more, got {views}")
     sides = SIDES if side is None else (side,)
     numbers = VIEWS if views is None else (views,)
-    # Views are given up first: half of them cost less accuracy than a third of the pixels.
+    # Views are reduced first: half of the views costs less accuracy than a third of the pixels.
     choices = [(each, number) for each in sides for number in numbers]
     for each, number in choices:
         seconds = _seconds(photos, each, number)
@@ -58,7 +58,7 @@ def plan(photos: int, minutes: float, side: int | None = None, views: int | None
 
 
 def epochs_within(minutes: float, work: int, photos: int) -> float:
-    """How many passes over the photos fit into the minutes, at ``work`` multiply-accumulates a photo."""
+    """Return how many training epochs fit into the minutes, at ``work`` multiply-accumulates per photo."""
     return 60 * minutes * ACCUMULATES_A_SECOND / (3 * max(work, 1) * photos)
 
 

@@ -1,4 +1,4 @@
-"""Fit a pretrained network to photos: features of views, cross-validation, the head on all, what would help."""
+"""Fit a pretrained network to photos: features of views, cross-validation, and a head fitted to all photos."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,9 +26,9 @@ from pipeline.training.transfer.judge import Judged, Views, expected_gain, judge
 from pipeline.training.transfer.single_numbers import single_numbers
 
 FOLDS = 5
-"""For what single numbers predict."""
+"""Number of folds for judging single numbers."""
 UNLIKELY = 0.2
-"""A label less likely than this out of fold is worth a look."""
+"""A photo whose label has a lower out-of-fold probability than this is listed as suspect."""
 MOST_SUSPECTS = 50
 
 
@@ -37,9 +37,9 @@ class Recipe:
     """How a network is fitted.
 
     Attributes:
-        views: of each photo, itself included.
+        views: number of views of each photo, including the unchanged photo.
         seed: of the folds.
-        open_minutes: that opening the last stages may take, about; 0 leaves them as they are.
+        open_minutes: approximate time for training the last stages; 0: they are not trained.
     """
 
     views: int
@@ -48,7 +48,7 @@ class Recipe:
 
 
 def fitted_before(photos: Photos, backbone: Backbone, recipe: Recipe, out: Path) -> History | None:
-    """What ``fit_to_photos`` left in ``out``, if it had the same photos, backbone and recipe; else ``None``."""
+    """Return the history in ``out`` if ``fit_to_photos`` wrote it for the same photos, backbone and recipe."""
     try:
         history = History.read(out)
         kept = artifacts.sha256((out / artifacts.MODEL_KERAS).read_bytes()) == history.model_sha256
@@ -58,7 +58,7 @@ def fitted_before(photos: Photos, backbone: Backbone, recipe: Recipe, out: Path)
 
 
 def _origin(photos: Photos, backbone: Backbone, recipe: Recipe) -> str:
-    """SHA-256 of all that the network depends on."""
+    """Return the SHA-256 of everything that the network depends on."""
     sets = (photos.training.digest, photos.validation.digest)
     about = (backbone.digest, asdict(recipe), head.PENALTY, *sets, photos.training.class_names)
     return artifacts.sha256(repr(about).encode())
@@ -67,10 +67,10 @@ def _origin(photos: Photos, backbone: Backbone, recipe: Recipe) -> str:
 def fit_to_photos(
     photos: Photos, backbone: Backbone, recipe: Recipe, out: Path, photo_settings: PhotoSettings | None = None
 ) -> History:
-    """Write ``model.keras`` and ``history.json`` of a network whose last layer was fitted to photos.
+    """Fit a network's last layer to photos; write ``model.keras`` and ``history.json``.
 
-    Accuracy is out of fold, over the training images; the network that is written has learned from all of them. The
-    validation images take no part in it.
+    The accuracy is out of fold, over the training images; the network that is written is fitted to all of them. The
+    validation images are only used for ``validation_accuracy``.
 
     Raises:
         FolderInUseError: another process trains in ``out``.
@@ -112,7 +112,7 @@ def fit_to_photos(
 
 
 def _open(backbone: Backbone, training: Dataset, known: Views, judged: Judged, recipe: Recipe) -> stages.Tried:
-    """Try the last stages."""
+    """Train the last stages and compare, by cross-validation."""
     divided = stages.divide(backbone)
     plan = stages.planned(divided, len(training), recipe.open_minutes, recipe.seed)
     cut = features(divided.stem, training.pixels, range(recipe.views))
@@ -120,7 +120,13 @@ def _open(backbone: Backbone, training: Dataset, known: Views, judged: Judged, r
 
 
 def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64]) -> OutOfFold:
-    """What cross-validation found, for the history."""
+    """Build the history's entry on cross-validation.
+
+    Args:
+        judged: the result of cross-validation.
+        photos: the N training photos.
+        groups: int64 (N,), groups of photos that look alike.
+    """
     sizes = np.bincount(groups, minlength=len(photos))
     interval = grouped_interval(judged.accuracy, sizes[sizes > 0])
     return OutOfFold(
@@ -142,7 +148,7 @@ def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64]) -> O
 
 
 def _between_classes(photos: Dataset, groups: NDArray[np.int64]) -> tuple[tuple[str, str], ...]:
-    """For each group that lies in several classes, its first photo and the first one of another class."""
+    """Return, for each group with photos of several classes, its first photo and the first one of another class."""
     pairs = []
     for first in np.unique(groups):
         others = np.flatnonzero((groups == first) & (photos.labels != photos.labels[first]))

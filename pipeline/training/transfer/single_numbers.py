@@ -1,6 +1,6 @@
-"""Numbers of a photo that have nothing to do with what it shows, and how well each alone tells the classes apart.
+"""Measure how well numbers that are unrelated to a photo's content, such as its brightness, predict its class.
 
-Where one does, a network may learn it in the place of what the photos show.
+If one does, a network may learn this number instead of the content.
 """
 
 from collections.abc import Sequence
@@ -18,20 +18,20 @@ from runtime.image.decode import examine, open_regular
 LUMA = np.array([0.299, 0.587, 0.114])
 BINS = 8
 MOST_FILES = 5_000
-"""The most files whose headers are read; of more, evenly spaced ones are taken."""
+"""At most this many headers of files are read, evenly spaced."""
 LEAST_GAIN = 0.25
-"""What a number must take away of the errors that guessing the largest class makes, to be worth a sentence."""
+"""A number is reported if it avoids at least this share of the errors of always answering the largest class."""
 
 Values = NDArray[np.float64]
 
 
 def single_numbers(photos: Dataset, folder: Path, folds: NDArray[np.int64]) -> tuple[SingleNumber, ...]:
-    """The numbers that predict the class well enough to be worth a sentence, the best first.
+    """Return the numbers that predict the class well enough to be reported, the most accurate first.
 
     Args:
-        photos: labeled ones.
-        folder: where their files lie.
-        folds: of each photo, int64 (N,); a photo is judged by what the others say.
+        photos: labeled photos.
+        folder: of their files.
+        folds: the fold of each photo, int64 (N,), for cross-validation.
     """
     chosen = np.linspace(0, len(photos) - 1, min(len(photos), MOST_FILES)).round().astype(int)
     brightness = np.array([float(photos.pixels[at].mean(axis=(0, 1)) @ LUMA) for at in chosen])
@@ -46,7 +46,7 @@ def single_numbers(photos: Dataset, folder: Path, folds: NDArray[np.int64]) -> t
 
 
 def _of_files(folder: Path, paths: Sequence[str]) -> dict[Number, Values]:
-    """Megapixels and the long side over the short one, as stored; NaN where a header cannot be read."""
+    """Return megapixels and aspect ratio (long side over short side) of files; NaN if a header cannot be read."""
     sizes = np.array([_size(folder / path) for path in paths]).reshape(-1, 2)
     if not len(sizes):
         return {}
@@ -65,7 +65,7 @@ def _size(path: Path) -> tuple[float, float]:
 def _judged(
     name: Number, values: Values, labels: NDArray[np.int64], folds: NDArray[np.int64], class_names: Sequence[str]
 ) -> SingleNumber | None:
-    """A number that predicts the class; ``None`` of one that does not, or not by enough."""
+    """Cross-validate how well a number predicts the class; ``None`` if not well enough to be reported."""
     known = np.isfinite(values)
     values, labels, folds = values[known], labels[known], folds[known]
     if len(values) < 2 or len(np.unique(folds)) < 2:
@@ -96,11 +96,11 @@ def _judged(
 
 
 def _predicted(values: Values, labels: NDArray[np.int64], learned: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The classes of the photos that were not learned from: the commonest among those with about the same value."""
+    """Predict the class of photos not in ``learned``: the commonest class in the same bin of values."""
     edges = np.unique(np.quantile(values[learned], np.linspace(0, 1, BINS + 1)[1:-1]))
     bins = np.digitize(values, edges)
     counts = np.zeros((len(edges) + 1, labels.max() + 1))
     np.add.at(counts, (bins[learned], labels[learned]), 1)
-    counts += np.bincount(labels[learned], minlength=counts.shape[1]) / len(labels)  # decides ties and empty bins
+    counts += np.bincount(labels[learned], minlength=counts.shape[1]) / len(labels)  # for ties and empty bins
     result: NDArray[np.int64] = counts.argmax(axis=1)[bins[~learned]]
     return result

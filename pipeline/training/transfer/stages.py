@@ -1,8 +1,7 @@
-"""The last stages of a pretrained network, opened: trained at a low rate on what the stages before them say.
+"""Train the last stages of a pretrained network, too, at a low learning rate ("open" them).
 
-The stages in front stay as they are, so that their output is computed once a view and kept, and an epoch costs no more
-than the last stages. Their batch normalization stays at what the network was pretrained with; the weights that are kept
-are averaged over the steps.
+The earlier stages stay frozen, so their output is computed once for each view and cached, and an epoch costs only the
+last stages. Batch normalization stays frozen, too. The weights that are kept are averaged over the last steps.
 """
 
 import math
@@ -30,10 +29,10 @@ from pipeline.training.transfer.judge import Judged, Views, out_of_fold_temperat
 from pipeline.training.transfer.plan import epochs_within
 
 PART = 0.25
-"""Of a network's multiply-accumulates, the largest part that is opened."""
+"""At most this share of the network's multiply-accumulates is in the opened stages."""
 RATE, WEIGHT_DECAY = 1e-4, 1e-4
 AVERAGED = 0.1
-"""Part of the steps over which weights are averaged."""
+"""Share of the steps over which weights are averaged."""
 EPOCHS, FEWEST_EPOCHS, BATCH = 8, 2, 32
 FOLDS = 5
 MOST_CHANCE = 0.05
@@ -45,12 +44,13 @@ Cut = NDArray[np.float16]
 
 @dataclass(frozen=True)
 class Divided:
-    """A network in two.
+    """A network that is divided into frozen and opened stages.
 
     Attributes:
-        stem: photos to the flat output of the layer ``cut``.
-        tail: that output (N, H, W, C) to features (N, D); its layers are those of the network.
-        cut: name of the layer.
+        stem: the frozen stages: photos to the flattened output of the layer ``cut``.
+        tail: the opened stages: the output of that layer, (N, H, W, C), to features (N, D); it shares the network's
+            layers.
+        cut: name of the last frozen layer.
     """
 
     stem: Backbone
@@ -59,10 +59,10 @@ class Divided:
 
 
 def divide(backbone: Backbone) -> Divided:
-    """Cut a network where the part behind the cut is as large as ``PART`` allows.
+    """Divide a network such that the opened stages are as large as ``PART`` allows.
 
     Raises:
-        ArchitectureError: it has no place where one tensor alone goes on.
+        ArchitectureError: there is no suitable layer whose output alone is passed on.
     """
     network = backbone.network
     work = [0, *(row.multiply_accumulates for row in summarize(network))]  # the first layer is the input
@@ -76,14 +76,14 @@ def divide(backbone: Backbone) -> Divided:
 
 
 def _places(stack: list[keras.layers.Layer]) -> list[int]:
-    """Layers whose output (N, H, W, C) is all of what goes on to those behind them."""
+    """Return the indices of layers whose output, (N, H, W, C), is the only tensor that later layers read."""
     try:
         made = {id(layer.output): at for at, layer in enumerate(stack)}
         read = dict.fromkeys(range(len(stack)), 0)
         for at, layer in enumerate(stack[1:], start=1):
             for tensor in layer.input if isinstance(layer.input, list) else [layer.input]:
                 read[made[id(tensor)]] = at
-    except (AttributeError, ValueError, KeyError):  # a layer that is called twice, or that is a network itself
+    except (AttributeError, ValueError, KeyError):  # a layer that is called twice, or a nested model
         return []
     places, furthest = [], 0
     for at, layer in enumerate(stack):
@@ -95,10 +95,10 @@ def _places(stack: list[keras.layers.Layer]) -> list[int]:
 
 @dataclass(frozen=True)
 class Plan:
-    """How stages are opened.
+    """How stages are trained.
 
     Attributes:
-        epochs: passes over the photos, for each fold and for the network that is kept.
+        epochs: passes over the photos, for each fold and for the final network.
         seed: of order, views and folds.
     """
 
@@ -108,11 +108,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Photos:
-    """What is known of the photos.
+    """The photos that the stages are trained on.
 
     Attributes:
-        known: labels, groups, and what the whole network says.
-        cut: what its frozen stages say.
+        known: labels, groups, and features of the whole pretrained network.
+        cut: outputs of the frozen stages.
     """
 
     known: Views
@@ -120,11 +120,11 @@ class Photos:
 
 
 class Opened:
-    """The last stages while they learn, with the last layer behind them.
+    """The training of the last stages and of the last layer after them.
 
     Attributes:
-        tail: the network's own stages, which get what was learned at the end of each fit.
-        model: a copy of them with the last layer, on every device of the strategy.
+        tail: the network's own stages, which get the trained weights at the end of each fit.
+        model: a copy of them with the last layer, on every device of the strategy; it is trained.
     """
 
     def __init__(self, divided: Divided, class_count: int) -> None:
@@ -151,13 +151,13 @@ class Opened:
 
     @property
     def last_layer(self) -> head.Head:
-        """The last layer."""
+        """The last layer with its present weights."""
         return head.Head(*self.last.get_weights())
 
     def learn(self, photos: Photos, chosen: NDArray[np.int64], plan: Plan) -> None:
-        """Train on the photos at ``chosen``, each time in a view that is drawn, from the pretrained weights on.
+        """Train on the photos at ``chosen``, starting from the pretrained weights; views are drawn at random.
 
-        The rate falls by a cosine over the steps of this fit; the weights that stay are averaged over its last steps.
+        The learning rate has a cosine decay over the steps of this fit; the weights are averaged over its last steps.
         """
         known, cut = photos.known, photos.cut
         labels = known.labels
@@ -174,7 +174,7 @@ class Opened:
         averages = [variable.numpy() for variable in trained]
         for _ in range(plan.epochs):
             order = random.permutation(chosen)
-            for start in range(0, len(order) - batch + 1, batch):  # full batches alone: each size is compiled anew
+            for start in range(0, len(order) - batch + 1, batch):  # only full batches: another size would recompile
                 rows = order[start : start + batch]
                 seen = self._shaped(cut[random.integers(0, len(cut), batch), rows])
                 self.optimizer.learning_rate.assign(RATE * (1 + math.cos(math.pi * done / steps)) / 2)
@@ -189,7 +189,7 @@ class Opened:
         self.tail.set_weights(self.copy.get_weights())
 
     def step(self, seen: NDArray[np.float32], labels: NDArray[np.integer[Any]]) -> None:
-        """Learn from one batch, (B, H, W, C) and (B,), which the devices share."""
+        """Train on one batch, (B, H, W, C) and labels (B,), which is divided among the devices."""
         shares = [(seen[at :: self.replicas], labels[at :: self.replicas]) for at in range(self.replicas)]
         self._step(*distribution.shared(self.strategy, shares))
 
@@ -201,7 +201,7 @@ class Opened:
         self.optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
 
     def logits(self, cut: NDArray[np.float16]) -> NDArray[np.float64]:
-        """Of photos: (N, H * W * C) to (N, C)."""
+        """Compute logits, (N, C), from outputs of the frozen stages, (N, H * W * C)."""
         parts = []
         for start in range(0, len(cut), BATCH):
             seen = self._shaped(cut[start : start + BATCH])
@@ -214,7 +214,7 @@ class Opened:
 
 
 def planned(divided: Divided, photos: int, minutes: float, seed: int) -> Plan:
-    """As many epochs as fit into the minutes, of ``FEWEST_EPOCHS`` to ``EPOCHS``; no clock is asked."""
+    """Plan as many epochs as fit into the minutes, ``FEWEST_EPOCHS`` to ``EPOCHS``, from a cost model."""
     work = sum(row.multiply_accumulates for row in summarize(divided.tail))
     affordable = epochs_within(minutes, work, photos * (FOLDS + 1))
     return Plan(int(max(FEWEST_EPOCHS, min(affordable, EPOCHS))), seed)
@@ -222,13 +222,13 @@ def planned(divided: Divided, photos: int, minutes: float, seed: int) -> Plan:
 
 @dataclass(frozen=True)
 class Tried:
-    """What opening the last stages brought.
+    """The result of training the last stages.
 
     Attributes:
         divided: the network.
-        found: for the history.
-        judged: how good the network is that is kept.
-        stages: trained on all photos; ``None`` where the network stays as it was pretrained.
+        found: the entry for the history.
+        judged: cross-validation of the network that is kept.
+        stages: the stages trained on all photos; ``None`` if the network keeps its pretrained stages.
     """
 
     divided: Divided
@@ -237,20 +237,24 @@ class Tried:
     stages: Opened | None
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Of photos, uint8 (N, S, S, 3), by the opened stages: (N, C)."""
+        """Compute logits, (N, C), of photos, uint8 (N, S, S, 3), with the trained stages.
+
+        Raises:
+            ValueError: no stages were kept.
+        """
         if self.stages is None:
             raise ValueError("no stages were kept")
         return self.stages.logits(features(self.divided.stem, pixels, [0])[0])
 
 
 def open_last(divided: Divided, photos: Photos, judged: Judged, plan: Plan) -> Tried:
-    """Open the last stages, if cross-validation says that this is better than chance explains.
+    """Train the last stages; keep them if cross-validation finds them significantly better.
 
     Args:
         divided: the network.
-        photos: what it learns from.
-        judged: the network with a new last layer alone.
-        plan: how.
+        photos: the training photos.
+        judged: cross-validation of the network with only a new last layer.
+        plan: epochs and seed.
     """
     known = photos.known
     count = min(FOLDS, len(np.unique(known.groups)))

@@ -1,4 +1,4 @@
-"""Distil a network that was fitted to photos into a small one of another side (Hinton et al., 2015)."""
+"""Distill a network that was fitted to photos into a small one with another side (Hinton et al., 2015)."""
 
 import time
 from dataclasses import dataclass
@@ -24,32 +24,34 @@ from pipeline.training.transfer.lessons import Lessons, small_views
 from pipeline.training.transfer.plan import epochs_within
 
 TEACHER_FOLDER = "teacher"
-"""Below the student's folder."""
+"""Name of the teacher's folder inside the student's folder."""
 LOOKS = 400_000
-"""Photos that a student sees in a training that time does not shorten, each time it sees one again included."""
+"""Number of training images (photos times epochs) of a student, if the time allows."""
 EPOCHS = (5, 400)
+"""Fewest and most epochs."""
 MANY_EPOCHS = 60
-"""Fewer are too few for images that are cut together, which are harder to learn from."""
+"""CutMix is used from this number of epochs on; fewer are too few for it."""
 HALF_SIDE = 0.75
-"""Part of the epochs, the first ones, that see images of half the side, which take a quarter of the work."""
+"""Share of the epochs, at the beginning, with images of half the side, which take a quarter of the work."""
 SMALLEST_SIDE = 64
-"""From which on half of it shows enough."""
+"""From this side on, epochs at half the side are used; half of a smaller side would show too little."""
 AVERAGED = 0.1
-"""Part of the steps over which weights are averaged."""
+"""Share of the steps over which weights are averaged."""
 LONGEST_AVERAGE = 500
+"""Largest number of steps over which weights are averaged."""
 BATCH, DEVICES = 64, 8
-"""Photos a step, which up to so many devices share evenly."""
+"""Photos per step, which up to DEVICES devices can share evenly."""
 TIMED_RUNS, TIMED_SECONDS = 50, 1.0
 
 
 @dataclass(frozen=True)
 class Apprenticeship:
-    """How a student learns.
+    """How a student is trained.
 
     Attributes:
         model: one of ``PRESETS``.
-        side: of its images.
-        minutes: that its training may take, about.
+        side: of its images in pixels.
+        minutes: approximate time for its training.
         seed: of weights, order and augmentation.
         restart: whether to discard an unfinished training in the folder.
         distribute: one of ``distribution.KINDS``.
@@ -64,7 +66,13 @@ class Apprenticeship:
 
 
 def recipe(asked: Apprenticeship, photos: int, class_count: int) -> Settings:
-    """The settings of a student's training: as many epochs as time allows; it asks no clock."""
+    """Return the settings of a student's training; the epochs follow from the minutes by a cost model.
+
+    Args:
+        asked: how the student is trained.
+        photos: number of training photos.
+        class_count: number of classes.
+    """
     work = sum(row.multiply_accumulates for row in summarize(build(asked.model, class_count, asked.side)))
     half_side = HALF_SIDE if asked.side >= SMALLEST_SIDE and not PRESETS[asked.model].one_side else 0.0
     affordable = epochs_within(asked.minutes, round(work * (1 - 0.75 * half_side)), photos)
@@ -91,15 +99,15 @@ def recipe(asked: Apprenticeship, photos: int, class_count: int) -> Settings:
 
 
 def distil(teacher: "Taught", photos: Photos, asked: Apprenticeship, out: Path, way: PhotoSettings) -> History:
-    """Write ``model.keras`` and ``history.json`` of a student of a network that ``fit_to_photos`` wrote.
+    """Train a student of a network that ``fit_to_photos`` wrote; write its ``model.keras`` and ``history.json``.
 
-    The validation photos choose no epoch: the last one is kept, its weights averaged over the steps before it. They
-    fit the temperature alone.
+    The validation photos do not choose an epoch: the last one is kept, with averaged weights. They are only used to fit
+    the temperature.
 
     Args:
-        teacher: see ``Taught``.
-        photos: divided, in the side of the student.
-        asked: how.
+        teacher: the fitted network and its photos.
+        photos: divided, read at the student's side.
+        asked: how the student is trained.
         out: folder to write.
         way: how the student's photos are read.
     """
@@ -123,14 +131,14 @@ def distil(teacher: "Taught", photos: Photos, asked: Apprenticeship, out: Path, 
 
 @dataclass(frozen=True)
 class Taught:
-    """A network that was fitted to photos, and what it learned from.
+    """A network that was fitted to photos, which is the teacher, and its photos.
 
     Attributes:
         folder: of its ``model.keras`` and ``history.json``.
-        backbone: see ``Backbone``.
-        training: its photos, in its side.
-        views: of each.
-        extra: photos without labels, in its side.
+        backbone: of the network.
+        training: its training photos, at its side.
+        views: number of views of each photo.
+        extra: photos without labels, at its side.
     """
 
     folder: Path
@@ -140,7 +148,7 @@ class Taught:
     extra: Dataset | None = None
 
     def lessons(self, way: PhotoSettings) -> Lessons:
-        """Views of its photos and of the extra ones as a student takes them, and what it says of each."""
+        """Return views of all photos in the student's size, with the teacher's logits of each view."""
         path = self.folder / artifacts.MODEL_KERAS
         kernel, bias = load_model(path).layers[-1].get_weights()
         sets = [self.training, *([self.extra] if self.extra else [])]
@@ -160,7 +168,7 @@ class Taught:
 
 
 def _contender(folder: Path, history: History) -> Contender:
-    """A network in figures: how good, how large, how fast on this machine."""
+    """Measure a network: accuracy from its history, size, and latency on this machine."""
     path = folder / artifacts.MODEL_KERAS
     model = load_model(path)
     side, images = int(model.input_shape[1]), history.images
@@ -178,7 +186,7 @@ def _contender(folder: Path, history: History) -> Contender:
 
 
 def _latency_ms(graph: bytes, side: int) -> float:
-    """The median time of one image on one thread of this machine."""
+    """Return the median latency in ms of one image on one thread of this machine."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 3, 1
     session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])

@@ -1,6 +1,6 @@
-"""Augmented views of photos: crops, zoom, rotation, flips and colors, each fixed by the photo and the view's number.
+"""Augmented views of photos: crop, zoom, rotation, flip and color, determined by the photo and the view's number.
 
-Because a view depends on nothing but the photo's own pixels and its number, what a network says of it can be kept.
+A view depends only on the photo's pixels and the number, so its features can be cached.
 """
 
 import math
@@ -12,29 +12,30 @@ from PIL import Image, ImageEnhance
 from pipeline import artifacts
 
 VERSION = 1
-"""To be raised when a view of the same number becomes another one."""
+"""Increase it when views of the same number change."""
 
 ZOOM = (0.7, 1.0)
-"""Side of the window that is shown, as a share of the photo's."""
+"""Smallest and largest side of the window that is shown, as shares of the photo's side."""
 ROTATION_DEGREES = 12.0
+"""Largest rotation in either direction."""
 BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.2, 0.3
-"""Largest change, as a share."""
+"""Largest relative changes."""
 
 Square = NDArray[np.uint8]
 
 
 def key_of(square: Square) -> bytes:
-    """What a photo's views are drawn from: the first half of the SHA-256 of its pixels."""
+    """Return the seed of a photo's views: the first 16 bytes of the SHA-256 of its pixels."""
     return bytes.fromhex(artifacts.sha256(np.ascontiguousarray(square).data))[:16]
 
 
 def view(square: Square, key: bytes, number: int) -> Square:
-    """One view: uint8 (S, S, 3) to the same shape.
+    """Compute one view, uint8 (S, S, 3), of a photo.
 
     Args:
-        square: the photo.
-        key: of ``key_of``.
-        number: 0 is the photo as it is; all others are drawn.
+        square: the photo, uint8 (S, S, 3).
+        key: of the photo, see ``key_of``.
+        number: of the view; 0 is the unchanged photo, all others are augmented.
     """
     if number == 0:
         return square
@@ -51,9 +52,9 @@ def view(square: Square, key: bytes, number: int) -> Square:
 
 
 def _affine(random: np.random.Generator, side: int) -> tuple[float, ...]:
-    """From a pixel of the view to its place in the photo: a window, turned and perhaps mirrored, inside the photo."""
+    """Draw the affine map from pixels of the view to the photo: a rotated, perhaps mirrored window inside the photo."""
     angle = math.radians(random.uniform(-ROTATION_DEGREES, ROTATION_DEGREES))
-    extent = abs(math.cos(angle)) + abs(math.sin(angle))  # of a turned square of side 1, so that no corner is empty
+    extent = abs(math.cos(angle)) + abs(math.sin(angle))  # extent of a rotated unit square, so that no corner is empty
     zoom = random.uniform(*ZOOM) / extent
     free = (1 - zoom * extent) * side / 2
     middle_x, middle_y = side / 2 + random.uniform(-free, free, 2)
