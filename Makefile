@@ -8,6 +8,7 @@ WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 PARALLEL ?= -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
+unexport PYTHONDONTWRITEBYTECODE # tests start Python hundreds of times, and compile their own assertions
 
 .DEFAULT_GOAL := help
 .PHONY: help env export photos train bench figures-graph figures-runtime figures-reading report quantization reference readme pictures bundle web fuzz test test-fast durations faults docs lint wheel-test oldest-test test-pi clean

@@ -103,7 +103,7 @@ def measure(
                 contender = one.contender
                 name = f"{contender.artifact.name} on {contender.engine} x{contender.threads}"
                 say(f"starting {number} of {len(able)}: {name}")
-                _attempt(_prepare, one, None if images is None else file)
+                _attempt(_prepare, one, None if images is None else file, seconds)
             _take_turns(seen, seconds / ROUNDS, say)
             _photo_to_label(seen, str(photo), say)
         finally:
@@ -124,7 +124,7 @@ def _attempt(step: Callable[..., None], one: Measured, *arguments: Any) -> None:
         one.reason = str(error)
 
 
-def _prepare(one: Measured, file: Path | None) -> None:
+def _prepare(one: Measured, file: Path | None, warm_up_s: float) -> None:
     left = examine_machine(Path("/")).get("memory_available_mib", LEFT_MIB)
     if left < LEFT_MIB:
         raise WorkerError(f"not started: only {left} MiB of memory are available: use fewer files or --threads 1")
@@ -138,7 +138,7 @@ def _prepare(one: Measured, file: Path | None) -> None:
         one.worker.ask("use", path=str(file))
         one.answers = np.array(one.worker.ask("answers", path=str(file)))
     one.golden = one.worker.ask("golden")
-    one.seconds = one.worker.ask("warm_up")
+    one.seconds = one.worker.ask("warm_up", limit_s=warm_up_s)
 
 
 def _take_turns(seen: Sequence[Measured], turn_s: float, say: Callable[[str], None]) -> None:

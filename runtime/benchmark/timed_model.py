@@ -59,9 +59,9 @@ class TimedModel:
         """Use other images for timed runs: uint8 (N, H, W, 3) in an ``.npy`` file."""
         self._images, self._batches = np.load(path, mmap_mode="r"), {}
 
-    def warm_up(self) -> float:
-        """Run single images until their run time is steady; return the seconds of one run."""
-        before, end = 0.0, time.monotonic() + WARM_UP_S
+    def warm_up(self, limit_s: float = WARM_UP_S) -> float:
+        """Run single images until their run time is steady, ``limit_s`` at most; return the seconds of one run."""
+        before, end = 0.0, time.monotonic() + min(limit_s, WARM_UP_S)
         while True:
             now = statistics.median(self.time(1, BLOCK_RUNS)) / 1e9
             if abs(now - before) <= STEADY * before or time.monotonic() > end:

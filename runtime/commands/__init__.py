@@ -5,6 +5,7 @@ import argparse
 from runtime.system.processors import why_not_threads
 
 OK, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+LONGEST_S = 86_400.0
 
 
 def positive(text: str) -> int:
@@ -12,6 +13,17 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text[:9]) == int(text):
         raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text[:40]!r}")
     return int(text)
+
+
+def duration(text: str) -> float:
+    """Argument type: a time in seconds, above 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= LONGEST_S:  # false for a NaN, too
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text[:40]!r}")
+    return seconds
 
 
 def threads(text: str) -> int:

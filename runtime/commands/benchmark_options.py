@@ -2,7 +2,7 @@
 
 import argparse
 
-from runtime.commands import positive, threads
+from runtime.commands import duration, threads
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +14,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="numbers of threads to try, each in turn (default: 1, 2, … all cores)",
     )
     parser.add_argument(
-        "--seconds", type=positive, metavar="S", default=2,
-        help="whole seconds of timed single-image runs per contender; fast ones finish sooner (default: 2)",
+        "--seconds", type=duration, metavar="S", default=2.0,
+        help="seconds of timed single-image runs per contender; fast ones finish sooner (default: 2)",
     )  # fmt: skip
 
 

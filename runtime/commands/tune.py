@@ -9,7 +9,7 @@ from pathlib import Path
 from runtime.benchmark.progress import show_progress
 from runtime.benchmark.tuning import candidates, race
 from runtime.benchmark.tuning_report import describe, format_tuning
-from runtime.commands import FAILED, OK, add_json, positive
+from runtime.commands import FAILED, OK, add_json, duration
 from runtime.errors import ModelFileNotFoundError
 from runtime.system.machine import examine_machine
 from runtime.system.writing import atomic_path, check_writable
@@ -33,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Register the command's arguments."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="a folder of model files")
     parser.add_argument(
-        "--seconds", type=positive, metavar="S", default=1, help="approximate whole seconds per contender (default: 1)"
+        "--seconds", type=duration, metavar="S", default=1.0, help="approximate seconds per contender (default: 1)"
     )
     add_json(parser, "print the content of runtime.json")
 

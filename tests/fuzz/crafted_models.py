@@ -134,10 +134,10 @@ def refused() -> Iterator[tuple[str, Callable[[], CraftedModel]]]:
         yield f"ncnn: {name}", lambda counts=counts: _ncnn(INPUT, REST, weights=WEIGHTS, counts=counts)
     yield "ncnn: weights that unpack to 500 MB", lambda: _ncnn(INPUT, REST, weights=bytes(500 * MEGABYTE))
     for suffix, prefix in ((".ncnn", b""), (".tflite", b"\x1c\0\0\0TFL3" + bytes(8))):
-        for name, content in packed.archives(SPEC_FILE, prefix).items():
+        for name, pack in packed.archives(SPEC_FILE, prefix).items():
             yield (
                 f"{suffix} archive: {name}",
-                lambda content=content, suffix=suffix: CraftedModel(add_checksum(content), suffix),
+                lambda pack=pack, suffix=suffix: CraftedModel(add_checksum(pack()), suffix),
             )
     for name, png in packed.PICTURES.items():
         golden = json.dumps(packed.GOLDEN | {"png": base64.b64encode(png).decode()}).encode()

@@ -33,6 +33,7 @@ from pipeline.formats import MODEL_FILES
 from pipeline.training import Settings, train
 from pipeline.verify.parity import format_report, verify
 from runtime import Classifier
+from runtime.benchmark import measuring
 from runtime.benchmark.table import format_benchmark
 from runtime.engines.checksum import add_checksum
 from runtime.engines.registry import default_engine
@@ -237,7 +238,9 @@ def test_batches_give_what_single_images_give(exported, test_images):
 
 
 @pytest.mark.slow
-def test_benchmark_measures_every_contender(exported, test_images):
+def test_benchmark_measures_every_contender(exported, test_images, monkeypatch):
+    monkeypatch.setattr(measuring, "STARTS", 1)  # TensorFlow takes seconds to start
+    monkeypatch.setattr(measuring, "PHOTO_ROUNDS", 2)
     left = exported / "model_fp16.tflite"
     shutil.copy(exported / artifacts.FP32_TFLITE, left)
     report = benchmark(exported, 0.1, test_images, threads=(1,))

@@ -1,15 +1,18 @@
 """The measurement: its statistics, its processes, and ``bench`` as a command."""
 
+import argparse
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from runtime.benchmark import measuring, workers
+from runtime.benchmark import measuring, timed_model, workers
 from runtime.benchmark.contenders import Contender, contenders, find_models, thread_counts
 from runtime.benchmark.document import Missing
 from runtime.benchmark.environment import throttled
@@ -20,6 +23,7 @@ from runtime.benchmark.run import benchmark
 from runtime.benchmark.table import format_benchmark
 from runtime.benchmark.timed_model import TimedModel
 from runtime.benchmark.workers import Worker, WorkerError
+from runtime.commands import duration
 from runtime.engines.registry import Engine
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 
@@ -30,7 +34,7 @@ from runtime.benchmark.timed_model import TimedModel
 from runtime.benchmark.worker import serve
 
 class Odd(TimedModel):
-    def warm_up(self):
+    def warm_up(self, limit_s):
         {warm_up}
 
 def run(pixels):
@@ -46,8 +50,9 @@ serve(load)
 
 
 @pytest.fixture
-def odd(tmp_path):
-    """A function: a contender whose process does something odd."""
+def odd(tmp_path, monkeypatch):
+    """A function: a contender whose process does something odd, and is started once."""
+    monkeypatch.setattr(measuring, "STARTS", 1)
     (tmp_path / "odd.model").write_bytes(b"model")
 
     def make(load="pass", run="pass", warm_up="return 0.001", backend="odd"):
@@ -218,10 +223,10 @@ def test_a_run_that_was_throttled_says_so():
 def test_bench_writes_what_it_prints(carrying, tmp_path):
     model = carrying("model_int8.onnx", tolerance=0.05)
     out = tmp_path / "device.json"
-    printed = bench(model, "--threads", 1, "--seconds", 1, "--out", out, "--json")
+    printed = bench(model, "--threads", 1, "--seconds", 0.2, "--out", out, "--json")
     assert printed.returncode == 0, printed.stderr
     assert json.loads(out.read_text()) == json.loads(printed.stdout)
-    done = bench("--threads", "1,2", model, "--seconds", 1, "--out", out)
+    done = bench("--threads", "1,2", model, "--seconds", 0.2, "--out", out)
     assert done.returncode == 0, done.stderr
     report = json.loads(out.read_text())
     assert (report["format"], report["version"]) == ("edgecnn-benchmark", 1)
@@ -256,11 +261,29 @@ def test_files_that_differ_from_when_they_were_built_are_told(carrying, tmp_path
     changed = tmp_path / "changed.onnx"
     shutil.copy(odd, changed)
     (tmp_path / "manifest.json").write_text(json.dumps({"files": {changed.name: {"sha256": "0" * 64}}}))
-    done = bench(odd, changed, "--threads", 1, "--seconds", 1)
+    done = bench(odd, changed, "--threads", 1, "--seconds", 0.2)
     assert done.returncode == 1
     assert "differs from its golden set by 1.0e-02" in done.stdout
     assert "FAILED: " in done.stdout
     assert "changed since export" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e9", "a while", ""])
+def test_a_time_that_is_none_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a number of seconds above 0, got"):
+        duration(text)
+    assert duration("0.2") == 0.2
+
+
+def test_a_short_measurement_warms_up_as_shortly(monkeypatch):
+    model, now = TimedModel(len, np.zeros((1, 8, 8, 3), np.uint8)), itertools.count()
+    blocks = itertools.cycle([[9_000], [5_000]])
+    monkeypatch.setattr(TimedModel, "time", lambda *_: next(blocks))
+    monkeypatch.setattr(timed_model, "time", SimpleNamespace(monotonic=lambda: next(now) / 10))
+    model.warm_up(0.35)
+    assert next(now) == 5  # the start, and four blocks
+    model.warm_up(60)
+    assert next(now) == 38
 
 
 @pytest.mark.parametrize(

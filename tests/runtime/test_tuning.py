@@ -188,7 +188,7 @@ def test_times_are_printed_by_race_because_only_those_of_one_compare():
 def test_a_folder_is_tuned_and_then_run_as_chosen(folder, carrying, images):
     shutil.move(carrying("model_int8.onnx", shift=0.1), folder / "other.onnx")
     (folder / "cut.onnx").write_bytes((folder / "model_int8.onnx").read_bytes()[:-9])
-    done = call("tune", folder)
+    done = call("tune", folder, "--seconds", 0.3)
     assert done.returncode == 0, done.stderr
     document = json.loads((folder / "runtime.json").read_text())
     *_, sentence, written = done.stdout.splitlines()

@@ -92,7 +92,7 @@ def test_no_python_file_of_the_current_folder_is_run(bundles, installed, traps, 
     commands = [[edgecnn, "doctor", installed / "current/models/model_int8.onnx"]]
     if path is None:
         commands += [
-            [edgecnn, "tune", installed / "current/models", "--seconds", "1"],
+            [edgecnn, "tune", installed / "current/models", "--seconds", "0.2"],
             command(bundles["new"], installed), command(bundles["new"], installed, "--rollback"),
         ]  # fmt: skip
     for each in commands:
