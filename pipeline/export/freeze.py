@@ -20,17 +20,6 @@ def height_and_width(size: Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
-def freeze(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: tf.DType, batch: int) -> Any:
-    """Trace ``function`` as ``frozen_graph`` does.
-
-    Returns:
-        A concrete function from ``image`` to ``probabilities``, without captures.
-    """
-    definition = frozen_graph(function, size, dtype, batch)
-    wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
-    return wrapped.prune(f"{IMAGE}:0", f"{OUTPUT}:0")
-
-
 def frozen_graph(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: tf.DType, batch: int) -> Any:
     """Trace ``function`` for images (batch, H, W, 3) and turn its variables and captured tensors into constants.
 
@@ -71,3 +60,20 @@ def _needed(definition: Any) -> Any:
     kept = tf.compat.v1.GraphDef(versions=definition.versions, library=definition.library)
     kept.node.extend(node for node in definition.node if node.name in needed)
     return kept
+
+
+def as_function(definition: Any, size: Size, dtype: tf.DType, scaled: Callable[[tf.Tensor], tf.Tensor]) -> Any:
+    """Put ``scaled`` before a graph of one image that ``frozen_graph`` gave.
+
+    Returns:
+        A concrete function from ``image`` of a type, (1, H, W, 3), to ``probabilities``, without captures.
+    """
+    graph = tf.compat.v1.GraphDef(versions=definition.versions, library=definition.library)
+    graph.node.extend(node for node in definition.node if node.name != IMAGE)
+
+    def network(image: tf.Tensor) -> tf.Tensor:
+        inputs, outputs = {f"{IMAGE}:0": scaled(image)}, [f"{OUTPUT}:0"]
+        return tf.import_graph_def(graph, input_map=inputs, return_elements=outputs, name="")[0]
+
+    signature = [tf.TensorSpec((1, *height_and_width(size), 3), dtype, name=IMAGE)]
+    return tf.compat.v1.wrap_function(network, signature)

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from pipeline.export.freeze import freeze
+from pipeline.export.freeze import as_function
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.system.quiet import log_hidden
@@ -29,13 +29,13 @@ def converter(deployable: Deployable, input_type: tf.DType, scaling: PixelScalin
     """The converter of a graph that takes images of a type and puts ``scaling`` before the network."""
     scale, offset = np.array(scaling.scale, np.float32), np.array(scaling.offset, np.float32)
 
-    def network(pixels: tf.Tensor) -> tf.Tensor:
+    def scaled(pixels: tf.Tensor) -> tf.Tensor:
         image = tf.cast(pixels, tf.float32)
         image = image if (scale == 1).all() else image * scale
-        image = image if (offset == 0).all() else image + offset
-        return deployable.trace(image)
+        return image if (offset == 0).all() else image + offset
 
-    return tf.lite.TFLiteConverter.from_concrete_functions([freeze(network, deployable.size, input_type, batch=1)])
+    function = as_function(deployable.frozen, deployable.size, input_type, scaled)
+    return tf.lite.TFLiteConverter.from_concrete_functions([function])
 
 
 def with_metadata(flatbuffer: bytes, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:

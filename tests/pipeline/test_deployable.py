@@ -3,12 +3,10 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 from keras_outputs import keras_outputs
 from pipeline.errors import ExportError
-from pipeline.export.freeze import freeze
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.front import front
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
@@ -95,7 +93,7 @@ def test_softmax_is_computed_once_and_tempered(model, softmax):
 )
 def test_temperature_is_in_the_last_weights_where_they_can_hold_it(model, folded):
     plain, tempered = (
-        sorted(node.op for node in freeze(deployable.trace, 16, tf.float32, 1).graph.as_graph_def().node)
+        sorted(node.op for node in deployable.frozen.node)
         for deployable in (Deployable(model(), NAMES), Deployable(model(), NAMES, temperature=1.7))
     )
     assert (tempered == plain) == folded

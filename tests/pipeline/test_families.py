@@ -33,7 +33,7 @@ from pipeline.data import samples
 from pipeline.export import ncnn
 from pipeline.export import onnx as export_onnx
 from pipeline.export.formats import load_bytes
-from pipeline.export.freeze import freeze
+from pipeline.export.freeze import as_function, frozen_graph
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.metrics.calibration import softmax
@@ -143,7 +143,8 @@ def stock_answers(deployable, images):
     """What the int8 files of the stock converters answer, by the name of ours."""
     scaled = deployable.scaling(images)
     onnx_logits = onnx_run(stock_onnx(deployable, images), scaled)(None)[0]
-    frozen = freeze(lambda image: deployable.model(image, training=False), SIDE, tf.float32, batch=1)
+    definition = frozen_graph(lambda image: deployable.model(image, training=False), SIDE, tf.float32, batch=1)
+    frozen = as_function(definition, SIDE, tf.float32, tf.identity)
     content = stock_tflite(deployable, images, tf.lite.TFLiteConverter.from_concrete_functions([frozen]))
     tflite_logits = np.concatenate([tflite_run(content, image[np.newaxis])(None) for image in scaled])
     return {artifacts.INT8_ONNX: softmax(onnx_logits), artifacts.INT8_TFLITE: softmax(tflite_logits)}

@@ -7,6 +7,7 @@ exported file is held against, its ``trace`` is the network that both converters
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import batch_size, in_batches
 from pipeline.errors import ExportError
+from pipeline.export.freeze import frozen_graph
 from pipeline.export.load.fold_scaling import fold_scaling
 from pipeline.export.load.front import Front, front
 from pipeline.export.load.head import logits_model, output_kind
@@ -135,6 +137,11 @@ class Deployable:
     def network_scaling(self) -> PixelScaling:
         """What the graph does to pixels before ``network``."""
         return self._folded[1]
+
+    @cached_property
+    def frozen(self) -> Any:
+        """The graph of ``trace`` for one image, its weights constants: traced once for all flatbuffers."""
+        return frozen_graph(self.trace, self.size, tf.float32, batch=1)
 
     def trace(self, image: tf.Tensor) -> tf.Tensor:
         """The network for the converters, called inside a ``tf.function``.
