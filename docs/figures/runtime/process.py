@@ -57,7 +57,7 @@ def idle(ours: Classifier, photo: Path) -> Bar:
 
 
 def mixed_photos(folder: Path, count: int) -> list[Path]:
-    """Return ``count`` paths of up to forty files: mostly baseline JPEG, some progressive, PNG, WebP; 0.3-2 megapixels."""
+    """Return ``count`` paths of up to forty files: baseline JPEG, some progressive, PNG and WebP, 0.3-2 megapixels."""
     kinds = itertools.islice(itertools.product(FOLDER_SIZES, FOLDER_ENCODINGS), count)
     distinct = [
         save_photographs(folder, [size], [encoding], seed=100 + number)[0]
