@@ -93,7 +93,7 @@ faults: $(READY) ## put 62 faults into a copy of the source, one at a time: the 
 docs: $(READY) ## write the outputs in docs/runtime.md anew
 	@UPDATE_DOCS=1 $(PY) -m pytest --quiet tests/runtime/test_docs.py
 
-quantization: $(READY) ## export with all recipes into artifacts/build, measure, print docs/quantization.md's figures
+quantization: $(READY) ## export with all formats into artifacts/build, measure, print docs/quantization.md's figures
 	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD) --formats fp16 dynamic
 	@$(PY) -m pipeline bench $(BUILD)
 	@$(PY) -m docs.figures graph $(BUILD)

@@ -13,9 +13,9 @@ from pipeline.export import rewrites
 from pipeline.export.freeze import IMAGE, OUTPUT, Size, frozen_graph
 from pipeline.export.load.deployable import Deployable
 from pipeline.system.quiet import log_hidden
+from runtime.text import first_of
 
 OPSET = 17
-LISTED = 10
 
 
 def translate(deployable: Deployable) -> onnx.ModelProto:
@@ -80,8 +80,7 @@ def _refuse_unknown_operators(model: onnx.ModelProto) -> None:
     unknown = [node for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)]
     if unknown:
         found = dict.fromkeys(f"{node.op_type} (layer {layer_of(node.name)})" for node in unknown)
-        listed = ", ".join(list(found)[:LISTED]) + (f" and {len(found) - LISTED} more" if len(found) > LISTED else "")
-        raise ExportError(f"the converter to ONNX has no operator for {listed}")
+        raise ExportError(f"the converter to ONNX has no operator for {first_of(list(found))}")
 
 
 def layer_of(path: str) -> str:

@@ -10,6 +10,7 @@ from pipeline.report.figures.latency import detail
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, duration, listed, percent, points, size
 from pipeline.report.sections import Section, Table, Verdict
+from runtime.text import first_of
 
 BOUNDS = {
     "max_points": "{:g} points over all",
@@ -40,8 +41,8 @@ def origin(facts: Facts) -> list[tuple[str, str]]:
     keras = manifest.files.get(artifacts.MODEL_KERAS)
     several = [("Labels", "several per image, each judged by itself")]
     rows = [
-        ("Classes", ", ".join(manifest.class_names)),
-        ("Pixels", f"{_scaling(manifest)}, inside the files"),
+        ("Classes", first_of(manifest.class_names)),
+        ("The model takes", _range(manifest)),
         *(several if manifest.thresholds else [("Temperature", f"{manifest.temperature:.4g}")]),
         ("Calibrated on", f"{manifest.calibration.images:,} training images"),
         ("Chosen on", f"{manifest.validation.images:,} validation images"),
@@ -53,10 +54,11 @@ def origin(facts: Facts) -> list[tuple[str, str]]:
     return rows
 
 
-def _scaling(manifest: Manifest) -> str:
-    """Format the scaling of pixel values: once, or for red, green and blue if they differ."""
+def _range(manifest: Manifest) -> str:
+    """Say which values the pixels (0-255) become in the files: once, or for red, green and blue if they differ."""
     pairs = dict.fromkeys(zip(manifest.scale, manifest.offset, strict=True))
-    return " / ".join(f"value × {scale:.6g}" + (f" {offset:+.4g}" if offset else "") for scale, offset in pairs)
+    ranges = " / ".join(f"{offset:.3g} to {255 * scale + offset:.3g}" for scale, offset in pairs)
+    return f"pixels of {ranges}, scaled inside the files" if pairs.keys() != {(1.0, 0.0)} else "pixels of 0 to 255"
 
 
 def accuracies(facts: Facts) -> list[Verdict]:

@@ -21,7 +21,7 @@ from pipeline.report.figures.latency import edge
 from pipeline.report.figures.tradeoff import front
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
-from pipeline.report.summary import verdicts
+from pipeline.report.summary import origin, verdicts
 
 
 @pytest.fixture
@@ -89,7 +89,13 @@ def test_what_is_left_out_has_its_sections(folder):
     text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
     for shown in ("Risk against coverage", "0.0432", '<td class="number">5.00%<small>from 0.600</small>'):
         assert shown in text
-    for shown in ("Known and unknown", "How familiar 30 test photos", "0.912", "31.4%", "flowers $x_2$ &lt;b&gt;"):
+    for shown in (
+        "Known and unknown",
+        "The familiarity scores of 30 test photos",
+        "0.912",
+        "31.4%",
+        "flowers $x_2$ &lt;b&gt;",
+    ):
         assert shown in text
 
 
@@ -357,3 +363,17 @@ def test_the_confusions_of_a_file_are_its_own():
 def test_the_axis_of_latencies_ends_behind_the_longest_that_is_comparable():
     latencies = [(100, 150), (200, 900), (900, 901)]  # the last is cut off, and the second's slow moments are
     assert edge([Latency(p50=p50, p90=p50, p99=p99, worst=p99, runs=9) for p50, p99 in latencies]) == pytest.approx(440)
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "expected"),
+    [
+        ([1 / 255] * 3, [0.0] * 3, "pixels of 0 to 1, scaled inside the files"),
+        ([1.0] * 3, [0.0] * 3, "pixels of 0 to 255"),
+        ([1 / 127.5] * 3, [-1.0] * 3, "pixels of -1 to 1, scaled inside the files"),
+        ([1.0] * 3, [-104.0, -117.0, -124.0], "-104 to 151 / -117 to 138 / -124 to 131, scaled"),
+    ],
+)
+def test_the_values_that_the_model_takes_are_said_as_a_range(folder, scale, offset, expected):
+    rewrite(folder / "manifest.json", scale=scale, offset=offset)
+    assert expected in dict(origin(gather(folder)))["The model takes"]

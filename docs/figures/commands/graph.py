@@ -8,7 +8,7 @@ from pipeline.commands import OK, Commands
 
 def add(commands: Commands) -> None:
     """Register the command and its options."""
-    parser = commands.add_parser("graph", help="time our files against the stock recipes' files")
+    parser = commands.add_parser("graph", help="time our files against those of the stock converters")
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     parser.add_argument("--rounds", type=int, default=20, help="interleaved rounds (default: 20)")
     parser.set_defaults(tensorflow_threads=1, run=run)

@@ -24,6 +24,7 @@ from pipeline.export.load.keras2 import OPERATOR_LAYERS, as_keras3, entries
 from pipeline.system.given_files import check_model
 from runtime.engines.archive import ENTRY, read_member
 from runtime.system.files import parse_json
+from runtime.text import first_of
 
 CONFIG, METADATA = "config.json", "metadata.json"
 MAX_CONFIG_BYTES = 16 * 1024 * 1024
@@ -34,7 +35,6 @@ _BLOCK = 1 << 20
 CAUSE_SHOWN = 300
 """Characters of Keras's own words in a message."""
 
-LISTED = 10
 HEAD_BYTES = 256
 OTHERS = (
     (rb"version https://git-lfs", "a Git LFS pointer, not the model itself: run git lfs pull in its repository"),
@@ -124,8 +124,7 @@ def refuse_unknown_operators(file: KerasFile) -> None:
     found = [entry.get("config") for entry in entries(file.config) if entry["class_name"] in OPERATOR_LAYERS]
     unknown = sorted({f"tf.{config.get('function')}" for config in found if isinstance(config, dict)})
     if unknown:
-        listed = ", ".join(unknown[:LISTED]) + (f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else "")
-        raise ExportError(f"{file.path}: computes {listed}, for which Keras 3 has no layer; {file.remedy}")
+        raise ExportError(f"{file.path}: computes {first_of(unknown)}, for which Keras 3 has no layer; {file.remedy}")
 
 
 @contextmanager

@@ -14,8 +14,7 @@ from pipeline.errors import ExportError, reason
 from pipeline.export.load.dtype import computes_in, in_dtype
 from pipeline.export.load.gray import color_model, takes_gray
 from pipeline.export.load.head import label_model, origin, two_class_model
-
-LISTED = 10
+from runtime.text import first_of
 
 
 def chosen_output(model: keras.Model, name: str | None) -> keras.Model:
@@ -25,7 +24,7 @@ def chosen_output(model: keras.Model, name: str | None) -> keras.Model:
         ExportError: there are several and none is named, or none has that name.
     """
     names = [output_name(model, place) for place in range(len(model.outputs))]
-    listed = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    listed = first_of(names)
     if name is not None:
         if name not in names:
             raise ExportError(f"the model has no output {name!r}; it has {listed}: give one of these to --output")

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from pipeline.metrics.significance import mcnemar_one_sided
-
-LISTED = 10
+from runtime.text import first_of
 
 
 def output_of_class(confusion: NDArray[np.int64], significance: float) -> NDArray[np.int64]:
@@ -84,5 +83,4 @@ def describe(class_names: tuple[str, ...], order: NDArray[np.int64]) -> str:
     if len(moved) == 2:
         return f"the names {class_names[moved[0]]} and {class_names[moved[1]]} exchanged in --classes"
     right = [class_names[place] for place in np.argsort(order)]
-    shown = ", ".join(right[:LISTED]) + (f" and {len(right) - LISTED} more" if len(right) > LISTED else "")
-    return f"the names of --classes in the order {shown}"
+    return f"the names of --classes in the order {first_of(right)}"
