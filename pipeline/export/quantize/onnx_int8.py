@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
 from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
-from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import (
     QuantizationMode,
     QuantizedValue,
@@ -25,6 +24,7 @@ from onnxruntime.quantization.quant_utils import (
 from pipeline.export import rewrites
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.quantize.bias_correction import correct_onnx, onnx_inputs
+from pipeline.export.quantize.channels import ChannelsTogether
 from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.learned import Learned
@@ -185,7 +185,7 @@ class OnnxQuantizer:
                 )
                 _start_quantized(quantizer, scale, zero_point)
             else:
-                quantizer = QDQQuantizer(model, config.per_channel, config.reduce_range, *TYPES, *common)
+                quantizer = ChannelsTogether(model, config.per_channel, config.reduce_range, *TYPES, *common)
             quantizer.quantize_model()
             quantizer.model.topological_sort()
         quantized: onnx.ModelProto = quantizer.model.model
