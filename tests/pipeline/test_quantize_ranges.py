@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from pipeline.export.load.deployable import Deployable
-from pipeline.export.quantize import onnx_int8
+from pipeline.export.quantize import onnx_int8, ranges, tflite_int8
 from pipeline.export.quantize.config import METHODS, QuantConfig
 from pipeline.export.quantize.ranges import Statistics, entropy_threshold, percentile_range
 from pipeline.export.quantize.search import image_counts
 from pipeline.export.quantize.tflite_activations import FloatActivations
-from pipeline.export.quantize.tflite_int8 import _collect
+from pipeline.export.quantize.tflite_int8 import _Results
 from quantized import NAMES, SIDE, network, pixels, quantizer_of
 
 
@@ -102,10 +102,35 @@ def test_histograms_are_counted_once_and_only_where_a_method_needs_them():
 def test_lite_rt_gives_the_same_activations_by_its_fast_kernels():
     quantizer, _ = quantizer_of("tflite", Deployable(network(), NAMES), (2,), pixels(2))
     image = quantizer._scaling(pixels(1, seed=1))  # noqa: SLF001 - as the flatbuffer takes it
-    plain = _collect(quantizer._interpreter, image, None)  # noqa: SLF001 - by the kernels without XNNPACK
+    plain = _Results(quantizer._interpreter, image, None)  # noqa: SLF001 - by the kernels without XNNPACK
     fast = FloatActivations(quantizer._calibrated)(  # noqa: SLF001 - the flatbuffer
         image, lambda activations: {name: values.copy() for name, values in activations.items()}
     )
     assert list(fast) == list(plain)
     for name, values in plain.items():
         np.testing.assert_allclose(fast[name], values, atol=1e-4 * np.abs(values).max())
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_large_images_are_collected_by_one_engine_with_the_same_result(kind, monkeypatch):
+    calibration, deployable, engines = pixels(5), Deployable(network(), NAMES), []
+    usual = quantizer_of(kind, deployable, (5,), calibration)[0]
+    for module, name in ((onnx_int8, "_session"), (tflite_int8, "FloatActivations")):
+        made = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, made=made: engines.append(given[-1]) or made(*given))
+    monkeypatch.setattr(ranges, "LARGE_BYTES", 0)
+    large = quantizer_of(kind, deployable, (5,), calibration)[0]
+    assert engines == [ranges.THREADS]
+    config = QuantConfig("min-max", 5)
+    assert large._statistics.ranges(config) == usual._statistics.ranges(config)  # noqa: SLF001 - what is compared
+
+
+def test_layers_of_large_images_are_compared_in_groups(monkeypatch):
+    quantizer, sessions = quantizer_of("onnx", Deployable(network(), NAMES), (2,), pixels(2))[0], []
+    graph = quantizer.build(QuantConfig(images=2))
+    usual = quantizer.noise(graph, pixels(3, seed=1))
+    made = onnx_int8._session  # noqa: SLF001 - what is counted
+    monkeypatch.setattr(onnx_int8, "_session", lambda *given: sessions.append(given[1]) or made(*given))
+    monkeypatch.setattr(onnx_int8, "GROUP_BYTES", 4 * 8 * SIDE * SIDE)  # the first layer, of eight channels, fills it
+    np.testing.assert_allclose(quantizer.noise(graph, pixels(3, seed=1)), usual, rtol=1e-6)
+    assert [len(names) for names in sessions[::2]] == [1, 2, 1]

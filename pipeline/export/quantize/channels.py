@@ -27,9 +27,11 @@ LOWEST, HIGHEST = -128, 127
 class ChannelsTogether(QDQQuantizer):  # type: ignore[misc]
     """Writes the same graph as the quantizer that it stands for."""
 
+    tensors_to_quantize: dict[str, Any]
+
     def _calc_initializer_quant_params(self) -> dict[str, QuantizationParams]:
         """Scale and zero point of every constant."""
-        everything = self.tensors_to_quantize
+        everything: dict[str, Any] = self.tensors_to_quantize
         weights = {
             constant.name: constant
             for constant in self.model.initializer()

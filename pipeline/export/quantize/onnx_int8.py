@@ -1,6 +1,5 @@
 """The int8 ONNX graph: activation statistics once, then any number of configs."""
 
-import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,36 +25,20 @@ from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.quantize.bias_correction import correct_onnx, onnx_inputs
 from pipeline.export.quantize.channels import ChannelsTogether
 from pipeline.export.quantize.config import QuantConfig
-from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.learned import Learned
 from pipeline.export.quantize.mixed_precision import noise_to_signal
-from pipeline.export.quantize.ranges import Activations, Statistics, T
+from pipeline.export.quantize.onnx_layers import COMPUTING, PASSING, groups, is_last_sigmoid, layers_of, value_counts
+from pipeline.export.quantize.ranges import Activations, Statistics, T, workers_and_threads
 from pipeline.system.quiet import log_hidden
 
 GROUP = 4
 """Pixels a group in the int8 graph; of 1, 2, 4 and 8 the fastest on the network of the notes."""
 
-WORKERS = 2
-"""Threads that collect activations, each with an engine of one thread: an engine of two would wait busily."""
-BATCH_BYTES = 16 * 1024 * 1024
+BATCH_BYTES, GROUP_BYTES = 16 * 1024 * 1024, 128 * 1024 * 1024
+"""Activations of one pass, roughly, and those of one image that are compared with the float network's in one pass."""
 ACTIVATIONS_A_VALUE = 32
 """Roughly how many floats of activations a network holds for each value of its image."""
 
-COMPUTING = (
-    "Conv",
-    "MatMul",
-    "Gemm",
-    "Add",
-    "Mul",
-    "GlobalAveragePool",
-    "AveragePool",
-    "Concat",
-    "Sigmoid",
-    "HardSigmoid",
-    "HardSwish",
-    "LeakyRelu",
-)
-PASSING = ("Relu", "Clip", "MaxPool", "Transpose", "Reshape", "Flatten", "Pad", "Squeeze", "Unsqueeze")
 STATIC = True
 TYPES = (QuantType.QInt8, QuantType.QUInt8)
 """Of weights and of activations."""
@@ -106,8 +89,8 @@ class OnnxQuantizer:
         self._statistics = Statistics(partial(self._float_activations, pixels), counts, averaged)
         if learned is not None:
             self._statistics.learned = learned.ranges(pixels, self._float_activations)
-        self._last_sigmoids = [node.name for node in self._network.graph.node if _is_last_sigmoid(node, network.graph)]
-        self.layers = _layers(self._network.graph)
+        self._last_sigmoids = [node.name for node in self._network.graph.node if is_last_sigmoid(node, network.graph)]
+        self.layers = layers_of(self._network.graph)
         self._quantize = lru_cache(maxsize=1)(self._quantized)  # biases are corrected of what was built last
         if self._last_sigmoids:
             self.changes = tuple(name for name in self.changes if name != "float_softmax")
@@ -128,30 +111,31 @@ class OnnxQuantizer:
     def noise(self, graph: onnx.ModelProto, pixels: NDArray[np.uint8]) -> list[float]:
         """Noise-to-signal ratio of every layer's output in a graph of QDQ form."""
         carried = {name for node in graph.graph.node for name in node.output}
-        outputs = [layer.output for layer in self.layers]
-        names = [name + DEQUANTIZED if name + DEQUANTIZED in carried else name for name in outputs]
-        exact, rounded = _session(self._network, outputs), _session(graph, names)
 
-        def batches() -> Iterator[tuple[Activations, Activations]]:
+        def batches(outputs: list[str]) -> Iterator[tuple[Activations, Activations]]:
+            names = [name + DEQUANTIZED if name + DEQUANTIZED in carried else name for name in outputs]
+            exact, rounded = _session(self._network, outputs), _session(graph, names)
             for part in _batches(pixels):
-                floats = exact.run(outputs, {rewrites.IMAGE: self._scaling(part)})
-                steps = rounded.run(names, {rewrites.PIXELS: part})
-                yield dict(zip(outputs, floats, strict=True)), dict(zip(outputs, steps, strict=True))
+                floats = _run(exact, outputs, rewrites.IMAGE, self._scaling(part))
+                steps = _run(rounded, names, rewrites.PIXELS, part)
+                yield floats, dict(zip(outputs, steps.values(), strict=True))
 
-        return noise_to_signal(outputs, batches())
+        found = groups([layer.output for layer in self.layers], value_counts(self._network.graph), GROUP_BYTES)
+        return [ratio for outputs in found for ratio in noise_to_signal(outputs, batches(outputs))]
 
     def _float_activations(self, pixels: NDArray[np.uint8], reduce: Callable[[Activations], T]) -> Iterator[T]:
         floats = _float_tensors(self._network)
         names = [name for node in self._network.graph.node for name in node.output if name in floats]
-        sessions = [_session(self._network, names) for _ in range(WORKERS)]
+        workers, threads = workers_and_threads(pixels)
+        sessions = [_session(self._network, names, threads) for _ in range(workers)]
 
         def reduced(session: onnxruntime.InferenceSession, part: NDArray[np.uint8]) -> T:
-            return reduce(dict(zip(names, session.run(names, {rewrites.IMAGE: self._scaling(part)}), strict=True)))
+            return reduce(_run(session, names, rewrites.IMAGE, self._scaling(part)))
 
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             parts = list(_batches(pixels))
-            for start in range(0, len(parts), WORKERS):
-                yield from pool.map(reduced, sessions, parts[start : start + WORKERS])
+            for start in range(0, len(parts), workers):
+                yield from pool.map(reduced, sessions, parts[start : start + workers])
 
     def _quantized(self, config: QuantConfig) -> onnx.ModelProto:
         model = onnx.ModelProto()
@@ -220,59 +204,25 @@ def _batches(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         yield pixels[start : start + step]
 
 
-def _layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
-    """Every computing node with the nodes after it that only pass its values on."""
-    owner: dict[str, int] = {}
-    work = _multiplications(graph)
-    found: list[tuple[list[str], list[str], str]] = []
-    for node in graph.node:
-        if _is_last_sigmoid(node, graph):
-            continue
-        if node.op_type in COMPUTING:
-            owner[node.output[0]] = len(found)
-            found.append(([node.name], list(node.input), node.output[0]))
-        elif node.op_type in PASSING and node.input[0] in owner:
-            index = owner[node.output[0]] = owner[node.input[0]]
-            nodes, inputs, output = found[index]
-            found[index] = ([*nodes, node.name], inputs, node.output[0] if node.op_type in ("Relu", "Clip") else output)
-    return tuple(
-        Layer(output, tuple(nodes), tuple(sorted({owner[name] for name in inputs if name in owner})), work[nodes[0]])
-        for nodes, inputs, output in found
-    )
-
-
-def _is_last_sigmoid(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
-    """Whether it answers for a multi-label model; it stays in float, as a softmax does."""
-    return bool(node.op_type == "Sigmoid" and node.output[0] == graph.output[0].name)
-
-
-def _multiplications(graph: onnx.GraphProto) -> dict[str, int]:
-    """How often each node multiplies a weight for one image, by its name: weights times places in its output."""
-    weights = {constant.name: math.prod(constant.dims) for constant in graph.initializer}
-    shapes = {
-        value.name: [extent.dim_value for extent in value.type.tensor_type.shape.dim]
-        for value in (*graph.value_info, *graph.output)
-    }
-    counts = {}
-    for node in graph.node:
-        own = weights.get(node.input[1], 0) if node.op_type in ("Conv", "MatMul", "Gemm") else 0
-        places = math.prod(shapes.get(node.output[0], ())[2:]) if node.op_type == "Conv" else 1
-        counts[node.name] = own * places
-    return counts
-
-
 def _float_tensors(model: onnx.ModelProto) -> set[str]:
     inferred = onnx.shape_inference.infer_shapes(model).graph
     values = (*inferred.value_info, *inferred.output)
     return {value.name for value in values if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
 
 
-def _session(model: onnx.ModelProto, outputs: list[str]) -> onnxruntime.InferenceSession:
+def _session(model: onnx.ModelProto, outputs: list[str], threads: int = 1) -> onnxruntime.InferenceSession:
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
     present = {output.name for output in exposed.graph.output}
     exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs if name not in present)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _run(session: onnxruntime.InferenceSession, names: list[str], source: str, images: NDArray[Any]) -> Activations:
+    """Tensors of a graph by name, in the engine's own memory: copies would take as much again."""
+    values = session.run_with_ort_values(names, {source: onnxruntime.OrtValue.ortvalue_from_numpy(images)})
+    return {name: np.asarray(np.from_dlpack(value), np.float32) for name, value in zip(names, values, strict=True)}

@@ -20,6 +20,9 @@ Ranges = dict[str, tuple[float, float]]
 
 Histograms = dict[str, NDArray[np.int64]]
 
+THREADS, LARGE_BYTES = 2, 1_500_000
+"""Processor threads that collect activations, each from an image of its own; together from one where its pixels take
+more bytes, for then its activations take a gigabyte."""
 BINS = 2_048
 VALUES_AN_IMAGE = 4_096
 """Most values of one tensor of one image that enter its histogram, drawn once at random; extremes see all values."""
@@ -27,6 +30,11 @@ AVERAGING = 0.01
 """Weight of the newest image in the moving average, as in ONNX Runtime and TensorFlow's fake quantization."""
 LEVELS = 128
 """Levels of a quantized half-axis in the entropy method."""
+
+
+def workers_and_threads(pixels: NDArray[np.uint8]) -> tuple[int, int]:
+    """How many engines collect the activations of images (N, H, W, 3), and how many threads each has."""
+    return (1, THREADS) if pixels[0].nbytes > LARGE_BYTES else (THREADS, 1)
 
 
 class Passes(Protocol):

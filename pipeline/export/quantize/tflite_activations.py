@@ -20,11 +20,12 @@ class FloatActivations:
 
     Args:
         content: the flatbuffer.
+        threads: of the processor.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, threads: int = 1) -> None:
         with log_hidden():
-            self._interpreter = Interpreter(model_content=with_all_results(content), num_threads=1)
+            self._interpreter = Interpreter(model_content=with_all_results(content), num_threads=threads)
             self._interpreter.allocate_tensors()
         self._source = int(self._interpreter.get_input_details()[0]["index"])
         self._results = {

@@ -7,7 +7,7 @@ counterpart, and 16-bit activations ("16x8") take no uint8 pixels and run on uno
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.layer import Layer
 from pipeline.export.quantize.learned import Learned
 from pipeline.export.quantize.mixed_precision import noise_to_signal
-from pipeline.export.quantize.ranges import Activations, Statistics, T
+from pipeline.export.quantize.ranges import Activations, Statistics, T, workers_and_threads
 from pipeline.export.quantize.tflite_activations import FloatActivations
 from pipeline.export.quantize.tflite_pixels import take_pixels_through_float
 from pipeline.system.quiet import log_hidden
@@ -48,8 +48,6 @@ COMPUTING = (
 )
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 SOFTMAX, LOGISTIC = "SOFTMAX", "LOGISTIC"
-WORKERS = 2
-"""Threads that collect activations; each holds all of one image's."""
 IDENTITY, FROM_UNIT = PixelScaling((1.0, 1.0, 1.0)), PixelScaling((255.0, 255.0, 255.0))
 
 
@@ -115,7 +113,7 @@ class TfliteQuantizer:
         return noise_to_signal(
             outputs,
             (
-                (_collect(self._interpreter, self._scaling(image), names), _collect(twin, image, names))
+                (_Results(self._interpreter, self._scaling(image), names), _Results(twin, image, names))
                 for image in images
             ),
         )
@@ -136,13 +134,14 @@ class TfliteQuantizer:
         return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
 
     def _float_activations(self, pixels: NDArray[np.uint8], reduce: Callable[[Activations], T]) -> Iterator[T]:
-        workers = [FloatActivations(self._calibrated) for _ in range(WORKERS)]
+        count, threads = workers_and_threads(pixels)
+        workers = [FloatActivations(self._calibrated, threads) for _ in range(count)]
 
         def reduced(worker: FloatActivations, image: NDArray[np.uint8]) -> T:
             return worker(self._scaling(image[np.newaxis]), reduce)
 
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for images in in_batches(pixels, WORKERS):
+        with ThreadPoolExecutor(count) as pool:
+            for images in in_batches(pixels, count, count * pixels[0].nbytes):
                 yield from pool.map(reduced, workers, images)
 
 
@@ -184,21 +183,33 @@ def _operators(interpreter: Interpreter) -> list[dict[str, Any]]:
     return [operator for operator in operators if operator["op_name"] != "DELEGATE"]
 
 
-def _collect(interpreter: Interpreter, image: NDArray[Any], names: set[str] | None) -> Activations:
-    """Outputs of all operators, or of those in ``names``, dequantized; the last of equal names, which is float.
+class _Results(Mapping[str, NDArray[np.float32]]):
+    """Outputs of operators for one image, dequantized when they are asked for; the last of equal names, which is float.
+
+    They are valid until the interpreter runs again: copies of all would take as much memory as the interpreter.
 
     Args:
         interpreter: takes one image.
         image: float32 or uint8 (1, S, S, 3).
-        names: of the tensors.
+        names: of the tensors; ``None``: of all.
     """
-    source = interpreter.get_input_details()[0]["index"]
-    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-    produced = [details[int(index)] for operator in _operators(interpreter) for index in operator["outputs"]]
-    wanted = {detail["name"]: detail for detail in produced if names is None or detail["name"] in names}
-    interpreter.set_tensor(source, image)
-    interpreter.invoke()
-    return {name: _dequantized(interpreter, detail) for name, detail in wanted.items()}
+
+    def __init__(self, interpreter: Interpreter, image: NDArray[Any], names: set[str] | None) -> None:
+        details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+        produced = [details[int(index)] for operator in _operators(interpreter) for index in operator["outputs"]]
+        self._interpreter = interpreter
+        self._wanted = {detail["name"]: detail for detail in produced if names is None or detail["name"] in names}
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+        interpreter.invoke()
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return _dequantized(self._interpreter, self._wanted[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._wanted)
+
+    def __len__(self) -> int:
+        return len(self._wanted)
 
 
 def _dequantized(interpreter: Interpreter, detail: dict[str, Any]) -> NDArray[np.float32]:
