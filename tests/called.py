@@ -1,11 +1,11 @@
-"""The runtime's command line, called as a process."""
+"""Run the runtime's command line in a process."""
 
 import subprocess
 import sys
 
 
 def call(*arguments, **options):
-    """What ``python -m runtime`` gives: stdout and stderr as text, unless options of ``subprocess.run`` say else."""
+    """Run ``python -m runtime``; stdout and stderr are text unless ``subprocess.run``'s options say otherwise."""
     command = [sys.executable, "-m", "runtime", *map(str, arguments)]
     pipes = {} if "stdout" in options else {"capture_output": True}
     return subprocess.run(command, check=False, **({"text": True} | pipes | options))

@@ -1,24 +1,24 @@
-"""What all tests share, and how they are divided among processes.
+"""Fixtures that all tests share, and the distribution of tests over processes.
 
-What was merged so that the same work is done once:
+Work that is shared so that it is done once:
 
-- One process start a command: tests of messages and statuses call ``pipeline.cli.main`` in their own process, where
-  TensorFlow is loaded; ``test_line.py`` and ``test_own_photos.py`` start real ones.
-- One trained model and one export a file (``exported``, ``trained``, ``killed``: module fixtures), copied where a test
-  changes it. Int8 is searched for in ``test_line.py`` alone; elsewhere the export is quick and writes what is read.
+- One process start per command: tests of messages and statuses call ``pipeline.cli.main`` in their own process, where
+  TensorFlow is loaded; ``test_line.py`` and ``test_own_photos.py`` start real processes.
+- One trained model and one export per test file (``exported``, ``trained``, ``killed``: module fixtures), copied before
+  a test changes it. Only ``test_line.py`` searches int8 configurations; other exports are quick and write few files.
 - One set of bundles and one installed prefix for all of ``tests/pipeline/install`` (``SCOPES`` below).
-- Keras and TensorFlow are timed as contenders in ``test_line.py`` alone.
-- Networks and photos as small as what is tested allows: ``tests/figures/test_graph.py`` has two networks of a layer,
-  ``test_families.py`` a ResNet50 of a quarter of its channels.
-- One translation to ONNX a family in ``test_families.py``, for the two ONNX files and NCNN's; the stock TFLite file is
-  made of the traced network, without the way through a SavedModel.
-- One process start in ``test_own_photos.py`` (export); verify and drift run in the tests' process, where what C++
-  writes is heard, too.
-- One build of the project's wheel a process for all bundles; one test of ``test_bundle.py`` builds it anew.
-- One installation for two questions in ``install/test_places.py``: a user without HOME, and versions of others around.
-- Every refusal before TensorFlow is loaded is asked for in one process (``test_before_tensorflow.py``).
-- In a process of several, TensorFlow has one thread, and the garbage collector passes over what imports have made.
-- A megabyte of deflated zeros is repeated in the crafted pictures, not deflated anew; hostile names share reports.
+- Only ``test_line.py`` times Keras and TensorFlow as contenders.
+- Networks and photos are as small as the test allows: ``tests/figures/test_graph.py`` has two networks of one layer,
+  ``test_families.py`` a ResNet50 with a quarter of its channels.
+- One translation to ONNX per family in ``test_families.py``, for the two ONNX files and NCNN's; the stock TFLite file
+  is made from the traced network, without a SavedModel.
+- One process start in ``test_own_photos.py`` (export); verify and drift run in the tests' process, where output of C++
+  code is captured, too.
+- One build of the project's wheel per process for all bundles; one test of ``test_bundle.py`` builds it again.
+- One installation for two tests in ``install/test_places.py``: a user without HOME, and versions of others nearby.
+- All refusals before TensorFlow is loaded are tested in one process (``test_before_tensorflow.py``).
+- If several processes run tests, TensorFlow has one thread, and the garbage collector skips objects made by imports.
+- In the crafted pictures, a deflated megabyte of zeros is repeated, not deflated again; hostile names share reports.
 """
 
 import gc
@@ -55,19 +55,19 @@ the others."""
 
 
 def scope_of(nodeid):
-    """What one process runs as a whole: a file, or a folder of ``SCOPES``."""
+    """The unit that one process runs as a whole: a file, or a folder of ``SCOPES``."""
     file = nodeid.partition("::")[0]
     return next((scope for scope in SCOPES if file == scope or file.startswith(f"{scope}/")), file)
 
 
 def pytest_configure():
-    """Hear Ctrl-C in programs that tests start: a shell's background ignores it, and children inherit that."""
+    """Enable SIGINT in programs that tests start: a shell's background job ignores it, and children inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection():
-    """Keep the garbage collector from going through TensorFlow's million objects while it is imported, and after."""
+    """Keep the garbage collector from examining TensorFlow's million objects during and after its import."""
     gc.disable()
 
 
@@ -96,18 +96,18 @@ def pytest_xdist_make_scheduler(config, log):
 
 @cache
 def long_tests():
-    """What took more than ``FAST_SECONDS`` on a quiet machine, in seconds."""
+    """The tests that took more than ``FAST_SECONDS`` on an idle machine, with their seconds."""
     return json.loads(DURATIONS.read_text(encoding="utf-8"))
 
 
 def pytest_itemcollected(item):
-    """Mark as slow what was measured to be; ``make test-fast`` leaves it out."""
+    """Mark the tests of ``durations.json`` as slow; ``make test-fast`` skips them."""
     if item.nodeid in long_tests():
         item.add_marker(pytest.mark.slow)
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Of a whole run, the files that took longest; with ``UPDATE_DURATIONS`` their tests' seconds are kept."""
+    """Print the files that took longest; with ``UPDATE_DURATIONS``, store the seconds of the tests."""
     files, tests = Counter(), Counter()
     for report in [
         each for reports in terminalreporter.stats.values() for each in reports if hasattr(each, "duration")

@@ -1,4 +1,4 @@
-"""The four model files of a network, and what to hold them against Keras by."""
+"""The four model files of a network, and measures to compare them with Keras."""
 
 import numpy as np
 import onnx
@@ -16,7 +16,7 @@ ORDINARY_DOMAINS = {"", "ai.onnx", "com.microsoft"}
 
 
 def files(deployable, images, network=None):
-    """The four files' bytes by name; ``network`` is the ONNX graph where it was translated already."""
+    """The four files' bytes by name; ``network`` is the ONNX graph if it has been translated already."""
     spec = ModelSpec(deployable.side, deployable.class_names)
     network, scaling = network or export_onnx.convert(deployable), deployable.network_scaling
     config = QuantConfig(images=len(images))
@@ -43,7 +43,7 @@ def cosine(first, second):
 
 
 def check_graph(content):
-    """Clean: opset and domains of ordinary wheels, shapes known throughout, nothing outside the file."""
+    """Check that opset and domains are supported by ordinary wheels, all shapes are known, and no data are external."""
     model = onnx.load_from_string(content)
     onnx.checker.check_model(model, full_check=True)
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)

@@ -1,4 +1,4 @@
-"""What the tests of ``install.sh`` share: running it where no network can be reached, and looking at what it did."""
+"""Helpers for the tests of ``install.sh``: run it without a network, and examine the result."""
 
 import hashlib
 import json
@@ -46,12 +46,12 @@ def command(folder, prefix, *arguments):
 
 
 def install(folder, prefix, *arguments, **environment):
-    """Run a bundle's script where no network can be reached."""
+    """Run a bundle's ``install.sh`` without a network."""
     return run(command(folder, prefix, *arguments), **environment)
 
 
 def run(arguments, cwd=None, without=(), **environment):
-    """Run a command where no network can be reached, with and ``without`` variables of the environment."""
+    """Run a command without a network, with additional environment variables, and ``without`` others."""
     blocked = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
     variables = {name: value for name, value in (os.environ | blocked | environment).items() if name not in without}
     return subprocess.run(
@@ -60,7 +60,7 @@ def run(arguments, cwd=None, without=(), **environment):
 
 
 def answering(prefix):
-    """The name of the version that ``current`` is, which has to classify."""
+    """The name of the version that ``current`` links to; checks that it classifies."""
     model = prefix / "current/models/model_int8.onnx"
     subprocess.run([prefix / "current/bin/python", "-I", "-m", "runtime", "verify", model], check=True, stdout=-3)
     return json.loads((prefix / "current/bundle.json").read_text())["name"]
@@ -75,14 +75,14 @@ def copy(folder, tmp_path, name="copy"):
 
 
 def sum_up(folder):
-    """Write ``SHA256SUMS`` anew, as one would who does not have the key."""
+    """Write ``SHA256SUMS`` again, as an attacker without the key would."""
     names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
     sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (folder / "SHA256SUMS").write_text("".join(sums))
 
 
 def external(folder):
-    """Fill a folder with what install.sh did not make; a function that says whether all is as it was."""
+    """Fill a folder with files that install.sh did not make; return a function that checks that they are unchanged."""
     (folder / "thesis").mkdir(parents=True)
     (folder / "thesis/chapter").write_text("precious")
     (folder / "file").write_text("precious")
@@ -111,14 +111,14 @@ def kill_at(folder, prefix, step):
 
 
 def signed_without_version(reference, key, tmp_path):
-    """Such as were built before bundles had versions."""
+    """A signed bundle without a version, as built before bundles had versions."""
     folder = unpacked(bundle(reference, tmp_path, Settings("bare", HERE, wheels=False)), tmp_path)
     sign(folder, key)
     return folder
 
 
 def forged(folder, tmp_path):
-    """A bundle that was changed by somebody who knows of ``SHA256SUMS``."""
+    """A changed bundle with a matching ``SHA256SUMS``."""
     path = copy(folder, tmp_path, "forged")
     (path / "edgecnn-watch.service").write_text("[Service]\n")
     sum_up(path)

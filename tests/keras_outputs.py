@@ -1,4 +1,4 @@
-"""What a Keras model gives, without tracing it first."""
+"""Compute a Keras model's outputs without tracing it first."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""An export folder as the commands leave it, made by hand: every number is known, and the model files are no models."""
+"""An export folder made by hand: every number is known; the model files are placeholders."""
 
 import base64
 import io
@@ -209,7 +209,7 @@ def history():
 
 
 def benchmark(name="Desk", times=1.0, throttled=()):
-    """A benchmark of a machine that takes so many times as long as the desk."""
+    """A benchmark of a machine that is slower than the PC by a factor."""
     moment = {"load_average": 0.5, "temperature_c": 51.0, "throttled": []}
     return {
         "format": "edgecnn-benchmark",

@@ -1,4 +1,4 @@
-"""Photos that are noise, each another one."""
+"""Synthetic photos of random noise, all different."""
 
 import numpy as np
 from PIL import Image

@@ -1,4 +1,4 @@
-"""A small classifier, and what quantizes and judges it."""
+"""A small classifier, and helpers to quantize and evaluate it."""
 
 import keras
 import numpy as np
@@ -50,7 +50,7 @@ def network(spread=0):
 
 
 def validation_of(deployable, criteria=DEFAULT_CRITERIA):
-    """Images of which the network is sure, labeled with its own answers."""
+    """Images on which the network is confident, labeled with its own predictions."""
     images = pixels(1_500, seed=1)
     expected = deployable.probabilities(images)
     sure = np.sort(expected, axis=1)[:, -1] > 0.8
@@ -76,7 +76,7 @@ def search_of(kind, deployable, criteria=DEFAULT_CRITERIA, float_bytes=1_000_000
 
 
 def rounded_down():
-    """A classifier nearly all of whose weights are 0.45 of a step of int8, and vanish one by one, not in their sum."""
+    """A classifier most of whose weights are 0.45 int8 steps: each rounds to 0, but their sum matters."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [

@@ -1,4 +1,4 @@
-"""A folder served as the documents say: by ``python -m http.server``."""
+"""Serve a folder as the documents say, with ``python -m http.server``."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def served(folder):
-    """Yield its address on a free port, which ends in a slash."""
+    """Yield the server's address, which ends with a slash; the port is a free one."""
     command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:

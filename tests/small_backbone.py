@@ -1,4 +1,4 @@
-"""A small network in the place of a pretrained one."""
+"""A small network that replaces a pretrained one."""
 
 import keras
 from keras import layers
@@ -7,7 +7,7 @@ SIDE, WIDTH = 32, 12
 
 
 def classifier(*end):
-    """A small network that nobody has trained, 0-1 in."""
+    """A small untrained network; its input is 0-1."""
     keras.utils.set_random_seed(0)
     image = keras.Input((SIDE, SIDE, 3))
     x = layers.Conv2D(WIDTH, 4, 4, activation="relu")(image)

@@ -44,7 +44,7 @@ def new_key(path):
 
 
 def sign(folder, key, **changes):
-    """``model.sig`` over what the folder holds now; ``changes`` go into the statement."""
+    """Write ``model.sig`` for the folder's present files; ``changes`` replace entries of the statement."""
     resources = [{"name": name, "algorithm": "sha256", "digest": digest} for name, digest in digests(folder).items()]
     statement = {"predicateType": PREDICATE_TYPE, "predicate": {"resources": resources}} | changes
     payload = json.dumps(statement).encode()

@@ -20,7 +20,7 @@ Softmax  soft 1 1 2 out0 0=0 1=1
 
 
 def write(path, weights, **changes):
-    """Write it, sealed, to ``path``; ``changes`` replace the members spec, param and bin, ``None`` drops one."""
+    """Write it with a checksum to ``path``; ``changes`` replace the members spec, param and bin, ``None`` drops one."""
     members = {
         "spec": (SPEC_FILE, ModelSpec(8, ("a", "b", "c", "d")).to_json()),
         "param": (PARAM_FILE, GRAPH),

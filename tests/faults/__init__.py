@@ -1,1 +1,1 @@
-"""Hand-made faults, and a command that says which of them the tests catch."""
+"""Hand-made faults (mutations), and a command that reports which of them the tests catch."""

@@ -1,9 +1,9 @@
-"""Put each fault of the table into a copy of the repository, one at a time, and run the tests that concern it.
+"""Apply each fault of the table to a copy of the repository, one at a time, and run the tests that should catch it.
 
 usage: PYTHONPATH=tests .venv/bin/python -m faults [TEXT]   (``make faults``)
 
-Writes ``tests/faults/results.json``; with TEXT only for the faults whose file or line has it. The slow tests run where
-the others find nothing. The exit status is 1 where fewer than nine in ten are caught.
+Writes ``tests/faults/results.json``; with TEXT only for faults whose file or line contains it. Slow tests run only if
+the others catch nothing. The exit status is 1 if fewer than 90 % of the faults are caught.
 
 TensorFlow is loaded once: each run of pytest is a fork of this process, which has imported none of our own modules.
 """
@@ -29,7 +29,7 @@ LIMIT_S = 600
 
 
 def copy(folder: Path) -> None:
-    """What the tests need, without what git ignores."""
+    """Copy the files that the tests need, without those that git ignores."""
     for name in COPIED:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def copy(folder: Path) -> None:
 
 
 def run(folder: Path, tests: tuple[str, ...], *options: str) -> tuple[int | None, str]:
-    """Pytest in a fork: its exit status, ``None`` where it took too long, and what it printed."""
+    """Run pytest in a fork; return its exit status (``None`` if it took too long) and its output."""
     log = folder / "log"
     child = os.fork()
     if child == 0:
@@ -64,7 +64,7 @@ def run(folder: Path, tests: tuple[str, ...], *options: str) -> tuple[int | None
 
 
 def catching(folder: Path, fault: Fault) -> str | None:
-    """The test that fails of a fault, or ``None``."""
+    """The first test that fails because of a fault; ``None`` if none does."""
     path = folder / fault.file
     right = path.read_text(encoding="utf-8")
     if right.count(fault.right) != 1:
@@ -82,7 +82,7 @@ def catching(folder: Path, fault: Fault) -> str | None:
 
 
 def main(text: str = "") -> int:
-    """Try the faults, print and keep a line each."""
+    """Try the faults; print and store one line per fault."""
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     chosen = [fault for fault in TABLE if text in f"{fault.file} {fault.right}"]

@@ -1,4 +1,4 @@
-"""Faults as a hand slips: one operator, bound, sign or constant each, in both packages, and the tests to catch them."""
+"""Faults like typing errors, one operator, bound, sign or constant each, in both packages, and tests to catch them."""
 
 from typing import NamedTuple
 
@@ -8,9 +8,9 @@ class Fault(NamedTuple):
 
     Attributes:
         file: the module, from the root of the repository.
-        right: what stands there, once.
-        wrong: what is put in its place.
-        tests: files or folders below ``tests`` that concern it.
+        right: the correct text, which occurs once in the file.
+        wrong: the text that replaces it.
+        tests: files or folders below ``tests`` that should catch the fault.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""Trainings that are carried to another machine: what is packed, what comes back, and the program that runs there."""
+"""Trainings on another machine: the packed folder, its results, and the program that runs there."""
 
 import json
 import os

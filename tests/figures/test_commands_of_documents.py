@@ -1,6 +1,6 @@
-"""Each command of each document is one that the command lines take, and each link leads somewhere.
+"""Each command of each document is accepted by the command lines, and each link has a target.
 
-That they do what the page says is shown elsewhere: tests/runtime/test_docs.py runs docs/runtime.md, tests/pi runs
+Other tests show that they do what the page says: tests/runtime/test_docs.py runs docs/runtime.md, tests/pi runs
 docs/raspberry-pi.md, and the tests of each command run it.
 """
 
@@ -32,7 +32,7 @@ PARSERS = {
 
 
 def lines(text):
-    """The commands of a page: lines of blocks, joined where they go on, and what stands between backticks."""
+    """The commands of a page: lines of code blocks, with continuation lines joined, and texts between backticks."""
     for block in BLOCK.findall(text):
         whole = block.replace("\\\n", " ").splitlines()
         typed = [line[2:] for line in whole if line.startswith("$ ")]  # the others are what they print

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md lists what is there."""
+"""CONTRIBUTING.md lists the modules that exist; files and functions are short."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The faults of ``make faults`` keep up with the code, and their results with the faults."""
+"""Every fault of ``make faults`` still applies to the code, and every fault has a result."""
 
 import json
 

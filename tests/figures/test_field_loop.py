@@ -1,4 +1,4 @@
-"""The division of the loop's photos, the labels that its page hands out, and the table."""
+"""The division of the loop's photos, the order of the labels, and the table."""
 
 import json
 

@@ -53,7 +53,7 @@ def test_every_dense_operator_runs():
 
 
 def small_networks(class_names, names=(graph.RESNET, graph.MOBILENET)):
-    """In the place of large ones, under their names: a convolution each, with pooling or depthwise."""
+    """Replace the large networks by ones with a single convolution, under the same names."""
     keras.utils.set_random_seed(0)
     for name, layer in zip(names, (layers.AveragePooling2D(2), layers.DepthwiseConv2D(3)), strict=True):
         convolution = layers.Conv2D(8, 3, 2, padding="same", activation="relu")

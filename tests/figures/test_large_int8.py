@@ -1,4 +1,4 @@
-"""docs/quantization.md shows what docs/large-int8.json holds."""
+"""docs/quantization.md shows the figures of docs/large-int8.json."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""docs/quantization.md shows what docs/large-speed.json holds."""
+"""docs/quantization.md shows the figures of docs/large-speed.json."""
 
 from docs.figures import large_speed
 from docs.figures.documents import marked

@@ -1,4 +1,4 @@
-"""The general optimizers that our rewrites are held against: counted where they are installed, asked for where not."""
+"""General optimizers that our rewrites are compared with: used if installed, otherwise named in a message."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""docs/own-photos.md: its table is printed from its JSON, whose rows come out of finished folders."""
+"""docs/own-photos.md: its table is printed from its JSON, whose rows are read from finished folders."""
 
 import pytest
 

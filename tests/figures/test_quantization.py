@@ -1,4 +1,4 @@
-"""docs/quantization.md shows what docs/quantization.json holds."""
+"""docs/quantization.md shows the figures of docs/quantization.json."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""README.md shows what docs/benchmark.json holds, which is of the reference, its files and all test images."""
+"""README.md shows the figures of docs/benchmark.json, measured on the reference's files and all test images."""
 
 import copy
 
@@ -21,7 +21,7 @@ def figures():
 
 @pytest.fixture
 def measured(figures, reference, tmp_path):
-    """An export folder of which the kept figures could be."""
+    """An export folder to which the stored figures could belong."""
     for name in (artifacts.MANIFEST, artifacts.VERIFY):
         (tmp_path / name).write_bytes((reference / name).read_bytes())
     listed = artifacts.read_json(reference / artifacts.MANIFEST)["files"]

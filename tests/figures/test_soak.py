@@ -1,4 +1,4 @@
-"""What the soak judges must be able to fail: each promise is broken once."""
+"""Each check of the soak test can fail: each promise is broken once."""
 
 import json
 import signal

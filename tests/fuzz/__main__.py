@@ -1,4 +1,4 @@
-"""``python -m fuzz``: damage image and model files by the thousand; exit status 1 when one is not dealt with."""
+"""``python -m fuzz``: damage thousands of image and model files; exit status 1 if one is not handled."""
 
 import argparse
 import importlib.util
@@ -16,7 +16,7 @@ REFERENCE = ROOT / "artifacts" / "reference"
 
 
 def main() -> int:
-    """Run all campaigns and print what became of the files."""
+    """Run all campaigns and print the outcomes."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("--images", type=int, default=20_000, help="mutated image files (default: 20000)")
     parser.add_argument("--models", type=int, default=1_000, help="mutants of each model file (default: 1000)")

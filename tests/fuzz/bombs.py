@@ -1,4 +1,4 @@
-"""Small files that ask for much: memory, time, or both."""
+"""Small files whose decoding takes much memory or time."""
 
 import io
 import struct
@@ -51,7 +51,7 @@ def _jpeg(name: str, width: int, height: int) -> bytes:
 
 
 def _many_scans() -> bytes:
-    """A progressive picture whose first scan comes three thousand times."""
+    """A progressive picture with three thousand copies of its first scan."""
     content = _jpeg("jpeg_progressive", 9000, 9000)
     start = content.find(b"\xff\xda")
     end = content.find(b"\xff", start + 2 + int.from_bytes(content[start + 2 : start + 4]))
@@ -105,7 +105,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 @cache
 def thin_pictures() -> dict[str, bytes]:
-    """Pictures of one row or column, as long as their formats allow: odd, and to be answered all the same."""
+    """Pictures of one row or column, as long as their formats allow; they must be classified."""
     pictures = {}
     for format_name, length in (("PNG", 65_535), ("JPEG", 65_500), ("GIF", 65_535), ("WEBP", 16_383), ("TIFF", 65_535)):
         for width, height in ((length, 1), (1, length)):

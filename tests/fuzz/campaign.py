@@ -1,4 +1,4 @@
-"""Mutated files by the thousand through the sandbox, and what became of them."""
+"""Open thousands of mutated files in the sandbox, and collect the outcomes."""
 
 import random
 from collections import Counter
@@ -21,7 +21,7 @@ SECONDS = 30.0
 
 @dataclass
 class Findings:
-    """Outcomes with their counts, the files that went wrong, and the most that any took."""
+    """Counts of the outcomes, the files that were handled wrongly, and the peaks of memory and time."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: list[tuple[str, Verdict, bytes]] = field(default_factory=list)
@@ -66,7 +66,7 @@ def truncated_images(longest: int) -> Iterator[tuple[str, bytes, str]]:
 
 
 def mutated_models(paths: Iterable[Path], count: int, seed: int) -> Iterator[tuple[str, bytes, str]]:
-    """``count`` of each file."""
+    """``count`` mutations of each file."""
     random_ = random.Random(seed)  # noqa: S311 - mutants, no secrets
     for path in paths:
         content = sealed(path)
@@ -75,7 +75,7 @@ def mutated_models(paths: Iterable[Path], count: int, seed: int) -> Iterator[tup
 
 
 def sealed(path: Path) -> bytes:
-    """A model file's content, sealed if it was not yet."""
+    """A model file's content with a checksum, which is added if it has none."""
     content = path.read_bytes()
     return content if MARKER in content else add_checksum(content)
 

@@ -54,7 +54,7 @@ def _serve(classifier: Classifier, folder: Path, said: IO[bytes]) -> None:
 
 
 def _warm_up(classifier: Classifier) -> None:
-    """Let everything that is loaded at first use be loaded before the limit."""
+    """Load everything that is imported at first use, before the limit is set."""
     from PIL import Image
 
     Image.init()

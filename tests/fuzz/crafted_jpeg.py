@@ -1,4 +1,4 @@
-"""JPEGs written by hand, so that their data last for all the pixels they claim: a bit or two for each block."""
+"""JPEGs written by hand, whose data suffice for all declared pixels, with one or two bits per block."""
 
 import struct
 from collections.abc import Callable, Sequence
@@ -19,13 +19,13 @@ def segment(marker: int, data: bytes) -> bytes:
 
 
 def _scan(components: Sequence[tuple[int, int]], bits: int, first: int = 0, last: int = 63) -> bytes:
-    """A scan of zero bits: every block is as the one before."""
+    """A scan of zero bits: every block equals the one before."""
     head = bytes([len(components)]) + b"".join(bytes([number, 0]) for number, _ in components) + bytes([first, last, 0])
     return segment(0xDA, head) + bytes(-(-bits // 8))
 
 
 def _empty(component: int, blocks: int) -> bytes:
-    """A scan of a progressive file that says "nothing here", 32,767 blocks at a time."""
+    """An empty scan of a progressive file: end-of-band runs of 32,767 blocks."""
     bits = ("0" + "1" * 14) * -(-blocks // 32_767)
     bits += "1" * (-len(bits) % 8)
     runs = int(bits, 2).to_bytes(len(bits) // 8).replace(b"\xff", b"\xff\0")

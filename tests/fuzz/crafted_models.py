@@ -1,4 +1,4 @@
-"""Model files that an attacker would write: each with a right checksum, each asking for more than it should get.
+"""Model files that an attacker would write: each has a correct checksum and requests too much.
 
 Those of ``refused`` never reach an engine. Those of ``contained`` look sound until an engine loads or runs them, and
 may take it down; ``verify`` loads them in a child process.
@@ -88,7 +88,7 @@ WEIGHTS = bytes(4 + 4 * 30720)
 
 
 def refused() -> Iterator[tuple[str, Callable[[], CraftedModel]]]:
-    """Names, and functions that make the files."""
+    """The names of the files, and functions that make them."""
     for name, tensor in encodings.TENSORS.items():
         for way in [(7, 5)] if name != "value first" else encodings.ways()[::7]:
             extra = encodings.model(way, tensor)
@@ -145,7 +145,7 @@ def refused() -> Iterator[tuple[str, Callable[[], CraftedModel]]]:
 
 
 def contained() -> Iterator[tuple[str, Callable[[], CraftedModel]]]:
-    """Names, and functions that make the files."""
+    """The names of the files, and functions that make them."""
     make, whole = helper.make_node, np.int64
     tail = [make("ReduceSum", ["big"], ["sum"], keepdims=0), make("Mul", ["sum", "zero"], ["none"])]
     tail += [*_dense()[:-1], make("Add", ["logits", "none"], ["more"]), make("Softmax", ["more"], ["y"])]
@@ -202,7 +202,7 @@ def contained() -> Iterator[tuple[str, Callable[[], CraftedModel]]]:
 
 
 def changed_bytes(path: Path, suffix: str = ".tflite") -> Iterator[tuple[str, Callable[[], CraftedModel]]]:
-    """A flatbuffer with the highest byte of one number after the other changed, and the checksum computed anew."""
+    """A flatbuffer with the highest byte of each number changed in turn, and the checksum recomputed."""
     content = path.read_bytes()
     end = content.find(b"PK\3\4")
     for place in [*range(3, 400, 8), *range(end - 7000 - end % 4 + 3, end, 8)]:  # numbers are at multiples of four

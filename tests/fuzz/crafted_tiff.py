@@ -1,4 +1,4 @@
-"""TIFFs written by hand: what each tag claims, and nothing more."""
+"""TIFFs written by hand with arbitrary tags."""
 
 import struct
 import zlib
@@ -13,7 +13,7 @@ Tag = tuple[int, int, int, int | str]
 
 
 def tiff(width: int, height: int, tags: list[Tag], data: bytes = b"", order: str = "<") -> bytes:
-    """One directory, and ``data`` behind it, whose place and length are "DATA" and "LENGTH"."""
+    """One directory followed by ``data``; the values "DATA" and "LENGTH" stand for its position and length."""
     rows = sorted([(256, LONG, 1, width), (257, LONG, 1, height), *tags], key=lambda row: row[0])
     place = 8 + 2 + 12 * len(rows) + 4
     content = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(rows))

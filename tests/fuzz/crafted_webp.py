@@ -1,4 +1,4 @@
-"""A lossless WebP that asks for as many tables of codes as the format allows (RFC 9649, 6.2)."""
+"""A lossless WebP with as many code tables as the format allows (RFC 9649, 6.2)."""
 
 import struct
 
@@ -7,7 +7,7 @@ TILE_BITS = 2
 
 
 class _Bits:
-    """Numbers of so many bits each, the least significant first."""
+    """Writes numbers of given bit lengths, least significant bit first."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []

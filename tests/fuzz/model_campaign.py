@@ -1,4 +1,4 @@
-"""Crafted model files: loaded in the sandbox under a limit of memory, and replayed as ``verify`` does it."""
+"""Load crafted model files in the sandbox under a memory limit, and replay them as ``verify`` does."""
 
 import tempfile
 from collections import Counter

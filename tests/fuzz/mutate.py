@@ -34,18 +34,18 @@ def number(content: bytes, random_: random.Random) -> bytes:
 
 
 def truncate(content: bytes, random_: random.Random) -> bytes:
-    """The beginning alone."""
+    """Keep only the beginning."""
     return content[: random_.randrange(len(content))]
 
 
 def delete(content: bytes, random_: random.Random) -> bytes:
-    """A run goes."""
+    """Delete a run of bytes."""
     start = random_.randrange(len(content))
     return content[:start] + content[start + random_.choice((1, 2, 8, 100)) :]
 
 
 def repeat(content: bytes, random_: random.Random) -> bytes:
-    """A run comes twice, or a hundred times."""
+    """Repeat a run of bytes twice, or a hundred times."""
     start = random_.randrange(len(content))
     run = content[start : start + random_.choice((1, 8, 100))]
     return content[:start] + run * random_.choice((1, 2, 100)) + content[start:]
@@ -57,7 +57,7 @@ def splice(content: bytes, other: bytes, random_: random.Random) -> bytes:
 
 
 def lie(content: bytes, random_: random.Random) -> bytes:  # noqa: C901 - a branch a format
-    """Another width and height where the format keeps them; the data stay."""
+    """Change the width and height in the header; keep the data."""
     width, height = (random_.choice(SIDES) for _ in range(2))
     changed = bytearray(content)
     if content.startswith(b"\x89PNG"):
@@ -91,7 +91,7 @@ def lie(content: bytes, random_: random.Random) -> bytes:  # noqa: C901 - a bran
 
 
 def mend_png(content: bytes) -> bytes:
-    """Right checksums, so that damage is met by the chunks' readers."""
+    """Correct the checksums, so that the damage reaches the code that reads the chunks."""
     mended, place = bytearray(content), 8
     while place + 12 <= len(mended):
         length = int.from_bytes(mended[place : place + 4])

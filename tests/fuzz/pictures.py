@@ -1,7 +1,7 @@
-"""Pictures crafted to take more memory or time than a look at them suggests: a table of functions by name.
+"""Pictures crafted to take unexpectedly much memory or time: a table of functions by name.
 
-``mutate`` damages good files at random; these are whole and say what they say on purpose. What becomes of them is one
-line, of whatever kind, in bounded memory and time.
+``mutate`` damages good files at random; these files are undamaged but malicious. Each must give one line, a class or an
+error, in bounded memory and time.
 """
 
 import io
@@ -37,7 +37,7 @@ Pictures = dict[str, Callable[[], bytes]]
 
 @cache
 def zeros(total: int) -> bytes:
-    """So many of them, deflated; a megabyte is deflated once, and its blocks are repeated."""
+    """Deflated zeros; a megabyte is deflated once, and its blocks are repeated."""
     compressor = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     whole, rest = divmod(total, MEGABYTE)
     blocks = compressor.compress(bytes(MEGABYTE)) + compressor.flush(zlib.Z_FULL_FLUSH)
@@ -47,12 +47,12 @@ def zeros(total: int) -> bytes:
 
 
 def chunk(name: bytes, data: bytes = b"") -> bytes:
-    """One of PNG's."""
+    """A PNG chunk."""
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def png(width: int, height: int, kind: tuple[int, int], before: bytes = b"", *, interlace: int = 0) -> bytes:
-    """Black, of a depth and a color type, with whatever chunks before its pixels."""
+    """A black PNG of a bit depth and color type, with given chunks before its pixels."""
     depth, color = kind
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     row = (width * channels * depth + 7) // 8 + 1
@@ -87,7 +87,7 @@ def _pngs() -> Pictures:
 
 
 def gif(width: int, height: int, before: bytes = b"", frame: tuple[int, int, int, int] | None = None) -> bytes:
-    """A GIF whose data are the code that clears the table, again and again."""
+    """A GIF whose data repeat the code that clears the table."""
     left, top, across, down = frame or (0, 0, width, height)
     screen = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
     image = b"," + struct.pack("<HHHHB", left, top, across, down, 0) + b"\x02"
@@ -95,7 +95,7 @@ def gif(width: int, height: int, before: bytes = b"", frame: tuple[int, int, int
 
 
 def saved(kind: str, mode: str, width: int, height: int, **options: object) -> bytes:
-    """One color, as Pillow writes it."""
+    """A picture of one color, written by Pillow."""
     stream = io.BytesIO()
     Image.new(mode, (width, height), COLORS[mode]).save(stream, kind, **options)
     return stream.getvalue()
@@ -116,7 +116,7 @@ def _gifs() -> Pictures:
 
 
 def bmp(width: int, height: int, kind: tuple[int, int], data: bytes, *, length: int = 40) -> bytes:
-    """A BMP of so many bits, of a compression, and of these data."""
+    """A BMP with a bit depth, a compression and these data."""
     bits, compression = kind
     palette = bytes(4 << bits) if bits <= 8 else b""
     header = struct.pack("<IiiHHIIiiII", length, width, height, 1, bits, compression, len(data), 0, 0, 0, 0)
@@ -214,13 +214,13 @@ def _avifs() -> Pictures:
 
 
 def crafted() -> Pictures:
-    """Name and maker of each."""
+    """The crafted pictures: names, and functions that make them."""
     avifs = _avifs() if pillow_has("avif") else {}
     return _pngs() | JPEGS | _gifs() | _bmps() | _ppms() | TIFFS | _webps() | avifs
 
 
 def sparse() -> dict[str, bytes]:
-    """What a file of a terabyte begins with; the rest is a hole."""
+    """The beginning of a sparse file of a terabyte."""
     seeds = image_seeds()
     return {
         "PPM comment": b"P6\n#",

@@ -1,4 +1,4 @@
-"""A child process that opens one hostile file after the other under limits; its death or its silence is the result."""
+"""Open hostile files one after the other in a child process under limits; a crash or a timeout is an outcome too."""
 
 import json
 import os
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one file; ``fault`` is ``None`` where it was dealt with as it should be."""
+    """The outcome of one file; ``fault`` is ``None`` if it was handled correctly."""
 
     outcome: str
     fault: str | None
@@ -53,11 +53,11 @@ class Sandbox:
             self._child = None
 
     def open(self, content: bytes, suffix: str = ".img") -> Verdict:
-        """Let the child classify an image, or load a model file where the suffix is one's."""
+        """Let the child classify an image, or load a model file, by the suffix."""
         return self._ask(json.dumps({"suffix": suffix, "size": len(content)}).encode() + b"\n" + content)
 
     def open_path(self, path: Path) -> Verdict:
-        """The same with a file that is there already."""
+        """The same for an existing file."""
         return self._ask(json.dumps({"path": str(path)}).encode() + b"\n")
 
     def _ask(self, request: bytes) -> Verdict:

@@ -1,4 +1,4 @@
-"""One small picture in every format and mode that Pillow writes: what the fuzzer starts from."""
+"""One small picture in every format and mode that Pillow writes; the fuzzer mutates them."""
 
 import io
 import warnings
@@ -130,7 +130,7 @@ FOREIGN = {
 
 
 def pillow_has(feature: str) -> bool:
-    """Whether this Pillow was built with a library; older ones warn when asked for one that they never heard of."""
+    """Whether this Pillow was built with a library; older versions warn about unknown names."""
     return feature in {*features.modules, *features.codecs, *features.features} and bool(features.check(feature))
 
 

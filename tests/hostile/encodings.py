@@ -1,4 +1,4 @@
-"""Protobuf by hand: every way and every encoding in which a tensor of an ONNX file can name another file."""
+"""Protobuf written by hand: every path and encoding by which a tensor of an ONNX file can name another file."""
 
 from runtime.engines.onnx_graph import MESSAGES
 
@@ -43,7 +43,7 @@ TENSORS = {
 
 
 def ways():
-    """Field numbers from the model to a tensor: each field of each message at least once, a subgraph in a subgraph."""
+    """Paths of field numbers from the model to a tensor: each field of each message, also nested subgraphs."""
     found, open_ways = [], [("model", ())]
     while open_ways:
         kind, numbers = open_ways.pop()
@@ -55,7 +55,7 @@ def ways():
 
 
 def model(way, tensor):
-    """A model that holds a tensor at the end of a way, and a graph."""
+    """A model with a graph, and a tensor at the end of a path."""
     content = tensor
     for number in reversed(way):
         content = part(number, content)

@@ -1,4 +1,4 @@
-"""Pictures and archives as model files carry them, each asking for more memory than it is large."""
+"""Pictures and archives inside model files that unpack to far more than their size."""
 
 import base64
 import io
@@ -67,7 +67,7 @@ def archive(*members, method=zipfile.ZIP_DEFLATED, prefix=b"TFL3"):
 
 
 def lying(content, size):
-    """The archive with another unpacked size in its first entry, in both places that name it."""
+    """The archive with a false unpacked size in both headers of its first entry."""
     changed = bytearray(content)
     for signature, place in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
         start = changed.index(signature) + place
@@ -80,7 +80,7 @@ LIMITS = {"spec": 8 * MEGABYTE}
 
 @cache
 def bomb(name="spec", prefix=b"TFL3"):
-    """An archive of 100 KB whose member unpacks to 100 MB; made once, for deflating takes a third of a second."""
+    """An archive of 100 KB whose member unpacks to 100 MB; made once, because deflating takes a third of a second."""
     return archive((name, bytes(100 * MEGABYTE)), prefix=prefix)
 
 

@@ -1,6 +1,6 @@
 """``python -m pi [EXPRESSION]``: the tests of ``on_board.py``, each processor in a pytest of its own, side by side.
 
-What one prints is shown as it comes, what the other prints when both have ended; EXPRESSION chooses tests, as -k does.
+The output of the first is shown at once, that of the other at the end; EXPRESSION selects tests like -k.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A board that is emulated: a copy of the arm64 root, one processor, an ordinary user, no network."""
+"""An emulated board: a copy of the arm64 root file system, one processor, an ordinary user, no network."""
 
 import shutil
 import subprocess
@@ -37,12 +37,12 @@ class Board:
         return [*inside(self.root, beside), "--wd=/home/pi", "/bin/sh", "-c", user, "sh", script]
 
     def environment(self) -> dict[str, str]:
-        """What a login would give, and the processor."""
+        """The environment variables of a login, and the emulated processor."""
         path = "/usr/local/bin:/usr/bin:/bin"
         return {"QEMU_CPU": self.cpu, "PATH": path, "HOME": "/home/pi", "LANG": "C.UTF-8", "COLUMNS": "100"}
 
     def run(self, script: str, *, status: int | None = 0, beside: str = "") -> str:
-        """What a script prints on stdout and stderr together.
+        """Run a script; return its stdout and stderr together.
 
         Args:
             script: for sh.

@@ -1,4 +1,4 @@
-"""The boards, what the desk brings them, and the table of how far their answers lie from the desk's."""
+"""The boards, the bundles for them, and the table of differences between board and PC."""
 
 import fcntl
 import json
@@ -34,7 +34,7 @@ def arm64():
 
 @pytest.fixture(scope="session")
 def place():
-    """A folder for what is made here; it goes when all is done, and no mount is ever in it as seen from here."""
+    """A temporary folder; mounts of the boards are not visible in it."""
     with tempfile.TemporaryDirectory(prefix="edgecnn-pi-") as name:
         yield Path(name)
 
@@ -74,7 +74,7 @@ def first(bundles):
 
 @pytest.fixture(scope="session")
 def second(bundles, place, photos):
-    """An update: one file, no wheels but the project's, and photos of known labels."""
+    """An update: one model file, only the project's wheel, and labeled photos."""
     for photo in photos.glob("[0-9]*-*"):
         folder = place / "labeled" / photo.stem.partition("-")[2]
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,13 +84,13 @@ def second(bundles, place, photos):
 
 @pytest.fixture(scope="session")
 def third(bundles):
-    """Another one, which needs the same packages as the first and takes them from there."""
+    """Another update that needs the same packages as the first, and uses the installed ones."""
     return bundles("third", "--no-wheels", "--extras", "mqtt", "serve")
 
 
 @pytest.fixture(scope="session")
 def desk_answers(place, reference):
-    """What the desk answers to the images; see predict.py."""
+    """The probabilities of the PC for the images; see predict.py."""
     images.write(place / "images", reference)
     return parity.predict(sys.executable, reference, place / "images", place / "desk.npz")
 
@@ -103,7 +103,7 @@ def photos(place, desk_answers):  # noqa: ARG001 - it writes them
 
 @pytest.fixture(scope="session")
 def packages_of_pytest(place):
-    """A folder for PYTHONPATH: pytest of the version that runs here, and what it needs, out of their wheels."""
+    """A folder for PYTHONPATH with this version of pytest and its dependencies, unpacked from wheels."""
     names = [f"{name}=={metadata.version(name)}" for name in PYTEST]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     subprocess.run([*command, "--dest", str(place / "wheels"), *names], check=True)
@@ -114,7 +114,7 @@ def packages_of_pytest(place):
 
 @pytest.fixture(scope="session")
 def figures(request):
-    """Rows that are printed when all is done, and with UPDATE_DOCS=1 written into the page."""
+    """Rows of the table that is printed at the end, and with UPDATE_DOCS=1 written into the page."""
     rows = request.config.stash[FIGURES] = []
     yield rows
     if os.environ.get("UPDATE_DOCS"):

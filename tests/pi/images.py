@@ -1,4 +1,4 @@
-"""The images that desk and board both answer to: test images as pixels, and photos as files."""
+"""The images that PC and board both classify: test images as pixels, and photos as files."""
 
 import json
 from pathlib import Path

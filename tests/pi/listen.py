@@ -1,4 +1,4 @@
-"""Prints what a broker on loopback is told, a line a message, after a line ``ready``; runs on the board."""
+"""Print the messages at a broker on loopback, one per line, after a line ``ready``; runs on the board."""
 
 from paho.mqtt import client as paho
 

@@ -1,4 +1,4 @@
-"""Prints what a page on loopback answers, as JSON; runs on the board."""
+"""Print the response of a page on loopback as JSON; runs on the board."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ ADDRESS = "http://127.0.0.1:8080"
 
 
 def get(path: str) -> tuple[int, bytes]:
-    """Status and body; 0 where nobody answers."""
+    """Status and body; status 0 if the server does not answer."""
     try:
         with urllib.request.urlopen(ADDRESS + path, timeout=30) as answer:  # noqa: S310 - loopback
             return answer.status, answer.read()

@@ -1,6 +1,6 @@
 """A bundle on emulated boards, from its archive to its rollback: ``make test-pi``, as root.
 
-In the order of the file on each processor; what one test installs the next ones use. Boards have no network, and
+The tests run in this order on each processor; later tests use what earlier ones installed. Boards have no network, and
 commands run as an ordinary user.
 """
 
@@ -251,7 +251,7 @@ def once(processor):
 
 
 def install(board, archive, *arguments):
-    """Unpack an archive in the home folder and run its install.sh; what it prints."""
+    """Unpack an archive in the home folder and run its install.sh; return the output."""
     if not (board.home / archive.name).exists():
         board.take(archive)
     folder = archive.name.removesuffix(".tar.gz")
@@ -264,12 +264,12 @@ def current(board):
 
 
 def label(board):
-    """What the installed version says of a photo."""
+    """The class that the installed version gives a photo."""
     return board.run(f"{EDGECNN} classify {MODELS}/model_int8.onnx photos/hopper.jpg --top 1")
 
 
 def killed_at(board, script, lines):
-    """Run a script and cut its power (SIGKILL to all of its processes) after so many lines; the last line."""
+    """Run a script, kill all of its processes (SIGKILL) after some lines, and return the last line."""
     process = subprocess.Popen(board.command(script), stdout=subprocess.PIPE, text=True, env=board.environment())
     last = ""
     for _ in range(lines + 1):
@@ -280,7 +280,7 @@ def killed_at(board, script, lines):
 
 
 def stand_in_for_the_camera(board, photo):
-    """Programs of the camera's names that give a photo, or some frames of it."""
+    """Install replacements of the camera's programs that output a photo, or some frames."""
     programs = {
         "rpicam-still": 'for last; do :; done; cp /usr/local/share/photo.jpg "$last"',
         "rpicam-vid": "cat /usr/local/share/photo.jpg /usr/local/share/photo.jpg /usr/local/share/photo.jpg",
@@ -293,7 +293,7 @@ def stand_in_for_the_camera(board, photo):
 
 
 def a_desk(folder, repository, board):
-    """A function that runs a script in what looks like a clone of the repository; scp brings files to the board."""
+    """A function that runs a script in a simulated clone of the repository; scp copies files to the board."""
     folder.mkdir()
     for entry in repository.iterdir():
         if entry.name not in {".git", "build", "dist"}:

@@ -1,4 +1,4 @@
-"""How far the answers of a board lie from those of the desk, file by file."""
+"""Compare the probabilities of a board with those of the PC, file by file."""
 
 import subprocess
 from pathlib import Path
@@ -13,19 +13,19 @@ FP32_LIMIT = 1e-5
 
 
 def predict(python, models: Path, images: Path, out: Path) -> dict[str, np.ndarray]:
-    """What the files answer here; see predict.py."""
+    """The probabilities of the files on this machine; see predict.py."""
     subprocess.run([python, str(SCRIPT), str(models), str(images), str(out)], check=True)
     return read(out)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The answers by file, float32 (N, C)."""
+    """The probabilities by file, float32 (N, C)."""
     with np.load(path) as answers:
         return dict(answers)
 
 
 def compare(name: str, board: np.ndarray, desk: np.ndarray, criteria: dict[str, float]) -> dict[str, object]:
-    """One row of the table; ``within`` says whether it is as near as it has to be."""
+    """One row of the table; ``within`` says whether the difference is within the tolerance."""
     differences = np.abs(board - desk)
     row = {
         "file": name,

@@ -1,4 +1,4 @@
-"""``python predict.py MODELS IMAGES OUT``: what each model file answers on this machine; run on desk and board alike.
+"""``python predict.py MODELS IMAGES OUT``: the probabilities of each model file on this machine; runs on PC and board.
 
 Args:
     MODELS: folder of model files.

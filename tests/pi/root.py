@@ -42,7 +42,7 @@ def build(cache: Path) -> Path:
 def inside(root: Path, beside: str = "") -> list[str]:
     """The beginning of a command that runs in ``root`` with processes, mounts and terminals of its own, and no network.
 
-    When it ends or is killed, its processes are killed and its mounts are gone; nobody else ever sees those.
+    When it ends or is killed, its processes are killed and its mounts vanish; other processes never see the mounts.
 
     Args:
         root: what the command sees as /.

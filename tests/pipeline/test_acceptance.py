@@ -1,4 +1,4 @@
-"""What passes the criteria and what does not."""
+"""Files that pass the acceptance criteria, and files that do not."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def answers(classes):
 
 
 def compare(images, lost, won=0, criteria=LOSS_ALONE):
-    """Two classes in turn, Keras right but for the last ``won`` images; the first ``lost`` answers are wrong."""
+    """Two alternating classes; Keras is wrong on the last ``won`` images, the file on the first ``lost`` images."""
     labels = np.arange(images) % 2
     keras, got = labels.copy(), labels.copy()
     keras[images - won :] ^= 1

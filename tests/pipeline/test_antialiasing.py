@@ -1,4 +1,4 @@
-"""Models from elsewhere may have been trained on squares that were resized without antialiasing."""
+"""Support for models that were trained on photos resized without antialiasing."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ SIDE, PHOTO = 16, 160
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Even photos and noisy ones: antialiasing takes the noise away."""
+    """Plain photos and noisy ones; antialiasing removes the noise."""
     root = tmp_path_factory.mktemp("photos")
     random = np.random.default_rng(0)
     for number in range(30):

@@ -1,4 +1,4 @@
-"""Every operator that export promises, in all four files against Keras.
+"""Every supported operator, in all four files compared with Keras.
 
 The weights are random, so that probabilities say little: files are compared by the cosine of their centered logits.
 """
@@ -28,7 +28,7 @@ def pixels(side):
 
 
 def settle(model, images):
-    """Give every batch normalization the mean and variance of what it sees, so that signals stay alive to the end."""
+    """Set each batch normalization to the mean and variance of its input, so that signals do not vanish."""
     keras.utils.set_random_seed(0)
     norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
     if norms:

@@ -1,4 +1,4 @@
-"""Engines of the desk take part in the benchmark."""
+"""The engines of ``pipeline`` take part in the benchmark."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""What is wrong with paths and names is said at once, before ten seconds of TensorFlow's start."""
+"""Wrong paths and names are reported at once, before TensorFlow is loaded, which takes ten seconds."""
 
 import json
 import subprocess
@@ -56,7 +56,7 @@ print(json.dumps(answers))
 
 @pytest.fixture(scope="module")
 def answers(reference, repository, tmp_path_factory):
-    """Of all commands, one after the other in one new process: exit status, what it says, is TensorFlow loaded."""
+    """Run all commands in one new process; for each the exit status, the message, and whether TensorFlow is loaded."""
     folder = tmp_path_factory.mktemp("before")
     for name in ("one-class/ant", "case/ant", "case/Ant", "photos/ant", "photos/bee"):
         (folder / name).mkdir(parents=True)

@@ -264,14 +264,14 @@ def test_a_next_key_that_boards_could_not_go_by_is_refused(key, reference, tmp_p
 
 
 @pytest.mark.parametrize("text", ["yesterday", "-1e9", "9" * 30, "nan"])
-def test_a_source_date_that_is_none_is_refused(monkeypatch, text):
+def test_an_invalid_source_date_is_refused(monkeypatch, text):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
     with pytest.raises(BundleBuildError, match="SOURCE_DATE_EPOCH"):
         default_version(signed=False)
 
 
 @pytest.mark.parametrize("number", [0, -1, 10**15])
-def test_a_version_that_is_none_is_refused(number):
+def test_an_invalid_version_is_refused(number):
     with pytest.raises(BundleBuildError, match="whole number from 1"):
         Settings("test", PI, version=number)
 
@@ -323,7 +323,7 @@ def test_a_32_bit_board_is_told_what_to_do(capsys):
 
 @pytest.fixture
 def known(reference, tmp_path):
-    """A function: a folder of so many test photos in folders of their classes."""
+    """A function that makes a folder of test photos, with a subfolder per class."""
 
     def write(count):
         index = json.loads((reference / "samples.json").read_text())

@@ -47,7 +47,7 @@ def test_each_class_is_counted():
 
 @pytest.fixture
 def photos(reference, tmp_path):
-    """Twenty photos in folders of what the reference takes them for, and a file that is none."""
+    """Twenty photos, in folders of the classes that the reference predicts, and a file that is no photo."""
     with Image.open(reference / "test.webp") as sheet:
         row = np.asarray(sheet)[:32]
     pixels = np.ascontiguousarray(row.reshape(32, -1, 32, 3).swapaxes(0, 1))[:20]

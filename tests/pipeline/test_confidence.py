@@ -23,7 +23,7 @@ SPEC = ModelSpec(8, NAMES)
 
 
 def answers(count, seed, sharpness=1.0):
-    """Probabilities of two classes that are true, then sharpened, and labels drawn by them."""
+    """Sharpened probabilities of two classes, and labels drawn from the original probabilities."""
     random = np.random.default_rng(seed)
     logits = np.stack([random.normal(0, 3, count), np.zeros(count)], axis=1)
     labels = (random.random(count) > softmax(logits)[:, 0]).astype(np.int64)
@@ -47,7 +47,7 @@ def test_risk_rises_with_coverage_and_equal_confidences_count_together():
 
 @pytest.mark.parametrize("precision", [0.83, 0.86, 0.9])
 def test_new_images_have_the_precision_that_was_asked_for(precision):
-    """The bound holds with 95 % confidence; choosing the lowest of many thresholds costs a little of that."""
+    """The bound holds with 95 % confidence, or slightly less, because the lowest of many thresholds is chosen."""
     failures = 0
     new, labels = answers(50_000, seed=1000)
     right, confidence = new.argmax(axis=1) == labels, new.max(axis=1)
@@ -60,13 +60,13 @@ def test_new_images_have_the_precision_that_was_asked_for(precision):
 
 
 @pytest.mark.parametrize("right", [58, 59, 1])
-def test_a_promise_needs_images(right):
+def test_a_precision_needs_enough_images(right):
     found, best = lowest_threshold(np.full(right, 0.9), np.ones(right, bool), 0.95)
     assert (found is not None) == (right >= 59)
     assert best.precision == pytest.approx(0.05 ** (1 / right))
 
 
-def test_all_wrong_promises_nothing():
+def test_wrong_answers_alone_give_no_threshold():
     found, best = lowest_threshold(np.array([0.9, 0.8]), np.zeros(2, bool), 0.5)
     assert found is None
     assert best.precision == 0
@@ -99,7 +99,7 @@ def test_each_half_gets_the_temperature_of_the_other():
     ],
     ids=["too few", "unlabeled"],
 )
-def test_what_cannot_be_promised_is_refused(made, message):
+def test_a_precision_that_no_threshold_reaches_is_refused(made, message):
     with pytest.raises(ExportError, match=message):
         with_confidence(SPEC, np.full((20, 2), 0.5, np.float32), made, np.ones(20), 0.99)
 

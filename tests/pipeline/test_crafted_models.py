@@ -1,4 +1,4 @@
-"""The fuzzer's crafted model files, those that no engine may see, under a limit of memory."""
+"""The fuzzer's crafted model files that must be refused before an engine loads them, under a memory limit."""
 
 import pytest
 

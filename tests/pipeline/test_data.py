@@ -63,7 +63,7 @@ def test_tarball_in_the_folder_is_read_checked_and_cached(data_dir, monkeypatch)
 
 @pytest.fixture
 def cached(data_dir, monkeypatch):
-    """The folder of a cache that was filled from an npm tarball, which is gone."""
+    """The folder of a cache that was filled from an npm tarball, which was then deleted."""
     arrays = small_arrays()
     npm_tarball(data_dir / cifar10.NPM_TARBALL, arrays)
     digests = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
@@ -207,7 +207,7 @@ def test_without_the_full_set_the_shipped_images_stand_in(data_dir, reference):
     assert not list(data_dir.iterdir())
 
 
-def test_nonsense_is_no_dataset():
+def test_invalid_arrays_are_refused():
     with pytest.raises(DataError, match="uint8"):
         Dataset(np.zeros((1, 4, 4, 3), np.float32), np.zeros(1, np.uint8), ("a", "b"))
     with pytest.raises(DataError, match="has no name"):

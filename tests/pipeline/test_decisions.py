@@ -1,4 +1,4 @@
-"""The table of what the search has tried."""
+"""The table of configurations that the search has tried."""
 
 from types import SimpleNamespace
 

@@ -115,7 +115,7 @@ def test_scaling_options_make_one_scale_and_offset():
 @pytest.mark.parametrize(
     "options", [{"mean": (1, 2)}, {"std": (0,)}, {"std": (1, 1, -1)}, {"scale": (float("nan"),)}, {"scale": (0,)}]
 )
-def test_scalings_that_are_none_are_refused(options):
+def test_invalid_scalings_are_refused(options):
     with pytest.raises(ExportError):
         PixelScaling.of(**options)
 

@@ -106,7 +106,7 @@ def test_mirrored_on_two_devices_learns_as_on_one(sets, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'])
-def test_cluster_that_is_none_is_refused(monkeypatch, text):
+def test_an_invalid_cluster_is_refused(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(PipelineError, match="TF_CONFIG must name the workers"):
         distribution.strategy(distribution.MULTIWORKER)

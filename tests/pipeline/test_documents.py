@@ -1,4 +1,4 @@
-"""Every document is read back as it was written; whatever else stands in its place is one clear line."""
+"""Every document is read back as it was written; any other file gives a one-line error."""
 
 import json
 from dataclasses import fields
@@ -54,7 +54,7 @@ def places(value, path=()):
 
 
 def replaced(value, path, wrong):
-    """A copy with another value at one place."""
+    """A copy with the value at one path replaced."""
     copy = json.loads(json.dumps(value))
     inner = copy
     for key in path[:-1]:
@@ -74,7 +74,7 @@ DROPPED = ("latency_ratio", "sure_ratio")
 
 
 def lost(shipped, kept, path=""):
-    """The entries of a shipped value that are not in what was kept of it."""
+    """The entries of a shipped document that are lost by reading and writing it."""
     if isinstance(shipped, dict):
         for name, value in shipped.items():
             if name not in DROPPED:
@@ -102,7 +102,7 @@ def test_what_is_written_is_read_back(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", SHIPPED)
 def test_shipped_documents_are_read_whole(kind):
-    """Nothing of a shipped file is passed over: written anew, it holds the same."""
+    """Reading and writing a shipped file loses nothing."""
     for folder in SHIPPED[kind]:
         shipped = json.loads((folder / kind.FILE).read_text(encoding="utf-8"))
         heading = {"format": kind.FORMAT, "version": kind.VERSION}
@@ -147,7 +147,7 @@ def test_a_wrong_entry_is_one_line_or_harmless(kind, wrong, tmp_path):
         ('{"version": "1"}', "its 'version' is '1'"),
     ],
 )
-def test_what_is_no_document_is_said(kind, content, fault, tmp_path):
+def test_a_file_that_is_no_document_gives_an_error(kind, content, fault, tmp_path):
     with pytest.raises(DocumentError, match=r"[^\n]+") as caught:
         kind.read(written(tmp_path, kind, content))
     assert fault in str(caught.value)
@@ -160,7 +160,7 @@ def test_entries_that_are_needed_are_asked_for(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_cannot_be_read_is_said(kind, tmp_path):
+def test_an_unreadable_document_gives_an_error(kind, tmp_path):
     with pytest.raises(DocumentError, match="not there; "):
         kind.read(tmp_path)
     (tmp_path / kind.FILE).mkdir()

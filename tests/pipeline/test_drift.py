@@ -64,13 +64,13 @@ def _fp32_onnx(deployable):
 
 
 def _weights(weight):
-    """Balanced kernels, small vectors that are positive, for variances are among them."""
+    """Random kernels, and small positive vectors (some are variances)."""
     size = 2 / np.sqrt(np.prod(weight.shape[:-1])) if weight.ndim > 1 else 0.2
     return RANDOM.normal(0, size, weight.shape) if weight.ndim > 1 else RANDOM.uniform(0.1, size, weight.shape)
 
 
 def network():
-    """Every shape of trouble: folded normalization, padding, depthwise, a residual, a nested model, a flatten."""
+    """A network with folded normalization, padding, depthwise, a residual, a nested model and a flatten."""
     keras.utils.set_random_seed(0)
     image = keras.Input((16, 16, 3))
     values = layers.Conv2D(6, 2, padding="same", activation="relu", name="first")(image)
@@ -138,7 +138,7 @@ def test_damaged_layer_is_named_first(model, damaged, form, broken):
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["fp32 ONNX", "fp32 TFLite", "int8 TFLite"])
 def test_a_channel_of_ones_is_not_taken_for_the_layer_that_reads_it(form):
-    """Export adds it where no pixel value means 0; int8 files do without, and no value of theirs is it."""
+    """Export adds the channel if no pixel value means 0; int8 files do not have it."""
     keras.utils.set_random_seed(0)
     convolutions = [layers.Conv2D(4, 3, padding="same", activation="relu", name=name) for name in ("first", "second")]
     ending = [layers.GlobalAveragePooling2D(name="average"), layers.Dense(4, name="logits")]
@@ -173,7 +173,7 @@ def copied(reference, tmp_path):
 
 
 def bless(folder, name, content):
-    """Write a model file and enter its digest into the manifest, as export would."""
+    """Write a model file, and its digest into the manifest, as export would."""
     content = add_checksum(content)
     (folder / name).write_bytes(content)
     manifest = artifacts.read_json(folder / artifacts.MANIFEST)

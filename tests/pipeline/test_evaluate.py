@@ -37,7 +37,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def sampled(temperature, count=20_000, class_count=5):
-    """Logits, and labels drawn from what they say at a temperature."""
+    """Logits, and labels drawn from their probabilities at a temperature."""
     logits = RANDOM.normal(0, 3, (count, class_count))
     noise = RANDOM.gumbel(size=logits.shape)
     return logits.astype(np.float32), (logits / temperature + noise).argmax(axis=1)

@@ -1,4 +1,4 @@
-"""ONNX Runtime's int8 products are whole numbers on every processor, those without VNNI included."""
+"""ONNX Runtime's int8 sums are exact on every processor, also without VNNI."""
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper

@@ -1,4 +1,4 @@
-"""The second output of ONNX files, and what the runtime makes of it."""
+"""The familiarity score of ONNX files, and its use in the runtime."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Whole families of networks with random weights, in all four files and NCNN's against Keras.
+"""Families of networks with random weights, in all four files and NCNN compared with Keras.
 
 Weights as built make no network to judge rounding by: fifty random layers amplify it from one to the next, and where
 kernels lean to one side against that, one image drifts a hundred times further than the others, so that the int8 step
@@ -140,7 +140,7 @@ def settle(model, images, *, leaning):
 
 
 def stock_answers(deployable, images):
-    """What the int8 files of the stock converters answer, by the name of ours."""
+    """The outputs of the stock converters' int8 files, by the names of our files."""
     scaled = deployable.scaling(images)
     onnx_logits = onnx_run(stock_onnx(deployable, images), scaled)(None)[0]
     definition = frozen_graph(lambda image: deployable.model(image, training=False), SIDE, tf.float32, batch=1)
@@ -152,7 +152,7 @@ def stock_answers(deployable, images):
 
 @cache
 def family(name):
-    """Keras's answers, each file's, those of the stock converters' files, and our files."""
+    """The outputs of Keras, of our files and of the stock converters' files; and our files."""
     build, scaling = FAMILIES[name]
     keras.utils.set_random_seed(1)
     model = build()

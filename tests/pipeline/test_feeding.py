@@ -1,4 +1,4 @@
-"""How a model is fed: the flags that say it, the words that state it, and the device that does the same."""
+"""The input contract: its options, its statement in documents, and the same preprocessing on the device."""
 
 import json
 
@@ -65,7 +65,7 @@ def test_a_preset_says_all_numbers(capsys):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Photos stored lying, bluer than red on the side that is left once they stand; wider than high."""
+    """Photos with an EXIF orientation, blue on one side and red on the other, wider than high."""
     root = tmp_path_factory.mktemp("photos")
     random, exif = np.random.default_rng(0), Image.Exif()
     exif[0x0112] = 6
@@ -80,7 +80,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, folder):
-    """A model fed in an unusual way in every respect, exported so."""
+    """An exported model with an unusual setting for every part of the input contract."""
     out = tmp_path_factory.mktemp("exported")
     keras.utils.set_random_seed(0)
     image = keras.Input((SIDE, SIDE, 3))

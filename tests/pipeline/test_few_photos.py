@@ -166,7 +166,7 @@ def test_photos_become_a_network_and_an_honest_figure(command, tmp_path, capsys)
 
 @pytest.fixture
 def exported(tmp_path):
-    """A folder as the commands leave it, with the history of a training on few photos."""
+    """An export folder with the history of a training on few photos."""
     folder = measured_folder.write(tmp_path / "build")
     suspect = {"path": "ant/<i>.jpg", "label": "ant", "probability": 0.04, "taken_for": "bee"}
     found = {"accuracy": 0.9, "images": 40, "low": 0.77, "high": 0.96, "folds": 10, "repeats": 1, "look_alike": 4}
@@ -190,7 +190,7 @@ def test_the_report_says_how_good_and_what_would_help(exported):
 
 @pytest.fixture
 def called(monkeypatch):
-    """The commands that were run, none of them in earnest; ``called.statuses`` says how each ended."""
+    """The commands that were called, as stubs; ``called.statuses`` sets their exit statuses."""
 
     class Called(list):
         statuses = {}  # noqa: RUF012 - of this one test

@@ -1,4 +1,4 @@
-"""What a model does to pixels before its first layer with a kernel: found, taken off, and decisive for its input."""
+"""Scaling before a model's first layer with weights: it is detected, removed, and determines the input range."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ NAMES = ("a", "b", "c")
 
 
 def classifier(before, *, nested=False, padding="same"):
-    """Any front and a small network, which may lie in a model of its own."""
+    """Given first layers and a small network, which may be nested."""
     keras.utils.set_random_seed(3)
     image = keras.Input(SHAPE)
     value = before(image)
@@ -77,7 +77,7 @@ FOUND = {
 
 
 def check_equal(model, scaling):
-    """The network without its front gives what the whole gives."""
+    """Check that the network without its scaling layers gives the same outputs."""
     deployable = Deployable(model, NAMES, scaling)
     expected = keras_outputs(model, scaling(PIXELS))
     got = keras_outputs(deployable.network, deployable.network_scaling(PIXELS))

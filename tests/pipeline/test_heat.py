@@ -1,4 +1,4 @@
-"""Where a network looked: in the place that decides the class, by every way of finding it."""
+"""Heat maps: each method finds the place that decides the class."""
 
 import base64
 import io
@@ -39,7 +39,7 @@ def flattened():
 
 
 def built_twice():
-    """The layers belong to another network, too, as after the folding of a network that was trained in another form."""
+    """A network whose layers also belong to another network, as after folding."""
     found = flattened()
     keras.Sequential([keras.Input((SIDE, SIDE, 3)), *found])
     return found
@@ -55,7 +55,7 @@ def nested():
 
 @pytest.fixture(scope="module", params=[pooled, built_twice, dense, nested])
 def network(request):
-    """Trained until it tells the painted photos apart."""
+    """A network that is trained until it separates the synthetic photos."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *request.param(), layers.Dense(2, activation="softmax")])
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
@@ -81,7 +81,7 @@ def test_the_hottest_place_lies_in_the_patch_that_decides(network):
 
 @pytest.mark.parametrize("maps", [[layers.Conv2D(2, 1, use_bias=False)], []])
 def test_a_label_among_several_is_explained_by_itself(maps):
-    """The second label asks for blue, the first for red everywhere: where it is blue does not depend on the red."""
+    """The second label depends on blue, the first on red everywhere: the heat map of blue must not depend on red."""
     model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *maps, layers.GlobalAveragePooling2D(),
                               layers.Dense(2, activation="sigmoid", use_bias=False)])  # fmt: skip
     kernel = np.array([[1, 0], [0, 0], [0, 1]], np.float32)

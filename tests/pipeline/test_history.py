@@ -1,4 +1,4 @@
-"""A history.json or manifest.json counts only for the model whose SHA-256 it names; what is taken from it is said."""
+"""A history.json or manifest.json is used only for the model whose SHA-256 it contains; commands say what they use."""
 
 import json
 from dataclasses import asdict
@@ -67,7 +67,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("text", FOREIGN.values(), ids=FOREIGN)
-def test_a_external_history_lends_nothing_and_blocks_nothing(model, text, capsys):
+def test_a_history_of_another_model_is_ignored(model, text, capsys):
     model.with_name(artifacts.HISTORY).write_text(text, encoding="latin-1")
     deployable = load(Source(model, tuple(NAMES)))
     assert deployable.temperature == 1

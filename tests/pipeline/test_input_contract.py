@@ -1,4 +1,4 @@
-"""Labeled photos judge how a model is fed: each wrong way is found, named by its flags, and ends with exit status 1."""
+"""Labeled photos check the input contract: each wrong setting is found, printed as options, and gives exit status 1."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ SPEC = ModelSpec(SIDE, NAMES)
 
 
 def painted(name, random):
-    """48 x 96 pixels: every respect of feeding, done wrongly, makes one class look like another."""
+    """48 x 96 pixels: with any wrong setting of the input contract, one class looks like another."""
     height, width = 48, 96
     pixels = np.full((height, width, 3), random.integers(100, 130), np.int64)
     if name in {"ball", "sky"}:
@@ -48,7 +48,7 @@ def painted(name, random):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Phone photos: stored lying, with an EXIF orientation."""
+    """Phone photos: stored turned by 90 degrees, with an EXIF orientation."""
     root, random, exif = tmp_path_factory.mktemp("photos"), np.random.default_rng(0), Image.Exif()
     exif[0x0112] = 6
     for name in NAMES:
@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
 
 
 def learned(folder, way):
-    """A small network that has learned photos fed in a way by heart."""
+    """A small network that is overfitted to photos with a given input contract."""
     files = sorted(folder.rglob("*.png"))
     pixels = np.stack([load_square(file, way.spec) for file in files])
     labels = np.array([NAMES.index(file.parent.name) for file in files])
@@ -93,7 +93,7 @@ def upright(folder):
 
 @pytest.fixture(scope="module")
 def odd(folder):
-    """Fed as OpenCV and Keras would: BGR 0-255, lying, four pixels for one, on a black letterbox."""
+    """An unusual contract: BGR, 0-255, no EXIF orientation, no antialiasing, black letterbox."""
     return learned(folder, Way(PixelScaling((1.0,) * 3, bgr=True), ODD))
 
 
@@ -122,7 +122,7 @@ def test_a_model_that_is_fed_rightly_is_not_doubted(upright, folder):
     ],
 )
 def test_names_in_another_order_need_more_than_a_handful_of_images(images, differs, checked):
-    """A network that names black and white images exactly otherwise."""
+    """A network that gives black and white images each other's class."""
     model = keras.Sequential([keras.Input((4, 4, 3)), layers.GlobalAveragePooling2D(), layers.Dense(2)])
     model.layers[1].set_weights([np.array([[1.0, -1.0]] * 3), np.array([-1.5, 1.5])])
     labels = np.arange(images) % 2
@@ -183,7 +183,7 @@ def test_a_black_letterbox_is_found(odd, folder):
 
 @pytest.mark.slow
 def test_swapped_names_are_told_from_exchanged_colors(upright, folder):
-    """Red and blue exchanged look like two names exchanged; both are told apart by the other classes, or not at all."""
+    """Exchanged red and blue look like two exchanged names; only the other classes can distinguish these cases."""
     swapped = ("ball", "night", "grain", "bars", *NAMES[4:])
     found = finding(upright, folder, names=swapped)
     assert found.sentence.endswith("the names night and bars exchanged in --classes"), found.sentence

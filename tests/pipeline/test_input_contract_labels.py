@@ -1,4 +1,4 @@
-"""Images with several labels judge how a multi-label model is fed, by macro F1."""
+"""Images with several labels check the input contract of a multi-label model, by macro F1."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Files of other versions and kinds: read where they can be, otherwise named as what they are with what helps."""
+"""Files of other versions and kinds are read if possible; otherwise the error says what they are and what to do."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Kinds of classifier, trained and exported by the plain command; some of those in docs/kinds.md at each run."""
+"""Some of the classifiers of docs/kinds.md are trained, and exported with the plain command."""
 
 import json
 

@@ -151,13 +151,13 @@ def test_a_frame_that_cannot_be_moved_stays(kept, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"top": 1}', '{"top": [{}], "reason": "x"}', "[" * 10_000])
-def test_an_answer_that_is_broken_is_none(content, kept, tmp_path):
+def test_a_damaged_prediction_counts_as_missing(content, kept, tmp_path):
     name = kept(1, "unsure")
     (kept.folder / name).with_suffix(".json").write_text(content)
     assert Queue(kept.folder, tmp_path).current == Frame(kept.folder / name)
 
 
-def test_no_frames_are_said(kept, tmp_path):
+def test_an_empty_folder_gives_a_message(kept, tmp_path):
     for folder in (kept.folder, tmp_path / "absent"):
         with pytest.raises(DataError, match="--keep"):
             Queue(folder, tmp_path)

@@ -102,7 +102,7 @@ def test_a_network_of_one_side_cannot_begin_on_half_of_it(images):
 
 @pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
 def test_the_teachers_part_of_the_loss_has_its_weight(weight):
-    """Logits of even odds cost ln 2 whatever the labels, and a teacher as uncertain costs the same."""
+    """Equal logits have a loss of ln 2 for any labels; with a teacher that is as uncertain, the loss is the same."""
     settings = Settings(teacher_weight=weight, teacher_temperature=2.0, label_smoothing=0.0)
     even, labels = tf.zeros((1, 2)), tf.constant([[0.0, 1.0]])
     losses = Learner._losses(SimpleNamespace(settings=settings), even, labels, tf.zeros((1, 2)))  # noqa: SLF001

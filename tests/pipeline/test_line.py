@@ -1,4 +1,4 @@
-"""The whole line: train, export, verify, break, bench."""
+"""The whole pipeline: train, export, verify, damage files, bench."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def copied(exported, tmp_path):
 
 
 def bless(folder, name, content):
-    """Write an artifact, its seal and its digest, as a careless hand would."""
+    """Write a model file with a valid checksum, and its digest into the manifest."""
     content = add_checksum(content)
     (folder / name).write_bytes(content)
     manifest = artifacts.read_json(folder / artifacts.MANIFEST)
@@ -201,7 +201,7 @@ def test_shortened_label_list_changed_file_and_missing_file_are_all_reported(cop
 
 @pytest.mark.slow
 def test_exporting_twice_gives_the_same_bytes(exported, tmp_path, reference):
-    """Every file, with the search; the manifest too, except for what the stages took."""
+    """Every file, with the search; also the manifest, except for times and memory of the stages."""
     source = Source(exported.parent / "train" / artifacts.MODEL_KERAS)
     export(source, tmp_path, samples.read_calibration(reference), samples.read_validation(reference))
     names = sorted(path.name for path in tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""What is no classifier of square images is refused in one line, and none of its code runs."""
+"""Files that are not image classifiers are refused in one line, and none of their code runs."""
 
 import json
 import subprocess
@@ -127,7 +127,7 @@ def test_a_lambda_inside_a_nested_model_is_seen(tmp_path):
 
 
 def test_custom_layers_are_refused_and_their_modules_not_imported(tmp_path):
-    """The class is registered only where the model is saved, as in another person's program."""
+    """The class is registered only when the model is saved, as in another program."""
     program = (
         "import keras\n"
         "class Shift(keras.layers.Layer):\n"

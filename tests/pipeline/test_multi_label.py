@@ -1,4 +1,4 @@
-"""A classifier of several independent sigmoids: measures by hand, the files, thresholds, the gate."""
+"""Multi-label models: metrics checked by hand, the files, thresholds, acceptance criteria."""
 
 import re
 from importlib.util import find_spec
@@ -34,7 +34,7 @@ NAMES = ("red", "green", "blue")
 
 
 def painted(count, seed=0):
-    """Dark pictures with a square of each color that is a label."""
+    """Dark pictures with a square in the color of each label."""
     random = np.random.default_rng(seed)
     marks = random.random((count, 3)) < 0.45
     pixels = random.integers(0, 60, (count, 16, 16, 3), np.uint8)
@@ -118,7 +118,7 @@ def test_an_interval_of_faultless_answers_has_a_width(images, least, most):
 
 
 def test_the_interval_holds_the_true_figure_about_as_often_as_it_says():
-    """One image in 50 is answered wrongly; a bootstrap alone holds macro F1's true value in two of three samples."""
+    """One image in 50 is wrong; the bootstrap interval alone contains the true macro F1 in two of three samples."""
     random, error, shown = np.random.default_rng(5), 0.02, 0.4
     right = shown * (1 - error)
     true = 2 * right / (2 * right + (1 - shown) * error + shown * error)
@@ -147,7 +147,7 @@ def without_blue(answers):
         (without_blue, ("macro F1: ", "blue: ", "blue: agreement ", "mean difference ")),
     ],
 )
-def test_the_gate_names_the_label_that_is_lost(got, violations):
+def test_the_acceptance_criteria_name_the_lost_label(got, violations):
     _, marks = painted(400)
     judgment = judged(got, marks)
     assert len(judgment.violations) == len(violations)

@@ -1,4 +1,4 @@
-"""What a notebook calls: models in memory, images in every form, documents that show themselves."""
+"""Functions for notebooks: models in memory, images in every form, documents displayed as tables."""
 
 import subprocess
 import sys
@@ -115,7 +115,7 @@ def test_a_preset_that_does_not_exist_is_refused(tmp_path):
 
 
 def in_255(model):
-    """The same network for values from 0 to 255, which nothing in its layers tells."""
+    """The same network for pixels of 0 to 255, which its layers do not show."""
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([kernel / 255, bias + np.array([0, 3, 6])])  # which decide, unless values are large
     return model

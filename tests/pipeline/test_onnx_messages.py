@@ -1,4 +1,4 @@
-"""The runtime's reader of ONNX files, held against the onnx package."""
+"""The runtime's reader of ONNX files, compared with the onnx package."""
 
 import random
 

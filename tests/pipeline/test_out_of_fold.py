@@ -1,4 +1,4 @@
-"""Few photos judged out of fold: look-alikes, folds, the new last layer, and what more photos would bring."""
+"""Out-of-fold accuracy on few photos: similar photos, folds, the last layer, and the learning curve."""
 
 import tracemalloc
 
@@ -129,7 +129,7 @@ def test_folds_hold_all_classes_and_no_group_is_torn(count, classes, folds):
 
 @pytest.mark.slow
 def test_out_of_fold_accuracy_is_not_that_of_what_was_learned():
-    """Labels by chance cannot be known, however well a network of many features learns them by heart."""
+    """Random labels cannot be predicted, even if a network with many features memorizes them."""
     random = np.random.default_rng(0)
     rows, labels = random.normal(size=(1, 120, 200)), random.integers(0, 2, 120)
     found = judge.judge(judge.Views(rows, labels, np.arange(120), 2), 0)

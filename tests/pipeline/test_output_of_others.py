@@ -1,4 +1,4 @@
-"""Files that the stock converters write: what their answers are is seen from their last operators."""
+"""Files of the stock converters: the kind of output is inferred from their last operators."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A model and photos that are not the reference's, from the command line as a person types it."""
+"""Another model and other photos, with command lines as a user types them."""
 
 import json
 import shutil
@@ -55,7 +55,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A network of another maker, which knows the colors by their distance, with its list of classes."""
+    """A network of another exporter, which classifies by distance to colors, and its list of classes."""
     folder = tmp_path_factory.mktemp("model")
     network = keras.Sequential([keras.Input((24, 24, 3)), layers.GlobalAveragePooling2D(), layers.Dense(3)])
     means = np.array(list(COLOURS.values()), np.float32).T / 255

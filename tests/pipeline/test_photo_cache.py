@@ -1,4 +1,4 @@
-"""The cache of decoded photos: what it spares, and that nothing damaged comes out of it."""
+"""The cache of decoded photos: it avoids decoding, and never returns damaged pixels."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from runtime.image.load import load_square
 
 @pytest.fixture(autouse=True)
 def places(tmp_path_factory, monkeypatch):
-    """The folder of a cache of its own, in which each way of reading a folder has a place."""
+    """A new cache folder, with a subfolder for each combination of photo folder and options."""
     root = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("EDGECNN_DATA", str(root))
     return root / "photos"
@@ -93,7 +93,7 @@ def test_an_interrupted_run_keeps_what_it_decoded(photos, monkeypatch):
 
 @pytest.fixture
 def filled(photos, places):
-    """A place of the cache, filled: its squares and its index."""
+    """A filled subfolder of the cache: its pixels and its index."""
     load(photos)
     return next(places.glob("*/*.u8")), next(places.glob("*/index.json"))
 
@@ -207,7 +207,7 @@ def test_places_of_earlier_versions_are_removed_and_nothing_else(photos, places,
 
 
 def test_the_version_stands_for_these_squares():
-    """When this fails, files become other squares than before: raise ``VERSION`` and keep the new digest."""
+    """If this fails, photos give other pixels than before: raise ``VERSION`` and store the new digest."""
     random = np.random.default_rng(0)
     made = []
     for mode, shape in (("RGB", (50, 70, 3)), ("L", (64, 33)), ("RGBA", (40, 40, 4)), ("I;16", (45, 61))):

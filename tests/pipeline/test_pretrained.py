@@ -1,4 +1,4 @@
-"""Pretrained networks: their weights are read without PyTorch, and are the ones that they should be."""
+"""Pretrained networks: their weights are read without PyTorch, and are the correct ones."""
 
 import collections
 import io
@@ -26,7 +26,7 @@ class Named:
 
 
 class Built:
-    """Pickles as a thing that is written into once it is there."""
+    """Pickles as an object whose state is set after its creation."""
 
     def __init__(self, thing, **state):
         self.thing, self.state = thing, state
@@ -38,7 +38,7 @@ class Storage:
 
 
 class Pickler(pickle._Pickler):  # noqa: SLF001 - the one in Python, which can be taught
-    """Writes names that do not exist here, as PyTorch writes its own."""
+    """Writes names of modules that are not installed, as PyTorch does."""
 
     def save_global_name(self, module, name):
         self.write(pickle.GLOBAL + f"{module}\n{name}\n".encode())
@@ -163,7 +163,7 @@ def test_a_download_that_fails_is_one_sentence(monkeypatch, capsys):
 
 
 def test_tensorflow_takes_the_names_of_all_layers():
-    """A SavedModel has no name that begins with an underscore, as those of the PyTorch file do."""
+    """A SavedModel allows no names with a leading underscore, as the PyTorch file has."""
     assert all(layer.name[0].isalnum() for layer in efficientnet_lite.build(96).layers)
 
 

@@ -1,4 +1,4 @@
-"""The network as int8 computes it, held against the files that int8 computes with."""
+"""The simulation of int8 in training, compared with the exported int8 files."""
 
 import contextlib
 import io
@@ -98,7 +98,7 @@ def test_gradients_pass_through_the_rounding():
 
 
 def residual():
-    """All that a mobile network has: normalization, depthwise, ReLU6, a sum, pooling, a hard swish."""
+    """A network with all layers of mobile networks: normalization, depthwise, ReLU6, a sum, pooling, a hard swish."""
     keras.utils.set_random_seed(0)
     image = keras.Input((SIDE, SIDE, 3))
     x = layers.Conv2D(8, 3, padding="same", use_bias=False, name="stem")(image)
@@ -126,7 +126,7 @@ POINTS = ["stem_relu", "depthwise_norm", "swish", "narrow", "sum_relu", "pool", 
 
 
 def trained_of(deployable, scheme, shrunk=0.8):
-    """What a training leaves whose ranges are another thing than minimum and maximum."""
+    """The result of a training whose ranges are not minimum and maximum."""
     simulation = simulation_of(deployable, logits_model(deployable.model))
     simulation.round_weights(scheme)
     found = measure(simulation, [deployable.scaling(pixels(100))])
@@ -239,7 +239,7 @@ def test_nested_models_are_opened():
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    """A small model and its photos, fine-tuned by the command in 7 bits a tensor and exported; and what was said."""
+    """A small model, fine-tuned by the command with per-tensor 7-bit weights and exported; photos and output."""
     folder = tmp_path_factory.mktemp("tuned")
     for number in range(40):
         paint(folder / "photos" / NAMES[number % 4] / f"{number}.png", number)
@@ -286,7 +286,7 @@ def test_export_rounds_as_training_did(tuned, tmp_path):
 
 
 def trained_before(_training, _validation, out, settings, _conduct):
-    """What training leaves, without the training."""
+    """The files of a training, without running it."""
     out.mkdir()
     build(settings.model, len(NAMES), SIDE).save(out / "model.keras")
     history = History(

@@ -120,7 +120,7 @@ def test_a_costly_network_is_screened_on_a_part_of_the_images(monkeypatch):
 
 
 def candidate(right, mean_difference, violations=(), **changes):
-    """Of 1,000 images the first ``right`` are right."""
+    """A candidate that is correct on the first ``right`` of 1,000 images."""
     judgment = Judgment(right / 1_000, 0.0, 1.0, mean_difference, 0, 0, 1.0, "a", 0.0, violations)
     no_answers = np.zeros((1_000, 0), np.float32)
     return Candidate("x", QuantConfig(**changes), None, no_answers, np.arange(1_000) < right, judgment)

@@ -1,4 +1,4 @@
-"""The report tells what the JSON files say, all of it as text, and what is missing or does not belong together."""
+"""The report shows the contents of the JSON files as text, and says what is missing or inconsistent."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The report as a reader sees it: in Chromium, at the widths of a telephone and a desk, in light, in dark, on paper."""
+"""The report in Chromium, at the widths of a phone and a desktop, in light mode, in dark mode and on paper."""
 
 import pytest
 
@@ -64,7 +64,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def opened(chromium, folder):
-    """A function: the page in a window of its own, and all that it said or asked for."""
+    """A function that opens the page in its own window, and records its messages and requests."""
     contexts = []
 
     def open_page(width=WIDTHS["desktop"], scheme="light"):

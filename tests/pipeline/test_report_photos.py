@@ -1,4 +1,4 @@
-"""The report shows photos: the wrong ones, the suspects and some of each class, as the network saw them."""
+"""The report shows photos: wrong predictions, photos with suspicious labels, and some of each class."""
 
 import base64
 import io
@@ -23,7 +23,7 @@ SIDE, A_CLASS = 16, 14
 
 
 def paint(folder):
-    """Fourteen photos a class, in one color each, which is another one for each class."""
+    """Fourteen photos per class; each class has its own color."""
     for name, color in COLORS.items():
         (folder / name).mkdir(parents=True)
         for number in range(A_CLASS):

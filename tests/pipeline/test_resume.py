@@ -27,7 +27,7 @@ def sets(reference):
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """The folder of a run in another process that was killed (SIGKILL) some epochs on; to be copied."""
+    """The folder of a run that was killed (SIGKILL) after some epochs; copy it before use."""
     folder = tmp_path_factory.mktemp("killed")
     process = subprocess.Popen([sys.executable, SCRIPT, folder, json.dumps(SETTINGS)], stderr=subprocess.PIPE)
     started = time.monotonic()
@@ -42,7 +42,7 @@ def killed(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_killed_run_goes_on_as_if_nothing_had_been(sets, killed, tmp_path):
+def test_a_killed_run_resumes_with_the_same_result(sets, killed, tmp_path):
     whole = train(*sets, tmp_path / "whole", Settings(**SETTINGS))
     shutil.copytree(killed, tmp_path / "killed")
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [

@@ -151,7 +151,7 @@ def graph_of(nodes, shape, result, constants=None):
 
 
 def check_exact(graph, rewrite, shape, expected):
-    """A rewrite leaves the answers as they are and these operators behind."""
+    """Check that a rewrite keeps the outputs, and that these operators remain."""
     images = RANDOM.normal(size=shape).astype(np.float32) * 4
     before = run(graph, images)
     rewrite(graph)

@@ -25,7 +25,7 @@ def enlarged(pixels, side):
 
 
 def mobilenet(side, images):
-    """A narrow MobileNetV2 whose random weights are scaled as trained ones are, and whose answers are as sure."""
+    """A narrow MobileNetV2 whose random weights and outputs have the scales of a trained network."""
     keras.utils.set_random_seed(1)
     model = keras.applications.MobileNetV2(
         (side, side, 3), alpha=0.35, weights=None, classes=10, classifier_activation=None

@@ -1,4 +1,4 @@
-"""Which pixel value means 0, and the scaling inside the first convolution."""
+"""The pixel value that means 0 (zero point), and the folding of the scaling into the first convolution."""
 
 import keras
 import numpy as np

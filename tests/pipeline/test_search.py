@@ -1,4 +1,4 @@
-"""``train --search-minutes``: trials, their order, what a kill leaves, and what is said."""
+"""``train --search-minutes``: trials, their order, resuming after a kill, and the output."""
 
 import builtins
 import shlex
@@ -28,7 +28,7 @@ def images(count, seed):
 
 
 class Stand:
-    """In the place of ``train``: an accuracy that a formula gives, and an interruption where one is asked for."""
+    """Replaces ``train``: the accuracy comes from a formula, and interruptions can be requested."""
 
     def __init__(self, cut_off_at=None):
         self.seen, self.cut_off_at = [], cut_off_at
@@ -51,7 +51,7 @@ class Stand:
 
 @pytest.fixture
 def searched(tmp_path, monkeypatch):
-    """Search in a folder with a stand-in of the training; gives what was found and the settings that were tried."""
+    """Search in a folder with a stub of the training; returns the result and the settings that were tried."""
 
     def run(folder, trials, *, stand=None, settings=None, minutes=MANY_MINUTES):
         stand = stand or Stand()
@@ -86,7 +86,7 @@ def test_two_searches_of_a_seed_try_the_same_and_of_two_seeds_do_not(searched):
 
 
 @pytest.mark.parametrize("cut_off_at", [1, 3])
-def test_a_search_that_was_cut_off_goes_on_as_if_nothing_had_been(searched, tmp_path, cut_off_at):
+def test_an_interrupted_search_resumes_with_the_same_result(searched, tmp_path, cut_off_at):
     whole, seen = searched("whole", 5)
     assert searched("cut", 5, stand=Stand(cut_off_at))[0] is None
     journal = tmp_path / "cut" / artifacts.SEARCH_JOURNAL

@@ -1,4 +1,4 @@
-"""The page of ``serve`` in a real browser, on a desk's width and on a phone's."""
+"""The page of ``serve`` in a real browser, at the widths of a desktop and of a phone."""
 
 import io
 

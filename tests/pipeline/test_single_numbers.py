@@ -1,4 +1,4 @@
-"""Brightness, size and shape of photos are named where they alone predict the class."""
+"""Brightness, size or shape of photos is reported if it alone predicts the class."""
 
 import numpy as np
 from PIL import Image
@@ -8,7 +8,7 @@ from pipeline.training.transfer.single_numbers import single_numbers
 
 
 def single(**changes):
-    """Forty photos of two classes, the brightness of which is what ``changes`` say for each class."""
+    """Forty photos of two classes; ``changes`` gives the brightness of each class."""
     means = {"dark": 100, "light": 100} | changes
     random = np.random.default_rng(0)
     pixels = np.concatenate(

@@ -1,4 +1,4 @@
-"""The last stages of a pretrained network, opened where cross-validation says so."""
+"""Training the last stages of a pretrained network, if cross-validation shows an improvement."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def network(*, skip=False):
-    """Two stages that nobody has trained."""
+    """A network of two untrained stages."""
     keras.utils.set_random_seed(0)
     image = keras.Input((SIDE, SIDE, 3))
     x = layers.ReLU(name="first")(layers.BatchNormalization()(layers.Conv2D(12, 4, 4)(image)))

@@ -1,4 +1,4 @@
-"""Classifiers that answer, look or compute in other ways become equal ones of RGB pictures and two classes or more."""
+"""Classifiers with other outputs, inputs or dtypes become equivalent ones of RGB images and at least two classes."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""A small network that learns from the one that was fitted to photos."""
+"""A small network that is trained with the network fitted to photos as its teacher."""
 
 import shutil
 

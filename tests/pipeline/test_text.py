@@ -1,4 +1,4 @@
-"""Hostile names in Markdown and figures, and in the documents that pages are made from."""
+"""Hostile names in Markdown, in figures and in the JSON documents."""
 
 import io
 import json

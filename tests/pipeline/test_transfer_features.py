@@ -1,4 +1,4 @@
-"""Features of a pretrained network: the views of a photo, the backbone, and what is kept of them."""
+"""Features of a pretrained network: the views of a photo, the backbone, and the cache."""
 
 import os
 
@@ -78,7 +78,7 @@ def test_a_backbone_of_other_images_is_refused(tmp_path, shape):
 
 
 class Counting:
-    """A backbone of two features that counts what it sees."""
+    """A backbone of two features that counts the images that it processes."""
 
     digest, width, batch = "ab" * 32, 2, 16
 

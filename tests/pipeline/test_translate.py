@@ -1,4 +1,4 @@
-"""What converters do not know is spelled out for them, or named with its layer."""
+"""Operators that converters lack are expressed by others, or reported with their layers."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Code of the model's own runs where a person names its file, and nowhere else."""
+"""A model's own code runs only if the user names its file."""
 
 import argparse
 import contextlib
@@ -42,7 +42,7 @@ def _nothing_stays_registered():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A model saved by a program whose layers are not to be found here, and the file with its layers."""
+    """A model with custom layers of another program, and the file that defines them."""
     place = tmp_path_factory.mktemp("trusted")
     (place / "layers.py").write_text(LAYERS)
     with contextlib.chdir(place):

@@ -136,7 +136,7 @@ def test_a_model_is_judged_on_one_photo_of_some_classes(tmp_path):
 
 @pytest.fixture(scope="module")
 def thousand(tmp_path_factory):
-    """A network of a thousand classes: the first three are as near as a color is to one of the primary ones."""
+    """A network of a thousand classes, of which the first three measure the distance to a primary color."""
     place = tmp_path_factory.mktemp("thousand")
     network = keras.Sequential([keras.Input((16, 16, 3)), layers.GlobalAveragePooling2D(), layers.Dense(1_000)])
     weights, bias = np.zeros((3, 1_000), np.float32), np.full(1_000, -8, np.float32)

@@ -1,4 +1,4 @@
-"""What verify says beside its verdicts, and on how many images it gives none."""
+"""The notes of verify beside its verdicts, and the number of images that a verdict needs."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The page that runs the model in a browser: written as users write it, looked at in Chromium as they look at it."""
+"""The page that runs the model in a browser: made by the command, and tested in Chromium."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def address(site):
 
 @pytest.fixture
 def page(chromium, address):
-    """The page, ready; afterwards nothing may have complained or come from elsewhere."""
+    """The loaded page; fails after the test if there were console errors or requests to other hosts."""
     complaints, requests = [], []
     page = chromium.new_page()
     page.on("console", lambda message: complaints.append(message.text))
@@ -70,7 +70,7 @@ def page(chromium, address):
 
 @pytest.fixture
 def bare(chromium):
-    """An empty page, for what goes wrong before it is ready."""
+    """An empty browser page, for tests of failures while loading."""
     page = chromium.new_page()
     yield page
     page.close()
@@ -82,7 +82,7 @@ def choose(page, path):
 
 
 def answers(page):
-    """The bars: name to probability."""
+    """The bars on the page: class names and their probabilities."""
     names, values = page.locator(".bars .name").all_inner_texts(), page.locator(".bars .value").all_inner_texts()
     return {name: float(value.rstrip("%")) / 100 for name, value in zip(names, values, strict=True)}
 

@@ -71,7 +71,7 @@ def decoded(text, shape):
 
 
 def pillow(image, spec):
-    """The same by Pillow from all of the pixels, without the runtime's reductions."""
+    """Resize with Pillow from all pixels, without the runtime's reductions."""
     (width, height), square = image.size, (spec.side, spec.side)
     box, size = (0, 0, width, height), square
     if spec.resize == "pad":

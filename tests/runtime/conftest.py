@@ -31,7 +31,7 @@ def field(tag, content):
 
 
 def metadata(key, value):
-    """An entry of an ONNX model's ``metadata_props`` (field 14), to be appended to the file."""
+    """An entry of an ONNX model's ``metadata_props`` (field 14), to append to the file."""
     return field(0x72, field(0x0A, key.encode()) + field(0x12, value.encode()))
 
 
@@ -116,7 +116,7 @@ def images(reference):
 
 @pytest.fixture
 def respecified(reference, tmp_path):
-    """A function: copy a reference ONNX file with another text in the place of its spec, and more bytes at its end."""
+    """A function that copies a reference ONNX file with another text as its spec, and more bytes at its end."""
 
     def write(text=None, extra=b""):
         path = tmp_path / "model.onnx"
@@ -129,7 +129,7 @@ def respecified(reference, tmp_path):
 
 @pytest.fixture
 def without_golden(respecified):
-    """A copy of a reference ONNX file whose golden set goes by a name that nobody looks for."""
+    """A copy of a reference ONNX file whose golden set has an unknown key, so it counts as missing."""
     path = respecified()
     path.write_bytes(add_checksum(path.read_bytes().replace(GOLDEN_KEY.encode(), b"edgecnn_absent")))
     return path

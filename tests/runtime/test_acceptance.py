@@ -13,7 +13,7 @@ from runtime.errors import ImageError, ImageFileNotFoundError
 
 @pytest.fixture
 def labeled(images, reference, tmp_path):
-    """A folder of eight photos in class folders, and how many of them the reference names rightly."""
+    """A folder of eight photos in class folders, and how many of them the reference classifies correctly."""
     with Classifier(reference / "model_int8.onnx") as classifier:
         right = 0
         for number, (pixels, name) in enumerate(zip(images[0][:8], images[1][:8], strict=True)):

@@ -51,7 +51,7 @@ serve(load)
 
 @pytest.fixture
 def odd(tmp_path, monkeypatch):
-    """A function: a contender whose process does something odd, and is started once."""
+    """A function that makes a contender whose process misbehaves; it is started once."""
     monkeypatch.setattr(measuring, "STARTS", 1)
     (tmp_path / "odd.model").write_bytes(b"model")
 
@@ -269,7 +269,7 @@ def test_files_that_differ_from_when_they_were_built_are_told(carrying, tmp_path
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e9", "a while", ""])
-def test_a_time_that_is_none_is_refused(text):
+def test_an_invalid_time_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="expected a number of seconds above 0, got"):
         duration(text)
     assert duration("0.2") == 0.2

@@ -1,4 +1,4 @@
-"""Cameras: a program that stands for rpicam-vid and ffmpeg, and an HTTP server of the test's own."""
+"""Cameras: a stub program for rpicam-vid and ffmpeg, and a local HTTP server."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="pipes that can be wa
 
 
 class Never:
-    """Stands for ``Stop``: no signal comes."""
+    """Replaces ``Stop``: no signal arrives."""
 
     number = 0
 

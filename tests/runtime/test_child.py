@@ -1,4 +1,4 @@
-"""Child processes run this package and nothing that lies in the current folder."""
+"""Child processes run this package, and no module of the current folder."""
 
 import os
 import shutil

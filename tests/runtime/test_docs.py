@@ -50,7 +50,7 @@ def desk(carrying, reference, external, images, tmp_path, monkeypatch):  # noqa:
 
 
 def python(text, names):
-    """The statements of a block, each with what it prints now."""
+    """The statements of a block, each with its present output."""
     lines = []
     for statement in doctest.DocTestParser().get_examples(text):
         output = io.StringIO()
@@ -62,7 +62,7 @@ def python(text, names):
 
 
 def console(text, stderr=subprocess.STDOUT):
-    """The commands of a block, each with what it prints now."""
+    """The commands of a block, each with its present output."""
     environment = os.environ | {"PYTHONPATH": str(Path(runtime.__file__).parent.parent), "COLUMNS": "100"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     parts = []

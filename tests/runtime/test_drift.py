@@ -1,4 +1,4 @@
-"""Is the world still the one of training: statistics, the sequential test, its file, and who is told."""
+"""Drift: the statistics, the sequential test, its state file, and the reports."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ SPEC = ModelSpec(8, ("cat", "dog"), known_threshold=0.0, validation={"quantiles"
 
 
 def block(chance, **changes):
-    """A usual block, but for the changes."""
+    """A block of usual values, except for the changes."""
     values = {"brightness": 100, "sharpness": 9, "redness": 0.1, "greenness": 0, "confidence": 0.9, "unknown": 0.05}
     spread = {"brightness": 10, "sharpness": 0.4, "redness": 0.05, "greenness": 0.02, "confidence": 0.03}
     values = {name: float(chance.normal(value, spread.get(name, 0.02))) for name, value in values.items()}
@@ -33,7 +33,7 @@ def block(chance, **changes):
 
 
 def learned(days=LEARNING_DAYS + 1):
-    """Charts of a site that was seen an hour a day, and the time after that."""
+    """Charts of a site that was observed an hour a day, and the time after that."""
     charts, chance = Charts(), np.random.default_rng(0)
     for day in range(days):
         for count in range(36):

@@ -19,7 +19,7 @@ def answer(label, probability=0.9, *, is_confident=True):
 
 
 def run(text, settings, fps=FPS):
-    """What is said of frames: a letter a frame, a capital is a doubtful one; (frame, kind, label) each."""
+    """The events of frames, one letter per frame (a capital: not confident), as (frame, kind, label)."""
     detector, said = EventDetector(settings), []
     for number, letter in enumerate(text):
         prediction = answer(letter.lower(), is_confident=letter.islower())

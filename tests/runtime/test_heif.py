@@ -46,7 +46,7 @@ def test_without_the_package_the_error_names_it(monkeypatch):
 
 @pytest.fixture
 def encoded():
-    """A function: the upper half of a picture is black, all of it HEIC, the camera held as ``orientation`` says."""
+    """A function that makes a HEIC picture with a black upper half and an EXIF orientation."""
     pillow_heif = pytest.importorskip("pillow_heif")
 
     def encode(orientation=1):

@@ -139,7 +139,7 @@ def test_mutated_ncnn_files(sandbox, archived):
 
 @pytest.fixture
 def oddities(tmp_path):
-    """What is no regular file, and regular files that are no image."""
+    """Paths that are not regular files, and regular files that are not images."""
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty").touch()

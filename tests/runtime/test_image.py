@@ -55,7 +55,7 @@ def all_pixels(content):
 
 
 def full_decode(content, spec):
-    """The same policy and filter from all of the pixels, the long way."""
+    """The same policy and filter applied to all pixels, without reduced decoding."""
     upright = all_pixels(content)
     resample, square = Image.Resampling[spec.resize_filter.upper()], (spec.side, spec.side)
     if spec.resize == "stretch":

@@ -1,4 +1,4 @@
-"""Every picture people have, and the pixels that each must give."""
+"""Pictures of all kinds, and the pixels that each must give."""
 
 import io
 import struct
@@ -25,7 +25,7 @@ def encoded(image, image_format, **options):
 
 
 def levels(source, spec=SPEC):
-    """The color of a picture that must have one alone."""
+    """The color of a picture that must have only one color."""
     pixels = load_square(source, spec)
     assert pixels.shape == (spec.side, spec.side, 3)
     assert (pixels == pixels[0, 0]).all()
@@ -227,7 +227,7 @@ def profile(name):
 
 
 def swapped_profile():
-    """The primaries of sRGB with red and blue exchanged: a profile that changes colors beyond any doubt."""
+    """A profile with exchanged red and blue primaries, which changes colors strongly."""
     content = bytearray(profile("sRGB").replace(b"sRGB", b"odd!").replace("sRGB".encode("utf-16-be"), b"o\0d\0d\0!\0"))
     count = struct.unpack(">I", content[128:132])[0]
     for tag in range(132, 132 + 12 * count, 12):

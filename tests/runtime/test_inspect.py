@@ -1,4 +1,4 @@
-"""``inspect`` says what is in a model file."""
+"""``inspect`` prints the contents of a model file."""
 
 import json
 from dataclasses import replace

@@ -229,7 +229,7 @@ def test_signals_are_heard_within_two_seconds(tmp_path, reference, command, numb
 
 
 def memory_group(limit):
-    """A new control group of this much memory, ``None`` where this machine lets nobody make one."""
+    """A new control group with this memory limit; ``None`` if this machine does not allow it."""
     for root, files in (
         ("/sys/fs/cgroup/memory", ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]),
         ("/sys/fs/cgroup", ["memory.max", "memory.swap.max"]),

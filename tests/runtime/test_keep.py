@@ -1,4 +1,4 @@
-"""``--keep``: which frames, how many bytes, and what becomes of them when the disk fails."""
+"""``--keep``: which frames are kept, the size limit, and disk failures."""
 
 import errno
 import json
@@ -20,7 +20,7 @@ MODEL = {"model": "model.onnx", "model_sha256": "0" * 64}
 
 
 def never():
-    """A die that chooses no frame."""
+    """A random source that chooses no frame."""
     return 1.0
 
 
@@ -38,7 +38,7 @@ class Clock:
 
 @pytest.fixture
 def start(tmp_path):
-    """A function: a keeper on a folder, its clock, and what it has said."""
+    """A function that starts a keeper on a folder; returns it, its clock and its messages."""
     keepers = []
 
     def make(max_bytes=10**6, draw=never, folder=tmp_path / "kept"):
@@ -52,7 +52,7 @@ def start(tmp_path):
 
 
 def show(keeper, clock, *frames, step_s=2.0):
-    """Show frames; wait until each that is to be written is."""
+    """Show frames, and wait until those to keep are written."""
     for shown in frames:
         clock.now += step_s
         keeper.seen(shown)

@@ -1,4 +1,4 @@
-"""Models of pictures that are not square: one more number in the spec, the same preprocessing."""
+"""Models of images that are not square: the spec has a width, and the preprocessing is the same."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""ONNX files read without an engine: every way and every encoding in which a tensor can name another file."""
+"""ONNX files read without an engine: every path and encoding by which a tensor can name another file."""
 
 import itertools
 

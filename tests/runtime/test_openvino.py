@@ -1,4 +1,4 @@
-"""OpenVINO, held against ONNX Runtime on the same files."""
+"""OpenVINO, compared with ONNX Runtime on the same files."""
 
 import importlib.util
 import json

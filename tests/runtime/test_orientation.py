@@ -1,4 +1,4 @@
-"""Photos are turned as Pillow's ``exif_transpose`` turns them, wherever and however it is said."""
+"""Photos are turned as by Pillow's ``exif_transpose``, for all places and encodings of the orientation."""
 
 import io
 import itertools
@@ -86,7 +86,7 @@ def itxt(content):
 
 
 def forms():
-    """Name and content of every way to say it that there is."""
+    """Name and content of every encoding of the orientation."""
     for order, value in itertools.product(("II", "MM"), range(10)):
         block = b"Exif\0\0" + directory(order, value)
         for kind in FORMS:
@@ -132,7 +132,7 @@ ALL = dict(forms())
 
 
 def by_pillow(content):
-    """What Pillow makes of it; as it is where Pillow cannot read what says it."""
+    """The picture turned by Pillow; unchanged if Pillow cannot read the orientation."""
     with Image.open(io.BytesIO(content)) as opened:
         opened.load()
         try:

@@ -1,4 +1,4 @@
-"""Whether a graph of another exporter answers with probabilities: by its spec, else by its last operators."""
+"""Whether a graph of another exporter returns probabilities: from its spec, else from its last operators."""
 
 import flatbuffers
 import numpy as np

@@ -1,4 +1,4 @@
-"""What model files carry in packed form: archives, pictures, JSON that ask for more memory than they are large."""
+"""Packed contents of model files: archives, pictures and JSON that take far more memory than their size."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Which files of a folder are photos: one table of names and contents, and what folders may do."""
+"""Which files of a folder are photos: a table of names and contents, and unusual folders."""
 
 import os
 import sys
@@ -138,7 +138,7 @@ def test_what_looks_like_a_photo_and_cannot_be_read_is_told(tmp_path):
 
 @pytest.fixture
 def refused(monkeypatch):
-    """A function: let the system refuse to list a folder, as it does to users that may not read it."""
+    """A function that makes the system refuse to list a folder, as for users without permission."""
     scandir = os.scandir
 
     def refuse(folder):

@@ -1,4 +1,4 @@
-"""What a long measurement says of itself on stderr."""
+"""The progress messages of a long measurement on stderr."""
 
 import io
 import os

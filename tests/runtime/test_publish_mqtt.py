@@ -1,4 +1,4 @@
-"""``--mqtt`` against a real broker where mosquitto is installed."""
+"""``--mqtt`` with a real broker, if mosquitto is installed."""
 
 import argparse
 import gc
@@ -128,7 +128,7 @@ def broker(tmp_path):
 
 
 class Listening:
-    """A client that keeps what it hears: topic, payload, whether it was retained."""
+    """A client that records messages: topic, payload, whether it was retained."""
 
     def __init__(self, port, name=None):
         from paho.mqtt import client as paho

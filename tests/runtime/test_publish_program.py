@@ -1,4 +1,4 @@
-"""``--exec``: a program that runs at each event."""
+"""``--exec``: a program that runs for each event."""
 
 import io
 import os

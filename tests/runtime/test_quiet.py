@@ -1,4 +1,4 @@
-"""Loading a model leaves the process of somebody's program as it was; our command lines show only what they print."""
+"""Loading a model does not change the process; our command lines show only their own output."""
 
 import io
 import os
@@ -64,7 +64,7 @@ def photo(tmp_path):
 
 @pytest.fixture
 def odd_tiff(tmp_path):
-    """A file that Pillow warns of: one ResolutionUnit, of which the directory says that there are two."""
+    """A file that Pillow warns about: its directory declares two values for ResolutionUnit but has one."""
     stream = io.BytesIO()
     Image.new("RGB", (40, 40), (1, 2, 3)).save(stream, "TIFF", dpi=(72, 72))
     content = bytearray(stream.getvalue())

@@ -1,4 +1,4 @@
-"""Model files that their engine does not survive are a line of ``verify`` and ``doctor``."""
+"""Model files that crash their engine give an error line in ``verify`` and ``doctor``."""
 
 import json
 import os
@@ -29,7 +29,7 @@ DEATHS = {
 
 @pytest.fixture
 def dying(tmp_path, monkeypatch):
-    """A function: let ONNX Runtime do something in every process that is started from now on."""
+    """A function that makes ONNX Runtime execute some code in every process started from now on."""
 
     def write(what):
         (tmp_path / "engine").mkdir()

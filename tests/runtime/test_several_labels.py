@@ -1,4 +1,4 @@
-"""A multi-label model on the device: thresholds, what is said of a photo, and an event for each label by itself."""
+"""A multi-label model on the device: thresholds, the output for a photo, and independent events of each label."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a device has to start stays small: counted in modules, which is what a cold start spends its time on."""
+"""Start-up on a device stays small, counted in imported modules, which dominate a cold start."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ MOST_OWN, MOST_OTHERS = 42, 28
 
 
 def modules(code, *arguments):
-    """The names of what is loaded in a new process after some code."""
+    """The names of the modules that are loaded in a new process after running some code."""
     code = f"{code}\nimport sys\nprint('\\n' + ' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split(" "))
@@ -23,7 +23,7 @@ def modules(code, *arguments):
 
 @pytest.fixture(scope="module")
 def loaded(reference, tmp_path_factory):
-    """What ``classify`` loads beyond numpy, Pillow and the engine."""
+    """The modules that ``classify`` loads in addition to numpy, Pillow and the engine."""
     photo = tmp_path_factory.mktemp("small") / "photo.jpg"
     Image.new("RGB", (64, 48)).save(photo)
     code = "import sys; from runtime.cli import main; assert main(sys.argv[1:]) == 0"

@@ -1,4 +1,4 @@
-"""Threads are bounded by the machine, and a process that forks is told where its models would hang."""
+"""The number of threads is limited, and a forked process gets an error if its models would hang."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""``tune``, what it writes, and who goes by it."""
+"""``tune``, the file that it writes, and the commands that use it."""
 
 import json
 import pickle
@@ -112,7 +112,7 @@ def test_a_choice_of_what_is_gone_or_changed_is_refused(chosen, monkeypatch):
 
 
 def timed(p50_us, precision="int8", accuracy=0.85, **others):
-    """A contender that took so long in every round, give or take half a percent."""
+    """A contender with this latency in every round, within half a percent."""
     size, suffix, threads = others.get("size", 600), others.get("suffix", ".onnx"), others.get("threads", 1)
     path = SimpleNamespace(suffix=suffix, stat=lambda: SimpleNamespace(st_size=size))
     spec = SimpleNamespace(precision=precision, accuracy=accuracy)

@@ -1,4 +1,4 @@
-"""``watch`` as a process on a folder that files come into, change in and vanish from."""
+"""``watch`` as a process on a folder in which files appear, change and disappear."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def out(tmp_path):
 
 @contextmanager
 def watching(reference, folder, out, number=signal.SIGTERM, told=b""):
-    """A process that watches; it has to end well on a signal, and to tell then what it has left out."""
+    """A ``watch`` process; it must end cleanly on a signal, and report skipped files."""
     command = [sys.executable, "-m", "runtime", "watch", str(reference / "model_int8.onnx"), str(folder)]
     with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE) as process:
         try:
@@ -61,7 +61,7 @@ def lines(out):
 
 
 def wait_for(out, count):
-    """The lines, once there are so many."""
+    """Wait for this number of lines, and return them."""
     end = time.monotonic() + LIMIT_S
     while len(lines(out)) < count:
         assert time.monotonic() < end, f"{len(lines(out))} lines, expected {count}"

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all; a place that takes none is found before the work; leftovers are no models."""
+"""Files are written atomically; an unwritable target is found before the work; leftovers are not taken for models."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ MEBIBYTE = 1 << 20
 
 
 def killed_while_writing(path):
-    """Leave what a process leaves that is killed as it writes."""
+    """Leave the files of a process that is killed while it writes."""
     child = os.fork()
     if child == 0:
         with atomic_path(path) as temporary:

@@ -1,4 +1,4 @@
-"""A folder of painted photos, and a cache of its own."""
+"""A folder of synthetic photos, and its own cache."""
 
 import pytest
 

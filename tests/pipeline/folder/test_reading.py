@@ -1,4 +1,4 @@
-"""Which files are photos, how they are read, and what is said of the others."""
+"""Which files are photos, how they are read, and how the others are reported."""
 
 import os
 import sys

@@ -45,7 +45,7 @@ def bundles(reference, key, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def prefix_of_old(bundles, tmp_path_factory):
-    """A prefix, its name not an easy one, where ``old`` is installed."""
+    """A prefix with unusual characters in its name, where ``old`` is installed."""
     prefix = tmp_path_factory.mktemp("a prefix") / NOT_EASY
     done = install(bundles["old"], prefix)
     assert done.returncode == 0, done.stderr
@@ -54,7 +54,7 @@ def prefix_of_old(bundles, tmp_path_factory):
 
 @pytest.fixture
 def installed(prefix_of_old):
-    """The prefix with ``old`` and nothing else; afterwards, too."""
+    """The prefix with only ``old``; restored after the test."""
     prefix = prefix_of_old
     target, made = (prefix / "current").readlink(), (prefix / MADE).read_text()
     yield prefix

@@ -1,4 +1,4 @@
-"""``install.sh`` in folders that others use: it deletes and runs nothing that is not its own."""
+"""``install.sh`` in folders that others use: it deletes and runs only its own files."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What ``install.sh`` refuses: changed, older and foreign bundles, wrong arguments."""
+"""``install.sh`` refuses changed and older bundles, bundles of other signers, and wrong arguments."""
 
 import json
 import os

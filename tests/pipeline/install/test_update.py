@@ -1,4 +1,4 @@
-"""``install.sh`` from one version to the next: what answers, whatever happens between them."""
+"""Updates with ``install.sh``: one version always works, whatever interrupts the update."""
 
 import fcntl
 import json

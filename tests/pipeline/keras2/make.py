@@ -1,6 +1,6 @@
-"""Write the files of this folder, which are as Keras 2 writes them: pip install tf_keras, then run this file here.
+"""Write the files of this folder with Keras 2: pip install tf_keras, then run this script here.
 
-``answers.npz`` holds what each model answers to ``np.random.default_rng(0).random((4, 16, 16, 3), np.float32)``.
+``answers.npz`` holds each model's output for ``np.random.default_rng(0).random((4, 16, 16, 3), np.float32)``.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""``verify-bundle``: which files a bundle may hold, and what is said of others."""
+"""``verify-bundle``: the files that a bundle may contain, and the errors for others."""
 
 import hashlib
 import os
@@ -124,7 +124,7 @@ HOSTILE = (a_sparse_file, a_device, a_socket, a_pipe, a_folder, a_link_to_itself
 @needs_openssl
 @pytest.mark.parametrize("name", ["SHA256SUMS", "model.sig", "models/model_int8.onnx", "added", "key.pub"])
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
-def test_what_is_no_regular_file_of_a_sane_size_is_refused_at_once(bundle, key, make, name, monkeypatch):
+def test_irregular_and_huge_files_are_refused_before_reading(bundle, key, make, name, monkeypatch):
     sign(bundle, key)
     monkeypatch.chdir(bundle)  # the path of a socket is short
     path = Path(name) if name != "key.pub" else Path("..", name)
@@ -219,7 +219,7 @@ def test_a_line_that_says_pass_names_the_folder_in_one_line(bundle):
     assert done.stdout.removesuffix("\n").isprintable()
 
 
-def test_what_is_no_bundle_is_refused(tmp_path):
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
     for folder in (tmp_path, tmp_path / "absent"):
         with pytest.raises(EdgecnnError, match="bundle"):
             verify_bundle(folder)

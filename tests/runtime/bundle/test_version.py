@@ -50,7 +50,7 @@ def test_a_version_that_is_no_whole_number_is_refused(bundle, tmp_path, version)
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b"[" * 100_000, b"9" * 5000], ids=lambda text: text[:2])
-def test_a_description_that_is_none_is_refused(bundle, tmp_path, content):
+def test_an_invalid_description_is_refused(bundle, tmp_path, content):
     (bundle / "bundle.json").write_bytes(content)
     write_sums(bundle)
     done = run(bundle, "--installed", versioned(tmp_path / "current", 1))
