@@ -4,7 +4,8 @@ PY := $(BIN)/python
 READY := .venv/.ready
 BUILD := artifacts/build
 NAME ?= reference
-WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
+CORES := $(shell nproc 2>/dev/null || echo 2)
+WORKERS ?= $(shell echo $$(($(CORES) + 1)))
 PARALLEL ?= -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
@@ -84,6 +85,7 @@ test: $(READY) ## run all tests
 durations: $(READY) ## run all tests on a quiet machine; test-fast then leaves out what took longer than 0.3 s
 	@UPDATE_DURATIONS=1 $(PY) -m pytest $(PARALLEL)
 
+test-fast: WORKERS = $(CORES) # nothing waits, and a process takes ten seconds to import all
 test-fast: $(READY) ## run the tests that take less than a third of a second each
 	@$(PY) -m pytest $(PARALLEL) -m "not slow"
 

@@ -7,7 +7,11 @@ Work that is shared so that it is done once:
 - One trained model and one export per test file (``exported``, ``trained``, ``killed``: module fixtures), copied before
   a test changes it. Only ``test_line.py`` searches int8 configurations; other exports are quick and write few files.
 - One set of bundles and one installed prefix for all of ``tests/pipeline/install`` (``SCOPES`` below).
-- Only ``test_line.py`` times Keras and TensorFlow as contenders.
+- Only ``test_line.py`` times Keras and TensorFlow as contenders. Tests that do not judge times run benchmarks for a
+  tenth of a second and start each contender once; ``figures/test_reading.py`` starts one process per way.
+- Workers of distributed training are forked from one process that has imported TensorFlow (``training_run.py``).
+- The report is opened once per width and color scheme (``test_report_browser.py``).
+- pip is compiled once, in the prefix from which the other installations start (``installing.compile_pip``).
 - Networks and photos are as small as the test allows: ``tests/figures/test_graph.py`` has two networks of one layer,
   ``test_families.py`` a ResNet50 with a quarter of its channels.
 - One translation to ONNX per family in ``test_families.py``, for the two ONNX files and NCNN's; the stock TFLite file
@@ -19,6 +23,8 @@ Work that is shared so that it is done once:
 - All refusals before TensorFlow is loaded are tested in one process (``test_before_tensorflow.py``).
 - If several processes run tests, TensorFlow has one thread, and the garbage collector skips objects made by imports.
 - In the crafted pictures, a deflated megabyte of zeros is repeated, not deflated again; hostile names share reports.
+  Each kind of PNG comes only in the largest size that is decoded; hostile archives are packed when a test needs them.
+- ``test_trusted_code.py`` saves the model with custom layers in the tests' process.
 """
 
 import gc

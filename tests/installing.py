@@ -1,14 +1,17 @@
 """Helpers for the tests of ``install.sh``: run it without a network, and examine the result."""
 
+import compileall
 import hashlib
 import json
 import os
 import platform
+import py_compile
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+import zipfile
 
 import pytest
 
@@ -99,6 +102,18 @@ def external(folder):
         return True
 
     return is_whole
+
+
+def compile_pip(prefix, scratch):
+    """Put what Python compiles of pip into its wheel, which later versions take over: a third of an installation."""
+    (wheel,) = (prefix / "current/wheels").glob("pip-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(scratch)  # noqa: S202 - pip
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    assert compileall.compile_dir(scratch / "pip", quiet=2, legacy=True, invalidation_mode=unchecked)
+    wheel.unlink()
+    shutil.make_archive(wheel, "zip", scratch)
+    wheel.with_name(f"{wheel.name}.zip").rename(wheel)
 
 
 def kill_at(folder, prefix, step):

@@ -1,15 +1,12 @@
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import training_run
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import split
@@ -17,7 +14,6 @@ from pipeline.documents.history import History
 from pipeline.errors import PipelineError
 from pipeline.training import Conduct, Settings, distribution, train
 
-SCRIPT = Path(__file__).parent / "training_run.py"
 SETTINGS = {"epochs": 10, "batch_size": 50, "dropout": 0.0, "ema_decay": 0.9}
 PATIENCE_SECONDS = 600  # on a machine busy with other work
 
@@ -41,17 +37,17 @@ def start_workers(folder, log):
     workers = []
     for index in range(2):
         config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(config), "CUDA_VISIBLE_DEVICES": "-1"}
-        command = [sys.executable, SCRIPT, folder, json.dumps(SETTINGS), distribution.MULTIWORKER]
-        with (log / f"worker{index}.log").open("wb") as file:
-            workers.append(subprocess.Popen(command, env=environment, stderr=file, stdout=file))
+        environment = {"TF_CONFIG": json.dumps(config), "CUDA_VISIBLE_DEVICES": "-1"}
+        place = log / f"worker{index}.log"
+        place.unlink(missing_ok=True)
+        workers.append(training_run.start(folder, SETTINGS, distribution.MULTIWORKER, place, **environment))
     return workers
 
 
 def wait_for(condition, workers, log):
     started = time.monotonic()
     while not condition():
-        if time.monotonic() - started > PATIENCE_SECONDS or any(worker.poll() for worker in workers):
+        if time.monotonic() - started > PATIENCE_SECONDS or any(worker.exitcode for worker in workers):
             texts = [(log / f"worker{index}.log").read_text(errors="replace")[-2000:] for index in range(2)]
             pytest.fail("\n".join(texts))
         time.sleep(0.02)
@@ -64,22 +60,23 @@ def test_two_workers_survive_the_loss_of_one(sets, tmp_path):
     try:
         wait_for((folder / artifacts.PROGRESS).exists, workers, tmp_path)
         workers[1].kill()
-        assert workers[0].wait(PATIENCE_SECONDS) != 0
+        workers[0].join(PATIENCE_SECONDS)
+        assert workers[0].exitcode not in (None, 0)
         assert "another worker was lost" in (tmp_path / "worker0.log").read_text(errors="replace")
     finally:
         for worker in workers:
             worker.kill()
-            worker.wait()
+            worker.join()
     kept = len((folder / artifacts.HISTORY_CSV).read_text().splitlines()) - 1
     assert 1 <= kept < SETTINGS["epochs"]
 
     workers = start_workers(folder, tmp_path)
     try:
-        wait_for(lambda: all(worker.poll() == 0 for worker in workers), workers, tmp_path)
+        wait_for(lambda: all(worker.exitcode == 0 for worker in workers), workers, tmp_path)
     finally:
         for worker in workers:
             worker.kill()
-            worker.wait()
+            worker.join()
     history = History.read(folder)
     assert [record.epoch for record in history.epochs] == list(range(1, 11))
     assert {path.name for path in folder.iterdir()} == {
@@ -97,8 +94,11 @@ def test_two_workers_survive_the_loss_of_one(sets, tmp_path):
 @pytest.mark.slow
 def test_mirrored_on_two_devices_learns_as_on_one(sets, tmp_path):
     settings = {**SETTINGS, "epochs": 3}
-    command = [sys.executable, SCRIPT, tmp_path / "two", json.dumps(settings), distribution.MIRRORED]
-    subprocess.run(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}, capture_output=True, check=True)
+    worker = training_run.start(
+        tmp_path / "two", settings, distribution.MIRRORED, tmp_path / "log", CUDA_VISIBLE_DEVICES="-1"
+    )
+    worker.join(PATIENCE_SECONDS)
+    assert worker.exitcode == 0, (tmp_path / "log").read_text(errors="replace")
     two = History.read(tmp_path / "two").epochs
     one = train(*sets, tmp_path / "one", Settings(**settings), Conduct(distribute=distribution.MIRRORED)).epochs
     # Batch normalization sees half a batch a device, so the runs differ a little.

@@ -1,5 +1,7 @@
 """The report in Chromium, at the widths of a phone and a desktop, in light mode, in dark mode and on paper."""
 
+from functools import cache
+
 import pytest
 
 import measured_folder
@@ -62,12 +64,13 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def opened(chromium, folder):
-    """A function that opens the page in its own window, and records its messages and requests."""
+    """A function that opens the page in a shared window, and returns it, its messages and its requests."""
     contexts = []
 
-    def open_page(width=WIDTHS["desktop"], scheme="light"):
+    @cache
+    def open_page(width, scheme):
         context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
         contexts.append(context)
         page, heard = context.new_page(), []
@@ -79,7 +82,7 @@ def opened(chromium, folder):
         heard.remove(address)
         return page, [entry for entry in heard if not entry.startswith("data:")]
 
-    yield open_page
+    yield lambda width=WIDTHS["desktop"], scheme="light": open_page(width, scheme)
     for context in contexts:
         context.close()
 
@@ -171,6 +174,7 @@ def test_paper_shows_the_folded_tables_in_ink(opened, tmp_path):
     assert page.evaluate(CONTRAST)["paper"] == 1
     page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    page.emulate_media(media="screen", color_scheme="dark")
 
 
 def test_legends_have_room_for_every_file_and_engine(chromium, tmp_path):

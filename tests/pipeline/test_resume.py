@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError
 from pipeline.training import Conduct, Settings, train
 
 SETTINGS = {"epochs": 12, "batch_size": 50, "ema_decay": 0.9, "cutmix": 0.3}
-SCRIPT = Path(__file__).parent / "training_run.py"
+SCRIPT = Path(__file__).parents[1] / "training_run.py"
 PATIENCE_SECONDS = 120
 
 

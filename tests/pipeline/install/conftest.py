@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from installing import HERE, MADE, NOT_EASY, OPENSSL, install, unpacked
+from installing import HERE, MADE, NOT_EASY, OPENSSL, compile_pip, install, unpacked
 from pipeline.deploy.bundle import Settings, bundle
 
 
@@ -45,10 +45,11 @@ def bundles(reference, key, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def prefix_of_old(bundles, tmp_path_factory):
-    """A prefix with unusual characters in its name, where ``old`` is installed."""
+    """A prefix with unusual characters in its name, where ``old`` is installed; its pip is compiled."""
     prefix = tmp_path_factory.mktemp("a prefix") / NOT_EASY
     done = install(bundles["old"], prefix)
     assert done.returncode == 0, done.stderr
+    compile_pip(prefix, tmp_path_factory.mktemp("pip"))
     return prefix
 
 
