@@ -69,7 +69,7 @@ def add(commands: Commands) -> None:
 def steps(options: argparse.Namespace) -> list[list[str]]:
     """List the commands in their order, each as arguments of ``python -m``."""
     out = str(options.out)
-    train = ["train", "--data", str(options.data), "--out", out]
+    train = ["train", "--in-steps", "--data", str(options.data), "--out", out]
     train += [] if options.skip_bad is None else ["--skip-bad" if options.skip_bad else "--no-skip-bad"]
     for name in ("none", "minutes", "student", "side", "extra"):
         train += [f"--{name}", getattr(options, name)] if getattr(options, name) else []

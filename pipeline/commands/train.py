@@ -69,6 +69,7 @@ def add(commands: Commands) -> None:
         help="none; mirrored: all accelerators of this machine; multiworker: the machines that TF_CONFIG names",
     )
     search.add(parser)
+    parser.add_argument("--in-steps", action="store_true", help=argparse.SUPPRESS)  # of a command that goes on by itself
     group = parser.add_argument_group("recipe of training from nothing")
     for flag, arguments in recipe.items():
         group.add_argument(flag, **arguments)
@@ -136,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if tuning.scheme:
         _fine_tune(options.out, training, validation, tuning)
-    print(f"Next: {next_command(options)}")
+    _say_next(options)
     if photos:
         photo_options.report_left_out(photos)
     return OK
@@ -169,7 +170,7 @@ def _fit_to_photos(options: argparse.Namespace, tuning: "FineTuning") -> int:
     print(f"{said}\n\nWritten: {written} in {options.out}")
     if tuning.scheme:
         _fine_tune(options.out, photos.training, photos.validation, tuning)
-    print(f"Next: {next_command(options)}")
+    _say_next(options)
     photo_options.report_left_out(photos)
     return OK
 
@@ -187,6 +188,12 @@ def hints(out: Path, steps: int) -> list[str]:
     if 0 < steps < FEW_STEPS:
         said.append(f"{steps} steps an epoch are few to learn from: lower --batch-size, or raise --epochs")
     return said
+
+
+def _say_next(options: argparse.Namespace) -> None:
+    """Say how to go on, unless another command does so by itself."""
+    if not options.in_steps:
+        print(f"Next: {next_command(options)}")
 
 
 def next_command(options: argparse.Namespace) -> str:

@@ -152,6 +152,7 @@ def test_photos_become_a_network_and_an_honest_figure(command, tmp_path, capsys)
     assert found.suspects[0].taken_for == "brick"
     assert "sky/3.png: looks like brick" in said
     assert "What would help:" in said
+    assert "\nNext: " in said
     assert found.plain_accuracy > 0.9  # a class is a color here, and nothing else
     assert "Mean color and contrast alone tell" in said
     assert {row.name for row in found.classes} == set(COLORS)
@@ -159,7 +160,9 @@ def test_photos_become_a_network_and_an_honest_figure(command, tmp_path, capsys)
     shown = f"{entries['validation_accuracy']:.2%}"
     assert shown in capsys.readouterr().out
     first = (tmp_path / "out" / "history.json").read_bytes()
-    assert main(command) == 0
+    capsys.readouterr()
+    assert main([*command, "--in-steps"]) == 0
+    assert "Next:" not in capsys.readouterr().out  # the command that goes on by itself says what comes
     again = (tmp_path / "out" / "history.json").read_bytes()
     assert json.loads(again)["out_of_fold"] == json.loads(first)["out_of_fold"]
 
@@ -228,7 +231,7 @@ def test_one_command_goes_all_the_way(exported, called, capsys, statuses, status
     called.statuses = statuses
     assert main(["photos", "my photos", "--out", str(exported), "--skip-bad"]) == status
     assert len(called) == run
-    assert called[0] == ["pipeline", "train", "--data", "my photos", "--out", str(exported), "--skip-bad"]
+    assert called[0] == ["pipeline", "train", "--in-steps", "--data", "my photos", "--out", str(exported), "--skip-bad"]
     shown = capsys.readouterr()
     assert ("Accuracy: 90.0% on 40 photos" in shown.out) == (run == 5)
     assert shown.out.count("Accuracy") == (run == 5)  # one figure is the accuracy
