@@ -1,13 +1,11 @@
-"""Measure the memory for fitting a network to many photos, with painted photos and a cheap backbone."""
+"""Measure the memory of ``train`` on many painted photos, with a cheap backbone."""
 
 import os
+import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing import get_context
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +14,30 @@ from PIL import Image
 
 from docs.figures.documents import replace_marked
 from pipeline import artifacts
+from pipeline.documents.history import History
 from pipeline.report.markdown import table
 
 FIGURES = Path("docs/many-photos.json")
 DOCUMENT = Path("docs/own-photos.md")
 CLASSES, VIEWS, FEATURES = 4, 2, 1280
-EVERY_S = 0.05
+EVERY_S = 0.02
+MINUTES = 600
+"""Enough for ``train`` to give up neither views nor pixels."""
 
 Row = dict[str, Any]
 
 
 def measure(photos: int, side: int) -> Row:
-    """Fit a network to this number of painted photos in a process of its own; return time and peak memory."""
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measure, (photos, side))
-
-
-def _measure(photos: int, side: int) -> Row:
-    from pipeline.data import folder
-    from pipeline.data.photo_settings import Settings
-    from pipeline.training.transfer.run import Recipe, fit_to_photos
-
+    """Run ``train`` on this number of painted photos and return time and peak memory of its process."""
     with tempfile.TemporaryDirectory(prefix="many-photos-") as place:
-        root = Path(place) / "photos"
+        root, out, network = (Path(place) / name for name in ("photos", "out", "network.keras"))
         _paint(root, photos, side)
-        os.environ["EDGECNN_DATA"] = str(Path(place) / "cache")
-        backbone, started = _cheap_backbone(side), time.monotonic()
-        with _watched() as peak:
-            loaded = folder.load(root, Settings(side=side, any_side=True))
-            history = fit_to_photos(loaded, backbone, Recipe(VIEWS), Path(place) / "out")
+        _write_cheap_network(network, side)
+        train = ["train", "--data", str(root), "--backbone", str(network), "--out", str(out)]
+        command = [sys.executable, "-m", "pipeline", *train, "--views", str(VIEWS), "--minutes", str(MINUTES)]
+        started = time.monotonic()
+        peak = _watched(command, os.environ | {"EDGECNN_DATA": str(Path(place) / "cache")})
+        seconds, history = time.monotonic() - started, History.read(out)
     found = history.out_of_fold
     return {
         "photos": photos,
@@ -52,8 +45,11 @@ def _measure(photos: int, side: int) -> Row:
         "views": VIEWS,
         "features": FEATURES,
         "squares_mib": round(photos * side * side * 3 / 2**20, 1),
-        "memory_mib": round(peak[0] / 2**20, 1),
-        "seconds": round(time.monotonic() - started, 1),
+        "features_mib": round(photos * VIEWS * FEATURES * 2 / 2**20, 1),
+        "memory_mib": round(peak.anonymous / 2**20, 1),
+        "with_files_mib": round(peak.resident / 2**20, 1),
+        "processor_seconds": round(peak.processor_s, 1),
+        "seconds": round(seconds, 1),
         "out_of_fold": found.accuracy if found else None,
     }
 
@@ -69,44 +65,56 @@ def _paint(root: Path, photos: int, side: int) -> None:
         image.save(root / f"class{label}" / f"{number}.jpg", quality=85)
 
 
-def _cheap_backbone(side: int) -> Any:
-    """Build a backbone with as many features as EfficientNet-Lite0, random ones, at a thousandth of its cost."""
+def _write_cheap_network(path: Path, side: int) -> None:
+    """Write a classifier with as many features as EfficientNet-Lite0, random ones, at a thousandth of its cost."""
     import keras
     from keras import layers
 
-    from pipeline.export.load.scaling import PixelScaling
-    from pipeline.training.transfer.backbone import Backbone
-
     keras.utils.set_random_seed(0)
     image = keras.Input((side, side, 3))
-    x = layers.Flatten()(layers.AveragePooling2D(side // 8)(image))
+    x = layers.Flatten()(layers.AveragePooling2D(side // 8)(layers.Rescaling(1 / 255)(image)))
     x = layers.Dense(FEATURES, "relu")(x)
-    backbone = Backbone("painted", keras.Model(image, x), PixelScaling((1 / 255,) * 3))
-    backbone.features(np.zeros((1, side, side, 3), np.uint8))  # so that the libraries' own memory is not counted
-    return backbone
+    keras.Model(image, layers.Dense(CLASSES, "softmax")(x)).save(path)
 
 
-@contextmanager
-def _watched() -> Iterator[list[int]]:
-    """Yield a list whose item is the growth of this process's anonymous memory at its peak, in bytes."""
-    first, peak, done = _anonymous(), [0], threading.Event()
+@dataclass
+class _Peak:
+    """Peak memory of a process in bytes, and its time.
 
-    def watch() -> None:
-        while not done.wait(EVERY_S):
-            peak[0] = max(peak[0], _anonymous() - first)
+    Attributes:
+        anonymous: that no file backs, which must stay in memory.
+        resident: with pages of files, which the system drops when it needs their place.
+        processor_s: of all its threads.
+    """
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        thread.join()
+    anonymous: int = 0
+    resident: int = 0
+    processor_s: float = 0.0
 
 
-def _anonymous() -> int:
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+def _watched(command: list[str], environment: dict[str, str]) -> _Peak:
+    """Run a command to its end; ``RssAnon`` and ``VmRSS`` are read off again and again."""
+    peak = _Peak()
+    before = os.times()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
+    while process.poll() is None:
+        try:
+            lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+        except OSError:
+            continue
+        sizes = {
+            name: int(rest.split()[0]) * 1024
+            for name, _, rest in (line.partition(":") for line in lines)
+            if name in {"RssAnon", "VmRSS"}
+        }
+        peak.anonymous = max(peak.anonymous, sizes.get("RssAnon", 0))
+        peak.resident = max(peak.resident, sizes.get("VmRSS", 0))
+        time.sleep(EVERY_S)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    after = os.times()
+    peak.processor_s = sum(after[2:4]) - sum(before[2:4])
+    return peak
 
 
 def publish(rows: list[Row], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
@@ -117,10 +125,13 @@ def publish(rows: list[Row], path: Path = FIGURES, document: Path = DOCUMENT) ->
 
 def many_photos_table(rows: list[Row]) -> str:
     """Format the memory by number of photos."""
-    cells = [[f"{row['photos']:,}", f"{row['squares_mib']:,.0f}", f"{row['memory_mib']:,.0f}"] for row in rows]
-    return table(["photos", "MiB of pixels", "MiB of memory"], cells, "rrr")
+    names = ("squares_mib", "features_mib", "memory_mib", "with_files_mib")
+    cells = [[f"{row['photos']:,}", *(f"{row[name]:,.0f}" for name in names)] for row in rows]
+    header = ["photos", "MiB of pixels", "MiB of features", "MiB of memory", "with pages of files"]
+    return table(header, cells, "rrrrr")
 
 
 def say(row: Row) -> None:
     """Print a row as one line on stderr."""
-    print(f"{row['photos']:,} photos: {row['memory_mib']:,.0f} MiB, {row['seconds']:.0f} s", file=sys.stderr)
+    memory, minutes = row["memory_mib"], row["processor_seconds"] / 60
+    print(f"{row['photos']:,} photos: {memory:,.0f} MiB, {minutes:.1f} minutes of the processor", file=sys.stderr)

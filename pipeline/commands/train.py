@@ -69,7 +69,7 @@ def add(commands: Commands) -> None:
         help="none; mirrored: all accelerators of this machine; multiworker: the machines that TF_CONFIG names",
     )
     search.add(parser)
-    parser.add_argument("--in-steps", action="store_true", help=argparse.SUPPRESS)  # of a command that goes on by itself
+    parser.add_argument("--in-steps", action="store_true", help=argparse.SUPPRESS)  # given by photos
     group = parser.add_argument_group("recipe of training from nothing")
     for flag, arguments in recipe.items():
         group.add_argument(flag, **arguments)
@@ -191,7 +191,7 @@ def hints(out: Path, steps: int) -> list[str]:
 
 
 def _say_next(options: argparse.Namespace) -> None:
-    """Say how to go on, unless another command does so by itself."""
+    """Print the next command, unless ``photos`` runs it anyway."""
     if not options.in_steps:
         print(f"Next: {next_command(options)}")
 

@@ -7,7 +7,7 @@ which have different sides, hold out the same photos.
 import hashlib
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -29,12 +29,14 @@ UNNAMED = ("a", "b")
 Unit = list[PhotoFile]
 """Photos that stay together."""
 Parts = dict[str, list[PhotoFile]]
+Pictures = Callable[[str], bytes]
+"""path -> digest of the photo's pixels."""
 
 
 def draw(
     root: Path,
     files: Sequence[PhotoFile],
-    pictures: Mapping[str, str],
+    pictures: Pictures,
     held_out: Mapping[str, float],
     settings: Settings,
 ) -> Parts:
@@ -47,20 +49,20 @@ def draw(
     Args:
         root: the folder.
         files: the photos to divide.
-        pictures: path -> digest of the photo's pixels; photos with equal digests are the same picture.
+        pictures: returns the digest of a path's pixels; photos with equal digests are the same picture.
         held_out: part -> share (0-1) of each class.
         settings: rule of division and seed.
     """
     by_picture = settings.division == BY_PICTURE
     keys, groups = (pictures, pictures) if by_picture else _compared(root, files)
-    units = _joined(files, [pictures, groups])
+    units, salt = _joined(files, [pictures, groups]), _salt(settings.seed)
     classes: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
         # The most frequent class; ties are deterministic, because the files are in the order of their paths.
         classes[Counter(file.class_name for file in unit).most_common(1)[0][0]].append(unit)
 
     def order(unit: Unit) -> bytes:
-        return min(hashlib.blake2b(keys[file.path].encode(), salt=_salt(settings.seed)).digest() for file in unit)
+        return min(hashlib.blake2b(keys(file.path).hex().encode(), salt=salt).digest() for file in unit)
 
     parts: Parts = {TRAINING: [], **{part: [] for part in held_out}}
     together: list[Unit] = []
@@ -123,17 +125,17 @@ def _enough(found: Parts, held_out: Mapping[str, float]) -> bool:
     )
 
 
-def _picture_count(units: list[Unit], pictures: Mapping[str, str]) -> int:
-    return len({pictures[file.path] for unit in units for file in unit})
+def _picture_count(units: list[Unit], pictures: Pictures) -> int:
+    return len({pictures(file.path) for unit in units for file in unit})
 
 
-def _joined(files: Sequence[PhotoFile], marks: Sequence[Mapping[str, str] | Mapping[str, int]]) -> list[Unit]:
+def _joined(files: Sequence[PhotoFile], marks: Sequence[Callable[[str], Hashable]]) -> list[Unit]:
     """Group photos into units: photos with an equal mark are in the same unit, also through other photos."""
     chains = Chains(len(files))
     for mark in marks:
-        first: dict[object, int] = {}
+        first: dict[Hashable, int] = {}
         for at, file in enumerate(files):
-            chains.join(first.setdefault(mark[file.path], at), at)
+            chains.join(first.setdefault(mark(file.path), at), at)
     units: dict[int, Unit] = defaultdict(list)
     for at, file in enumerate(files):
         units[chains.root(at)].append(file)
@@ -150,14 +152,12 @@ def _say_alike(root: Path, class_name: str) -> None:
     )
 
 
-def _compared(root: Path, files: Sequence[PhotoFile]) -> tuple[dict[str, str], dict[str, int]]:
-    """Return path -> digest of its small square, and path -> number of its group, see ``look_alike``."""
+def _compared(root: Path, files: Sequence[PhotoFile]) -> tuple[Pictures, Callable[[str], int]]:
+    """Return two functions of a path: digest of its small square, and number of its group, see ``look_alike``."""
     decoded = decode(root, files, ModelSpec(COMPARED_SIDE, UNNAMED))
-    groups = look_alike(rows_of(decoded.squares, [decoded.rows[file.path][0] for file in files]))
-    return (
-        {file.path: decoded.rows[file.path][1] for file in files},
-        {file.path: int(group) for file, group in zip(files, groups, strict=True)},
-    )
+    groups = look_alike(rows_of(decoded.squares, [decoded.rows[file.path] for file in files]))
+    places = {file.path: at for at, file in enumerate(files)}
+    return decoded.digest, lambda path: int(groups[places[path]])
 
 
 def _salt(seed: int) -> bytes:

@@ -122,16 +122,16 @@ def class_weights(labels: NDArray[np.integer], class_count: int) -> dict[int, fl
 
 def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOut]:
     """List all files whose picture is in more than one class, so that its class is ambiguous."""
-    first: dict[str, PhotoFile] = {}
-    rivals: dict[str, PhotoFile] = {}
+    first: dict[bytes, PhotoFile] = {}
+    rivals: dict[bytes, PhotoFile] = {}
     files = list(files)
     for file in files:
-        digest = decoded.rows[file.path][1]
+        digest = decoded.digest(file.path)
         if first.setdefault(digest, file).class_name != file.class_name:
             rivals.setdefault(digest, file)
     contradicting = []
     for file in files:
-        digest = decoded.rows[file.path][1]
+        digest = decoded.digest(file.path)
         if digest in rivals:
             other = rivals[digest] if file.class_name == first[digest].class_name else first[digest]
             why = f"the same picture as {for_terminal(other.path)}, of another class"
@@ -140,7 +140,7 @@ def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOu
 
 
 def _check_pictures(folder: Path, files: Iterable[PhotoFile], listing: Listing, decoded: Decoded) -> None:
-    pictures = {(file.class_name, decoded.rows[file.path][1]) for file in files}
+    pictures = {(file.class_name, decoded.digest(file.path)) for file in files}
     counts = Counter(name for name, _ in pictures)
     few = [f"{name} has {counts[name]}" for name in listing.class_names if counts[name] < MIN_PICTURES]
     if few:
@@ -161,8 +161,7 @@ def divide(
         held_out[TEST] = settings.test_share
     parts, copies = _apart(files, decoded)
     divisible = parts.pop("", None) or parts.pop(TRAINING, [])
-    pictures = {file.path: decoded.rows[file.path][1] for file in divisible}
-    return {**parts, **draw(folder, divisible, pictures, held_out, settings)}, copies
+    return {**parts, **draw(folder, divisible, decoded.digest, held_out, settings)}, copies
 
 
 def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list[PhotoFile]], list[LeftOut]]:
@@ -172,10 +171,10 @@ def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list
     """
     order = (TEST, VALIDATION, TRAINING, "")
     parts: dict[str, list[PhotoFile]] = defaultdict(list)
-    holders: dict[str, PhotoFile] = {}
+    holders: dict[bytes, PhotoFile] = {}
     copies = []
     for file in sorted(files, key=lambda file: (order.index(file.part), file.path)):
-        holder = holders.setdefault(decoded.rows[file.path][1], file)
+        holder = holders.setdefault(decoded.digest(file.path), file)
         if holder.part == file.part:
             parts[file.part].append(file)
         else:
@@ -201,5 +200,5 @@ def images_of(files: Sequence[PhotoFile], decoded: Decoded, class_names: tuple[s
     """
     paths = sorted(file.path for file in files)
     take = rows_of if training else copy_of
-    pixels = take(decoded.squares, [decoded.rows[path][0] for path in paths])
+    pixels = take(decoded.squares, [decoded.rows[path] for path in paths])
     return replace(unlabeled(pixels, class_names), paths=tuple(paths))

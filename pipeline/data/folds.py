@@ -1,10 +1,13 @@
 """Folds for cross-validation: each fold has every class, and photos that look alike are in the same fold."""
 
+from array import array
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from pipeline.data.rows import empty
 
 HASH_BITS, HASH_BITS_APART = 64, 6
 """Two photos look alike if at most this many of the 64 bits of their difference hashes differ …"""
@@ -21,7 +24,7 @@ class Chains:
     """Union-find: groups of N items that are connected by a chain of pairs."""
 
     def __init__(self, count: int) -> None:
-        self._parents = list(range(count))
+        self._parents = array("q", range(count))
 
     def root(self, at: int) -> int:
         """Return the representative of the group of item ``at``."""
@@ -68,7 +71,7 @@ def look_alike(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
             for first, second in np.add(np.argwhere(close), (start, column)):
                 if second > first and not chains.joined(first, second) and levels_apart(first, second) <= LEVELS_APART:
                     chains.join(first, second)
-    return np.array([chains.root(at) for at in range(len(pixels))])
+    return np.fromiter(map(chains.root, range(len(pixels))), np.int64, len(pixels))
 
 
 def _hashes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -77,7 +80,7 @@ def _hashes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.ui
     A hash has 64 bits: whether each cell of an 8x9 grayscale thumbnail is darker than the next cell in its row.
     """
     hashes = np.zeros((len(pixels), THUMBNAIL), np.uint8)
-    thumbnails = np.zeros((len(pixels), THUMBNAIL, THUMBNAIL, 3), np.uint8)
+    thumbnails = empty((len(pixels), THUMBNAIL, THUMBNAIL, 3), np.uint8)
     for at, square in enumerate(pixels):
         image = Image.fromarray(np.ascontiguousarray(square))
         gray = np.asarray(image.convert("L").resize((THUMBNAIL + 1, THUMBNAIL), Image.Resampling.BOX), np.int16)
@@ -98,12 +101,13 @@ def stratified(labels: Labels, groups: NDArray[np.int64], count: int, seed: int)
         seed: of the order of groups of equal size.
     """
     random = np.random.default_rng(seed)
-    names, sizes = np.unique(groups, return_counts=True)
-    order = np.lexsort([random.random(len(names)), -sizes])
+    by_group = np.argsort(groups, kind="stable")
+    starts, sizes = np.unique(groups[by_group], return_index=True, return_counts=True)[1:]
+    order = np.lexsort([random.random(len(starts)), -sizes])
     filled = np.zeros((count, int(labels.max()) + 1))
     folds = np.zeros(len(labels), np.int64)
-    for name in names[order]:
-        members = np.flatnonzero(groups == name)
+    for at in order:
+        members = by_group[starts[at] : starts[at] + sizes[at]]
         label = np.bincount(labels[members]).argmax()
         fold = min(range(count), key=lambda fold: (filled[fold, label], filled[fold].sum()))
         folds[members] = fold

@@ -12,12 +12,13 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import PIL
@@ -27,7 +28,9 @@ from tqdm import tqdm
 
 from pipeline import artifacts
 from pipeline.artifacts import sha256
+from pipeline.data import photo_index
 from pipeline.data.cifar10 import cache_dir
+from pipeline.data.photo_index import DIGEST_BYTES, Store, digest_at
 from pipeline.data.scan import PhotoFile
 from pipeline.errors import reason
 from runtime.errors import HeicError, ImageDecodeError, ImageError
@@ -36,10 +39,10 @@ from runtime.image.load import load_square
 from runtime.photo_files import HEIC, LeftOut
 from runtime.spec import ModelSpec
 
-VERSION = 1
+VERSION = 2
 """Increase it when ``load_square`` gives other pixels for the same files, or when the format of the index changes."""
 
-INDEX = "index.json"
+INDEX, FORMER_INDEX = "index.jsonl", "index.json"
 DECODED = 1_024
 """Number of photos that are handed to the threads at once, which limits the squares that wait in memory."""
 SQUARES_SUFFIX = ".u8"
@@ -56,33 +59,19 @@ class Decoded:
 
     Attributes:
         squares: uint8 (M, H, W, 3), memory-mapped, in no particular order.
-        rows: path -> index of its square in ``squares``, and SHA-256 of the square.
+        rows: path -> index of its square in ``squares``.
+        digests: SHA-256 of each square in ``squares``, 32 bytes each.
         left_out: files that could not be decoded.
     """
 
     squares: NDArray[np.uint8]
-    rows: dict[str, tuple[int, str]]
+    rows: Mapping[str, int]
+    digests: bytes | bytearray
     left_out: tuple[LeftOut, ...]
 
-
-@dataclass
-class _Store:
-    """The content of one place in the cache, by identity of files.
-
-    Attributes:
-        squares: uint8 (M, H, W, 3), memory-mapped.
-        rows: index and SHA-256 of the square of each decoded file.
-        failures: reason for each file that is not an image.
-        passing: errors that may not occur again, such as missing permissions; they are not written to the index.
-    """
-
-    squares: NDArray[np.uint8]
-    rows: dict[str, tuple[int, str]] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-    passing: dict[str, ImageError] = field(default_factory=dict)
-
-    def knows(self, file: PhotoFile) -> bool:
-        return _identity(file) in self.rows or _identity(file) in self.failures
+    def digest(self, path: str) -> bytes:
+        """Return the SHA-256 of the square of a photo."""
+        return digest_at(self.digests, self.rows[path])
 
 
 def decode(root: Path, files: Sequence[PhotoFile], spec: ModelSpec) -> Decoded:
@@ -97,19 +86,17 @@ def decode(root: Path, files: Sequence[PhotoFile], spec: ModelSpec) -> Decoded:
         spec: the preprocessing.
     """
     place = cache_dir() / "photos" / _place(root, spec)
-    store = _read(place, spec.shape)
+    store = _read(place, spec.shape, files)
     if not all(map(store.knows, files)):
         store = _complete(place, root, files, spec, store)
-    rows = {file.path: store.rows[_identity(file)] for file in files if _identity(file) in store.rows}
     left_out = [left for file in files if (left := _left_out(root, file, store)) is not None]
-    return Decoded(store.squares, rows, tuple(left_out))
+    return Decoded(store.squares, store.rows, store.digests, tuple(left_out))
 
 
-def _left_out(root: Path, file: PhotoFile, store: _Store) -> LeftOut | None:
-    identity = _identity(file)
-    if identity in store.failures:
-        return LeftOut(file.path, BROKEN, store.failures[identity])
-    error = store.passing.get(identity)
+def _left_out(root: Path, file: PhotoFile, store: Store) -> LeftOut | None:
+    if file.path in store.failures:
+        return LeftOut(file.path, BROKEN, store.failures[file.path])
+    error = store.passing.get(file.path)
     if isinstance(error, HeicError):
         return LeftOut(file.path, HEIC, REMEDY)
     return None if error is None else LeftOut(file.path, BROKEN, _reason(error, root / file.path))
@@ -131,30 +118,25 @@ def _decoder() -> list[str | None]:
     return [PIL.__version__, features.version("jpg"), features.version("libjpeg_turbo"), heif]
 
 
-def _identity(file: PhotoFile) -> str:
-    return f"{file.size}:{file.modified_ns}:{file.path}"
-
-
-def _read(place: Path, shape: Shape) -> _Store:
-    """Read the undamaged entries of a place; none if it is missing or was written with another decoder."""
-    empty = _Store(np.zeros((0, *shape), np.uint8))
+def _read(place: Path, shape: Shape, files: Sequence[PhotoFile]) -> Store:
+    """Read the undamaged entries of these files; none if the place is missing or was written with another decoder."""
+    empty = Store(np.zeros((0, *shape), np.uint8), b"")
     try:
-        index = json.loads((place / INDEX).read_bytes())
-        if index["decoder"] != _decoder():
-            return empty
-        rows = {str(name): (int(row), str(digest)) for name, (row, digest) in index["rows"].items()}
-        failures = {str(name): str(why) for name, why in index["failures"].items()}
-        path = place / str(index["squares"])
-        squares, digests = _map(path, shape), _digests(path, shape, path.stat().st_mtime_ns)
+        with (place / INDEX).open("rb") as lines:
+            header = json.loads(next(lines, b""))
+            if header["decoder"] != _decoder():
+                return empty
+            path = place / str(header["squares"])
+            store = Store(_map(path, shape), _digests(path, shape, path.stat().st_mtime_ns))
+            damaged = photo_index.take(store, {file.path: file for file in files}, map(json.loads, lines))
     except FileNotFoundError:
         return empty
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         _say(place, f"damaged ({reason(error)}); decoding the photos again")
         return empty
-    sound = {name: row for name, row in rows.items() if 0 <= row[0] < len(digests) and digests[row[0]] == row[1]}
-    if len(sound) < len(rows):
-        _say(place, f"{len(rows) - len(sound)} of {len(rows)} squares are damaged; decoding those photos again")
-    return _Store(squares, sound, failures)
+    if damaged:
+        _say(place, f"{damaged} of {damaged + len(store.rows)} squares are damaged; decoding those photos again")
+    return store
 
 
 def _map(path: Path, shape: Shape) -> NDArray[np.uint8]:
@@ -166,45 +148,37 @@ def _map(path: Path, shape: Shape) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=16)
-def _digests(path: Path, shape: Shape, _modified_ns: int) -> tuple[str, ...]:
-    """Return the SHA-256 of each square in a file, computed once per process."""
-    return tuple(sha256(np.ascontiguousarray(square).data) for square in _map(path, shape))
+def _digests(path: Path, shape: Shape, _modified_ns: int) -> bytes:
+    """Return the SHA-256 of each square in a file, 32 bytes each, computed once per process."""
+    squares = _map(path, shape)
+    digests = bytearray(len(squares) * DIGEST_BYTES)
+    for row, square in enumerate(squares):
+        digests[row * DIGEST_BYTES : (row + 1) * DIGEST_BYTES] = _digest(square)
+    return bytes(digests)
+
+
+def _digest(square: NDArray[np.uint8]) -> bytes:
+    return bytes.fromhex(sha256(np.ascontiguousarray(square).data))
 
 
 def _say(place: Path, text: str) -> None:
     print(f"cache of photos {place}: {text}", file=sys.stderr)
 
 
-def _complete(place: Path, root: Path, files: Sequence[PhotoFile], spec: ModelSpec, old: _Store) -> _Store:
+def _complete(place: Path, root: Path, files: Sequence[PhotoFile], spec: ModelSpec, old: Store) -> Store:
     """Write a place in the cache again: copy its known squares and decode the other files."""
     _clear_old(place.parent)
     squares_path = place / f"{secrets.token_hex(8)}{SQUARES_SUFFIX}"
-    new = _Store(old.squares)
+    new = Store(old.squares, bytearray())
     interrupt: KeyboardInterrupt | None = None
     with artifacts.atomic_path(squares_path) as temporary:
         with temporary.open("wb") as out:
-
-            def keep(identity: str, square: NDArray[np.uint8], digest: str) -> None:
-                out.write(square.tobytes())
-                new.rows[identity] = (len(new.rows), digest)
-
-            for identity in filter(old.rows.__contains__, map(_identity, files)):
-                row, digest = old.rows[identity]
-                keep(identity, old.squares[row], digest)
-            new.failures = {name: old.failures[name] for name in map(_identity, files) if name in old.failures}
             try:
-                for file, outcome in _decode_all(root, [file for file in files if not old.knows(file)], spec):
-                    if isinstance(outcome, np.ndarray):
-                        keep(_identity(file), outcome, sha256(outcome.tobytes()))
-                    elif isinstance(outcome, ImageDecodeError) and not isinstance(outcome, HeicError):
-                        new.failures[_identity(file)] = _reason(outcome, root / file.path)
-                    else:  # may be readable next time
-                        new.passing[_identity(file)] = outcome
+                _fill(new, out, root, files, spec, old)
             except KeyboardInterrupt as error:
                 interrupt = error
         new.squares = _map(temporary, spec.shape)
-    index = {"decoder": _decoder(), "squares": squares_path.name, "rows": new.rows, "failures": new.failures}
-    artifacts.write_json(place / INDEX, index)
+    photo_index.write(place / INDEX, {"decoder": _decoder(), "squares": squares_path.name}, files, new)
     for stale in place.glob(f"[!.]*{SQUARES_SUFFIX}"):
         if stale != squares_path:
             stale.unlink(missing_ok=True)
@@ -213,11 +187,38 @@ def _complete(place: Path, root: Path, files: Sequence[PhotoFile], spec: ModelSp
     return new
 
 
+def _fill(  # noqa: PLR0913, PLR0917
+    new: Store, out: BinaryIO, root: Path, files: Sequence[PhotoFile], spec: ModelSpec, old: Store
+) -> None:
+    """Write the squares of all files to ``out``, and their places to ``new``."""
+    digests = bytearray()
+    new.digests = digests
+
+    def keep(file: PhotoFile, square: NDArray[np.uint8], digest: bytes) -> None:
+        out.write(square.tobytes())
+        new.rows[file.path] = len(digests) // DIGEST_BYTES
+        digests.extend(digest)
+
+    for file in files:
+        if file.path in old.rows:
+            row = old.rows[file.path]
+            keep(file, old.squares[row], digest_at(old.digests, row))
+        elif file.path in old.failures:
+            new.failures[file.path] = old.failures[file.path]
+    for file, outcome in _decode_all(root, [file for file in files if not old.knows(file)], spec):
+        if isinstance(outcome, np.ndarray):
+            keep(file, outcome, _digest(outcome))
+        elif isinstance(outcome, ImageDecodeError) and not isinstance(outcome, HeicError):
+            new.failures[file.path] = _reason(outcome, root / file.path)
+        else:  # may be readable next time
+            new.passing[file.path] = outcome
+
+
 def _clear_old(photos: Path) -> None:
     """Remove the places of earlier versions, which are no longer read."""
     places = [path for path in photos.glob("*") if _is_old(path.name) and path.is_dir() and not path.is_symlink()]
     for place in places:
-        for file in (*place.glob(f"*{SQUARES_SUFFIX}"), place / INDEX):
+        for file in (*place.glob(f"*{SQUARES_SUFFIX}"), place / INDEX, place / FORMER_INDEX):
             file.unlink(missing_ok=True)
         if not any(place.iterdir()):
             place.rmdir()

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from pipeline.data.cifar10 import cache_dir
 
-LARGEST_COPY = 2**26
+LARGEST_COPY = 2**22
 """Arrays of at most this many bytes are held in memory."""
 CHUNK = 256
 

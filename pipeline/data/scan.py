@@ -24,7 +24,7 @@ SUGGESTED = 3
 """At most this many of them are suggested."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PhotoFile:
     """One file of the folder.
 

@@ -93,7 +93,7 @@ def _decoded(root: Path, files: Sequence[PhotoFile], spec: ModelSpec, *, skip_ba
     if not files:
         raise DataError(f"{root}: no photos in it")
     decoded = decode(root, files, spec)
-    rows = [decoded.rows[file.path][0] for file in files if file.path in decoded.rows]
+    rows = [decoded.rows[file.path] for file in files if file.path in decoded.rows]
     if not skip_bad:
         refuse_bad(root, decoded.left_out, len(rows))
     return decoded.squares[rows]

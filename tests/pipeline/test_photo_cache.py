@@ -95,17 +95,17 @@ def test_an_interrupted_run_keeps_what_it_decoded(photos, monkeypatch):
 def filled(photos, places):
     """A filled subfolder of the cache: its pixels and its index."""
     load(photos)
-    return next(places.glob("*/*.u8")), next(places.glob("*/index.json"))
+    return next(places.glob("*/*.u8")), next(places.glob("*/index.jsonl"))
 
 
 def rows(change):
     """A damage to the index: ``change`` to the first of its rows."""
 
     def damage(_, index):
-        content = json.loads(index.read_text())
-        first = next(iter(content["rows"]))
-        content["rows"][first] = change(content["rows"][first])
-        index.write_text(json.dumps(content))
+        header, first, *others = index.read_text().splitlines()
+        *file, row, digest = json.loads(first)
+        changed = json.dumps([*file, *change([row, digest])])
+        index.write_text("\n".join([header, changed, *others]))
 
     return damage
 
@@ -129,10 +129,12 @@ DAMAGES = {
     "row before the start": (rows(lambda row: [-1, row[1]]), 1),
     "row of another": (rows(lambda row: [row[0] + 1, row[1]]), 1),
     "digest": (rows(lambda row: [row[0], "x"]), 1),
-    "no row": (rows(lambda _: None), 30),
+    "neither row nor reason": (rows(lambda _: []), 30),
+    "row beyond the end without a digest": (rows(lambda _: [10**6, ""]), 1),
     "row of texts": (rows(lambda _: ["a", "b"]), 30),
     "no JSON": (lambda _, index: index.write_text("{"), 30),
     "nested deep": (lambda _, index: index.write_text("[" * 100_000), 30),
+    "cut in a line": (lambda _, index: index.write_text(index.read_text()[:-20]), 30),
     "a list": (lambda _, index: index.write_text("[]"), 30),
     "no entries": (lambda _, index: index.write_text("{}"), 30),
     "no UTF-8": (lambda _, index: index.write_bytes(b"\xff\xfe\xfd"), 30),
@@ -195,6 +197,7 @@ def test_places_of_earlier_versions_are_removed_and_nothing_else(photos, places,
     for name in (*old, *newer, *mine):
         (places / name).mkdir(parents=True)
         (places / name / "index.json").touch()
+        (places / name / "index.jsonl").touch()
         (places / name / "abc.u8").touch()
     (places / old[1] / "not ours.txt").touch()
     (places / ("4" * 32)).symlink_to(places / "holiday")
@@ -216,11 +219,11 @@ def test_the_version_stands_for_these_squares():
         for resize in ("stretch", "crop", "pad"):
             spec = Settings(side=16, resize=resize, resize_filter="bilinear").spec(("a", "b"))
             made.append(load_square(image, spec))
-    assert (photo_cache.VERSION, sha256(np.stack(made).tobytes())[:16]) == (1, "91c8cc8e0c213274")
+    assert (photo_cache.VERSION, sha256(np.stack(made).tobytes())[:16]) == (2, "91c8cc8e0c213274")
 
 
 def test_the_place_is_named_by_version_folder_and_way(photos, places):
     load(photos)
     load(photos, Settings(side=64))
-    assert all(re.fullmatch(r"v1-[0-9a-f]{32}", path.name) for path in places.iterdir())
+    assert all(re.fullmatch(r"v2-[0-9a-f]{32}", path.name) for path in places.iterdir())
     assert len(list(places.iterdir())) == 2

@@ -95,7 +95,9 @@ def plain_accuracy(known: Views, pixels: NDArray[np.uint8], seed: int) -> float:
 
     If it is high, light or background distinguish the classes, and a network may learn these instead.
     """
-    flat = np.stack([np.concatenate([square.mean(axis=(0, 1)), square.std(axis=(0, 1))]) for square in pixels])
+    flat = np.empty((len(pixels), 6))
+    for row, square in zip(flat, pixels, strict=True):
+        row[:3], row[3:] = square.mean(axis=(0, 1)), square.std(axis=(0, 1))
     count = min(10 if len(pixels) < MANY else 5, len(np.unique(known.groups)))
     folds = stratified(known.labels, known.groups, count, seed)
     plain = Views(flat[None], known.labels, known.groups, known.class_count)

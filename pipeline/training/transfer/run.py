@@ -150,7 +150,7 @@ def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64]) -> O
 def _between_classes(photos: Dataset, groups: NDArray[np.int64]) -> tuple[tuple[str, str], ...]:
     """Return, for each group with photos of several classes, its first photo and the first one of another class."""
     pairs = []
-    for first in np.unique(groups):
+    for first in np.flatnonzero(np.bincount(groups) > 1):
         others = np.flatnonzero((groups == first) & (photos.labels != photos.labels[first]))
         if len(others):
             pairs.append((photos.name_of(int(first)), photos.name_of(int(others[0]))))

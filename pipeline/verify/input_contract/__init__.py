@@ -87,10 +87,10 @@ def judge_photos(deployable: Deployable, folder: Path, spec: ModelSpec) -> Findi
 
     def read(other: ModelSpec) -> Pixels | None:
         squares = photo_cache.decode(folder, files, other)
-        rows = [squares.rows[file.path][0] for file in files if file.path in squares.rows]
+        rows = [squares.rows[file.path] for file in files if file.path in squares.rows]
         return squares.squares[rows] if len(rows) == len(files) else None
 
-    pixels = decoded.squares[[decoded.rows[file.path][0] for file in files]]
+    pixels = decoded.squares[[decoded.rows[file.path] for file in files]]
     judge = _Judge(deployable, measured_by(files), read)
     return judge.judge(Way(deployable.scaling, spec), pixels, readings=True)
 
