@@ -86,7 +86,7 @@ def _class_folders(folder: Path, class_names: Sequence[str]) -> list[tuple[str, 
     if unknown:
         raise ImageError(
             f"{folder}: {first_of(unknown)} {'is' if len(unknown) == 1 else 'are'} no class of the model; expected "
-            f"folders named as its classes: {first_of(class_names)}"
+            f"folders named after its classes: {first_of(class_names)}"
         )
     return [(name, by_folder[name]) for name in folders]
 

@@ -127,6 +127,6 @@ def _decode(png: bytes, image_height: int | None) -> NDArray[np.uint8]:
     # Pillow uses the last of several headers, wherever it is, and decompresses text and profile chunks.
     plain = place == len(png) and kinds == [b"IHDR", *[b"IDAT"] * (len(kinds) - 2), b"IEND"]
     if not plain or not png.startswith(_SIGNATURE) or png[24:29] != _RGB:
-        raise ValueError("the images are no PNG of 8-bit RGB without further chunks")
+        raise ValueError("the images are not an 8-bit RGB PNG without further chunks")
     with Image.open(io.BytesIO(png), formats=["PNG"]) as sheet:
         return np.asarray(sheet).reshape(-1, image_height or width, width, 3)

@@ -45,7 +45,7 @@ def replay(classifier: "Classifier") -> Replay:
     golden = classifier.golden()
     if golden is None:
         raise ModelSpecError(
-            f"{classifier.path}: carries no golden set to replay: export it anew with python -m pipeline export"
+            f"{classifier.path}: has no golden set to replay: export it again with python -m pipeline export"
         )
     thresholds = classifier.spec.label_thresholds if classifier.multi_label else None
     same, difference = golden.compare(classifier.predict(golden.pixels), thresholds)

@@ -123,7 +123,7 @@ class ModelSpec:
         for name in ("scale", "offset"):
             values = getattr(self, name)
             good = isinstance(values, tuple) and len(values) == 3 and all(_is_number(value) for value in values)
-            self._require(name, "three finite numbers, one a channel", good)
+            self._require(name, "three finite numbers, one per channel", good)
         self._require("ignore_orientation", "true or false", isinstance(self.ignore_orientation, bool))
         self._require("temperature", "a number above 0", _is_number(self.temperature) and self.temperature > 0)
         self._require("confidence_threshold", "a number 0-1", _is_number(self.confidence_threshold, 0, 1))
@@ -135,11 +135,11 @@ class ModelSpec:
         known = self.known_threshold
         self._require("known_threshold", "a finite number or None", known is None or _is_number(known))
         named = isinstance(provenance, dict) and all(_is_name(text) for pair in provenance.items() for text in pair)
-        self._require("provenance", "texts by name", named)
+        self._require("provenance", "a dictionary of texts", named)
         expected = f"None, or {len(names)} numbers 0-1 beside the output sigmoid"
         self._require("thresholds", expected, self.thresholds is None or self._has_thresholds())
         pictured = self.validation is None or _is_picture(self.validation)
-        self._require("validation", "quantiles of statistics by name, and shares", pictured)
+        self._require("validation", "a dictionary with the quantiles of statistics", pictured)
 
     def _require(self, name: str, expected: str, good: bool) -> None:  # noqa: FBT001 - the verdict itself
         if not good:

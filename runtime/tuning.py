@@ -118,7 +118,7 @@ def tuned_model(folder: Path) -> TunedModel:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(f"{chosen}: not what tune of this version writes ({error!s:.100}): {again}") from error
     if not (folder / tuned.artifact).is_file():
-        raise ModelFileNotFoundError(f"{chosen}: names {tuned.artifact}, which is not there: {again}")
+        raise ModelFileNotFoundError(f"{chosen}: names {tuned.artifact}, which does not exist: {again}")
     return TunedModel(folder / tuned.artifact, tuned.engine, tuned.threads, tuned.sha256)
 
 

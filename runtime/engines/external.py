@@ -39,7 +39,7 @@ def known_output(graph: Graph | None, name: str) -> str:
     if kind is None:
         last = f"its last operator, {graph.last_operator():.100}," if graph else "its format"
         raise ModelSpecError(
-            f"{name}: {last} does not say whether its answers are probabilities: say so with "
+            f"{name}: {last} does not show whether its output is probabilities: set "
             "ModelSpec(…, output='softmax'), 'sigmoid' or 'logits'"
         )
     return kind

@@ -67,4 +67,4 @@ def _varint(content: bytes, place: int, end: int, most: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << 7 * shift
         if byte < 0x80:
             return number, index + 1
-    raise ValueError(f"a number without an end at byte {place}")
+    raise ValueError(f"a varint without an end at byte {place}")

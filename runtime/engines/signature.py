@@ -69,7 +69,7 @@ def fit(
     answer = run(black)
     if answer.dtype not in (np.float32, *([np.float16, np.float64] if external else [])):
         raise ModelFormatError(
-            f"{name}: answers with {answer.dtype} values of unknown scale, expected float32 probabilities: {remedy}"
+            f"{name}: its output is {answer.dtype} of unknown scale, expected float32 probabilities: {remedy}"
         )
     if external or output == "logits":
         from runtime.engines.external import to_probabilities
@@ -78,7 +78,7 @@ def fit(
         run, answer = _chained(run, convert), convert(answer)
     if answer.shape != (1, classes):
         raise ModelSpecError(
-            f"{name}: the spec names {classes} classes, the graph answers one image with {answer.dtype} "
+            f"{name}: the spec names {classes} classes, but for one image the graph's output is {answer.dtype} "
             f"{answer.shape}: {remedy}"
         )
     _refuse_broken(answer, 1, classes, name)
@@ -153,12 +153,12 @@ def _refuse_broken(answers: Probabilities, images: int, classes: int, name: str)
     """
     if answers.shape != (images, classes):
         raise ModelFormatError(
-            f"{name}: answers {images} images with values of shape {answers.shape}, expected ({images}, {classes}): "
-            "export it again with a batch of any size"
+            f"{name}: for {images} images its output has shape {answers.shape}, expected ({images}, {classes}): "
+            "export it again with a dynamic batch axis"
         )
     if not isfinite(np.vdot(answers, answers)):  # the fastest sum that is finite only without NaN and infinity
         raise ModelFormatError(
-            f"{name}: answers with NaN or infinity: its weights or its scaling are broken; export it again"
+            f"{name}: its output has NaN or infinity: its weights or its scaling are broken; export it again"
         )
 
 

@@ -117,7 +117,7 @@ def open_encoded(encoded: Encoded) -> Opened:
     with decoder_errors():
         image: ImageFile.ImageFile = _decoder_class(*encoded.plugin)(stream)
     if image.width * image.height > header.width * header.height:
-        raise damaged(f"it says {header.width}x{header.height} pixels and {image.width}x{image.height}")
+        raise damaged(f"its header has both {header.width}x{header.height} and {image.width}x{image.height} pixels")
     return Opened(image, header)
 
 

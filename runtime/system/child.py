@@ -34,7 +34,7 @@ def death(number: int, install: str) -> str:
         install: pip command that installs what the child ran; may be empty.
     """
     reinstall = install.replace("install", "install --force-reinstall", 1)
-    another = f"install another version: {reinstall}" if install else "run doctor alone"
+    another = f"install another version: {reinstall}" if install else "run doctor without a model file"
     if number == signal.SIGILL:
         return f"dies of an illegal instruction: it was built for a newer processor; {another}"
     if number == signal.SIGKILL:

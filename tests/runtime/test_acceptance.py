@@ -47,7 +47,7 @@ def test_a_folder_of_no_class_and_a_folder_without_photos_are_said(labeled, refe
         place.rename(folder / "cat")
         break
     with pytest.raises(
-        ImageError, match=r"no class of the model; expected folders named as its classes: airplane, cat$"
+        ImageError, match=r"no class of the model; expected folders named after its classes: airplane, cat$"
     ):
         labeled_photos(folder, names)
     with pytest.raises(ImageFileNotFoundError, match="no photos"):

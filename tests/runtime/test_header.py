@@ -66,7 +66,7 @@ def test_a_frame_that_goes_beyond_its_screen_makes_a_gif_larger():
 
 
 def test_a_decoder_that_finds_more_pixels_than_the_header_is_stopped():
-    with pytest.raises(ImageDecodeError, match="it says 8x8 pixels and 88x8"):
+    with pytest.raises(ImageDecodeError, match="its header has both 8x8 and 88x8"):
         load_square(b"P6\n8#\n8 8\n255\n" + bytes(8 * 88 * 3), SPEC)
 
 

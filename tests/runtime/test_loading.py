@@ -169,7 +169,7 @@ def test_temperature_divides_the_logits_of_others(external):
 
 def test_a_model_of_another_exporter_is_held_against_the_spec(external):
     path = external([1, 8, 8, 3], WEIGHTS)
-    with pytest.raises(ModelSpecError, match=r"external\.onnx: carries no model spec.*spec=ModelSpec"):
+    with pytest.raises(ModelSpecError, match=r"external\.onnx: has no model spec.*spec=ModelSpec"):
         Classifier(path)
     with pytest.raises(ModelSpecError, match="side 16, the graph takes x"):
         Classifier(path, spec=ModelSpec(16, SPEC.class_names))

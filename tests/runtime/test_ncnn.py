@@ -140,7 +140,7 @@ def test_a_text_that_ncnn_must_not_see_is_refused(old, new, why):
 
 
 def test_a_spec_of_another_graph_is_refused(archived):
-    with pytest.raises(ModelSpecError, match=r"model\.ncnn: carries no model spec"):
+    with pytest.raises(ModelSpecError, match=r"model\.ncnn: has no model spec"):
         Classifier(archived(WEIGHTS, spec=None))
     with pytest.raises(ModelSpecError, match="side 16, the graph takes in0"):
         Classifier(archived(WEIGHTS, spec=ModelSpec(16, ("a", "b", "c", "d")).to_json()))

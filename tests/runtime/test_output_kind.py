@@ -145,15 +145,15 @@ def test_fewer_rows_than_pictures_are_refused(external):
     path = external(SHAPE, WEIGHTS, ending=[("ReduceMean", [], {"axes": [0], "keepdims": 1}), ("Softmax", [], {})])
     classifier = Classifier(path, spec=ModelSpec(8, NAMES))
     classifier.predict(PIXELS[:1])
-    with pytest.raises(ModelFormatError, match=r"answers 5 images with values of shape \(1, 4\)"):
+    with pytest.raises(ModelFormatError, match=r"for 5 images its output has shape \(1, 4\)"):
         classifier.predict(PIXELS)
-    with pytest.raises(ModelFormatError, match="answers 5 images"):
+    with pytest.raises(ModelFormatError, match="for 5 images"):
         list(classifier.classify_many(list(PIXELS)))
 
 
 def test_a_quantized_output_without_its_scale_is_refused(external):
     path = external(SHAPE, WEIGHTS, ending=[("Softmax", [], {}), QUANTIZED[0]], constants=[SCALE, ZERO], answers=2)
-    with pytest.raises(ModelFormatError, match="answers with uint8 values of unknown scale"):
+    with pytest.raises(ModelFormatError, match="its output is uint8 of unknown scale"):
         Classifier(path, spec=ModelSpec(8, NAMES))
 
 

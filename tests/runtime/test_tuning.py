@@ -99,7 +99,7 @@ def test_a_choice_that_tune_did_not_write_is_refused(folder, text):
 
 def test_a_choice_of_what_is_gone_or_changed_is_refused(chosen, monkeypatch):
     with pytest.raises(
-        ModelFileNotFoundError, match=r"runtime\.json: names gone\.onnx, which is not there: run .*tune"
+        ModelFileNotFoundError, match=r"runtime\.json: names gone\.onnx, which does not exist: run .*tune"
     ):
         Classifier(chosen(artifact="gone.onnx"))
     with pytest.raises(ModelDigestError, match=r"model_fp32\.onnx: changed since it was tuned: run .*tune"):

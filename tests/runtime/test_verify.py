@@ -68,4 +68,4 @@ def test_verify_of_a_folder_says_which_files_no_engine_here_reads(carrying, arch
 def test_verify_without_a_golden_set_is_status_2(without_golden):
     done = call("verify", without_golden)
     assert done.returncode == 2
-    assert "carries no golden set" in done.stderr
+    assert "has no golden set" in done.stderr

@@ -61,7 +61,7 @@ def read(reader: Reader) -> Header:
     width, height = _largest(sizes or coded)
     for across, down in coded:
         if across > 2 * width + 64 or down > 2 * height + 64:
-            raise damaged(f"an AVIF that says {width}x{height} pixels and holds {across}x{down}")
+            raise damaged(f"an AVIF that declares {width}x{height} pixels and contains {across}x{down}")
     width, height = _largest([(width, height), *coded])
     is_bounded = b"moov" not in boxes and 0 < len(frames) <= _MAX_SAFE_ITEMS and all(f.is_bounded for f in frames)
     # The memory per pixel covers the planes of the decoder, of the picture and of RGB, and the image.

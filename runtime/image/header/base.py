@@ -122,7 +122,7 @@ class Reader:
         """
         content = self.some(position, count)
         if len(content) != count:
-            raise damaged(f"cut off: its header goes on behind byte {self.size:,}")
+            raise damaged(f"cut off: its header continues after byte {self.size:,}")
         return content
 
     def number(self, position: int, count: int, order: Order) -> int:
