@@ -31,20 +31,20 @@ $(READY): .ci/constraints.txt pyproject.toml
 export: $(READY) ## export the trained reference to ONNX, TFLite and NCNN, verify, print the table
 	@$(PY) -m pipeline export --model artifacts/reference/model.keras --out $(BUILD) --formats ncnn
 
-photos: $(READY) ## from your photos to files for a board: DATA=DIR, a folder for each class; FLAGS="--skip-bad …"
+photos: $(READY) ## from your photos to files for a board: DATA=DIR, one folder per class; FLAGS="--skip-bad …"
 	@test -n "$(DATA)" || { echo 'say which photos: make photos DATA=DIR, a folder with one folder for each class'; exit 2; }
 	@$(PY) -m pipeline photos "$(DATA)" $(FLAGS)
 
-train: $(READY) ## train the network anew on full CIFAR-10 into artifacts/train
+train: $(READY) ## train the network on all of CIFAR-10, into artifacts/train
 	@$(PY) -m pipeline train --out artifacts/train
 
-bench: $(BUILD)/manifest.json ## compare latency across backends on the exported files
+bench: $(BUILD)/manifest.json ## measure the exported files on every engine
 	@$(PY) -m pipeline bench $(BUILD)
 
 figures-graph: $(BUILD)/manifest.json ## compare our graphs with those of the stock converters and quantizers
 	@$(PY) -m docs.figures graph $(BUILD)
 
-figures-reading: $(READY) ## time reading photos against Keras's own way
+figures-reading: $(READY) ## compare reading photos with Keras's own loader
 	@$(PY) -m docs.figures reading --out $(BUILD)
 
 $(BUILD)/manifest.json: | $(READY)
@@ -53,7 +53,7 @@ $(BUILD)/manifest.json: | $(READY)
 figures-runtime: $(BUILD)/manifest.json ## compare the runtime with hand-written code; PHOTOS=DIR adds real photos
 	@$(PY) -m docs.figures runtime $(BUILD) $(if $(PHOTOS),--photos "$(PHOTOS)")
 
-report: $(BUILD)/manifest.json $(BUILD)/drift.json ## make one page of all that was measured; ADD="pi4.json pi5.json" adds devices
+report: $(BUILD)/manifest.json $(BUILD)/drift.json ## write a page with all results; ADD="pi4.json pi5.json" adds devices
 	@$(PY) -m pipeline report $(BUILD) $(foreach file,$(ADD),--add "$(file)")
 
 $(BUILD)/drift.json: $(BUILD)/manifest.json
@@ -68,31 +68,31 @@ web: $(BUILD)/manifest.json ## write a page that runs the exported model in a br
 fuzz: $(READY) ## open 20,000 mutated image files and thousands of mutated model files
 	@PYTHONPATH=tests $(PY) -m fuzz
 
-reference: $(READY) ## ship artifacts/train as the new reference (export, verify, README tables)
+reference: $(READY) ## make artifacts/train the new reference (export, verify, README tables)
 	@$(PY) -m docs.figures reference --train artifacts/train --out artifacts/reference
 	@$(MAKE) --no-print-directory readme
 
-pictures: report web ## take the documents' pictures of report, web page and command lines
+pictures: report web ## make the documents' pictures of report, web page and command lines
 	@$(PY) -m docs.figures pictures $(BUILD)
 
-readme: export ## export the reference, measure it, print the README's tables; wants all of CIFAR-10
+readme: export ## export the reference, measure it, print the README's tables; needs all of CIFAR-10
 	@$(PY) -m pipeline bench $(BUILD)
 	@$(PY) -m docs.figures readme $(BUILD)
 
 test: $(READY) ## run all tests
 	@$(PY) -m pytest $(PARALLEL)
 
-durations: $(READY) ## run all tests on a quiet machine; test-fast then leaves out what took longer than 0.3 s
+durations: $(READY) ## run all tests on an idle machine; test-fast then skips those that took longer than 0.3 s
 	@UPDATE_DURATIONS=1 $(PY) -m pytest $(PARALLEL)
 
 test-fast: WORKERS = $(CORES) # nothing waits, and a process takes ten seconds to import all
 test-fast: $(READY) ## run the tests that take less than a third of a second each
 	@$(PY) -m pytest $(PARALLEL) -m "not slow"
 
-faults: $(READY) ## put 62 faults into a copy of the source, one at a time: the tests must catch nine in ten
+faults: $(READY) ## put 62 faults into a copy of the source, one at a time; the tests must catch nine in ten
 	@PYTHONPATH=tests $(PY) -m faults
 
-docs: $(READY) ## write the outputs in docs/runtime.md anew
+docs: $(READY) ## update the outputs in docs/runtime.md
 	@UPDATE_DOCS=1 $(PY) -m pytest --quiet tests/runtime/test_docs.py
 
 quantization: $(READY) ## export with all formats into artifacts/build, measure, print docs/quantization.md's figures
@@ -108,13 +108,13 @@ lint: $(READY) ## ruff, mypy and the layers of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-oldest-test: ## the same with the oldest numpy, Pillow and onnxruntime that are supported, those of Bookworm
+oldest-test: ## run tests/runtime with the oldest supported numpy, Pillow and onnxruntime (Bookworm)
 	@sh .ci/oldest-test
 
-wheel-test: ## build the wheel, install it alone in a new environment, run tests/runtime there
+wheel-test: ## build the wheel, install only it in a new environment, run tests/runtime there
 	@PYTHON=$(PYTHON) sh .ci/wheel-test
 
-test-pi: $(READY) ## as root: install bundles on emulated Raspberry Pis 4 and 5 and try everything there; PI=cortex-a76 one
+test-pi: $(READY) ## as root: test bundles on emulated Raspberry Pis 4 and 5; PI=cortex-a76 tests only one
 	@sh tests/pi/need
 	@PYTHONPATH=tests $(PY) -m pi $(if $(PI),"$(PI)")
 
