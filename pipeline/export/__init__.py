@@ -1,4 +1,4 @@
-"""Keras model -> model files for the device, each carrying its spec, and a manifest beside them."""
+"""Export a Keras model: model files for the device, each of which holds its spec, and a manifest beside them."""
 
 import sys
 from collections.abc import Sequence
@@ -40,9 +40,10 @@ from runtime.text import first_of
 
 GOLDEN_IMAGES, GOLDEN_BYTES = 8, 100_000
 ROUNDINGS = 4
-"""Another processor may differ from an fp32 file's golden answers by this multiple of its distance from Keras."""
+"""Golden tolerance of an fp32 file: this multiple of its largest difference from Keras's probabilities."""
 SIZES_WRITTEN = 5
-"""Space that an export needs, in sizes of its Keras file: a copy, fp32 and int8 in two formats, and some to spare."""
+"""Free disk space that an export needs, as a multiple of the Keras file's size: a copy, fp32 and int8 files in two
+formats, and a reserve."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,14 @@ class Settings:
     """How to export.
 
     Attributes:
-        quick: take the default int8 config rather than search for the best.
-        criteria: what int8 may cost on the validation set.
-        files: which model files to write, by name.
-        keep: share (0-1) of the validation images that the files are to know, and of other images as few as they can;
-            1: they tell nothing of it. ``None``: 0.95 of them, in ONNX files of networks that end in a softmax.
-        precision: share (0-1) of the confident answers that is to be right; ``None``: every answer is confident.
+        quick: use the default int8 config instead of searching for the best one.
+        criteria: the largest loss on the validation set that an int8 file may have.
+        files: names of the model files to write.
+        keep: share (0-1) of the validation images whose familiarity is at least the threshold that each file stores;
+            1: the files report no familiarity. ``None``: 0.95, and only in ONNX files of networks that end in a
+            softmax.
+        precision: share (0-1) of the answers above the confidence threshold that must be right; ``None``: no
+            threshold.
     """
 
     quick: bool = False
@@ -75,20 +78,20 @@ def export(
     """Write the model files, a copy of the Keras file, and ``manifest.json`` into ``out``.
 
     Args:
-        model: the model file and what it expects, loaded already or not; its scaling and temperature become part of
-            the exported graphs.
-        out: folder to write; each file is replaced whole.
-        calibration: images that fix the int8 ranges; by default CIFAR-10's.
-        validation: labeled images that every choice is made on, none of which calibrate. By default CIFAR-10's, or
-            a fifth of ``calibration``, held out of it, where that is given alone.
-        settings: what else may be chosen.
+        model: the model file and its input settings, or the model that was already loaded from it; its scaling and
+            temperature become part of the exported graphs.
+        out: folder to write; each file is replaced atomically.
+        calibration: images from which the int8 ranges are computed; by default CIFAR-10's.
+        validation: images on which every choice is made; none may be among the calibration images. By default
+            CIFAR-10's, or, where only ``calibration`` is given, a fifth of it that is held out.
+        settings: the other options.
 
     Returns:
         The manifest. ``passed`` is whether every file could be built and every int8 file passes the acceptance
-        criteria; all that could be built are written either way, and ``failed`` says why the others could not.
+        criteria. All files that could be built are written either way; ``failed`` gives the reason for the others.
 
     Raises:
-        ExportError: the model, its class names or the images are unusable, or no format takes the network.
+        ExportError: the model, its class names or the images are unusable, or no format can hold the network.
         OutputError: ``out`` cannot be written.
     """
     source = model.source if isinstance(model, Loaded) else model
@@ -98,7 +101,7 @@ def export(
     inputs = _inputs(loaded, *_images(calibration, validation), settings, history)
     with inputs.costs.stage("Keras's answers"):
         _ = inputs.scored
-    _with_confidence(inputs.spec(FP32.name), inputs.scored.expected, inputs)  # or else nothing is written
+    _with_confidence(inputs.spec(FP32.name), inputs.scored.expected, inputs)  # raises before anything is written
     keras_content = keras_bytes(source.path, loaded.deployable.model)
     contents = {artifacts.MODEL_KERAS: keras_content}
     if history is not None:
@@ -119,7 +122,7 @@ def export(
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
     for name in built.failed:
-        (out / name).unlink(missing_ok=True)  # of another model
+        (out / name).unlink(missing_ok=True)  # an older file would belong to another model
     manifest.write(out)
     return manifest
 
@@ -134,7 +137,7 @@ def _build(inputs: ExportInputs, rows: Sequence[Format], provenance: dict[str, s
                 built.contents[row.file] = _finish(exported, row, inputs, provenance)
         except (MemoryError, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - converters and engines raise whatever they raise
+        except Exception as error:  # noqa: BLE001 - converters and engines raise exceptions of any class
             built.failed[row.file] = why_not(error)
             continue
         if exported.decision is not None:
@@ -150,7 +153,7 @@ def _load(source: Source) -> Loaded:
 def _inputs(
     loaded: Loaded, calibration: Dataset, validation: Dataset, settings: Settings, history: History | None
 ) -> ExportInputs:
-    """What the formats are built from.
+    """Collect the network, the images and the settings from which every file is built.
 
     Raises:
         ExportError: the images do not fit the model.
@@ -173,7 +176,7 @@ def _inputs(
 
 
 def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> None:
-    """Refuse images of another size or other classes than the model's."""
+    """Refuse images whose size or classes differ from the model's."""
     if images.size != deployable.size or images.class_names != deployable.class_names:
         raise ExportError(
             f"{path} takes {by(deployable.size)} images of {first_of(deployable.class_names)}; "
@@ -183,10 +186,10 @@ def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> No
 
 
 def prepare(out: Path, model_path: Path) -> None:
-    """Look whether ``out`` can take the files of a model, and clear what killed exports left there.
+    """Check that ``out`` has room for the files of a model, and remove temporary files of interrupted exports.
 
     Raises:
-        OutputError: it cannot be written, or the disk is too full.
+        OutputError: the folder cannot be written, or the disk has too little free space.
     """
     size = model_path.stat().st_size if model_path.is_file() else 0
     check_writable(out / artifacts.MANIFEST, SIZES_WRITTEN * size)
@@ -200,7 +203,7 @@ def _images(calibration: Dataset | None, validation: Dataset | None) -> tuple[Da
 
 
 def _finish(exported: ExportedGraph, row: Format, inputs: ExportInputs, provenance: dict[str, str]) -> bytes:
-    """The file's bytes, carrying the accuracy that the file itself has and the answers that it itself gives."""
+    """The bytes of a model file; the accuracy and the golden answers in it are those of this file, not of Keras."""
     spec = replace(inputs.spec(row.precision.name), provenance=provenance)
     if exported.outcome is not None:
         spec = replace(spec, provenance={**provenance, "config": str(exported.outcome.winner.config)})
@@ -219,7 +222,7 @@ def _finish(exported: ExportedGraph, row: Format, inputs: ExportInputs, provenan
     spec = replace(spec, validation=picture(inputs.looks, answers, unknown))
     chosen = golden_images(images)
     tolerance = row.precision.golden_tolerance
-    if row.precision is FP32:  # in a deep network rounding alone may pass the usual tolerance
+    if row.precision is FP32:  # in a deep network, rounding alone may exceed the usual tolerance
         tolerance = max(tolerance, ROUNDINGS * max_difference(answers, inputs.scored.expected))
     golden = GoldenSet(images.pixels[chosen], answers[chosen], tolerance)
     return row.pack(graph, spec, golden)
@@ -232,10 +235,10 @@ def _with_confidence(spec: ModelSpec, answers: NDArray[np.float32], inputs: Expo
 
 
 def golden_images(images: Dataset) -> NDArray[np.int64]:
-    """The places of up to eight images, evenly out of the set, fewer where they are large."""
+    """Indices, int64, of at most 8 evenly spaced images; fewer, so that their pixels fit into ``GOLDEN_BYTES``."""
     count = min(max(GOLDEN_BYTES // images.pixels[0].size, 1), GOLDEN_IMAGES, len(images))
     places: NDArray[np.int64] = np.arange(count) * len(images) // count
     return places
 
 
-sys.modules[__name__].__class__ = CallablePackage  # ``from pipeline import export`` is called in notebooks
+sys.modules[__name__].__class__ = CallablePackage  # notebooks call ``export`` after ``from pipeline import export``

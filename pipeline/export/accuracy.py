@@ -1,4 +1,4 @@
-"""The accuracy that a model file carries."""
+"""The accuracy that is written into a model file."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from runtime.spec import OUT_OF_FOLD, ModelSpec
 
 
 def out_of_fold(history: History | None, class_names: tuple[str, ...]) -> OutOfFold | None:
-    """What cross-validation found of a model with these classes."""
+    """The result of cross-validation in training; ``None`` without one or if the model's classes have changed."""
     return history.out_of_fold if history and history.class_names in (None, class_names) else None
 
 
@@ -26,15 +26,16 @@ def with_accuracy(
 ) -> ModelSpec:
     """The spec with the accuracy of a file.
 
-    Cross-validation rests on more photos than the few that are held out. Where it was done, its figure stands, moved by
-    what the file wins or loses against Keras on the validation images; photos that look alike count as one.
+    Cross-validation measures on more photos than the few that are held out. Where training cross-validated, the
+    accuracy is the out-of-fold accuracy plus the difference between file and Keras on the validation images, clipped
+    to 0-1; the image count is then the effective one, in which photos that look alike count as one.
 
     Args:
-        spec: of the file.
-        answers: of the file to the validation images, (N, C).
-        expected: Keras's.
-        images: those.
-        found: out of fold, if that is known.
+        spec: the file's spec.
+        answers: the file's probabilities for the validation images, (N, C).
+        expected: Keras's probabilities for them, (N, C).
+        images: the N validation images; without labels the spec is returned unchanged.
+        found: the result of cross-validation, if training did one.
     """
     if not images.labeled:
         return spec

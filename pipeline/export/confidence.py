@@ -1,8 +1,8 @@
-"""The confidence threshold of a file: the lowest that makes a wanted share of the answers above it right.
+"""The confidence threshold of a file: the lowest above which the requested share of the answers is right.
 
-It is chosen on validation images. Where they have fitted the network's temperature as well, the confidence of each is
-taken with a temperature that was fitted without it: the images are divided in two by a hash of their pixels, and each
-half gets the temperature of the other.
+It is chosen on the validation images. If the network's temperature was fitted on the same images, each image's
+confidence is computed with a temperature that was fitted without it: a hash of the pixels divides the images into two
+halves, and each half gets the temperature that was fitted on the other.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from pipeline.metrics.selective import lowest_threshold
 from runtime.spec import ModelSpec
 
 SMALLEST = 1e-12
-"""A probability of 0 has no logarithm."""
+"""Probabilities are raised to this before their logarithm is taken."""
 
 
 def logits_of(probabilities: Answers) -> NDArray[np.float64]:
@@ -30,14 +30,14 @@ def logits_of(probabilities: Answers) -> NDArray[np.float64]:
 
 
 def refitted(probabilities: Answers, images: Dataset) -> NDArray[np.float64]:
-    """For each image by how much its logits are to be divided more, so that its temperature was fitted without it.
+    """Per image, the divisor of its tempered logits that makes up for a temperature fitted on the image itself.
 
     Args:
-        probabilities: the Keras model's, with its temperature.
-        images: labeled; they fitted that temperature.
+        probabilities: the Keras model's tempered probabilities, (N, C).
+        images: the labeled images on which that temperature was fitted.
 
     Returns:
-        float64 (N,); 1 for every image where all lie in one half.
+        float64 (N,); 1 for every image if all images fall into the same half.
     """
     first = np.array([hashlib.sha256(image.tobytes()).digest()[0] % 2 == 0 for image in images.pixels])
     result = np.ones(len(images))
@@ -50,7 +50,10 @@ def refitted(probabilities: Answers, images: Dataset) -> NDArray[np.float64]:
 
 
 def divisors(network: Deployable, probabilities: Answers, images: Dataset, *, fitted: bool) -> NDArray[np.float64]:
-    """What ``with_confidence`` divides by: 1 unless these images ``fitted`` the network's temperature."""
+    """The ``divided`` argument of ``with_confidence``, float64 (N,): 1 for all images unless ``fitted``.
+
+    ``fitted`` says whether the network's temperature was fitted on these images.
+    """
     if not fitted or network.temperature == 1:
         return np.ones(len(images))
     return refitted(probabilities, images)
@@ -59,17 +62,17 @@ def divisors(network: Deployable, probabilities: Answers, images: Dataset, *, fi
 def with_confidence(
     spec: ModelSpec, probabilities: Answers, images: Dataset, divided: NDArray[np.float64], precision: float
 ) -> ModelSpec:
-    """The spec with the lowest threshold that makes the share ``precision`` of the answers above it right.
+    """The spec with the lowest confidence threshold above which the share ``precision`` of the answers is right.
 
     Args:
-        spec: of the file.
-        probabilities: what it answers, (N, C).
-        images: labeled, none of which trained.
-        divided: see ``divisors``.
-        precision: share (0-1) that is wanted.
+        spec: the file's spec.
+        probabilities: the file's answers to the images, (N, C).
+        images: labeled images that were not trained on.
+        divided: divisors of the logits, (N,), from ``divisors``.
+        precision: the requested share (0-1) of right answers.
 
     Raises:
-        ExportError: no threshold does, or the images have no labels.
+        ExportError: no threshold reaches the share, the images have no labels, or the model is multi-label.
     """
     if spec.output == "sigmoid":
         raise ExportError("--precision is for models that name one class, and this one judges each label: leave it out")

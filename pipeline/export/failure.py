@@ -1,4 +1,4 @@
-"""Why a format could not be written, in one sentence with the layer's name."""
+"""Turn the exception of a converter, quantizer or engine into one sentence that names the layer."""
 
 import re
 from collections.abc import Iterable
@@ -13,17 +13,17 @@ OPERATORS = (
     re.compile(r"No Op registered for (\w+)"),
     re.compile(r"error: '?tf\.(\w+)' op"),
 )
-"""How TensorFlow Lite's converter and ONNX Runtime name operators that they do not know."""
+"""The operator's name in error messages of TensorFlow Lite's converter and ONNX Runtime about unknown operators."""
 PLACES = (
     re.compile(r'fused\["\w+:", "([^"@]+)'),
     re.compile(r"Node[:,] ?\(?[\"']?([\w./]+)"),
     re.compile(r'loc\("([^"@]+)'),
 )
-"""How they name the operator's place."""
+"""The operator's location in the same messages."""
 
 
 def why_not(error: Exception) -> str:
-    """What a converter, a quantizer or an engine says of a network that it does not take."""
+    """The reason in one sentence: the operator that is missing, or the first line of the message, and the layer."""
     if isinstance(error, PipelineError | EdgecnnError):
         return str(error)
     text = str(error)
@@ -37,6 +37,6 @@ def why_not(error: Exception) -> str:
 
 
 def _first(patterns: Iterable[re.Pattern[str]], text: str) -> str | None:
-    """What the first pattern that is found stands for."""
+    """The first group of the first pattern that occurs in ``text``."""
     searches = (pattern.search(text) for pattern in patterns)
     return next((found.group(1).strip() for found in searches if found), None)

@@ -1,10 +1,11 @@
-"""The second output of model files: how familiar an image is; from a threshold on it shows one of the classes.
+"""The second output of model files: the familiarity of an image, a score for whether it shows one of the classes.
 
-The score is the largest logit: softmax forgets by how much all logits are large, and that tells pictures of none of the
-classes better than the largest probability does. It is tempered, which leaves the order of images as it is. Source: D.
-Hendrycks et al., "Scaling out-of-distribution detection for real-world settings", 2022 (their MaxLogit).
+The score is the largest logit. Softmax discards a constant that is added to all logits, and this constant separates
+images of none of the classes better than the largest probability does. The logits are divided by the temperature,
+which does not change the order of images. An image whose score is below the file's threshold shows none of the classes.
+Source: D. Hendrycks et al., "Scaling out-of-distribution detection for real-world settings", 2022 (their MaxLogit).
 
-In ONNX an operator takes the largest of the logits. TFLite and NCNN files give the logits themselves, which costs no
+ONNX files compute the largest logit with an operator. TFLite and NCNN files output the logits, which needs no
 operator, and the runtime takes the largest.
 """
 
@@ -26,22 +27,22 @@ from runtime.spec import NONE_CLASS, ModelSpec
 
 BATCH = 256
 KEEP = 0.95
-"""The default share of the validation images that are known."""
+"""The default share of the validation images whose familiarity reaches the threshold."""
 PASSED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Identity")
 """Operators that may lie between softmax and the output in ONNX; ``PASSED_TFLITE`` in TFLite."""
 PASSED_TFLITE = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.QUANTIZE)
 
 
 def telling(graph: Any, row: Format, keep: float | None) -> Any | None:
-    """The graph with a second output that tells how familiar an image is; ``None`` where the file is not to tell it.
+    """The graph with a second output, the familiarity; ``None`` if the file is to have no such output.
 
     Args:
-        graph: as the converter built it.
+        graph: the converted graph.
         row: its format.
-        keep: share (0-1) of the images that the file is to know; see ``pipeline.export.Settings``.
+        keep: share (0-1) of the validation images to accept; see ``pipeline.export.Settings``.
 
     Raises:
-        NoSoftmaxError: it was asked for, and no softmax gives the answers.
+        NoSoftmaxError: ``keep`` is below 1, and the graph does not end in a softmax.
     """
     if keep == 1 or (keep is None and not row.container.is_familiarity_cheap):
         return None
@@ -54,7 +55,7 @@ def telling(graph: Any, row: Format, keep: float | None) -> Any | None:
 
 
 class NoSoftmaxError(ExportError):
-    """No softmax gives the answers of a graph."""
+    """A graph does not end in a softmax, so that it has no logits to take familiarity from."""
 
     def __init__(self, got: str) -> None:
         super().__init__(
@@ -63,10 +64,10 @@ class NoSoftmaxError(ExportError):
 
 
 def of_onnx(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a graph that also gives ``familiarity``, float32 (N,).
+    """A copy of a graph with a second output ``familiarity``, float32 (N,).
 
     Raises:
-        NoSoftmaxError: no softmax gives its answers.
+        NoSoftmaxError: the graph does not end in a softmax.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(graph)
@@ -82,10 +83,10 @@ def of_onnx(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def of_tflite(content: bytes) -> bytes:
-    """A flatbuffer that also gives the logits, (1, C), under the name ``familiarity``.
+    """A copy of a flatbuffer whose second output is the logits, (1, C), under the name ``familiarity``.
 
     Raises:
-        NoSoftmaxError: no softmax gives its answers.
+        NoSoftmaxError: the graph does not end in a softmax.
     """
     flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     graph = flatbuffer.subgraphs[0]
@@ -101,15 +102,15 @@ def of_tflite(content: bytes) -> bytes:
     logits = int(operator.inputs[0])
     graph.tensors[logits].name = FAMILIARITY.encode()
     graph.outputs = [int(graph.outputs[0]), logits]
-    flatbuffer.signatureDefs = []  # they would name one output
+    flatbuffer.signatureDefs = []  # they list the first output only
     return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
 
 
 def of_ncnn(graph: tuple[str, bytes]) -> tuple[str, bytes]:
-    """A graph whose logits, (C,), are called ``familiarity``; NCNN gives any tensor by its name.
+    """A copy of a graph in which the logits, (C,), are named ``familiarity``; NCNN can return any tensor by name.
 
     Raises:
-        NoSoftmaxError: no softmax gives its answers.
+        NoSoftmaxError: the graph does not end in a softmax.
     """
     text, weights = graph
     lines = [line.split() for line in text.splitlines() if line.strip()]
@@ -123,29 +124,29 @@ def of_ncnn(graph: tuple[str, bytes]) -> tuple[str, bytes]:
 
 
 def with_threshold(spec: ModelSpec, familiarity: NDArray[np.float32], images: Dataset, keep: float | None) -> ModelSpec:
-    """The spec with the score from which on a share of the images of the classes is known.
+    """The spec with the familiarity threshold that the share ``keep`` of the images reaches.
 
     Args:
-        spec: of a graph with familiarity.
-        familiarity: how familiar each image is to it, (N,).
-        images: those, none of which trained.
-        keep: share (0-1) of them that is to be known; ``None`` is the default.
+        spec: the file's spec.
+        familiarity: the file's familiarity of each image, (N,).
+        images: the N images, none of them trained on; images of the class ``none`` are left out.
+        keep: share (0-1) of the images that reach the threshold; ``None``: ``KEEP``.
     """
     return replace(spec, known_threshold=lowest_of(familiarity[~_shows_none(images)], KEEP if keep is None else keep))
 
 
 def scores(scored: Callable[[Pixels], Scored], pixels: Pixels) -> NDArray[np.float32]:
-    """How familiar images are, float32 (N,); ``pixels`` are uint8 (N, S, S, 3)."""
+    """Familiarity of each image, float32 (N,); ``pixels`` are uint8 (N, H, W, 3)."""
     return np.concatenate([scored(np.ascontiguousarray(batch))[1] for batch in in_batches(pixels, BATCH)])
 
 
 def lowest_of(familiar: NDArray[np.float32], share: float) -> float:
-    """The score that a share (0-1) of familiar images reaches."""
+    """The score that the share (0-1) ``share`` of the images reaches; ``familiar`` holds one score per image, (N,)."""
     return float(np.quantile(familiar, 1 - share, method="lower"))
 
 
 def divide(images: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The pixels (N, S, S, 3) of the images of the classes, and of the class ``none``, which need not be familiar."""
+    """The pixels, uint8 (N, H, W, 3), of the images of all classes but ``none``, and those of the class ``none``."""
     shows_none = _shows_none(images)
     if not shows_none.any():
         return images.pixels, images.pixels[:0]
@@ -153,7 +154,7 @@ def divide(images: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _shows_none(images: Dataset) -> NDArray[np.bool_]:
-    """Whether each image is of the class ``none``, bool (N,); of none where all would be."""
+    """Whether each image is of the class ``none``, bool (N,); all false if every image is of this class."""
     if not images.labeled or NONE_CLASS not in images.class_names:
         return np.zeros(len(images), bool)
     shows_none: NDArray[np.bool_] = images.labels == images.class_names.index(NONE_CLASS)

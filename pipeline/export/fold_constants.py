@@ -1,7 +1,7 @@
-"""Compute the constant part of a TensorFlow graph at once, before a converter reads it.
+"""Compute the constant part of a TensorFlow graph in one session, before a converter reads the graph.
 
-A frozen graph has ten constant operators for each batch normalization. tf2onnx starts a session for each of them, and
-TensorFlow copies them one by one wherever it copies a graph.
+A frozen graph has ten constant operators per batch normalization. tf2onnx would start a session for each of them, and
+TensorFlow copies each of them whenever it copies a graph.
 """
 
 from typing import Any
@@ -9,18 +9,19 @@ from typing import Any
 import tensorflow as tf
 
 MOST_GROWTH, SMALL = 4, 1_000_000
-"""An operator whose result has more values than ``SMALL`` and more than so many times those that it reads stays."""
+"""An operator is not folded if its result has more than ``SMALL`` values and more than ``MOST_GROWTH`` times as many
+values as its inputs: the file would grow."""
 
 
 def fold_constants(definition: Any) -> Any:
-    """The graph with the value in place of every operator that depends on constants alone.
+    """A graph in which every operator that depends only on constants is replaced by its value.
 
-    Operators with several results or with a state stay.
+    Operators with several outputs or with state are kept.
     """
     graph = tf.Graph()
     with graph.as_default():
         tf.import_graph_def(definition, name="")
-    operations = graph.get_operations()  # each behind those that it reads
+    operations = graph.get_operations()  # in topological order
     constant = set[str]()
     for operation in operations:
         if operation.type == "Const" or _depends_on(operation, constant):
@@ -43,7 +44,7 @@ def fold_constants(definition: Any) -> Any:
 
 
 def _depends_on(operation: Any, constant: set[str]) -> bool:
-    """Whether an operator computes one value, of bearable size, from these constants and from nothing else."""
+    """Whether an operator has one output of limited size and reads nothing but these constants."""
     sources = [tensor.op.name for tensor in operation.inputs]
     if not sources or operation.control_inputs or len(operation.outputs) != 1 or operation.op_def.is_stateful:
         return False
@@ -55,7 +56,7 @@ def _depends_on(operation: Any, constant: set[str]) -> bool:
 
 
 def _values(graph: tf.Graph, operations: list[Any]) -> list[Any]:
-    """What operators give, each by the kernel that runs it in the network: no optimizer rearranges them."""
+    """The outputs of operators, computed without graph optimization, so that the kernels are those of the network."""
     config = tf.compat.v1.ConfigProto()
     config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
     config.graph_options.rewrite_options.disable_meta_optimizer = True

@@ -1,4 +1,4 @@
-"""The functions that build the formats of ``pipeline.formats``: from the network to a graph."""
+"""The functions with which ``pipeline.formats`` builds each format: from the network to a graph."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -34,25 +34,26 @@ from runtime.spec import ModelSpec
 from runtime.text import say
 
 LOOKED_AT = 1000
+"""``ExportInputs.looks`` measures this many images or more, fewer than twice as many."""
 
 
 @dataclass(frozen=True)
 class ExportInputs:
-    """What every file is made from.
+    """The network, the images and the settings from which every file of an export is built.
 
     Attributes:
         deployable: the network.
-        calibration: images that fix the int8 ranges.
-        validation: images that every choice is made on.
-        criteria: what quantization may cost.
-        quick: take the default candidate rather than search.
-        preprocessing: how photos become squares; stretched by default.
-        costs: of the stages so far.
-        keep: share (0-1) of the validation images that the files are to know; see ``pipeline.export.Settings``.
-        precision: share (0-1) of the confident answers that is to be right; ``None``: every answer is confident.
+        calibration: images from which the int8 ranges are computed.
+        validation: images on which every choice is made.
+        criteria: the largest loss that an int8 file may have.
+        quick: use the default int8 config instead of searching.
+        preprocessing: how photos become the network's input; ``None``: stretched.
+        costs: time of the stages so far.
+        keep: share (0-1) of the validation images to accept as familiar; see ``pipeline.export.Settings``.
+        precision: share (0-1) of the confident answers that must be right; ``None``: no confidence threshold.
         fitted_temperature: whether the network's temperature was fitted on the validation images.
-        out_of_fold: what cross-validation found in training, if it was done.
-        trained: what quantization-aware training left, if it was done.
+        out_of_fold: the result of cross-validation in training, if there was one.
+        trained: ranges and config of quantization-aware training, if there was one.
     """
 
     deployable: Deployable
@@ -70,17 +71,17 @@ class ExportInputs:
 
     @cached_property
     def network(self) -> onnx_format.ModelProto:
-        """The float ONNX graph."""
+        """The float ONNX graph of ``deployable.network``, without pixel scaling."""
         return onnx.convert(self.deployable)
 
     @cached_property
     def fp32_onnx(self) -> onnx_format.ModelProto:
-        """The deployable float ONNX graph."""
+        """The float ONNX graph with pixel scaling: uint8 pixels to probabilities."""
         return onnx.fp32(self.network, self.deployable.network_scaling)
 
     @cached_property
     def fp32_tflite(self) -> bytes:
-        """The deployable float flatbuffer."""
+        """The float flatbuffer with pixel scaling: uint8 pixels to probabilities."""
         return tflite.convert(self.deployable)
 
     @cached_property
@@ -95,22 +96,22 @@ class ExportInputs:
 
     @property
     def learned(self) -> Learned | None:
-        """The ranges that quantization-aware training left."""
+        """The ranges that quantization-aware training learned; ``None`` without such training."""
         return None if self.trained is None else Learned(self.deployable, self.trained)
 
     @cached_property
     def divisors(self) -> NDArray[np.float64]:
-        """See ``pipeline.export.confidence``."""
+        """Divisors of the validation images' logits, float64 (N,); see ``pipeline.export.confidence.divisors``."""
         return divisors(self.deployable, self.scored.expected, self.validation, fitted=self.fitted_temperature)
 
     @cached_property
     def looks(self) -> list[dict[str, float]]:
-        """How the validation images look, or one to two thousand of them."""
+        """Drift statistics of the validation images, one dict per image; of 1,000 to 1,999 of them in larger sets."""
         step = max(len(self.validation) // LOOKED_AT, 1)
         return [look_of(pixels) for pixels in self.validation.pixels[::step]]
 
     def spec(self, precision: str) -> ModelSpec:
-        """The spec of a file, but for its accuracy and provenance."""
+        """The spec of a file, still without accuracy and provenance; ``precision`` is such as ``fp32``."""
         scaling, network = self.deployable.scaling, self.deployable
         return replace(
             self.preprocessing or ModelSpec(network.side, network.class_names, width=network.width),
@@ -125,14 +126,14 @@ class ExportInputs:
 
 @dataclass(frozen=True)
 class ExportedGraph:
-    """A graph as the converter built it, and the search that chose it, if there was one."""
+    """A converted graph, and the outcome of the int8 search that chose it, if there was one."""
 
     graph: Any
     outcome: Outcome | None = None
 
     @property
     def decision(self) -> Decision | None:
-        """The search as the manifest holds it."""
+        """The search's outcome in the form that the manifest stores."""
         if self.outcome is None:
             return None
         winner = self.outcome.winner
@@ -146,7 +147,7 @@ class ExportedGraph:
 
 
 def load_bytes(content: bytes) -> Predict:
-    """The default engine of a file's bytes, on one thread."""
+    """Load a model file's bytes into the default engine of its format, on one thread."""
     kinds = sorted(file_formats().values(), key=lambda kind: not kind.magic)
     suffix = next(kind.suffix for kind in kinds if content.startswith(kind.magic, kind.offset))
     with log_hidden():
@@ -154,32 +155,32 @@ def load_bytes(content: bytes) -> Predict:
 
 
 def fp32_onnx(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The graph in float."""
+    """The float32 ONNX graph."""
     return ExportedGraph(inputs.fp32_onnx)
 
 
 def fp32_tflite(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The graph in float."""
+    """The float32 flatbuffer."""
     return ExportedGraph(inputs.fp32_tflite)
 
 
 def fp16_tflite(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The graph with weights in half precision."""
+    """The flatbuffer with float16 weights."""
     return ExportedGraph(fp16_dynamic.fp16_tflite(inputs.deployable))
 
 
 def dynamic_onnx(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The graph with int8 weights."""
+    """The ONNX graph with int8 weights and float activations."""
     return ExportedGraph(fp16_dynamic.dynamic_onnx(inputs.network, inputs.deployable.network_scaling))
 
 
 def dynamic_tflite(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The graph with int8 weights."""
+    """The flatbuffer with int8 weights and float activations."""
     return ExportedGraph(fp16_dynamic.dynamic_tflite(inputs.deployable))
 
 
 def int8_onnx(inputs: ExportInputs, row: Format) -> ExportedGraph:
-    """The best int8 graph."""
+    """The int8 ONNX graph that the search chooses."""
     counts, pixels = image_counts(len(inputs.calibration)), inputs.calibration.pixels
     deployable = inputs.deployable.for_int8
     network = inputs.network if deployable is inputs.deployable else onnx.convert(deployable)
@@ -189,7 +190,7 @@ def int8_onnx(inputs: ExportInputs, row: Format) -> ExportedGraph:
 
 
 def int8_tflite(inputs: ExportInputs, row: Format) -> ExportedGraph:
-    """The best int8 graph."""
+    """The int8 flatbuffer that the search chooses."""
     counts, pixels = image_counts(len(inputs.calibration)), inputs.calibration.pixels
     with inputs.costs.stage(f"{row.file}: calibration"):
         quantizer = TfliteQuantizer(inputs.deployable, pixels, counts, inputs.learned)

@@ -1,4 +1,4 @@
-"""Smaller files without calibration: half-precision weights, or int8 weights with activations left in float."""
+"""Smaller files without calibration: float16 weights, or int8 weights with float activations."""
 
 import tempfile
 from pathlib import Path
@@ -17,11 +17,11 @@ from pipeline.export.tflite import converter
 from pipeline.system.quiet import log_hidden
 
 LEAST_WEIGHTS = 256
-"""Kernels with fewer weights stay in float: their scales would outweigh what they save."""
+"""Kernels with fewer weights stay in float: their scales would take more bytes than int8 saves."""
 
 
 def fp16_tflite(deployable: Deployable) -> bytes:
-    """Weights in half precision, made float32 when the file is loaded: half the size, nearly the same numbers."""
+    """A flatbuffer with float16 weights, which the engine converts to float32 on loading: half the size of float32."""
     with log_hidden():
         made = converter(deployable, tf.uint8, deployable.network_scaling)
         made.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -31,7 +31,7 @@ def fp16_tflite(deployable: Deployable) -> bytes:
 
 
 def dynamic_tflite(deployable: Deployable) -> bytes:
-    """Weights in int8; activations are float, and quantized for the moment where a kernel computes in integers."""
+    """A flatbuffer with int8 weights; activations are float32, and quantized at run time by integer kernels."""
     with log_hidden():
         made = converter(deployable, tf.uint8, deployable.network_scaling)
         made.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -40,10 +40,10 @@ def dynamic_tflite(deployable: Deployable) -> bytes:
 
 
 def dynamic_onnx(network: onnx.ModelProto, scaling: PixelScaling) -> onnx.ModelProto:
-    """Weights in int8; dense layers compute in integers by the range of the moment, convolutions in float.
+    """An ONNX graph with int8 weights; dense layers quantize their input at run time, convolutions compute in float.
 
-    ONNX Runtime has integer convolutions for unsigned weights only, and they are slower than its float ones; so a
-    convolution's weights are int8 in the file and float in memory.
+    ONNX Runtime's ConvInteger takes unsigned weights only, and is slower than its float convolution; so a
+    convolution's weights are int8 in the file and float32 in memory.
     """
     with tempfile.TemporaryDirectory() as folder, log_hidden():
         path = Path(folder) / "dynamic.onnx"
@@ -78,7 +78,7 @@ def _store_kernels_in_int8(model: onnx.ModelProto) -> None:
 
 
 def quantize_by_channel(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric int8 steps of weights (O, ...), and the scale of each output channel, float32 (O,)."""
+    """Weights (O, ...) quantized symmetrically to int8, and the scale of each output channel, float32 (O,)."""
     largest = np.abs(weights).reshape(len(weights), -1).max(axis=1)
     scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
     steps = np.rint(weights / scales.reshape(-1, *[1] * (weights.ndim - 1)))

@@ -1,4 +1,4 @@
-"""Freeze a Deployable into a TensorFlow graph with constants for all weights, which both converters read."""
+"""Freeze a Deployable into a TensorFlow graph in which all weights are constants; both converters read this graph."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,17 +16,17 @@ Size = int | tuple[int, int]
 
 
 def height_and_width(size: Size) -> tuple[int, int]:
-    """Of images of a size."""
+    """Height and width in pixels of images of a size."""
     return (size, size) if isinstance(size, int) else size
 
 
 def frozen_graph(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: tf.DType, batch: int) -> Any:
     """Trace ``function`` for images (batch, H, W, 3) and turn its variables and captured tensors into constants.
 
-    A fixed batch makes all shape arithmetic constant, and what is constant is computed here.
+    A fixed batch size makes all shape arithmetic constant; the constant part is computed here.
 
     Returns:
-        The definition of a graph from ``image`` to ``probabilities``, without captures.
+        The GraphDef of a graph from ``image`` to ``probabilities``, without captured tensors.
     """
 
     @tf.function(input_signature=[tf.TensorSpec((batch, *height_and_width(size), 3), dtype, name=IMAGE)])  # type: ignore[untyped-decorator]
@@ -35,7 +35,7 @@ def frozen_graph(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: 
 
     concrete = network.get_concrete_function()
     definition = convert_variables_to_constants_v2(concrete).graph.as_graph_def()
-    # Tensors that layers made eagerly, such as the mean of a Normalization layer, are inputs still.
+    # Eager tensors of layers, such as the mean of a Normalization layer, are still inputs.
     captured = {inner.op.name: outer for outer, inner in concrete.graph.captures if outer.dtype != tf.resource}
     for node in definition.node:
         if node.name in captured:
@@ -48,7 +48,7 @@ def frozen_graph(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: 
 
 
 def _needed(definition: Any) -> Any:
-    """The graph without the nodes that its answer does not depend on."""
+    """The graph without the nodes that do not affect its output."""
     sources = {node.name: [name.lstrip("^").partition(":")[0] for name in node.input] for node in definition.node}
     needed: set[str] = set()
     rest = [IMAGE, OUTPUT]

@@ -1,4 +1,4 @@
-"""What ``manifest.json`` says of an export."""
+"""Build the ``manifest.json`` of an export."""
 
 import platform
 from collections.abc import Sequence
@@ -31,7 +31,13 @@ TOOLS = ("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "ai-edge-liter
 
 @dataclass(frozen=True)
 class Built:
-    """The model files by name: their bytes, the searches behind them, and why the others could not be built."""
+    """The outcome of building the model files, each dict by file name.
+
+    Attributes:
+        contents: bytes of the files that could be built.
+        decisions: outcomes of the int8 searches.
+        failed: reasons why the other files could not be built.
+    """
 
     contents: dict[str, bytes] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
@@ -46,7 +52,7 @@ def manifest_of(  # noqa: PLR0913, PLR0917 - all that a manifest says
     loaded: Loaded,
     history: History | None,
 ) -> Manifest:
-    """What ``manifest.json`` says of the files, by name, and of the decisions that made them."""
+    """The manifest of an export; ``contents`` are the bytes of all files by name, ``files`` the requested formats."""
     source = loaded.source
     deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
     thresholds, expected = inputs.scored.thresholds, inputs.scored.expected
@@ -62,7 +68,7 @@ def manifest_of(  # noqa: PLR0913, PLR0917 - all that a manifest says
         offset=deployable.scaling.offset,
         temperature=deployable.temperature,
         thresholds=thresholds,
-        output=source.output if source.path.suffix == ".keras" else None,  # else the file has that output alone
+        output=source.output if source.path.suffix == ".keras" else None,  # HDF5: saved with this one
         bgr=deployable.scaling.bgr,
         photos=Preprocessing(**{name: getattr(photos, name) for name in READING}),
         contract=InputContract(

@@ -1,8 +1,9 @@
-"""Keras -> NCNN: the float ONNX graph through pnnx's converter, packed with its spec into one ZIP archive.
+"""Export to NCNN: pnnx converts the float ONNX graph; the result and the spec are packed into one ZIP archive.
 
-In float32 the reference's file names Keras's class on all of 1,000 test images. In half precision it is half as large,
-names the same classes, with probabilities up to 0.008 apart, and is no faster on x86-64, where NCNN stores halves and
-computes in float32; on Arm processors with such arithmetic, as the Raspberry Pi 5 has, it computes in half precision.
+The float32 file of the reference network gives Keras's class on all of 1,000 test images. The float16 file is half as
+large and gives the same classes, with probabilities up to 0.008 apart. It is no faster on x86-64, where NCNN stores
+float16 and computes in float32; on Arm processors with float16 arithmetic, such as the Raspberry Pi 5's, it computes in
+float16.
 """
 
 import io
@@ -32,27 +33,27 @@ PIXELS = "pixels"
 LIMIT_S = 600
 
 Graph = tuple[str, bytes]
-"""The text of the graph and the bytes of its weights."""
+"""Text of an NCNN graph (``.param``) and bytes of its weights (``.bin``)."""
 
 
 def convert(network: onnx.ModelProto, size: Size, scaling: PixelScaling, *, half: bool = False) -> Graph:
-    """The graph, scaling included: one image as float32 (3, S, S), 0-255, to probabilities float32 (C,).
+    """An NCNN graph that takes one image, float32 (3, H, W), pixels 0-255, and gives probabilities, float32 (C,).
 
     Args:
-        network: the float ONNX graph.
-        size: of the images in pixels.
-        scaling: of the pixels.
-        half: store weights in half precision.
+        network: the float ONNX graph without pixel scaling.
+        size: size of the images in pixels.
+        scaling: pixel scaling, which becomes part of the graph.
+        half: whether to store weights in float16.
 
     Raises:
-        ExportError: the converter is not installed, or cannot convert this network.
+        ExportError: pnnx is not installed, or cannot convert this network.
     """
     height, width = height_and_width(size)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
         onnx.save(_channels_first(network, size, scaling), model)
         command = [str(_converter()), model.name, f"inputshape=[1,3,{height},{width}]", f"fp16={half:d}"]
-        done = subprocess.run(  # noqa: S603 - the converter of the package that the user installed
+        done = subprocess.run(  # noqa: S603 - the converter in the package that the user installed
             command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, check=False
         )
         graph, weights = model.with_name(PARAM_FILE), model.with_name(WEIGHTS_FILE)
@@ -63,19 +64,19 @@ def convert(network: onnx.ModelProto, size: Size, scaling: PixelScaling, *, half
 
 
 def fp32(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The graph in float."""
+    """The float32 NCNN graph."""
     network = inputs.deployable
     return ExportedGraph(convert(inputs.network, network.size, network.network_scaling))
 
 
 def fp16(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The graph with weights in half precision, which the engine then computes in."""
+    """The NCNN graph with float16 weights; the engine computes in float16 where the processor can."""
     network = inputs.deployable
     return ExportedGraph(convert(inputs.network, network.size, network.network_scaling, half=True))
 
 
 def with_metadata(graph: Graph, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The file's bytes, with its checksum: a ZIP archive of graph, weights, spec and golden set."""
+    """The bytes of the file: a ZIP archive of graph, weights, spec and golden set, with a checksum."""
     text, weights = graph
     members: dict[str, str | bytes] = {SPEC_FILE: spec.to_json(), PARAM_FILE: text, WEIGHTS_FILE: weights}
     members |= {GOLDEN_FILE: golden.to_json()} if golden else {}
@@ -87,7 +88,7 @@ def with_metadata(graph: Graph, spec: ModelSpec, golden: GoldenSet | None = None
 
 
 def _converter() -> Path:
-    """The program inside the package pnnx, whose Python module would import torch."""
+    """Path of the program in the package pnnx; the package's Python module is not used, because it imports torch."""
     found = find_spec("pnnx")
     if found is None or not found.submodule_search_locations:
         raise ExportError(
@@ -99,7 +100,7 @@ def _converter() -> Path:
 
 
 def _channels_first(network: onnx.ModelProto, size: Size, scaling: PixelScaling) -> onnx.ModelProto:
-    """The network with one image float32 (1, 3, S, S), 0-255, for its input."""
+    """The network with the input ``pixels``, one image, float32 (1, 3, H, W), 0-255."""
     model = onnx.ModelProto()
     model.CopyFrom(network)
     graph = model.graph
@@ -129,7 +130,7 @@ def _channels_first(network: onnx.ModelProto, size: Size, scaling: PixelScaling)
 
 
 def _with_size(text: str, height: int, width: int) -> str:
-    """The graph with the image's width (0), height (1) and channels (2) in its input layer."""
+    """The graph with the image's width, height and channels as parameters 0, 1 and 2 of its input layer."""
     lines = text.splitlines()
     sources = [index for index, line in enumerate(lines) if line.startswith("Input ")]
     if len(sources) != 1:

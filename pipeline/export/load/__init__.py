@@ -1,1 +1,1 @@
-"""A Keras file -> the classifier in it and how it is fed."""
+"""Load a Keras file: the classifier in it, and the preprocessing that it expects."""

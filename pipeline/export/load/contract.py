@@ -1,4 +1,7 @@
-"""The input contract in words. It stands beside every PASS, because Keras is fed the same way and cannot tell."""
+"""The input contract in words: how pixels are fed to the model.
+
+It is printed beside every PASS, because parity with Keras cannot detect a wrong contract: Keras is fed the same pixels.
+"""
 
 from collections.abc import Collection
 
@@ -18,13 +21,13 @@ SHAPES = {"stretch": "stretched", "crop": "center cropped", "pad": "letterboxed"
 
 
 def fed(deployable: Deployable, spec: ModelSpec, asked: Collection[str] = (), *, trained_here: bool = False) -> str:
-    """One line without an end.
+    """The input contract in one line, without a final period.
 
     Args:
-        deployable: its scaling is the range and order of its values.
+        deployable: the classifier; its scaling gives the value range and the order of the channels.
         spec: how photos become pixels.
-        asked: what of ``pipeline.documents.manifest.FEEDING`` a person said.
-        trained_here: its history says how training fed it.
+        asked: the entries of ``pipeline.documents.manifest.FEEDING`` that the user stated.
+        trained_here: whether the model's history records the preprocessing of its training.
     """
     if "range" in asked:
         why = "asked"
@@ -42,7 +45,7 @@ def fed(deployable: Deployable, spec: ModelSpec, asked: Collection[str] = (), *,
 
 
 def value_range(scaling: PixelScaling) -> str:
-    """What pixels 0-255 become."""
+    """The values into which a scaling turns pixels 0-255, in words."""
     plain = PixelScaling(scaling.scale, scaling.offset)
     return RANGES.get(plain) or f"pixel * {_numbers(scaling.scale)} + {_numbers(scaling.offset)}"
 

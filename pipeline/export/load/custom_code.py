@@ -1,7 +1,7 @@
-"""Refuse a Keras file that would bring code of its own, before Keras loads it.
+"""Refuse a Keras file that contains code of its own, before Keras loads it.
 
-A model file names classes, and a loader that imports what it is told to runs whatever the file's author wanted
-(CVE-2025-1550). So every class that the file names must be Keras's own, or have been registered by this process.
+A model file names classes, and a loader that imports every named class may run any code that the file's author chose
+(CVE-2025-1550). So every class that the file names must be Keras's own, or be registered in this process.
 """
 
 from pathlib import Path
@@ -16,10 +16,10 @@ LAMBDAS = ("Lambda", "__lambda__")
 
 
 def refuse_custom_code(path: Path, config: Any) -> None:
-    """Check that the configuration of a network names no code but Keras's own and what is registered.
+    """Check that a network's configuration names only classes of Keras and registered ones.
 
     Raises:
-        ExportError: a Lambda layer, or a class that is neither.
+        ExportError: it has a Lambda layer, or names another class.
     """
     for entry in entries(config):
         name = entry["class_name"]

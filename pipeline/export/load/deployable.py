@@ -1,7 +1,7 @@
-"""The deployed classifier: a Keras model, pixel scaling before it, and a tempered softmax, or sigmoids, after it.
+"""The deployed classifier: pixel scaling, a Keras model, and a softmax with temperature, or sigmoids.
 
-Everything that judges or converts a model works on this one object: its ``probabilities`` are the reference that every
-exported file is held against, its ``trace`` is the network that both converters read.
+All code that judges or converts a model works on this object: its ``probabilities`` are the reference with which every
+exported file is compared, and its ``trace`` is the network that both converters read.
 """
 
 import math
@@ -27,7 +27,8 @@ from pipeline.system.quiet import log_hidden
 
 PREDICT_BATCH = 250
 CHUNK, CHUNK_BYTES = 1_000, 16 * 1024 * 1024
-"""Images scaled to float at a time, and their pixels: 10,000 of 224 pixels a side would need 6 GB."""
+"""Most images, and most bytes of uint8 pixels, that are scaled to float at once: 10,000 images of 224x224 pixels would
+need 6 GB."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,14 @@ class Deployable:
     """A classifier as the device runs it.
 
     Attributes:
-        model: one float image (N, S, S, 3) in, one vector (N, C) of logits, softmax probabilities or sigmoids out.
-        class_names: one name an output, in order.
-        scaling: from pixels to what the model expects.
-        temperature: what the logits are divided by before the softmax (Guo et al., 2017); 1 leaves them as trained,
-            and is the only one for a multi-label model.
-        thresholds: of a multi-label model, the probability (0-1) from which on an image has each label; ``None`` is
-            0.5 for all.
-        nearest_zero: let ``network`` round the pixel value that means 0; ``for_int8`` says when.
+        model: takes float images (N, H, W, 3), gives logits, softmax probabilities or sigmoids, (N, C).
+        class_names: the name of each output, in order.
+        scaling: from pixels 0-255 to the model's input.
+        temperature: divisor of the logits before the softmax (Guo et al., 2017); 1 leaves them as trained, and is the
+            only value that a multi-label model may have.
+        thresholds: of a multi-label model, the probability (0-1) at which an image gets each label; ``None``: 0.5 for
+            all.
+        nearest_zero: whether ``network`` may round the pixel value that means 0 to an integer; see ``for_int8``.
     """
 
     model: keras.Model
@@ -62,7 +63,7 @@ class Deployable:
                 f"the temperature {self.temperature:g} does not apply: the model judges each label by itself with a "
                 "sigmoid (multi-label); leave --temperature out"
             )
-        _ = self.network  # a trace cannot copy weights
+        _ = self.network  # built now, because weights cannot be copied inside a trace
 
     @property
     def side(self) -> int:
@@ -82,32 +83,32 @@ class Deployable:
 
     @property
     def class_count(self) -> int:
-        """Length of the output."""
+        """Number of outputs."""
         return int(self.model.output_shape[-1])
 
     @cached_property
     def output(self) -> str:
-        """What the model gives: ``softmax``, ``logits`` or ``sigmoid``."""
+        """Kind of the model's output: ``softmax``, ``logits`` or ``sigmoid``."""
         return output_kind(self.model)
 
     @property
     def ends_in_softmax(self) -> bool:
-        """Whether the model gives the probabilities of classes that exclude each other."""
+        """Whether the model's outputs are softmax probabilities of mutually exclusive classes."""
         return self.output == "softmax"
 
     @property
     def multi_label(self) -> bool:
-        """Whether each class has a probability by itself, so that an image has any number of labels."""
+        """Whether each class has an independent probability, so that an image can have any number of labels."""
         return self.output == "sigmoid"
 
     @property
     def label_thresholds(self) -> tuple[float, ...]:
-        """Of a multi-label model, one a class."""
+        """Thresholds (0-1) of a multi-label model, one per class."""
         return self.thresholds or (0.5,) * self.class_count
 
     @cached_property
     def front(self) -> Front:
-        """What the model does to pixels before its first layer with a kernel."""
+        """The operations on pixels before the model's first layer with a kernel."""
         return front(logits_model(self.model, self.temperature))
 
     @cached_property
@@ -117,9 +118,10 @@ class Deployable:
 
     @cached_property
     def for_int8(self) -> "Deployable":
-        """The same classifier as quantizers want it: pixels are the quantized image wherever that can be.
+        """The same classifier in the form for quantizers: where possible, uint8 pixels are the quantized input tensor.
 
-        Equal but for half a step of 256 in the padding of the first convolution, where one value nearly means 0.
+        Where no integer pixel value means exactly 0, the nearest one is used; then the padding of the first convolution
+        differs by at most half a step of 256.
         """
         scaling = self.scaling.then(self.front.scaling)
         nearly = scaling.zero_point is None and scaling.nearest_zero_point is not None
@@ -127,15 +129,16 @@ class Deployable:
 
     @property
     def network(self) -> keras.Model:
-        """What the converters see: no softmax, no scaling layers at its beginning, no scaling that weights can hold.
+        """The network for the converters: without softmax, leading scaling layers, or scaling that weights can hold.
 
-        float32 (N, S, S, 3), as ``network_scaling`` makes it of pixels, to tempered logits float32 (N, C).
+        It takes float32 (N, H, W, 3), pixels through ``network_scaling``, and gives float32 logits (N, C), divided by
+        the temperature.
         """
         return self._folded[0]
 
     @property
     def network_scaling(self) -> PixelScaling:
-        """What the graph does to pixels before ``network``."""
+        """The scaling of pixels that remains before ``network``."""
         return self._folded[1]
 
     @cached_property
@@ -144,40 +147,40 @@ class Deployable:
         return frozen_graph(self.trace, self.size, tf.float32, batch=1)
 
     def trace(self, image: tf.Tensor) -> tf.Tensor:
-        """The network for the converters, called inside a ``tf.function``.
+        """Apply the network inside a ``tf.function``, for the converters.
 
         Args:
-            image: float32 (N, S, S, 3), pixels through ``network_scaling``.
+            image: float32 (N, H, W, 3), pixels through ``network_scaling``.
 
         Returns:
-            Probabilities, float32 (N, C), tempered.
+            Probabilities with temperature, float32 (N, C).
         """
         last = tf.sigmoid if self.multi_label else tf.nn.softmax
         with unrolled(self.network):
             return last(self.network(image, training=False))
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the model says before its softmax or sigmoids, untempered: uint8 (N, S, S, 3) to float32 (N, C)."""
+        """Logits without temperature, float32 (N, C), for pixels, uint8 (N, H, W, 3)."""
         return _predicted(self.network, self.network_scaling, pixels) * np.float32(self.temperature)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The reference: what Keras says of uint8 (N, S, S, 3), float32 (N, C).
+        """Keras's probabilities, float32 (N, C), for pixels, uint8 (N, H, W, 3): the reference of all files.
 
-        It runs the model as it was loaded, not the stripped network that the converters see.
+        They come from the model as it was loaded, not from ``network``.
         """
         with log_hidden():
             answers = _predicted(self.model, self.scaling, pixels)
         if self.multi_label or (self.ends_in_softmax and self.temperature == 1):
             return answers
-        # The logarithm of a softmax is its logits, less a constant that the next softmax takes out again.
+        # The logarithm of a softmax equals the logits up to a constant, which the next softmax removes.
         logits = np.log(np.maximum(answers, np.finfo(np.float32).tiny)) if self.ends_in_softmax else answers
         return softmax(logits / self.temperature)
 
 
 def _predicted(model: keras.Model, scaling: PixelScaling, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What a model gives, float32 (N, C), in batches that fit into memory whatever the side.
+    """A model's outputs, float32 (N, C), computed in batches that fit into memory for any image size.
 
-    A single batch is computed layer by layer: tracing the network, as ``predict`` does, would take longer.
+    A single batch is computed eagerly: tracing the network, as ``predict`` does, would take longer.
     """
     batch = batch_size(pixels, PREDICT_BATCH)
     if 0 < len(pixels) <= batch:

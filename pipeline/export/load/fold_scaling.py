@@ -1,12 +1,12 @@
-"""Fold pixel scaling into the first convolution, so that plain pixels are what the network takes.
+"""Fold pixel scaling into the first convolution, so that the network takes plain pixels.
 
-``w * (s * p + o)`` is ``(w * s) * p + w * o``. The first part is another kernel. The second is a bias where the
-convolution sees no padding; where it does, padding is 0 behind the scaling and not o, so the sum differs at the border.
-A fourth channel that is 1 inside the image and padded with 0 like the others carries ``w * o`` exactly.
+``w * (s * p + o)`` is ``(w * s) * p + w * o``. The first part is another kernel. The second is a bias if the
+convolution has no padding. With padding it is not: padding is 0 after the scaling, not ``o``, so the sum differs at the
+border. A fourth input channel that is 1 inside the image and is padded with 0 represents ``w * o`` exactly.
 
-An int8 graph has no need of that channel where all three are scaled alike. Pixels are its quantized tensor, whose zero
-point is a pixel value: the one nearest to what means 0, at most half a step off. The bias takes that half step back
-everywhere but in the padding, where half a step is what any rounding costs.
+An int8 graph does not need this channel if all three channels have the same scaling. Pixels are then its quantized
+input tensor, whose zero point is the pixel value nearest to the one that means 0, at most half a step away. The bias
+corrects this half step everywhere except in the padding, where the error is no larger than that of rounding.
 """
 
 from dataclasses import replace
@@ -24,19 +24,20 @@ from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 def fold_scaling(
     front: Front, scaling: PixelScaling, *, nearest_zero: bool = False
 ) -> tuple[keras.Model, PixelScaling]:
-    """The network behind plain 0-1 pixels where its first layer allows it, else behind scaled ones in RGB.
+    """A network for pixels scaled to 0-1, if its first layer can hold the scaling, else for scaled RGB pixels.
 
     Args:
-        front: a model whose own scaling is taken off: float32 (N, H, W, 3), scaled, to anything.
+        front: a model without its own scaling: takes scaled pixels, float32 (N, H, W, 3).
         scaling: from pixels 0-255 to its input.
-        nearest_zero: where one pixel value nearly means 0, leave a scaling by which it does; equal but for padding.
+        nearest_zero: where all channels have one scaling, keep a scaling in which an integer pixel value means 0; the
+            result then differs in the padding.
 
     Returns:
-        An equal network and what is left of the scaling before it, which reverses no channels.
+        An equivalent network, and the remaining scaling before it, which never reverses channels.
     """
     scaling, bgr = replace(scaling, bgr=False), scaling.bgr
     first = _first_convolution(front)
-    is_quantized = scaling.zero_point is not None  # pixels are the quantized tensor already
+    is_quantized = scaling.zero_point is not None  # uint8 pixels can be the quantized input tensor as they are
     if first is None or (is_quantized and not bgr) or not commute(front.moves, replace(scaling, bgr=bgr)):
         return _chained(front, bgr=bgr), scaling
     left, factor, shift = scaling, np.ones(3), np.zeros(3)
@@ -59,7 +60,7 @@ def fold_scaling(
 
 
 class _First(NamedTuple):
-    """The convolution that a network begins with, the paddings before it and its result."""
+    """A network's first convolution, the paddings before it, and the symbolic tensor that it gives."""
 
     paddings: list[layers.ZeroPadding2D]
     convolution: layers.Conv2D
@@ -67,7 +68,7 @@ class _First(NamedTuple):
 
 
 def _first_convolution(front: Front) -> _First | None:
-    """``None`` where a network begins with anything else, or its kernel can hold no scaling."""
+    """``None`` if the network begins with another layer, or with a convolution whose kernel cannot hold a scaling."""
     network, paddings = front.rest[0], []
     tensor = network.inputs[0]
     while len(reading := readers(network, tensor)) == 1 and isinstance(reading[0].operation, layers.ZeroPadding2D):
@@ -80,7 +81,7 @@ def _first_convolution(front: Front) -> _First | None:
 
 
 def _chained(front: Front, *, bgr: bool) -> keras.Model:
-    """The network in one piece, which takes RGB."""
+    """The parts of ``front`` as one network that takes RGB."""
     parts = [*front.moves, *front.rest]
     if len(parts) == 1 and not bgr:
         return parts[0]
@@ -101,7 +102,10 @@ def _with_channel_of_ones(image: Any) -> Any:
 def _folded(
     convolution: layers.Conv2D, factor: NDArray[np.float64], shift: NDArray[np.float64], value: Any, *, bgr: bool
 ) -> Any:
-    """Apply a convolution of ``factor * value + shift`` to ``value``, or to ``value`` with a channel of ones."""
+    """Apply to ``value`` a convolution that equals ``convolution`` of ``factor * value + shift``.
+
+    ``value`` has 3 channels, or 4 of which the last is the channel of ones.
+    """
     kernel, *rest = (weight.astype(np.float64) for weight in convolution.get_weights())
     kernel = kernel[:, :, ::-1] if bgr else kernel
     bias = rest[0] if rest else np.zeros(convolution.filters)

@@ -1,9 +1,10 @@
-"""Find what a model does to pixels before its first layer with a kernel, by running these layers.
+"""Find how a model transforms pixels before its first layer with a kernel, by running these layers.
 
 A model may begin with augmentation, which inference skips, with scaling, normalization or arithmetic, with a reversal
-of its channels, with cropping, resizing or padding, and all of it may lie inside a nested model. Names of layers tell
-little of that. So the graph is cut at every tensor that all later layers see the picture through, and what lies between
-two cuts is evaluated on a few images: a map of every pixel by itself is scaling, all else moves pixels about.
+of its channels, or with cropping, resizing or padding, and all of these may be inside a nested model. The names of
+layers do not tell which. So the graph is cut at every tensor through which all later layers see the image, and each
+part between two cuts is evaluated on a few images. A part that maps every pixel independently is scaling; any other
+part moves pixels.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,28 +20,28 @@ from numpy.typing import NDArray
 from pipeline.export.load.scaling import AS_THEY_ARE, UNIT_SCALING, PixelScaling
 
 SCALING_LAYERS = (layers.Rescaling, layers.Normalization, layers.BatchNormalization)
-"""Layers whose weights, where they have some, scale pixels."""
+"""Layers whose weights, if any, only scale pixels."""
 PROBE = 65_536.0
-"""A pixel value to measure a scaling with: so large that a mean of 100 costs no digits."""
+"""Pixel value with which a scaling is measured: large, so that subtracting a mean of 100 costs no precision."""
 SPREAD = 300.0
-"""Deviation of the values that a measured scaling is tried on: beyond all that pixels become before a network."""
+"""Standard deviation of the values on which a measured scaling is checked: larger than scaled pixels ever are."""
 ANY_SIDE = 64
-"""Side of the images that a nested model is tried on that takes any."""
+"""Height and width in pixels of the test images for a nested model that takes images of any size."""
 LOUD = 1.02
-"""A scaling by more than this makes values beyond 255 of pixels 0-255: they are given as 0-1, then."""
+"""A model whose scale is larger than this would turn pixels 0-255 into values beyond 255: it expects pixels 0-1."""
 
 Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Front:
-    """A network, and what precedes its first layer with a kernel.
+    """A network, divided at its first layer with a kernel.
 
     Attributes:
-        model: the whole.
-        scaling: what happens to each pixel's value, all of it before ``moves``.
-        moves: models that move pixels and keep their values (crop, resize), in order.
-        rest: the models behind, in order.
+        model: the whole network.
+        scaling: the scaling of pixel values; applied first.
+        moves: models that move pixels but keep their values (crop, resize), in order; applied next.
+        rest: the models that follow, in order.
     """
 
     model: keras.Model
@@ -50,15 +51,15 @@ class Front:
 
     @cached_property
     def scales(self) -> bool:
-        """Whether the model changes the values of pixels itself, be it in one of several branches."""
+        """Whether the model itself scales pixel values, at its beginning or in one of several branches."""
         return self.scaling != AS_THEY_ARE or _scales_somewhere(self.model)
 
     @property
     def expected(self) -> PixelScaling:
-        """How pixels 0-255 are to be given: as they are to a model that scales them itself, else as 0-1.
+        """The scaling that the model expects before it: none if it scales pixels itself, else to 0-1.
 
-        A model that begins by multiplying, and takes hardly anything off before, was given 0-1: normalization by
-        ImageNet's deviations, or batch normalization trained on such pixels.
+        A model that begins with a scale above ``LOUD`` and a small offset expects 0-1, although it scales: it divides
+        by ImageNet's standard deviations, or its batch normalization was trained on such pixels.
         """
         if not self.scales:
             return UNIT_SCALING
@@ -68,7 +69,7 @@ class Front:
 
 @dataclass(frozen=True)
 class _Cut:
-    """A place in a graph, or in a graph nested in it; ``outer`` are the models behind the nested one."""
+    """A tensor of a graph; if the graph is nested in another model, ``outer`` are the models that follow it."""
 
     graph: Any
     tensor: Any
@@ -79,10 +80,10 @@ class _Cut:
 
 
 def front(model: keras.Model) -> Front:
-    """Follow the picture to the first layer with a kernel.
+    """Divide a model at its first layer with a kernel.
 
     Args:
-        model: one float image (N, H, W, C) in.
+        model: takes one tensor of float images, (N, H, W, C).
     """
     scaling, moves, pending = AS_THEY_ARE, list[keras.Model](), list[keras.Model]()
     best = place = _Cut(model, model.inputs[0])
@@ -111,21 +112,21 @@ def readers(model: Any, tensor: Any) -> list[Any]:
 
 
 def _nodes(model: Any) -> list[Any]:
-    """In an order of computation."""
+    """The nodes of a model's graph in the order of computation, without inputs."""
     graph = model._functional if isinstance(model, keras.Sequential) else model  # noqa: SLF001 - its only holder
     by_depth = graph._nodes_by_depth  # noqa: SLF001 - Keras has no public way to the nodes
     return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input]
 
 
 def has_kernel(operation: Any) -> bool:
-    """Whether a layer, or one inside a nested model, has weights that do more than scale pixels."""
+    """Whether a layer, or a layer inside a nested model, has weights and is none of ``SCALING_LAYERS``."""
     if isinstance(operation, keras.Model):
         return any(map(has_kernel, operation.layers))
     return not isinstance(operation, SCALING_LAYERS) and bool(getattr(operation, "weights", ()))
 
 
 def _cuts(graph: Any, start: Any) -> Iterator[Any]:
-    """The tensors behind ``start`` that all later layers read the picture through, up to a layer with a kernel."""
+    """The tensors after ``start`` through which all later layers see the image, up to the first layer with a kernel."""
     unread = {id(start): len(readers(graph, start))}
     for node in _nodes(graph):
         if not any(id(source) in unread for source in node.input_tensors):
@@ -143,7 +144,7 @@ def _cuts(graph: Any, start: Any) -> Iterator[Any]:
 
 
 def _nested_reader(place: _Cut) -> _Cut | None:
-    """The beginning of the nested model that alone reads a tensor."""
+    """The input of the nested model that is the only reader of a tensor; ``None`` if there is no such model."""
     reading = readers(place.graph, place.tensor)
     if len(reading) != 1 or len(reading[0].input_tensors) != 1 or not isinstance(reading[0].operation, keras.Model):
         return None
@@ -156,7 +157,7 @@ def _nested_reader(place: _Cut) -> _Cut | None:
 
 
 def _scaling_of(step: keras.Model) -> PixelScaling | None:
-    """What a model does to every pixel alike; ``None`` where it does anything else."""
+    """The scaling that a model applies to every pixel; ``None`` if it does anything else."""
     shape, channels = step.input_shape[1:], step.input_shape[-1]
     if len(shape) != 3 or None in shape or step.output_shape != step.input_shape or channels not in (1, 3):
         return None
@@ -166,7 +167,7 @@ def _scaling_of(step: keras.Model) -> PixelScaling | None:
     probes[-1] = _noise(shape)[0]
     answers = _evaluated(step, probes).astype(np.float64)
     offset = answers[channels, 0, 0]
-    matrix = (answers[:channels, 0, 0] - offset) / PROBE  # what each channel gives to each
+    matrix = (answers[:channels, 0, 0] - offset) / PROBE  # (input channels, output channels)
     expected = probes[-1].astype(np.float64) @ matrix + offset
     if not (_close(answers[-1], expected) and _close(answers[channels], np.broadcast_to(offset, shape))):
         return None
@@ -174,7 +175,7 @@ def _scaling_of(step: keras.Model) -> PixelScaling | None:
 
 
 def _scaling(matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> PixelScaling | None:
-    """A scaling by ``matrix`` (input channels, output channels), unless it mixes channels."""
+    """The scaling by ``matrix`` (input channels, output channels); ``None`` if it mixes channels."""
     if len(matrix) == 1:
         matrix, offset = matrix[0, 0] * np.eye(3), np.repeat(offset, 3)
     for bgr, ordered, shift in ((False, matrix, offset), (True, matrix[:, ::-1], offset[::-1])):
@@ -186,7 +187,7 @@ def _scaling(matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> PixelS
 
 
 def commute(moves: Sequence[keras.Model], scaling: PixelScaling) -> bool:
-    """Whether scaling before ``moves`` gives what scaling behind them does."""
+    """Whether scaling before ``moves`` gives the same result as scaling after them."""
     if not moves or scaling == AS_THEY_ARE:
         return True
     image = _noise(moves[0].input_shape[1:])
@@ -199,12 +200,12 @@ def commute(moves: Sequence[keras.Model], scaling: PixelScaling) -> bool:
 
 
 def _scaled(image: Image, scaling: PixelScaling) -> Image:
-    """Of three channels, or of one whose scaling is that of all three."""
+    """Scale an image of three channels, or of one channel, which uses the first channel's scaling."""
     return scaling(image)[..., : image.shape[-1]]
 
 
 def _close(first: NDArray[Any], second: NDArray[Any]) -> bool:
-    """Up to rounding; nothing is close to what is not finite."""
+    """Whether two arrays are equal up to rounding; false if either has values that are not finite."""
     return bool(np.abs(first - second).max() <= 1e-4 * np.abs(second).max() + 1e-9)
 
 
@@ -218,7 +219,7 @@ def _evaluated(step: keras.Model, image: Image) -> Image:
 
 
 def _scales_somewhere(model: Any) -> bool:
-    """Whether a layer with a kernel reads pixels of another range than the model's input."""
+    """Whether a layer with a kernel reads pixels whose value range differs from that of the model's input."""
     from_image = {id(model.inputs[0])}
     read: dict[int, Any] = {}
     for node in _nodes(model):

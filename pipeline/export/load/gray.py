@@ -1,7 +1,7 @@
-"""Make a classifier of gray pictures take RGB; gray pictures get the same answers as before.
+"""Turn a classifier of gray images into one of RGB images that gives the same answers to gray images.
 
-Gray is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), which Keras, Pillow and OpenCV compute as well. These weights sum
-to 1, so that they stand behind a scaling of pixels as well as before it.
+Gray is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), as in Keras, Pillow and OpenCV. These weights sum to 1, so they can
+be applied after a scaling of pixels as well as before it.
 """
 
 from typing import Any
@@ -18,14 +18,14 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def takes_gray(model: keras.Model) -> bool:
-    """Whether the model takes pictures of one channel."""
+    """Whether the model takes images of one channel."""
     return len(model.input_shape) == 4 and model.input_shape[3] == 1
 
 
 def color_model(model: keras.Model) -> keras.Model:
-    """The same classifier of float (N, H, W, 3), scaled as the gray pictures of ``model`` are.
+    """The same classifier for float RGB images (N, H, W, 3), scaled like the gray images of ``model``.
 
-    The weights of luma fold into a first convolution or dense layer; else they are a 1x1 convolution of their own.
+    The luma weights become part of the first convolution or dense layer if possible, else a 1x1 convolution.
     """
     found = front(model)
     value = image = keras.Input((*model.input_shape[1:3], 3), name=model.inputs[0].name)
@@ -34,7 +34,7 @@ def color_model(model: keras.Model) -> keras.Model:
         value = layers.Rescaling(scale, offset, name="scaled_gray")(image)
     graph, *behind = found.rest
     tensor = graph.inputs[0]
-    if found.moves:  # they move one channel
+    if found.moves:  # these models take one channel
         value = _gray(value)
         for move in found.moves:
             value = move(value)
@@ -48,7 +48,7 @@ def color_model(model: keras.Model) -> keras.Model:
 
 
 def _folded(model: keras.Model, tensor: Any, value: Any) -> tuple[Any, Any]:
-    """RGB through the first layers, luma inside, and the tensor of ``model`` that the result stands for."""
+    """RGB after the first layers with folded luma weights, and the tensor of ``model`` that the result replaces."""
     passed: list[Any] = []
     place = tensor
     while len(reading := readers(model, place)) == 1 and isinstance(reading[0].operation, PASSING):
@@ -72,11 +72,11 @@ def _gray(value: Any) -> Any:
 
 
 PASSING = (layers.ZeroPadding2D, layers.Flatten)
-"""Layers that do the same to one channel as to three."""
+"""Layers that treat one channel like three."""
 
 
 def _with_kernel(layer: Any, widened: Any, passed: list[Any], value: Any) -> Any:
-    """``layer`` for three channels, behind copies of the layers before it."""
+    """``value`` through copies of the layers ``passed`` and a copy of ``layer`` whose kernel takes three channels."""
     for each in passed:
         value = type(each).from_config({**each.get_config(), "name": f"{each.name}_of_color"})(value)
     copy = type(layer).from_config(layer.get_config())
@@ -87,12 +87,12 @@ def _with_kernel(layer: Any, widened: Any, passed: list[Any], value: Any) -> Any
 
 
 def _map_kernel(kernel: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(H, W, 1, F) to (H, W, 3, F)."""
+    """A convolution's kernel (H, W, 1, F) for three channels: (H, W, 3, F)."""
     widened: NDArray[np.float64] = kernel * np.array(LUMA)[:, np.newaxis]
     return widened
 
 
 def _flat_kernel(kernel: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(pixels, F) to (3 * pixels, F): channels lie beside each other."""
+    """A dense kernel (pixels, F) for three channels, (3 * pixels, F); the channels of a pixel are adjacent."""
     widened: NDArray[np.float64] = kernel[:, np.newaxis] * np.array(LUMA)[:, np.newaxis]
     return widened.reshape(-1, kernel.shape[-1])

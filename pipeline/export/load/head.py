@@ -1,4 +1,4 @@
-"""Find whether a classifier gives probabilities or logits, and make the network that gives tempered logits."""
+"""Find whether a classifier gives probabilities or logits, and build the network that gives logits / temperature."""
 
 from typing import Any
 
@@ -9,21 +9,21 @@ from keras import layers
 from pipeline.errors import ExportError
 
 RESHAPING = (layers.Flatten, layers.Reshape, layers.Dropout, layers.Identity)
-"""Layers behind which a softmax is still the last thing computed."""
+"""Layers that may follow a softmax without changing its values at inference."""
 WEIGHTED = (layers.Dense, layers.Conv2D)
-"""Layers whose weights can hold a factor of their result."""
+"""Layers whose weights can hold a factor of their output."""
 
 
 ACTIVATIONS = ("linear", "softmax", "log_softmax", "sigmoid")
 OPERATIONS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
-"""Layers and functions of ``keras.ops`` that are an activation, by the names of their classes."""
+"""Activations by the class names of the layers and ``keras.ops`` operations that compute them."""
 
 
 def last_activation(model: keras.Model) -> str:
-    """What the model applies last, one of ``ACTIVATIONS``; ``linear`` where it gives logits.
+    """The model's last activation, one of ``ACTIVATIONS``; ``linear`` if it gives logits.
 
     Raises:
-        ExportError: it ends in an activation whose outputs are neither probabilities nor logits.
+        ExportError: the model ends in another activation, whose outputs are neither probabilities nor logits.
     """
     operation, sources = origin(model.outputs[0])
     while _passes_on(operation) and sources:
@@ -40,20 +40,20 @@ def last_activation(model: keras.Model) -> str:
 
 
 def output_kind(model: keras.Model) -> str:
-    """``softmax``, ``logits``, or ``sigmoid`` of a multi-label model: one probability for each label by itself.
+    """``softmax``, ``logits``, or ``sigmoid`` for a multi-label model, which gives independent probabilities.
 
     Raises:
-        ExportError: it ends in another activation, whose outputs are none of these.
+        ExportError: the model ends in another activation, whose outputs are none of these.
     """
     activation = last_activation(model)
     return activation if activation in ("softmax", "sigmoid") else "logits"
 
 
 def label_model(model: keras.Model) -> keras.Model:
-    """A model with a logit for each label as one that judges each label by itself; one of sigmoids as it is.
+    """A multi-label model: a model of logits with sigmoids added, or a model of sigmoids unchanged.
 
     Raises:
-        ExportError: its classes exclude each other, or it has a single output.
+        ExportError: the model ends in a softmax, so that its classes exclude each other, or has a single output.
     """
     if model.output_shape[-1] == 1:
         raise ExportError(
@@ -73,10 +73,10 @@ def label_model(model: keras.Model) -> keras.Model:
 
 
 def logits_model(model: keras.Model, temperature: float = 1.0) -> keras.Model:
-    """The same network up to its logits, divided by ``temperature``; all layers are shared, no weight is held twice.
+    """The network up to its logits, divided by ``temperature``; it shares all layers but the last with ``model``.
 
-    The last layer alone is built anew, with a linear activation and weights that hold the division. Where it has no
-    weights that could, the division is a multiplication at the end.
+    The last layer is rebuilt with a linear activation and with weights divided by ``temperature``. If it has no
+    such weights, a multiplication is added at the end.
     """
     if last_activation(model) != "linear":
         return keras.Model(model.inputs, _logits(model.outputs[0], temperature))
@@ -84,9 +84,9 @@ def logits_model(model: keras.Model, temperature: float = 1.0) -> keras.Model:
 
 
 def two_class_model(model: keras.Model) -> keras.Model:
-    """A model with one output z, a sigmoid or its logit, as logits of two classes: softmax over [0, z] is the same.
+    """The two-class logits [0, z] of a model with one output, the logit z or its sigmoid: softmax([0, z]) is equal.
 
-    The last dense layer gets a column of zeros; where the model ends otherwise, one that computes [0, z] follows.
+    The last dense layer gets a column of zeros; if the model does not end in a dense layer, one is added.
     """
     single = logits_model(model)
     operation, sources = origin(single.outputs[0])
@@ -125,7 +125,7 @@ def _divided(tensor: Any, temperature: float) -> Any:
 
 
 def _linear(layer: Any, source: Any, divisor: float) -> Any:
-    """What a layer makes of ``source`` without its activation, divided."""
+    """The output of a layer for ``source`` without its activation, divided by ``divisor``."""
     linear = type(layer).from_config({**layer.get_config(), "activation": "linear"})
     result = linear(source)
     linear.set_weights([weight if divisor == 1 else weight / np.float64(divisor) for weight in layer.get_weights()])
@@ -133,7 +133,7 @@ def _linear(layer: Any, source: Any, divisor: float) -> Any:
 
 
 def origin(tensor: Any) -> tuple[Any, list[Any]]:
-    """The layer that computes a symbolic tensor, and what that layer reads."""
+    """The layer that computes a symbolic tensor, and the tensors that this layer reads."""
     history = tensor._keras_history  # noqa: SLF001 - Keras offers no public way from a tensor to its layer
     return history.operation, history.operation._inbound_nodes[history.node_index].input_tensors  # noqa: SLF001
 
@@ -144,7 +144,7 @@ def _passes_on(operation: Any) -> bool:
 
 
 def _activation(operation: Any) -> str:
-    """The name of what a layer applies last; ``linear`` where it has no activation."""
+    """The name of a layer's activation; ``linear`` if it has none."""
     if type(operation).__name__ in OPERATIONS:
         return OPERATIONS[type(operation).__name__]
     if isinstance(operation, layers.ReLU | layers.LeakyReLU | layers.ELU | layers.PReLU):

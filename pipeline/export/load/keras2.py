@@ -1,10 +1,10 @@
 """Translate the configuration of a model that Keras 2 saved (TensorFlow 2.15 and before, tf_keras) to Keras 3.
 
-Both store the weights in the order of the layers, so that they need no change. Of the layers of an image classifier
+Both store the weights in the order of the layers, so the weights need no change. In the layers of image classifiers
 these entries differ: ``batch_input_shape``, ``groups`` of a depthwise convolution, ``alpha`` of LeakyReLU, ``rng_type``
-of random layers, ``/`` in names, the module of Functional. Operators between layers, such as ``image / 127.5 - 1``, are
-layers of their own there, named TFOpLambda, and ``image[..., ::-1]`` is a SlicingOpLambda; those that do what a layer
-or an operation of Keras 3 does become that.
+of random layers, ``/`` in names, the module of Functional. In Keras 2, operators between layers, such as
+``image / 127.5 - 1``, are layers of the class TFOpLambda, and ``image[..., ::-1]`` is a SlicingOpLambda; they become
+the layer or operation of Keras 3 that computes the same, if there is one.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typing import Any
 Config = dict[str, Any]
 
 MAX_DEPTH = 100
-"""How deep the description of the layers may be nested; a model in a model takes five levels."""
+"""Maximum nesting of the configuration; a model in a model takes five levels."""
 OPERATOR_LAYERS = ("TFOpLambda", "SlicingOpLambda")
 MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
 RENAMED = {"LeakyReLU": ("alpha", "negative_slope"), "InputLayer": ("batch_input_shape", "batch_shape")}
@@ -21,7 +21,7 @@ UNKNOWN = {
     "DepthwiseConv2D": ("groups",),
     "SeparableConv2D": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
 }
-"""Entries that Keras 2 wrote and that say nothing: there are no groups but those of each channel, and no kernel."""
+"""Entries of Keras 2 without meaning: a depthwise convolution has no other groups, a separable one no ``kernel``."""
 NESTED = ("Functional", "Sequential")
 ACTIVATIONS = {
     "nn.relu": "relu",
@@ -34,7 +34,7 @@ ACTIVATIONS = {
     "nn.softmax": "softmax",
 }
 AXES = 4
-"""Of a batch of images."""
+"""Number of axes of a batch of images."""
 ELLIPSIS = {"class_name": "__ellipsis__"}
 EVERYTHING = {"start": None, "stop": None, "step": None}
 MERGING = {
@@ -43,11 +43,11 @@ MERGING = {
     "math.subtract": "Subtract",
     "math.multiply": "Multiply",
 }
-"""Operators on two values, and the layer that does the same."""
+"""Operators on two tensors, and the layer that computes the same."""
 
 
 def as_keras3(config: Any) -> Any:
-    """A copy of a configuration, mapped at every depth; what has no counterpart stays as it is."""
+    """A copy of a Keras 2 configuration, translated at every depth; entries without a counterpart are kept."""
     mapped = _map(config)
     configs = [entry["config"] for entry in entries(mapped) if isinstance(entry.get("config"), dict)]
     slashed = {name for config in configs if "/" in (name := str(config.get("name")))}
@@ -55,10 +55,10 @@ def as_keras3(config: Any) -> Any:
 
 
 def entries(config: Any) -> Iterator[Config]:
-    """Every object in a configuration that names a class.
+    """Every object in a configuration that has a ``class_name``.
 
     Raises:
-        ValueError: one lies deeper than ``MAX_DEPTH``.
+        ValueError: the configuration is nested deeper than ``MAX_DEPTH``.
     """
     level = [config]
     for _ in range(MAX_DEPTH):
@@ -79,7 +79,7 @@ def _map(value: Any) -> Any:
     entry = {key: _map(part) for key, part in value.items()}
     if not isinstance(entry.get("class_name"), str) or not isinstance(entry.get("config"), dict):
         return entry
-    if entry["class_name"] == "Policy":  # of the dtypes of a layer
+    if entry["class_name"] == "Policy":  # a layer's dtype policy
         return entry["config"].get("name")
     if entry["class_name"] == "TFOpLambda":
         entry = _as_layer(entry)
@@ -109,10 +109,10 @@ def _map_entries(kind: str, config: Config) -> Config:
 
 
 def _refer_to_calls(config: Config, layers: list[Any]) -> None:
-    """Count the calls of nested models from 0, and name a single input or output without a list around it; in place.
+    """Number the calls of nested models from 0, and unwrap a list of one input or output; in place.
 
-    Keras 2 counts a model's inner graph as its call 0. Keras 3 does so for Functional models alone, and only where it
-    names the inputs and outputs of the model around them.
+    Keras 2 counts a model's inner graph as its call 0. Keras 3 does so only for Functional models, and only in the
+    names of the inputs and outputs of the enclosing model.
     """
     models = {layer.get("name"): layer.get("class_name") for layer in layers if isinstance(layer, dict)}
     for layer in layers:
@@ -124,7 +124,7 @@ def _refer_to_calls(config: Config, layers: list[Any]) -> None:
 
 
 def _lower(value: Any, models: dict[Any, Any], kinds: tuple[str, ...]) -> Any:
-    """References ``[layer, call, tensor, …]``, however deep, with the calls of models of some kinds lower by one."""
+    """A copy in which references ``[layer, call, tensor, …]`` to models of these kinds have ``call`` lowered by one."""
     match value:
         case [str(name), int(call), int(tensor), *rest] if call > 0 and models.get(name) in kinds:
             return [name, call - 1, tensor, *(_lower(part, models, kinds) for part in rest)]
@@ -136,7 +136,7 @@ def _lower(value: Any, models: dict[Any, Any], kinds: tuple[str, ...]) -> Any:
 
 
 def _with_input(layers: list[Any]) -> list[Any]:
-    """The layers of a Sequential model, with an input layer for the shape that its first layer carries."""
+    """The layers of a Sequential model, with an input layer that has the first layer's ``batch_input_shape``."""
     first = layers[0].get("config") if layers and isinstance(layers[0], dict) else None
     shapes = [
         layer["config"].pop("batch_input_shape", None)
@@ -151,7 +151,7 @@ def _with_input(layers: list[Any]) -> list[Any]:
 
 
 def _as_layer(entry: Config) -> Config:
-    """The layer that does what an operator does; the operator itself where there is none."""
+    """The layer that computes the same as an operator; the operator itself if there is none."""
     nodes, own = entry.get("inbound_nodes"), entry["config"]
     if not isinstance(nodes, list) or len(nodes) != 1:
         return entry
@@ -177,10 +177,11 @@ def _as_layer(entry: Config) -> Config:
 
 
 def _as_slicing(entry: Config) -> Config:
-    """Keras 3's operation for ``x[start:stop:step, …]``; the entry itself where something else stands in the brackets.
+    """Keras 3's operation for ``x[start:stop:step, …]``; the entry itself if the brackets hold anything else.
 
-    Keras 3 counts a call's other arguments, which Keras 2 names. It takes the tensor's shape from where it is made.
-    An ellipsis stands for the axes of a batch of images: of ``.h5`` files Keras 3 reads it twice, and fails.
+    Keras 3 lists a call's other arguments by position, Keras 2 by name. It takes the tensor's shape from the layer that
+    gives it. An ellipsis is replaced by the axes of a batch of images, because Keras 3 decodes it twice when it loads
+    ``.h5`` files, and fails.
     """
     match entry:
         case {
@@ -205,7 +206,7 @@ def _as_slicing(entry: Config) -> Config:
 
 
 def _indices(parts: list[Any]) -> list[Config] | None:
-    """Slices in the words of Keras 3; ``None`` where there is anything else, such as a new axis or a tensor."""
+    """Slices in Keras 3's format; ``None`` if an index is anything else, such as a new axis or a tensor."""
     if ELLIPSIS in parts:
         place = parts.index(ELLIPSIS)
         parts = [*parts[:place], *[EVERYTHING] * (AXES + 1 - len(parts)), *parts[place + 1 :]]
@@ -219,7 +220,7 @@ def _indices(parts: list[Any]) -> list[Config] | None:
 
 
 def _scaling(function: Any, number: float) -> dict[str, float] | None:
-    """What Rescaling takes for an operator on a value and a number."""
+    """Arguments of a Rescaling layer that computes ``function(value, number)``; ``None`` if there are none."""
     match function:
         case "math.truediv" | "math.divide" if number != 0:
             return {"scale": 1 / number, "offset": 0.0}

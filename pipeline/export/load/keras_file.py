@@ -1,6 +1,6 @@
-"""Read a Keras file before Keras does: its network's configuration, and the version of Keras that wrote it.
+"""Read a Keras file before Keras loads it: the network's configuration, and the version of Keras that wrote it.
 
-Whatever else a person may take for a Keras model is named as what it is.
+For other files that users mistake for Keras models, the error says what the file is.
 """
 
 import json
@@ -29,11 +29,11 @@ from runtime.text import first_of
 CONFIG, METADATA = "config.json", "metadata.json"
 MAX_CONFIG_BYTES = 16 * 1024 * 1024
 MAX_RATIO = 50
-"""How many times the file's own size it may unpack to; weights hardly shrink."""
+"""Largest ratio of unpacked size to file size; weights hardly compress."""
 MAX_MEMBERS = 1000
 _BLOCK = 1 << 20
 CAUSE_SHOWN = 300
-"""Characters of Keras's own words in a message."""
+"""Most characters of Keras's own message that an error quotes."""
 
 HEAD_BYTES = 256
 OTHERS = (
@@ -43,7 +43,7 @@ OTHERS = (
     (rb".{4}TFL3", "a TFLite file, which is exported already: give the Keras model that it was made from"),
     (rb"PK.*\.pkl", "a PyTorch file: give a Keras model"),
 )
-"""Beginnings of files that are often given instead, and what to say of them."""
+"""Regular expressions for the first bytes of files that are often given by mistake, and the message for each."""
 WEIGHTS_ALONE = (
     "holds weights alone, without the network: build the network in your program, then "
     "model.load_weights('{name}'); model.save('model.keras')"
@@ -52,12 +52,12 @@ WEIGHTS_ALONE = (
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A Keras file that has been looked at.
+    """The configuration of a Keras file.
 
     Attributes:
         path: the file.
-        config: its network, parsed JSON; in the words of Keras 3 whichever wrote it.
-        version: the Keras that wrote it, such as 3.10.0, where it says so.
+        config: the network's configuration, parsed JSON, translated to Keras 3 if Keras 2 wrote it.
+        version: version of the Keras that wrote the file, such as 3.10.0; ``None`` if the file does not say.
     """
 
     path: Path
@@ -66,16 +66,16 @@ class KerasFile:
 
     @property
     def of_keras_2(self) -> bool:
-        """Whether Keras 2 wrote it or one before, which did not always say so."""
+        """Whether Keras 2 or older wrote the file, which did not always store its version."""
         return self.version is None or _numbers(self.version) < (3,)
 
     def refusal(self, error: Exception) -> ExportError:
-        """Why Keras could not load it, by which Keras it was written, and what helps."""
+        """The error that says why Keras could not load the file, which Keras wrote it, and what to do."""
         return ExportError(f"{self.path}: Keras {keras.__version__} cannot load it ({cause(error)}); {self.remedy}")
 
     @property
     def remedy(self) -> str:
-        """What helps where this Keras cannot load it."""
+        """What to do if this Keras cannot load the file."""
         written = f"it was written by Keras {self.version}: " if self.version else ""
         if self.of_keras_2:
             return (
@@ -88,10 +88,10 @@ class KerasFile:
 
 
 def read_keras_file(path: Path) -> KerasFile:
-    """Look into a Keras file; nothing of it is built.
+    """Read the configuration of a Keras file without building the network.
 
     Raises:
-        ExportError: no such file, or none of a whole Keras model.
+        ExportError: there is no such file, or it does not hold a complete Keras model.
     """
     check_model(path)
     _refuse_folder(path)
@@ -104,7 +104,7 @@ def read_keras_file(path: Path) -> KerasFile:
             config, version = _read_hdf5(path)
         else:
             raise ExportError(f"{path}: {_what_it_is(path, is_zip=is_zip, is_hdf5=is_hdf5)}")
-        for _ in entries(config):  # refuses what is nested too deeply
+        for _ in entries(config):  # raises ValueError if the configuration is nested too deeply
             pass
         file = KerasFile(path, config, version)
         return KerasFile(path, as_keras3(config), version) if file.of_keras_2 else file
@@ -116,10 +116,10 @@ def read_keras_file(path: Path) -> KerasFile:
 
 
 def refuse_unknown_operators(file: KerasFile) -> None:
-    """Check that nothing stands between the layers of a model of Keras 2 that no layer of Keras 3 does.
+    """Check that a Keras 2 model has no operators for which Keras 3 has no layer.
 
     Raises:
-        ExportError: something does.
+        ExportError: it has such operators; the message lists them.
     """
     found = [entry.get("config") for entry in entries(file.config) if entry["class_name"] in OPERATOR_LAYERS]
     unknown = sorted({f"tf.{config.get('function')}" for config in found if isinstance(config, dict)})
@@ -152,7 +152,7 @@ def loadable(file: KerasFile) -> Iterator[Path]:
 
 
 def cause(error: Exception) -> str:
-    """The line of an error of Keras's that says why, without the objects that it prints."""
+    """The line of a Keras error that gives the cause, without the objects that Keras prints."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).rpartition("Exception encountered: ")[2]
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     first = 1 if lines[0].startswith("Exception encountered when calling") and len(lines) > 1 else 0
@@ -175,11 +175,11 @@ def _read_zip(path: Path) -> tuple[Any, str | None]:
 
 
 def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
-    """Read every member once, for Keras unpacks them without a bound.
+    """Read every member once, because Keras unpacks them without a size limit.
 
     Raises:
-        ValueError, zipfile.BadZipFile, …: one is damaged, unpacks to more than it says or to far more than the file
-            holds.
+        ValueError, zipfile.BadZipFile, …: a member is damaged or unpacks to more than its stated size, or the members
+            unpack to more than ``MAX_RATIO`` times the file's size.
     """
     most = max(MAX_CONFIG_BYTES, MAX_RATIO * path.stat().st_size)
     members = archive.infolist()

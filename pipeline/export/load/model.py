@@ -1,4 +1,4 @@
-"""Read a person's Keras model: an unfit file gives one clear line, and none of its code runs."""
+"""Load a user's Keras model without running code from the file; an unusable file raises an error of one line."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -28,22 +28,22 @@ MIN_SIDE, MAX_SIDE = 8, 1024
 
 @dataclass(frozen=True)
 class Source:
-    """A model file, and what a person must say of it because the file does not.
+    """A model file, and the facts about the model that the file does not contain.
 
     Attributes:
         path: the Keras file.
-        class_names: one an output; ``None`` takes those in the model's ``history.json``.
-        scaling: from pixels 0-255 to what the model expects; ``None`` is 1/255, or 1 where the model begins with
-            scaling or normalization layers of its own.
-        thresholds: of a multi-label model, the probability from which on an image has each label.
-        temperature: what its logits are divided by; ``None`` takes what training fitted on its validation images and
-            left in its ``history.json``, or 1 without one.
-        resize, resize_filter, fill, ignore_orientation: how its photos became pixels, as in ``runtime.spec.ModelSpec``;
-            ``None`` takes what training left in its ``history.json``, or stretch, bilinear, white and upright.
-        bgr: whether it takes blue, green, red; ``None`` is as ``scaling`` says, or red, green, blue.
-        multi_label: its logits judge each label by itself, as a model with a sigmoid for each says without this.
-        output: name of the output that names the class, where the model has several.
-        size: height and width of the images in pixels, for a model that takes any.
+        class_names: the name of each output; ``None``: those in the model's ``history.json``.
+        scaling: from pixels 0-255 to the model's input; ``None``: 1/255, or 1 if the model begins with scaling or
+            normalization layers.
+        thresholds: of a multi-label model, the probability (0-1) at which an image gets each label.
+        temperature: divisor of the logits; ``None``: the temperature that training fitted and stored in
+            ``history.json``, or 1 without one.
+        resize, resize_filter, fill, ignore_orientation: how photos became pixels, as in ``runtime.spec.ModelSpec``;
+            ``None``: as training stored them in ``history.json``, or stretch, bilinear, white and upright.
+        bgr: whether the model takes blue, green, red; ``None``: as in ``scaling``, or red, green, blue.
+        multi_label: whether the logits are of independent labels; not needed for a model that ends in sigmoids.
+        output: name of the output that holds the classes, if the model has several outputs.
+        size: height and width of the images in pixels, for a model that takes any size.
     """
 
     path: Path
@@ -62,7 +62,7 @@ class Source:
 
     @property
     def reading(self) -> Reading:
-        """How photos are read, as far as it is said."""
+        """How photos are read; ``None`` for each setting that was not stated."""
         return Reading(
             resize=self.resize,
             resize_filter=self.resize_filter,
@@ -72,22 +72,22 @@ class Source:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """What was said of the feeding, in the words of ``pipeline.documents.manifest.FEEDING``."""
+        """Names of the input settings that were stated, out of ``pipeline.documents.manifest.FEEDING``."""
         said = {"range": self.scaling, "bgr": self.bgr, **self.reading}
         return tuple(name for name in FEEDING if said[name] is not None)
 
 
 def load_model(path: Path, output: str | None = None, size: tuple[int, int] | None = None) -> keras.Model:
-    """Read a Keras image classifier without running any code of its own.
+    """Load a Keras image classifier without running code from the file.
 
     Args:
         path: the file.
-        output: name of the output that names the class, where there are several.
-        size: height and width of the images, for a model that takes any.
+        output: name of the output that holds the classes, if there are several outputs.
+        size: height and width of the images in pixels, for a model that takes any size.
 
     Raises:
-        ExportError: not a Keras file, custom code inside, weights that are no numbers, or not one image in and
-            one class vector out.
+        ExportError: the file is not a Keras file, contains custom code or weights that are not finite, or the model
+            does not take one image and give one vector of classes.
     """
     file = read_keras_file(path)
     refuse_custom_code(path, file.config)
@@ -95,7 +95,7 @@ def load_model(path: Path, output: str | None = None, size: tuple[int, int] | No
     try:
         with log_hidden(), loadable(file) as readable:
             model = keras.models.load_model(readable, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its parsers raise
+    except Exception as error:  # Keras's parsers raise exceptions of any class
         raise file.refusal(error) from error
     model = _checked(path, model, output, size)
     for variable in model.weights:
@@ -105,7 +105,7 @@ def load_model(path: Path, output: str | None = None, size: tuple[int, int] | No
 
 
 def _checked(path: Path, model: keras.Model, output: str | None, size: tuple[int, int] | None) -> keras.Model:
-    """The model with the output that is meant, if it is an image classifier."""
+    """The model with the chosen output only, after checking that it is an image classifier."""
     if not getattr(model, "inputs", None):
         raise ExportError(f"{path}: the model does not say which images it takes; begin it with keras.Input((S, S, 3))")
     if len(model.inputs) != 1:
@@ -138,7 +138,7 @@ def _checked(path: Path, model: keras.Model, output: str | None, size: tuple[int
 
 
 def _how_to_take_images(shape: tuple[int | None, ...]) -> str:
-    """What makes a model of another input one of images."""
+    """Advice on how to turn a model with another input shape into a model of images."""
     if len(shape) == 4 and shape[1] in (1, 3):
         image = f"keras.Input({(*shape[2:], shape[1])})"
         return f"; save keras.Sequential([{image}, keras.layers.Permute((3, 1, 2)), model]), which takes channels last"
@@ -147,10 +147,12 @@ def _how_to_take_images(shape: tuple[int | None, ...]) -> str:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model file and the classifier that was read from it, so that it is read once.
+    """A model file and the classifier that was loaded from it.
 
     Attributes:
-        checked: what labeled images say of the way it is fed; empty where they were not asked.
+        source: the model file and its input settings.
+        deployable: the classifier.
+        checked: the result of checking the input settings on labeled images; empty if they were not checked.
     """
 
     source: Source
@@ -159,11 +161,11 @@ class Loaded:
 
 
 def load(source: Source) -> Deployable:
-    """The classifier in a model file, ready to convert; what its ``history.json`` adds is said on stderr.
+    """Load the classifier from a model file, ready to convert; prints on stderr what it takes from ``history.json``.
 
     Raises:
         ExportError: the model or its class names are unusable.
-        DocumentError: the history of this very model is.
+        DocumentError: the ``history.json`` of this model is unusable.
     """
     model = load_model(source.path, source.output, source.size)
     try:
@@ -186,20 +188,20 @@ def load(source: Source) -> Deployable:
             f"{source.path}: no class names; give --classes FILE with a name a line, in the order of the model's "
             f"outputs, or lay the {artifacts.HISTORY} beside it that python -m pipeline train wrote for this model"
         )
-    if len(names) == 1 and class_count == 2 and kind != "sigmoid":  # one number says how surely it is that
+    if len(names) == 1 and class_count == 2 and kind != "sigmoid":  # a single output: the probability of this class
         names = (f"not {names[0]}", names[0])
     if len(names) != class_count:
         raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
     fault = class_names.fault(names)
     if fault:
         raise ExportError(f"{source.path}: its list of classes: {fault}")
-    scaling = source.scaling or front(model).expected  # found in the gray model: a luma layer would hide it
+    scaling = source.scaling or front(model).expected  # of the gray model: a luma layer would hide its scaling
     scaling = scaling if source.bgr is None else replace(scaling, bgr=source.bgr)
     return Deployable(in_color(model), names, scaling, temperature or 1.0, thresholds=source.thresholds)
 
 
 def keras_bytes(path: Path, model: keras.Model) -> bytes:
-    """The model as a ``.keras`` file: as it stands, or saved anew from the legacy format."""
+    """The bytes of a ``.keras`` file of the model: the file itself, or the model saved again if the file is HDF5."""
     if path.suffix == ".keras":
         return path.read_bytes()
     with tempfile.TemporaryDirectory() as folder:
@@ -209,10 +211,11 @@ def keras_bytes(path: Path, model: keras.Model) -> bytes:
 
 
 def load_exported(folder: Path) -> Deployable:
-    """The reference of an export folder, as its manifest describes it.
+    """Load the Keras reference of an export folder, with the settings in its manifest.
 
     Raises:
-        PipelineError: the folder has no readable manifest, or its Keras file is unusable or not the one that it lists.
+        PipelineError: the folder has no readable manifest, or its Keras file is unusable or differs from the listed
+            one.
     """
     manifest, path = Manifest.read(folder), folder / artifacts.MODEL_KERAS
     listed = manifest.sha256_of(artifacts.MODEL_KERAS)

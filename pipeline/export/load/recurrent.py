@@ -1,4 +1,4 @@
-"""Recurrent layers step by step, as the converters can read them."""
+"""Unroll recurrent layers, because the converters cannot read their loops."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ import keras
 
 @contextmanager
 def unrolled(network: keras.Model) -> Iterator[None]:
-    """Let recurrent layers write one step after the other while a network is traced.
+    """Unroll all recurrent layers of a network while it is traced.
 
-    tf2onnx does not read the loops that TensorFlow makes of them otherwise, and TFLite's calibrator ends the process on
-    the fused operator that its converter makes of such a loop.
+    tf2onnx cannot read the loops into which TensorFlow otherwise compiles them, and TFLite's calibrator crashes the
+    process on the fused operator into which its converter turns such a loop.
     """
     flat = network._flatten_layers()  # noqa: SLF001 - no public way to the layers of wrappers
     recurrent = [layer for layer in flat if isinstance(layer, keras.layers.RNN) and not layer.unroll]

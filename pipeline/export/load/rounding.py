@@ -1,8 +1,8 @@
-"""Measure the rounding error of Keras's float32 answers, which bounds the parity that a float32 file can have.
+"""Measure the rounding error of Keras's float32 answers, which limits the parity that a float32 file can have.
 
-No two engines add in the same order, so that each float32 file rounds differently from Keras, and the more layers and
-the wider they are, the more of it reaches the probabilities. The same weights evaluated in float64 say how much that
-is in this network, on these images, whatever its depth and width.
+Engines add in different orders, so each float32 file rounds differently from Keras, and the error in the probabilities
+grows with the number and width of the layers. Evaluating the same weights in float64 measures this error for a given
+network and given images.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ BATCH = 8
 
 
 def exact_probabilities(deployable: Deployable, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """What the reference answers when every layer computes in float64: uint8 (N, S, S, 3) to float64 (N, C)."""
+    """Probabilities of the reference computed in float64, (N, C), for pixels, uint8 (N, H, W, 3)."""
     model = in_dtype(deployable.model, "float64")
     scale, offset = np.array(deployable.scaling.scale), np.array(deployable.scaling.offset)
     channels = slice(None, None, -1 if deployable.scaling.bgr else 1)
@@ -36,6 +36,6 @@ def exact_probabilities(deployable: Deployable, pixels: NDArray[np.uint8]) -> ND
 
 
 def rounding(deployable: Deployable, pixels: NDArray[np.uint8]) -> float:
-    """The largest difference of a probability between Keras in float32 and in float64."""
+    """The largest absolute difference between Keras's probabilities in float32 and in float64."""
     exact = exact_probabilities(deployable, pixels)
     return max_difference(deployable.probabilities(pixels), exact)

@@ -1,4 +1,4 @@
-"""A model in memory -> a ``.keras`` file of the same bytes every time."""
+"""Save a model as a ``.keras`` file reproducibly: the same model gives the same bytes."""
 
 import json
 import zipfile
@@ -7,12 +7,12 @@ from pathlib import Path
 import keras
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest date that a ZIP archive can state."""
+"""The earliest date that a ZIP archive can store."""
 METADATA, SAVED_ON = "metadata.json", "date_saved"
 
 
 def save(model: keras.Model, path: Path) -> None:
-    """Save a model without the time, so that the same model gives the same file."""
+    """Save a model without the date, so that the same model gives the same file."""
     model.save(path)
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}

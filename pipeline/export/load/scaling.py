@@ -1,4 +1,4 @@
-"""Pixel scaling: from 0-255 to the values that a network expects."""
+"""Pixel scaling: from pixels 0-255 to a network's input values."""
 
 import math
 from dataclasses import dataclass
@@ -14,11 +14,14 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class PixelScaling:
-    """How pixels 0-255 become what the model expects: ``pixel * scale + offset``.
+    """The map from pixels 0-255 to the model's input: ``pixel * scale + offset``.
 
     Attributes:
-        scale, offset: of red, green and blue, in this order.
-        bgr: the channels are then reversed, for a model that takes blue, green, red.
+        scale, offset: one value each for red, green and blue, in this order.
+        bgr: whether the channels are reversed after scaling, for a model that takes blue, green, red.
+
+    Raises:
+        ExportError: a value is not finite, or a scale is 0.
     """
 
     scale: Triple = (1 / 255, 1 / 255, 1 / 255)
@@ -43,12 +46,12 @@ class PixelScaling:
         *,
         bgr: bool = False,
     ) -> "PixelScaling":
-        """``((pixel * scale + offset) - mean) / std``; each is one number for all channels or three.
+        """The scaling ``((pixel * scale + offset) - mean) / std``; each argument is one number, or three per channel.
 
-        Three stand in the order of the model's channels: blue, green, red with ``bgr``.
+        Three numbers are in the order of the model's channels: blue, green, red with ``bgr``.
 
         Raises:
-            ExportError: another count of numbers, a number that is not finite, or a standard deviation not above 0.
+            ExportError: an argument has neither 1 nor 3 numbers, a number is not finite, or ``std`` is not above 0.
         """
         given = {"scale": scale, "offset": offset, "mean": mean, "std": std}
         for name, values in given.items():
@@ -62,7 +65,7 @@ class PixelScaling:
 
     @property
     def zero_points(self) -> tuple[int, int, int] | None:
-        """The pixel value 0-255 of each channel that means 0; ``None`` where one of them is no whole number."""
+        """The pixel value 0-255 of each channel that is scaled to 0; ``None`` if one of them is not an integer."""
         points = [-offset / scale for scale, offset in zip(self.scale, self.offset, strict=True)]
         if not all(-0.5 < point < 255.5 and math.isclose(point, round(point), abs_tol=1e-5) for point in points):
             return None
@@ -71,20 +74,26 @@ class PixelScaling:
 
     @property
     def zero_point(self) -> int | None:
-        """The zero point with which pixels are a quantized tensor as they stand: a whole number, one scale for all."""
+        """The zero point with which uint8 pixels are a quantized tensor of one scale; ``None`` if there is none.
+
+        It exists if all channels have the same positive scale and an integer pixel value is scaled to 0.
+        """
         points = self.zero_points
         one = points is not None and len(set(points)) == len(set(self.scale)) == 1 and self.scale[0] > 0
         return points[0] if one and points is not None else None
 
     @property
     def nearest_zero_point(self) -> int | None:
-        """The pixel value next to the one that means 0, which may lie between two; ``None`` without one for all."""
+        """The integer nearest to the pixel value that is scaled to 0; ``None`` if the channels' scalings differ.
+
+        Also ``None`` if the scale is negative or this pixel value lies outside 0-255.
+        """
         scale, point = self.scale[0], -self.offset[0] / self.scale[0]
         one = len(set(self.scale)) == len(set(self.offset)) == 1 and scale > 0
         return round(point) if one and 0 <= point <= 255 else None
 
     def then(self, other: "PixelScaling") -> "PixelScaling":
-        """This scaling, and ``other`` on its result."""
+        """This scaling followed by ``other``."""
         scale, offset, factor, shift = (
             np.array(values) for values in (self.scale, self.offset, other.scale, other.offset)
         )
@@ -93,7 +102,7 @@ class PixelScaling:
         return PixelScaling(_triple(scale * factor), _triple(offset * factor + shift), self.bgr != other.bgr)
 
     def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Pixels (N, H, W, 3) in RGB to float32 of the same shape, in the order of the model's channels."""
+        """Scale RGB pixels (N, H, W, 3) to float32 of the same shape, in the order of the model's channels."""
         scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)
         scaled: NDArray[np.float32] = pixels.astype(np.float32) * scale + offset
         return scaled[..., ::-1] if self.bgr else scaled
@@ -105,13 +114,13 @@ def _triple(values: NDArray[np.float64]) -> Triple:
 
 
 UNIT_SCALING = PixelScaling()
-"""0-255 to 0-1."""
+"""Pixels 0-255 become 0-1."""
 AS_THEY_ARE = PixelScaling((1.0, 1.0, 1.0))
-"""0-255."""
+"""Pixels 0-255 stay as they are."""
 PRESETS: dict[str, PixelScaling] = {
     "tf": PixelScaling.of((1 / 127.5,), (-1.0,)),
     "torch": PixelScaling.of(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     "caffe": PixelScaling.of((1.0,), mean=(103.939, 116.779, 123.68), bgr=True),
     "none": AS_THEY_ARE,
 }
-"""The modes of ``keras.applications.imagenet_utils.preprocess_input``, and 0-255 as they are."""
+"""The modes of ``keras.applications.imagenet_utils.preprocess_input``, and ``none``: pixels 0-255 as they are."""

@@ -1,8 +1,8 @@
-"""The one form in which classifiers are exported, and how other classifiers are brought into it.
+"""Convert classifiers to the standard form in which they are exported.
 
-Whatever a model computes in and however its answer is written, the exported files take RGB pixels and answer with one
-probability a class. So a loaded model becomes an equal one: float32, three channels in; softmax, logits or sigmoids of
-two classes or more out.
+The exported files take RGB pixels and give one probability per class. So every loaded model is converted to an
+equivalent one that computes in float32, takes three channels, and gives softmax probabilities, logits or sigmoids of
+two or more classes.
 """
 
 import math
@@ -18,10 +18,10 @@ from runtime.text import first_of
 
 
 def chosen_output(model: keras.Model, name: str | None) -> keras.Model:
-    """The model with one output, the one that ``name`` means where there are several.
+    """The model with one output: its only one, or the one called ``name``.
 
     Raises:
-        ExportError: there are several and none is named, or none has that name.
+        ExportError: there are several outputs and ``name`` is ``None``, or no output has this name.
     """
     names = [output_name(model, place) for place in range(len(model.outputs))]
     listed = first_of(names)
@@ -35,10 +35,10 @@ def chosen_output(model: keras.Model, name: str | None) -> keras.Model:
 
 
 def sized(model: keras.Model, size: tuple[int, int] | None) -> keras.Model:
-    """The model for images of a size (height, width), where it takes any.
+    """A model that takes any size, fixed to images of ``size`` (height, width in pixels); other models unchanged.
 
     Raises:
-        ExportError: it takes images of another size, or cannot take any of this one.
+        ExportError: the model takes another size, or one of its layers cannot take this one.
     """
     own = tuple(model.inputs[0].shape)
     if size is None or len(own) != 4 or own[1:3] == size:
@@ -49,20 +49,20 @@ def sized(model: keras.Model, size: tuple[int, int] | None) -> keras.Model:
     try:
         twin = keras.models.clone_model(model, input_tensors=image)
         twin.set_weights(model.get_weights())
-    except Exception as error:  # Keras raises whatever its layers raise
+    except Exception as error:  # layers raise exceptions of any class
         raise ExportError(f"the model cannot take images of {by(size)} pixels ({reason(error)[:300]})") from error
     return twin
 
 
 def picture_model(model: keras.Model, size: tuple[int, int] | None) -> keras.Model:
-    """The model with pictures (N, H, W, C) in and a vector out, where it takes their pixels in another shape.
+    """The model reshaped to take images (N, H, W, C) and to give a vector (N, C), if it uses other shapes.
 
-    Tutorials leave the channel of gray pictures out, (N, H, W), or lay all pixels in a row, (N, H * W) or
-    (N, H * W * 3). A fully convolutional classifier answers with a map of one place, (N, 1, 1, C).
+    Models from tutorials may omit the channel of gray images, (N, H, W), or take flattened pixels, (N, H * W) or
+    (N, H * W * 3). A fully convolutional classifier may give a 1x1 map, (N, 1, 1, C).
 
     Args:
         model: one input, one output.
-        size: height and width of the pictures whose pixels lie in a row; by default they are square.
+        size: height and width of flattened images; by default they are square.
     """
     shape, answer = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
     picture = (*shape[1:], 1) if len(shape) == 3 else _picture(shape[1], size) if len(shape) == 2 else None
@@ -77,7 +77,7 @@ def picture_model(model: keras.Model, size: tuple[int, int] | None) -> keras.Mod
 
 
 def _picture(pixels: int | None, size: tuple[int, int] | None) -> tuple[int, ...] | None:
-    """Height, width and channels of a picture with so many numbers; ``None`` where none has them."""
+    """Height, width and channels of a flattened image of ``pixels`` numbers; ``None`` if no such image exists."""
     for channels in (1, 3):
         height, width = size or (math.isqrt((pixels or 0) // channels),) * 2
         if pixels and height * width * channels == pixels:
@@ -86,25 +86,26 @@ def _picture(pixels: int | None, size: tuple[int, int] | None) -> tuple[int, ...
 
 
 def output_name(model: keras.Model, place: int) -> str:
-    """What Keras calls an output: its layer."""
+    """Keras's name of the output at index ``place``: the name of its layer."""
     names = getattr(model, "output_names", None)
     return str(names[place]) if names else str(model.outputs[place].name)
 
 
 def standard_model(model: keras.Model, *, multi_label: bool = False) -> keras.Model:
-    """An equal model in float32 that takes RGB and answers with two classes or more; ``plain_model``, in color."""
+    """An equivalent float32 model that takes RGB and has two or more classes: ``plain_model``, then ``in_color``."""
     return in_color(plain_model(model, multi_label=multi_label))
 
 
 def plain_model(model: keras.Model, *, multi_label: bool = False) -> keras.Model:
-    """An equal model in float32 that answers with two classes or more.
+    """An equivalent float32 model with two or more classes.
 
     Args:
-        model: one float image (N, H, W, 1 or 3) in, one vector (N, C) out.
-        multi_label: its logits are of labels that do not exclude each other.
+        model: takes float images (N, H, W, 1 or 3), gives one vector (N, C).
+        multi_label: whether its logits are of independent labels.
 
     Raises:
-        ExportError: it ends in an activation whose outputs are neither probabilities nor logits, or are no labels'.
+        ExportError: ``multi_label``, and the model ends in a softmax, in another activation or in a single output; or
+            its single output is neither a probability nor a logit.
     """
     if not computes_in(model, "float32"):
         model = in_dtype(model, "float32")
@@ -114,5 +115,5 @@ def plain_model(model: keras.Model, *, multi_label: bool = False) -> keras.Model
 
 
 def in_color(model: keras.Model) -> keras.Model:
-    """The model of RGB that a model of gray pictures stands for; one of RGB as it is."""
+    """The RGB equivalent of a model of gray images; a model of RGB images unchanged."""
     return color_model(model) if takes_gray(model) else model

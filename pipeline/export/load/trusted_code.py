@@ -1,4 +1,4 @@
-"""Layers of the user's own, imported from a file that the user names on the command line, and from no other."""
+"""Import custom layers from a Python file that the user names on the command line, and from no other file."""
 
 import importlib.util
 import inspect
@@ -11,13 +11,13 @@ from pipeline.system.given_files import check_code
 
 
 def trust_code(path: Path) -> tuple[str, ...]:
-    """Run a Python file and let Keras use the layers, models and functions that it defines.
+    """Run a Python file and register the classes and functions that it defines with Keras.
 
     Returns:
-        Their names.
+        Names of these classes and functions.
 
     Raises:
-        ExportError: it cannot be read, raises an error, or defines nothing that a model could use.
+        ExportError: the file cannot be read, raises an error, or defines no class and no function.
     """
     check_code(path)
     specification = importlib.util.spec_from_file_location(path.stem, path)
@@ -26,8 +26,8 @@ def trust_code(path: Path) -> tuple[str, ...]:
     module = importlib.util.module_from_spec(specification)
     try:
         specification.loader.exec_module(module)
-    except Exception as error:  # whatever the file does
-        raise ExportError(f"{path}: raises {type(error).__name__} when it is imported ({error}); mend it") from error
+    except Exception as error:  # the file may raise anything
+        raise ExportError(f"{path}: raises {type(error).__name__} when it is imported ({error}); fix it") from error
     own = {
         name: value
         for name, value in vars(module).items()
