@@ -1,6 +1,6 @@
 """Export to NCNN: pnnx converts the float ONNX graph; the result and the spec are packed into one ZIP archive.
 
-The float32 file of the reference network gives Keras's class on all of 1,000 test images. The float16 file is half as
+The float32 file of the CIFAR-10 network gives Keras's class on all of 1,000 test images. The float16 file is half as
 large and gives the same classes, with probabilities up to 0.008 apart. It is no faster on x86-64, where NCNN stores
 float16 and computes in float32; on Arm processors with float16 arithmetic, such as the Raspberry Pi 5's, it computes in
 float16.

@@ -1,4 +1,4 @@
-"""Keras -> ONNX: uint8 pixels in, float32 probabilities out, dynamic batch."""
+"""Export to ONNX: the graph takes uint8 pixels and gives float32 probabilities, for any batch size."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,16 +25,16 @@ CLEANING: tuple[Rewrite, ...] = (
     rewrites.free_batch,
     rewrites.number_names,
 )
-"""The order matters: some rewrites prepare others, and shapes are known only while the batch is fixed."""
+"""The order matters: some rewrites prepare others, and shapes are known only while the batch size is fixed."""
 
 
 def convert(deployable: Deployable) -> onnx.ModelProto:
-    """The network as a clean graph: ``image`` float32 (N, S, S, 3), scaled, to probabilities float32 (N, C)."""
+    """The network as a clean graph: ``image``, scaled, float32 (N, H, W, 3), to probabilities, float32 (N, C)."""
     return clean(translate(deployable))
 
 
 def clean(model: onnx.ModelProto, cleaning: Sequence[Rewrite] = CLEANING) -> onnx.ModelProto:
-    """The same graph, rewritten in place."""
+    """Apply the rewrites ``cleaning`` to ``model`` in place, check it, and return it."""
     for rewrite in cleaning:
         rewrite(model)
     onnx.checker.check_model(model, full_check=True)
@@ -42,7 +42,7 @@ def clean(model: onnx.ModelProto, cleaning: Sequence[Rewrite] = CLEANING) -> onn
 
 
 def fp32(network: onnx.ModelProto, scaling: PixelScaling) -> onnx.ModelProto:
-    """The deployable fp32 graph, scaling included."""
+    """A copy of the float graph that takes uint8 pixels and scales them itself."""
     graph = _copy(network)
     rewrites.scale_pixels(graph, scaling)
     onnx.checker.check_model(graph, full_check=True)
@@ -50,7 +50,7 @@ def fp32(network: onnx.ModelProto, scaling: PixelScaling) -> onnx.ModelProto:
 
 
 def with_metadata(graph: onnx.ModelProto, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The file's bytes, with its checksum, with the spec and the golden set in its metadata."""
+    """The bytes of the file: the graph with spec and golden set in its metadata, and a checksum."""
     carrying = _copy(graph)
     entries = {SPEC_KEY: spec.to_json()} | ({GOLDEN_KEY: golden.to_json()} if golden else {})
     onnx.helper.set_model_props(carrying, entries)

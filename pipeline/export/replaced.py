@@ -1,4 +1,4 @@
-"""Say which files of another model an export will replace, before it does."""
+"""Warn before an export replaces files of another model."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,12 +13,12 @@ CLASSES_NAMED = 5
 
 
 def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> str | None:
-    """What another model in the folder loses, in words; ``None`` where there is none.
+    """A warning that names the other model in the folder and its files that stay; ``None`` if there is no other model.
 
     Args:
-        folder: where to export to.
-        keras_sha256: of the Keras file that will lie there.
-        files: what will be written; other files of the old model stay.
+        folder: the folder to export to.
+        keras_sha256: SHA-256 of the Keras file that will be written.
+        files: names of the files that will be written.
     """
     try:
         manifest = Manifest.read(folder)

@@ -1,4 +1,4 @@
-"""Keras -> TFLite: uint8 pixels in, probabilities out (int8 ones are dequantized by the caller), one image a call."""
+"""Export to TFLite: the graph takes uint8 pixels of one image and gives probabilities, which may be int8."""
 
 import io
 import zipfile
@@ -19,14 +19,14 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def convert(deployable: Deployable) -> bytes:
-    """The fp32 flatbuffer, scaling included."""
+    """The float32 flatbuffer, which takes uint8 pixels and scales them itself."""
     with log_hidden():
         content: bytes = converter(deployable, tf.uint8, deployable.network_scaling).convert()
     return content
 
 
 def converter(deployable: Deployable, input_type: tf.DType, scaling: PixelScaling) -> tf.lite.TFLiteConverter:
-    """The converter of a graph that takes images of a type and puts ``scaling`` before the network."""
+    """The converter for a graph that takes images of ``input_type``, applies ``scaling`` and runs the network."""
     scale, offset = np.array(scaling.scale, np.float32), np.array(scaling.offset, np.float32)
 
     def scaled(pixels: tf.Tensor) -> tf.Tensor:
@@ -39,7 +39,7 @@ def converter(deployable: Deployable, input_type: tf.DType, scaling: PixelScalin
 
 
 def with_metadata(flatbuffer: bytes, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The file's bytes, with its checksum, with spec, labels and golden set in a ZIP archive behind the flatbuffer."""
+    """The bytes of the file: flatbuffer, ZIP archive of spec, labels and golden set appended to it, and a checksum."""
     stream = io.BytesIO(flatbuffer)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(SPEC_FILE, ZIP_EPOCH), spec.to_json())

@@ -1,4 +1,4 @@
-"""Translate a Deployable with tf2onnx, after replacing operators that tf2onnx does not know."""
+"""Translate a Deployable to ONNX with tf2onnx, after replacing operators that tf2onnx does not support."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,21 +19,21 @@ OPSET = 17
 
 
 def translate(deployable: Deployable) -> onnx.ModelProto:
-    """The network for a batch of ``rewrites.TRACED_BATCH`` images.
+    """The network as an ONNX graph with the fixed batch size ``rewrites.TRACED_BATCH``.
 
     Raises:
-        ExportError: ONNX has no operator for something that a layer computes.
+        ExportError: tf2onnx has no ONNX operator for an operator of the network.
     """
     return translate_function(deployable.trace, deployable.size)
 
 
 def translate_function(function: Callable[[tf.Tensor], tf.Tensor], size: Size) -> onnx.ModelProto:
-    """The same of any function of float32 images (N, H, W, 3)."""
+    """Like ``translate``, for any function of float32 images (N, H, W, 3)."""
     with _inlined():
         definition = frozen_graph(function, size, tf.float32, rewrites.TRACED_BATCH)
     spell_out(definition)
-    # Of tf2onnx only the translation: its from_keras does not know Keras 3, its optimizers are slow on large models,
-    # and ONNX Runtime folds the same.
+    # Only the translation of tf2onnx is used: its from_keras does not support Keras 3, its optimizers are slow on large
+    # models, and ONNX Runtime folds the same constants.
     with log_hidden(), tf.Graph().as_default() as graph:
         tf.import_graph_def(definition, name="")
         translated = tf2onnx.tfonnx.process_tf_graph(
@@ -50,7 +50,7 @@ def translate_function(function: Callable[[tf.Tensor], tf.Tensor], size: Size) -
 
 @contextmanager
 def _inlined() -> Iterator[None]:
-    """Trace functions of the network into its graph: Keras puts grouped convolutions into one of their own, for XLA."""
+    """Inline functions of the network into its graph; Keras wraps grouped convolutions in a function for XLA."""
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(run_eagerly=True)
     try:
@@ -60,9 +60,9 @@ def _inlined() -> Iterator[None]:
 
 
 def spell_out(definition: Any) -> None:
-    """Replace, in place, operators that tf2onnx does not know by operators that it knows.
+    """Replace, in place, operators that tf2onnx does not support.
 
-    ``Erfc(x)`` is ``1 - Erf(x)``, ``Expm1(x)`` is ``Exp(x) - 1``.
+    ``Erfc(x)`` becomes ``1 - Erf(x)``, and ``Expm1(x)`` becomes ``Exp(x) - 1``.
     """
     for node in [node for node in definition.node if node.op in ("Erfc", "Expm1")]:
         kind = "Erf" if node.op == "Erfc" else "Exp"
@@ -84,6 +84,6 @@ def _refuse_unknown_operators(model: onnx.ModelProto) -> None:
 
 
 def layer_of(path: str) -> str:
-    """The layer in the name of an operator, such as ``functional_1/dense_1/Gelu/Erfc``."""
+    """The layer in the name of an operator: ``dense_1/Gelu`` in ``functional_1/dense_1/Gelu/Erfc``."""
     parts = path.split("/")
     return "/".join(parts[1:-1]) or path

@@ -1,1 +1,1 @@
-"""int8: configurations, the search over them, and what int8 may cost."""
+"""int8 quantization: configs, the search over them, and the acceptance criteria."""

@@ -1,4 +1,4 @@
-"""The acceptance criteria: the accuracy that quantization may cost on the validation set, and its tests."""
+"""The acceptance criteria: the largest loss that quantization may cause on the validation set, and how it is tested."""
 
 from dataclasses import dataclass
 
@@ -15,24 +15,24 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class AcceptanceCriteria:
-    """Bounds on the loss against Keras on the validation set.
+    """Bounds on the loss of an int8 file against Keras on the validation set.
 
-    Each bound counts only where the images at hand break it by more than chance may, at 5 %:
+    A bound is violated only if the loss is larger than the bound and a one-sided test at the 5 % level says that this
+    is not due to the choice of images:
 
-    - A loss of accuracy breaks its bound of ``p`` points on ``n`` images where more than ``n * p / 100`` images are
-      lost, net of those won, and McNemar's test (one-sided: a fair coin for each image on which exactly one of the two
-      is right) leaves less than 5 % for chance.
-    - Agreement breaks its bound where the exact binomial test does: so many other classes on ``n`` images would be seen
-      in less than 5 % of all draws if the bound were the truth. One of 30 images is 96.67 %, and no evidence.
-    - The mean difference breaks its bound where Student's one-sided t-test over the images does.
+    - Accuracy: the file gets more than ``n * p / 100`` of ``n`` images wrong that Keras gets right, net of the
+      opposite cases, where ``p`` points is the bound, and the p-value of the one-sided McNemar test is below 5 %.
+    - Agreement: it is below the bound, and the p-value of the exact binomial test is below 5 %. One other class in 30
+      images gives 96.67 %, which is not significant.
+    - Mean difference: it is above the bound, and the p-value of Student's t-test over the images is below 5 %.
 
-    On thousands of images chance explains next to nothing, and the bounds alone decide.
+    On thousands of images nearly every difference is significant, so that the bounds alone decide.
 
     Attributes:
-        max_points: accuracy lost over all, in points.
-        max_class_points: accuracy lost in any one class, in points.
-        min_agreement: share (0-1) of images on which both name the same class.
-        max_mean_difference: of probabilities, over all images and classes.
+        max_points: largest loss of overall accuracy, in percentage points.
+        max_class_points: largest loss of accuracy in any class, in percentage points.
+        min_agreement: smallest share (0-1) of images to which both assign the same class.
+        max_mean_difference: largest mean absolute difference of probabilities, over all images and classes.
     """
 
     max_points: float = 0.5
@@ -43,18 +43,18 @@ class AcceptanceCriteria:
 
 @dataclass(frozen=True)
 class Judgment:
-    """How a candidate's answers compare with Keras's on the same labeled images.
+    """Comparison of a candidate's answers with Keras's on the same images.
 
     Attributes:
-        accuracy: share (0-1) that it gets right; without labels, on which it names the class that Keras names.
-        lost_points: accuracy lost against Keras, in points; negative if won; ``None`` without labels.
-        agreement: share (0-1) of images on which both name the same class.
-        mean_difference: of probabilities, over all images and classes.
-        only_keras_right, only_candidate_right: numbers of images; all else is a tie.
-        p_value: exact McNemar test of whether these two differ by chance alone.
-        worst_class: name of the class that loses most.
-        worst_class_lost_points: what it loses.
-        violations: in words; empty when the criteria are passed.
+        accuracy: share (0-1) of images that the candidate classifies correctly; without labels, the agreement.
+        lost_points: Keras's accuracy minus the candidate's, in percentage points; ``None`` without labels.
+        agreement: share (0-1) of images to which both assign the same class.
+        mean_difference: mean absolute difference of probabilities, over all images and classes.
+        only_keras_right, only_candidate_right: numbers of images that only one of the two classifies correctly.
+        p_value: of the exact two-sided McNemar test on these two numbers.
+        worst_class: name of the class with the largest loss of accuracy; empty without labels.
+        worst_class_lost_points: this loss, in percentage points.
+        violations: the violated bounds in words; empty if the criteria are passed.
     """
 
     accuracy: float
@@ -70,18 +70,18 @@ class Judgment:
 
     @property
     def passed(self) -> bool:
-        """Whether no bound is broken."""
+        """Whether no bound is violated."""
         return not self.violations
 
 
 def breaks_bound(points: float, images: int, lost: int, won: int) -> bool:
-    """Whether a loss is larger than a bound in points and larger than chance makes it, as ``AcceptanceCriteria`` says.
+    """Whether a loss of accuracy is larger than its bound and significant; see ``AcceptanceCriteria``.
 
     Args:
-        points: the bound.
-        images: how many there are.
-        lost: on how many of them the first alone is right.
-        won: on how many of them the second alone is right.
+        points: the bound, in percentage points.
+        images: number of images.
+        lost: number of images that only Keras classifies correctly.
+        won: number of images that only the candidate classifies correctly.
     """
     if lost - won <= points * images / 100 + ROUNDING:
         return False
@@ -89,7 +89,7 @@ def breaks_bound(points: float, images: int, lost: int, won: int) -> bool:
 
 
 def disagrees(expected: Answers, got: Answers, min_agreement: float) -> bool:
-    """Whether top-1 agreement of answers (N, C) is lower than a share (0-1), and lower than chance makes it."""
+    """Whether the top-1 agreement of two sets of answers, (N, C), is significantly below a share (0-1)."""
     same = same_class(expected, got)
     flipped = int((~same).sum())
     if same.mean() >= min_agreement:
@@ -98,9 +98,9 @@ def disagrees(expected: Answers, got: Answers, min_agreement: float) -> bool:
 
 
 def differs(expected: Answers, got: Answers, max_mean_difference: float) -> bool:
-    """Whether the mean difference of answers (N, C) is larger than a bound, and larger than chance makes it.
+    """Whether the mean absolute difference of two sets of answers, (N, C), is significantly above a bound.
 
-    Answers that are no numbers are too different.
+    Also true if an answer is not a finite number.
     """
     by_image = np.abs(got - expected).mean(axis=1, dtype=np.float64)
     if not np.isfinite(by_image).all():
@@ -111,7 +111,7 @@ def differs(expected: Answers, got: Answers, max_mean_difference: float) -> bool
 def judge_agreement(
     expected: NDArray[np.float32], got: NDArray[np.float32], criteria: AcceptanceCriteria = AcceptanceCriteria()
 ) -> Judgment:
-    """Hold a candidate's probabilities, float32 (N, C), against Keras's on images without labels."""
+    """Compare a candidate's probabilities ``got``, float32 (N, C), with Keras's on images without labels."""
     return Judgment(
         accuracy=agreement(expected, got),
         lost_points=None,
@@ -133,7 +133,7 @@ def judge(
     class_names: tuple[str, ...],
     criteria: AcceptanceCriteria = AcceptanceCriteria(),
 ) -> Judgment:
-    """Hold a candidate's probabilities, float32 (N, C), against Keras's."""
+    """Compare a candidate's probabilities ``got``, float32 (N, C), with Keras's on images with labels, (N,)."""
     keras_right, right = (correct(answers, labels) for answers in (expected, got))
     lost, won = keras_right & ~right, right & ~keras_right
     violations = [*_loss_violation("over all", lost, won, criteria.max_points)]

@@ -1,4 +1,4 @@
-"""What a file answers to all images of a set, by as many engines as there are threads for it."""
+"""Run a model file on all images of a set, with several engines in parallel."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +15,13 @@ Load = Callable[[bytes], Predict]
 E = TypeVar("E")
 
 BATCH, BATCH_BYTES = 64, 1024 * 1024
-"""Images that an engine takes at a time: the most, and their pixels; larger batches leave the processor's cache."""
+"""Most images, and most bytes of pixels, in a batch; larger batches do not fit into the processor's cache."""
 WORKERS = 2
-"""Each holds its own engine, so that more would cost memory."""
+"""Number of threads, each with its own engine of the file in memory."""
 
 
 def predict_all(load: Load, content: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """All answers of a file, float32 (N, C), in batches that fit into memory."""
+    """A file's answers to all images, float32 (N, C)."""
     return all_of(load, content, pixels, lambda engine, batch: engine(batch))
 
 
@@ -32,13 +32,13 @@ def answers_of(
     telling: Any | None,
     pixels: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """All answers of a graph, (N, C), and how familiar each image is to it, (N,), if it tells.
+    """A graph's answers to all images, (N, C), and each image's familiarity, (N,), or ``None`` without this output.
 
     Args:
-        load: runs a file's bytes.
-        pack: makes a file of a graph.
+        load: makes an engine of a file's bytes.
+        pack: makes a file's bytes of a graph.
         graph: the network.
-        telling: the same graph with a second output, the familiarity; ``None`` where it has no such output.
+        telling: the same graph with a second output, the familiarity; ``None`` if it has no such output.
         pixels: uint8 (N, H, W, 3).
     """
     if telling is None:
@@ -47,7 +47,7 @@ def answers_of(
 
 
 def scored_all(load: Callable[[bytes], Any], content: bytes, pixels: NDArray[np.uint8]) -> Scored:
-    """All answers of a file, (N, C), and how familiar each image is, (N,), in one pass."""
+    """A file's answers to all images, (N, C), and each image's familiarity, (N,), in one pass."""
     both = all_of(load, content, pixels, lambda engine, batch: np.column_stack(engine.scored(batch)))
     return np.ascontiguousarray(both[:, :-1]), both[:, -1]
 
@@ -58,9 +58,9 @@ def all_of(
     pixels: NDArray[np.uint8],
     ask: Callable[[E, NDArray[np.uint8]], NDArray[Any]],
 ) -> NDArray[Any]:
-    """What ``ask`` gets from an engine of the file for each batch, all batches in a row.
+    """The results of ``ask`` on every batch of images, concatenated in the images' order.
 
-    The batches do not depend on the machine, only who works on them does: ``WORKERS`` engines, each with one thread.
+    ``WORKERS`` engines of one thread each share the batches, whose sizes do not depend on the machine.
     """
     batches = list(in_batches(pixels, BATCH, BATCH_BYTES))
     shares = [batches[worker::WORKERS] for worker in range(min(WORKERS, len(batches)))]

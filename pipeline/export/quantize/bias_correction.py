@@ -1,10 +1,11 @@
-"""Bias correction: take out of a layer's bias what its rounded weights add to its outputs on average.
+"""Bias correction: subtract from a layer's bias the mean shift of its outputs that rounding of its weights causes.
 
-A weight is rounded once, so its error is the same for every image. Times the mean of its input, it shifts the mean of
-an output channel, and all layers behind compute with that shift (Nagel et al., Data-Free Quantization through Weight
-Equalization and Bias Correction, 2019, section 4.2). Here the means come from the calibration images in float, not
-from batch normalization: one pass serves all layers, whatever stands between them. int8 biases are int32 in steps of
-input scale times weight scale, so the correction itself is rounded finely. The file stays as large and as fast.
+A weight is rounded once, so its error is the same for every image. Multiplied by the mean of its input, the error
+shifts the mean of an output channel, and all later layers receive this shift (Nagel et al., Data-Free Quantization
+through Weight Equalization and Bias Correction, 2019, section 4.2). Here the means are those of the float network on
+the calibration images, not of batch normalization: one pass gives them for all layers, whatever operators lie between.
+Biases of int8 layers are int32 in steps of input scale times weight scale, so the correction itself is rounded finely.
+The file's size and speed do not change.
 """
 
 from collections import Counter
@@ -19,13 +20,13 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 Means = Mapping[str, NDArray[np.float64]]
-"""Mean of each channel of a float tensor over the calibration images, (I,), by the tensor's name."""
+"""Mean of each of the I channels of a float tensor over the calibration images, (I,), by the tensor's name."""
 
 ONNX_KINDS = ("Conv", "Gemm")
 BIAS_INPUTS = {"QLinearConv": 8, "QGemm": 6}
-"""Which input of a quantized operator is its bias."""
+"""Index of the bias among the inputs of a quantized operator."""
 SCALE_INPUTS = (1, 4)
-"""The scales of input and weight in either."""
+"""Indices of the scales of input and weight, in both operators."""
 TFLITE_KINDS = (
     schema.BuiltinOperator.CONV_2D,
     schema.BuiltinOperator.DEPTHWISE_CONV_2D,
@@ -34,11 +35,11 @@ TFLITE_KINDS = (
 
 
 def mean_error(error: NDArray[np.float64], means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far rounding shifts each output channel on average, (O,).
+    """Mean shift of each output channel that rounding causes, (O,).
 
     Args:
-        error: rounded less exact weights (O, I / groups), summed over the places of a kernel.
-        means: of the input's channels, (I,).
+        error: rounded weights minus exact weights, summed over height and width of the kernel, (O, I / groups).
+        means: means of the input's channels, (I,).
     """
     outputs, inputs = error.shape
     groups = len(means) // inputs
@@ -48,19 +49,19 @@ def mean_error(error: NDArray[np.float64], means: NDArray[np.float64]) -> NDArra
 
 
 def onnx_inputs(network: onnx.ModelProto) -> dict[str, int]:
-    """The tensors whose means ``correct_onnx`` wants, with the axis of their channels."""
+    """Names of the tensors whose means ``correct_onnx`` needs, with the axis of their channels."""
     return {node.input[0]: 1 for node in network.graph.node if node.op_type in ONNX_KINDS}
 
 
 def correct_onnx(quantized: onnx.ModelProto, network: onnx.ModelProto, means: Means) -> None:
-    """Correct the biases of a graph as ONNX Runtime's quantizer leaves it, in QDQ or operator form; in place.
+    """Correct, in place, the biases of a graph that ONNX Runtime's quantizer made, in QDQ or QOperator form.
 
-    Layers in float stay as they are, and so do those without a bias or with one that they share.
+    Layers in float, without a bias, or with a bias that several layers share are not changed.
 
     Args:
-        quantized: its constants have the names that the quantizer makes of those of the network.
-        network: the float graph.
-        means: of its tensors.
+        quantized: the quantized graph; its constants must have the names that the quantizer gave them.
+        network: the float graph that was quantized.
+        means: channel means of the float graph's tensors, of those in ``onnx_inputs`` at least.
     """
     exact = {constant.name: constant for constant in network.graph.initializer}
     rounded = {constant.name: constant for constant in quantized.graph.initializer}
@@ -85,7 +86,7 @@ def correct_onnx(quantized: onnx.ModelProto, network: onnx.ModelProto, means: Me
 
 
 def _bias_steps(quantized: onnx.ModelProto, constants: Mapping[str, onnx.TensorProto]) -> dict[str, NDArray[Any]]:
-    """What a step of each int32 bias is worth, by the bias's name."""
+    """The scale of each int32 bias, by the bias's name."""
     steps = {}
     for node in quantized.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in constants:
@@ -97,21 +98,21 @@ def _bias_steps(quantized: onnx.ModelProto, constants: Mapping[str, onnx.TensorP
 
 
 def tflite_inputs(calibrated: bytes) -> dict[str, int]:
-    """The tensors whose means ``correct_tflite`` wants, with the axis of their channels."""
+    """Names of the tensors whose means ``correct_tflite`` needs, with the axis of their channels."""
     flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(calibrated))
     tensors = flatbuffer.subgraphs[0].tensors
     return {tensors[operator.inputs[0]].name.decode(): -1 for operator in _weighted(flatbuffer)}
 
 
 def correct_tflite(content: bytes, calibrated: bytes, means: Means) -> bytes:
-    """Correct the biases of a flatbuffer as TensorFlow's quantizer leaves it.
+    """A copy of a flatbuffer that TensorFlow's quantizer made, with corrected biases.
 
-    Layers in float stay as they are, and so do those without a bias.
+    Layers in float and layers without a bias are not changed.
 
     Args:
         content: the quantized flatbuffer.
-        calibrated: the float flatbuffer that it was made from; outputs of operators have the same names.
-        means: of its tensors.
+        calibrated: the float flatbuffer that was quantized; the outputs of its operators have the same names.
+        means: channel means of the float flatbuffer's tensors, of those in ``tflite_inputs`` at least.
     """
     exact, rounded = (flatbuffer_utils.convert_bytearray_to_object(bytearray(part)) for part in (calibrated, content))
     tensors, by_name = exact.subgraphs[0].tensors, rounded.subgraphs[0].tensors
@@ -132,12 +133,12 @@ def correct_tflite(content: bytes, calibrated: bytes, means: Means) -> bytes:
             error = error.sum(axis=(0, 1, 2))[:, np.newaxis]
         else:
             error = error.sum(axis=tuple(range(1, error.ndim - 1)))
-        if len(means[source]) % error.shape[1]:  # a dense layer that reads a picture as one row
+        if len(means[source]) % error.shape[1]:  # a dense layer on a flattened feature map
             continue
         steps, step = _values(rounded, bias, np.int32), np.array(bias.quantization.scale)
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(_corrected(steps, step, mean_error(error, means[source])).tobytes(), np.uint8)
-        rounded.buffers.append(buffer)  # its own: equal constants share one
+        rounded.buffers.append(buffer)  # a new buffer, because equal constants share one
         bias.buffer = len(rounded.buffers) - 1
     return bytes(flatbuffer_utils.convert_object_to_bytearray(rounded))
 
@@ -157,7 +158,7 @@ def _values(flatbuffer: schema.ModelT, tensor: Any, dtype: type[np.generic]) -> 
 
 
 def _dequantized(values: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], axis: int) -> NDArray[np.float64]:
-    """The numbers that int8 weights stand for; ``axis`` is the channels', where each has its own scale."""
+    """The values of int8 weights, float64; ``axis`` is that of the channels, used if each has its own scale."""
     shape = [1] * values.ndim
     shape[axis] = -1
     offset, step = (part.astype(np.float64).reshape(shape if part.size > 1 else ()) for part in (zero_point, scale))
@@ -166,7 +167,7 @@ def _dequantized(values: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[
 
 
 def _corrected(steps: NDArray[np.int32], step: NDArray[Any], shift: NDArray[np.float64]) -> NDArray[np.int32]:
-    """A bias in steps, less a shift in real numbers."""
+    """An int32 bias with scale ``step`` minus a real-valued shift, rounded to int32."""
     bounds = np.iinfo(np.int32)
     less = np.rint(steps - shift / step.astype(np.float64))
     return np.clip(less, bounds.min, bounds.max).astype(np.int32)

@@ -1,4 +1,4 @@
-"""One config that was tried, and which of several is best as far as the validation images can tell."""
+"""A candidate, which is a config that the search has built and judged, and the choice of the best of several."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,21 +15,21 @@ from pipeline.metrics.significance import mcnemar
 
 SIGNIFICANCE = 0.05
 CLOSE = 0.05
-"""Mean differences within a twentieth of the smallest are a tie."""
+"""Mean differences up to this share above the smallest count as equal to it."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A config, why it was tried, what was built by it and how that did.
+    """A config, the graph that was built from it, and its results on the validation images.
 
     Attributes:
-        stage: why it was tried.
+        stage: the stage of the search that tried it, such as ``calibration``.
         config: how the network is quantized.
-        graph: as the quantizer built it.
-        answers: its probabilities on the validation images, float32 (N, C).
-        right: whether each image is classified correctly, bool (N,).
-        judgment: the answers compared with Keras's.
-        familiarity: how familiar each image is to it, float32 (N,); ``None`` where its file does not tell.
+        graph: the quantized graph.
+        answers: its probabilities for the validation images, float32 (N, C).
+        right: whether it classifies each image correctly, bool (N,).
+        judgment: comparison of its answers with Keras's.
+        familiarity: its familiarity of each image, float32 (N,); ``None`` if its file has no such output.
     """
 
     stage: str
@@ -41,7 +41,7 @@ class Candidate:
     familiarity: NDArray[np.float32] | None = None
 
     def entry(self) -> CandidateEntry:
-        """For the manifest."""
+        """The candidate in the form that the manifest stores."""
         figures = asdict(self.judgment)
         if self.judgment.lost_points is None:
             figures["accuracy"] = None
@@ -49,12 +49,12 @@ class Candidate:
 
 
 def most_accurate(candidates: Sequence[Candidate]) -> Candidate:
-    """The most accurate candidate, as far as the validation set can tell.
+    """The most accurate candidate, as far as the validation set can show.
 
-    Those that pass the criteria come before those that do not. Among them, accuracies that the McNemar test cannot tell
-    from the best are equal: their second decimal is luck. Of these, the mean difference from Keras, a figure that every
-    image and every class has a part in, leaves those within ``CLOSE`` of the smallest; of them the most accurate wins,
-    then the one nearest to Keras, then the first.
+    Candidates that pass the criteria are preferred; if none passes, all are considered. Accuracies that the McNemar
+    test cannot distinguish from the best one count as equal. Of these candidates, those remain whose mean difference
+    from Keras, which depends on all images and classes, is within ``CLOSE`` of the smallest. Of the remaining ones, the
+    most accurate wins, then the one with the smallest mean difference, then the first.
     """
     equals = _equally_accurate(candidates)
     nearest = min(candidate.judgment.mean_difference for candidate in equals)
@@ -63,10 +63,10 @@ def most_accurate(candidates: Sequence[Candidate]) -> Candidate:
 
 
 def is_closer(changed: Candidate, base: Candidate) -> bool:
-    """Whether a change brings a candidate nearer to Keras, at no cost that anybody can show.
+    """Whether ``changed`` is closer to Keras than ``base`` and not measurably worse.
 
-    The mean difference falls by more than ``CLOSE``, no criterion is broken that was kept before, and McNemar's test
-    does not call the accuracy worse.
+    The mean difference must fall by more than the share ``CLOSE``, the criteria must still pass if they did before, and
+    the accuracy must not be significantly lower by the McNemar test.
     """
     nearer = changed.judgment.mean_difference < base.judgment.mean_difference * (1 - CLOSE)
     allowed = changed.judgment.passed or not base.judgment.passed
@@ -74,11 +74,12 @@ def is_closer(changed: Candidate, base: Candidate) -> bool:
 
 
 def choose(candidates: Sequence[Candidate], slow: Sequence[str]) -> tuple[Candidate, str]:
-    """The most accurate candidate of a fast form, and why it was chosen.
+    """The most accurate candidate without slow fields, and the reason for the choice in words.
 
     Args:
-        candidates: the first is the best calibration; each other one differs from it in one field.
-        slow: fields that make files slower. One of these wins only where every other candidate is less accurate.
+        candidates: the first is the best calibration; each of the others differs from it in one field.
+        slow: config fields that make files slower. A candidate that differs in one of these wins only if every other
+            candidate is significantly less accurate.
     """
     base, equals = candidates[0].config, _equally_accurate(candidates)
     fast = [
@@ -93,7 +94,7 @@ def choose(candidates: Sequence[Candidate], slow: Sequence[str]) -> tuple[Candid
 
 
 def _equally_accurate(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that pass, or all if none does, whose accuracy the McNemar test cannot tell from the best one's."""
+    """The passing candidates, or all if none passes, whose accuracy is not significantly below the best one's."""
     passing = [candidate for candidate in candidates if candidate.judgment.passed] or list(candidates)
     best = max(passing, key=lambda candidate: candidate.judgment.accuracy)
     return [candidate for candidate in passing if not _significantly_worse(candidate, best)]

@@ -1,4 +1,4 @@
-"""How a network becomes int8: one frozen value, tried by the search and written into the manifest."""
+"""The quantization config: how a network is quantized to int8. The search tries configs; the manifest stores them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +9,7 @@ from pipeline.export.quantize.layer import Layer
 
 MIN_MAX = "min-max"
 LEARNED = "learned in training"
-"""Ranges of quantization-aware training; minimum and maximum where it has none."""
+"""Method: the ranges of quantization-aware training; minimum and maximum for tensors without such a range."""
 METHODS = (
     MIN_MAX,
     "moving average",
@@ -22,22 +22,25 @@ METHODS = (
 
 @dataclass(frozen=True)
 class QuantConfig:
-    """One way to quantize.
+    """How a network is quantized.
 
     Attributes:
-        method: how a tensor's range is read off its activations, one of ``METHODS``, or ``LEARNED``.
-        images: how many calibration images fix the ranges.
-        per_channel: one scale an output channel of each weight, rather than one a tensor.
-        float_softmax: the softmax at the end computes in float; in 8 bits it loses what lies below 1/256.
-        float_head: the last layer before the softmax computes in float, so that no logit is rounded.
-        symmetric: activation ranges centered on zero.
-        qoperator: quantized operators in the graph, rather than float ones between quantize and dequantize nodes
-            (QDQ), which the engine fuses. ONNX alone knows both.
-        reduce_range: weights in 7 bits. x86 processors without VNNI add pairs of 8-bit products in 16 bits, which can
-            overflow; 7 bits cannot. ONNX alone.
-        bias_correction: biases make up for what rounded weights add on average (``bias_correction``).
-        float_layers: layers that stay float, by the names of their outputs.
-        ends_in: what the network computes last, which ``float_softmax`` is about: softmax or sigmoids.
+        method: how the range of an activation tensor is computed: one of ``METHODS``, or ``LEARNED``.
+        images: number of calibration images from which the ranges are computed, 1 or more.
+        per_channel: weights have one scale per output channel, not one per tensor.
+        float_softmax: the final softmax computes in float; in int8, probabilities below 1/256 would be lost.
+        float_head: the last layer before the softmax computes in float, so that logits are not rounded.
+        symmetric: activation ranges are symmetric about zero.
+        qoperator: the graph has quantized operators (QOperator), not float operators between QuantizeLinear and
+            DequantizeLinear (QDQ), which the engine fuses. ONNX only.
+        reduce_range: weights have 7 bits. x86 processors without VNNI add pairs of 8-bit products in 16 bits, which can
+            overflow; with 7-bit weights it cannot. ONNX only.
+        bias_correction: biases compensate for the mean error of rounded weights; see the module ``bias_correction``.
+        float_layers: layers that stay in float, by the names of their outputs.
+        ends_in: ``softmax`` or ``sigmoids``, the last operator, to which ``float_softmax`` applies.
+
+    Raises:
+        ValueError: the method is unknown or ``images`` is below 1.
     """
 
     method: str = MIN_MAX
@@ -59,18 +62,18 @@ class QuantConfig:
             raise ValueError(f"need at least one calibration image, got {self.images}")
 
     def in_float(self, layers: Sequence[Layer]) -> list[Layer]:
-        """Those of a network's layers, in the data's order, that this config leaves in float."""
+        """The layers that this config leaves in float; ``layers`` are all of the network's, in topological order."""
         named = [layer for layer in layers if layer.output in self.float_layers]
         head = layers[-1:] if self.float_head else ()
         return [*named, *(layer for layer in head if layer not in named)]
 
     def flipped(self, name: str) -> "QuantConfig":
-        """The same config with one of its yes-or-no fields the other way."""
+        """A copy of this config with the boolean field ``name`` inverted."""
         change: dict[str, Any] = {name: not getattr(self, name)}
         return replace(self, **change)
 
     def entry(self) -> ConfigEntry:
-        """For the manifest."""
+        """The config in the form that the manifest stores."""
         return ConfigEntry(**asdict(self))
 
     def __str__(self) -> str:

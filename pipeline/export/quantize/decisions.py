@@ -1,4 +1,4 @@
-"""The search's decision log as a table, without the candidates that matter least."""
+"""Format the candidates and decisions of the int8 search as a table, without the least important candidates."""
 
 import math
 
@@ -6,12 +6,12 @@ from pipeline.documents.manifest import Candidate, Decision, Manifest
 
 HEADER = ("accuracy", "lost", "p", "agreement", "mean diff", "config")
 COLUMNS = "{:>9}{:>7}{:>8}{:>11}{:>11}  {}"
-"""The name of the config stands last, where a narrow terminal wraps it and nothing is cut."""
+"""The config is the last column, so that a narrow terminal wraps it and the other columns stay aligned."""
 LEGEND = "* chosen; x fails the acceptance criteria; lost: points against Keras; p: exact McNemar test of that loss"
 
 
 def format_decisions(manifest: Manifest) -> str:
-    """For each int8 file what was tried and what won; of the calibrations only the best of each method."""
+    """A table of the candidates and the winner of each int8 file; of the calibrations, only the best of each method."""
     if not manifest.decisions:
         return ""
     validation = manifest.validation
@@ -50,7 +50,7 @@ def _shown(decision: Decision) -> list[Candidate]:
 
 
 def _order(candidate: Candidate, decision: Decision) -> tuple[bool, float]:
-    """The winner before all others, then by closeness to Keras."""
+    """Sort key: the winner first, then by mean difference from Keras."""
     difference = candidate.mean_difference
     return candidate is not decision.winner, math.inf if difference is None else difference
 

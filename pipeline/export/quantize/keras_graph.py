@@ -1,4 +1,4 @@
-"""The layers of a Keras model in an order of computation, nested models opened."""
+"""Iterate over the layers of a Keras model in topological order, including those of nested models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,17 @@ from pipeline.errors import ArchitectureError
 
 @dataclass(frozen=True)
 class Node:
-    """A layer where it is called; tensors are numbers, equal where a nested model only passes one on."""
+    """One call of a layer.
+
+    Tensors are identified by numbers; a tensor that a nested model receives or returns has one number inside and
+    outside of the model.
+
+    Attributes:
+        operation: the layer.
+        arguments: the arguments of the call, as Keras stores them.
+        reads: numbers of the tensors that the call reads, by the ``id`` of the symbolic tensor.
+        gives: number of the tensor that the call returns.
+    """
 
     operation: Any
     arguments: Any
@@ -20,22 +30,25 @@ class Node:
 
     @property
     def sources(self) -> tuple[int, ...]:
-        """The tensors that it reads, each once."""
+        """Numbers of the tensors that the call reads, each once."""
         return tuple(dict.fromkeys(self.reads.values()))
 
 
 def functional(model: keras.Model) -> Any:
-    """A model's graph; a Sequential keeps a functional model inside, and Keras has no public way to either."""
+    """A model's graph; a Sequential model holds a functional one, to which Keras gives no public access."""
     return getattr(model, "_functional", None) or model
 
 
 def nodes_of(model: keras.Model, same: dict[int, int], seen: dict[int, str]) -> Iterator[Node]:
-    """The layers of a model in an order of computation; nested models are opened.
+    """The calls of all layers of a model, nested models included, in topological order.
 
     Args:
-        model: a functional one.
-        same: tensors that another one is passed on as, by number.
-        seen: models that were opened.
+        model: a functional or Sequential model.
+        same: number of each tensor that crosses the border of a nested model, by its ``id``; filled in.
+        seen: names of the models already visited, by their ``id``; filled in.
+
+    Raises:
+        ArchitectureError: a nested model is called twice or is not functional.
     """
     graph = functional(model)
     if not hasattr(graph, "_nodes_by_depth") or id(model) in seen:

@@ -1,9 +1,8 @@
-"""The criteria for a multi-label model: what quantization may cost each label, and all of them together.
+"""The acceptance criteria for a multi-label model, for each label and for all labels together.
 
-Each label of an image is a decision of its own. Macro F1 takes the place of accuracy over all, the share of right
-decisions that of accuracy in a class, and agreement is asked of each label. As everywhere, a bound counts only where
-the images at hand break it by more than chance may, at 5 %; that macro F1 was lost by chance, paired resamples of the
-images tell.
+Each label of an image is a decision. Macro F1 replaces overall accuracy, the share of right decisions of a label
+replaces accuracy in a class, and the bound on agreement applies to each label. As in ``acceptance``, a bound is
+violated only if the loss is significant at the 5 % level; for macro F1, paired resamples of the images test this.
 """
 
 from collections.abc import Sequence
@@ -35,7 +34,10 @@ Probabilities = NDArray[np.float32]
 
 
 def disagreeing(expected: Marks, got: Marks, min_agreement: float) -> NDArray[np.int64]:
-    """The labels whose decisions (N, C) agree on less than a share (0-1) of images, and less than chance makes it."""
+    """Indices of the labels whose decisions agree on significantly less than a share (0-1) of the images.
+
+    ``expected`` and ``got`` are decisions, bool (N, C).
+    """
     changed = (expected != got).sum(axis=0)
     count = len(expected)
     broken = [
@@ -46,7 +48,7 @@ def disagreeing(expected: Marks, got: Marks, min_agreement: float) -> NDArray[np
     return np.array(broken, np.int64)
 
 
-def judge_labels(  # noqa: PLR0913, PLR0917 - the answers of both, and by what they are judged
+def judge_labels(  # noqa: PLR0913, PLR0917 - two sets of answers, the truth and the criteria
     expected: Probabilities,
     got: Probabilities,
     marks: Marks | None,
@@ -54,18 +56,19 @@ def judge_labels(  # noqa: PLR0913, PLR0917 - the answers of both, and by what t
     class_names: tuple[str, ...],
     criteria: AcceptanceCriteria,
 ) -> Judgment:
-    """Hold a candidate's probabilities, float32 (N, C), against Keras's.
+    """Compare a candidate's probabilities, float32 (N, C), with Keras's.
 
     Args:
         expected: Keras's probabilities.
-        got: the candidate's.
-        marks: which labels each image shows, bool (N, C); ``None`` where nobody knows.
-        thresholds: one a class.
-        class_names: likewise.
+        got: the candidate's probabilities.
+        marks: which labels each image has, bool (N, C); ``None`` if unknown.
+        thresholds: probability (0-1) at which an image gets each label, one per label.
+        class_names: names of the labels.
         criteria: the bounds.
 
     Returns:
-        Its ``accuracy`` is macro F1 (without marks the mean agreement of the labels), ``lost_points`` are of it.
+        A judgment whose ``accuracy`` is macro F1, or without marks the mean agreement of the labels. ``lost_points``
+        and ``p_value`` are about the loss of macro F1, ``worst_class_lost_points`` about the F1 of one label.
     """
     before, after = decisions(expected, thresholds), decisions(got, thresholds)
     agreeing = label_agreement(before, after)
@@ -91,7 +94,7 @@ def judge_labels(  # noqa: PLR0913, PLR0917 - the answers of both, and by what t
     return whole if marks is None else _with_marks(whole, before, after, marks, class_names, criteria)
 
 
-def _with_marks(  # noqa: PLR0913, PLR0917 - what is known of the images
+def _with_marks(  # noqa: PLR0913, PLR0917 - two sets of decisions, the truth and the criteria
     whole: Judgment,
     before: Marks,
     after: Marks,
@@ -128,5 +131,5 @@ def _with_marks(  # noqa: PLR0913, PLR0917 - what is known of the images
 
 
 def loses(points: float, allowed: float, chance: float) -> bool:
-    """Whether macro F1 loses more points than allowed, and more than chance makes it."""
+    """Whether macro F1 loses more percentage points than allowed, with a p-value ``chance`` below 5 %."""
     return points > allowed and chance < SIGNIFICANCE

@@ -1,4 +1,4 @@
-"""A layer to quantize."""
+"""The unit that a config leaves in float or quantizes: a layer of a converted graph."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Layer:
-    """A computing node and the nodes behind it that pass its values on: they are int8 or float together.
+    """A computing operator and the operators after it that only pass its values on; all are int8 or all are float.
 
     Attributes:
-        output: name of the tensor that its activation leaves on; the layer's own name.
-        nodes: the operators that the converter must leave in float.
-        producers: positions of the layers that feed it.
-        multiplications: how many it does for one image; 0 where it has no weights.
+        output: name of the layer's output tensor (after ReLU or Clip), which identifies the layer.
+        nodes: names of the operators that stay in float if the layer does.
+        producers: indices of the layers whose outputs it reads.
+        multiplications: number of multiplications by weights per image; 0 without weights.
     """
 
     output: str
@@ -22,6 +22,6 @@ class Layer:
 
 
 def float_share(layers: Iterable[Layer], in_float: Iterable[Layer]) -> float:
-    """Share (0-1) of a network's multiplications that are done in float where some of its layers are."""
+    """Share (0-1) of the multiplications of all ``layers`` that belong to the layers ``in_float``."""
     total = sum(layer.multiplications for layer in layers)
     return sum(layer.multiplications for layer in in_float) / max(total, 1)

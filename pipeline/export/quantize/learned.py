@@ -1,4 +1,4 @@
-"""Ranges that quantization-aware training learned, for the tensors of a converted graph."""
+"""Assign the ranges that quantization-aware training learned to the tensors of a converted graph."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,49 +17,51 @@ from pipeline.export.quantize.ranges import Activations, Ranges, T
 from pipeline.export.quantize.simulation import Simulation, Taps
 
 Signature = NDArray[np.float64]
-"""Four numbers of a tensor for each of N images, (4, N)."""
+"""Four statistics of a tensor for each of N images, (4, N); see ``signature``."""
 SIGNED = 16
-"""Images by which tensors are known again."""
+"""Number of images on which signatures are compared."""
 SAME = 0.02
-"""Largest distance of two signatures of the same values, in the tensor's deviation: converters round in float, and fold
-pixel scaling with half a step left over."""
+"""Largest distance between two signatures of the same tensor, in standard deviations of its values. It is above 0,
+because converted graphs round differently, and folding of pixel scaling changes the padding by up to half a step."""
 
 
 class Activated(Protocol):
-    """Goes through images, batch by batch, in their order."""
+    """A function that runs a converted graph on images, batch by batch, in their order."""
 
     def __call__(self, pixels: NDArray[np.uint8], reduce: Callable[[Activations], T]) -> Iterable[T]:
-        """What ``reduce`` makes of the activations of each batch."""
+        """The results of ``reduce`` on the activations of each batch."""
         ...
 
 
 def simulation_of(deployable: Deployable, network: keras.Model) -> Simulation:
-    """The network of a classifier up to its logits, which reads images as ``Deployable.scaling`` makes them."""
+    """The simulation of ``network``, a classifier up to its logits, which takes images after ``Deployable.scaling``."""
     scales = set(deployable.scaling.then(deployable.front.scaling).scale)
     return Simulation(network, abs(scales.pop()) if len(scales) == 1 else None)
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What training left for a network.
+    """A network and the ranges that quantization-aware training learned for it.
 
     Attributes:
         deployable: the network.
-        trained: how it was rounded.
+        trained: the learned ranges and the rounding of weights.
     """
 
     deployable: Deployable
     trained: QuantizeAware
 
     def ranges(self, pixels: NDArray[np.uint8], activations: Activated) -> Ranges:
-        """The learned range of every tensor of a converted graph that is a point of the network.
+        """The learned ranges, by the names of the tensors of a converted graph; tensors without a range are left out.
+
+        A tensor of the graph gets the range of the point of ``simulation`` whose signature is nearest, up to ``SAME``.
 
         Args:
-            pixels: uint8 (N, S, S, 3), images of which the first ``SIGNED`` are enough.
-            activations: of the converted graph, in float.
+            pixels: uint8 (N, H, W, 3); the first ``SIGNED`` images are used.
+            activations: gives the float activations of the converted graph.
 
         Raises:
-            ExportError: the ranges are those of another network.
+            ExportError: the ranges were learned for another network.
         """
         network = logits_model(self.deployable.model, self.deployable.temperature)
         simulation = simulation_of(self.deployable, network)
@@ -90,9 +92,9 @@ class Learned:
 
 
 def signature(values: NDArray[np.float32]) -> Signature:
-    """Minimum, maximum, mean and deviation of a tensor (N, ...) for each image.
+    """Minimum, maximum, mean and standard deviation of a tensor (N, ...) for each image, (4, N).
 
-    By these a tensor of a converted graph is known again, whatever it is called there and however its axes lie.
+    They identify a tensor in a converted graph, where its name and the order of its axes may differ.
     """
     flat = values.reshape(len(values), -1).astype(np.float64)
     return np.stack([flat.min(axis=1), flat.max(axis=1), flat.mean(axis=1), flat.std(axis=1)])
@@ -103,5 +105,5 @@ def _signatures(activations: Activations) -> dict[str, Signature]:
 
 
 def _distance(expected: Signature, got: Signature) -> float:
-    """Mean distance of two signatures (4, N), in deviations of the expected values."""
+    """Mean absolute difference of two signatures, (4, N), in standard deviations of the expected tensor."""
     return float(np.abs(expected - got).mean() / max(expected[3].mean(), 1e-12))

@@ -1,4 +1,4 @@
-"""Which layer goes back to float when a quantized network fails its criteria."""
+"""Choose the layers to return to float when a quantized network fails the acceptance criteria."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,11 +10,11 @@ from pipeline.export.quantize.ranges import Activations
 
 
 def noise_to_signal(names: Sequence[str], batches: Iterable[tuple[Activations, Activations]]) -> list[float]:
-    """Energy of the error as a share of the signal's, one a tensor, in the order of the names.
+    """The noise-to-signal ratio of each tensor: squared quantization error divided by squared signal.
 
     Args:
-        names: of the tensors.
-        batches: every tensor in float, and as the quantized network has it; none is kept.
+        names: names of the tensors; the ratios have the same order.
+        batches: for each batch, the tensors of the float network and those of the quantized one.
     """
     signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     for exact, rounded in batches:
@@ -27,18 +27,18 @@ def noise_to_signal(names: Sequence[str], batches: Iterable[tuple[Activations, A
 def next_float_layers(
     layers: Sequence[Layer], noise: Sequence[float], kept_float: Sequence[str]
 ) -> list[tuple[str, float]]:
-    """The layers to give back to float next, each with the noise-to-signal ratio that it adds.
+    """The layers to return to float next, each with the noise-to-signal ratio that it adds.
 
-    One at a time at first. Where that is not enough, a quarter more each time, so that a deep network that int8 ruins
-    is told so after few tries.
+    At first this is one layer; from 8 float layers on it is a quarter of their number, so that few steps show whether a
+    deep network can pass at all.
 
     Args:
-        layers: in the data's order.
+        layers: all layers, in topological order.
         noise: noise-to-signal ratio of each layer's output.
-        kept_float: layers that are float already.
+        kept_float: outputs of the layers that are float already.
 
     Returns:
-        Empty when every layer is float.
+        (output of the layer, added ratio) for each; empty if every layer is float.
     """
     found: list[tuple[str, float]] = []
     for _ in range(max(len(kept_float) // 4, 1)):
@@ -51,19 +51,20 @@ def next_float_layers(
 def next_float_layer(
     layers: Sequence[Layer], noise: Sequence[float], kept_float: Sequence[str]
 ) -> tuple[str, float] | None:
-    """The layer to give back to float next, and the noise-to-signal ratio that it adds.
+    """The layer to return to float next, and the noise-to-signal ratio that it adds.
 
-    A layer adds the noise that its output has and its inputs have not. Where the noisiest one is float already, its
-    noise came in with its quantized input: then the nearest int8 layer before it goes. (A convolution whose channels
-    lie far apart shows little error itself; the layer that reads its small channels does.)
+    A layer adds the ratio of its output minus the largest ratio of its inputs. If the layer that adds most is float
+    already, its noise comes from its quantized input, and the nearest int8 layer before it is returned instead. (A
+    convolution whose channels have very different ranges shows little error in its own output; the error shows in the
+    layer that reads its small channels.)
 
     Args:
-        layers: in the data's order.
+        layers: all layers, in topological order.
         noise: noise-to-signal ratio of each layer's output.
-        kept_float: layers that are float already.
+        kept_float: outputs of the layers that are float already.
 
     Returns:
-        ``None`` when every layer is float.
+        (output of the layer, added ratio); ``None`` if every layer is float.
     """
     added = [
         own - max((noise[producer] for producer in layer.producers), default=0.0)
@@ -81,7 +82,7 @@ def _energy(values: NDArray[np.float32]) -> float:
 
 
 def _nearest_quantized(layers: Sequence[Layer], position: int, kept_float: Sequence[str]) -> int | None:
-    """The position itself, or breadth-first against the data's way the first layer that is still int8."""
+    """Index of the int8 layer nearest to ``position``: itself, or the first in a breadth-first search of producers."""
     queue, seen = [position], {position}
     while queue:
         current = queue.pop(0)

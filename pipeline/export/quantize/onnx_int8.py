@@ -1,4 +1,4 @@
-"""The int8 ONNX graph: activation statistics once, then any number of configs."""
+"""Build int8 ONNX graphs: activation statistics are collected once, then any number of configs can be built."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,30 +32,30 @@ from pipeline.export.quantize.ranges import Activations, Statistics, T, workers_
 from pipeline.system.quiet import log_hidden
 
 GROUP = 4
-"""Pixels a group in the int8 graph; of 1, 2, 4 and 8 the fastest on the network of the notes."""
+"""Pixels per group in the int8 graph; of 1, 2, 4 and 8 the fastest for the CIFAR-10 network."""
 
 BATCH_BYTES, GROUP_BYTES = 16 * 1024 * 1024, 128 * 1024 * 1024
 """Activations of one pass, roughly, and those of one image that are compared with the float network's in one pass."""
 ACTIVATIONS_A_VALUE = 32
-"""Roughly how many floats of activations a network holds for each value of its image."""
+"""Estimated number of float activations per value of the image."""
 
 STATIC = True
 TYPES = (QuantType.QInt8, QuantType.QUInt8)
-"""Of weights and of activations."""
+"""Data types of weights and of activations."""
 
 DEQUANTIZED = "_DequantizeLinear_Output"
 
 
 class OnnxQuantizer:
-    """Quantizes one network by any config.
+    """Quantizes one network with any config.
 
     Args:
-        network: the clean graph, ``image`` float32 (N, S, S, 3) to probabilities float32 (N, C).
+        network: the clean graph, from ``image``, float32 (N, H, W, 3), to probabilities, float32 (N, C).
         scaling: from pixels to the network's input.
-        pixels: uint8 (N, S, S, 3), the calibration images.
-        counts: numbers of calibration images that configs may ask for.
-        group: neighboring pixels that the first convolution reads as one, where it can.
-        learned: ranges of quantization-aware training, if there was one.
+        pixels: the calibration images, uint8 (N, H, W, 3).
+        counts: the values that ``QuantConfig.images`` may have.
+        group: number of neighboring pixels that the first convolution reads as one, if possible.
+        learned: the ranges of quantization-aware training, if there was one.
     """
 
     changes: tuple[str, ...] = (
@@ -67,9 +67,9 @@ class OnnxQuantizer:
         "reduce_range",
     )
     slow: tuple[str, ...] = ("symmetric",)
-    """With symmetric activations ONNX Runtime takes 1.28 times as long on the network of the notes."""
+    """With symmetric activations ONNX Runtime takes 1.28 times as long for the CIFAR-10 network."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - all that a graph's numbers come from
+    def __init__(  # noqa: PLR0913, PLR0917 - everything that determines the numbers in a graph
         self,
         network: onnx.ModelProto,
         scaling: PixelScaling,
@@ -96,7 +96,7 @@ class OnnxQuantizer:
             self.changes = tuple(name for name in self.changes if name != "float_softmax")
 
     def build(self, config: QuantConfig) -> onnx.ModelProto:
-        """The deployable graph: uint8 pixels in, which are the quantized input wherever their zero point is whole."""
+        """The quantized graph for uint8 pixels, which are its quantized input if their zero point is an integer."""
         model = onnx.ModelProto()
         model.CopyFrom(self._quantize(replace(config, bias_correction=False)))
         if config.bias_correction:
@@ -109,7 +109,7 @@ class OnnxQuantizer:
         return model
 
     def noise(self, graph: onnx.ModelProto, pixels: NDArray[np.uint8]) -> list[float]:
-        """Noise-to-signal ratio of every layer's output in a graph of QDQ form."""
+        """Noise-to-signal ratio of every layer's output in a graph in QDQ form."""
         carried = {name for node in graph.graph.node for name in node.output}
 
         def batches(outputs: list[str]) -> Iterator[tuple[Activations, Activations]]:
@@ -177,7 +177,7 @@ class OnnxQuantizer:
 
 
 def _input_quantization(scaling: PixelScaling) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Scale and zero point of the input: the pixels' own, or those of the range that 0 and 255 are scaled to."""
+    """Scale and zero point of the quantized input: those of pixels, or of the range of all scaled pixel values."""
     own = rewrites.pixel_zero_point(scaling)
     if own is not None:
         return np.array(scaling.scale[0], np.float32), np.array(own, np.uint8)
@@ -188,7 +188,7 @@ def _input_quantization(scaling: PixelScaling) -> tuple[NDArray[np.float32], NDA
 
 
 def _start_quantized(quantizer: ONNXQuantizer, scale: NDArray[np.float32], zero_point: NDArray[np.uint8]) -> None:
-    """Let QOperator begin at the image itself: it quantizes no reshape whose input is not quantized already."""
+    """Make the image a quantized value: the QOperator quantizer quantizes a Reshape only if its input is quantized."""
     quantizer.force_quantize_no_input_check = False
     names = [f"{rewrites.IMAGE}_{part}" for part in ("quantized", "scale", "zero_point")]
     constants = zip((scale, zero_point), names[1:], strict=True)
@@ -198,7 +198,7 @@ def _start_quantized(quantizer: ONNXQuantizer, scale: NDArray[np.float32], zero_
 
 
 def _batches(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """The images in parts whose activations take about ``BATCH_BYTES``."""
+    """The images in batches whose activations take about ``BATCH_BYTES``."""
     step = max(BATCH_BYTES // (ACTIVATIONS_A_VALUE * 4 * pixels[0].size), 1)
     for start in range(0, len(pixels), step):
         yield pixels[start : start + step]

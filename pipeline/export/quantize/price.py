@@ -1,4 +1,4 @@
-"""What layers in float cost in time, on the machine that exports."""
+"""Measure how much slower a file with float layers is than an int8 file, on the machine that exports."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,15 +12,15 @@ TURNS = 15
 
 
 def price(load: Load, int8: bytes, mixed: bytes, pixels: NDArray[np.uint8]) -> str:
-    """How long one image takes by an int8 file, and by the same with layers in float, in words.
+    """Latencies of an int8 file and of the same file with some layers in float, in words.
 
-    It is for the screen alone: the manifest holds nothing that another machine would measure otherwise.
+    The text is only printed: the manifest does not contain measurements that depend on the machine.
 
     Args:
-        load: from a file's bytes to its engine of one thread.
-        int8: the file whose layers are all int8.
-        mixed: the other.
-        pixels: uint8 (N, H, W, 3); the first is timed.
+        load: makes an engine of one thread of a file's bytes.
+        int8: bytes of the file whose layers are all int8.
+        mixed: bytes of the file with some layers in float.
+        pixels: uint8 (N, H, W, 3); the first image is used.
     """
     before, after = shortest_us([load(int8), load(mixed)], np.ascontiguousarray(pixels[:1]))
     return f"{after:,.0f} µs an image, {before:,.0f} with every layer in int8 ({after - before:+,.0f})"
@@ -29,7 +29,7 @@ def price(load: Load, int8: bytes, mixed: bytes, pixels: NDArray[np.uint8]) -> s
 def shortest_us(
     engines: Sequence[Callable[[NDArray[np.uint8]], NDArray[np.float32]]], image: NDArray[np.uint8]
 ) -> list[float]:
-    """The shortest call of each in microseconds; they take turns."""
+    """Each engine's shortest time for an image, in microseconds, of ``TURNS`` calls in alternation."""
     shortest = [float("inf")] * len(engines)
     for _ in range(TURNS):
         for place, engine in enumerate(engines):

@@ -1,4 +1,4 @@
-"""Activation statistics, collected once, and the ranges that each calibration method takes from them."""
+"""Activation statistics, collected once, and the ranges that each calibration method computes from them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from pipeline.export.quantize.config import LEARNED, MIN_MAX, QuantConfig
 
 T = TypeVar("T")
 Activations = Mapping[str, NDArray[np.float32]]
-"""Float tensors of one pass, by name; the first axis of each is the image."""
+"""Float tensors of one batch, by name; the first axis of each is the image."""
 Ranges = dict[str, tuple[float, float]]
-"""(lowest, highest) of each tensor; zero lies within."""
+"""(lowest, highest) value of each tensor, by name; 0 lies within."""
 
 Histograms = dict[str, NDArray[np.int64]]
 
@@ -25,11 +25,12 @@ THREADS, LARGE_BYTES = 2, 1_500_000
 more bytes, for then its activations take a gigabyte."""
 BINS = 2_048
 VALUES_AN_IMAGE = 4_096
-"""Most values of one tensor of one image that enter its histogram, drawn once at random; extremes see all values."""
+"""Most values per image and tensor that are counted in its histogram, drawn at random, the same for all images.
+Extremes are taken over all values."""
 AVERAGING = 0.01
 """Weight of the newest image in the moving average, as in ONNX Runtime and TensorFlow's fake quantization."""
 LEVELS = 128
-"""Levels of a quantized half-axis in the entropy method."""
+"""Quantization levels of the magnitudes in the entropy method."""
 
 
 def workers_and_threads(pixels: NDArray[np.uint8]) -> tuple[int, int]:
@@ -38,20 +39,20 @@ def workers_and_threads(pixels: NDArray[np.uint8]) -> tuple[int, int]:
 
 
 class Passes(Protocol):
-    """Goes through the calibration images, batch by batch, always in the same order."""
+    """A function that runs the network on the calibration images, batch by batch, always in the same order."""
 
     def __call__(self, reduce: Callable[[Activations], T]) -> Iterable[T]:
-        """What ``reduce`` makes of the activations of each batch; threads call it, which keep no activation after."""
+        """The results of ``reduce`` on the activations of each batch; threads call it, and it must not keep them."""
         ...
 
 
 @dataclass(frozen=True)
 class Extremes:
-    """Of a tensor in a batch of N images.
+    """Extremes and means of a tensor in a batch of N images.
 
     Attributes:
-        lows, highs: of each image, (N,).
-        means: of each channel over the batch, (C,), where they are wanted.
+        lows, highs: lowest and highest value of each image, (N,).
+        means: mean of each channel over the batch, (C,); ``None`` if not requested.
     """
 
     lows: NDArray[np.float32]
@@ -60,15 +61,19 @@ class Extremes:
 
 
 class Statistics:
-    """Extremes an image and histograms of every activation, so that candidates cost no further pass.
+    """Extremes per image and histograms of every activation tensor, so that candidates need no further passes.
 
-    A few batches of activations are held at a time. Histograms are counted when the first method asks for them: minimum
-    and maximum need one pass less.
+    Only a few batches of activations are in memory at a time. Histograms take a second pass over the images, which is
+    made when a method first needs them; minimum and maximum do not.
 
     Args:
-        passes: called once or twice.
-        counts: the numbers of images that configs may ask for, each at most the number of images passed.
-        averaged: tensors of which ``means`` has the mean of each channel over all images, with the channels' axis.
+        passes: runs the network on the calibration images; called once or twice.
+        counts: the values that ``QuantConfig.images`` may have, each at most the number of calibration images.
+        averaged: names of the tensors for which ``means`` is computed, with the axis of their channels.
+
+    Attributes:
+        means: mean of each channel over all images, float64 (C,), by the tensor's name.
+        learned: ranges that the method ``LEARNED`` uses instead of minimum and maximum; set by the caller.
     """
 
     def __init__(
@@ -80,7 +85,6 @@ class Statistics:
         lows: dict[str, list[NDArray[np.float32]]] = {}
         highs: dict[str, list[NDArray[np.float32]]] = {}
         self.learned: Ranges = {}
-        """What the method ``LEARNED`` takes in the place of minimum and maximum."""
         for batch in passes(lambda activations: _extremes(activations, averaged)):
             for name, found in batch.items():
                 lows.setdefault(name, []).append(found.lows)
@@ -97,7 +101,7 @@ class Statistics:
 
     @cached_property
     def _histograms(self) -> dict[int, Histograms]:
-        """Histograms over the first ``count`` images for each of the counts."""
+        """For each ``count`` of the counts, the histograms over the first ``count`` images."""
         added = [{name: np.zeros(BINS, np.int64) for name in self._edges} for _ in self._counts]
         seen = 0
         for batch in self._passes(self._sampled):
@@ -113,7 +117,7 @@ class Statistics:
         return dict(zip(self._counts, added, strict=True))
 
     def _sampled(self, activations: Activations) -> dict[str, NDArray[np.float32]]:
-        """The values of each tensor that enter its histogram, (N, at most ``VALUES_AN_IMAGE``)."""
+        """The values of each tensor that its histogram counts, (N, at most ``VALUES_AN_IMAGE``)."""
         sampled = {}
         for name, values in activations.items():
             flat = values.reshape(len(values), -1)
@@ -125,11 +129,11 @@ class Statistics:
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """Names of all tensors seen."""
+        """Names of all tensors."""
         return tuple(self._lows)
 
     def ranges(self, config: QuantConfig) -> Ranges:
-        """The range of every tensor by the config's method, symmetric about zero if it says so."""
+        """The range of every tensor by the config's method, symmetric about zero if ``config.symmetric``."""
         return {name: _shape(*self._range(name, config), config.symmetric) for name in self._lows}
 
     def _range(self, name: str, config: QuantConfig) -> tuple[float, float]:
@@ -157,28 +161,28 @@ def _extremes(activations: Activations, averaged: Mapping[str, int]) -> dict[str
 
 
 def _channel_means(values: NDArray[np.float32], axis: int) -> NDArray[np.float64]:
-    """The mean of each channel, (C,)."""
+    """The mean of each channel, float64 (C,)."""
     others = tuple(number for number in range(values.ndim) if number != axis % values.ndim)
     means: NDArray[np.float64] = values.mean(axis=others).astype(np.float64)
     return means
 
 
 def _counts(values: NDArray[np.float32], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """A histogram over even bins that hold all values; ``np.histogram`` takes six times as long."""
+    """A histogram over equal bins that cover all values; ``np.histogram`` takes six times as long."""
     lowest, bins_a_unit = np.float32(edges[0]), np.float32(BINS / (edges[-1] - edges[0]))
     bins = ((values - lowest) * bins_a_unit).astype(np.int32)
     return np.bincount(bins.clip(0, BINS - 1).ravel(), minlength=BINS)
 
 
 def _places(width: int) -> NDArray[np.int64]:
-    """Which values of an image's tensor enter its histogram."""
+    """Indices of the values of an image's tensor, of ``width`` values, that its histogram counts."""
     if width <= VALUES_AN_IMAGE:
         return np.arange(width)
     return np.sort(np.random.default_rng(0).choice(width, VALUES_AN_IMAGE, replace=False))
 
 
 def percentile_range(histogram: NDArray[np.int64], edges: NDArray[np.float64], percent: float) -> tuple[float, float]:
-    """The range that leaves out the given share of values on either side, half a bin's width exact."""
+    """The range outside which ``100 - percent`` percent of the values lie on either side, exact to one bin."""
     cumulated = np.cumsum(histogram) / histogram.sum()
     share = percent / 100
     low = edges[int(np.searchsorted(cumulated, 1 - share, side="right"))]
@@ -187,11 +191,11 @@ def percentile_range(histogram: NDArray[np.int64], edges: NDArray[np.float64], p
 
 
 def entropy_threshold(histogram: NDArray[np.int64], edges: NDArray[np.float64]) -> float:
-    """The magnitude to clip at that keeps most information about the distribution.
+    """The magnitude at which clipping keeps most information about the distribution.
 
-    The clipped histogram of magnitudes is compared with itself in ``LEVELS`` levels by Kullback-Leibler divergence
-    (Migacz, 8-bit inference with TensorRT, 2017). The lowest bin is left out: it holds the exact zeros of ReLU, which
-    every scale represents.
+    For each threshold, the clipped histogram of magnitudes is compared with its quantization to ``LEVELS`` levels by
+    Kullback-Leibler divergence; the threshold with the smallest divergence wins (Migacz, 8-bit inference with TensorRT,
+    2017). The lowest bin is left out: it holds the zeros of ReLU, which every scale represents exactly.
     """
     centers = np.abs(edges[:-1] + edges[1:]) / 2
     magnitudes, bounds = np.histogram(centers, BINS, (0.0, float(np.abs(edges).max())), weights=histogram)
@@ -213,7 +217,7 @@ def entropy_threshold(histogram: NDArray[np.int64], edges: NDArray[np.float64]) 
 
 
 def _divergence(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> float:
-    """Kullback-Leibler divergence of two histograms; where one is empty and the other is not, a little is put in."""
+    """Kullback-Leibler divergence of two histograms, after empty bins were raised to a small value."""
     little = 1e-4
     p, q = (np.maximum(values / max(values.sum(), 1.0), little / len(values)) for values in (wanted, got))
     p, q = p / p.sum(), q / q.sum()

@@ -1,12 +1,13 @@
-"""The search for the quantization config: candidates are scored on the validation images, the most accurate wins.
+"""The search for the quantization config: candidates are scored on the validation images, and the most accurate wins.
 
-No clock is asked, so that the same model, images and versions give the same files: among configs whose accuracy no test
-tells apart, forms that are known to be slow (``Quantizer.slow``, measured by ``make figures-graph``) come last.
+Latency is not measured, so that the same model, images and versions give the same files. Instead, among configs whose
+accuracies do not differ significantly, those with fields that are known to be slow (``Quantizer.slow``, measured by
+``make figures-graph``) are chosen last.
 
-Few candidates keep it to seconds: first the calibration method and the number of images; then the best of these with
-corrected biases; then, from the better of both, one structural change at a time. Every candidate is built and scored
-once. Where scoring takes long, the number of images is not searched, and most candidates are judged on a part of the
-images alone.
+Few candidates keep the search to seconds: first, the calibration methods and numbers of images; then the best of these
+with corrected biases; then, from the better of both, one structural change at a time. Every candidate is built and
+scored once. If scoring takes long (``COSTLY``), the number of images is not searched, and most candidates are scored on
+``SCREENING_IMAGES`` of the images only.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,42 +31,43 @@ from pipeline.export.quantize.validation import Validation
 IMAGE_COUNTS = (100, 500, 1_000)
 DEFAULT_IMAGES = 500
 COSTLY, SCREENING_IMAGES, FINALISTS = 100e9, 100, 2
-"""From so many multiplications for all validation images on, configs are screened on so many of the images, and so many
-of each stage are then judged on all."""
+"""If one config takes more than ``COSTLY`` multiplications on all validation images, the configs of each stage are
+screened on ``SCREENING_IMAGES`` of them, and the best ``FINALISTS`` are then judged on all."""
 ERROR_IMAGES, LEAST_ERROR_IMAGES, ERROR_BYTES = 100, 16, 4 * 1024 * 1024
-"""Validation images on which a failing network's layers are compared: the most, the least, and their pixels."""
+"""Largest and smallest number of validation images on which the layers of a failing network are compared, and the most
+bytes of pixels, which the smallest number may exceed."""
 MOSTLY = 0.5
-"""With more than this share of its multiplications in float a file is not called int8."""
+"""Largest share of multiplications in float that an int8 file may have."""
 
 
 class Quantizer(Protocol):
-    """A network, calibrated once, that any config can be applied to."""
+    """A network that was calibrated once and can be quantized with any config."""
 
     changes: tuple[str, ...]
-    """The yes-or-no fields of a config that make a difference to this format."""
+    """The boolean fields of ``QuantConfig`` that have an effect in this format."""
     slow: tuple[str, ...]
-    """Those of ``changes`` that make its files slower by more than a tenth."""
+    """The fields among ``changes`` that make files slower by more than 10 %."""
     layers: tuple[Layer, ...]
-    """In the data's order."""
+    """The network's layers in topological order."""
 
     def build(self, config: QuantConfig) -> Any:
-        """The deployable graph."""
+        """The quantized graph, which takes uint8 pixels."""
         ...
 
     def noise(self, graph: Any, pixels: NDArray[np.uint8]) -> list[float]:
-        """Noise-to-signal ratio of every layer's output in a graph that ``build`` made."""
+        """Noise-to-signal ratio of every layer's output in a graph from ``build`` for images, uint8 (N, H, W, 3)."""
         ...
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the search found.
+    """The result of the search.
 
     Attributes:
-        winner: its judgment says whether even it fails the criteria.
-        tried: everything that was tried, in order, as the manifest holds it.
-        reason: why the winner, in words.
-        price: what its layers in float cost in time on this machine, in words; empty where none went back to float.
+        winner: the chosen candidate; its judgment says whether it passes the criteria.
+        tried: all candidates in the order in which they were tried, in the form that the manifest stores.
+        reason: the reason for the choice, in words.
+        price: latencies on this machine with and without float layers, in words; empty if no layer returned to float.
     """
 
     winner: Candidate
@@ -76,13 +78,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Engines:
-    """How graphs of a format become files, and how these are run.
+    """The functions that pack graphs of a format into files and run these.
 
     Attributes:
-        pack: a graph to the bytes of its file.
-        load: bytes of a file to what answers uint8 (N, S, S, 3) with float32 (N, C).
-        float_bytes: size of the fp32 file of the format, asked only where layers go back to float.
-        telling: a graph to the same with a second output, the familiarity, or to ``None`` where it is not told.
+        pack: makes a file's bytes of a graph.
+        load: makes an engine of a file's bytes: a function from uint8 (N, H, W, 3) to float32 (N, C).
+        float_bytes: gives the size of the format's fp32 file in bytes; called only if layers return to float.
+        telling: makes of a graph the same graph with a second output, the familiarity; ``None`` if files have no such
+            output.
     """
 
     pack: Callable[[Any], bytes]
@@ -92,12 +95,12 @@ class Engines:
 
 
 class Search:
-    """One network's search.
+    """The search for the config of one network in one format.
 
     Args:
-        quantizer: the network.
-        validation: what candidates are scored on.
-        engines: how graphs become files.
+        quantizer: the calibrated network.
+        validation: the images on which candidates are scored.
+        engines: functions that pack and run graphs.
     """
 
     def __init__(self, quantizer: Quantizer, validation: Validation, engines: Engines) -> None:
@@ -105,14 +108,14 @@ class Search:
         self._tried: list[CandidateEntry] = []
 
     def run(self, image_count: int, *, quick: bool = False) -> Outcome:
-        """Find the config.
+        """Search for the best config.
 
-        Where nothing passes the criteria, layers of the default candidate go back to float: minimum and maximum clip
-        nothing, so that what noise a layer adds is its own.
+        If no config passes the criteria, layers of the default candidate return to float until it passes. The default
+        is used because minimum and maximum do not clip, so that all noise that a layer adds is due to its own rounding.
 
         Args:
-            image_count: how many calibration images there are.
-            quick: take the default candidate; the criteria and the way back to float apply all the same.
+            image_count: number of calibration images.
+            quick: use the default candidate instead of searching; layers may still return to float.
         """
         last = "softmax" if self._validation.thresholds is None else "sigmoids"
         default = QuantConfig(MIN_MAX, min(DEFAULT_IMAGES, image_count), ends_in=last)
@@ -121,10 +124,10 @@ class Search:
             return self._finish(candidate, "the default config, without a search")
         counts = [default.images] if self._costly else image_counts(image_count)
         methods = [replace(default, method=method, images=count) for method in METHODS for count in counts]
-        methods.sort(key=lambda config: config != default)  # the default first: of equals the first wins
+        methods.sort(key=lambda config: config != default)  # the default first, because the first of equals wins
         calibrated = [self.score("calibration", default), *self._scored("calibration", methods[1:])]
         first, best = calibrated[0], most_accurate(calibrated)
-        del calibrated  # and the graphs with them
+        del calibrated  # frees their graphs
         base = self._with_corrected_biases(best)
         changed = [base.config.flipped(name) for name in self._quantizer.changes]
         layers = self._quantizer.layers
@@ -134,18 +137,18 @@ class Search:
         return self._finish(*((winner, reason) if winner.judgment.passed else (first, "no config passes")))
 
     def as_trained(self, trained: QuantizeAware, image_count: int) -> Outcome:
-        """The one config that a network was trained for, with layers back in float until it passes the criteria.
+        """Use the config for which a network was trained; layers return to float until it passes the criteria.
 
         Args:
-            trained: what quantization-aware training left.
-            image_count: how many calibration images there are, for tensors without a learned range.
+            trained: ranges and rounding of quantization-aware training.
+            image_count: number of calibration images, which give the ranges of tensors without a learned one.
         """
         reduces = "reduce_range" in self._quantizer.changes and trained.reduce_range
         config = QuantConfig(LEARNED, image_count, per_channel=trained.per_channel, reduce_range=reduces)
         return self._finish(self.score("training", config), "as it was trained: quantization-aware, without a search")
 
     def score(self, stage: str, config: QuantConfig, graph: Any = None) -> Candidate:
-        """Build one candidate unless ``graph`` is it, hold it against Keras and put it on record."""
+        """Build a candidate (or use ``graph`` if given), compare it with Keras and add it to ``Outcome.tried``."""
         candidate = self._judged(stage, config, graph, self._validation)
         self._tried.append(candidate.entry())
         return candidate
@@ -158,15 +161,16 @@ class Search:
 
     @property
     def _costly(self) -> bool:
-        """Whether it takes long to judge one config on all images."""
+        """Whether judging one config on all images takes long; see ``COSTLY``."""
         work = sum(layer.multiplications for layer in self._quantizer.layers)
         images = len(self._validation.images)
         return work * images > COSTLY and images > FINALISTS * SCREENING_IMAGES
 
     def _scored(self, stage: str, configs: Sequence[QuantConfig]) -> list[Candidate]:
-        """Candidates of all configs, or where these are costly, of those nearest to Keras on some of the images.
+        """Candidates of all configs; if judging is costly, only of the ``FINALISTS`` that screen best.
 
-        The others stand in the record with what they did on those.
+        Screening measures the mean difference from Keras on ``SCREENING_IMAGES`` images; the other configs are recorded
+        with their results on these images.
         """
         if not self._costly:
             return [self.score(stage, config) for config in configs]
@@ -178,12 +182,12 @@ class Search:
         return [self.score(stage, candidate.config, candidate.graph) for candidate in screened[:FINALISTS]]
 
     def _with_corrected_biases(self, candidate: Candidate) -> Candidate:
-        """The candidate, or the same with corrected biases where ``is_closer`` says that these help."""
+        """The candidate with corrected biases if these help (``is_closer``), else the candidate itself."""
         corrected = self.score("bias correction", candidate.config.flipped("bias_correction"))
         return corrected if is_closer(corrected, candidate) else candidate
 
     def _finish(self, candidate: Candidate, reason: str) -> Outcome:
-        """The outcome for a candidate, or for what becomes of it when layers go back to float until it passes."""
+        """The outcome for a candidate; if it fails the criteria, its layers return to float until it passes."""
         layers, pixels = self._quantizer.layers, self._validation.images.pixels
         pixels = pixels[: max(batch_size(pixels, ERROR_IMAGES, ERROR_BYTES), min(ERROR_IMAGES, LEAST_ERROR_IMAGES))]
         first = candidate
@@ -212,7 +216,7 @@ class Search:
         return price(engines.load, engines.pack(int8.graph), engines.pack(mixed.graph), pixels)
 
     def _why_no_further(self, config: QuantConfig, graph: Any) -> str | None:
-        """Why a file with so many layers in float is worth no more than the fp32 file; ``None`` where it is."""
+        """The reason why a file with these float layers has no advantage over the fp32 file; ``None`` if it has one."""
         layers = self._quantizer.layers
         share = float_share(layers, config.in_float(layers))
         if share > MOSTLY:
@@ -224,5 +228,5 @@ class Search:
 
 
 def image_counts(available: int) -> tuple[int, ...]:
-    """The numbers of calibration images worth trying: those of 100, 500 and 1,000 that there are, or all."""
+    """The numbers of calibration images to try: 100, 500 and 1,000 as far as available, or all if there are fewer."""
     return tuple(count for count in IMAGE_COUNTS if count <= available) or (available,)

@@ -1,11 +1,12 @@
-"""A Keras network as its int8 files will compute it: the one place that knows which tensors are rounded.
+"""Simulate in Keras how the int8 files compute a network; this module alone knows which tensors are rounded.
 
-The converters merge what Keras holds apart: batch normalization goes into the layer before it, ReLU into whatever
-computes its input, and what passes values on (pooling, reshaping, padding) keeps the scale of its input. So a tensor is
-rounded where a merged layer ends, which is called a *point* here and has the name of the last Keras layer in it. The
-logits are a point; softmax computes in float. The image is none: its values are pixels.
+The converters merge Keras layers: batch normalization into the layer before it, ReLU into the layer that computes its
+input. Layers that only pass on values (pooling, reshaping, padding) keep the scale of their input. So a tensor is
+rounded at the output of each merged layer. Such an output is called a *point* here and has the name of the last Keras
+layer in the merged one. The logits are a point; softmax computes in float. The image is not a point: its values are
+pixels.
 
-Batch normalization stands at its moving averages, folded into kernel and bias before these are rounded.
+Batch normalization uses its moving averages; it is folded into kernel and bias before these are rounded.
 """
 
 from collections.abc import Mapping
@@ -43,9 +44,9 @@ from pipeline.export.quantize.keras_layers import (
 )
 
 Ranges = Mapping[str, tuple[tf.Tensor, tf.Tensor]]
-"""(lowest, highest) of each point, scalars."""
+"""(lowest, highest) value of each point, scalar tensors, by the point's name."""
 Taps = dict[str, list[tf.Tensor]]
-"""What each point gives, and what the layers give that pass it on."""
+"""The outputs of each point and of the layers that pass its values on, by the point's name."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class Point:
     """A tensor that int8 files round.
 
     Attributes:
-        name: of the last Keras layer in the merged one.
-        from_zero: its range begins at 0, as behind ReLU.
-        most: its range ends there at the latest.
+        name: name of the last Keras layer in the merged layer that gives it.
+        from_zero: whether its range begins at 0, as after a ReLU.
+        most: upper bound of its range.
     """
 
     name: str
@@ -64,15 +65,15 @@ class Point:
 
 
 class Simulation:
-    """A network in float, and as int8 computes it.
+    """A network that can be computed in float or with the rounding of int8.
 
     Args:
-        network: float32 (N, H, W, 3) to logits (N, C); its weights are read at every call.
-        image_step: what one of 256 pixel values is worth where the first layer with a kernel reads it; ``None`` where
-            that is not one number, and the first bias is not rounded.
+        network: from images, float32 (N, H, W, 3), to logits, (N, C); its weights are read at every call.
+        image_step: difference between neighboring pixel values at the input of the first layer with a kernel; ``None``
+            if it differs between channels: then the first bias is not rounded.
 
     Raises:
-        ArchitectureError: a layer whose int8 form is not known here.
+        ArchitectureError: the int8 form of a layer is not known.
     """
 
     def __init__(self, network: keras.Model, image_step: float | None = None) -> None:
@@ -103,10 +104,10 @@ class Simulation:
         """The logits, float32 (N, C).
 
         Args:
-            image: float32 (N, H, W, 3), scaled as the network takes it.
-            scheme: how weights are rounded; ``None`` leaves them in float.
-            ranges: of every point; ``None`` leaves activations in float.
-            taps: gets what each point gives.
+            image: float32 (N, H, W, 3), scaled for the network.
+            scheme: how weights are rounded; ``None``: weights stay in float.
+            ranges: the range of every point; ``None``: activations stay in float.
+            taps: a dict to which the outputs of the points are added.
         """
         values: dict[int, tf.Tensor] = {self._image: image}
         for node in self._nodes:
@@ -125,7 +126,7 @@ class Simulation:
         return values[self._output]
 
     def round_weights(self, scheme: Scheme) -> None:
-        """Put rounded kernels in the place of the network's own: rounded again, they are the same in int8."""
+        """Replace the network's kernels by rounded ones, which int8 quantization does not change further."""
         for node in self._nodes:
             if type(node.operation) in LINEAR:
                 kernel, _ = folded(node.operation, norm := self._norms.get(id(node)))
@@ -135,19 +136,19 @@ class Simulation:
                 node.operation.kernel.assign(tf.where(factor == 0, node.operation.kernel.value, unscaled))
 
     def _norm_behind(self, node: Node) -> Node | None:
-        """The batch normalization that alone reads a linear layer."""
+        """The batch normalization that is the only reader of a linear layer without activation, if there is one."""
         reading = self._readers.get(node.gives, [])
         alone = len(reading) == 1 and type(reading[0].operation) is layers.BatchNormalization
         return reading[0] if alone and activation(node.operation) == "linear" else None
 
     def _place(self, node: Node) -> None:
-        """Find out whether a node's result is a point, or which point it passes on."""
+        """Determine whether a node's output is a point, or which point's values it passes on."""
         operation, origins = node.operation, [self._origins[source] for source in node.sources]
         if isinstance(operation, VIEWS) or is_identity(operation):
             self._origins[node.gives] = origins[0]
             return
         if not has_kernel(operation) and all(origin is None for origin in origins):
-            self._origins[node.gives] = None  # pixels still
+            self._origins[node.gives] = None  # still pixels
             return
         if id(operation) not in self._merged and not is_known(operation):
             raise ArchitectureError(
@@ -184,7 +185,7 @@ class Simulation:
         return value if id(node) in self._inner else activated(operation, value)
 
     def _rounded_bias(self, bias: tf.Tensor, weight: tf.Tensor, origin: str | None, ranges: Ranges | None) -> tf.Tensor:
-        """In int32, whose step is that of the input times that of the weights."""
+        """The bias rounded as in int32, whose step is the step of the input times the step of the weights."""
         of_input = self._image_step if origin is None else None
         if origin is not None and ranges is not None:
             of_input = step_of(*ranges[origin])

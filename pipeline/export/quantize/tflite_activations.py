@@ -1,4 +1,4 @@
-"""What every operator of a float flatbuffer computes, at the speed of LiteRT's fast kernels."""
+"""Read the result of every operator of a float flatbuffer at the speed of XNNPACK, LiteRT's fast kernels."""
 
 from collections.abc import Callable
 
@@ -13,10 +13,10 @@ from pipeline.system.quiet import log_hidden
 
 
 class FloatActivations:
-    """Runs a float flatbuffer of one image and reads the float result of every operator, by the tensor's name.
+    """Runs a float flatbuffer on single images and reads the float result of every operator, by the tensor's name.
 
-    XNNPACK keeps what passes between its operators to itself, and without it the built-in kernels take three times as
-    long. It hands out the outputs of a graph, so here every result is one.
+    XNNPACK does not expose intermediate tensors, and without it the built-in kernels take three times as long. It does
+    return the graph's outputs, so every intermediate tensor is made an output here.
 
     Args:
         content: the flatbuffer.
@@ -35,9 +35,9 @@ class FloatActivations:
         }
 
     def __call__(self, image: NDArray[np.float32], reduce: Callable[[Activations], T]) -> T:
-        """What ``reduce`` makes of the activations of an image, float32 (1, H, W, 3), as the flatbuffer takes it.
+        """The result of ``reduce`` on the activations of an image, float32 (1, H, W, 3), scaled for the flatbuffer.
 
-        The activations are the interpreter's own memory, which the next image overwrites.
+        The activations are views of the interpreter's memory, which the next image overwrites.
         """
         self._interpreter.set_tensor(self._source, image)
         self._interpreter.invoke()
@@ -50,5 +50,5 @@ def with_all_results(content: bytes) -> bytes:
     graph = flatbuffer.subgraphs[0]
     results = (int(index) for operator in graph.operators for index in operator.outputs)
     graph.outputs = [index for index in results if graph.tensors[index].type == schema.TensorType.FLOAT32]
-    flatbuffer.signatureDefs = []  # they would name other outputs
+    flatbuffer.signatureDefs = []  # they list the old outputs
     return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))

@@ -1,9 +1,10 @@
-"""The int8 TFLite flatbuffer: calibrated once, its ranges then rewritten for any number of configs.
+"""Build int8 TFLite flatbuffers: calibrated once, then quantized with the ranges of any number of configs.
 
-TFLite's converter calibrates by minimum and maximum alone, but it does so into a float flatbuffer that carries a range
-a tensor, and quantizes from there. Both halves are called here, with our ranges written in between, so that every
-calibration method of ONNX works for TFLite too. What it does not allow: QOperator and 7-bit weights have no
-counterpart, and 16-bit activations ("16x8") take no uint8 pixels and run on unoptimized reference kernels.
+TFLite's converter calibrates by minimum and maximum only, in two steps: it writes a float flatbuffer with a range per
+tensor, then quantizes this flatbuffer. Here the two steps are called separately, and the ranges are replaced in
+between, so that every calibration method for ONNX also works for TFLite. QOperator and 7-bit weights have no
+counterpart in TFLite; 16-bit activations ("16x8") are not used, because such files take no uint8 pixels and run on
+unoptimized reference kernels.
 """
 
 import math
@@ -52,13 +53,13 @@ IDENTITY, FROM_UNIT = PixelScaling((1.0, 1.0, 1.0)), PixelScaling((255.0, 255.0,
 
 
 class TfliteQuantizer:
-    """Quantizes one network by any config.
+    """Quantizes one network with any config.
 
     Args:
-        deployable: the network, its scaling part of the graph.
-        pixels: uint8 (N, S, S, 3), the calibration images.
-        counts: numbers of calibration images that configs may ask for.
-        learned: ranges of quantization-aware training, if there was one.
+        deployable: the network; its scaling becomes part of the graph.
+        pixels: the calibration images, uint8 (N, H, W, 3).
+        counts: the values that ``QuantConfig.images`` may have.
+        learned: the ranges of quantization-aware training, if there was one.
     """
 
     changes: tuple[str, ...] = ("per_channel", "float_softmax", "float_head", "symmetric")
@@ -90,7 +91,7 @@ class TfliteQuantizer:
             self.changes = tuple(name for name in self.changes if name != "float_softmax")
 
     def build(self, config: QuantConfig) -> bytes:
-        """The deployable flatbuffer: built-in operators, uint8 pixels in."""
+        """The quantized flatbuffer, with built-in operators only; it takes uint8 pixels."""
         with log_hidden():
             content = mlir_quantize(
                 self._with_ranges(config),
@@ -106,7 +107,7 @@ class TfliteQuantizer:
         return take_pixels_through_float(content)
 
     def noise(self, graph: bytes, pixels: NDArray[np.uint8]) -> list[float]:
-        """Noise-to-signal ratio of every layer's output in a flatbuffer that ``build`` made."""
+        """Noise-to-signal ratio of every layer's output in a flatbuffer from ``build``."""
         twin, outputs = _interpreter(graph), [layer.output for layer in self.layers]
         names = set(outputs)
         images = (pixels[number : number + 1] for number in range(len(pixels)))
@@ -146,10 +147,10 @@ class TfliteQuantizer:
 
 
 def _calibrate(deployable: Deployable, scaling: PixelScaling, inside: PixelScaling, pixels: NDArray[np.uint8]) -> bytes:
-    """The float flatbuffer of scaled images, as the quantizer reads it; only the input's range is final.
+    """The float flatbuffer for the quantizer, which takes scaled images; of its ranges, only the input's is final.
 
-    That range is what ``scaling`` makes of 0 to 255, so that pixels are its quantized values. What is left of the
-    scaling happens ``inside``.
+    The input's range is that of pixels 0-255 after ``scaling``, so that pixels are its quantized values. The rest of
+    the scaling, ``inside``, is part of the graph.
     """
     images = scaling(np.concatenate([np.zeros_like(pixels), np.full_like(pixels, 255), pixels]))
 
@@ -161,14 +162,14 @@ def _calibrate(deployable: Deployable, scaling: PixelScaling, inside: PixelScali
         converter = tflite.converter(deployable, tf.float32, inside)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
-        converter._experimental_calibrate_only = True  # noqa: SLF001 - what TensorFlow's own debugger of quantization does
+        converter._experimental_calibrate_only = True  # noqa: SLF001 - as TensorFlow's quantization debugger does
         content: bytes = converter.convert()
     return content
 
 
 def _interpreter(content: bytes) -> Interpreter:
     with log_hidden():
-        # Without the delegate, which would swallow the tensors between its operators.
+        # Without the XNNPACK delegate, which does not expose intermediate tensors.
         interpreter = Interpreter(
             model_content=content,
             experimental_preserve_all_tensors=True,
@@ -221,10 +222,10 @@ def _dequantized(interpreter: Interpreter, detail: dict[str, Any]) -> NDArray[np
 
 
 def _exponentials(interpreter: Interpreter) -> set[str]:
-    """Results of exponentials, of what reads these, and of logarithms, which stay in float.
+    """Names of the outputs of exponentials, of the operators that read them, and of logarithms, which stay in float.
 
-    TensorFlow writes softplus and mish as ``log(exp(x) + 1)``. In 256 even steps from 0 to the largest exponential,
-    whatever lies below a few steps is lost: with x up to 6, all negative x give the same.
+    TensorFlow computes softplus and mish as ``log(exp(x) + 1)``. In 256 equal steps from 0 to the largest exponential,
+    small exponentials are rounded to 0: if x is up to 6, all negative x give the same result.
     """
     names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
     exponentials: set[int] = set()
@@ -239,14 +240,14 @@ def _exponentials(interpreter: Interpreter) -> set[str]:
 
 
 def _last_sigmoid(interpreter: Interpreter) -> set[str]:
-    """The tensor that a multi-label model answers with; its operator stays in float, as a softmax does."""
+    """Name of the output of a multi-label model's final sigmoid, which stays in float; empty for other models."""
     answer = interpreter.get_output_details()[0]
     made = [operator for operator in _operators(interpreter) if int(answer["index"]) in operator["outputs"]]
     return {answer["name"]} if made and made[0]["op_name"] == LOGISTIC else set()
 
 
 def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
-    """Every computing operator with the operators after it that only pass its values on."""
+    """The layers of a flatbuffer: every computing operator, with later operators that only pass its values on."""
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     names = {index: detail["name"] for index, detail in details.items()}
     last = _last_sigmoid(interpreter)
@@ -272,7 +273,7 @@ def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
 
 
 def _multiplications(kind: str, details: dict[int, dict[str, Any]], inputs: list[int], output: int) -> int:
-    """How often an operator multiplies a weight for one image: weights times places in its output."""
+    """Multiplications per image of an operator: number of weights times output positions."""
     if kind not in WEIGHTED:
         return 0
     places = math.prod(details[output]["shape"][1:3].tolist()) if kind != "FULLY_CONNECTED" else 1

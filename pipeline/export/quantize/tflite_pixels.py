@@ -1,17 +1,18 @@
-"""From uint8 pixels to the int8 tensor that an int8 flatbuffer computes with, by operators that XNNPACK has."""
+"""Convert uint8 pixels to the int8 input tensor of a flatbuffer with operators that XNNPACK supports."""
 
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 DEQUANTIZE_VERSION = 2
-"""The first that takes int8 and uint8."""
+"""The first version of DEQUANTIZE that takes int8 and uint8."""
 
 
 def take_pixels_through_float(content: bytes) -> bytes:
-    """Put a DEQUANTIZE before a QUANTIZE that makes int8 of uint8 pixels.
+    """Insert a DEQUANTIZE before the QUANTIZE that converts uint8 pixels to int8; other flatbuffers are unchanged.
 
-    XNNPACK cannot change one integer into the other, so that step would run outside it on an unoptimized kernel, which
-    takes several times as long as both steps over float do within it. The values are the same: the scale is one.
+    XNNPACK cannot convert uint8 to int8, so this conversion would run on an unoptimized kernel, which takes several
+    times as long as XNNPACK takes for both steps through float. The values are the same, because the scale does not
+    change.
     """
     flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     graph = flatbuffer.subgraphs[0]
@@ -34,7 +35,7 @@ def take_pixels_through_float(content: bytes) -> bytes:
 
 
 def _dequantize_code(flatbuffer: schema.ModelT) -> int:
-    """The position of the operator in the file's list, put there if need be."""
+    """Index of DEQUANTIZE in the file's list of operators, to which it is added if missing."""
     for position, code in enumerate(flatbuffer.operatorCodes):
         if code.builtinCode == schema.BuiltinOperator.DEQUANTIZE:
             return position

@@ -14,15 +14,15 @@ from pipeline.metrics.multi_label import decisions
 
 @dataclass(frozen=True)
 class Validation:
-    """What every choice rests on: images, Keras's answers to them, and the bounds.
+    """The validation images, Keras's answers to them, and the acceptance criteria.
 
-    Where the images have no labels, Keras's classes take their place, and agreement that of accuracy.
+    If the images have no labels, Keras's classes are used as labels, and agreement is used as accuracy.
 
     Attributes:
-        images: out of the training set, seen neither in training nor in calibration.
+        images: N images, used neither in training nor for calibration.
         expected: Keras's probabilities, float32 (N, C).
-        criteria: the bounds.
-        thresholds: of a multi-label model, one a class.
+        criteria: the acceptance criteria.
+        thresholds: of a multi-label model, the probability (0-1) at which an image gets each label.
     """
 
     images: Dataset
@@ -31,12 +31,12 @@ class Validation:
     thresholds: tuple[float, ...] | None = None
 
     def evenly(self, count: int) -> "Validation":
-        """The same of so many of the images, evenly out of all."""
+        """The same for ``count`` evenly spaced images."""
         places = np.arange(count) * len(self.images) // count
         return replace(self, images=self.images.take(places), expected=self.expected[places])
 
     def judge(self, got: NDArray[np.float32]) -> Judgment:
-        """Hold a candidate's probabilities, float32 (N, C), against Keras's."""
+        """Compare a candidate's probabilities, float32 (N, C), with Keras's."""
         if self.thresholds is not None:
             names, marks = self.images.class_names, self.images.marks
             return judge_labels(self.expected, got, marks, self.thresholds, names, self.criteria)
@@ -45,7 +45,7 @@ class Validation:
         return judge(self.expected, got, self.images.labels, self.images.class_names, self.criteria)
 
     def right(self, got: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Whether each image is classified correctly, bool (N,); with several labels, whether all of them are."""
+        """Whether each image is classified correctly, bool (N,); with several labels: whether all are right."""
         if self.thresholds is not None:
             marks = self.images.marks
             truth = decisions(self.expected, self.thresholds) if marks is None else marks

@@ -1,8 +1,8 @@
-"""Small exact changes to an ONNX graph, each of them in place: the same numbers come out, sooner.
+"""Rewrites of an ONNX graph, in place, that make it faster without changing its results.
 
-Each is a function of its own with a test that its numbers are the same: ``batch`` opens the traced batch,
-``layout`` takes out what only moves values about, ``fuse`` puts one operator where several stand, ``pixels`` and
-``grouping`` shape the input, ``names`` makes them the same in every run.
+Each rewrite is a function with a test that the results are equal. ``batch`` replaces the traced batch size by any
+batch size, ``layout`` removes operators that only move values, ``fuse`` replaces several operators by one, ``pixels``
+and ``grouping`` change the input, and ``names`` makes names reproducible.
 """
 
 from pipeline.export.freeze import IMAGE

@@ -1,4 +1,4 @@
-"""From the batch that the graph is traced with to any batch."""
+"""Make a graph that was traced with a fixed batch size accept any batch size."""
 
 import onnx
 
@@ -8,20 +8,21 @@ from pipeline.export.rewrites.layout import static_shapes
 
 BATCH = "N"
 TRACED_BATCH = 2
-"""Fixed while tracing, so that shapes are constants. Not 1, which TensorFlow would squeeze out of the way."""
+"""Batch size while tracing; it is fixed, so that shapes are constants. It is not 1, because TensorFlow removes axes of
+extent 1."""
 
 
 BROADCASTING = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Where"), (0, 1, 2)),
     "Gemm": (2,),
 }
-"""Operators that repeat a row for every image, and which of their inputs may be such a row."""
+"""Operators that broadcast a row to every image, and the indices of the inputs that may be such a row."""
 
 
 def share_batch_constants(model: onnx.ModelProto) -> None:
-    """Give constants that hold the same row for each traced image a single row, which fits any batch.
+    """Reduce constants with equal rows for all traced images to one row, which is broadcast to any batch size.
 
-    Recurrent layers begin so: their first state is a constant, folded with the weights that it is multiplied by.
+    Recurrent layers have such constants: their initial state, multiplied by weights, is folded into one.
     """
     graph, shapes = model.graph, static_shapes(model)
     for node in graph.node:
@@ -34,20 +35,20 @@ def share_batch_constants(model: onnx.ModelProto) -> None:
             if value is None or value.ndim != len(result) or value.shape[0] != TRACED_BATCH:
                 continue
             if (value == value[:1]).all():
-                row = value[0] if node.op_type == "Gemm" else value[:1]  # quantizers want a bias of one axis
+                row = value[0] if node.op_type == "Gemm" else value[:1]  # quantizers expect a bias of one axis
                 node.input[position] = add_constant(graph, f"{node.output[0]}_row_{position}", row)
     drop_stale(model)
 
 
 def free_batch(model: onnx.ModelProto) -> None:
-    """Open a graph traced with ``TRACED_BATCH`` images to any batch.
+    """Make a graph traced with ``TRACED_BATCH`` images accept any batch size.
 
-    Every value of an image classifier has the batch as its first axis, so a constant reshape to ``[2, …]``
-    becomes one to ``[-1, …]`` (``[0, …]``, "as it came", where -1 is taken). So does one to ``[2 * rows, …]``, which
-    lays the rows of all images below each other, as attention and dense layers over positions do.
+    Every tensor of an image classifier has the batch as its first axis, so a constant reshape to ``[2, …]`` becomes one
+    to ``[-1, …]``, or to ``[0, …]`` ("keep this axis") if another axis is -1. A reshape to ``[2 * rows, …]``, which
+    stacks the rows of all images as in attention and in dense layers over positions, becomes one to ``[-1, …]``.
 
     Raises:
-        ExportError: the model reshapes several images into one value.
+        ExportError: a reshape does not have the batch in its first axis.
     """
     graph = model.graph
     for value in (*graph.input, *graph.output):

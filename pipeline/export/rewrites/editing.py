@@ -1,4 +1,4 @@
-"""Tools of all rewrites of an ONNX graph: find a constant, add one, find the readers of a value, swap nodes."""
+"""Helpers for rewrites of an ONNX graph: find and add constants, find the readers of a value, replace nodes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 
 def drop_stale(model: onnx.ModelProto) -> None:
-    """Drop inferred shapes, which a rewrite makes stale, and constants that no node reads any more."""
+    """Remove inferred shapes, which rewrites invalidate, and constants that no node reads."""
     graph = model.graph
     del graph.value_info[:]
     used = {name for node in graph.node for name in node.input}
@@ -20,7 +20,7 @@ def drop_stale(model: onnx.ModelProto) -> None:
 
 
 def find_constant(graph: onnx.GraphProto, name: str) -> NDArray[np.float32] | None:
-    """The value of a constant; ``None`` if ``name`` is computed, or empty as an input left out is."""
+    """The value of a constant; ``None`` if a node computes ``name``, or if it is empty (an omitted input)."""
     for initializer in graph.initializer:
         if initializer.name == name:
             value: NDArray[np.float32] = numpy_helper.to_array(initializer)
@@ -40,14 +40,14 @@ def readers(graph: onnx.GraphProto, name: str) -> Iterator[onnx.NodeProto]:
 
 
 def only_reader(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
-    """The node that reads ``name``, if it is one alone and ``name`` is no output of the graph."""
+    """The only node that reads ``name``; ``None`` if there is no or no single reader, or if ``name`` is an output."""
     consumers = list(readers(graph, name))
     is_output = any(output.name == name for output in graph.output)
     return consumers[0] if len(consumers) == 1 and not is_output else None
 
 
 def replace_nodes(graph: onnx.GraphProto, old: list[onnx.NodeProto], new: list[onnx.NodeProto]) -> None:
-    """Put ``new`` where the last of ``old`` stood: all that it reads has been computed by then."""
+    """Replace ``old`` by ``new`` at the position of the last of ``old``, where all inputs have been computed."""
     nodes = list(graph.node)
     position = nodes.index(old[-1])
     rest = [node for node in nodes[:position] if node not in old] + new
@@ -67,7 +67,7 @@ def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
 
 
 def redirect(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Let every node that reads ``old`` read ``new`` instead."""
+    """Make every node that reads ``old`` read ``new`` instead."""
     for node in graph.node:
         for position, name in enumerate(node.input):
             if name == old:
@@ -75,7 +75,7 @@ def redirect(graph: onnx.GraphProto, old: str, new: str) -> None:
 
 
 def drop_dead(model: onnx.ModelProto) -> None:
-    """Remove the nodes whose result nobody reads, and what becomes stale or unread with them."""
+    """Remove nodes whose results are not used, inferred shapes, and unused constants."""
     graph = model.graph
     wanted = {output.name for output in graph.output}
     kept = []

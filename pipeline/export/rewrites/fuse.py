@@ -26,10 +26,10 @@ NHWC_TO_NCHW = [0, 3, 1, 2]
 
 
 def fold_constants_and_normalization(model: onnx.ModelProto) -> None:
-    """Run ONNX Runtime's basic optimizations, which keep to standard operators.
+    """Apply ONNX Runtime's basic optimizations, which use standard operators only.
 
-    They fold constants, batch normalization and padding into convolutions, write a matrix product and its bias as
-    Gemm, and push transposes together until they cancel.
+    They fold constants, fold batch normalization and padding into convolutions, replace a matrix product and its bias
+    by Gemm, and move transposes until they cancel.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimized.onnx"
@@ -40,7 +40,7 @@ def fold_constants_and_normalization(model: onnx.ModelProto) -> None:
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         optimized = onnx.load(path)
     used = {node.domain for node in optimized.graph.node}
-    del optimized.opset_import[:]  # it names every domain that it knows, used or not
+    del optimized.opset_import[:]  # ONNX Runtime lists all domains that it knows, even unused ones
     optimized.opset_import.extend(entry for entry in model.opset_import if entry.domain in used)
     optimized.ir_version = model.ir_version
     model.CopyFrom(optimized)
@@ -48,9 +48,9 @@ def fold_constants_and_normalization(model: onnx.ModelProto) -> None:
 
 
 def pool_spatial_reductions(model: onnx.ModelProto) -> None:
-    """Write a mean or maximum over height and width as a pooling, for which there are integer kernels.
+    """Replace a mean or maximum over height and width by a pooling, for which engines have integer kernels.
 
-    The pooling takes (N, C, H, W); the transpose before it cancels with another one later.
+    The pooling takes (N, C, H, W); a later rewrite cancels the transpose before it with another one.
     """
     graph = model.graph
     shapes = static_shapes(model)
@@ -73,7 +73,7 @@ def pool_spatial_reductions(model: onnx.ModelProto) -> None:
 
 
 def pad_inside_pools(model: onnx.ModelProto) -> None:
-    """Let a max pooling pad by itself where zeros were padded around values that are never negative."""
+    """Move padding with zeros into the max pooling that follows, if the padded values are never negative."""
     graph = model.graph
     made_by = writers(graph)
     for pool in [node for node in graph.node if node.op_type == "MaxPool"]:
@@ -108,7 +108,7 @@ def _never_negative(graph: onnx.GraphProto, node: onnx.NodeProto | None) -> bool
 
 
 def fuse_hard_sigmoids(model: onnx.ModelProto) -> None:
-    """Write ``relu6(x + 3) / 6`` as HardSigmoid."""
+    """Replace ``relu6(x + 3) / 6`` by HardSigmoid."""
     graph = model.graph
     for add in [node for node in graph.node if node.op_type == "Add"]:
         source = next((name for name in add.input if _beside(graph, add, name, 3)), None)
@@ -128,14 +128,14 @@ def fuse_hard_sigmoids(model: onnx.ModelProto) -> None:
 
 
 def fuse_hard_swishes(model: onnx.ModelProto) -> None:
-    """Write ``x * hard_sigmoid(x)`` as HardSwish."""
+    """Replace ``x * hard_sigmoid(x)`` by HardSwish."""
     graph = model.graph
-    for criteria in [node for node in graph.node if node.op_type == "HardSigmoid"]:
-        mul = only_reader(graph, criteria.output[0])
-        attributes = attributes_of(criteria)
+    for gate in [node for node in graph.node if node.op_type == "HardSigmoid"]:
+        mul = only_reader(graph, gate.output[0])
+        attributes = attributes_of(gate)
         standard = math.isclose(attributes["alpha"], 1 / 6, rel_tol=1e-6) and attributes["beta"] == 0.5
-        if standard and mul is not None and mul.op_type == "Mul" and criteria.input[0] in mul.input:
-            mul.CopyFrom(helper.make_node("HardSwish", [criteria.input[0]], list(mul.output), name=mul.name))
+        if standard and mul is not None and mul.op_type == "Mul" and gate.input[0] in mul.input:
+            mul.CopyFrom(helper.make_node("HardSwish", [gate.input[0]], list(mul.output), name=mul.name))
     drop_dead(model)
 
 

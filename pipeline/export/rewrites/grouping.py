@@ -1,4 +1,4 @@
-"""Feed the first int8 convolution several neighboring pixels at a time."""
+"""Make the first int8 convolution read several neighboring pixels at a time."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +16,15 @@ NHWC_TO_NCHW, NCHW_TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
 def group_pixels(model: onnx.ModelProto, group: int) -> bool:
-    """Let the first convolution see ``group`` neighboring pixels of a row as one of ``group`` times the channels.
+    """Make the first convolution read ``group`` neighboring pixels of a row as one pixel of ``group`` x 3 channels.
 
-    With 3 channels an int8 convolution spends its time gathering 3 bytes at a time. NHWC memory read as
-    (N, H, W/group, 3*group) is the same memory, and one grouped position yields ``group`` outputs side by side, so both
-    reshapes are free; the kernel grows by zeros where an output does not see a pixel.
+    With 3 channels, an int8 convolution spends most time gathering 3 bytes at a time. An NHWC image has the same memory
+    layout as (N, H, W/group, 3*group), and each grouped position gives ``group`` adjacent outputs, so both reshapes are
+    free. The kernel has zeros where an output does not depend on a pixel.
 
     Returns:
-        Whether the graph has a convolution that this fits: on the image itself, stride and dilation 1, same width out
-        as in, and a kernel that reaches into one neighboring group at most.
+        Whether the graph was changed. It is if it begins with a convolution of stride and dilation 1, which keeps the
+        width of the image and whose kernel reaches at most into the next group.
     """
     graph = model.graph
     found = _find(graph, group)
@@ -41,12 +41,13 @@ class _First:
     """The first convolution of a graph.
 
     Attributes:
-        transpose: turns the NHWC image into the NCHW that the convolution reads.
-        convolution, relu: the convolution and what alone reads it, if that is a Relu.
-        weights: float32 (O, C, H, W).
-        bias: float32 (O,).
-        rows, side: height and width of the image.
-        top, bottom: its padding; there is none on the left.
+        transpose: converts the NHWC image to NCHW for the convolution.
+        convolution: the convolution.
+        relu: the Relu that is the only reader of the convolution, if there is one.
+        weights: kernel of the convolution, float32 (O, C, H, W).
+        bias: bias of the convolution, float32 (O,).
+        rows, side: height and width of the image in pixels.
+        top, bottom: padding of the image in pixels; the left padding is 0, the right one the kernel's width - 1.
     """
 
     transpose: onnx.NodeProto
@@ -61,7 +62,7 @@ class _First:
 
 
 def _find(graph: onnx.GraphProto, group: int) -> _First | None:
-    """The first convolution, where grouped pixels fit it."""
+    """The first convolution; ``None`` if it cannot read grouped pixels."""
     rows, side = (extent.dim_value for extent in graph.input[0].type.tensor_type.shape.dim[1:3])
     transpose = only_reader(graph, IMAGE)
     convolution = only_reader(graph, transpose.output[0]) if transpose is not None else None
@@ -82,7 +83,7 @@ def _find(graph: onnx.GraphProto, group: int) -> _First | None:
 
 
 def _grouped_nodes(graph: onnx.GraphProto, first: _First, group: int) -> list[onnx.NodeProto]:
-    """The nodes that take the place of the first convolution, from the NHWC image to what it gave."""
+    """The nodes that replace the first convolution and its Relu, from the NHWC image to the same output."""
     output = first.convolution.output[0]
     filters, channels, kernel_height, _ = first.weights.shape
     kernel = _group_kernel(first.weights, group)
@@ -96,7 +97,7 @@ def _grouped_nodes(graph: onnx.GraphProto, first: _First, group: int) -> list[on
     nodes: list[onnx.NodeProto] = []
 
     def add(operator: str, part: str, *inputs: str, **attributes: Any) -> None:
-        """Let a new node read the one before it, or the image."""
+        """Append a node that reads the previous one, or the image if it is the first."""
         name = f"{output}_grouped_{part}"
         source = nodes[-1].output[0] if nodes else IMAGE
         if operator == "Reshape":
@@ -117,7 +118,7 @@ def _grouped_nodes(graph: onnx.GraphProto, first: _First, group: int) -> list[on
 
 
 def _group_kernel(weights: NDArray[np.float32], group: int) -> NDArray[np.float32]:
-    """Kernel (O, C, H, W) without left padding, W - 1 <= group, to (group*O, group*C, H, 1 or 2)."""
+    """The kernel for grouped pixels, (group*O, group*C, H, 1 or 2), of a kernel (O, C, H, W) with W - 1 <= group."""
     filters, channels, height, width = weights.shape
     span = (group + width - 2) // group + 1
     grouped = np.zeros((group, filters, group, channels, height, span), weights.dtype)

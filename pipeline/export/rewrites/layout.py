@@ -15,14 +15,14 @@ from pipeline.export.rewrites.editing import (
 )
 
 VIEWS = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"}
-"""Operators that leave the order of values in memory as it is."""
+"""Operators that do not change the order of values in memory."""
 
 
 def merge_reshapes(model: onnx.ModelProto) -> None:
-    """Put one reshape, or none, where several follow one another or one changes nothing.
+    """Replace successive reshapes by one, and remove reshapes that change nothing.
 
-    A transpose that moves only axes of extent 1 counts as a reshape. Shapes must be static, so this comes while the
-    batch is still fixed.
+    A transpose that moves only axes of extent 1 counts as a reshape. Shapes must be static, so this rewrite must run
+    while the batch size is fixed.
     """
     graph = model.graph
     shapes = static_shapes(model)
@@ -44,7 +44,7 @@ def merge_reshapes(model: onnx.ModelProto) -> None:
 
 
 def activate_before_transposing(model: onnx.ModelProto) -> None:
-    """Put a ReLU before the transpose that it follows: there it fuses with the convolution that comes before both."""
+    """Move a ReLU before the transpose that it follows, so that engines fuse it with the convolution before both."""
     graph = model.graph
     for transpose in [node for node in graph.node if node.op_type == "Transpose"]:
         relu = only_reader(graph, transpose.output[0])
@@ -61,7 +61,7 @@ def activate_before_transposing(model: onnx.ModelProto) -> None:
 
 
 def static_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """The shape of each value that has a fully known one."""
+    """The shape of each value whose extents are all known, by name."""
     graph = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
     shapes = {}
     for value in (*graph.input, *graph.value_info, *graph.output):

@@ -1,10 +1,10 @@
-"""Names that do not depend on what was converted before."""
+"""Make the names in a graph independent of earlier conversions in the same process."""
 
 import onnx
 
 
 def number_names(model: onnx.ModelProto) -> None:
-    """Count the names that tf2onnx made up, ``…__17``, from 1: its own counter runs on from model to model."""
+    """Renumber the names that tf2onnx generates, ``…__17``, from 1, because its counter continues over all models."""
     graph, numbers = model.graph, dict[str, str]()
 
     def renumber(name: str) -> str:

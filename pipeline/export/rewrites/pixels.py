@@ -1,4 +1,4 @@
-"""Make uint8 pixels the graph's input: its first nodes scale them, or they are the quantized tensor."""
+"""Make uint8 pixels the graph's input: its first nodes scale them, or pixels are the quantized input tensor."""
 
 import math
 
@@ -23,7 +23,7 @@ PIXELS = "pixels"
 
 
 def scale_pixels(model: onnx.ModelProto, scaling: PixelScaling) -> None:
-    """Take uint8 pixels 0-255 and scale them to what the network expects: one node where the zero point is whole."""
+    """Add nodes that scale uint8 pixels to the network's input: one if the zero points are integers, else two."""
     graph = model.graph
     zero_points = scaling.zero_points
     whole = zero_points is not None
@@ -51,12 +51,12 @@ def pixel_zero_point(scaling: PixelScaling) -> int | None:
 
 
 def take_pixels_as_quantized(model: onnx.ModelProto, scaling: PixelScaling) -> None:
-    """Drop the first ``QuantizeLinear``: with the pixels' own scale and zero point, pixels are its result already.
+    """Remove the first ``QuantizeLinear``: if it has the pixels' scale and zero point, its result equals the pixels.
 
-    A graph that begins with an operator that is not quantized, such as a crop, gets them scaled.
+    If the graph begins with an operator that is not quantized, such as a crop, nodes that scale pixels are added.
 
     Raises:
-        ExportError: the input is quantized in another way, so that pixels would mean something else.
+        ExportError: the input is quantized with another scale or zero point.
     """
     graph = model.graph
     consumers = [node for node in graph.node if IMAGE in node.input]
@@ -91,7 +91,7 @@ def _set_pixel_input(graph: onnx.GraphProto) -> None:
 
 
 def _pad_quantized_pixels(graph: onnx.GraphProto) -> None:
-    """Let a padding of the image work on its bytes: the engine would dequantize, pad and quantize again."""
+    """Make padding of the image work on uint8 pixels, so that they are not dequantized, padded and quantized."""
     made_by = writers(graph)
     for pad in [node for node in graph.node if node.op_type == "Pad" and len(node.input) > 2]:
         dequantize, quantize = made_by.get(pad.input[0]), only_reader(graph, pad.output[0])
@@ -112,7 +112,7 @@ def _pad_quantized_pixels(graph: onnx.GraphProto) -> None:
 
 
 def _number(graph: onnx.GraphProto, name: str, made_by: dict[str, onnx.NodeProto]) -> float | None:
-    """The value of a scalar constant, quantized or not."""
+    """The value of a scalar constant, dequantized if a DequantizeLinear gives it; ``None`` if there is none."""
     node = made_by.get(name)
     if node is not None and node.op_type == "DequantizeLinear":
         step, scale, zero_point = (_number(graph, part, made_by) for part in node.input)
