@@ -22,7 +22,7 @@ DOCUMENT = Path("docs/own-photos.md")
 CLASSES, VIEWS, FEATURES = 4, 2, 1280
 EVERY_S = 0.02
 MINUTES = 600
-"""Enough for ``train`` to give up neither views nor pixels."""
+"""So much time that ``train`` reduces neither the number of views nor the size of images."""
 
 Row = dict[str, Any]
 
@@ -79,12 +79,12 @@ def _write_cheap_network(path: Path, side: int) -> None:
 
 @dataclass
 class _Peak:
-    """Peak memory of a process in bytes, and its time.
+    """Peak memory of a process in bytes, and its processor time.
 
     Attributes:
-        anonymous: that no file backs, which must stay in memory.
-        resident: with pages of files, which the system drops when it needs their place.
-        processor_s: of all its threads.
+        anonymous: memory that no file backs, which the system cannot drop.
+        resident: all memory, including pages of files, which the system drops when it needs memory.
+        processor_s: processor time of all threads in seconds.
     """
 
     anonymous: int = 0
@@ -93,7 +93,7 @@ class _Peak:
 
 
 def _watched(command: list[str], environment: dict[str, str]) -> _Peak:
-    """Run a command to its end; ``RssAnon`` and ``VmRSS`` are read off again and again."""
+    """Run a command to its end, and read ``RssAnon`` and ``VmRSS`` every ``EVERY_S`` seconds."""
     peak = _Peak()
     before = os.times()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - ours

@@ -1,7 +1,7 @@
 """The index of decoded photos: a JSON object with the decoder and the file of squares, then a JSON line for each photo.
 
-It is read and written line by line, since a whole index of 100,000 photos would need more memory than all else that is
-known of them.
+It is read and written line by line: the whole index of 100,000 photos would need more memory than everything else that
+is kept about them.
 """
 
 import json

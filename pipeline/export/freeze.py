@@ -63,10 +63,10 @@ def _needed(definition: Any) -> Any:
 
 
 def as_function(definition: Any, size: Size, dtype: tf.DType, scaled: Callable[[tf.Tensor], tf.Tensor]) -> Any:
-    """Put ``scaled`` before a graph of one image that ``frozen_graph`` gave.
+    """A function that applies ``scaled`` to one image, then a graph of ``frozen_graph`` with batch size 1.
 
     Returns:
-        A concrete function from ``image`` of a type, (1, H, W, 3), to ``probabilities``, without captures.
+        A concrete function from ``image``, ``dtype`` (1, H, W, 3), to ``probabilities``, without captured tensors.
     """
     graph = tf.compat.v1.GraphDef(versions=definition.versions, library=definition.library)
     graph.node.extend(node for node in definition.node if node.name != IMAGE)

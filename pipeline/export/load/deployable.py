@@ -143,7 +143,7 @@ class Deployable:
 
     @cached_property
     def frozen(self) -> Any:
-        """The graph of ``trace`` for one image, its weights constants: traced once for all flatbuffers."""
+        """The frozen graph of ``trace`` for one image, which all flatbuffers share."""
         return frozen_graph(self.trace, self.size, tf.float32, batch=1)
 
     def trace(self, image: tf.Tensor) -> tf.Tensor:

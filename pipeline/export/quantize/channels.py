@@ -1,7 +1,7 @@
-"""ONNX Runtime's QDQ quantizer, with the channels of a weight quantized together.
+"""A faster subclass of ONNX Runtime's QDQ quantizer, which quantizes all channels of a weight at once.
 
-It goes through them one by one in Python, twice: of 1.7 seconds for a graph of 22,000 channels, 1.5 went there. The
-numbers are the same, bit by bit.
+ONNX Runtime's quantizer loops over channels in Python, twice: for a graph of 22,000 channels these loops took 1.5 of
+1.7 seconds. The results are bit-identical.
 """
 
 from typing import Any
@@ -25,12 +25,12 @@ LOWEST, HIGHEST = -128, 127
 
 
 class ChannelsTogether(QDQQuantizer):  # type: ignore[misc]
-    """Writes the same graph as the quantizer that it stands for."""
+    """Quantizes the channels of a weight at once, and otherwise like ``QDQQuantizer``; the graphs are identical."""
 
     tensors_to_quantize: dict[str, Any]
 
     def _calc_initializer_quant_params(self) -> dict[str, QuantizationParams]:
-        """Scale and zero point of every constant."""
+        """Scale and zero point of every constant, by its name."""
         everything: dict[str, Any] = self.tensors_to_quantize
         weights = {
             constant.name: constant
@@ -58,7 +58,7 @@ class ChannelsTogether(QDQQuantizer):  # type: ignore[misc]
         )
 
     def _add_qdq_nodes_for_initializer(self, weight_proto: onnx.TensorProto) -> None:
-        """Put the integers and their dequantization in the place of a constant."""
+        """Replace a constant by its int8 values and a DequantizeLinear."""
         name, axis = weight_proto.name, self.initializer_quant_params[weight_proto.name].get("axis")
         if axis is None or name in self.quantized_value_map or not self._is_by_channel(weight_proto):
             super()._add_qdq_nodes_for_initializer(weight_proto)
@@ -76,7 +76,7 @@ class ChannelsTogether(QDQQuantizer):  # type: ignore[misc]
 
 
 def channel_scales(weights: NDArray[np.float32], axis: int, steps: int) -> NDArray[np.float32]:
-    """What a step of each channel is worth, (C,), where the largest magnitude is half of ``steps``; 1 of empty ones."""
+    """Scale of each channel, float32 (C,): its largest magnitude is ``steps`` / 2 scales; 1 for channels of zeros."""
     largest = np.abs(_by_channel(weights, axis)).max(axis=1).astype(np.float64)
     scales = 2 * largest / steps
     scales[scales < np.finfo(np.float32).tiny] = 1.0
@@ -85,7 +85,7 @@ def channel_scales(weights: NDArray[np.float32], axis: int, steps: int) -> NDArr
 
 
 def in_steps(weights: NDArray[np.float32], axis: int, scales: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Weights in steps of their channel's scale, rounded half to even."""
+    """Weights divided by the scale of their channel, rounded half to even, int8."""
     shape: list[Any] = [1] * weights.ndim
     shape[axis] = -1
     steps: NDArray[np.int8] = (weights / scales.reshape(shape)).round().clip(LOWEST, HIGHEST).astype(np.int8)

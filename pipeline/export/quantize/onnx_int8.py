@@ -35,7 +35,7 @@ GROUP = 4
 """Pixels per group in the int8 graph; of 1, 2, 4 and 8 the fastest for the CIFAR-10 network."""
 
 BATCH_BYTES, GROUP_BYTES = 16 * 1024 * 1024, 128 * 1024 * 1024
-"""Activations of one pass, roughly, and those of one image that are compared with the float network's in one pass."""
+"""Approximate size of the activations of a batch, and size of one image's activations that ``noise`` reads per pass."""
 ACTIVATIONS_A_VALUE = 32
 """Estimated number of float activations per value of the image."""
 
@@ -91,7 +91,7 @@ class OnnxQuantizer:
             self._statistics.learned = learned.ranges(pixels, self._float_activations)
         self._last_sigmoids = [node.name for node in self._network.graph.node if is_last_sigmoid(node, network.graph)]
         self.layers = layers_of(self._network.graph)
-        self._quantize = lru_cache(maxsize=1)(self._quantized)  # biases are corrected of what was built last
+        self._quantize = lru_cache(maxsize=1)(self._quantized)  # bias correction starts from the last graph
         if self._last_sigmoids:
             self.changes = tuple(name for name in self.changes if name != "float_softmax")
 
@@ -223,6 +223,6 @@ def _session(model: onnx.ModelProto, outputs: list[str], threads: int = 1) -> on
 
 
 def _run(session: onnxruntime.InferenceSession, names: list[str], source: str, images: NDArray[Any]) -> Activations:
-    """Tensors of a graph by name, in the engine's own memory: copies would take as much again."""
+    """Tensors of a graph by name, as views of the engine's memory, because copies would double the memory."""
     values = session.run_with_ort_values(names, {source: onnxruntime.OrtValue.ortvalue_from_numpy(images)})
     return {name: np.asarray(np.from_dlpack(value), np.float32) for name, value in zip(names, values, strict=True)}

@@ -1,4 +1,4 @@
-"""The layers of a float ONNX graph, and how large its tensors are."""
+"""The layers of a float ONNX graph, and the sizes of its tensors."""
 
 import math
 
@@ -24,7 +24,7 @@ PASSING = ("Relu", "Clip", "MaxPool", "Transpose", "Reshape", "Flatten", "Pad", 
 
 
 def layers_of(graph: onnx.GraphProto) -> tuple[Layer, ...]:
-    """Every computing node with the nodes after it that only pass its values on."""
+    """The layers of a graph: every computing node, with the nodes after it that only pass its values on."""
     owner: dict[str, int] = {}
     work = _multiplications(graph)
     found: list[tuple[list[str], list[str], str]] = []
@@ -45,12 +45,12 @@ def layers_of(graph: onnx.GraphProto) -> tuple[Layer, ...]:
 
 
 def is_last_sigmoid(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
-    """Whether it answers for a multi-label model; it stays in float, as a softmax does."""
+    """Whether a node is the final sigmoid of a multi-label model, which stays in float."""
     return bool(node.op_type == "Sigmoid" and node.output[0] == graph.output[0].name)
 
 
 def _multiplications(graph: onnx.GraphProto) -> dict[str, int]:
-    """How often each node multiplies a weight for one image, by its name: weights times places in its output."""
+    """Multiplications per image of each node, by its name: number of weights times output positions."""
     weights = {constant.name: math.prod(constant.dims) for constant in graph.initializer}
     shapes = {
         value.name: [extent.dim_value for extent in value.type.tensor_type.shape.dim]
@@ -65,7 +65,7 @@ def _multiplications(graph: onnx.GraphProto) -> dict[str, int]:
 
 
 def value_counts(graph: onnx.GraphProto) -> dict[str, int]:
-    """How many values each tensor has for one image, by its name."""
+    """Number of values of each tensor for one image, by its name."""
     return {
         value.name: math.prod(extent.dim_value or 1 for extent in value.type.tensor_type.shape.dim)
         for value in (*graph.value_info, *graph.output)
@@ -73,7 +73,15 @@ def value_counts(graph: onnx.GraphProto) -> dict[str, int]:
 
 
 def groups(names: list[str], counts: dict[str, int], most: int) -> list[list[str]]:
-    """The tensors in order, in groups that take at most so many bytes for one image, but for larger single ones."""
+    """Divide tensors into consecutive groups whose float32 values for one image take at most ``most`` bytes.
+
+    A larger tensor is a group of its own.
+
+    Args:
+        names: names of the tensors.
+        counts: number of values of each tensor for one image, by name.
+        most: size of a group in bytes.
+    """
     groups: list[list[str]] = []
     taken = most
     for name in names:

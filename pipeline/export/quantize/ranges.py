@@ -21,8 +21,8 @@ Ranges = dict[str, tuple[float, float]]
 Histograms = dict[str, NDArray[np.int64]]
 
 THREADS, LARGE_BYTES = 2, 1_500_000
-"""Processor threads that collect activations, each from an image of its own; together from one where its pixels take
-more bytes, for then its activations take a gigabyte."""
+"""Number of threads that collect activations. Each processes its own images; all process one image together if its
+pixels take more than ``LARGE_BYTES``, because its activations then take about a gigabyte."""
 BINS = 2_048
 VALUES_AN_IMAGE = 4_096
 """Most values per image and tensor that are counted in its histogram, drawn at random, the same for all images.
@@ -34,7 +34,7 @@ LEVELS = 128
 
 
 def workers_and_threads(pixels: NDArray[np.uint8]) -> tuple[int, int]:
-    """How many engines collect the activations of images (N, H, W, 3), and how many threads each has."""
+    """Number of engines that collect the activations of images (N, H, W, 3), and number of threads of each engine."""
     return (1, THREADS) if pixels[0].nbytes > LARGE_BYTES else (THREADS, 1)
 
 

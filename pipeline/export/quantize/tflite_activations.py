@@ -20,7 +20,7 @@ class FloatActivations:
 
     Args:
         content: the flatbuffer.
-        threads: of the processor.
+        threads: number of threads of the interpreter.
     """
 
     def __init__(self, content: bytes, threads: int = 1) -> None:

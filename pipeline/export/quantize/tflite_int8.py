@@ -185,14 +185,14 @@ def _operators(interpreter: Interpreter) -> list[dict[str, Any]]:
 
 
 class _Results(Mapping[str, NDArray[np.float32]]):
-    """Outputs of operators for one image, dequantized when they are asked for; the last of equal names, which is float.
+    """Outputs of operators for one image by name, dequantized on access; of equal names the last one, which is float.
 
     They are valid until the interpreter runs again: copies of all would take as much memory as the interpreter.
 
     Args:
-        interpreter: takes one image.
-        image: float32 or uint8 (1, S, S, 3).
-        names: of the tensors; ``None``: of all.
+        interpreter: an interpreter of batch size 1, which is run at once.
+        image: float32 or uint8 (1, H, W, 3).
+        names: names of the tensors; ``None``: all.
     """
 
     def __init__(self, interpreter: Interpreter, image: NDArray[Any], names: set[str] | None) -> None:
