@@ -55,7 +55,7 @@ def test_an_invalid_description_is_refused(bundle, tmp_path, content):
     write_sums(bundle)
     done = run(bundle, "--installed", versioned(tmp_path / "current", 1))
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (1, "", 1)
-    assert "bundle.json: not JSON" in done.stdout
+    assert "bundle.json: not the description of a bundle" in done.stdout
 
 
 def test_an_installed_version_that_is_not_there_is_refused(bundle, tmp_path):
