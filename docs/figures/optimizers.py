@@ -40,8 +40,8 @@ def count_nodes() -> dict[str, Any]:
     missing = [tool for tool in ASKED_FOR if find_spec(tool) is None]
     if missing:
         raise PipelineError(
-            f"{' and '.join(missing)}: not installed, and no part of the environment; to hold our graphs against "
-            f"what they leave: .venv/bin/pip install {' '.join(missing)}"
+            f"{' and '.join(missing)}: not installed, and not part of the environment; to compare our graphs with "
+            f"theirs: .venv/bin/pip install {' '.join(missing)}"
         )
     reference = load_exported(artifacts.REFERENCE_DIR)
     networks = {NOTES: reference, **dict(other_networks(reference.class_names))}

@@ -47,7 +47,7 @@ def gather(folder: Path) -> dict[str, Any]:
     seen += [(row.artifact, row.sha256 or "") for row in rows]
     for name, digest in seen:
         if digest != listed.get(name):
-            raise PipelineError(f"{folder / name}: exported anew since verify or bench saw it; run both again")
+            raise PipelineError(f"{folder / name}: exported again after verify or bench read it; run both again")
     return {
         "verified": {
             "images": verified.images,

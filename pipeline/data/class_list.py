@@ -19,10 +19,10 @@ def read_class_list(path: Path) -> tuple[str, ...]:
         names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().split("\n"))
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError(
-            f"{path}: no readable list of classes ({reason(error)}); expected UTF-8 text, a name a line"
+            f"{path}: no readable list of classes ({reason(error)}); expected UTF-8 text, one name per line"
         ) from error
     if not any(names):
-        raise ExportError(f"{path}: names no class; expected a name a line, in the order of the model's outputs")
+        raise ExportError(f"{path}: names no class; expected one name per line, in the order of the model's outputs")
     if not all(names):
         raise ExportError(f"{path}: line {names.index('') + 1} is empty; expected a class name a line")
     names = _without_numbers(names) if path.name == TEACHABLE_LABELS else names

@@ -226,7 +226,7 @@ def _check_known(root: Path, names: tuple[str, ...], known: tuple[str, ...]) -> 
             f"its classes are {first_of(list(places))}"
         )
     if not names:
-        flat = _flat(root, "give them to export with --calibration, to verify with --photos, in the place of --data")
+        flat = _flat(root, "give them to export with --calibration, to verify with --photos, instead of --data")
         raise ClassesError(
             f"{root}: need a folder of photos for each class to judge on, found none{_question(root) or flat}"
         )

@@ -77,7 +77,7 @@ def check_there(source: Path) -> None:
 
 def _unreadable(source: Path, error: Exception) -> DataError:
     return DataError(
-        f"{source}: no readable photos ({reason(error)}); expected a folder, a text file with a path a line, or an "
+        f"{source}: no readable photos ({reason(error)}); expected a folder, a text file with one path per line, or an "
         ".npz file of images"
     )
 

@@ -59,7 +59,7 @@ class NoSoftmaxError(ExportError):
 
     def __init__(self, got: str) -> None:
         super().__init__(
-            f"what is familiar is told by the logits of a softmax, and {got} answers here; leave out --keep"
+            f"familiarity is the largest logit of a softmax, but the graph ends in {got}; leave out --keep"
         )
 
 

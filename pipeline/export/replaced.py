@@ -32,4 +32,4 @@ def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> s
     written = set(files)
     kept = [name for name in manifest.files if name not in written]
     left = [name for name in (*kept, *REPORTS) if (folder / name).is_file()]
-    return f"{text}; what stays is about that one: {', '.join(left)}" if left else text
+    return f"{text}; these files of it stay: {', '.join(left)}" if left else text

@@ -91,7 +91,7 @@ def test_files_that_verify_or_bench_did_not_see_are_refused(measured):
     manifest = artifacts.read_json(measured / artifacts.MANIFEST)
     manifest["files"][artifacts.INT8_ONNX]["sha256"] = "0" * 64
     artifacts.write_json(measured / artifacts.MANIFEST, manifest)
-    with pytest.raises(PipelineError, match=r"model_int8\.onnx: exported anew since verify or bench saw it"):
+    with pytest.raises(PipelineError, match=r"model_int8\.onnx: exported again after verify or bench read it"):
         readme.gather(measured)
 
 

@@ -87,7 +87,7 @@ def test_the_score_is_the_largest_logit(quantized):
 
 
 def test_without_a_softmax_there_is_no_score():
-    with pytest.raises(ExportError, match=r"Sigmoid answers here; leave out --keep"):
+    with pytest.raises(ExportError, match=r"ends in Sigmoid; leave out --keep"):
         of_onnx(graph("Sigmoid"))
 
 
@@ -244,7 +244,7 @@ def test_an_ncnn_graph_calls_its_logits_by_name():
     changed, weights = of_ncnn((text, b"w"))
     assert changed.splitlines()[3:] == ["Noop 1 1 1 0 familiarity", "Softmax 1 1 1 familiarity out0 0=0 1=1"]
     assert weights == b"w"
-    with pytest.raises(ExportError, match="Noop answers here"):
+    with pytest.raises(ExportError, match="ends in Noop"):
         of_ncnn((text.replace("Softmax", "Noop"), b""))
 
 

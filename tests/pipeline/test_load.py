@@ -267,7 +267,7 @@ def test_a_class_list_that_is_not_there_is_named_once(tmp_path):
         read_class_list(tmp_path / "none.txt")
     assert str(caught.value) == (
         f"{tmp_path / 'none.txt'}: no readable list of classes (No such file or directory); "
-        "expected UTF-8 text, a name a line"
+        "expected UTF-8 text, one name per line"
     )
 
 

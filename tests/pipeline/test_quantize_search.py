@@ -48,7 +48,7 @@ def test_the_way_back_to_float_stops_where_most_is_float(kind):
     kept = outcome.winner.config.in_float(quantizer.layers)
     assert float_share(quantizer.layers, kept) <= 0.5
     assert "% of its multiplications would be in float, so that it is hardly faster than fp32" in outcome.reason
-    assert outcome.reason.endswith("take the fp32 file")
+    assert outcome.reason.endswith("use the fp32 file")
 
 
 def test_the_way_back_to_float_stops_where_nothing_is_saved():

@@ -185,8 +185,8 @@ def load(source: Source) -> Deployable:
         if beside.is_file():
             raise ExportError(f"{source.path}: no class names; if {beside} lists them, give --classes {beside}")
         raise ExportError(
-            f"{source.path}: no class names; give --classes FILE with a name a line, in the order of the model's "
-            f"outputs, or lay the {artifacts.HISTORY} beside it that python -m pipeline train wrote for this model"
+            f"{source.path}: no class names; give --classes FILE with one name per line, in the order of the model's "
+            f"outputs, or put beside it the {artifacts.HISTORY} that python -m pipeline train wrote for this model"
         )
     if len(names) == 1 and class_count == 2 and kind != "sigmoid":  # a single output: the probability of this class
         names = (f"not {names[0]}", names[0])

@@ -52,7 +52,7 @@ def nodes_of(model: keras.Model, same: dict[int, int], seen: dict[int, str]) -> 
     """
     graph = functional(model)
     if not hasattr(graph, "_nodes_by_depth") or id(model) in seen:
-        why = "is called twice" if id(model) in seen else "is no functional model"
+        why = "is called twice" if id(model) in seen else "is not a functional model"
         raise ArchitectureError(f"the model {model.name} inside {why}, which quantization-aware training cannot follow")
     seen[id(model)] = model.name
     by_depth = graph._nodes_by_depth  # noqa: SLF001

@@ -201,7 +201,7 @@ class Search:
             limit = self._why_no_further(config, graph)
             if limit is not None:
                 names = ", ".join(name for name, _ in found)
-                reason = f"the criteria are not passed, and with {names} in float, too, {limit}: take the fp32 file"
+                reason = f"fails the criteria, and with {names} in float, too, {limit}: use the fp32 file"
                 break
             names = ", ".join(f"{name} (noise-to-signal ratio up by {added:.1e})" for name, added in found)
             stage = f"back to float: {names}"

@@ -74,9 +74,9 @@ def picture(name: str, alt: str, draw: Callable[..., Figure], *data: Any) -> Mar
         *data: arguments of ``draw``.
     """
     stream = io.StringIO()
-    nobody = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
-        draw(*data).savefig(stream, format="svg", metadata=nobody)
+        draw(*data).savefig(stream, format="svg", metadata=no_metadata)
     root = ET.fromstring(stream.getvalue())  # noqa: S314 - our own drawing
     for tag in ("metadata", "defs"):  # at the top: Matplotlib's name, and a style that would apply to the whole page
         for element in root.findall(f"{{{NAMESPACE}}}{tag}"):
