@@ -108,7 +108,7 @@ def test_tensors_are_views_of_their_storage(shape, strides, offset, expected):
         (torch_file({"w": Built(tensor(), strides=(-3, 1))}), "not made of whole numbers"),
         (torch_file({"w": tensor((2, 400), count=1000), "v": tensor()}), "reaches beyond its storage"),
         (torch_file({"w": Built(Named("torch", "FloatStorage"), x=1)}), "damaged"),
-        (torch_file({"w": tensor()}, count=5), "says 6 elements"),
+        (torch_file({"w": tensor()}, count=5), "states 6 elements"),
         (torch_file({"w": 1}), "no dictionary of tensors"),
         (torch_file([tensor()]), "no dictionary of tensors"),
         (torch_file({"w": tensor()}, magic=1), "not a PyTorch file"),
