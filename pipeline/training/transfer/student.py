@@ -34,7 +34,7 @@ MANY_EPOCHS = 60
 HALF_SIDE = 0.75
 """Share of the epochs, at the beginning, with images of half the side, which take a quarter of the work."""
 SMALLEST_SIDE = 64
-"""From this side on, epochs at half the side are used; half of a smaller side would show too little."""
+"""Smallest side in pixels with which epochs at half the side are used; smaller images would lose too much detail."""
 AVERAGED = 0.1
 """Share of the steps over which weights are averaged."""
 LONGEST_AVERAGE = 500

@@ -18,7 +18,7 @@ CERTAIN_DB = 20.0
 TIE = 1e-3
 """Correlations within this of the highest count as equal."""
 SAMPLE = 20_000
-"""How many numbers of a layer are compared at most."""
+"""Most values of a layer that are compared."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ Values = dict[str, NDArray[np.float32]]
 
 @dataclass
 class Lineage:
-    """Which tensor is computed from which others; each tensor's ancestors are the bits of an integer.
+    """The ancestors of each tensor: the tensors from which it is computed, stored as the bits of an integer.
 
     Attributes:
         order: tensor name -> its position in the order of computation.

@@ -29,7 +29,7 @@ class Network(torch.nn.Module):  # type: ignore[misc] # PyTorch is not installed
                     self.register_parameter(self.names[path], torch.nn.Parameter(value))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits."""
+        """Compute float32 logits (N, C) of float images (N, 3, H, W) in 0-255."""
         outputs = {self.layers[0]["name"]: images / 255}
         for layer in self.layers[1:]:
             inputs = [outputs[name] for name in layer["inputs"]]
