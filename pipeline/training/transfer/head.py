@@ -12,7 +12,11 @@ from scipy.special import logsumexp
 from pipeline.data.rows import empty
 
 PENALTY = 0.3
-"""L2 penalty: weight of half the squared norm of the kernel, for features of unit variance; see docs/training.md."""
+"""L2 penalty of up to ``PRIOR / PENALTY`` photos: weight of half the squared norm of the kernel, for features of unit
+variance, beside the mean cross-entropy; see docs/training.md."""
+PRIOR = 250.0
+"""L2 penalty beside the sum of the cross-entropies of more photos: what is known before any photo is seen weighs the
+same, however many there are."""
 ITERATIONS = 200
 TOLERANCE = 1e-6
 SMALLEST_DEVIATION = 1e-6
@@ -56,11 +60,16 @@ class Head:
         return result
 
 
+def penalty_for(photos: int) -> float:
+    """Return the L2 penalty for this number of photos."""
+    return min(PENALTY, PRIOR / photos)
+
+
 def fit(
     features: Features,
     labels: Labels,
     class_count: int,
-    penalty: float = PENALTY,
+    penalty: float | None = None,
     chosen: NDArray[np.int64] | None = None,
 ) -> Head:
     """Fit the head with the smallest cross-entropy plus L2 penalty.
@@ -69,9 +78,12 @@ def fit(
         features: (V, N, D), of V views of N photos, or (N, D) of one view; may be memory-mapped.
         labels: (N,).
         class_count: number of classes of the head; classes without a photo are allowed.
-        penalty: weight of half the squared norm of the kernel, for features scaled to unit variance.
+        penalty: weight of half the squared norm of the kernel, for features scaled to unit variance; by the number of
+            photos if ``None``.
         chosen: indices of the photos to fit to; all N if ``None``.
     """
+    if penalty is None:
+        penalty = penalty_for(len(labels) if chosen is None else len(chosen))
     rows = _Rows(features if features.ndim == 3 else features[None], labels, chosen)
     width = features.shape[-1]
 

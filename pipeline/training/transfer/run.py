@@ -60,7 +60,7 @@ def fitted_before(photos: Photos, backbone: Backbone, recipe: Recipe, out: Path)
 def _origin(photos: Photos, backbone: Backbone, recipe: Recipe) -> str:
     """Return the SHA-256 of everything that the network depends on."""
     sets = (photos.training.digest, photos.validation.digest)
-    about = (backbone.digest, asdict(recipe), head.PENALTY, *sets, photos.training.class_names)
+    about = (backbone.digest, asdict(recipe), head.PENALTY, head.PRIOR, *sets, photos.training.class_names)
     return artifacts.sha256(repr(about).encode())
 
 
@@ -90,7 +90,12 @@ def fit_to_photos(
         folds = stratified(training.labels, groups, min(FOLDS, len(np.unique(groups))), recipe.seed)
         alone = single_numbers(training, photos.folder, folds)
         history = History(
-            settings={"model": backbone.name, "side": backbone.side, **asdict(recipe), "penalty": head.PENALTY},
+            settings={
+                "model": backbone.name,
+                "side": backbone.side,
+                **asdict(recipe),
+                "penalty": head.penalty_for(len(training)),
+            },
             class_names=training.class_names,
             images=ImageCounts(training=len(training), validation=len(photos.validation)),
             validation_accuracy=accuracy(validated, photos.validation.labels),
