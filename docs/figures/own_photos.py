@@ -94,6 +94,13 @@ def few_shots(folder: Path, a_class: int = A_CLASS, draws: int = DRAWS) -> Row:
     return {"a_class": a_class, "accuracy": shares, "images": len(photos.validation)}
 
 
+def renewed(new: list[Row], kept: list[Row]) -> list[Row]:
+    """Replace kept rows of the same photos by new ones; entries that only the kept row has, such as ``few``, stay."""
+    before = {row["photos"]: row for row in kept}
+    merged = before | {row["photos"]: before.get(row["photos"], {}) | row for row in new}
+    return [merged[name] for name in sorted(merged)]
+
+
 def publish(rows: list[Row], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
     """Write the rows to ``path`` and the table between its markers in ``document``."""
     artifacts.write_json(path, rows)
@@ -113,7 +120,7 @@ def photos_table(rows: list[Row]) -> str:
             _share(row["out_of_fold"]),
             _share(row["held_out"]),
             *(
-                f"{row['int8'][name]:.1%}" if name in row["int8"] else "not exported"
+                _share({**row["held_out"], "accuracy": row["int8"][name]}) if name in row["int8"] else "not exported"
                 for name in (artifacts.INT8_ONNX, artifacts.INT8_TFLITE)
             ),
         ]
@@ -121,7 +128,7 @@ def photos_table(rows: list[Row]) -> str:
     ]
     return "\n\n".join(
         [
-            table(header, cells, "lrlrrllrr"),
+            table(header, cells, "lrlrrllll"),
             *(_few(row) for row in rows if "few" in row),
             *(_opened(row) for row in rows if "opened" in row),
             *(_student(row) for row in rows if "student" in row),

@@ -107,6 +107,11 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
             f"{name} is fitted to squares: give --side, or train a network from nothing (--from-scratch) for "
             "--height and --width"
         )
+    if options.distribute == "multiworker":
+        raise PipelineError(
+            f"{name} is fitted on one machine: leave --distribute out, or give --distribute mirrored for all"
+            " accelerators of this machine; --from-scratch trains a small network on several machines"
+        )
     changed = _changed(options)
     if changed:
         raise PipelineError(

@@ -40,9 +40,13 @@ def test_a_row_says_how_many_photos_each_figure_rests_on(tmp_path):
     assert cells[:5] == ["insects", "3", "efficientnet-lite0", "224", "4"]
     assert cells[5].startswith("90.0% of 40 (")
     assert cells[6].startswith("80.0% of 30 (")
-    assert [round(share, 3) for share in row["int8"].values()] == [
-        round(float(cell[:-1]) / 100, 3) for cell in cells[7:]
-    ]
+    assert [f"{share:.1%} of 30" for share in row["int8"].values()] == [cell.partition(" (")[0] for cell in cells[7:]]
+
+
+def test_a_row_is_renewed_and_keeps_what_was_not_measured_again():
+    kept = [{"photos": "b", "int8": 1, "few": 2}, {"photos": "c", "int8": 3}]
+    new = [{"photos": "b", "int8": 4}, {"photos": "a", "int8": 5}]
+    assert own_photos.renewed(new, kept) == [new[1], {"photos": "b", "int8": 4, "few": 2}, kept[1]]
 
 
 def test_draws_of_few_photos_are_averaged(tmp_path):

@@ -79,7 +79,7 @@ def test_photos_and_minutes_choose_side_and_views(photos, minutes, given, expect
         ("--height 32 --width 64", "is fitted to squares: give --side, or train a network from nothing"),
         ("--from-scratch", "mine.keras is pretrained: leave one out"),
         ("--epochs 3 --tensorboard", "--epochs, --tensorboard does not apply to it"),
-        ("--distribute multiworker", "--distribute multiworker does not apply to it"),
+        ("--distribute multiworker", "is fitted on one machine: leave --distribute out, or give --distribute mirrored"),
         ("--model mobilenetv2", "has its own network and weights: leave --model out"),
         ("--weights w.h5", "has its own network and weights: leave --weights out"),
         ("--extra PHOTOS", "--extra needs --student"),

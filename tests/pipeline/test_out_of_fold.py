@@ -54,6 +54,19 @@ def test_the_head_is_at_the_optimum():
     assert (logits.argmax(1) == labels).mean() > 0.8
 
 
+@pytest.mark.parametrize(("photos", "penalty"), [(10, 0.3), (800, 0.3), (2_500, 0.1), (10_000, 0.025)])
+def test_the_penalty_of_many_photos_weighs_less_beside_each_of_them(photos, penalty):
+    assert head.penalty_for(photos) == pytest.approx(penalty)
+
+
+def test_the_penalty_is_that_of_the_photos_that_are_chosen(monkeypatch):
+    monkeypatch.setattr(head, "PRIOR", 30.0)
+    rows, labels = clusters(400, 3, 8, 0.8)
+    chosen = np.arange(0, 400, 2)
+    given = head.fit(rows, labels, 3, penalty=0.15, chosen=chosen)
+    np.testing.assert_array_equal(head.fit(rows, labels, 3, chosen=chosen).kernel, given.kernel)
+
+
 def test_the_head_is_the_same_read_part_by_part(monkeypatch):
     rows, labels = clusters(90, 3, 8, 0.8)
     rows[:, 0] = 5

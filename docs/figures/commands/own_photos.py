@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
         opened_of,
         photos_table,
         publish,
+        renewed,
         row_of,
         student_of,
     )
@@ -34,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
     kept = artifacts.read_json(FIGURES) if FIGURES.exists() else []
     new = [row_of(folder) | ({"few": few_shots(folder)} if options.few else {}) for folder in options.folder]
-    names = {row["photos"] for row in new}
-    rows = sorted([*new, *(row for row in kept if row["photos"] not in names)], key=lambda row: str(row["photos"]))
+    rows = renewed(new, kept)
     more = [opened_of(options.opened)] if options.opened else []
     more += [student_of(options.student)] if options.student else []
     for tried in more:
