@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from runtime.image.decode import begins_as_image
 from runtime.system.files import open_regular
-from runtime.text import for_terminal
+from runtime.text import first_of, for_terminal
 
 EXTENSIONS = frozenset(
     "." + name
@@ -31,7 +31,6 @@ LEFT_BY_SYSTEMS = frozenset({
 
 UNREADABLE, HEIC, HIDDEN, LINKED, OTHER = "unreadable", "HEIC", "hidden", "linked twice", "other"
 HEAD_BYTES = 64
-NAMES_LISTED = 10
 
 
 class Photo(NamedTuple):
@@ -175,7 +174,6 @@ def _names(kind: str, left_out: list[LeftOut], folder: str | os.PathLike[str]) -
     if kind not in {UNREADABLE, HEIC, LINKED, OTHER}:
         return ""
     prefix = os.path.join(folder, "") if os.fspath(folder) else ""
-    names = [for_terminal(left.path.removeprefix(prefix)) for left in left_out[:NAMES_LISTED]]
-    more = f" and {len(left_out) - NAMES_LISTED} more" * (len(left_out) > NAMES_LISTED)
+    names = first_of([left.path.removeprefix(prefix) for left in left_out])
     remedy = f": {left_out[0].reason}" if kind == HEIC else ""
-    return f" ({', '.join(names)}{more}{remedy})"
+    return f" ({names}{remedy})"
