@@ -7,7 +7,7 @@ the middle square of 0.875 of the shorter side, resized with the bicubic filter.
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,27 @@ from pipeline.metrics.significance import share_interval
 from pipeline.report.markdown import table
 from runtime.benchmark.environment import describe_device
 
+if TYPE_CHECKING:
+    import keras
+
 FIGURES = Path("docs/large-int8.json")
 DOCUMENT = Path("docs/quantization.md")
-CLASSES, CENTER = 1_000, 0.875
+CLASSES, CENTER, USUAL_SIDE = 1_000, 0.875, 224
 SHOWN = {"summary", "stage", "accuracy", "lost_points", "agreement", "mean_difference", "violations"}
 GOAL_POINTS, GOAL_AGREEMENT = 0.3, 0.985
 
 Row = dict[str, Any]
 
 
-def read_photos(folder: Path, side: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Read the photos, uint8 (1000, side, side, 3), in the order of their names, and return the names as classes.
+def read_photos(
+    folder: Path, side: int, take: int = CLASSES
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
+    """Read the photos, uint8 (N, side, side, 3), the class of each, and all classes, which are the files' names.
+
+    Args:
+        folder: contains one photo per class.
+        side: in pixels.
+        take: number of photos N, chosen evenly.
 
     Raises:
         PipelineError: the folder does not have 1,000 photos.
@@ -39,29 +49,38 @@ def read_photos(folder: Path, side: int) -> tuple[NDArray[np.uint8], tuple[str, 
     paths = sorted(folder.glob("*.jpg"), key=lambda path: path.name)
     if len(paths) != CLASSES:
         raise PipelineError(f"{folder}: {len(paths):,} .jpg files; expected 1,000, one of each class of ImageNet")
-    pixels = np.empty((len(paths), side, side, 3), np.uint8)
-    for own, path in zip(pixels, paths, strict=True):
-        with Image.open(path) as photo:
+    labels = np.arange(take) * CLASSES // take
+    pixels = np.empty((take, side, side, 3), np.uint8)
+    for own, label in zip(pixels, labels, strict=True):
+        with Image.open(paths[label]) as photo:
             width, height = photo.size
             margin = CENTER * min(width, height) / 2
             box = (width / 2 - margin, height / 2 - margin, width / 2 + margin, height / 2 + margin)
             own[...] = np.asarray(photo.convert("RGB").resize((side, side), Image.Resampling.BICUBIC, box))
-    return pixels, tuple(path.stem for path in paths)
+    return pixels, labels, tuple(path.stem for path in paths)
 
 
-def measure(folder: Path, side: int, *, quick: bool) -> Row:
+def network(side: int) -> "keras.Model":
+    """Build EfficientNet-Lite0 for images of any side; its weights do not depend on the side."""
+    from pipeline.models.efficientnet_lite import build
+    from pipeline.models.pretrained import DEFAULT, pretrained
+
+    model = build(side)
+    model.set_weights(pretrained(DEFAULT, USUAL_SIDE).get_weights())
+    return model
+
+
+def measure(folder: Path, side: int, take: int = CLASSES, *, quick: bool) -> Row:
     """Export with one half of the photos for calibration and the other for validation; return results and cost."""
     from pipeline.data.dataset import Dataset
     from pipeline.export import Settings, export
     from pipeline.export.load.model import Source
-    from pipeline.models.pretrained import DEFAULT, pretrained
 
-    pixels, names = read_photos(folder, side)
-    labels = np.arange(len(names))
+    pixels, labels, names = read_photos(folder, side, take)
     calibration, validation = (Dataset(pixels[half::2], labels[half::2], names) for half in (0, 1))
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / artifacts.MODEL_KERAS
-        pretrained(DEFAULT, side).save(path)
+        network(side).save(path)
         start, begun = time.process_time(), time.monotonic()
         manifest = export(
             Source(path, class_names=names),

@@ -15,6 +15,7 @@ def add(commands: Commands) -> None:
         "photos", type=Path, nargs="?", help="folder with a photo of each ImageNet class; none: write the table again"
     )
     parser.add_argument("--side", type=int, default=224, help="side of the images in pixels (default: 224)")
+    parser.add_argument("--take", type=int, default=1_000, metavar="N", help="only N of the photos, chosen evenly")
     parser.add_argument("--quick", action="store_true", help="export without a search")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
@@ -26,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
     rows = artifacts.read_json(FIGURES) if FIGURES.exists() else []
     if options.photos is not None:
-        row = measure(options.photos, options.side, quick=options.quick)
+        row = measure(options.photos, options.side, options.take, quick=options.quick)
         own = (row["side"], row["quick"])
         rows = sorted(
             [row, *(kept for kept in rows if (kept["side"], kept["quick"]) != own)],
