@@ -127,14 +127,34 @@ class Candidate(Entry):
     images: Count | None = None
 
 
+class LayerNoise(Entry):
+    """How much a layer of an int8 file suffers from rounding.
+
+    ``noise`` is the energy of the error of its output as a share of the float output's, ``added`` the part that its
+    inputs do not have yet, ``multiplications`` its share (0-1) of the network's multiplications: the price of the layer
+    in float. ``in_float`` says whether the file computes it in float.
+    """
+
+    name: str
+    noise: NotNegative
+    added: float
+    multiplications: Share
+    in_float: bool
+
+
 class Decision(Entry):
-    """The choice of a file's config: the chosen config, the reason, and all candidates in the order of trial."""
+    """The choice of a file's config: the chosen config, the reason, and all candidates in the order of trial.
+
+    ``layers`` has the layers in the data's order, as far as their noise was measured: ``--quick`` measures it only if
+    the default config fails.
+    """
 
     config: ConfigEntry | None = named("recipe", default=None)
     summary: str
     passed: bool
     candidates: tuple[Candidate, ...]
     reason: str = ""
+    layers: tuple[LayerNoise, ...] = ()
 
     @property
     def winner(self) -> Candidate | None:

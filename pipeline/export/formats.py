@@ -143,6 +143,7 @@ class ExportedGraph:
             passed=winner.judgment.passed,
             candidates=self.outcome.tried,
             reason=self.outcome.reason,
+            layers=self.outcome.layers,
         )
 
 

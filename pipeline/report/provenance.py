@@ -5,6 +5,9 @@ from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, optional, percent
 from pipeline.report.sections import Section, Table
 
+NOISIEST = 10
+KINDS = {False: "int8", True: "float"}
+
 
 def section(facts: Facts) -> Section:
     """Build the section."""
@@ -17,6 +20,7 @@ def section(facts: Facts) -> Section:
     if facts.verified:
         verified = facts.verified
         digests.append((f"{verified.part} images of verify", f"{verified.images:,} images", verified.test_digest))
+    sensitive = [_layers(name, decision) for name, decision in manifest.decisions.items() if decision.layers]
     judged = "accuracy" if manifest.thresholds is None else "macro F1"
     searches = [_search(name, decision, judged) for name, decision in manifest.decisions.items()]
     return Section(
@@ -25,6 +29,7 @@ def section(facts: Facts) -> Section:
         "The exact files of these figures, the software and machines that made them, and the choice of int8.",
         tables=[
             *searches,
+            *sensitive,
             Table(("file", "bytes", "SHA-256"), digests, "Digests", words=1),
             _versions(facts),
             *([_machines(facts)] if facts.devices else []),
@@ -53,6 +58,19 @@ def _search(name: str, decision: Decision, judged: str) -> Table:
     title = f"{name}: {tried} {'config' if tried == 1 else 'configs'} tried" + (
         ", of the calibrations only the best" if tried > len(rows) else ""
     )
+    return Table(header, rows, title, words=1)
+
+
+def _layers(name: str, decision: Decision) -> Table:
+    """Build the table of the layers that add the most noise; all are in the manifest."""
+    noisiest = sorted(decision.layers, key=lambda layer: -layer.added)[:NOISIEST]
+    rows = [
+        (layer.name, f"{layer.added:.1e}", f"{layer.noise:.1e}", percent(layer.multiplications), KINDS[layer.in_float])
+        for layer in noisiest
+    ]
+    header = ("layer", "noise added", "noise", "multiplications", "computed in")
+    shown = f", the {len(rows)} noisiest of {len(decision.layers)}" if len(rows) < len(decision.layers) else ""
+    title = f"{name}: rounding by layer, energy of the error over that of the output{shown}"
     return Table(header, rows, title, words=1)
 
 

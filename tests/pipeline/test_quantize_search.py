@@ -69,6 +69,20 @@ def test_quick_takes_the_default():
     default = QuantConfig(images=100)
     assert [entry.summary for entry in outcome.tried] == [str(default), f"{default}, corrected biases"]
     assert not outcome.price
+    assert not outcome.layers
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_a_search_measures_the_noise_of_each_layer(kind):
+    search = search_of(kind, Deployable(network(spread=7), NAMES))
+    outcome, layers = search.run(100), search._quantizer.layers  # noqa: SLF001 - what is compared
+    assert [entry.name for entry in outcome.layers] == [layer.output for layer in layers]
+    assert [entry.in_float for entry in outcome.layers] == [
+        layer in outcome.winner.config.in_float(layers) for layer in layers
+    ]
+    assert sum(entry.multiplications for entry in outcome.layers) == pytest.approx(1)
+    assert all(entry.noise > 0 for entry in outcome.layers)
+    assert outcome.layers[0].added == outcome.layers[0].noise, "its input is exact"
 
 
 def test_corrected_biases_are_kept_only_where_they_help():

@@ -5,8 +5,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.export.quantize.layer import Layer
+from pipeline.documents.manifest import LayerNoise
+from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.ranges import Activations
+
+WORST = 1e9
+"""Stands for a noise-to-signal ratio that is no finite number."""
 
 
 def noise_to_signal(names: Sequence[str], batches: Iterable[tuple[Activations, Activations]]) -> list[float]:
@@ -66,15 +70,41 @@ def next_float_layer(
     Returns:
         (output of the layer, added ratio); ``None`` if every layer is float.
     """
-    added = [
-        own - max((noise[producer] for producer in layer.producers), default=0.0)
-        for own, layer in zip(noise, layers, strict=True)
-    ]
+    added = added_noise(layers, noise)
     for position in sorted(range(len(layers)), key=lambda index: -added[index]):
         chosen = _nearest_quantized(layers, position, kept_float)
         if chosen is not None:
             return layers[chosen].output, added[position]
     return None
+
+
+def added_noise(layers: Sequence[Layer], noise: Sequence[float]) -> list[float]:
+    """Compute the noise that each layer adds to that of its inputs."""
+    return [
+        own - max((noise[producer] for producer in layer.producers), default=0.0)
+        for own, layer in zip(noise, layers, strict=True)
+    ]
+
+
+def layer_entries(layers: Sequence[Layer], noise: Sequence[float], in_float: Sequence[Layer]) -> tuple[LayerNoise, ...]:
+    """Describe the layers for the manifest.
+
+    Args:
+        layers: in the data's order.
+        noise: noise-to-signal ratio of each layer's output.
+        in_float: the layers that the file computes in float.
+    """
+    ratios = np.nan_to_num(np.array(noise), nan=WORST, posinf=WORST).tolist()
+    return tuple(
+        LayerNoise(
+            name=layer.output,
+            noise=own,
+            added=added,
+            multiplications=float_share(layers, [layer]),
+            in_float=layer in in_float,
+        )
+        for layer, own, added in zip(layers, ratios, added_noise(layers, ratios), strict=True)
+    )
 
 
 def _energy(values: NDArray[np.float32]) -> float:

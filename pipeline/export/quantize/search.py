@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import batch_size
 from pipeline.documents.manifest import Candidate as CandidateEntry
+from pipeline.documents.manifest import LayerNoise
 from pipeline.documents.quantize_aware import QuantizeAware
 from pipeline.export.quantize.answers import Load, answers_of
 from pipeline.export.quantize.candidate import Candidate, choose, is_closer, most_accurate
 from pipeline.export.quantize.config import LEARNED, METHODS, MIN_MAX, QuantConfig
 from pipeline.export.quantize.layer import Layer, float_share
-from pipeline.export.quantize.mixed_precision import next_float_layers
+from pipeline.export.quantize.mixed_precision import layer_entries, next_float_layers
 from pipeline.export.quantize.price import price
 from pipeline.export.quantize.validation import Validation
 
@@ -68,12 +69,14 @@ class Outcome:
         tried: all candidates in the order in which they were tried, in the form that the manifest stores.
         reason: the reason for the choice, in words.
         price: latencies on this machine with and without float layers, in words; empty if no layer returned to float.
+        layers: how noisy each layer is, if that was measured.
     """
 
     winner: Candidate
     tried: tuple[CandidateEntry, ...]
     reason: str
     price: str = ""
+    layers: tuple[LayerNoise, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Search:
         default = QuantConfig(MIN_MAX, min(DEFAULT_IMAGES, image_count), ends_in=last)
         if quick:
             candidate = self._with_corrected_biases(self.score("default", default))
-            return self._finish(candidate, "the default config, without a search")
+            return self._finish(candidate, "the default config, without a search", measured=False)
         counts = [default.images] if self._costly else image_counts(image_count)
         methods = [replace(default, method=method, images=count) for method in METHODS for count in counts]
         methods.sort(key=lambda config: config != default)  # the default first, because the first of equals wins
@@ -186,14 +189,20 @@ class Search:
         corrected = self.score("bias correction", candidate.config.flipped("bias_correction"))
         return corrected if is_closer(corrected, candidate) else candidate
 
-    def _finish(self, candidate: Candidate, reason: str) -> Outcome:
-        """The outcome for a candidate; if it fails the criteria, its layers return to float until it passes."""
-        layers, pixels = self._quantizer.layers, self._validation.images.pixels
-        pixels = pixels[: max(batch_size(pixels, ERROR_IMAGES, ERROR_BYTES), min(ERROR_IMAGES, LEAST_ERROR_IMAGES))]
-        first = candidate
+    def _finish(self, candidate: Candidate, reason: str, *, measured: bool = True) -> Outcome:
+        """The outcome for a candidate; if it fails the criteria, its layers return to float until it passes.
+
+        Args:
+            candidate: the best so far.
+            reason: why it was chosen.
+            measured: measure the noise of its layers even if none goes back to float.
+        """
+        layers, first = self._quantizer.layers, candidate
+        noise = self._noise(candidate) if measured or not candidate.judgment.passed else []
         while not candidate.judgment.passed:
             kept = candidate.config.float_layers
-            found = next_float_layers(layers, self._quantizer.noise(candidate.graph, pixels), kept)
+            own = noise if candidate is first else self._noise(candidate)
+            found = next_float_layers(layers, own, kept)
             if not found:
                 break
             config = replace(candidate.config, float_layers=(*kept, *(name for name, _ in found)))
@@ -208,7 +217,15 @@ class Search:
             candidate = self.score(stage, config, graph)
             reason = f"passes with {len(config.float_layers)} of {len(layers)} layers in float"
         cost = "" if candidate is first else self._price(first, candidate)
-        return Outcome(candidate, tuple(self._tried), reason, cost)
+        entries = layer_entries(layers, noise, candidate.config.in_float(layers)) if noise else ()
+        return Outcome(candidate, tuple(self._tried), reason, cost, entries)
+
+    def _noise(self, candidate: Candidate) -> list[float]:
+        """Noise-to-signal ratio of each layer's output on a part of the images."""
+        pixels, config = self._validation.images.pixels, candidate.config
+        pixels = pixels[: max(batch_size(pixels, ERROR_IMAGES, ERROR_BYTES), min(ERROR_IMAGES, LEAST_ERROR_IMAGES))]
+        graph = self._quantizer.build(replace(config, qoperator=False)) if config.qoperator else candidate.graph
+        return self._quantizer.noise(graph, pixels)
 
     def _price(self, int8: Candidate, mixed: Candidate) -> str:
         engines = self._engines
