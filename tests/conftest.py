@@ -18,7 +18,7 @@ Work that is shared so that it is done once:
   is made from the traced network, without a SavedModel.
 - One process start in ``test_own_photos.py`` (export); verify and drift run in the tests' process, where output of C++
   code is captured, too.
-- One build of the project's wheel per process for all bundles; one test of ``test_bundle.py`` builds it again.
+- One build of the project's wheel per run for all bundles; one test of ``test_bundle.py`` builds it again.
 - One installation for two tests in ``install/test_places.py``: a user without HOME, and versions of others nearby.
 - All refusals before TensorFlow is loaded are tested in one process (``test_before_tensorflow.py``).
 - If several processes run tests, TensorFlow has one thread, and the garbage collector skips objects made by imports.

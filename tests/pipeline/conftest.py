@@ -1,3 +1,5 @@
+import fcntl
+import os
 import shutil
 from pathlib import Path
 
@@ -10,16 +12,18 @@ load_tensorflow()
 
 @pytest.fixture(scope="session", autouse=True)
 def wheel_built_once(tmp_path_factory):
-    """Bundles copy the project's wheel, which pip takes seconds to build, from the first one of this process."""
+    """Bundles copy one wheel of the project, which pip takes seconds to build; all processes of a run share it."""
     from pipeline.deploy.bundle.wheels import build_runtime_wheel
 
-    built = []
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def copied(folder):
-        if not built:
-            built.append(build_runtime_wheel(tmp_path_factory.mktemp("wheel")))
+        with (shared / "wheel.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            wheel = next((shared / "wheel").glob("*.whl"), None) or build_runtime_wheel(shared / "wheel")
         folder.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.copy(built[0], folder))
+        return Path(shutil.copy(wheel, folder))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.deploy.bundle.build_runtime_wheel", copied)

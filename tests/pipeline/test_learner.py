@@ -91,7 +91,7 @@ def test_first_epochs_see_half_the_side(images):
         logarithms = answers - np.log(np.exp(answers).sum(axis=1, keepdims=True))
         expected = -(targets.numpy() * logarithms).sum(axis=1).mean()
         assert float(learner.step(batch, halved=shown)[0]) == pytest.approx(expected, rel=1e-4)
-    loss, _ = learner.evaluate(learner.weights(), images)
+    loss, _ = learner.evaluate(learner.weights(), images.take(np.arange(50)))
     assert np.isfinite(loss)
 
 

@@ -76,28 +76,37 @@ def test_what_comes_next_can_be_typed_as_it_is_shown(monkeypatch, tmp_path):
     assert commands.train.next_command(parse(["train"])).startswith("/usr/bin/python3 -m pipeline export")
 
 
+SEEDED = {**SMALL, "ema_decay": 0.9, "cutmix": 0.5}
+
+
+@pytest.fixture(scope="module")
+def trained(sets, tmp_path_factory):
+    """The folder and the history of a run with seed 0."""
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, train(*sets, folder, Settings(**SEEDED, seed=0), Conduct(tensorboard=True))
+
+
 @pytest.mark.slow
-def test_history_table_and_curves_are_left(sets, tmp_path):
-    history = train(*sets, tmp_path, Settings(**SMALL, ema_decay=0.9), Conduct(tensorboard=True))
-    assert History.read(tmp_path) == history
-    assert history.model_sha256 == artifacts.sha256((tmp_path / artifacts.MODEL_KERAS).read_bytes())
-    with (tmp_path / artifacts.HISTORY_CSV).open(encoding="utf-8") as file:
+def test_history_table_and_curves_are_left(sets, trained):
+    folder, history = trained
+    assert History.read(folder) == history
+    assert history.model_sha256 == artifacts.sha256((folder / artifacts.MODEL_KERAS).read_bytes())
+    with (folder / artifacts.HISTORY_CSV).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in rows] == [record.loss for record in history.epochs]
-    with Image.open(tmp_path / artifacts.CURVES) as image:
+    with Image.open(folder / artifacts.CURVES) as image:
         assert image.width > 1000
-    assert list((tmp_path / artifacts.TENSORBOARD).iterdir())
-    assert not (tmp_path / artifacts.PROGRESS).exists()
-    model = keras.models.load_model(tmp_path / artifacts.MODEL_KERAS)
+    assert list((folder / artifacts.TENSORBOARD).iterdir())
+    assert not (folder / artifacts.PROGRESS).exists()
+    model = keras.models.load_model(folder / artifacts.MODEL_KERAS)
     assert accuracy(model, sets[1]) == history.validation_accuracy
     assert history.validation_accuracy == history.epochs[history.best_epoch - 1].val_accuracy
 
 
 @pytest.mark.slow
-def test_two_runs_of_a_seed_agree_and_of_two_seeds_do_not(sets, tmp_path):
-    first, again, other = (
-        train(*sets, tmp_path, Settings(**SMALL, seed=seed, ema_decay=0.9, cutmix=0.5)).epochs for seed in (0, 0, 1)
-    )
+def test_two_runs_of_a_seed_agree_and_of_two_seeds_do_not(sets, trained, tmp_path):
+    again, other = (train(*sets, tmp_path, Settings(**SEEDED, seed=seed)).epochs for seed in (0, 1))
+    first = trained[1].epochs
     for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
         values = [[getattr(record, name) for record in records] for records in (first, again)]
         assert np.abs(np.subtract(*values)).max() <= 1e-6, name
