@@ -34,7 +34,7 @@ _LEAVES = 900
 _OCTAVE_CONTRAST = 6.0  # standard deviation of an octave of light and texture, in gray levels
 _NOISE = 1.5
 # Rows: brightness, which varies most, blue against yellow, red against green; columns: weights for R, G and B.
-_COLOUR_AXES = np.array([[1, 1, 1], [0.3, 0.05, -0.4], [0.15, -0.12, 0.0]], np.float32)
+_COLOR_AXES = np.array([[1, 1, 1], [0.3, 0.05, -0.4], [0.15, -0.12, 0.0]], np.float32)
 
 
 def photograph(width: int, height: int, seed: int) -> Pixels:
@@ -52,8 +52,8 @@ def photograph(width: int, height: int, seed: int) -> Pixels:
     pixels = np.asarray(_leaves(width, height, generator)).copy()
     shrink = max(1.0, max(width, height) / _COARSE_SIDE)
     coarse_height, coarse_width = math.ceil(height / shrink), math.ceil(width / shrink)
-    fields = [_spectral_field(coarse_height, coarse_width, generator) for _ in _COLOUR_AXES]
-    light = np.stack(fields, axis=2) @ _COLOUR_AXES * (_OCTAVE_CONTRAST * math.sqrt(math.log2(_COARSE_SIDE)))
+    fields = [_spectral_field(coarse_height, coarse_width, generator) for _ in _COLOR_AXES]
+    light = np.stack(fields, axis=2) @ _COLOR_AXES * (_OCTAVE_CONTRAST * math.sqrt(math.log2(_COARSE_SIDE)))
     roughness = _enlarged(
         np.clip(0.6 + 0.8 * _spectral_field(coarse_height, coarse_width, generator), 0, 2), width, height
     )
@@ -112,7 +112,7 @@ def _leaves(width: int, height: int, generator: np.random.Generator) -> Image.Im
         x, y = generator.uniform(0, width), generator.uniform(0, height)
         # Objects higher up are brighter, like the sky.
         gray = generator.normal(135 - 45 * (y / height - 0.5), 45)
-        tint = generator.normal(0, 40, 2) @ _COLOUR_AXES[1:]
+        tint = generator.normal(0, 40, 2) @ _COLOR_AXES[1:]
         color = tuple(int(value) for value in np.clip(gray + tint, 0, 255))
         if generator.random() < 0.5:
             flatness = generator.uniform(0.4, 1)

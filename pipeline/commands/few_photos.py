@@ -152,7 +152,7 @@ def run(options: argparse.Namespace) -> "tuple[str, Photos]":
     from pipeline.data.scan import TRAINING, scan
     from pipeline.training.transfer.backbone import of_file
     from pipeline.training.transfer.run import Recipe, fit_to_photos, fitted_before
-    from pipeline.training.transfer.student import TEACHER_FOLDER, Taught
+    from pipeline.training.transfer.student import TEACHER_FOLDER, FittedTeacher
 
     listed = [file for file in scan(options.data, options.none).files if file.part in ("", TRAINING)]
     if options.student:
@@ -175,8 +175,8 @@ def run(options: argparse.Namespace) -> "tuple[str, Photos]":
     print(f"{closing(history)}\n")
     if history.opened and history.opened.kept:
         backbone = _on_devices(of_file(out / artifacts.MODEL_KERAS), options)
-    taught = Taught(out, backbone, photos.training, chosen.views)
-    return student.closing(student.run(options, taught, photos, photo_settings)), photos
+    teacher = FittedTeacher(out, backbone, photos.training, chosen.views)
+    return student.closing(student.run(options, teacher, photos, photo_settings)), photos
 
 
 def _on_devices(backbone: "Backbone", options: argparse.Namespace) -> "Backbone":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.data.folder import Photos
     from pipeline.data.photo_settings import Settings
     from pipeline.documents.history import History
-    from pipeline.training.transfer.student import Taught
+    from pipeline.training.transfer.student import FittedTeacher
 
 NAMES = ("notes", "resnet8", "vgg8", "separable")
 DEFAULT_SIDE = 64
@@ -54,7 +54,7 @@ def choose(options: argparse.Namespace, pretrained: tuple[str, ...], default: st
         options.model = options.model or default
 
 
-def run(options: argparse.Namespace, teacher: "Taught", photos: "Photos", way: "Settings") -> "History":
+def run(options: argparse.Namespace, teacher: "FittedTeacher", photos: "Photos", way: "Settings") -> "History":
     """Train the student and write it.
 
     Args:
@@ -64,9 +64,9 @@ def run(options: argparse.Namespace, teacher: "Taught", photos: "Photos", way: "
         way: the settings with which these were read.
     """
     from pipeline.data.folder import load
-    from pipeline.training.transfer.student import Apprenticeship, distil
+    from pipeline.training.transfer.student import DistillationSettings, distil
 
-    asked = Apprenticeship(
+    asked = DistillationSettings(
         options.student, options.student_side, options.minutes / 2, options.seed, options.restart, options.distribute
     )
     own_way = replace(way, side=asked.side, any_side=True)

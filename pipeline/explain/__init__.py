@@ -19,7 +19,7 @@ from runtime.spec import ModelSpec
 
 WIDTH, HEIGHT = 1920, 1080
 PAPER, INK, FAINT, ACCENT, BAR = "#ffffff", "#16202a", "#66727f", "#d9482b", "#9db4c9"
-COLOURS = "inferno"
+COLORMAP = "inferno"
 
 MARGIN, GAP, COLUMN, BARS_WIDTH = 70, 76, 36, 440
 """In pixels: margin left and right, gap between stages, width of a vector, width of the class probabilities."""
@@ -190,7 +190,7 @@ class _Frame:
 def _put(axes: Any, picture: NDArray[Any], place: _Frame) -> None:
     left, top, width, height = place.left, place.top, place.width, place.height
     axes.imshow(
-        picture, extent=(left, left + width, top + height, top), cmap=COLOURS, vmin=0, vmax=1,
+        picture, extent=(left, left + width, top + height, top), cmap=COLORMAP, vmin=0, vmax=1,
         interpolation="nearest", zorder=place.order, aspect="auto",
     )  # fmt: skip
     frame = Rectangle((left, top), width, height, fill=False, edgecolor=PAPER, linewidth=place.edge)
@@ -232,7 +232,7 @@ def _draw_vector(axes: Any, column: _Stack, stage: Stage) -> None:
     grid = np.zeros(rows * across, np.float32)
     grid[: len(cells)] = cells
     axes.imshow(
-        grid.reshape(rows, across), extent=(column.left, column.right, MIDDLE + 210, MIDDLE - 210), cmap=COLOURS,
+        grid.reshape(rows, across), extent=(column.left, column.right, MIDDLE + 210, MIDDLE - 210), cmap=COLORMAP,
         vmin=0, vmax=1, interpolation="nearest", aspect="auto", zorder=2,
     )  # fmt: skip
 

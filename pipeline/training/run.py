@@ -24,7 +24,7 @@ from pipeline.training.learner import EVALUATION_BATCH, Learner
 from pipeline.training.progress import Progress
 from pipeline.training.settings import Settings
 from pipeline.training.teacher import Teacher, pass_number
-from pipeline.training.transfer.lessons import Lessons
+from pipeline.training.transfer.distillation_data import DistillationData
 
 __all__ = ["EVALUATION_BATCH", "Conduct", "Settings", "accuracy", "history_of", "scale", "train", "write"]
 
@@ -40,7 +40,7 @@ class Conduct:
         restart: whether to discard an unfinished run in the folder.
         photos: how the photos were read; recorded in the history, so that export and evaluation read them the same way.
         data: folder of the photos; also recorded in the history.
-        lessons: outputs of a teacher with another side on the training images; used instead of ``teacher``.
+        distillation_data: outputs of a teacher with another side on the training images; used instead of ``teacher``.
         keep_last: keep the last epoch, so that the validation images choose no epoch.
         after_epoch: called with the records of all finished epochs after each one is saved; an exception ends the run.
     """
@@ -51,7 +51,7 @@ class Conduct:
     restart: bool = False
     photos: PhotoSettings | None = None
     data: Path | None = None
-    lessons: Lessons | None = None
+    distillation_data: DistillationData | None = None
     keep_last: bool = False
     after_epoch: Callable[[Sequence[EpochRecord]], None] | None = None
 
@@ -86,7 +86,7 @@ def train(
     chief = distribution.is_chief(strategy)
     with lock.held(out) if chief else nullcontext():
         steps = batches.steps_an_epoch(training, settings)
-        teacher = Teacher(conduct.teacher, training, settings) if conduct.teacher else conduct.lessons
+        teacher = Teacher(conduct.teacher, training, settings) if conduct.teacher else conduct.distillation_data
         identity = {
             **asdict(settings),
             "teacher": teacher.digest if teacher else None,
@@ -164,10 +164,10 @@ def _finished(done: Progress, settings: Settings) -> bool:
 
 
 def _images(
-    training: Dataset, settings: Settings, epoch: int, teacher: Teacher | Lessons | None, *, keep: bool
+    training: Dataset, settings: Settings, epoch: int, teacher: Teacher | DistillationData | None, *, keep: bool
 ) -> Epoch:
     """Plan ``epoch`` (from 0): order, augmentation, and outputs of the teacher."""
-    if isinstance(teacher, Lessons):
+    if isinstance(teacher, DistillationData):
         return teacher.epoch(settings, epoch)
     number = pass_number(epoch, settings, taught=teacher is not None)
     return Epoch(

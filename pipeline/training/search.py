@@ -115,12 +115,12 @@ class Search:
         with lock.held(self.out):
             if self.conduct.restart:
                 (self.out / artifacts.SEARCH_JOURNAL).unlink(missing_ok=True)
-                shutil.rmtree(self.out / artifacts.SEARCH_TRIES, ignore_errors=True)
+                shutil.rmtree(self.out / artifacts.SEARCH_TRIALS, ignore_errors=True)
             study = self._study()
             before = len(_finished(study))
             while not self._done(study):
                 self._try(study)
-            shutil.rmtree(self.out / artifacts.SEARCH_TRIES, ignore_errors=True)
+            shutil.rmtree(self.out / artifacts.SEARCH_TRIALS, ignore_errors=True)
         finished, best = _finished(study), Settings(**study.best_trial.user_attrs[SETTINGS])
         return Found(
             settings=replace(best, epochs=self.settings.epochs),
@@ -185,7 +185,7 @@ class Search:
         proposed = self._propose(trial)
         trial.set_user_attr(SETTINGS, asdict(proposed))
         text = json.dumps(asdict(proposed), sort_keys=True)
-        folder = self.out / artifacts.SEARCH_TRIES / artifacts.sha256(text.encode())[:16]
+        folder = self.out / artifacts.SEARCH_TRIALS / artifacts.sha256(text.encode())[:16]
         started = time.monotonic()
         allowed = 60 * self.plan.minutes - _seconds(study) if number else float("inf")
 

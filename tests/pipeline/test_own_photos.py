@@ -20,7 +20,7 @@ from pipeline.data.photo_settings import Settings, settings_for
 from pipeline.export.replaced import what_is_replaced
 from runtime import Classifier
 
-COLOURS = {"sky": (60, 120, 220), "leaf": (40, 160, 60), "brick": (190, 70, 50)}
+COLORS = {"sky": (60, 120, 220), "leaf": (40, 160, 60), "brick": (190, 70, 50)}
 
 
 def pipeline(*arguments, cwd):
@@ -45,7 +45,7 @@ def here(capfd):
 def photos(tmp_path_factory):
     """Twenty photos a class; a class is a color."""
     folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    for name, color in COLOURS.items():
+    for name, color in COLORS.items():
         (folder / name).mkdir()
         for number in range(20):
             noisy = np.clip(random.normal(color, 40, (48, 64, 3)), 0, 255).astype(np.uint8)
@@ -58,10 +58,10 @@ def model(tmp_path_factory):
     """A network of another exporter, which classifies by distance to colors, and its list of classes."""
     folder = tmp_path_factory.mktemp("model")
     network = keras.Sequential([keras.Input((24, 24, 3)), layers.GlobalAveragePooling2D(), layers.Dense(3)])
-    means = np.array(list(COLOURS.values()), np.float32).T / 255
+    means = np.array(list(COLORS.values()), np.float32).T / 255
     network.layers[-1].set_weights([40 * means, -20 * (means**2).sum(axis=0)])
     network.save(folder / "colors.keras")
-    (folder / "classes.txt").write_text("\n".join(COLOURS))
+    (folder / "classes.txt").write_text("\n".join(COLORS))
     return folder
 
 
@@ -74,7 +74,7 @@ def test_export_and_verify_on_own_photos(model, photos, here, repository, tmp_pa
     assert done.returncode == 0, done.stdout + done.stderr
     manifest = json.loads((out / "manifest.json").read_text())
     # The folder lists its classes by the alphabet, the model does not: labels follow the model.
-    assert manifest["class_names"] == list(COLOURS)
+    assert manifest["class_names"] == list(COLORS)
     assert manifest["validation"]["keras_accuracy"] == 1
     again = here("verify", out, "--data", photos)
     assert again.returncode == 0, again.stdout + again.stderr

@@ -13,8 +13,8 @@ from pipeline.documents.history import History
 from pipeline.metrics.calibration import softmax
 from pipeline.training.settings import Settings
 from pipeline.training.transfer import views
-from pipeline.training.transfer.lessons import Lessons, small_views
-from pipeline.training.transfer.student import Apprenticeship, recipe
+from pipeline.training.transfer.distillation_data import DistillationData, small_views
+from pipeline.training.transfer.student import DistillationSettings, settings_of
 from runtime.image.load import load_square
 from runtime.spec import ModelSpec
 from small_backbone import SIDE, classifier
@@ -84,7 +84,7 @@ def test_a_student_hears_of_each_view_what_the_teacher_says_of_it():
     random = np.random.default_rng(0)
     logits = random.normal(size=(2, 6, 3)).astype(np.float32)
     small, names = random.integers(0, 256, (2, 6, 8, 8, 3), np.uint8), ("a", "b", "c")
-    taught = Lessons(small, np.arange(6) % 3, logits, names, "")
+    taught = DistillationData(small, np.arange(6) % 3, logits, names, "")
     plain = Settings(batch_size=2, shift=0.0, flip=0.0)
     for number in range(4):
         epoch = taught.epoch(plain, number)
@@ -115,18 +115,18 @@ def test_small_views_are_what_the_device_sees_and_made_once(own_cache):
     [("notes", 16, 60, 100, 400), ("notes", 32, 60, 10_000, 40), ("vgg8", 64, 0.001, 4_000, 5)],
 )
 def test_minutes_and_photos_choose_the_epochs_of_a_student(model, side, minutes, photos, epochs):
-    assert recipe(Apprenticeship(model, side, minutes), photos, 5).epochs == epochs
+    assert settings_of(DistillationSettings(model, side, minutes), photos, 5).epochs == epochs
 
 
 @pytest.mark.parametrize(
     ("model", "side", "half"), [("vgg8", 64, 0.75), ("resnet8", 96, 0.75), ("vgg8", 32, 0.0), ("notes", 64, 0.0)]
 )
 def test_a_student_of_any_side_begins_on_half_of_it(model, side, half):
-    assert recipe(Apprenticeship(model, side, 10), 1_000, 5).half_side == half
+    assert settings_of(DistillationSettings(model, side, 10), 1_000, 5).half_side == half
 
 
 def test_short_trainings_average_few_steps_and_mix_nothing():
-    short, long = (recipe(Apprenticeship("vgg8", 64, minutes), 4_000, 5) for minutes in (1, 200))
+    short, long = (settings_of(DistillationSettings("vgg8", 64, minutes), 4_000, 5) for minutes in (1, 200))
     assert (short.cutmix, long.cutmix) == (0.0, 0.25)
     assert 1 / (1 - short.ema_decay) == pytest.approx(0.1 * short.epochs * (4_000 // 64))
     assert 1 / (1 - long.ema_decay) == pytest.approx(500)

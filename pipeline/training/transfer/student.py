@@ -19,8 +19,8 @@ from pipeline.models import PRESETS, build, summarize
 from pipeline.training import Conduct, distribution, train
 from pipeline.training.settings import Settings
 from pipeline.training.transfer.backbone import Backbone
+from pipeline.training.transfer.distillation_data import DistillationData, small_views
 from pipeline.training.transfer.features import features
-from pipeline.training.transfer.lessons import Lessons, small_views
 from pipeline.training.transfer.plan import epochs_within
 
 TEACHER_FOLDER = "teacher"
@@ -45,7 +45,7 @@ TIMED_RUNS, TIMED_SECONDS = 50, 1.0
 
 
 @dataclass(frozen=True)
-class Apprenticeship:
+class DistillationSettings:
     """How a student is trained.
 
     Attributes:
@@ -65,7 +65,7 @@ class Apprenticeship:
     distribute: str = distribution.NONE
 
 
-def recipe(asked: Apprenticeship, photos: int, class_count: int) -> Settings:
+def settings_of(asked: DistillationSettings, photos: int, class_count: int) -> Settings:
     """Return the settings of a student's training; the epochs follow from the minutes by a cost model.
 
     Args:
@@ -98,7 +98,9 @@ def recipe(asked: Apprenticeship, photos: int, class_count: int) -> Settings:
     )
 
 
-def distil(teacher: "Taught", photos: Photos, asked: Apprenticeship, out: Path, way: PhotoSettings) -> History:
+def distil(
+    teacher: "FittedTeacher", photos: Photos, asked: DistillationSettings, out: Path, way: PhotoSettings
+) -> History:
     """Train a student of a network that ``fit_to_photos`` wrote; write its ``model.keras`` and ``history.json``.
 
     The validation photos do not choose an epoch: the last one is kept, with averaged weights. They are only used to fit
@@ -111,26 +113,26 @@ def distil(teacher: "Taught", photos: Photos, asked: Apprenticeship, out: Path, 
         out: folder to write.
         way: how the student's photos are read.
     """
-    lessons = teacher.lessons(way)
-    settings = recipe(asked, len(lessons.labels), len(photos.training.class_names))
+    data = teacher.data_for(way)
+    settings = settings_of(asked, len(data.labels), len(photos.training.class_names))
     conduct = Conduct(
         distribute=asked.distribute,
         restart=asked.restart,
-        lessons=lessons,
+        distillation_data=data,
         keep_last=True,
         photos=way,
         data=photos.folder,
     )
-    history = train(lessons.photos, photos.validation, out, settings, conduct)
-    taught = History.read(teacher.folder)
-    rows = tuple(_contender(folder, trained) for folder, trained in ((out, history), (teacher.folder, taught)))
+    history = train(data.photos, photos.validation, out, settings, conduct)
+    fitted = History.read(teacher.folder)
+    rows = tuple(_contender(folder, trained) for folder, trained in ((out, history), (teacher.folder, fitted)))
     history = history.model_copy(update={"contenders": rows})
     history.write(out)
     return history
 
 
 @dataclass(frozen=True)
-class Taught:
+class FittedTeacher:
     """A network that was fitted to photos, which is the teacher, and its photos.
 
     Attributes:
@@ -147,7 +149,7 @@ class Taught:
     views: int
     extra: Dataset | None = None
 
-    def lessons(self, way: PhotoSettings) -> Lessons:
+    def data_for(self, way: PhotoSettings) -> DistillationData:
         """Return views of all photos in the student's size, with the teacher's logits of each view."""
         path = self.folder / artifacts.MODEL_KERAS
         kernel, bias = load_model(path).layers[-1].get_weights()
@@ -158,7 +160,7 @@ class Taught:
         ).astype(np.float32)
         spec = way.spec(self.training.class_names)
         answers = logits[0, len(self.training) :].argmax(axis=1)
-        return Lessons(
+        return DistillationData(
             small_views([each.pixels for each in sets], numbers, spec),
             np.concatenate([self.training.labels, answers]).astype(np.int64),
             logits,

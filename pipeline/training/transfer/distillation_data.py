@@ -25,7 +25,7 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
-class Lessons:
+class DistillationData:
     """Views of photos in the student's size, with labels and the teacher's logits.
 
     Attributes:
