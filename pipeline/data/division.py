@@ -11,6 +11,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.data.folds import Chains, look_alike
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import BY_PICTURE, Settings
@@ -155,9 +157,10 @@ def _say_alike(root: Path, class_name: str) -> None:
 def _compared(root: Path, files: Sequence[PhotoFile]) -> tuple[Pictures, Callable[[str], int]]:
     """Return two functions of a path: digest of its small square, and number of its group, see ``look_alike``."""
     decoded = decode(root, files, ModelSpec(COMPARED_SIDE, UNNAMED))
-    groups = look_alike(rows_of(decoded.squares, [decoded.rows[file.path] for file in files]))
-    places = {file.path: at for at, file in enumerate(files)}
-    return decoded.digest, lambda path: int(groups[places[path]])
+    rows = [decoded.rows[file.path] for file in files]
+    groups = np.zeros(len(decoded.squares), np.int64)
+    groups[rows] = look_alike(rows_of(decoded.squares, rows))
+    return decoded.digest, lambda path: int(groups[decoded.rows[path]])
 
 
 def _salt(seed: int) -> bytes:
