@@ -1,6 +1,8 @@
 """Handle large arrays with little memory: read rows on demand, and keep arrays in files."""
 
 import math
+import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -64,7 +66,11 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         return np.empty(shape, dtype)
     cache_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=cache_dir()) as file:
-        file.truncate(math.prod(shape) * np.dtype(dtype).itemsize)
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if sys.platform == "linux":
+            os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here; later it would end the process
+        else:
+            file.truncate(size)
         return np.memmap(file, dtype, "r+", shape=shape)
 
 

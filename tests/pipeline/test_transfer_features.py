@@ -1,6 +1,8 @@
 """Features of a pretrained network: the views of a photo, the backbone, and the cache."""
 
+import errno
 import os
+import sys
 
 import keras
 import numpy as np
@@ -120,6 +122,17 @@ def test_a_damaged_feature_is_computed_again(own_cache):
     path.write_bytes(content)
     np.testing.assert_array_equal(features(looking, pixels, range(1)), first)
     assert looking.seen == 11
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not reserve the place")
+def test_a_full_disk_is_an_error_before_anything_is_written(monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(large, "LARGEST_COPY", 0)
+    monkeypatch.setattr(large.os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        large.empty((2, 3), np.float32)
 
 
 def test_large_sets_are_read_where_they_are_asked_for(tmp_path, monkeypatch):
