@@ -205,6 +205,7 @@ def _divided(
 ) -> tuple[Dataset, Dataset]:
     """Divide images into calibration and validation set."""
     if photos is not None:
+        photos.check_may_choose()
         return samples.draw_calibration(photos.training), photos.validation
     rest, held_out = hold_out(_dataset(images, deployable, way), HELD_OUT)
     return samples.draw_calibration(rest), held_out

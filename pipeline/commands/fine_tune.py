@@ -113,6 +113,7 @@ def run(options: argparse.Namespace) -> int:
     folder, photos = photo_options.folder_of(options, source.path), None
     if folder:
         photos = photo_options.of_source(options, folder, deployable, source)
+        photos.check_may_choose()
         training, validation = photos.training, photos.validation
         way = asdict(photo_options.way_of_source(options, deployable, source))
         history = history.model_copy(update={"photos": history.photos or way, "data": str(folder)})

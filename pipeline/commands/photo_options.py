@@ -174,6 +174,8 @@ def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None =
 def say_parts(photos: Photos) -> None:
     """Print on stderr how many photos each part has."""
     parts = {"training": photos.training, "validation": photos.validation, "test": photos.test}
+    if photos.only_judge:
+        parts = {"test": photos.test}
     counts = ", ".join(f"{len(images):,} for {name}" for name, images in parts.items() if images is not None)
     print(f"{photos.folder}: {len(photos.training.class_names)} classes; {counts}", file=sys.stderr)
 
@@ -265,7 +267,8 @@ def judged(photos: Photos | None) -> "tuple[Dataset | None, str]":
         return None, "test"
     if photos.test is None:
         print(
-            f"{photos.folder}: no test photos; judging on the {len(photos.validation):,} validation photos",
+            f"{photos.folder}: no test photos; judging on the {len(photos.validation):,} validation photos; those in a "
+            "folder test/ are all judged on",
             file=sys.stderr,
         )
         return photos.validation, "validation"

@@ -38,7 +38,8 @@ class Photos:
 
     Attributes:
         training, validation: always there.
-        test: ``None`` unless the folder has a test part or a share was asked for.
+        test: ``None`` unless the folder has a test part or a share was asked for. A folder that has only a test part
+            can judge a model: all three are then the same images.
         left_out: files of the folder that are in no part, with the reasons.
         hint: a suggestion of another folder that the user may have meant; usually empty.
         folder: that was read.
@@ -50,6 +51,23 @@ class Photos:
     left_out: tuple[LeftOut, ...]
     hint: str
     folder: Path
+
+    @property
+    def only_judge(self) -> bool:
+        """Whether the folder has only a test part, so that nothing may be learned or chosen from it."""
+        return self.training is self.test
+
+    def check_may_choose(self) -> None:
+        """Refuse a folder that has only a test part.
+
+        Raises:
+            ClassesError: it has.
+        """
+        if self.only_judge:
+            raise ClassesError(
+                f"{self.folder}: has only test/, which judges a model and must not choose anything; add train/ with "
+                "other photos, or judge an exported folder with verify"
+            )
 
 
 def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] | None = None) -> Photos:
@@ -78,7 +96,8 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
     if known is None:
         _check_pictures(folder, files, listing, decoded)
     parts, copies = divide(folder, files, listing.parts, decoded, settings)
-    _check_parts(folder, parts, listing.class_names if known is None else ())
+    if set(listing.parts) != {TEST}:
+        _check_parts(folder, parts, listing.class_names if known is None else ())
     labels = class_folders(known or listing.class_names)
 
     def dataset(part: str) -> Dataset:
@@ -87,6 +106,8 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
         return replace(images, labels=np.array([shown[path] for path in images.paths], np.int64), labeled=True)
 
     test = dataset(TEST) if TEST in parts else None
+    if test is not None and set(listing.parts) == {TEST}:
+        return Photos(test, test, test, (*left_out, *copies), listing.hint, folder)
     return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*left_out, *copies), listing.hint, folder)
 
 
@@ -154,7 +175,7 @@ def divide(
     folder: Path, files: Sequence[PhotoFile], given: tuple[str, ...], decoded: Decoded, settings: Settings
 ) -> tuple[dict[str, list[PhotoFile]], list[LeftOut]]:
     """Return the files of each part, and the copies that were left out because another part has the same picture."""
-    if VALIDATION in given:
+    if VALIDATION in given or set(given) == {TEST}:
         return _apart(files, decoded)
     held_out = {VALIDATION: settings.validation_share}
     if settings.test_share and TEST not in given:

@@ -62,7 +62,8 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
     if not settings.skip_bad:
         refuse_bad(folder, decoded.left_out, len(files))
     parts, copies = divide(folder, files, tuple({file.part for file in files}), decoded, settings)
-    if not all(parts.get(part) for part in (TRAINING, VALIDATION)):
+    only_test = set(parts) == {TEST}
+    if not only_test and not all(parts.get(part) for part in (TRAINING, VALIDATION)):
         raise DataError(f"{folder}: {len(files)} photos in {TABLE} can be read; two different ones or more are needed")
 
     def dataset(part: str) -> Dataset:
@@ -70,6 +71,8 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
         return replace(images, marks=np.stack([marks[path] for path in images.paths]))
 
     test = dataset(TEST) if TEST in parts else None
+    if test is not None and only_test:
+        return Photos(test, test, test, (*decoded.left_out, *copies), "", folder)
     return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*decoded.left_out, *copies), "", folder)
 
 
@@ -80,7 +83,7 @@ def photo_files(folder: Path, paths: Iterable[str]) -> list[PhotoFile]:
         DataError: a file does not exist.
     """
     given = {path: SPLIT_FOLDERS.get(path.partition("/")[0].lower(), "") for path in sorted(paths)}
-    are_divided = all(given.values()) and TRAINING in given.values()
+    are_divided = all(given.values()) and (TRAINING in given.values() or set(given.values()) == {TEST})
     return [_photo_file(folder, path, part if are_divided else "") for path, part in given.items()]
 
 

@@ -83,7 +83,7 @@ def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = N
     files: list[PhotoFile] = []
     left_out: list[LeftOut] = []
     folders: dict[str, str] = {}
-    parts = _parts(root)
+    parts = _parts(root, judges=known is not None)
     for part, top in parts:
         beside = list_photos(top, deep=False)
         if any(left.kind == UNREADABLE and left.path == str(top) for left in beside.left_out):
@@ -153,9 +153,12 @@ def _leads_up(link: Path) -> bool:
     return link.parent.resolve().is_relative_to(link.resolve())
 
 
-def _parts(root: Path) -> list[tuple[str, Path]]:
-    """Return the folders that contain the class folders, each with its part of the data."""
-    if not is_divided(root):
+def _parts(root: Path, *, judges: bool) -> list[tuple[str, Path]]:
+    """Return the folders that contain the class folders, each with its part of the data.
+
+    ``judges``: whether a model is judged on the photos, for which ``test/`` alone is enough.
+    """
+    if not is_divided(root) and not (judges and [folder.name.lower() for folder in _folders(root)] == [TEST]):
         return [("", root)]
     parts = [(SPLIT_FOLDERS[folder.name.lower()], folder) for folder in _folders(root)]
     if len(parts) > len({part for part, _ in parts}):

@@ -339,6 +339,19 @@ def test_photos_of_a_table_are_divided_once(tmp_path, folders):
         assert (part.marks == marks[numbers]).all()
 
 
+def test_photos_of_a_table_in_a_test_part_alone_judge_a_model(tmp_path):
+    pixels, marks = painted(6)
+    (tmp_path / "test").mkdir()
+    rows = ["file,labels"]
+    for number, (image, shown) in enumerate(zip(pixels, marks, strict=True)):
+        Image.fromarray(image).save(tmp_path / f"test/{number}.png")
+        rows.append(f"test/{number}.png,{';'.join(name for name, it in zip(NAMES, shown, strict=True) if it)}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    photos = label_table.load(tmp_path, Settings(side=16), NAMES)
+    assert photos.only_judge
+    assert (photos.test.marks == marks).all()
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [

@@ -129,3 +129,21 @@ def test_one_class_and_anything_else_are_two(photos, tmp_path):
     assert load(photos, Settings(side=16, none=str(tmp_path / "rest"))).training.class_names == ("cat", "none")
     with pytest.raises(DataError, match="missing: no such folder; expected photos of anything"):
         load(photos, Settings(side=16, none=str(tmp_path / "missing")))
+
+
+def test_a_folder_with_only_a_test_part_judges_a_model_and_chooses_nothing(tmp_path):
+    for name, first in (("cat", 0), ("dog", 100)):
+        for number in range(3):
+            paint(tmp_path / "test" / name / f"{number}.png", first + number)
+    photos = load(tmp_path, Settings(test_share=0.5), known=("dog", "cat"))
+    assert photos.test.labels.tolist() == [1, 1, 1, 0, 0, 0]
+    assert photos.only_judge
+    with pytest.raises(ClassesError, match="has only test/, which judges a model"):
+        photos.check_may_choose()
+    with pytest.raises(ClassesError, match="the one class 'test'"):
+        load(tmp_path)
+    paint(tmp_path / "train" / "cat" / "9.png", 300)
+    paint(tmp_path / "train" / "dog" / "9.png", 400)
+    divided = load(tmp_path, known=("dog", "cat"))
+    assert not divided.only_judge
+    divided.check_may_choose()
