@@ -9,6 +9,7 @@ Work that is shared so that it is done once:
 - One set of bundles and one installed prefix for all of ``tests/pipeline/install`` (``SCOPES`` below).
 - Only ``test_line.py`` times Keras and TensorFlow as contenders. Tests that do not judge times run benchmarks for a
   tenth of a second and start each contender once; ``figures/test_reading.py`` starts one process per way.
+- ``test_drift.py`` runs the reference once, and translates and freezes each damaged network once for its eight formats.
 - Workers of distributed training are forked from one process that has imported TensorFlow (``training_run.py``).
 - The report is opened once per width and color scheme (``test_report_browser.py``).
 - pip is compiled once, in the prefix from which the other installations start (``installing.compile_pip``).

@@ -1,6 +1,7 @@
 """Drift finds every layer in every format, and names the damaged one."""
 
 import shutil
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,20 +36,28 @@ from runtime.engines.checksum import add_checksum
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (20, 4, 4, 3), np.uint8).repeat(4, 1).repeat(4, 2)
+
+
+@cache
+def _network(deployable):
+    return onnx.convert(deployable)
+
+
+@cache
+def _quantizer(deployable):
+    return OnnxQuantizer(_network(deployable), deployable.network_scaling, PIXELS, (len(PIXELS),))
+
+
 FORMATS = {
     "fp32 ONNX": lambda deployable: OnnxTap(_fp32_onnx(deployable).SerializeToString()),
     "int8 ONNX": lambda deployable: OnnxTap(
-        OnnxQuantizer(onnx.convert(deployable), deployable.network_scaling, PIXELS, (len(PIXELS),))
-        .build(QuantConfig(images=len(PIXELS)))
-        .SerializeToString()
+        _quantizer(deployable).build(QuantConfig(images=len(PIXELS))).SerializeToString()
     ),
     "int8 operators": lambda deployable: OnnxTap(
-        OnnxQuantizer(onnx.convert(deployable), deployable.network_scaling, PIXELS, (len(PIXELS),))
-        .build(QuantConfig(images=len(PIXELS), qoperator=True))
-        .SerializeToString()
+        _quantizer(deployable).build(QuantConfig(images=len(PIXELS), qoperator=True)).SerializeToString()
     ),
     "dynamic ONNX": lambda deployable: OnnxTap(
-        fp16_dynamic.dynamic_onnx(onnx.convert(deployable), deployable.network_scaling).SerializeToString()
+        fp16_dynamic.dynamic_onnx(_network(deployable), deployable.network_scaling).SerializeToString()
     ),
     "fp16 TFLite": lambda deployable: TfliteTap(fp16_dynamic.fp16_tflite(deployable)),
     "dynamic TFLite": lambda deployable: TfliteTap(fp16_dynamic.dynamic_tflite(deployable)),
@@ -60,7 +69,7 @@ FORMATS = {
 
 
 def _fp32_onnx(deployable):
-    return onnx.fp32(onnx.convert(deployable), deployable.network_scaling)
+    return onnx.fp32(_network(deployable), deployable.network_scaling)
 
 
 def _weights(weight):
@@ -97,9 +106,20 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def damaged(model):
-    """The same network, one layer's weights shuffled."""
+def sound(model):
+    return Deployable(model, tuple("abcd"))
 
+
+@pytest.fixture(scope="module")
+def reference_tap(sound):
+    return KerasTap(sound)
+
+
+@pytest.fixture(scope="module")
+def damaged(model):
+    """The same network, one layer's weights negated; the same object for the same layer."""
+
+    @cache
     def damage(name):
         copy = keras.models.clone_model(model)
         copy.set_weights(model.get_weights())
@@ -114,11 +134,10 @@ def damaged(model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
-def test_layers_are_found_over_fusion_and_layout(model, form):
-    reference = KerasTap(Deployable(model, tuple("abcd")))
-    found = measure(reference, {form: FORMATS[form](Deployable(model, tuple("abcd")))}, PIXELS)[form]
+def test_layers_are_found_over_fusion_and_layout(sound, reference_tap, form):
+    found = measure(reference_tap, {form: FORMATS[form](sound)}, PIXELS)[form]
     assert {"first", "pool", "clipped", "relu", "flat", "hidden", "classes", "probabilities"} <= set(found)
-    missing = {layer.name: layer.absorbable for layer in reference.layers if layer.name not in found}
+    missing = {layer.name: layer.absorbable for layer in reference_tap.layers if layer.name not in found}
     assert all(missing.values()), missing
     least = 100 if form.startswith("fp32") else 20
     assert {name for name, layer in found.items() if layer.distance.snr_db < least} == set()
@@ -127,12 +146,11 @@ def test_layers_are_found_over_fusion_and_layout(model, form):
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("broken", ["first", "depthwise", "deep", "hidden"])
-def test_damaged_layer_is_named_first(model, damaged, form, broken):
-    reference = KerasTap(Deployable(model, tuple("abcd")))
-    found = measure(reference, {form: FORMATS[form](damaged(broken))}, PIXELS)[form]
+def test_damaged_layer_is_named_first(reference_tap, damaged, form, broken):
+    found = measure(reference_tap, {form: FORMATS[form](damaged(broken))}, PIXELS)[form]
     # What a converter computes together with the damaged layer is all that can be read of it.
     named = {"depthwise": {"normal", "clipped"}, "deep": {"inner/deep"}}.get(broken, {broken})
-    assert first_past(found, reference.layers, threshold_db=15) in named
+    assert first_past(found, reference_tap.layers, threshold_db=15) in named
 
 
 @pytest.mark.slow
