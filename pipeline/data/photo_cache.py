@@ -6,7 +6,6 @@ last: a killed process leaves either the old pair or the new one. The SHA-256 of
 index, once per process.
 """
 
-import json
 import math
 import os
 import re
@@ -39,10 +38,10 @@ from runtime.image.load import load_square
 from runtime.photo_files import HEIC, LeftOut
 from runtime.spec import ModelSpec
 
-VERSION = 2
+VERSION = 1
 """Increase it when ``load_square`` gives other pixels for the same files, or when the format of the index changes."""
 
-INDEX, FORMER_INDEX = "index.jsonl", "index.json"
+INDEX = "index.json"
 DECODED = 1_024
 """Number of photos that are handed to the threads at once, which limits the squares that wait in memory."""
 SQUARES_SUFFIX = ".u8"
@@ -123,12 +122,12 @@ def _read(place: Path, shape: Shape, files: Sequence[PhotoFile]) -> Store:
     empty = Store(np.zeros((0, *shape), np.uint8), b"")
     try:
         with (place / INDEX).open("rb") as lines:
-            header = json.loads(next(lines, b""))
-            if header["decoder"] != _decoder():
+            index, entries = photo_index.read(lines)
+            if index["decoder"] != _decoder():
                 return empty
-            path = place / str(header["squares"])
+            path = place / str(index["squares"])
             store = Store(_map(path, shape), _digests(path, shape, path.stat().st_mtime_ns))
-            damaged = photo_index.take(store, {file.path: file for file in files}, map(json.loads, lines))
+            damaged = photo_index.take(store, index, entries, files)
     except FileNotFoundError:
         return empty
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -218,7 +217,7 @@ def _clear_old(photos: Path) -> None:
     """Remove the places of earlier versions, which are no longer read."""
     places = [path for path in photos.glob("*") if _is_old(path.name) and path.is_dir() and not path.is_symlink()]
     for place in places:
-        for file in (*place.glob(f"*{SQUARES_SUFFIX}"), place / INDEX, place / FORMER_INDEX):
+        for file in (*place.glob(f"*{SQUARES_SUFFIX}"), place / INDEX):
             file.unlink(missing_ok=True)
         if not any(place.iterdir()):
             place.rmdir()

@@ -18,6 +18,8 @@ from pipeline.data.scan import PhotoFile
 from runtime.errors import ImageError
 
 DIGEST_BYTES = 32
+BEGIN, END = b'"rows": {\n', b"}}\n"
+"""What stands before the rows and behind them."""
 
 Header = dict[str, Any]
 
@@ -45,38 +47,68 @@ class Store:
         return file.path in self.rows or file.path in self.failures
 
 
-def take(store: Store, wanted: Mapping[str, PhotoFile], lines: Iterator[Any]) -> int:
-    """Add the unchanged files among ``lines`` to the store, and return the number of those whose square is damaged."""
-    damaged = 0
-    for path, size, modified_ns, *found in lines:
-        file = wanted.get(path)
-        if file is None or (file.size, file.modified_ns) != (size, modified_ns):
-            continue
-        if len(found) == 1:
-            store.failures[file.path] = str(found[0])
-            continue
-        row, digest = int(found[0]), str(found[1])
-        there = 0 <= row < len(store.digests) // DIGEST_BYTES
-        if there and digest_at(store.digests, row).hex() == digest:
-            store.rows[file.path] = row
-        else:
-            damaged += 1
+def take(store: Store, index: Header, entries: Iterable[tuple[str, Any]], files: Iterable[PhotoFile]) -> int:
+    """Add the unchanged files of an index to the store, and return the number of those whose square is damaged."""
+    wanted, damaged = {file.path: file for file in files}, 0
+    for identity, why in index["failures"].items():
+        if file := _unchanged(identity, wanted):
+            store.failures[file.path] = str(why)
+    for identity, (place, digest) in entries:
+        if file := _unchanged(identity, wanted):
+            row = int(place)
+            there = 0 <= row < len(store.digests) // DIGEST_BYTES
+            if there and digest_at(store.digests, row).hex() == digest:
+                store.rows[file.path] = row
+            else:
+                damaged += 1
     return damaged
 
 
-def write(path: Path, header: Header, files: Iterable[PhotoFile], store: Store) -> None:
-    """Write the header and a line for each known file, atomically."""
-    with artifacts.atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as out:
-        out.write(json.dumps(header) + "\n")
+def _identity(file: PhotoFile) -> str:
+    """Return a text that changes with the file."""
+    return f"{file.size}:{file.modified_ns}:{file.path}"
+
+
+def _unchanged(identity: str, wanted: Mapping[str, PhotoFile]) -> PhotoFile | None:
+    file = wanted.get(identity.split(":", 2)[2])
+    return file if file and _identity(file) == identity else None
+
+
+def read(lines: Iterator[bytes]) -> tuple[Header, Iterable[tuple[str, Any]]]:
+    """Read an index as ``write`` writes it, or any JSON with the same content.
+
+    Returns:
+        the index without its rows; and the rows, read one by one: identity of a file -> index and digest of its square.
+    """
+    first = next(lines, b"")
+    if first.endswith(BEGIN):
+        return json.loads(first + END), _entries(lines)
+    index = json.loads(first + b"".join(lines))
+    return index, index["rows"].items()
+
+
+def _entries(lines: Iterator[bytes]) -> Iterator[tuple[str, Any]]:
+    for line in lines:
+        if line == END:
+            return
+        yield from json.loads(b"{" + line.rstrip(b",\n") + b"}").items()
+    raise ValueError("it ends too early")
+
+
+def write(path: Path, about: Header, files: Iterable[PhotoFile], store: Store) -> None:
+    """Write an index of what the store knows of these files, atomically."""
+    files = list(files)
+    failures = {_identity(file): store.failures[file.path] for file in files if file.path in store.failures}
+    with artifacts.atomic_path(path) as temporary, temporary.open("wb") as out:
+        out.write(json.dumps({**about, "failures": failures, "rows": {}}).encode().removesuffix(b"}}") + b"\n")
+        between = b""
         for file in files:
-            found: list[int | str] = []
             if file.path in store.rows:
                 row = store.rows[file.path]
-                found = [row, digest_at(store.digests, row).hex()]
-            elif file.path in store.failures:
-                found = [store.failures[file.path]]
-            if found:
-                out.write(json.dumps([file.path, file.size, file.modified_ns, *found]) + "\n")
+                entry = {_identity(file): [row, digest_at(store.digests, row).hex()]}
+                out.write(between + json.dumps(entry).encode()[1:-1])
+                between = b",\n"
+        out.write(b"\n" + END)
 
 
 def digest_at(digests: bytes | bytearray, row: int) -> bytes:

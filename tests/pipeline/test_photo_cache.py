@@ -95,17 +95,29 @@ def test_an_interrupted_run_keeps_what_it_decoded(photos, monkeypatch):
 def filled(photos, places):
     """A filled subfolder of the cache: its pixels and its index."""
     load(photos)
-    return next(places.glob("*/*.u8")), next(places.glob("*/index.jsonl"))
+    return next(places.glob("*/*.u8")), next(places.glob("*/index.json"))
 
 
 def rows(change):
     """A damage to the index: ``change`` to the first of its rows."""
 
     def damage(_, index):
-        header, first, *others = index.read_text().splitlines()
-        *file, row, digest = json.loads(first)
-        changed = json.dumps([*file, *change([row, digest])])
-        index.write_text("\n".join([header, changed, *others]))
+        content = json.loads(index.read_text())
+        first = next(iter(content["rows"]))
+        content["rows"][first] = change(content["rows"][first])
+        index.write_text(json.dumps(content))
+
+    return damage
+
+
+def text(before, after):
+    """A damage to the index as it is written, with a line for each photo."""
+
+    def damage(_, index):
+        content = index.read_text()
+        changed = re.sub(before, after, content, count=1)
+        assert changed != content
+        index.write_text(changed)
 
     return damage
 
@@ -129,12 +141,18 @@ DAMAGES = {
     "row before the start": (rows(lambda row: [-1, row[1]]), 1),
     "row of another": (rows(lambda row: [row[0] + 1, row[1]]), 1),
     "digest": (rows(lambda row: [row[0], "x"]), 1),
-    "neither row nor reason": (rows(lambda _: []), 30),
+    "no row": (rows(lambda _: None), 30),
+    "an empty row": (rows(lambda _: []), 30),
     "row beyond the end without a digest": (rows(lambda _: [10**6, ""]), 1),
     "row of texts": (rows(lambda _: ["a", "b"]), 30),
     "no JSON": (lambda _, index: index.write_text("{"), 30),
     "nested deep": (lambda _, index: index.write_text("[" * 100_000), 30),
-    "cut in a line": (lambda _, index: index.write_text(index.read_text()[:-20]), 30),
+    "digest in a line": (text(r'"[0-9a-f]{60}', '"' + "0" * 60), 1),
+    "row in a line": (text(r": \[3, ", ": [99, "), 1),
+    "no number in a line": (text(r": \[3, ", ': ["x", '), 30),
+    "no JSON in a line": (text(r": \[3, ", " [3, "), 30),
+    "cut in a line": (text(r"(?s).{20}$", ""), 30),
+    "cut behind a line": (text(r"(?s)\n}}\n$", "\n"), 30),
     "a list": (lambda _, index: index.write_text("[]"), 30),
     "no entries": (lambda _, index: index.write_text("{}"), 30),
     "no UTF-8": (lambda _, index: index.write_bytes(b"\xff\xfe\xfd"), 30),
@@ -197,7 +215,6 @@ def test_places_of_earlier_versions_are_removed_and_nothing_else(photos, places,
     for name in (*old, *newer, *mine):
         (places / name).mkdir(parents=True)
         (places / name / "index.json").touch()
-        (places / name / "index.jsonl").touch()
         (places / name / "abc.u8").touch()
     (places / old[1] / "not ours.txt").touch()
     (places / ("4" * 32)).symlink_to(places / "holiday")
@@ -219,11 +236,11 @@ def test_the_version_stands_for_these_squares():
         for resize in ("stretch", "crop", "pad"):
             spec = Settings(side=16, resize=resize, resize_filter="bilinear").spec(("a", "b"))
             made.append(load_square(image, spec))
-    assert (photo_cache.VERSION, sha256(np.stack(made).tobytes())[:16]) == (2, "91c8cc8e0c213274")
+    assert (photo_cache.VERSION, sha256(np.stack(made).tobytes())[:16]) == (1, "91c8cc8e0c213274")
 
 
 def test_the_place_is_named_by_version_folder_and_way(photos, places):
     load(photos)
     load(photos, Settings(side=64))
-    assert all(re.fullmatch(r"v2-[0-9a-f]{32}", path.name) for path in places.iterdir())
+    assert all(re.fullmatch(r"v1-[0-9a-f]{32}", path.name) for path in places.iterdir())
     assert len(list(places.iterdir())) == 2

@@ -20,9 +20,8 @@ def store(count):
 
 def read(path, into, known):
     with path.open("rb") as lines:
-        header = json.loads(next(lines))
-        damaged = photo_index.take(into, {file.path: file for file in known}, map(json.loads, lines))
-    return header, damaged
+        index, entries = photo_index.read(lines)
+        return index, photo_index.take(into, index, entries, known)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -32,8 +31,20 @@ def test_what_is_written_is_read(tmp_path):
     photo_index.write(tmp_path / "index", {"squares": "x"}, known, written)
     again = store(3)
     changed = PhotoFile("cat/3.jpg", "", "cat", 3, 5)
-    assert read(tmp_path / "index", again, [*known[:3], changed]) == ({"squares": "x"}, 0)
-    assert (again.rows, again.failures) == ({"cat/0.jpg": 2, "cat/1.jpg": 0}, {"cat/2.jpg": "no image"})
+    for _ in range(2):  # as it is written, and as other JSON
+        index, damaged = read(tmp_path / "index", again, [*known[:3], changed])
+        assert (index["squares"], damaged) == ("x", 0)
+        assert (again.rows, again.failures) == ({"cat/0.jpg": 2, "cat/1.jpg": 0}, {"cat/2.jpg": "no image"})
+        whole = json.loads((tmp_path / "index").read_text())
+        assert len(whole["rows"]) == 3
+        (tmp_path / "index").write_text(json.dumps(whole, indent=2))
+        again = store(3)
+
+
+def test_an_index_may_be_empty(tmp_path):
+    photo_index.write(tmp_path / "index", {}, [], store(0))
+    assert read(tmp_path / "index", store(0), files(2))[1] == 0
+    assert json.loads((tmp_path / "index").read_text()) == {"failures": {}, "rows": {}}
 
 
 def test_neither_reading_nor_writing_holds_all_of_it(tmp_path):
