@@ -14,5 +14,11 @@ __all__ = ["export", "report", "verify"]
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return import_module(f"{__name__}.{name}")
+        from pipeline.system.quiet import in_notebook, load_tensorflow, log_hidden
+
+        with in_notebook():
+            if name == "export":
+                load_tensorflow(start_devices=False)
+            with log_hidden():
+                return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,11 +1,13 @@
-"""The functions for notebooks; they take a model in memory or a file, and return documents that display as tables."""
+"""The functions for notebooks; they take a model in memory or a file, and return documents that display as tables.
+
+Called as ``pipeline.export`` etc., they hide the log of TensorFlow and its converters (``pipeline.system.quiet``).
+"""
 
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from pipeline.data.dataset import unlabeled as without_labels
 from pipeline.data.given import given_marks, given_numbers
 from pipeline.data.photo_settings import READING, Settings, settings_for
 from pipeline.documents.manifest import Manifest
+from pipeline.documents.shown import Page
 from pipeline.documents.verify import Verification
 from pipeline.errors import DataError, ExportError
 from pipeline.export import Settings as ExportSettings
@@ -42,22 +45,6 @@ pixels (N, H, W, 3) from 0 to 255, a pair of pixels and labels, or a ``tf.data.D
 MOST_IMAGES = 2_000
 """At most this many images of a ``tf.data.Dataset`` are read."""
 HELD_OUT = 0.25
-PAGE_HEIGHT = 900
-
-
-class Page(str):
-    """An HTML page that a notebook shows in a frame."""
-
-    __slots__ = ()
-
-    def _repr_html_(self) -> str:
-        return (
-            f'<iframe srcdoc="{escape(self)}" sandbox="allow-scripts" '
-            f'style="width:100%;height:{PAGE_HEIGHT}px;border:0"></iframe>'
-        )
-
-    def __repr__(self) -> str:
-        return f"<page of {len(self):,} characters>"
 
 
 def export(  # noqa: PLR0913 - each is a choice of the person, by name
@@ -152,7 +139,8 @@ def report(out: str | Path) -> Page:
         EdgecnnError: ``export`` did not write the folder.
     """
     write_report(Path(out))
-    return Page((Path(out) / artifacts.REPORT_PAGE).read_text(encoding="utf-8"))
+    path = Path(out) / artifacts.REPORT_PAGE
+    return Page(path, path.read_text(encoding="utf-8"))
 
 
 def _numbered(model: keras.Model | str | Path) -> tuple[str, ...]:

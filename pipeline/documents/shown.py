@@ -1,11 +1,14 @@
-"""Show documents as tables in notebooks."""
+"""Show documents as tables, and pages, in notebooks and in Python's prompt."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 from pipeline.text import for_markdown
+
+PAGE_HEIGHT = 900
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,19 @@ class Shown:
     header: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """Format as plain text; the first and the last column are aligned left, the others right."""
+        table = (self.header, *self.rows)
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if column in (0, len(row) - 1) else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in table
+        ]
+        return "\n".join([self.heading, *lines, *self.notes])
 
     def markdown(self) -> str:
         """Format as Markdown."""
@@ -48,14 +64,42 @@ class Shown:
 
 
 class ShowsItself(ABC):
-    """Makes notebooks display the result of ``shown`` as HTML or Markdown."""
+    """Makes notebooks display the result of ``shown`` as HTML or Markdown, and ``print`` and prompts as text."""
 
     @abstractmethod
     def shown(self) -> Shown:
         """Return the table."""
+
+    def __repr__(self) -> str:
+        return self.shown().text()
+
+    def __str__(self) -> str:
+        return self.shown().text()
 
     def _repr_html_(self) -> str:
         return self.shown().html()
 
     def _repr_markdown_(self) -> str:
         return self.shown().markdown()
+
+
+@dataclass(frozen=True)
+class Page:
+    """An HTML page that a notebook shows in a frame; as text it is the path of its file.
+
+    Attributes:
+        path: its file.
+        html: its content.
+    """
+
+    path: Path
+    html: str
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts" '
+            f'style="width:100%;height:{PAGE_HEIGHT}px;border:0"></iframe>'
+        )
+
+    def __repr__(self) -> str:
+        return str(self.path)

@@ -216,7 +216,8 @@ class Verification(ShowsItself, Document):
                 rows.append((name, "", "", "", "", verdict))
         verdict = ("passed" if self.tells else TOO_FEW) if self.passed else "failed"
         heading = f"Against Keras on {self.judged_on}: {verdict}"
-        return Shown(heading, header, rows, self.caveats)
+        fed = (f"Fed: {self.fed}.",) if self.fed else ()
+        return Shown(heading, header, rows, (*fed, *self.caveats))
 
     @property
     def tells(self) -> bool:

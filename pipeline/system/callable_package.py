@@ -9,6 +9,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from pipeline.system.quiet import in_notebook, load_tensorflow, log_hidden
+
 NOTEBOOK = "pipeline.notebook"
 
 
@@ -16,5 +18,9 @@ class CallablePackage(ModuleType):
     """A package that can be called like the function of ``pipeline.notebook`` with its name."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """Import ``pipeline.notebook`` and call the function."""
-        return getattr(import_module(NOTEBOOK), self.__name__.rpartition(".")[2])(*arguments, **named)
+        """Import ``pipeline.notebook`` and call the function, without the log of TensorFlow."""
+        with in_notebook():
+            load_tensorflow()
+            with log_hidden():
+                notebook = import_module(NOTEBOOK)
+            return getattr(notebook, self.__name__.rpartition(".")[2])(*arguments, **named)

@@ -1,13 +1,14 @@
-"""Hide the log messages of TensorFlow and the engines in this project's command line.
+"""Hide the log messages of TensorFlow and the engines in this project's command line and notebook functions.
 
-This changes process-wide state (file descriptor 2, the level of Python's logs), so it is done only in the command line,
-not if ``pipeline`` is used as a library in another program.
+This changes process-wide state (file descriptor 2, Python's warning filters, the level of its logs), so it is done only
+there, not if the modules of ``pipeline`` are used as a library in another program.
 """
 
 import gc
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,26 +19,40 @@ from runtime.system.stderr import native_stderr_hidden
 if TYPE_CHECKING:
     from runtime import Classifier
 
-_command_line = threading.Event()
+_enabled = threading.Event()
 
 
 def in_our_command_line() -> None:
     """Mark this process as a command line of this project, which enables ``log_hidden``."""
-    _command_line.set()
+    _enabled.set()
+
+
+@contextmanager
+def in_notebook() -> Iterator[None]:
+    """Enable ``log_hidden`` during the block, which a person in a notebook called."""
+    before = _enabled.is_set()
+    _enabled.set()
+    try:
+        yield
+    finally:
+        if not before:
+            _enabled.clear()
 
 
 @contextmanager
 def log_hidden() -> Iterator[None]:
     """Discard messages that libraries log from C++ and Python during the block; errors are still raised."""
-    if not _command_line.is_set():
+    if not _enabled.is_set():
         yield
         return
-    logging.disable(logging.WARNING)
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
     try:
-        with native_stderr_hidden():
+        with native_stderr_hidden(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a notebook's sys.stderr is not the descriptor that is hidden
             yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 @contextmanager

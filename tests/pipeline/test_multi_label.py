@@ -377,7 +377,7 @@ def test_a_faulty_table_is_refused(tmp_path, table, said):
 def test_the_report_lists_each_label(exported):
     folder, photos, _, _ = exported
     verify(folder, photos)
-    page = report(folder)
+    page = report(folder).html
     assert "mean average precision (95 % interval)" in page
     assert re.search(r"100\.00% \(\d\d\.\d\d% to 100\.00%\)", page)
     assert "Temperature" not in page

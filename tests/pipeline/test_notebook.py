@@ -1,8 +1,11 @@
 """Functions for notebooks: models in memory, images in every form, documents displayed as tables."""
 
+import logging
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,11 +16,13 @@ from PIL import Image
 
 from pipeline import export, report, verify
 from pipeline.documents.manifest import Manifest
-from pipeline.documents.shown import Shown
+from pipeline.documents.shown import Page, Shown
 from pipeline.errors import DataError, ExportError
 from pipeline.export.load.model import Source, load
 from pipeline.export.load.saved import save
-from pipeline.notebook import Page, _dataset, _pixels, settings_for
+from pipeline.notebook import _dataset, _pixels, settings_for
+from pipeline.system.quiet import in_notebook, log_hidden
+from pipeline.verify.parity import ALSO_CHOSE
 
 COLORS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 NAMES = tuple(COLORS)
@@ -149,24 +154,67 @@ def test_tables_are_escaped():
     assert '<td style="text-align:left">&lt;i&gt;|</td>' in shown.html()
     assert "<i>" not in shown.markdown()
     assert "| &lt;i&gt;&#124; | 1 |" in shown.markdown()
-    page = Page('<p class="a">')
+    page = Page(Path("build/report.html"), '<p class="a">')
     assert 'srcdoc="&lt;p class=&quot;a&quot;&gt;"' in page._repr_html_()
 
 
+def test_tables_are_short_as_text():
+    rows = [("a", "1,024", "pass"), ("bcd", "2", "")]
+    shown = Shown("Two files: passed", ("file", "KiB", "verdict"), rows, ("Fed.",))
+    assert shown.text().splitlines() == [
+        "Two files: passed",
+        "file    KiB  verdict",
+        "a     1,024  pass",
+        "bcd       2",
+        "Fed.",
+    ]
+
+
 @pytest.mark.slow
-def test_the_five_lines(tmp_path, photos):
+def test_the_five_lines(tmp_path, photos, capfd):
     out = tmp_path / "build"
     manifest = export(network(), out, images=photos, class_names=NAMES, quick=True)
     assert manifest.passed
     assert Manifest.read(out).files == manifest.files
     assert "model_int8.tflite" in manifest._repr_html_()
     verified = verify(out, painted(60, seed=1))
+    assert [line[:5] for line in capfd.readouterr().err.splitlines()] == [f"[{number}/4]" for number in range(1, 5)]
     assert verified.passed
+    assert str(manifest) == repr(manifest) == manifest.shown().text()
+    assert str(verified).startswith("Against Keras on 60 given images: passed\nfile ")
+    assert ALSO_CHOSE not in verified.caveats
+    assert ALSO_CHOSE in str(verify(out, photos))
     assert "| Keras |  | 100.00% |" in verified._repr_markdown_()
     page = report(out)
-    assert page == (out / "report.html").read_text()
+    assert page.html == (out / "report.html").read_text()
+    assert str(page) == repr(page) == str(out / "report.html")
     again = export(str(out / "model.keras"), tmp_path / "again", images=photos, class_names=NAMES, quick=True)
     assert again.files == manifest.files
+
+
+@pytest.mark.slow
+def test_importing_export_shows_no_log_of_tensorflow(repository):
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from pipeline import export; print('tensorflow' in sys.modules)"],
+        capture_output=True, text=True, check=True, cwd=repository,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_the_log_is_hidden_only_within_a_notebooks_call(capfd):
+    def said():
+        with log_hidden():
+            os.write(2, b"native")
+            logging.getLogger("engine").warning("of Python")
+        return capfd.readouterr().err
+
+    with in_notebook():
+        with in_notebook():
+            assert said() == ""
+        assert said() == ""
+        with pytest.raises(OSError, match="an error"), log_hidden():
+            raise OSError("an error")
+    assert said().startswith("native")
 
 
 @pytest.mark.slow

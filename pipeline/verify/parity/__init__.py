@@ -45,6 +45,7 @@ __all__ = ["caveats", "format_report", "model_files", "test_images", "verify"]
 
 ROUNDINGS = 8
 """An fp32 file may differ from Keras by this multiple of Keras's own rounding error."""
+ALSO_CHOSE = "int8 was chosen on these same images: its agreement may look better than it is."
 ROUNDED_IMAGES = 32
 """On how many images Keras's rounding error is measured: half of them are those on which the file differs most."""
 
@@ -102,7 +103,10 @@ def verify(
         artifacts=rows,
         passed=not any(row.violations for row in rows.values()),
         fed=manifest.contract.stated if manifest.contract else "",
-        caveats=caveats(len(test), len(test.class_names), keras, rows.values()),
+        caveats=(
+            *caveats(len(test), len(test.class_names), keras, rows.values()),
+            *([ALSO_CHOSE] if manifest.decisions and test.digest == manifest.validation.digest else []),
+        ),
         thresholds=manifest.thresholds,
     )
     report.write(folder)
