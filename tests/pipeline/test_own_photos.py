@@ -193,4 +193,4 @@ def test_an_export_over_another_model_says_so(tmp_path, reference):
     assert what_is_replaced(tmp_path / "empty", "other", names) is None
     said = what_is_replaced(tmp_path, "other", names[:2])
     assert "10 classes (airplane, automobile, bird, cat, deer, …) and 32x32 pixels" in said
-    assert said.endswith("about that one: model_fp16.tflite, drift.json")
+    assert said.endswith("these files of it stay: model_fp16.tflite, drift.json")
