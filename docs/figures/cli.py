@@ -18,6 +18,7 @@ from docs.figures.commands import (
     reading,
     readme,
     reference,
+    rounding,
     runtime,
     soak,
 )
@@ -41,6 +42,7 @@ COMMANDS: tuple[Command, ...] = (
     kinds,
     large_int8,
     large_speed,
+    rounding,
     soak,
     drift,
     accelerator,
