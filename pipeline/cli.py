@@ -100,7 +100,10 @@ def parse(
     if not arguments:
         parser.print_help(sys.stderr)
         parser.exit(UNUSABLE)
-    return parser.parse_args(arguments, argparse.Namespace(typed=tuple(arguments)))
+    options, unknown = parser.parse_known_args(arguments, argparse.Namespace(typed=tuple(arguments)))
+    if unknown:  # parse_args would print the usage of all commands, which names none of the options
+        subparsers.choices[options.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def _explained(error: OSError) -> str:

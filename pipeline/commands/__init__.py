@@ -4,6 +4,10 @@ The modules import TensorFlow and other slow packages inside ``run``, so that he
 """
 
 import argparse
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 OK, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
@@ -23,3 +27,10 @@ class Command(Protocol):
 
     def add(self, commands: Commands) -> None:
         """Register the command and its options, and set its ``run`` function as the parser default ``run``."""
+
+
+def command_line(words: Iterable[str]) -> str:
+    """Return the shell command that runs ``python -m pipeline`` with these words by this interpreter."""
+    here, python = Path.cwd(), Path(sys.executable)
+    interpreter = python.relative_to(here) if python.is_relative_to(here) else python
+    return shlex.join([str(interpreter), "-m", "pipeline", *words])

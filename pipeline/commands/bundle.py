@@ -4,11 +4,18 @@ import argparse
 from pathlib import Path
 
 from pipeline import artifacts
-from pipeline.commands import OK, Commands
+from pipeline.commands import OK, Commands, command_line
 from runtime.engines.registry import OWN
 
 ENGINES = OWN[1:]
 """Engines that ``--engines`` offers: all but the first, ONNX Runtime, which every bundle contains."""
+SYSTEMS = {
+    "3.11": "Raspberry Pi OS and Debian Bookworm",
+    "3.12": "Ubuntu 24.04",
+    "3.13": "Raspberry Pi OS and Debian Trixie",
+}
+"""Python version of a board -> the systems that have it."""
+BOOKWORM, TRIXIE = "3.11", "3.13"
 EXTRAS = ("heif", "mqtt", "serve")
 """Optional dependencies of the project that a device may use, engines excepted."""
 
@@ -18,7 +25,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "bundle",
         help="pack model files, the runtime and its wheels for a board that has no network",
-        description="Write edgecnn-NAME-VERSION-MACHINE.tar.gz, whose install.sh installs it without network or root.",
+        description="Write edgecnn-NAME-VERSION-MACHINE-pyPYTHON.tar.gz, which installs without network or root.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     parser.add_argument("--out", type=Path, default=Path("dist"), help="folder to write (default: dist)")
@@ -28,10 +35,7 @@ def add(commands: Commands) -> None:
         help=f"model files of the folder to pack (default: {artifacts.INT8_ONNX}, the smallest that needs no "
         "further engine)",
     )  # fmt: skip
-    parser.add_argument(
-        "--python", default="3.11", choices=("3.11", "3.12", "3.13"),
-        help="the board's Python: 3.11 in Raspberry Pi OS Bookworm (default), 3.13 in Trixie",
-    )  # fmt: skip
+    add_python(parser)
     parser.add_argument(
         "--machine",
         default="aarch64",
@@ -70,6 +74,14 @@ def add(commands: Commands) -> None:
     parser.set_defaults(tensorflow=False, run=run)
 
 
+def add_python(parser: argparse.ArgumentParser) -> None:
+    """Add ``--python``, which ``photos`` passes on to this command."""
+    parser.add_argument(
+        "--python", default=BOOKWORM, choices=tuple(SYSTEMS),
+        help=f"the board's Python: {BOOKWORM} in Raspberry Pi OS Bookworm (default), {TRIXIE} in Trixie",
+    )  # fmt: skip
+
+
 def _machine(text: str) -> str:
     if text.startswith("armv"):
         raise argparse.ArgumentTypeError(
@@ -96,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
         next_key=options.next_key,
     )
     archive = bundle(options.dir, options.out, settings)
-    print(f"{_content(archive)}\n\n{_next_steps(archive, signed=options.sign_key is not None)}")
+    print(f"{_content(archive)}\n\n{_which_systems(options)}\n\n{_next_steps(archive, signed=bool(options.sign_key))}")
     return OK
 
 
@@ -122,6 +134,21 @@ def _content(archive: Path) -> str:
             f"  models/   {', '.join(models)}",
             textwrap.fill(f"  wheels/   {wheels}", 80, subsequent_indent=" " * 12),
             f"  {', '.join(['install.sh, systemd units for watch and serve', *extra])}",
+        ]
+    )
+
+
+def _which_systems(options: argparse.Namespace) -> str:
+    """Say for which Python and systems the archive is, and which command packs the one for the other."""
+    other = TRIXIE if options.python != TRIXIE else BOOKWORM
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--python")
+    _, kept = own.parse_known_args(list(options.typed))
+    return "\n".join(
+        [
+            f"It is for Python {options.python}, as in {SYSTEMS[options.python]}.",
+            f"For Python {other}, as in {SYSTEMS[other]}:",
+            f"  {command_line([*kept, '--python', other])}",
         ]
     )
 

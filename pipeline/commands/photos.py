@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import artifacts
 from pipeline.commands import FAILED, INTERRUPTED, OK, Commands
+from pipeline.commands.bundle import add_python
 from runtime.text import for_terminal
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--no-wheels", action="store_true", help="leave the packages out of the bundle; packing then needs no network"
     )
+    add_python(parser)
     parser.set_defaults(tensorflow=False, run=run)
 
 
@@ -74,6 +76,7 @@ def steps(options: argparse.Namespace) -> list[list[str]]:
     for name in ("none", "minutes", "student", "side", "extra"):
         train += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
     bundle = ["bundle", out, "--out", str(BUNDLES), "--name", options.name or options.out.resolve().name]
+    bundle += ["--python", options.python, *["--no-wheels"] * options.no_wheels]
     export = ["export", "--model", str(options.out / artifacts.MODEL_KERAS), "--out", out]
     timed = ["--threads", "1", "--seconds", "1", "--out", str(options.out / artifacts.BENCHMARK)]
     return [
@@ -81,7 +84,7 @@ def steps(options: argparse.Namespace) -> list[list[str]]:
         ["pipeline", *export, *["--quick"] * (not options.search)],
         ["runtime", "bench", out, *timed],  # the files alone: Keras and TensorFlow take minutes
         ["pipeline", "report", out],
-        ["pipeline", *bundle, *["--no-wheels"] * options.no_wheels],
+        ["pipeline", *bundle],
     ]
 
 

@@ -1,12 +1,11 @@
 """``python -m pipeline train --search-minutes M``: look for better settings first, then train with the best."""
 
 import argparse
-import shlex
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.commands import command_line
 from pipeline.errors import PipelineError
 from pipeline.training.settings import Settings
 
@@ -89,7 +88,5 @@ def command(found: "Found", typed: tuple[str, ...]) -> str:
     _add(own)
     own.add_argument("--restart", action="store_true")
     _, kept = own.parse_known_args(list(typed))
-    here, python = Path.cwd(), Path(sys.executable)
-    interpreter = python.relative_to(here) if python.is_relative_to(here) else python
     chosen = [part for name, value in found.chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    return shlex.join([str(interpreter), "-m", "pipeline", *kept, *chosen])
+    return command_line([*kept, *chosen])

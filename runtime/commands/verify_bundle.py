@@ -17,8 +17,8 @@ exit status:
   than that version; 1 FAIL: the line says what is wrong
 
 examples:
-  PROGRAM verify-bundle edgecnn-reference-0.1.0-aarch64
-  PROGRAM verify-bundle edgecnn-reference-0.1.0-aarch64 --key ~/edgecnn/key.pub --installed ~/edgecnn/current"""
+  PROGRAM verify-bundle edgecnn-reference-0.1.0-aarch64-py311
+  PROGRAM verify-bundle edgecnn-reference-0.1.0-aarch64-py311 --key ~/edgecnn/key.pub --installed ~/edgecnn/current"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -47,7 +48,7 @@ def unpack(archive, folder):
 
 def test_it_brings_what_the_board_needs(small, reference):
     archive, folder = small
-    assert archive.name == "edgecnn-test-0.1.0-aarch64.tar.gz"
+    assert archive.name == "edgecnn-test-0.1.0-aarch64-py311.tar.gz"
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {
         "SHA256SUMS", "bundle.json", "edgecnn-serve.service", "edgecnn-watch.service", "install.sh",
@@ -86,7 +87,7 @@ def test_its_requirements_are_pinned_by_hash_and_name_no_address(small):
 def test_it_brings_the_extras_that_are_asked_for(reference, tmp_path):
     arguments = ["bundle", str(reference), "--name", "extras", "--no-wheels", "--out", str(tmp_path)]
     assert main([*arguments, "--extras", "serve", "mqtt"]) == 0
-    folder = unpack(tmp_path / "edgecnn-extras-0.1.0-aarch64.tar.gz", tmp_path)
+    folder = unpack(tmp_path / "edgecnn-extras-0.1.0-aarch64-py311.tar.gz", tmp_path)
     requirements = (folder / "requirements.txt").read_text()
     assert "paho-mqtt==" in requirements
     assert "waitress==" in requirements
@@ -128,7 +129,7 @@ def test_the_signature_is_one_of_model_signing(reference, key, tmp_path):
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     arguments = ["bundle", str(reference), "--name", "signed", "--no-wheels", "--sign-key", str(key)]
     assert main([*arguments, "--out", str(tmp_path)]) == 0
-    folder = unpack(tmp_path / "edgecnn-signed-0.1.0-aarch64.tar.gz", tmp_path)
+    folder = unpack(tmp_path / "edgecnn-signed-0.1.0-aarch64-py311.tar.gz", tmp_path)
     assert verify_bundle(folder, key.with_suffix(".pub")) == 9
     config = verifying.Config().use_elliptic_key_verifier(public_key=key.with_suffix(".pub"))
     config.verify(folder, folder / SIGNATURE)
@@ -198,7 +199,7 @@ def test_an_unsigned_bundle_states_a_version_where_it_is_given(small, reference,
     assert "\n  models/   manifest.json, model_int8.onnx\n  wheels/   edgecnn\n  install.sh, systemd units" in said
     copy, install = said.partition("\nNext, ")[2].splitlines()[1:3]
     assert copy == f"  scp {tmp_path / small[0].name} pi@raspberrypi.local:"
-    command = f"tar xzf {small[0].name} && edgecnn-test-0.1.0-aarch64/install.sh"
+    command = f"tar xzf {small[0].name} && edgecnn-test-0.1.0-aarch64-py311/install.sh"
     assert install == f"  ssh pi@raspberrypi.local '{command}'"
     assert (small[1].parent / command.rpartition(" ")[2]).exists()
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795672367")
@@ -235,7 +236,7 @@ def test_the_next_key_travels_in_what_the_present_one_signs(key, reference, tmp_
     path, _ = public_key(tmp_path / "next.pub", *P256)
     arguments = ["bundle", str(reference), "--name", "signed", "--no-wheels", "--sign-key", str(key)]
     assert main([*arguments, "--next-key", str(path), "--out", str(tmp_path)]) == 0
-    folder = unpack(tmp_path / "edgecnn-signed-0.1.0-aarch64.tar.gz", tmp_path)
+    folder = unpack(tmp_path / "edgecnn-signed-0.1.0-aarch64-py311.tar.gz", tmp_path)
     assert (folder / "next-key.pub").read_bytes() == path.read_bytes()
     subprocess.run([OPENSSL, "ec", "-in", key, "-pubout", "-out", tmp_path / "key.pub"], check=True, stderr=-3)
     assert runtime_main(["verify-bundle", str(folder), "--key", str(tmp_path / "key.pub")]) == 0
@@ -315,6 +316,34 @@ def test_every_wheel_is_to_be_had_for_the_board(python, tmp_path):
     assert all(name.endswith(("aarch64.whl", "-any.whl")) for name in wheels)
 
 
+@pytest.mark.parametrize(
+    ("python", "expected"),
+    [
+        ("3.11", ("py311", "Bookworm", "3.13")),
+        ("3.12", ("py312", "Ubuntu 24.04", "3.13")),
+        ("3.13", ("py313", "Trixie", "3.11")),
+    ],
+)
+def test_it_says_for_which_system_it_is(monkeypatch, tmp_path, capsys, python, expected):
+    tag, system, other = expected
+
+    def written(_folder, out, settings):
+        archive = out / f"edgecnn-x-0.1.0-{settings.target.tag}.tar.gz"
+        archive.write_bytes(pack(tmp_path / "stage"))
+        return archive
+
+    (tmp_path / "stage").mkdir()
+    monkeypatch.setattr("pipeline.deploy.bundle.bundle", written)
+    typed = ["bundle", "my files", "--name", "x", "--out", str(tmp_path)]
+    assert main([*typed, "--python", python]) == 0
+    said = capsys.readouterr().out
+    assert f"Written: {tmp_path}/edgecnn-x-0.1.0-aarch64-{tag}.tar.gz" in said
+    assert f"It is for Python {python}, as in" in said
+    assert system in said.partition(f"Python {python}, as in")[2].partition("\n")[0]
+    command = shlex.split(said.partition(f"For Python {other}, as in")[2].splitlines()[1])
+    assert command[1:] == ["-m", "pipeline", *typed, "--python", other]
+
+
 def test_a_32_bit_board_is_told_what_to_do(capsys):
     with pytest.raises(SystemExit):
         main(["bundle", "build", "--machine", "armv7l"])
@@ -341,7 +370,7 @@ def known(reference, tmp_path):
 def test_photos_of_known_labels_travel_with_the_number_that_is_right_here(reference, known, tmp_path):
     arguments = ["bundle", str(reference), "--name", "known", "--no-wheels", "--out", str(tmp_path)]
     assert main([*arguments, "--acceptance", str(known(12))]) == 0
-    folder = unpack(tmp_path / "edgecnn-known-0.1.0-aarch64.tar.gz", tmp_path)
+    folder = unpack(tmp_path / "edgecnn-known-0.1.0-aarch64-py311.tar.gz", tmp_path)
     verify_bundle(folder)
     assert len(list((folder / "acceptance").glob("*/*.png"))) == 12
     with Classifier(folder / "models/model_int8.onnx") as classifier:

@@ -44,6 +44,16 @@ def test_what_the_system_refuses_is_said_with_what_to_do(monkeypatch, capsys, nu
     assert capsys.readouterr().err.startswith(f"error: some/place: {os.strerror(number)}; {remedy}")
 
 
+@pytest.mark.parametrize("command", ["bundle", "photos", "verify"])
+def test_an_unknown_option_is_told_with_the_usage_of_its_command(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "folder", "--pyton", "3.13"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"usage: python -m pipeline {command} ")
+    assert "unrecognized arguments: --pyton 3.13" in said
+
+
 @pytest.mark.parametrize("argument", ["train", "no-such-command"])
 def test_ctrl_c_while_the_command_line_is_read_is_no_traceback(monkeypatch, argument):
     def interrupt(_commands):

@@ -67,7 +67,8 @@ def command(network, photos, tmp_path):
 def test_photos_and_minutes_choose_side_and_views(photos, minutes, given, expected):
     chosen = plan(photos, minutes, **given)
     assert (chosen.side, chosen.views) == expected
-    assert ("more than you allow" in chosen.why) == (photos == 10**6)
+    assert (f"(limit: --minutes {minutes})" in chosen.why) == (photos != 10**6)
+    assert ("no choice is faster" in chosen.why) == (photos == 10**6)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def called(monkeypatch):
 )
 def test_one_command_goes_all_the_way(exported, called, capsys, statuses, status, run):  # noqa: PLR0913, PLR0917 - a table
     called.statuses = statuses
-    assert main(["photos", "my photos", "--out", str(exported), "--skip-bad"]) == status
+    assert main(["photos", "my photos", "--out", str(exported), "--skip-bad", "--python", "3.13"]) == status
     assert len(called) == run
     assert called[0] == ["pipeline", "train", "--in-steps", "--data", "my photos", "--out", str(exported), "--skip-bad"]
     shown = capsys.readouterr()
@@ -241,6 +242,7 @@ def test_one_command_goes_all_the_way(exported, called, capsys, statuses, status
         f"[{number}/5] {command[1]}" for number, command in enumerate(called, start=1)
     ]
     assert ("no bundle was written" in shown.err) == ("bundle" in statuses)
+    assert (called[-1][-2:] == ["--python", "3.13"]) == (run == 5)
     for module, *command in called:  # they understand it
         assert {"pipeline": parse, "runtime": runtime_cli.parse}[module](command).run
 

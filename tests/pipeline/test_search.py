@@ -74,7 +74,7 @@ def test_the_given_settings_are_the_first_try_and_the_best_of_all_is_found(searc
     assert found.settings.epochs == 20
     assert found.chosen["learning_rate"] == found.settings.learning_rate != Settings().learning_rate
     assert "ended early" in capsys.readouterr().err
-    assert not (tmp_path / "out" / artifacts.SEARCH_TRIES).exists()
+    assert not (tmp_path / "out" / artifacts.SEARCH_TRIALS).exists()
 
 
 def test_two_searches_of_a_seed_try_the_same_and_of_two_seeds_do_not(searched):

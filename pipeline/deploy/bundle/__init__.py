@@ -1,6 +1,6 @@
 """Make a bundle: an archive of model files, the runtime and its wheels, with an install script for a board.
 
-edgecnn-NAME-VERSION-MACHINE/
+edgecnn-NAME-VERSION-MACHINE-pyPYTHON/
     install.sh             installs the bundle
     edgecnn-watch.service  systemd unit that classifies photos that come into a folder
     edgecnn-serve.service  systemd unit that classifies a camera's frames, with a page and MQTT
@@ -95,7 +95,8 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         settings: content of the bundle.
 
     Returns:
-        Path of the archive, ``edgecnn-NAME-VERSION-MACHINE.tar.gz``. Without a key, the same files give the same bytes.
+        Path of the archive, such as ``edgecnn-NAME-0.1.0-aarch64-py311.tar.gz``. Without a key, the same files give the
+        same bytes.
 
     Raises:
         BundleBuildError: a model file has violations or changed answers, the key cannot sign, a wheel is not available,
@@ -107,7 +108,7 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
     """
     version = settings.version or default_version(signed=settings.sign_key is not None)
     built = build_time(signed=settings.sign_key is not None)
-    stem = f"edgecnn-{settings.name}-{__version__}-{settings.target.machine}"
+    stem = f"edgecnn-{settings.name}-{__version__}-{settings.target.tag}"
     archive = out / f"{stem}.tar.gz"
     check_writable(archive)
     stated: dict[str, Any] = {} if version is None else {"bundle_version": version}

@@ -39,6 +39,11 @@ class Target:
     machine: str
 
     @property
+    def tag(self) -> str:
+        """Its name in file names, such as ``aarch64-py311``."""
+        return f"{self.machine}-py{self.python.replace('.', '')}"
+
+    @property
     def platforms(self) -> list[str]:
         """The platform tags of the wheels that run there, the newest glibc first."""
         newest = GLIBC[self.python]

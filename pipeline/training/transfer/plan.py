@@ -49,12 +49,17 @@ def plan(photos: int, minutes: float, side: int | None = None, views: int | None
         if seconds <= SHARE_OF_FEATURES * 60 * minutes:
             break
     seconds = _seconds(photos, each, number)
-    fits = "" if seconds <= SHARE_OF_FEATURES * 60 * minutes else ", more than you allow, and the least there is"
+    fits = seconds <= SHARE_OF_FEATURES * 60 * minutes
+    limit = f"limit: --minutes {minutes:g}" if fits else f"over --minutes {minutes:g}, but no choice is faster"
     why = (
-        f"{each} pixels, {number} view{'s' * (number > 1)} of each of {photos:,} photos: about "
-        f"{max(seconds / 60, 0.1):.1f} of {minutes:g} minutes on two cores the first time{fits}"
+        f"{each} pixels, {number} view{'s' * (number > 1)} of each of {photos:,} photos: the first run takes about "
+        f"{_time(seconds)} on two cores ({limit})"
     )
     return Plan(each, number, why)
+
+
+def _time(seconds: float) -> str:
+    return f"{max(seconds, 1):.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
 
 
 def epochs_within(minutes: float, work: int, photos: int) -> float:

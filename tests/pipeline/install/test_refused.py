@@ -186,6 +186,7 @@ def test_a_bundle_for_another_machine_is_refused_at_once(bundles, tmp_path):
         assert done.returncode == 1
         assert value in done.stderr
         assert f"here is {PYTHON} {platform.machine()}" in done.stderr
+        assert f"build it with --python {PYTHON} --machine {platform.machine()}" in done.stderr
 
 
 def test_wrong_arguments_are_refused(bundles):
