@@ -30,8 +30,10 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.report import report
 
     facts = report(options.dir, options.add, options.out)
-    for line in (*facts.warnings, *facts.absent.values()):
+    for line in facts.warnings:
         print(f"warning: {line}", file=sys.stderr)
+    for absent in facts.absent.values():
+        print(f"{'warning' if absent.unusable else 'hint'}: {absent}", file=sys.stderr)
     out = options.out or options.dir
     print(f"Written: {out / artifacts.REPORT_PAGE} and {out / artifacts.REPORT_TABLE}")
     return OK

@@ -74,6 +74,7 @@ def page(facts: Facts) -> str:
     ]
     return environment.get_template("page.html").render(
         title=summary.title(facts.manifest),
+        subtitle=summary.subtitle(facts.manifest),
         origin=summary.origin(facts),
         accuracies=[*out_of_fold.verdicts(facts), *summary.accuracies(facts)],
         verdicts=summary.verdicts(facts),

@@ -128,7 +128,8 @@ def _own(folder: Path, kind: type[DocumentT], command: str, absent: dict[str, Ab
     try:
         return kind.read(folder)
     except DocumentError as error:
-        absent[kind.FILE] = Absent(f"{folder / kind.FILE}: {error.fault}", f"python -m pipeline {command}")
+        path = folder / kind.FILE
+        absent[kind.FILE] = Absent(f"{path}: {error.fault}", f"python -m pipeline {command}", path.exists())
         return None
 
 

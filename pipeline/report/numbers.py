@@ -8,10 +8,16 @@ NONE = "\N{EN DASH}"
 
 def duration(microseconds: float) -> str:
     """Format a time with about three digits, in µs, ms or s."""
-    for limit, divisor, unit in ((1e3, 1, "µs"), (1e6, 1e3, "ms")):
+    divisor, unit = time_unit(microseconds)
+    return f"{three(microseconds / divisor)} {unit}"
+
+
+def time_unit(microseconds: float) -> tuple[float, str]:
+    """Return the unit of a time of this size: its length in microseconds, and its name."""
+    for limit, divisor, unit in ((1e3, 1.0, "µs"), (1e6, 1e3, "ms")):
         if microseconds < limit:
-            return f"{three(microseconds / divisor)} {unit}"
-    return f"{three(microseconds / 1e6)} s"
+            return divisor, unit
+    return 1e6, "s"
 
 
 def three(value: float) -> str:

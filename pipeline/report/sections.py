@@ -73,10 +73,14 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Absent:
-    """The reason why something is missing, and the command that writes it, if there is one."""
+    """The reason why something is missing, and the command that writes it, if there is one.
+
+    ``unusable`` says that it is there, but cannot be used.
+    """
 
     reason: str
     command: str = ""
+    unusable: bool = False
 
     def __str__(self) -> str:
         return f"{self.reason}; {self.command} writes it" if self.command else self.reason

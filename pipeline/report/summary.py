@@ -7,11 +7,16 @@ from pipeline.documents.manifest import Decision, Manifest
 from pipeline.documents.verify import Measured
 from pipeline.metrics.significance import share_interval
 from pipeline.report.figures.latency import detail
+from pipeline.report.figures.style import shorten
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, duration, listed, percent, points, size
 from pipeline.report.sections import Section, Table, Verdict
 from runtime.text import first_of
 
+ALL_NAMED, FIRST_NAMED = 4, 2
+"""The title names all of at most this many classes, or else the first."""
+NAME_LENGTH = 40
+"""Characters of a class's name in the title."""
 BOUNDS = {
     "max_points": "{:g} points over all",
     "max_class_points": "{:g} in any one class",
@@ -22,9 +27,17 @@ BOUNDS = {
 
 
 def title(manifest: Manifest) -> str:
-    """Describe the model in one line."""
+    """Name the classes in one line: "ants or bees", or the number of classes and the first of them."""
+    names = [shorten(name, NAME_LENGTH) for name in manifest.class_names]
+    if len(names) <= ALL_NAMED:
+        return f"{', '.join(names[:-1])} {'or' if manifest.thresholds is None else 'and'} {names[-1]}"
+    return f"{len(names):,} classes: {', '.join(names[:FIRST_NAMED])}, …"
+
+
+def subtitle(manifest: Manifest) -> str:
+    """Describe the size of the images, and the number of classes and model files in one line."""
     size_text, models = by(manifest.size).replace("x", "×"), _files(len(_models(manifest)))
-    return f"{size_text} pixels, {len(manifest.class_names)} classes, {models}"
+    return f"{size_text} pixels, {len(manifest.class_names):,} classes, {models}"
 
 
 def _models(manifest: Manifest) -> list[str]:

@@ -16,12 +16,13 @@ from pipeline.documents.benchmark import Latency
 from pipeline.errors import ReportError
 from pipeline.metrics.significance import share_interval
 from pipeline.report import page, parity, report
-from pipeline.report.figures import stages
+from pipeline.report.figures import latency, stages
+from pipeline.report.figures import parity as parity_figure
 from pipeline.report.figures.latency import edge
-from pipeline.report.figures.tradeoff import front
+from pipeline.report.figures.tradeoff import front, ticks
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
-from pipeline.report.summary import origin, verdicts
+from pipeline.report.summary import origin, subtitle, title, verdicts
 
 
 @pytest.fixture
@@ -166,7 +167,11 @@ def test_what_was_not_run_is_said_on_screen_and_on_the_page(tmp_path, capsys):
         f"{folder / name}: not there; python -m pipeline {command} {folder} --data PHOTOS writes it"
         for name, command in commands.items()
     ]
-    assert lines == [f"warning: {line}" for line in expected]
+    assert lines == [f"hint: {line}" for line in expected]
+    (folder / artifacts.DRIFT).write_text("{")
+    assert main(["report", str(folder)]) == 0
+    words = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert words == ["hint", "warning", "hint"]
     text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
     for command in commands.values():
         assert text.count(f"python -m pipeline {command} {folder}") == 1  # once, where it matters
@@ -305,7 +310,7 @@ def test_photo_to_label_is_ordered_named_and_cut_where_one_is_far_slower(folder)
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts[1::2] == ["4.43 ms", "94.4 ms"]
     assert texts[0].endswith("ONNX Runtime, 1 thread")
-    assert figure.axes[0].get_xlim() == pytest.approx((0, 1.05 * 4.4275))
+    assert figure.axes[0].get_xlim() == pytest.approx((0, 1.05 * 4427.5))
     table = page(gather(folder)).partition('id="end-to-end"')[2].partition("</table>")[0]
     assert table.count("<tr>") == 1 + 3  # every count of threads
     assert "ONNX Runtime, 4 threads" in table
@@ -332,6 +337,61 @@ def test_markdown_says_what_the_files_say(folder):
 def test_pareto_front_keeps_what_nothing_beats_in_both():
     points = [(None, 3.0, 0.9), (None, 1.0, 0.8), (None, 2.0, 0.8), (None, 4.0, 0.85), (None, 5.0, 0.95)]
     assert [latency for _, latency, _ in front(points)] == [1.0, 3.0, 5.0]
+
+
+@pytest.mark.parametrize("fastest", [0.9, 7.3, 31.0, 46_000.0, 2.7e6])
+@pytest.mark.parametrize("span", [1.0, 1.2, 2.0, 6.0, 40.0, 3e3, 1e6])
+def test_numbers_of_the_latency_axis_are_round_and_apart(fastest, span):
+    low, high = fastest / 1.5, fastest * span * 1.5
+    found = np.array(ticks(low, high))
+    assert 2 <= len(found) <= 6
+    assert low <= found[0] < found[-1] <= high
+    assert np.diff(np.log(found)).min() / np.log(high / low) > 0.165
+    assert found == pytest.approx([float(f"{value:.3g}") for value in found])
+
+
+@pytest.mark.parametrize(
+    ("scale", "label", "numbers"),
+    [(1, "one image, µs", {"20"}), (1e3, "one image, ms", {"20"}), (1e5, "one image, s", {"2"})],
+)
+def test_the_latency_axis_is_in_the_unit_of_its_numbers(folder, scale, label, numbers):
+    (device,) = gather(folder).devices.values()
+    rows = [
+        row.model_copy(
+            update={"latency_us": row.latency_us.model_copy(update={"p50": 20 * scale, "p99": 45 * scale})}
+        )
+        for row in device.contenders if row.latency_us
+    ]  # fmt: skip
+    figure = latency.draw(device.model_copy(update={"contenders": tuple(rows)}))
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_xlabel() == label
+    assert numbers <= {text.get_text() for text in figure.axes[0].get_xticklabels()}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("ants", "bees"), "ants or bees"),
+        (tuple("abcd"), "a, b, c or d"),
+        (tuple("abcde"), "5 classes: a, b, …"),
+        (("x" * 100, "bees"), f"{'x' * 39}… or bees"),
+    ],
+)
+def test_the_title_names_the_classes(folder, names, expected):
+    manifest = gather(folder).manifest.model_copy(update={"class_names": names})
+    assert title(manifest) == expected
+    assert subtitle(manifest) == f"16×16 pixels, {len(names)} classes, 3 model files"
+
+
+def test_the_strokes_of_limits_do_not_touch_the_text(folder):
+    figure = parity_figure.draw(gather(folder).verified.measured)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    for text in axes.texts:
+        box = text.get_window_extent()
+        for line in axes.lines:
+            marked = line.get_window_extent()
+            assert not (box.y0 < marked.y1 + 1 and marked.y0 < box.y1), (text, line.get_gid())
 
 
 def test_many_classes_are_drawn_as_the_most_confused(folder):

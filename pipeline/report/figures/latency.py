@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from pipeline.documents.benchmark import Benchmark, Contender, Latency
-from pipeline.report.figures.rows import BAR, THICK, cut, name_row, rows
+from pipeline.report.figures.rows import BAR, THICK, cut, name_row, rows, time_axis
 from pipeline.report.figures.style import INK, engine_color
 from pipeline.report.numbers import duration
 
@@ -23,8 +23,7 @@ def draw(device: Benchmark) -> Figure:
     timed = device.timed
     figure, (axes,) = rows(len(timed))
     end = edge([latency for _, latency in timed])
-    axes.set_xlim(0, end)
-    axes.set_xlabel("µs, one image")
+    time_axis(axes, end, "one image, ")
     for row, (contender, latency) in enumerate(timed):
         name_row(axes, row, contender.file, detail(contender), duration(latency.p50))
         place = row + BAR

@@ -10,6 +10,8 @@ from pipeline.report.figures.style import BLUE, INK, LINE, ORANGE, SKY, legend_i
 
 FLOOR = 1e-9
 """Smaller differences, including 0, are drawn here, at the left edge of the log scale."""
+LOWER = 0.07
+"""The marks are this share of a row's height lower than bars, so that the strokes of limits do not touch the text."""
 
 
 def draw(found: dict[str, Measured]) -> Figure:
@@ -25,7 +27,7 @@ def draw(found: dict[str, Measured]) -> Figure:
     axes.set_xlabel("difference of probabilities (0 to 1)")
     for row, (name, measured) in enumerate(found.items()):
         name_row(axes, row, name, value=f"{100 * measured.agreement:.2f} % agreement")
-        place = row + BAR
+        place = row + BAR + LOWER
         mean, most = _shown(measured.mean_difference), _shown(measured.max_difference)
         axes.plot([mean, most], [place, place], color=LINE, linewidth=2.5, zorder=1)
         for kind, value, limit, color, marker in (
@@ -34,7 +36,7 @@ def draw(found: dict[str, Measured]) -> Figure:
         ):
             (dot,) = axes.plot(value, place, marker=marker, markersize=5.5, color=ORANGE if value > limit else color)
             dot.set_gid(f"{kind}-{row}")
-            height = 0.2 if kind == "mean" else 0.13
+            height = 0.17 if kind == "mean" else 0.11
             (bound,) = axes.plot(
                 [limit, limit], [place - height, place + height], color=INK if kind == "mean" else color
             )

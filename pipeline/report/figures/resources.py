@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from pipeline.documents.benchmark import Contender
 from pipeline.report.figures.latency import detail
-from pipeline.report.figures.rows import BAR, THICK, name_row, rows
+from pipeline.report.figures.rows import BAR, THICK, name_row, rows, time_axis
 from pipeline.report.figures.style import engine_color
 from pipeline.report.numbers import duration, size
 
@@ -18,20 +18,23 @@ def draw(found: tuple[Contender, ...]) -> Figure:
     for row, contender in enumerate(found):
         name_row(memory, row, contender.file, detail(contender))
     memories = [(contender.peak_memory_bytes or 0) / 2**20 for contender in found]
-    starts = [contender.cold_start_ms or 0 for contender in found]
+    starts = [1000 * (contender.cold_start_ms or 0) for contender in found]
     colors = [engine_color(contender.backend) for contender in found]
+    end = _bars(start, "start", starts, [duration(value) if value else "" for value in starts], colors)
+    time_axis(start, end, "cold start, ")
+    start.locator_params(axis="x", nbins=3)
     _bars(memory, "memory", memories, [size(value * 2**20) if value else "" for value in memories], colors)
-    _bars(start, "start", starts, [duration(1000 * value) if value else "" for value in starts], colors)
+    memory.locator_params(axis="x", nbins=3)
     memory.set_xlabel("peak memory, MiB")
-    start.set_xlabel("cold start, ms")
     return figure
 
 
-def _bars(axes: Axes, name: str, values: list[float], labels: list[str], colors: list[str]) -> None:
+def _bars(axes: Axes, name: str, values: list[float], labels: list[str], colors: list[str]) -> float:
+    """Draw a bar and its number for each row; return the end of the axis."""
     end = 1.55 * max(*values, 1e-9)
     axes.set_xlim(0, end)
-    axes.locator_params(axis="x", nbins=3)
     for row, (value, label, color) in enumerate(zip(values, labels, colors, strict=True)):
         (bar,) = axes.barh(row + BAR, value, height=THICK, color=color)
         bar.set_gid(f"{name}-{row}")
         axes.text(value + 0.03 * end, row + BAR, label, va="center", fontsize=8.5)
+    return end

@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pipeline.report.figures.style import DETAIL_SIZE, GAP, PAPER, WIDTH
+from pipeline.report.numbers import time_unit
 
 MARGIN = 0.12
 """Inches on either side of the axes, for the first and last number of the scale."""
@@ -63,6 +65,15 @@ def name_beside(axes: Axes, row: int, name: str, inches: float) -> None:
     """Write a row's name left of the axes, shortened to a width of ``inches``."""
     text = _fitted(name, NAME_SIZE, 72 * inches)
     axes.text(-0.02, row, text, transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=NAME_SIZE)
+
+
+def time_axis(axes: Axes, end: float, label: str = "") -> None:
+    """Make the horizontal axis one of times from 0 to ``end`` in µs; its numbers are in the unit that fits ``end``."""
+    divisor, unit = time_unit(end)
+    axes.set_xlim(0, end)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / divisor:g}"))
+    axes.set_xlabel(f"{label}{unit}")
 
 
 def cut(axes: Axes, row: int) -> None:

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from pipeline.documents.benchmark import Benchmark, EndToEnd, Photo
 from pipeline.report.figures.latency import threads
-from pipeline.report.figures.rows import BAR, THICK, cut, name_row, rows
+from pipeline.report.figures.rows import BAR, THICK, cut, name_row, rows, time_axis
 from pipeline.report.figures.style import AMBER, BLUE, GRAY, PAPER, SKY
 from pipeline.report.numbers import duration
 
@@ -25,9 +25,8 @@ def draw(device: Benchmark) -> Figure:
     """Draw a bar for each combination, divided into its stages."""
     found = shown(device)
     figure, (axes,) = rows(len(found), top=0.3)
-    end = 1.05 * max(_length(row) for row in found if row.total_us <= SHOWN_TIMES * found[0].total_us) / 1000
-    axes.set_xlim(0, end)
-    axes.set_xlabel("ms")
+    end = 1.05 * max(_length(row) for row in found if row.total_us <= SHOWN_TIMES * found[0].total_us)
+    time_axis(axes, end)
     several = len({row.photo for row in found}) > 1
     for number, row in enumerate(found):
         photo = f", {row.photo.format} {row.photo.width}×{row.photo.height}" if several else ""
@@ -35,7 +34,7 @@ def draw(device: Benchmark) -> Figure:
         name_row(axes, number, row.artifact, detail, duration(row.total_us))
         start = 0.0
         for stage, color in STAGES.items():
-            length = getattr(row, f"{stage}_us") / 1000
+            length = getattr(row, f"{stage}_us")
             (bar,) = axes.barh(
                 number + BAR, length, left=start, height=THICK, color=color, edgecolor=PAPER, linewidth=0.5
             )

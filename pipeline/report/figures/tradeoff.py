@@ -1,12 +1,13 @@
 """Draw accuracy against latency, with the Pareto front of the contenders."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pipeline.documents.benchmark import Benchmark, Contender
 from pipeline.report.figures.style import FAINT, PAPER, WIDTH, engine_color, engine_marker, legend_inches, placed
@@ -18,6 +19,11 @@ AREAS = {"o": 0.785, "^": 0.5, "v": 0.5, "p": 0.594, "h": 0.65, "X": 0.6}
 """Marker -> the share of its bounding square that it covers; 1 for other markers."""
 STANDARD_ERRORS = 4.0
 """The accuracy axis spans at least this many standard errors to either side, so that chance differences look small."""
+
+LEAST_APART = 0.17
+"""Numbers of the latency axis are at least this share of its length apart: a number of five characters and a space."""
+LAST_TICK = 0.95
+"""Share of the latency axis's length beyond which it has no number, which would leave the page."""
 
 Point = tuple[Contender, float, float]
 """A contender, its median in microseconds, its accuracy (0-1)."""
@@ -104,17 +110,35 @@ def _limits(axes: Axes, found: list[Point]) -> None:
     axes.set_xscale("log")
     latencies, accuracies = [point[1] for point in found], np.array([point[2] for point in found])
     axes.set_xlim(min(latencies) / 1.5, max(latencies) * 1.5)
-    span = max(latencies) / min(latencies)
-    axes.xaxis.set_major_locator(
-        LogLocator(subs=(1.0, 2.0, 5.0) if span < 10 else (1.0, 3.0) if span < 1e3 else (1.0,))
-    )
+    axes.xaxis.set_major_locator(FixedLocator(ticks(*axes.get_xlim())))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value).replace(".00", "").replace(".0", "")))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     images = max(row.accuracy_images or 1 for row, _, _ in found)
     center = float(accuracies.max() + accuracies.min()) / 2
     error = math.sqrt(max(center * (1 - center), 0.01) / images)
     half = max(0.65 * float(np.ptp(accuracies)), STANDARD_ERRORS * error)
     axes.set_ylim(max(100 * (center - half), -1), min(100 * (center + half), 101))
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Return round numbers on a logarithmic axis from ``low`` to ``high``, so far apart that their labels do not touch.
+
+    Of the choices that fit the one with the most numbers is taken: 1, 2, 5 or 1, 3 times powers of ten, these powers
+    alone, or, on an axis shorter than a power of ten, multiples of one step.
+    """
+    width = math.log(high / low)
+    powers = [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    choices = [[factor * power for power in powers for factor in factors] for factors in ((1, 2, 5), (1, 3), (1,))]
+    choices += [powers[::2], powers[::3]]
+    steps = [factor * power for power in powers for factor in (0.1, 0.2, 0.25, 0.5, 1, 2)] if high < 10 * low else []
+    choices += [[step * count for count in range(1, math.floor(high / step) + 1)] for step in steps]
+    best: list[float] = []
+    for choice in choices:
+        shown = [value for value in choice if 0 <= math.log(value / low) <= LAST_TICK * width]
+        apart = [math.log(after / before) for before, after in pairwise(shown)]
+        if len(shown) > len(best) and min(apart, default=width) >= LEAST_APART * width:
+            best = shown
+    return best
 
 
 def _legend(figure: Figure, found: list[Point]) -> None:
