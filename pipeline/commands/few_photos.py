@@ -39,11 +39,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--views", type=int, metavar="N", help="augmented views of each photo (default: 4, or by --minutes)"
     )
     group.add_argument(
-        "--backbone",
-        type=Path,
-        metavar="FILE",
+        "--backbone", type=Path, metavar="FILE",
         help="a .keras classifier whose layers before its last dense layer are the pretrained network",
-    )
+    )  # fmt: skip
     group.add_argument(
         "--weights", type=Path, metavar="FILE", help="file with the weights of --model, for machines without a network"
     )
@@ -108,10 +106,7 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
             "--height and --width"
         )
     if options.distribute == "multiworker":
-        raise PipelineError(
-            f"{name} is fitted on one machine: leave --distribute out, or give --distribute mirrored for all"
-            " accelerators of this machine; --from-scratch trains a small network on several machines"
-        )
+        raise PipelineError(f"{name} is fitted on one machine: leave --distribute out, or give --distribute mirrored")
     changed = _changed(options)
     if changed:
         raise PipelineError(

@@ -27,11 +27,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Register the options; the two that most people need come first in the help."""
     default = Settings()
     parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="DIR",
+        "--data", type=Path, metavar="DIR",
         help="a folder of photos for each class, or train/ and val/ (and test/) with these in them",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--skip-bad", action=argparse.BooleanOptionalAction, help="leave out photos that cannot be read, and list them"
     )
