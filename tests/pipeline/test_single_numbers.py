@@ -1,9 +1,13 @@
 """Brightness, size or shape of photos is reported if it alone predicts the class."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from PIL import Image
 
 from pipeline.data.dataset import Dataset
+from pipeline.training.transfer import single_numbers as module
 from pipeline.training.transfer.single_numbers import single_numbers
 
 
@@ -42,3 +46,17 @@ def test_a_number_that_alone_predicts_the_class_is_named(tmp_path):
     found = single_numbers(single(), tmp_path, folds)
     assert {row.images for row in found} == {38}
     assert "The size of a photo alone tells 100% of 38 apart" in " ".join(row.stated for row in found)
+
+
+@pytest.mark.parametrize(("right", "alone", "of_three"), [(26, False, False), (28, True, False), (30, True, True)])
+def test_the_test_is_corrected_for_the_count_of_numbers(tmp_path, monkeypatch, right, alone, of_three):
+    """Of 40 photos 26 happen by chance once in 25 times, 28 once in 120, 30 once in 900."""
+    photos, folds = single(), np.arange(40) % 5
+    pixels = np.full((40, 1, 1, 3), 50, np.uint8)
+    pixels[20:] = 150
+    wrong = (40 - right) // 2
+    pixels[:wrong], pixels[20 : 20 + wrong] = 150, 50
+    photos = replace(photos, pixels=pixels, paths=())
+    assert [row.accuracy for row in single_numbers(photos, tmp_path, folds)] == [right / 40] * alone
+    monkeypatch.setattr(module, "_of_files", lambda *_: {"megapixels": np.ones(40), "shape": np.ones(40)})
+    assert [row.accuracy for row in single_numbers(photos, tmp_path, folds)] == [right / 40] * of_three

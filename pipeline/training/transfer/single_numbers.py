@@ -1,6 +1,7 @@
 """Measure how well numbers that are unrelated to a photo's content, such as its brightness, predict its class.
 
-If one does, a network may learn this number instead of the content.
+If one does, a network may learn this number instead of the content. Several numbers are tested, so the test of each is
+corrected for their count (Bonferroni): otherwise chance alone would often raise an alarm on few photos.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
 from pipeline.documents.out_of_fold import Number, SingleNumber
-from pipeline.metrics.significance import share_interval
+from pipeline.metrics.significance import binomial_greater, share_interval
 from runtime.errors import ImageError
 from runtime.image.decode import examine, open_regular
 
@@ -21,6 +22,9 @@ MOST_FILES = 5_000
 """At most this many headers of files are read, evenly spaced."""
 LEAST_GAIN = 0.25
 """A number is reported if it avoids at least this share of the errors of always answering the largest class."""
+
+LEVEL = 0.01
+"""Level of the one-sided test, for all numbers together. A real cause is far below it, even on 40 photos."""
 
 Values = NDArray[np.float64]
 
@@ -41,7 +45,7 @@ def single_numbers(photos: Dataset, folder: Path, folds: NDArray[np.int64]) -> t
         _judged(name, values, photos.labels[chosen].astype(np.int64), folds[chosen], photos.class_names)
         for name, values in numbers.items()
     ]
-    telling = [row for row in found if row is not None]
+    telling = [row for row in found if row is not None and _p_value(row) <= LEVEL / len(numbers)]
     return tuple(sorted(telling, key=lambda row: -row.accuracy))
 
 
@@ -93,6 +97,11 @@ def _judged(
         highest=class_names[high],
         highest_median=medians[high],
     )
+
+
+def _p_value(row: SingleNumber) -> float:
+    """P-value of the test that a number predicts the class better than always answering the largest class."""
+    return binomial_greater(round(row.accuracy * row.images), row.images, row.chance)
 
 
 def _predicted(values: Values, labels: NDArray[np.int64], learned: NDArray[np.bool_]) -> NDArray[np.int64]:
