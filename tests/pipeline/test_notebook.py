@@ -137,7 +137,7 @@ def test_labeled_arrays_tell_that_a_model_is_fed_otherwise_than_in_training(tmp_
 def test_what_was_found_of_the_feeding_is_in_the_manifest(tmp_path):
     images = painted(300)
     right = export(in_255(network()), tmp_path, images=images, class_names=NAMES, scaling="none", quick=True)
-    assert right.contract.checked == "checked on 75 labeled images: no other way is better"
+    assert right.contract.checked == "checked on 75 labeled images: no other way is clearly better"
     assert right.contract.asked == ("range",)
 
 

@@ -1,13 +1,15 @@
 """Find the preprocessing with which a model was trained: with it, the model is most accurate on labeled photos.
 
 A comparison of an exported file with Keras cannot show wrong preprocessing, because both get the same input. So some
-labeled photos are read with every plausible preprocessing (``Way``), and the accuracies are compared. The ways are
-searched one property at a time; value range and channel order count as one property.
+labeled photos are read with every plausible preprocessing (``Way``), and the accuracies are compared. Of ways that the
+photos do not tell apart, the one whose probabilities fit the labels best is chosen: with too large a value range,
+nearly all of them are 0 or 1. The ways are searched one property at a time; value range and channel order count as one
+property.
 """
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -20,6 +22,8 @@ from pipeline.data.dataset import Dataset, with_marks
 from pipeline.data.scan import PhotoFile, scan
 from pipeline.documents.base import FEWEST_TO_TELL
 from pipeline.export.load.deployable import Deployable
+from pipeline.metrics.calibration import softmax
+from pipeline.metrics.significance import share_interval
 from pipeline.verify.input_contract.class_order import describe
 from pipeline.verify.input_contract.measure import ByClass, ByLabel, Measure, Order, Outcome, Scores
 from pipeline.verify.input_contract.ways import Way
@@ -28,11 +32,17 @@ from runtime.spec import ModelSpec
 __all__ = ["CLASSES", "Finding", "Way", "judge_arrays", "judge_photos"]
 
 MAX_IMAGES, MIN_IMAGES = 300, 50
+MOST_TIES = 2
+"""At most this many other ways are named that the photos do not tell from the best one."""
+SAME_LOSS = 0.03
+"""Losses that differ by less are taken for equal."""
 FEWEST_ASKED = 10
 """On fewer images nothing is concluded."""
 FULL_SIDE = 128
 """Up to this side ``MAX_IMAGES`` are used; larger images take longer, so fewer are used."""
 ROUNDS, BATCH = 3, 50
+SATURATED = 0.99
+"""A mean confidence above this is suspicious if fewer answers are right."""
 CLASSES = "classes"
 """The name of the class order in ``Finding.differs``, beside the names in ``pipeline.documents.manifest.FEEDING``."""
 
@@ -49,6 +59,7 @@ class Finding:
         better: the same figure with the preprocessing that ``sentence`` names.
         differs: the properties in which that preprocessing differs; empty if none is significantly better.
         sentence: the flags to give and both accuracies; empty if no other preprocessing is significantly better.
+        caveats: what the check does not tell, or makes one doubt, if ``sentence`` is empty.
     """
 
     images: int
@@ -56,6 +67,7 @@ class Finding:
     better: float
     differs: tuple[str, ...] = ()
     sentence: str = ""
+    caveats: tuple[str, ...] = ()
 
     def contradicts(self, asked: Collection[str]) -> bool:
         """Return whether the better preprocessing differs in a property that is not in ``asked``."""
@@ -66,8 +78,8 @@ class Finding:
         """The result as a text for the input contract."""
         if not self.sentence and self.images < FEWEST_TO_TELL:
             return f"not checked: {self.images} labeled images are too few, {FEWEST_TO_TELL} are needed"
-        verdict = self.sentence or "no other way is better"
-        return f"checked on {self.images} labeled images: {verdict}"
+        said = [self.sentence] if self.sentence else ["no other way is clearly better", *self.caveats]
+        return f"checked on {self.images} labeled images: {'; '.join(said)}"
 
 
 def judge_photos(deployable: Deployable, folder: Path, spec: ModelSpec) -> Finding | None:
@@ -164,16 +176,13 @@ class _Judge:
         found = [self._search(asked, pixels, scores, own, readings=readings)]
         if (other != own).any():  # wrong preprocessing, such as BGR for RGB, can look like exchanged names: try both
             found.append(self._search(asked, pixels, scores, other, readings=readings))
-        best, outcome, order = max(found, key=lambda result: self._measure.value(result[1]))
-        return self._finding(self._measure.outcome(scores, own), outcome, asked, best, order)
+        best = max(found, key=lambda result: self._measure.value(result.outcome))
+        plain = self._measure.outcome(scores, own)
+        finding = self._finding(plain, asked, best)
+        return finding if finding.sentence else replace(finding, caveats=_caveats(plain, readings=readings))
 
-    def _search(
-        self, asked: Way, pixels: Pixels, scores: Scores, order: Order, *, readings: bool
-    ) -> tuple[Way, Outcome, Order]:
-        """Return the best way, its outcome, and the order of the class names found with it.
-
-        During the search the class names have the order ``order``.
-        """
+    def _search(self, asked: Way, pixels: Pixels, scores: Scores, order: Order, *, readings: bool) -> "_Found":
+        """Return the best way; during the search the class names have the order ``order``."""
         first = outcome = self._measure.outcome(scores, order)
         best, self._tried = asked, [asked]
         for _ in range(ROUNDS):
@@ -188,22 +197,62 @@ class _Judge:
             read = self._read(best.spec)
             pixels = pixels if read is None else read
         if best != asked and self._measure.is_better(outcome, first, len(self._tried)):
+            (best, _), *ties = self._by_fit(self._untold(best, outcome, first, pixels, order), asked)
             scores = self._scores(best, pixels)
         else:
-            best = asked
+            best, ties = asked, []
         order = self._measure.order_of(scores)
-        return best, self._measure.outcome(scores, order), order
+        return _Found(best, self._measure.outcome(scores, order), order, tuple(ties))
 
-    def _finding(self, plain: Outcome, other: Outcome, asked: Way, best: Way, order: Order) -> Finding:
-        count, renamed = len(plain), bool((order != np.arange(len(order))).any())
+    def _untold(
+        self, best: Way, outcome: Outcome, first: Outcome, pixels: Pixels, order: Order
+    ) -> list[tuple[Way, Outcome]]:
+        """Return the best way, and the other value ranges and channel orders that the images do not tell from it."""
+        ways = [best, *best.ranges()]
+        others = [way for place, way in enumerate(ways) if way not in ways[:place]][1:]
+        found = [(way, self._measure.outcome(self._scores(way, pixels), order)) for way in others]
+        return [(best, outcome)] + [
+            (way, its)
+            for way, its in found
+            if self._measure.is_better(its, first, len(self._tried)) and not self._measure.tells_apart(outcome, its)
+        ]
+
+    @staticmethod
+    def _by_fit(untold: list[tuple[Way, Outcome]], asked: Way) -> list[tuple[Way, Outcome]]:
+        """Sort ways: first the one nearest to ``asked`` of those with the least loss, then the others by their loss."""
+        least = min(outcome.loss for _, outcome in untold)
+        fitting = [pair for pair in untold if pair[1].loss <= least + SAME_LOSS]
+        chosen = min(fitting, key=lambda pair: len(pair[0].differs(asked)))
+        return [chosen, *sorted((pair for pair in untold if pair is not chosen), key=lambda pair: pair[1].loss)]
+
+    def _finding(self, plain: Outcome, asked: Way, found: "_Found") -> Finding:
+        order, other = found.order, found.outcome
+        count, renamed = len(plain.rows), bool((order != np.arange(len(order))).any())
         values = self._measure.value(plain), self._measure.value(other)
-        if not (renamed or best != asked) or not self._measure.beats_guessing(other):
+        if not (renamed or found.way != asked) or not self._measure.beats_guessing(other):
             return Finding(count, values[0], values[0])
-        flags = best.flags(asked)
+        flags = found.way.flags(asked)
         ways = [flags] if flags else []
         ways += [describe(self._deployable.class_names, order)] if renamed else []
-        sentence = self._measure.compared(plain, other, " and with ".join(ways))
-        return Finding(count, *values, (*best.differs(asked), *([CLASSES] * renamed)), sentence)
+        sentence = self._measure.compared(plain, other, " and with ".join(ways)) + self._tied(found, asked)
+        return Finding(count, *values, (*found.way.differs(asked), *([CLASSES] * renamed)), sentence)
+
+    def _tied(self, found: "_Found", asked: Way) -> str:
+        """Name at most ``MOST_TIES`` ways that the images do not tell from the one found; empty if there are none.
+
+        Not named are ways that differ from ``asked`` in more properties, without being more accurate.
+        """
+        value, distance = self._measure.value(found.outcome), len(found.way.differs(asked))
+        ties = [
+            (way, outcome)
+            for way, outcome in found.ties
+            if self._measure.value(outcome) > value or len(way.differs(asked)) <= distance
+        ][:MOST_TIES]
+        if not ties:
+            return ""
+        listed = ", ".join(f"{self._measure.counted(outcome)} with {way.flags(asked)}" for way, outcome in ties)
+        worse = all(outcome.loss > found.outcome.loss for _, outcome in ties)
+        return f" ({listed}: the photos do not tell these apart{', but the probabilities fit worse' * worse})"
 
     def _better(self, way: Way, best: Way, pixels: Pixels, order: Order, outcome: Outcome) -> Outcome | None:
         """Return the outcome of a way; ``None`` if it is no better than that of ``best``, or gives the same pixels."""
@@ -213,8 +262,34 @@ class _Judge:
         return self._measure.better(lambda chosen: self._scores(way, own[chosen]), order, outcome, len(self._tried))
 
     def _scores(self, way: Way, pixels: Pixels) -> Scores:
+        """Return the probabilities of pixels that are fed in some way, float32 (N, C)."""
         answers = list[Scores]()
         for start in range(0, len(pixels), BATCH):  # not model.predict: tracing costs more than a few batches
             batch = way.scaling(pixels[start : start + BATCH])
             answers.append(np.asarray(self._model(batch, training=False)))
-        return np.concatenate(answers)
+        scores = np.concatenate(answers)
+        return softmax(scores) if self._deployable.output == "logits" else scores
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The best way of a search, its outcome and the order of the class names found with it.
+
+    ``ties`` are other ways, with their outcomes, that the images do not tell from it.
+    """
+
+    way: Way
+    outcome: Outcome
+    order: Order
+    ties: tuple[tuple[Way, Outcome], ...]
+
+
+def _caveats(plain: Outcome, *, readings: bool) -> tuple[str, ...]:
+    said = ["photos rarely tell filters apart: docs/own-model.md has those of the usual loaders"] if readings else []
+    high = share_interval(plain.right, len(plain.rows)).high
+    if plain.confidence > max(SATURATED, high):
+        said.append(
+            f"but the mean confidence is {plain.confidence:.1%} and only {plain.right:.1%} of the answers are right: "
+            "the value range may be wrong (--preset, --scale)"
+        )
+    return tuple(said)

@@ -1,10 +1,12 @@
 """Measures that compare ways of preprocessing on labeled images: ``ByClass`` and, for multi-label models, ``ByLabel``.
 
-A measure turns a model's scores, float (N, C), into an outcome with one row per image: whether the class is correct,
-bool (N,), or the score of each label, float (N, C). Class or label ``i`` is read from output ``order[i]``.
+A measure turns a model's probabilities, float (N, C), into an outcome with one row per image: whether the class is
+correct, bool (N,), or the probability of each label, float (N, C). Class or label ``i`` is read from output
+``order[i]``.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,12 +24,31 @@ from pipeline.metrics.significance import beats_chance, mcnemar
 from pipeline.verify.input_contract.class_order import output_of_class, output_of_label
 
 SIGNIFICANCE = 0.01
+UNTOLD = 0.05
+"""From this p-value on, the images do not tell two outcomes apart."""
 
 Scores = NDArray[np.floating]
-Outcome = NDArray[Any]
 Order = NDArray[np.int64]
 Ask = Callable[[NDArray[np.bool_]], Scores]
-"""Computes the scores of the images in a mask, bool (N,), with some preprocessing."""
+"""Computes the probabilities of the images in a mask, bool (N,), with some preprocessing."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a model's probabilities say with some preprocessing.
+
+    Attributes:
+        rows: one per image, as the measure defines them.
+        loss: the mean Brier score: the squared distance of the probabilities from the labels. It is bounded, so a
+            right preprocessing of an overconfident model still beats one that makes all probabilities equal.
+        confidence: the mean of the largest probability; for labels, of the probability of what is decided.
+        right: share (0-1) of correct answers; for labels, of correct decisions.
+    """
+
+    rows: NDArray[Any]
+    loss: float
+    confidence: float
+    right: float
 
 
 class Measure(Protocol):
@@ -42,6 +63,9 @@ class Measure(Protocol):
     def is_better(self, challenger: Outcome, best: Outcome, tried: int) -> bool:
         """Return whether ``challenger`` is significantly better than ``best``, corrected for ``tried`` comparisons."""
 
+    def tells_apart(self, best: Outcome, other: Outcome) -> bool:
+        """Return whether ``best`` is significantly better than ``other``, in a single comparison."""
+
     def better(self, ask: Ask, order: Order, best: Outcome, tried: int) -> Outcome | None:
         """Return the outcome of the scores that ``ask`` computes; ``None`` if it is not better than ``best``."""
 
@@ -54,6 +78,9 @@ class Measure(Protocol):
     def compared(self, outcome: Outcome, other: Outcome, flags: str) -> str:
         """Compare two outcomes in a sentence; ``flags`` are the options that lead to ``other``."""
 
+    def counted(self, outcome: Outcome) -> str:
+        """Return the number of correct images, or macro F1, of an outcome."""
+
 
 class ByClass:
     """Accuracy, compared by McNemar's test; labels int64 (N,)."""
@@ -62,38 +89,54 @@ class ByClass:
         self._labels, self._class_count = labels, class_count
 
     def outcome(self, scores: Scores, order: Order) -> Outcome:  # noqa: D102 - as Measure says
-        named: Outcome = scores.argmax(axis=1) == order[self._labels]
-        return named
+        probabilities = scores[:, order]
+        right = probabilities.argmax(axis=1) == self._labels
+        truth = self._labels[:, np.newaxis] == np.arange(self._class_count)
+        loss = np.square(probabilities - truth).sum(axis=1).mean()
+        return Outcome(right, float(loss), float(probabilities.max(axis=1).mean()), float(right.mean()))
 
     def value(self, outcome: Outcome) -> float:  # noqa: D102
-        return float(outcome.mean())
+        return outcome.right
 
     def is_better(self, challenger: Outcome, best: Outcome, tried: int) -> bool:  # noqa: D102
-        gained, lost = discordant(challenger, best)
-        return gained > lost and tried * mcnemar(lost, gained) < SIGNIFICANCE
+        return self._more_right(challenger.rows, best.rows, tried)
+
+    def tells_apart(self, best: Outcome, other: Outcome) -> bool:  # noqa: D102
+        return mcnemar(*discordant(best.rows, other.rows)) < UNTOLD
 
     def better(self, ask: Ask, order: Order, best: Outcome, tried: int) -> Outcome | None:
         """First run the model on the images that ``best`` gets wrong; run the others only if that can be better."""
-        expected, found = order[self._labels], best.copy()
-        for chosen in (~best, best):
+        expected, found = order[self._labels], best.rows.copy()
+        scores = np.zeros((len(found), self._class_count))
+        for chosen in (~best.rows, best.rows):
             if chosen.any():
-                found[chosen] = ask(chosen).argmax(axis=1) == expected[chosen]
-            if not self.is_better(found, best, tried):  # in the first round: even if all other answers stay correct
+                scores[chosen] = ask(chosen)
+                found[chosen] = scores[chosen].argmax(axis=1) == expected[chosen]
+            # In the first round: even if all other answers stay correct.
+            if not self._more_right(found, best.rows, tried):
                 return None
-        return found
+        return self.outcome(scores, order)
 
     def order_of(self, scores: Scores) -> Order:  # noqa: D102
         confusion = confusion_matrix(scores.argmax(axis=1), self._labels, self._class_count)
         return output_of_class(confusion, SIGNIFICANCE)
 
     def beats_guessing(self, outcome: Outcome) -> bool:  # noqa: D102
-        return beats_chance(float(outcome.mean()), len(outcome), self._class_count)
+        return beats_chance(outcome.right, len(outcome.rows), self._class_count)
 
     def compared(self, outcome: Outcome, other: Outcome, flags: str) -> str:  # noqa: D102
         return (
-            f"of {len(outcome)} labeled images the Keras model names {outcome.sum()} rightly ({outcome.mean():.1%}) as "
-            f"it is fed, and {other.sum()} ({other.mean():.1%}) with {flags}"
+            f"of {len(outcome.rows)} labeled images the Keras model names {self.counted(outcome)} rightly "
+            f"({outcome.right:.1%}) as it is fed, and {self.counted(other)} ({other.right:.1%}) with {flags}"
         )
+
+    def counted(self, outcome: Outcome) -> str:  # noqa: D102
+        return str(outcome.rows.sum())
+
+    @staticmethod
+    def _more_right(challenger: NDArray[np.bool_], best: NDArray[np.bool_], tried: int) -> bool:
+        gained, lost = discordant(challenger, best)
+        return gained > lost and tried * mcnemar(lost, gained) < SIGNIFICANCE
 
 
 class ByLabel:
@@ -107,14 +150,21 @@ class ByLabel:
         self._marks = marks
 
     def outcome(self, scores: Scores, order: Order) -> Outcome:  # noqa: D102 - as Measure says
-        return scores[:, order]
+        probabilities = scores[:, order]
+        loss = 2 * np.square(probabilities - self._marks).mean()  # a label counts as two classes
+        confidence = np.maximum(probabilities, 1 - probabilities).mean()
+        right = (self._decided(probabilities) == self._marks).mean()
+        return Outcome(probabilities, float(loss), float(confidence), float(right))
 
     def value(self, outcome: Outcome) -> float:  # noqa: D102
-        return macro_f1(self._decided(outcome), self._marks)
+        return macro_f1(self._decided(outcome.rows), self._marks)
 
     def is_better(self, challenger: Outcome, best: Outcome, tried: int) -> bool:  # noqa: D102
-        ranks = [mean_average_precision(outcome, self._marks) for outcome in (challenger, best)]
-        return ranks[0] >= ranks[1] and self._finds_more(challenger, self._decided(best), tried)
+        ranks = [mean_average_precision(outcome.rows, self._marks) for outcome in (challenger, best)]
+        return ranks[0] >= ranks[1] and tried * self._p_value(challenger, self._decided(best.rows)) < SIGNIFICANCE
+
+    def tells_apart(self, best: Outcome, other: Outcome) -> bool:  # noqa: D102
+        return 2 * self._p_value(best, self._decided(other.rows)) < UNTOLD  # the test is one-sided
 
     def better(self, ask: Ask, order: Order, best: Outcome, tried: int) -> Outcome | None:  # noqa: D102
         found = self.outcome(ask(np.ones(len(self._marks), np.bool_)), order)
@@ -125,16 +175,20 @@ class ByLabel:
 
     def beats_guessing(self, outcome: Outcome) -> bool:
         """Compare with giving every label to every image, the best macro F1 that ignores the images."""
-        return self._finds_more(outcome, np.ones_like(self._marks), 1)
+        return self._p_value(outcome, np.ones_like(self._marks)) < SIGNIFICANCE
 
     def compared(self, outcome: Outcome, other: Outcome, flags: str) -> str:  # noqa: D102
         return (
-            f"on {len(outcome)} labeled images the Keras model has a macro F1 of {self.value(outcome):.1%} as it is "
-            f"fed, and of {self.value(other):.1%} with {flags}"
+            f"on {len(outcome.rows)} labeled images the Keras model has a macro F1 of {self.counted(outcome)} as it is "
+            f"fed, and of {self.counted(other)} with {flags}"
         )
 
-    def _finds_more(self, challenger: Outcome, best: NDArray[np.bool_], tried: int) -> bool:
-        return tried * permutation_p_value(self._decided(challenger), best, self._marks) < SIGNIFICANCE
+    def counted(self, outcome: Outcome) -> str:  # noqa: D102
+        return f"{self.value(outcome):.1%}"
 
-    def _decided(self, outcome: Outcome) -> NDArray[np.bool_]:
-        return decisions(outcome, [NO_THRESHOLD] * outcome.shape[1])
+    def _p_value(self, challenger: Outcome, best: NDArray[np.bool_]) -> float:
+        return permutation_p_value(self._decided(challenger.rows), best, self._marks)
+
+    @staticmethod
+    def _decided(probabilities: Scores) -> NDArray[np.bool_]:
+        return decisions(probabilities, [NO_THRESHOLD] * probabilities.shape[1])
