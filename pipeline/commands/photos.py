@@ -138,7 +138,10 @@ def screen(folder: Path) -> str:
     ]
     for name, row in verified.measured.items():
         time = duration(fastest[name]) if name in fastest else "not measured"
-        lines.append(f"{name:<24}{size(row.bytes):>12}{row.agreement:>14.1%}{time:>18}")
+        same = (
+            f"{row.agreement:.1%}" if verified.tells else f"{row.agreement * verified.images:.0f} of {verified.images}"
+        )
+        lines.append(f"{name:<24}{size(row.bytes):>12}{same:>14}{time:>18}")
     verdict = ("pass" if verified.tells else TOO_FEW) if verified.passed else f"FAIL, see {report}"
     return "\n".join(
         [
@@ -151,18 +154,19 @@ def screen(folder: Path) -> str:
 
 
 def _accuracy(history: "History", verified: "Verification") -> list[str]:
-    """Format the out-of-fold accuracy if the training measured one, else the Keras model's on held-out photos."""
+    """Format the out-of-fold accuracy if the training measured one, and the Keras model's on held-out photos."""
     from pipeline.metrics.significance import share_interval
 
-    found = history.out_of_fold
-    if found is not None:
-        interval = f"95 % interval {found.low:.1%} to {found.high:.1%}"
-        return [
-            f"Accuracy: {found.accuracy:.1%} on {found.images:,} photos ({interval}),",
-            "          each judged by a network that did not learn from it",
-        ]
-    accuracy = verified.keras.accuracy
-    if accuracy is None:
-        return []
-    low, high = share_interval(accuracy, verified.images)
-    return [f"Accuracy: {accuracy:.1%} on {verified.judged_on} (95 % interval {low:.1%} to {high:.1%})"]
+    accuracy, found = verified.keras.accuracy, history.out_of_fold
+    checked = ""
+    if accuracy is not None:
+        low, high = share_interval(accuracy, verified.images)
+        checked = f"{accuracy:.1%} on {verified.judged_on} (95 % interval {low:.1%} to {high:.1%})"
+    if found is None:
+        return [f"Accuracy: {checked}"] if checked else []
+    interval = f"95 % interval {found.low:.1%} to {found.high:.1%}"
+    return [
+        f"Accuracy: {found.accuracy:.1%} on {found.images:,} photos ({interval}),",
+        "          each judged by a network that did not learn from it",
+        *[f"Held out: {checked}"] * (bool(checked) and verified.tells),
+    ]

@@ -128,6 +128,11 @@ class Contender(Entry):
         """The artifact's name without folders."""
         return Path(self.artifact).name
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the accuracy is the one that the model file records, which the benchmark did not measure."""
+        return (self.accuracy_on or "").endswith(document.RECORDED)
+
 
 class Photo(Entry):
     """The photo file that was timed; width and height in pixels."""

@@ -74,6 +74,7 @@ def gather(folder: Path, added: Iterable[Path] = ()) -> Facts:
     own = _own(folder, Benchmark, f"bench {of_folder}", absent)
     devices = _named(own, {path: _of_device(path) for path in added})
     stale, warnings = _compare(folder, manifest, verified, drifted, devices)
+    devices = {name: with_accuracy_of(verified, device) for name, device in devices.items()}
     known = _known(folder, manifest, absent)
     history, mistakes = _history(folder, manifest), _mistakes(folder, manifest, verified)
     return Facts(folder, manifest, verified, drifted, devices, absent, stale, warnings, history, mistakes, known)
@@ -144,6 +145,27 @@ def _named(own: Benchmark | None, added: dict[Path, Benchmark]) -> dict[str, Ben
             name, number = f"{first} ({number})", number + 1
         named[name] = device
     return named
+
+
+def with_accuracy_of(verified: Verification | None, device: Benchmark) -> Benchmark:
+    """Return the benchmark with the accuracy and agreement that verify measured, where it measured none itself.
+
+    Without labeled images a benchmark has only the accuracy that the model file records, which may be of other images
+    than those of the rest of the page. It stays if verify is of another file, or had too few images to tell.
+    """
+    if verified is None or not verified.tells:
+        return device
+    rows = []
+    for row in device.contenders:
+        found = verified.measured.get(row.file)
+        if found is not None and found.sha256 == row.sha256 and (row.accuracy is None or row.is_recorded):
+            measured: dict[str, object] = {"agreement": found.agreement if row.agreement is None else row.agreement}
+            if found.accuracy is not None:
+                judged = {"accuracy_images": verified.images, "accuracy_on": f"{verified.judged_on}, by verify"}
+                measured |= {"accuracy": found.accuracy, **judged}
+            row = row.model_copy(update=measured)  # noqa: PLW2901 - the same row, completed
+        rows.append(row)
+    return device.model_copy(update={"contenders": tuple(rows)})
 
 
 def _compare(

@@ -1,6 +1,6 @@
 """The sections made from benchmarks: latency, accuracy against latency, end to end, memory and cold start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -13,6 +13,7 @@ from pipeline.report.gather import Facts
 from pipeline.report.latency_tables import across, costs, end_to_end, latencies, worth
 from pipeline.report.numbers import listed, size
 from pipeline.report.sections import Absent, Chart, Section
+from runtime.spec import OUT_OF_FOLD
 
 
 def sections(facts: Facts) -> list[Section]:
@@ -48,8 +49,7 @@ def _tradeoff(facts: Facts) -> Section:
         named = listed(
             [f"{tradeoff.letter(number)} {row.file} ({row.engine})" for number, (row, _, _) in enumerate(best)]
         )
-        judged = listed(list(dict.fromkeys(row.accuracy_on for row, _, _ in found if row.accuracy_on)))
-        return f"Pareto front: {named}." + (f" Accuracy on {judged}." if judged else "")
+        return f"Pareto front: {named}. {judged(row for row, _, _ in found)}".rstrip()
 
     charts = _charts(
         facts, "tradeoff", tradeoff.draw, lambda device: device if tradeoff.points(device) else None, caption
@@ -136,6 +136,17 @@ def conditions(device: Benchmark) -> str:
     if before.temperature_c is not None and after.temperature_c is not None:
         parts.append(f"{before.temperature_c:.0f} °C before, {after.temperature_c:.0f} °C after")
     return f"{'; '.join(parts)}. {device.created[:10]}."
+
+
+def judged(rows: Iterable[Contender]) -> str:
+    """Say on which images the accuracies of the rows were measured, and which of them are estimates."""
+    return " ".join(dict.fromkeys(_judged(row) for row in rows if row.accuracy_on))
+
+
+def _judged(row: Contender) -> str:
+    count = f"{row.accuracy_images:,} " * row.is_recorded if row.accuracy_images else ""
+    estimated = row.is_recorded and OUT_OF_FOLD in (row.accuracy_on or "")
+    return f"Accuracy on {count}{row.accuracy_on}{'; for exported files it is an estimate' * estimated}."
 
 
 def caveats(device: Benchmark) -> str:

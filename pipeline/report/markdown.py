@@ -6,7 +6,7 @@ from pipeline.documents.benchmark import Contender
 from pipeline.documents.verify import Measured
 from pipeline.report import out_of_fold, summary
 from pipeline.report.gather import Facts
-from pipeline.report.latency import caveats, conditions
+from pipeline.report.latency import caveats, conditions, judged
 from pipeline.report.latency_tables import of_keras
 from pipeline.report.numbers import optional, percent, small
 from pipeline.text import code, for_markdown
@@ -30,7 +30,8 @@ def markdown(facts: Facts) -> str:
             for row in device.contenders
             if row.missing
         ]
-        about = f"{name}: {conditions(device)} {caveats(device)}"
+        told = (conditions(device), caveats(device), judged(row for row, _ in device.timed))
+        about = f"{name}: {' '.join(filter(None, told))}"
         parts += [for_markdown(about), table((*HEADER, *LATENCY), rows, "llr")]
     return "\n\n".join(parts) + "\n"
 

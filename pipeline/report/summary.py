@@ -4,7 +4,7 @@ from pipeline import artifacts
 from pipeline.data.dataset import by
 from pipeline.documents.base import FEWEST_TO_TELL, TOO_FEW
 from pipeline.documents.manifest import Decision, Manifest
-from pipeline.documents.verify import Measured
+from pipeline.documents.verify import Measured, Verification
 from pipeline.metrics.significance import share_interval
 from pipeline.report.figures.latency import detail
 from pipeline.report.figures.style import shorten
@@ -80,7 +80,7 @@ def accuracies(facts: Facts) -> list[Verdict]:
     If the training measured the accuracy out of fold, this one is only shown as a check, and only with enough images.
     """
     verified = facts.verified
-    out_of_fold = facts.history is not None and facts.history.out_of_fold is not None
+    out_of_fold = _is_out_of_fold(facts)
     if verified is None or verified.keras.accuracy is None or (out_of_fold and not verified.tells):
         return []
     low, high = share_interval(verified.keras.accuracy, verified.images)
@@ -174,20 +174,20 @@ def files(facts: Facts) -> Section:
     keras = manifest.files.get(artifacts.MODEL_KERAS)
     rows: list[tuple[str, ...]] = []
     if keras:
-        accuracy = percent(verified.keras.score) if verified else NONE
+        accuracy = _share(verified.keras.score, verified) if verified else NONE
         rows.append((artifacts.MODEL_KERAS, size(keras.bytes), "1.00", accuracy, "", "", "the reference"))
     known = verified.artifacts if verified else {}
     for name in known or _models(manifest):
         entry, row = manifest.files.get(name), known.get(name)
         share = f"{entry.bytes / keras.bytes:.2f}" if entry and keras else NONE
         head = (name, size(entry.bytes) if entry else NONE, share)
-        if isinstance(row, Measured):
-            good = "pass" if verified and verified.tells else "too few images"
+        if isinstance(row, Measured) and verified:
+            good = "pass" if verified.tells else "too few images"
             word = "out of date" if name in facts.stale else "fail" if row.violations else good
             figures = (
-                percent(row.score),
-                points(None if row.accuracy_drop_points is None else -row.accuracy_drop_points),
-                percent(row.agreement),
+                _share(row.score, verified),
+                points(-row.accuracy_drop_points if row.accuracy_drop_points is not None and verified.tells else None),
+                _share(row.agreement, verified),
                 word,
             )
             rows.append((*head, *figures))
@@ -196,4 +196,29 @@ def files(facts: Facts) -> Section:
     agreement = "top-1 agreement" if manifest.thresholds is None else "agreement"
     judged = "accuracy" if manifest.thresholds is None else "macro F1"
     header = ("file", "size", "of Keras's", judged, "points", agreement, "verify")
-    return Section("files", "The files", tables=[Table(header, rows, words=1)], tables_open=True)
+    return Section(
+        "files", "The files", _judged(facts, judged), tables=[Table(header, rows, words=1)], tables_open=True
+    )
+
+
+def _share(value: float | None, verified: Verification) -> str:
+    """Format a share of verify's images in percent; as a count if they are too few to tell."""
+    if verified.tells or value is None:
+        return percent(value)
+    return NONE if verified.thresholds else f"{value * verified.images:.0f} of {verified.images}"
+
+
+def _judged(facts: Facts, figure: str) -> str:
+    """Say on which images the files were judged, and whether there were enough."""
+    verified = facts.verified
+    if verified is None:
+        return ""
+    names = f"{figure[0].upper()}{figure[1:]} and agreement" if verified.keras.score is not None else "Agreement"
+    said = f"{names} on {verified.judged_on}{', which were held out' * _is_out_of_fold(facts)}."
+    if verified.tells:
+        return said
+    return f"{said} Fewer than {FEWEST_TO_TELL} images say too little for percentages."
+
+
+def _is_out_of_fold(facts: Facts) -> bool:
+    return facts.history is not None and facts.history.out_of_fold is not None

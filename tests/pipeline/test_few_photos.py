@@ -236,6 +236,7 @@ def test_one_command_goes_all_the_way(exported, called, capsys, statuses, status
     shown = capsys.readouterr()
     assert ("Accuracy: 90.0% on 40 photos" in shown.out) == (run == 5)
     assert shown.out.count("Accuracy") == (run == 5)  # one figure is the accuracy
+    assert ("Held out: 83.3% on 30 test images (95 % interval 66.4% to 92.7%)" in shown.out) == (run == 5)
     assert all(len(line) <= 80 for line in shown.out.splitlines() if str(exported) not in line)
     steps = [line for line in shown.err.splitlines() if line.startswith("[")]
     assert [line.partition(": ")[0] for line in steps] == [
@@ -245,6 +246,15 @@ def test_one_command_goes_all_the_way(exported, called, capsys, statuses, status
     assert (called[-1][-2:] == ["--python", "3.13"]) == (run == 5)
     for module, *command in called:  # they understand it
         assert {"pipeline": parse, "runtime": runtime_cli.parse}[module](command).run
+
+
+def test_a_few_photos_held_out_are_no_figure(exported):
+    verified = artifacts.read_json(exported / artifacts.VERIFY)
+    artifacts.write_json(exported / artifacts.VERIFY, verified | {"images": 29})
+    said = photos_command.screen(exported)
+    assert "Held out" not in said
+    assert "96.7%" not in said
+    assert "28 of 29" in said
 
 
 def test_an_export_that_wrote_nothing_stops(exported, called):

@@ -22,7 +22,8 @@ from pipeline.report.figures.latency import edge
 from pipeline.report.figures.tradeoff import front, ticks
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
-from pipeline.report.summary import origin, subtitle, title, verdicts
+from pipeline.report.numbers import NONE
+from pipeline.report.summary import files, origin, subtitle, title, verdicts
 
 
 @pytest.fixture
@@ -332,6 +333,55 @@ def test_markdown_says_what_the_files_say(folder):
     assert row.split(" | ")[3:] == ["15", "80.00%", "96.67%", "2.7e-03", "27.5", "41.2", "0.125 [0.120, 0.130] |"]
     assert "| ncnn is not installed; pip install 'edgecnn\\[ncnn\\]' |" in text
     assert "&lt;b&gt;CPU&lt;/b&gt;" in text
+
+
+RECORDED = {
+    "accuracy": 0.71,
+    "accuracy_images": 245,
+    "accuracy_on": "photos, out of fold, as the file records it",
+    "agreement": None,
+}
+
+
+@pytest.mark.parametrize("images", [29, 30])
+def test_one_page_has_one_accuracy_of_a_file(folder, images):
+    timed = artifacts.read_json(folder / artifacts.BENCHMARK)
+    rows = [row | RECORDED for row in timed["contenders"] if row["artifact"] == artifacts.INT8_ONNX]
+    rewrite(folder / artifacts.BENCHMARK, contenders=rows)
+    rewrite(folder / artifacts.VERIFY, images=images)
+    facts = gather(folder)
+    for text in (markdown(facts), page(facts)):
+        assert ("Accuracy on 30 test images, by verify." in text) == (images == 30)
+        estimate = "Accuracy on 245 photos, out of fold, as the file records it; for exported files it is an estimate."
+        assert (estimate in text) == (images == 29)
+        assert ("71.00%" in text) == (images == 29)
+    row = next(
+        line for line in markdown(facts).splitlines() if line.startswith(f"| `{artifacts.INT8_ONNX}` | ONNX Run")
+    )
+    assert row.split(" | ")[4:6] == (["80.00%", "96.67%"] if images == 30 else ["71.00%", NONE])
+
+
+def test_what_verify_found_of_another_file_is_not_the_accuracy_of_this_one(folder):
+    timed = artifacts.read_json(folder / artifacts.BENCHMARK)
+    others = [row | RECORDED | {"sha256": "0" * 64} for row in timed["contenders"]]
+    rewrite(folder / artifacts.BENCHMARK, contenders=others)
+    assert {row.accuracy for row, _ in next(iter(gather(folder).devices.values())).timed} == {0.71}
+
+
+@pytest.mark.parametrize(
+    ("images", "lead", "cells"),
+    [
+        (30, "Accuracy and agreement on 30 test images.", ("80.00%", "96.67%")),
+        (10, "Accuracy and agreement on 10 test images. Fewer than 30 images", ("8 of 10", "10 of 10")),
+    ],
+)
+def test_figures_of_files_stand_with_their_images(folder, images, lead, cells):
+    rewrite(folder / artifacts.VERIFY, images=images)
+    section = files(gather(folder))
+    assert section.lead.startswith(lead)
+    row = next(row for row in section.tables[0].rows if row[0] == artifacts.INT8_ONNX)
+    assert (row[3], row[5]) == cells
+    assert (row[4] == NONE) == (images == 10)
 
 
 def test_pareto_front_keeps_what_nothing_beats_in_both():
