@@ -229,7 +229,7 @@ class Manifest(ShowsItself, Document):
         accuracy = self.validation.keras_accuracy
         judged = "without labels" if accuracy is None else f"of which Keras classifies {accuracy:.2%} correctly"
         if self.validation.keras_macro_f1 is not None:
-            judged = f"on which Keras has a macro F1 of {self.validation.keras_macro_f1:.2%}"
+            judged = f"as were the thresholds; Keras has a macro F1 of {self.validation.keras_macro_f1:.2%} with them"
         notes = (f"int8 was chosen on {self.validation.images:,} images, {judged}.", *failed)
         verdict = ("passed" if self.tells else TOO_FEW) if self.passed else "not passed: see decisions"
         return Shown(f"Export of {len(self.class_names)} classes: {verdict}", ("file", "KiB", "int8"), rows, notes)

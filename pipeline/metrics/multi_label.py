@@ -18,12 +18,14 @@ Marks = NDArray[np.bool_]
 
 RESAMPLES, PERMUTATIONS, SEED = 1_000, 10_000, 0
 NO_THRESHOLD = 0.5
+FOLDS = 5
+"""Number of parts in which images are judged with thresholds that were chosen on the other parts."""
 FEWEST_POSITIVES = 5
 """With fewer images that have a label, or that do not, no threshold is chosen for it: it would overfit."""
 
 
-def decisions(probabilities: Probabilities, thresholds: Sequence[float]) -> Marks:
-    """Return which labels each image gets: bool (N, C), probability >= threshold."""
+def decisions(probabilities: Probabilities, thresholds: Sequence[float] | NDArray[np.float64]) -> Marks:
+    """Return which labels each image gets: bool (N, C), probability >= threshold; thresholds (C,) or (N, C)."""
     result: Marks = probabilities >= np.array(thresholds, np.float32)
     return result
 
@@ -130,6 +132,19 @@ def best_thresholds(probabilities: Probabilities, truth: Marks) -> tuple[float, 
     is chosen. If fewer than ``FEWEST_POSITIVES`` images have the label, or do not have it, it is ``NO_THRESHOLD``.
     """
     return tuple(_best_threshold(probabilities[:, place], truth[:, place]) for place in range(truth.shape[1]))
+
+
+def cross_fitted_thresholds(probabilities: Probabilities, truth: Marks) -> NDArray[np.float64]:
+    """Return, for each image and label, a threshold that was chosen without the image: (N, C).
+
+    F1 on the images on which thresholds are chosen is too high. So the images are divided into ``FOLDS`` random parts
+    with a fixed seed, and each part gets the ``best_thresholds`` of the other parts.
+    """
+    part = np.random.default_rng(SEED).permutation(len(truth)) % FOLDS
+    thresholds = np.full(truth.shape, NO_THRESHOLD)
+    for own in (part == number for number in range(FOLDS)):
+        thresholds[own] = best_thresholds(probabilities[~own], truth[~own])
+    return thresholds
 
 
 def _best_threshold(scores: Probabilities, shown: Marks) -> float:

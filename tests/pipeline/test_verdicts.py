@@ -8,6 +8,7 @@ import measured_folder
 from pipeline import artifacts
 from pipeline.documents.verify import Scores, Unusable, Verification
 from pipeline.verify.parity import caveats, format_report
+from pipeline.verify.parity.caveats import of_known_images
 
 
 def scored(accuracy):
@@ -54,6 +55,21 @@ def test_a_handful_of_images_passes_nothing(images, word):
 def test_a_handful_of_images_gives_no_advice_on_the_feeding(images, advised):
     said = " ".join(caveats(images, 2, scored(0.25), []))
     assert ("class names in the wrong order" in said) == advised
+
+
+@pytest.mark.parametrize(
+    ("part", "trained_here", "accuracy", "said"),
+    [
+        ("validation", False, 0.9, True),
+        ("validation", True, 0.9, False),
+        ("test", False, 0.9, False),
+        ("validation", False, None, False),
+    ],
+)
+def test_photos_that_a_model_of_others_may_have_seen_are_said_so_once(part, trained_here, accuracy, said):
+    given = of_known_images(scored(accuracy), trained_here=trained_here, part=part, chosen_on=True)
+    assert len(given) == said
+    assert "into test/ of --data" in "".join(given) or not said
 
 
 def test_a_file_whose_answers_are_no_numbers_fails_and_is_written(tmp_path):

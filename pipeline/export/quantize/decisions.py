@@ -19,7 +19,8 @@ def format_decisions(manifest: Manifest) -> str:
     about = "without labels: accuracy was not judged" if accuracy is None else f"Keras: {accuracy:.2%} right"
     header = HEADER
     if validation.keras_macro_f1 is not None:
-        about, header = f"Keras: macro F1 {validation.keras_macro_f1:.2%}", ("macro F1", *HEADER[1:])
+        about = f"Keras: macro F1 {validation.keras_macro_f1:.2%}, too high: the thresholds were chosen on them"
+        header = ("macro F1", *HEADER[1:])
     judged_on = f"{validation.images:,} validation images ({about})"
     lines = [f"Configs, judged on {judged_on}:"]
     for name, decision in manifest.decisions.items():

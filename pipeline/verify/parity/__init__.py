@@ -10,6 +10,7 @@ from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, with_marks
+from pipeline.documents.history import read_history
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import (
     MOST_CLASSES,
@@ -30,10 +31,11 @@ from pipeline.formats import FORMATS, FP32, Tolerance, format_of
 from pipeline.metrics.calibration import reliability, reliability_entry
 from pipeline.metrics.classification import accuracy, confusion_matrix, correct
 from pipeline.metrics.difference import max_difference, mean_difference
+from pipeline.metrics.multi_label import cross_fitted_thresholds
 from pipeline.metrics.selective import risk_coverage, risk_coverage_entry
 from pipeline.system.quiet import load_classifier
 from pipeline.verify.mistakes import mistakes
-from pipeline.verify.parity.caveats import caveats
+from pipeline.verify.parity.caveats import caveats, of_known_images
 from pipeline.verify.parity.classes import ClassParity
 from pipeline.verify.parity.labels import LabelParity, label_scores
 from pipeline.verify.parity.tables import format_report
@@ -91,9 +93,11 @@ def verify(
     deployable = deployable or load_exported(folder)
     test = test if manifest.thresholds is None else with_marks(test)
     expected = deployable.probabilities(test.pixels)
-    reference = _Reference(deployable, test, expected, manifest.thresholds)
+    chosen_on = test.digest == manifest.validation.digest
+    reference = _Reference(deployable, test, expected, manifest.thresholds, chosen_on=chosen_on)
     rows = {name: _examine(folder, name, manifest, reference) for name in model_files(manifest)}
-    keras = reference.scores(expected)
+    keras, history = reference.scores(expected), read_history(folder / artifacts.MODEL_KERAS)
+    trained_here = history is not None and history.says_how_fed
     report = Verification(
         images=len(test),
         part=part,
@@ -105,7 +109,8 @@ def verify(
         fed=manifest.contract.stated if manifest.contract else "",
         caveats=(
             *caveats(len(test), len(test.class_names), keras, rows.values()),
-            *([ALSO_CHOSE] if manifest.decisions and test.digest == manifest.validation.digest else []),
+            *([ALSO_CHOSE] if manifest.decisions and chosen_on else []),
+            *of_known_images(keras, trained_here=trained_here, part=part, chosen_on=chosen_on),
         ),
         thresholds=manifest.thresholds,
     )
@@ -129,20 +134,26 @@ def model_files(manifest: Manifest) -> list[str]:
 
 @dataclass(frozen=True)
 class _Reference:
-    """The Keras model, the test images, its probabilities, float32 (N, C), and a multi-label model's thresholds."""
+    """The Keras model, the test images, its probabilities, float32 (N, C), and a multi-label model's thresholds.
+
+    ``chosen_on`` is whether the thresholds were chosen on the test images, so that F1 needs others.
+    """
 
     deployable: Deployable
     test: Dataset
     expected: NDArray[np.float32]
     thresholds: tuple[float, ...] | None
+    chosen_on: bool = False
 
     def scores(self, got: NDArray[np.float32]) -> Scores:
         """Score probabilities, float32 (N, C), against the labels of the test images."""
         if self.thresholds is None:
             return _scores(got, self.test)
         marks = self.test.marks
-        labels = None if marks is None else label_scores(got, marks, self.thresholds)
-        return Scores(accuracy=None, confusion=(), calibration=None, labels=labels)
+        if marks is None:
+            return Scores(accuracy=None, confusion=(), calibration=None)
+        thresholds = cross_fitted_thresholds(self.expected, marks) if self.chosen_on else self.thresholds
+        return Scores(accuracy=None, confusion=(), calibration=None, labels=label_scores(got, marks, thresholds))
 
     def parity(self, got: NDArray[np.float32]) -> ClassParity | LabelParity:
         """Compare a file's probabilities, float32 (N, C), with Keras's."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from pipeline.documents.base import FEWEST_TO_TELL
 from pipeline.documents.verify import Measured, Scores, Unusable
+from pipeline.metrics.multi_label import FOLDS
 from pipeline.metrics.significance import CONFIDENCE, beats_chance, upper_bound
 
 FEW_IMAGES = 200
@@ -31,6 +32,29 @@ def caveats(images: int, classes: int, keras: Scores, rows: Iterable[Measured | 
             f"Keras itself is no better than guessing on these {images} images, so PASS means only that a file answers "
             "as Keras does. Possible causes: class names in the wrong order, a wrong range of pixel values (--scale), "
             f"a wrong resize (--resize, --filter), a model that has not learned{few}."
+        )
+    return tuple(said)
+
+
+def of_known_images(keras: Scores, *, trained_here: bool, part: str, chosen_on: bool) -> tuple[str, ...]:
+    """List the caveats on labeled images that had a share in the model, a text each.
+
+    Args:
+        keras: Keras's scores on the images.
+        trained_here: whether the model's history says on which photos it was trained.
+        part: which part of the data the images are.
+        chosen_on: whether the thresholds of a multi-label model were chosen on these images.
+    """
+    said = []
+    if chosen_on and keras.labels is not None:
+        said.append(
+            f"The thresholds were chosen on these images. For F1, each of {FOLDS} parts of them was judged with "
+            "thresholds chosen on the others."
+        )
+    if part == "validation" and not trained_here and keras.score is not None:
+        said.append(
+            "The model may have learned from these photos: for an honest accuracy put photos that it has not seen into "
+            "test/ of --data."
         )
     return tuple(said)
 

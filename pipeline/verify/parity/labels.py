@@ -27,8 +27,13 @@ from pipeline.metrics.multi_label import (
 Probabilities = NDArray[np.float32]
 
 
-def label_scores(probabilities: Probabilities, marks: Marks, thresholds: Sequence[float]) -> LabelScores | None:
-    """Score probabilities, float32 (N, C), against marks, bool (N, C); ``None`` if a probability is not finite."""
+def label_scores(
+    probabilities: Probabilities, marks: Marks, thresholds: Sequence[float] | NDArray[np.float64]
+) -> LabelScores | None:
+    """Score probabilities, float32 (N, C), against marks, bool (N, C); ``None`` if a probability is not finite.
+
+    ``thresholds`` are those of the labels, (C,), or of each image's labels, (N, C).
+    """
     if not np.isfinite(probabilities).all():
         return None
     decided = decisions(probabilities, thresholds)
