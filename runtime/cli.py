@@ -14,7 +14,7 @@ from runtime.text import for_terminal
 
 COMMANDS = {
     "classify": "print the most probable classes of each image",
-    "stream": "report when a class begins and ends in front of a camera, or in JPEG frames on stdin",
+    "stream": "report when a class begins and ends in front of a camera or in JPEG frames on stdin",
     "watch": "report when a class begins and ends in images that arrive in a folder",
     "serve": "show the camera, its current prediction and the last events on a web page",
     "inspect": "show the spec and the tensors of a model file",
