@@ -14,6 +14,7 @@ from pipeline.export.load.rounding import exact_probabilities, rounding
 from pipeline.export.load.scaling import PRESETS, PixelScaling
 from pipeline.formats import FP32, INT8
 from pipeline.verify import parity
+from runtime import Classifier
 
 NAMES = tuple("abcdefghij")
 HALVES = PixelScaling.of(scale=(1 / 127.5,), offset=(-1,))
@@ -83,7 +84,7 @@ def test_the_limit_follows_from_the_rounding_of_the_network(reference, monkeypat
 
 
 @pytest.mark.slow
-def test_a_deep_network_of_224_pixels_passes_and_a_wrong_one_does_not(reference, tmp_path):
+def test_a_deep_network_of_224_pixels_passes_and_a_wrong_one_does_not(reference, tmp_path, monkeypatch):
     sample = samples.read_calibration(reference).pixels[:10]
     images = enlarged(sample, 224)
     deployable = mobilenet(224, images)
@@ -92,7 +93,12 @@ def test_a_deep_network_of_224_pixels_passes_and_a_wrong_one_does_not(reference,
     source = Source(tmp_path / "model.keras", NAMES, HALVES)
     fp32 = Settings(files=(artifacts.FP32_ONNX, artifacts.FP32_TFLITE))
     export(source, tmp_path / "build", data, data, fp32)
+    predict, given = Classifier.predict, []
+    monkeypatch.setattr(
+        Classifier, "predict", lambda self, pixels: (given.append(len(pixels)), predict(self, pixels))[1]
+    )
     report = parity.verify(tmp_path / "build", data)
+    assert given[-2:] == [6, 4], "the memory of an engine does not grow with the number of images"
     assert report.passed, parity.format_report(report)
     assert parity.ROUNDINGS * rounding(deployable, images) < 1e-3
     expected, last = deployable.probabilities(images), deployable.model.layers[-4]

@@ -52,6 +52,11 @@ def scored_all(load: Callable[[bytes], Any], content: bytes, pixels: NDArray[np.
     return np.ascontiguousarray(both[:, :-1]), both[:, -1]
 
 
+def predict_in_batches(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """All answers of a loaded file, (N, C): an engine given all images at once would keep the activations of all."""
+    return np.concatenate([predict(np.ascontiguousarray(batch)) for batch in in_batches(pixels, BATCH, BATCH_BYTES)])
+
+
 def all_of(
     load: Callable[[bytes], E],
     content: bytes,

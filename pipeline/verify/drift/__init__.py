@@ -10,6 +10,7 @@ from pipeline.documents.drift import DriftReport, FileDrift, Layer, LayerDistanc
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_exported
+from pipeline.export.quantize.answers import predict_in_batches
 from pipeline.formats import format_of
 from pipeline.system.quiet import load_classifier
 from pipeline.verify.drift.flips import PICTURED, flips, label_flips, pictures
@@ -62,9 +63,9 @@ def drift(
             sha256=manifest.sha256_of(name),
             precision=classifier.spec.precision,
             **_layers(drifts[name], reference.layers, _threshold(name, threshold_db)),
-            flips=flips(expected, classifier.predict(images.pixels), images)
+            flips=flips(expected, predict_in_batches(classifier.predict, images.pixels), images)
             if thresholds is None
-            else label_flips(expected, classifier.predict(images.pixels), images, thresholds),
+            else label_flips(expected, predict_in_batches(classifier.predict, images.pixels), images, thresholds),
         )
         for name, classifier in classifiers.items()
     }

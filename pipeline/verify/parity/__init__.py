@@ -27,6 +27,7 @@ from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import load_exported
 from pipeline.export.load.rounding import rounding
 from pipeline.export.quantize.acceptance import differs
+from pipeline.export.quantize.answers import predict_in_batches
 from pipeline.formats import FORMATS, FP32, Tolerance, format_of
 from pipeline.metrics.calibration import reliability, reliability_entry
 from pipeline.metrics.classification import accuracy, confusion_matrix, correct
@@ -217,7 +218,7 @@ def _examine(folder: Path, name: str, manifest: Manifest, reference: _Reference)
         if classifier.spec.class_names != manifest.class_names:
             violations.append("its class names are not those in the manifest")
         violations += _golden_violations(classifier)
-        got = classifier.predict(np.ascontiguousarray(test.pixels))
+        got = predict_in_batches(classifier.predict, test.pixels)
         if got.shape != expected.shape:
             shapes = f"gives probabilities of shape {got.shape}, Keras {expected.shape}"
             return Unusable(violations=(*violations, shapes))
