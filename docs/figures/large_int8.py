@@ -129,7 +129,7 @@ def tables(rows: list[Row]) -> str:
         ]
     ]
     keras = "; ".join(
-        f"{_share(row['keras_accuracy'], row['judged'])} at {row['side']} pixels of {row['judged']} photos, "
+        f"{with_interval(row['keras_accuracy'], row['judged'])} at {row['side']} pixels of {row['judged']} photos, "
         f"{row['processor_seconds']:.0f} s of processor time for the export ({_way(row)})"
         for row in rows
     )
@@ -178,7 +178,7 @@ def _way(row: Row) -> str:
 
 
 def _figures(row: Row, candidate: Row) -> list[str]:
-    accuracy = _share(candidate["accuracy"], row["judged"])
+    accuracy = with_interval(candidate["accuracy"], row["judged"])
     difference = f"{candidate['mean_difference']:.1e}"
     return [accuracy, f"{candidate['lost_points']:.1f}", f"{candidate['agreement']:.1%}", difference]
 
@@ -189,6 +189,7 @@ def _verdict(candidate: Row) -> str:
     return f"{words}{', ' if words else ''}goal {'met' if good else 'missed'}"
 
 
-def _share(share: float, images: int) -> str:
+def with_interval(share: float, images: int) -> str:
+    """Format a share (0-1) of ``images`` in percent, with its 95 % interval."""
     low, high = share_interval(share, images)
     return f"{share:.1%} ({low:.1%} to {high:.1%})"

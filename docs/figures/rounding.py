@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from docs.figures.documents import replace_marked
-from docs.figures.large_int8 import USUAL_SIDE, network, read_photos
+from docs.figures.large_int8 import USUAL_SIDE, network, read_photos, with_interval
 from pipeline import artifacts
 from pipeline.export.quantize.channels import HIGHEST, channel_scales
-from pipeline.metrics.significance import share_interval
 from pipeline.report.markdown import table
 from runtime.benchmark.environment import describe_device
 
@@ -178,14 +177,14 @@ def tables(report: dict[str, Any]) -> str:
     lines = [
         [
             row["rounding"],
-            _share(row["accuracy"], report["images"]),
+            with_interval(row["accuracy"], report["images"]),
             f"{row['agreement']:.1%}",
             f"{row['mean_difference']:.1e}",
         ]
         for row in report["rows"]
     ]
     header = ["rounding of weights", "accuracy (95 %)", "agreement", "mean difference"]
-    keras = _share(report["keras"], report["images"])
+    keras = with_interval(report["keras"], report["images"])
     return f"{table(header, lines)}\n\nKeras: {keras} of {report['images']} photos. {report['cpu']}."
 
 
@@ -215,8 +214,3 @@ def _transposed(node: onnx.NodeProto) -> bool:
 
 def _replace(constant: onnx.TensorProto, values: Array) -> None:
     constant.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), constant.name))
-
-
-def _share(share: float, images: int) -> str:
-    low, high = share_interval(share, images)
-    return f"{share:.1%} ({low:.1%} to {high:.1%})"

@@ -1,14 +1,13 @@
 """``python -m pipeline train``."""
 
 import argparse
-import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import artifacts
-from pipeline.commands import OK, Commands, few_photos, fine_tune, photo_options, search
+from pipeline.commands import OK, Commands, command_line, few_photos, fine_tune, photo_options, search
 from pipeline.data import unlabeled
 from pipeline.data.scan import scan
 from pipeline.system.given_files import check_model
@@ -198,8 +197,6 @@ def _say_next(options: argparse.Namespace) -> None:
 
 def next_command(options: argparse.Namespace) -> str:
     """Return the command that exports the trained model with this interpreter, paths relative to this folder."""
-    here, python = Path.cwd(), Path(sys.executable)
-    interpreter = python.relative_to(here) if python.is_relative_to(here) else python
     model = options.out / artifacts.MODEL_KERAS
     into = options.out if options.data else "artifacts/build"
-    return shlex.join(map(str, [interpreter, "-m", "pipeline", "export", "--model", model, "--out", into]))
+    return command_line(map(str, ["export", "--model", model, "--out", into]))

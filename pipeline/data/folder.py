@@ -5,7 +5,7 @@ only in their metadata) are never in two parts.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
     if known is None:
         _check_pictures(folder, files, listing, decoded)
     parts, copies = divide(folder, files, listing.parts, decoded, settings)
-    if set(listing.parts) != {TEST}:
+    if set(parts) != {TEST}:
         _check_parts(folder, parts, listing.class_names if known is None else ())
     labels = class_folders(known or listing.class_names)
 
@@ -105,10 +105,21 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
         shown = {file.path: labels[file.class_name] for file in parts[part]}
         return replace(images, labels=np.array([shown[path] for path in images.paths], np.int64), labeled=True)
 
+    return photos_of(parts, dataset, (*left_out, *copies), folder, listing.hint)
+
+
+def photos_of(
+    parts: Collection[str],
+    dataset: Callable[[str], Dataset],
+    left_out: tuple[LeftOut, ...],
+    folder: Path,
+    hint: str = "",
+) -> Photos:
+    """Build the photos of a divided folder from the data set of each part."""
     test = dataset(TEST) if TEST in parts else None
-    if test is not None and set(listing.parts) == {TEST}:
-        return Photos(test, test, test, (*left_out, *copies), listing.hint, folder)
-    return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*left_out, *copies), listing.hint, folder)
+    if test is not None and set(parts) == {TEST}:
+        return Photos(test, test, test, left_out, hint, folder)
+    return Photos(dataset(TRAINING), dataset(VALIDATION), test, left_out, hint, folder)
 
 
 def refuse_bad(folder: Path, left_out: Iterable[LeftOut], usable: int) -> None:

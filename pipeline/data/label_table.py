@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset
-from pipeline.data.folder import Photos, divide, images_of, refuse_bad
+from pipeline.data.folder import Photos, divide, images_of, photos_of, refuse_bad
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import SPLIT_FOLDERS, TEST, TRAINING, VALIDATION, PhotoFile
@@ -62,18 +62,14 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
     if not settings.skip_bad:
         refuse_bad(folder, decoded.left_out, len(files))
     parts, copies = divide(folder, files, tuple({file.part for file in files}), decoded, settings)
-    only_test = set(parts) == {TEST}
-    if not only_test and not all(parts.get(part) for part in (TRAINING, VALIDATION)):
+    if set(parts) != {TEST} and not all(parts.get(part) for part in (TRAINING, VALIDATION)):
         raise DataError(f"{folder}: {len(files)} photos in {TABLE} can be read; two different ones or more are needed")
 
     def dataset(part: str) -> Dataset:
         images = images_of(parts[part], decoded, class_names, training=part == TRAINING)
         return replace(images, marks=np.stack([marks[path] for path in images.paths]))
 
-    test = dataset(TEST) if TEST in parts else None
-    if test is not None and only_test:
-        return Photos(test, test, test, (*decoded.left_out, *copies), "", folder)
-    return Photos(dataset(TRAINING), dataset(VALIDATION), test, (*decoded.left_out, *copies), "", folder)
+    return photos_of(parts, dataset, (*decoded.left_out, *copies), folder)
 
 
 def photo_files(folder: Path, paths: Iterable[str]) -> list[PhotoFile]:

@@ -21,7 +21,7 @@ from pipeline.errors import ExportError
 from pipeline.export.accuracy import out_of_fold, with_accuracy
 from pipeline.export.confidence import with_confidence
 from pipeline.export.failure import why_not
-from pipeline.export.familiarity import KEEP, telling, with_threshold
+from pipeline.export.familiarity import KEEP, familiarity_graph, with_threshold
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Loaded, Source, keras_bytes, load
@@ -208,16 +208,16 @@ def _finish(exported: ExportedGraph, row: Format, inputs: ExportInputs, provenan
     if exported.outcome is not None:
         spec = replace(spec, provenance={**provenance, "config": str(exported.outcome.winner.config)})
     images, graph = inputs.validation, exported.graph
-    told = telling(graph, row, inputs.keep)
+    with_score = familiarity_graph(graph, row, inputs.keep)
     if exported.outcome is not None:
         answers, familiarity = exported.outcome.winner.answers, exported.outcome.winner.familiarity
     else:
         pack = partial(row.pack, spec=spec, golden=None)
-        answers, familiarity = answers_of(load_bytes, pack, graph, told, images.pixels)
+        answers, familiarity = answers_of(load_bytes, pack, graph, with_score, images.pixels)
     spec = with_accuracy(spec, answers, inputs.scored.expected, images, inputs.out_of_fold)
     spec = _with_confidence(spec, answers, inputs)
     if familiarity is not None:
-        graph, spec = told, with_threshold(spec, familiarity, images, inputs.keep)
+        graph, spec = with_score, with_threshold(spec, familiarity, images, inputs.keep)
     unknown = None if spec.known_threshold is None else 1 - (inputs.keep or KEEP)
     spec = replace(spec, validation=picture(inputs.looks, answers, unknown))
     chosen = golden_images(images)

@@ -33,7 +33,7 @@ PASSED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Identity")
 PASSED_TFLITE = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.QUANTIZE)
 
 
-def telling(graph: Any, row: Format, keep: float | None) -> Any | None:
+def familiarity_graph(graph: Any, row: Format, keep: float | None) -> Any | None:
     """The graph with a second output, the familiarity; ``None`` if the file is to have no such output.
 
     Args:

@@ -15,7 +15,7 @@ from pipeline.documents.out_of_fold import OutOfFold
 from pipeline.documents.quantize_aware import QuantizeAware
 from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.confidence import divisors
-from pipeline.export.familiarity import telling
+from pipeline.export.familiarity import familiarity_graph
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
 from pipeline.export.quantize.answers import Predict
@@ -204,7 +204,7 @@ def _searched(inputs: ExportInputs, quantizer: Quantizer, row: Format, float_gra
         lambda graph: row.pack(graph, spec, None),
         load_bytes,
         lambda: len(row.pack(float_graph(), inputs.spec("fp32"), None)),
-        lambda graph: telling(graph, row, inputs.keep),
+        lambda graph: familiarity_graph(graph, row, inputs.keep),
     )
     with inputs.costs.stage(f"{row.file}: search"):
         search = Search(quantizer, inputs.scored, engines)

@@ -29,7 +29,7 @@ def answers_of(
     load: Callable[[bytes], Any],
     pack: Callable[[Any], bytes],
     graph: Any,
-    telling: Any | None,
+    with_score: Any | None,
     pixels: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """A graph's answers to all images, (N, C), and each image's familiarity, (N,), or ``None`` without this output.
@@ -38,12 +38,12 @@ def answers_of(
         load: makes an engine of a file's bytes.
         pack: makes a file's bytes of a graph.
         graph: the network.
-        telling: the same graph with a second output, the familiarity; ``None`` if it has no such output.
+        with_score: the same graph with a second output, the familiarity; ``None`` if it has no such output.
         pixels: uint8 (N, H, W, 3).
     """
-    if telling is None:
+    if with_score is None:
         return predict_all(load, pack(graph), pixels), None
-    return scored_all(load, pack(telling), pixels)
+    return scored_all(load, pack(with_score), pixels)
 
 
 def scored_all(load: Callable[[bytes], Any], content: bytes, pixels: NDArray[np.uint8]) -> Scored:

@@ -87,14 +87,14 @@ class Engines:
         pack: makes a file's bytes of a graph.
         load: makes an engine of a file's bytes: a function from uint8 (N, H, W, 3) to float32 (N, C).
         float_bytes: gives the size of the format's fp32 file in bytes; called only if layers return to float.
-        telling: makes of a graph the same graph with a second output, the familiarity; ``None`` if files have no such
-            output.
+        with_score: makes of a graph the same graph with a second output, the familiarity; ``None`` if files do not have
+            it.
     """
 
     pack: Callable[[Any], bytes]
     load: Load
     float_bytes: Callable[[], int]
-    telling: Callable[[Any], Any | None] = lambda _: None
+    with_score: Callable[[Any], Any | None] = lambda _: None
 
 
 class Search:
@@ -161,7 +161,7 @@ class Search:
     def _judged(self, stage: str, config: QuantConfig, graph: Any, validation: Validation) -> Candidate:
         graph = self._quantizer.build(config) if graph is None else graph
         engines, pixels = self._engines, validation.images.pixels
-        got, familiarity = answers_of(engines.load, engines.pack, graph, engines.telling(graph), pixels)
+        got, familiarity = answers_of(engines.load, engines.pack, graph, engines.with_score(graph), pixels)
         return Candidate(stage, config, graph, got, validation.right(got), validation.judge(got), familiarity)
 
     @property

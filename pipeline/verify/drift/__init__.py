@@ -58,14 +58,15 @@ def drift(
     chosen = images.pixels[[index * len(images) // count for index in range(count)]]
     drifts = measure(reference, {name: _tap(folder / name) for name in names}, chosen)
     expected = deployable.probabilities(images.pixels)
+    answers = {name: predict_in_batches(one.predict, images.pixels) for name, one in classifiers.items()}
     rows = {
         name: FileDrift(
             sha256=manifest.sha256_of(name),
             precision=classifier.spec.precision,
             **_layers(drifts[name], reference.layers, _threshold(name, threshold_db)),
-            flips=flips(expected, predict_in_batches(classifier.predict, images.pixels), images)
+            flips=flips(expected, answers[name], images)
             if thresholds is None
-            else label_flips(expected, predict_in_batches(classifier.predict, images.pixels), images, thresholds),
+            else label_flips(expected, answers[name], images, thresholds),
         )
         for name, classifier in classifiers.items()
     }

@@ -95,7 +95,8 @@ def verify(
     test = test if manifest.thresholds is None else with_marks(test)
     expected = deployable.probabilities(test.pixels)
     chosen_on = test.digest == manifest.validation.digest
-    reference = _Reference(deployable, test, expected, manifest.thresholds, chosen_on=chosen_on)
+    cross_fitted = cross_fitted_thresholds(expected, test.marks) if chosen_on and test.marks is not None else None
+    reference = _Reference(deployable, test, expected, manifest.thresholds, cross_fitted)
     rows = {name: _examine(folder, name, manifest, reference) for name in model_files(manifest)}
     keras, history = reference.scores(expected), read_history(folder / artifacts.MODEL_KERAS)
     trained_here = history is not None and history.says_how_fed
@@ -137,14 +138,14 @@ def model_files(manifest: Manifest) -> list[str]:
 class _Reference:
     """The Keras model, the test images, its probabilities, float32 (N, C), and a multi-label model's thresholds.
 
-    ``chosen_on`` is whether the thresholds were chosen on the test images, so that F1 needs others.
+    ``cross_fitted``, float64 (N, C), replaces the thresholds in F1 if these were chosen on the test images.
     """
 
     deployable: Deployable
     test: Dataset
     expected: NDArray[np.float32]
     thresholds: tuple[float, ...] | None
-    chosen_on: bool = False
+    cross_fitted: NDArray[np.float64] | None = None
 
     def scores(self, got: NDArray[np.float32]) -> Scores:
         """Score probabilities, float32 (N, C), against the labels of the test images."""
@@ -153,7 +154,7 @@ class _Reference:
         marks = self.test.marks
         if marks is None:
             return Scores(accuracy=None, confusion=(), calibration=None)
-        thresholds = cross_fitted_thresholds(self.expected, marks) if self.chosen_on else self.thresholds
+        thresholds = self.thresholds if self.cross_fitted is None else self.cross_fitted
         return Scores(accuracy=None, confusion=(), calibration=None, labels=label_scores(got, marks, thresholds))
 
     def parity(self, got: NDArray[np.float32]) -> ClassParity | LabelParity:
