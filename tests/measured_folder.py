@@ -287,3 +287,8 @@ def contender(backend, engine, artifact, p50):
         "agreement": 29 / 30,
         "accuracy_images": 30,
     }
+
+
+def rewrite(path, **entries):
+    """Change entries of a JSON file."""
+    artifacts.write_json(path, {**artifacts.read_json(path), **entries})

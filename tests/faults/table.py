@@ -211,13 +211,13 @@ TABLE = (
         "pipeline/report/parity.py",
         "np.array(row.confusion) - keras",
         "np.array(row.confusion) + keras",
-        ("pipeline/test_report.py",),
+        ("pipeline/test_report_figures.py",),
     ),
     Fault(
         "pipeline/report/figures/latency.py",
         "1.1 * max(min(",
         "0.1 * max(min(",
-        ("pipeline/test_report.py", "pipeline/test_report_browser.py"),
+        ("pipeline/test_report_figures.py", "pipeline/test_report_browser.py"),
     ),
     Fault(
         "pipeline/training/augmentation.py",

@@ -1,7 +1,8 @@
+"""A bundle: what is in it, its name and its wheels, and what is refused before it is built."""
+
 import hashlib
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -10,25 +11,19 @@ import zipfile
 
 import pytest
 from packaging.markers import Marker
-from PIL import Image
 
 import measured_folder
+from bundle_archives import described, unpack
 from pipeline import artifacts
 from pipeline.cli import main
 from pipeline.deploy.bundle import Settings, bundle
 from pipeline.deploy.bundle.archive import pack
-from pipeline.deploy.bundle.sign import sign
 from pipeline.deploy.bundle.version import default_version
 from pipeline.deploy.bundle.wheels import Target, build_runtime_wheel, fetch, lock
-from pipeline.errors import BundleBuildError, ClassesError
-from runtime import Classifier
-from runtime.acceptance import judge, labeled_photos
-from runtime.bundle import SIGNATURE, verify_bundle
-from runtime.bundle.version import MAX_VERSION
-from runtime.cli import main as runtime_main
+from pipeline.errors import BundleBuildError
+from runtime.bundle import verify_bundle
 from runtime.errors import OutputError
 
-OPENSSL = shutil.which("openssl")
 PI = Target("3.11", "aarch64")
 
 
@@ -38,12 +33,6 @@ def small(reference, tmp_path_factory):
     out = tmp_path_factory.mktemp("small")
     archive = bundle(reference, out, Settings("test", PI, wheels=False))
     return archive, unpack(archive, out)
-
-
-def unpack(archive, folder):
-    with tarfile.open(archive) as content:
-        content.extractall(folder, filter="data")
-    return folder / archive.name.removesuffix(".tar.gz")
 
 
 def test_it_brings_what_the_board_needs(small, reference):
@@ -122,35 +111,6 @@ def test_the_archive_does_not_depend_on_order_owner_or_time(tmp_path):
     }
 
 
-def test_the_signature_is_one_of_model_signing(reference, key, tmp_path):
-    from model_signing import verifying
-
-    command = [OPENSSL, "ec", "-in", key, "-pubout", "-out", key.with_suffix(".pub")]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    arguments = ["bundle", str(reference), "--name", "signed", "--no-wheels", "--sign-key", str(key)]
-    assert main([*arguments, "--out", str(tmp_path)]) == 0
-    folder = unpack(tmp_path / "edgecnn-signed-0.1.0-aarch64-py311.tar.gz", tmp_path)
-    assert verify_bundle(folder, key.with_suffix(".pub")) == 9
-    config = verifying.Config().use_elliptic_key_verifier(public_key=key.with_suffix(".pub"))
-    config.verify(folder, folder / SIGNATURE)
-
-
-@pytest.mark.parametrize("command", [["ecparam", "-name", "secp384r1", "-genkey"], ["genrsa", "2048"]])
-def test_a_key_of_another_kind_is_refused(reference, tmp_path, command):
-    key = subprocess.run([OPENSSL, *command], capture_output=True, check=True).stdout
-    (tmp_path / "key.pem").write_bytes(key)
-    with pytest.raises(BundleBuildError, match="P-256"):
-        bundle(reference, tmp_path, Settings("test", PI, wheels=False, sign_key=tmp_path / "key.pem"))
-
-
-def test_a_key_that_is_not_there_is_named_with_how_to_make_one(tmp_path):
-    with pytest.raises(BundleBuildError) as caught:
-        sign(tmp_path, tmp_path / "none.pem")
-    message = str(caught.value)
-    assert message.startswith(f"{tmp_path / 'none.pem'}: No such file or directory; expected a private key in PEM")
-    assert "openssl ecparam -name prime256v1" in message
-
-
 def test_without_a_network_the_message_asks_for_one(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
     with pytest.raises(BundleBuildError, match=r"^no network to PyPI, or no such wheels for Python 3\.11.*--no-wheels"):
@@ -177,18 +137,6 @@ def test_a_model_whose_name_no_bundle_can_have_is_refused(reference, tmp_path, n
         bundle(reference, tmp_path, Settings("test", PI, artifacts=(name,), wheels=False))
 
 
-def described(archive):
-    with tarfile.open(archive) as content:
-        return json.load(content.extractfile(f"{archive.name.removesuffix('.tar.gz')}/bundle.json"))
-
-
-@pytest.fixture(scope="module")
-def key(tmp_path_factory):
-    path = tmp_path_factory.mktemp("key") / "key.pem"
-    subprocess.run([OPENSSL, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path], check=True)
-    return path
-
-
 @pytest.mark.slow
 def test_an_unsigned_bundle_states_a_version_where_it_is_given(small, reference, tmp_path, monkeypatch, capsys):
     assert "bundle_version" not in described(small[0])
@@ -205,63 +153,6 @@ def test_an_unsigned_bundle_states_a_version_where_it_is_given(small, reference,
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795672367")
     assert main(arguments) == 0
     assert described(tmp_path / small[0].name)["bundle_version"] == 20261126055247
-
-
-def test_a_signed_bundle_states_when_it_was_built(key, reference, tmp_path):
-    before, archive, after = (
-        default_version(signed=True),
-        bundle(reference, tmp_path, Settings("test", PI, wheels=False, sign_key=key)),
-        default_version(signed=True),
-    )
-    card = described(archive)
-    assert before <= card["bundle_version"] <= after < MAX_VERSION
-    assert abs(int(re.sub(r"\D", "", card["date"])) - card["bundle_version"]) < 1000
-    assert card["key"] == "key"
-    public = subprocess.run([OPENSSL, "ec", "-in", key, "-pubout", "-outform", "DER"], capture_output=True, check=True)
-    assert card["key_sha256"] == hashlib.sha256(public.stdout).hexdigest()
-
-
-def public_key(path, *command):
-    """A new key of this kind, its public part in ``path``."""
-    private = subprocess.run([OPENSSL, *command], capture_output=True, check=True).stdout
-    public = subprocess.run([OPENSSL, "pkey", "-pubout"], input=private, capture_output=True, check=True).stdout
-    path.write_bytes(public)
-    return path, private
-
-
-P256 = ("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
-
-
-def test_the_next_key_travels_in_what_the_present_one_signs(key, reference, tmp_path, capsys):
-    path, _ = public_key(tmp_path / "next.pub", *P256)
-    arguments = ["bundle", str(reference), "--name", "signed", "--no-wheels", "--sign-key", str(key)]
-    assert main([*arguments, "--next-key", str(path), "--out", str(tmp_path)]) == 0
-    folder = unpack(tmp_path / "edgecnn-signed-0.1.0-aarch64-py311.tar.gz", tmp_path)
-    assert (folder / "next-key.pub").read_bytes() == path.read_bytes()
-    subprocess.run([OPENSSL, "ec", "-in", key, "-pubout", "-out", tmp_path / "key.pub"], check=True, stderr=-3)
-    assert runtime_main(["verify-bundle", str(folder), "--key", str(tmp_path / "key.pub")]) == 0
-    said = capsys.readouterr().out
-    assert "It is signed: docs/raspberry-pi.md says how the key gets there." in said
-    assert "a signature" in said
-    assert said.endswith("key.pub, and by next-key.pub from the next bundle on\n")
-
-
-@pytest.mark.parametrize(
-    ("kind", "message"),
-    [("the same", "already signs this bundle"), ("private", "expected the next public key"), ("RSA", "P-256"),
-     ("missing", "No such file"), ("unsigned", "must be signed with the present key")],
-)  # fmt: skip
-def test_a_next_key_that_boards_could_not_go_by_is_refused(key, reference, tmp_path, kind, message):
-    path, private = public_key(tmp_path / "next.pub", *(P256 if kind != "RSA" else ("genrsa", "2048")))
-    if kind == "the same":
-        subprocess.run([OPENSSL, "ec", "-in", key, "-pubout", "-out", path], check=True, stderr=subprocess.DEVNULL)
-    elif kind == "private":
-        path.write_bytes(private)
-    elif kind == "missing":
-        path.unlink()
-    sign_key = None if kind == "unsigned" else key
-    with pytest.raises(BundleBuildError, match=message):
-        bundle(reference, tmp_path, Settings("test", PI, wheels=False, sign_key=sign_key, next_key=path))
 
 
 @pytest.mark.parametrize("text", ["yesterday", "-1e9", "9" * 30, "nan"])
@@ -348,56 +239,3 @@ def test_a_32_bit_board_is_told_what_to_do(capsys):
     with pytest.raises(SystemExit):
         main(["bundle", "build", "--machine", "armv7l"])
     assert "onnxruntime has no wheels for armv7l: put the 64-bit" in capsys.readouterr().err
-
-
-@pytest.fixture
-def known(reference, tmp_path):
-    """A function that makes a folder of test photos, with a subfolder per class."""
-
-    def write(count):
-        index = json.loads((reference / "samples.json").read_text())
-        with Image.open(reference / "test.webp") as sheet:
-            for number, label in enumerate(index["test"]["labels"][:count]):
-                path = tmp_path / "known" / index["class_names"][label] / f"photo {number}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                row, column = divmod(number, 25)
-                sheet.crop((32 * column, 32 * row, 32 * column + 32, 32 * row + 32)).save(path)
-        return tmp_path / "known"
-
-    return write
-
-
-def test_photos_of_known_labels_travel_with_the_number_that_is_right_here(reference, known, tmp_path):
-    arguments = ["bundle", str(reference), "--name", "known", "--no-wheels", "--out", str(tmp_path)]
-    assert main([*arguments, "--acceptance", str(known(12))]) == 0
-    folder = unpack(tmp_path / "edgecnn-known-0.1.0-aarch64-py311.tar.gz", tmp_path)
-    verify_bundle(folder)
-    assert len(list((folder / "acceptance").glob("*/*.png"))) == 12
-    with Classifier(folder / "models/model_int8.onnx") as classifier:
-        right = judge(classifier, labeled_photos(folder / "acceptance", classifier.spec.class_names)).right
-    card = json.loads((folder / "bundle.json").read_text())
-    assert card["acceptance"] == {"photos": 12, "right": {"model_int8.onnx": right}}
-    assert 6 < right <= 12
-
-
-@pytest.mark.parametrize("fault", ["too many", "too large", "none", "damaged", "no class", "HEIC"])
-def test_photos_that_no_bundle_takes_are_refused(reference, known, tmp_path, fault):
-    folder = known({"too many": 201, "none": 0}.get(fault, 3))
-    error, message = BundleBuildError, {"too many": "201 photos .*expected 1 to 200", "too large": "expected 1 to 200"}
-    if fault == "too large":
-        with next(folder.rglob("*.png")).open("ab") as file:
-            file.truncate(20_000_001)
-    elif fault == "none":
-        (folder / "cat").mkdir(parents=True)
-    elif fault == "damaged":
-        next(folder.iterdir()).joinpath("damaged.jpg").write_bytes(b"\xff\xd8\xff")
-    elif fault == "no class":
-        (folder / "bear").mkdir()
-        error = ClassesError
-    elif fault == "HEIC":
-        next(folder.iterdir()).joinpath("photo.heic").write_bytes(b"\0\0\0\x18ftypheic")
-    settings = Settings("test", PI, wheels=False, acceptance=folder)
-    with pytest.raises(
-        error, match=message.get(fault, {"none": "0 photos", "no class": "bear"}.get(fault, fault.lower()))
-    ):
-        bundle(reference, tmp_path, settings)

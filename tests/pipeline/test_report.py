@@ -1,25 +1,16 @@
 """The report shows the contents of the JSON files as text, and says what is missing or inconsistent."""
 
-import json
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 import measured_folder
 from pipeline import artifacts
 from pipeline.cli import main
-from pipeline.documents.benchmark import Latency
-from pipeline.errors import ReportError
 from pipeline.metrics.significance import share_interval
-from pipeline.report import page, parity, report
-from pipeline.report.figures import latency, stages
-from pipeline.report.figures import parity as parity_figure
-from pipeline.report.figures.latency import edge
-from pipeline.report.figures.tradeoff import front, ticks
+from pipeline.report import page, report
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
 from pipeline.report.numbers import NONE
@@ -29,10 +20,6 @@ from pipeline.report.summary import files, origin, subtitle, title, verdicts
 @pytest.fixture
 def folder(tmp_path):
     return measured_folder.write(tmp_path / "build")
-
-
-def rewrite(path, **entries):
-    artifacts.write_json(path, {**artifacts.read_json(path), **entries})
 
 
 def test_page_stands_alone_and_every_text_is_escaped(folder):
@@ -49,7 +36,7 @@ def test_page_stands_alone_and_every_text_is_escaped(folder):
 
 
 def test_what_a_verdict_leaves_open_stands_beside_it(folder):
-    rewrite(folder / artifacts.VERIFY, caveats=["60 images are few."])
+    measured_folder.rewrite(folder / artifacts.VERIFY, caveats=["60 images are few."])
     report(folder)
     for name in (artifacts.REPORT_PAGE, artifacts.REPORT_TABLE):
         assert "images. 60 images are few." in (folder / name).read_text(encoding="utf-8")
@@ -57,8 +44,10 @@ def test_what_a_verdict_leaves_open_stands_beside_it(folder):
 
 @pytest.mark.parametrize(("images", "word"), [(2, "Too few images to tell"), (30, "Pass")])
 def test_verdicts_stand_with_their_images_and_intervals(folder, images, word):
-    rewrite(folder / artifacts.VERIFY, images=images)
-    rewrite(folder / artifacts.MANIFEST, validation={"images": images, "digest": "d" * 64, "keras_accuracy": 0.84})
+    measured_folder.rewrite(folder / artifacts.VERIFY, images=images)
+    measured_folder.rewrite(
+        folder / artifacts.MANIFEST, validation={"images": images, "digest": "d" * 64, "keras_accuracy": 0.84}
+    )
     verify, int8 = verdicts(gather(folder))[:2]
     assert verify.word == int8.word == word
     assert ("On fewer than 30 images no pass is given." in verify.text) == (images == 2)
@@ -77,8 +66,8 @@ def test_a_diagram_of_too_few_answers_and_a_gallery_of_none_say_so(folder):
             scores["calibration"]["counts"] = [min(count, 1) for count in scores["calibration"]["counts"]]
     for row in drifted["artifacts"].values():
         row["flips"] = []
-    rewrite(folder / artifacts.VERIFY, **verified)
-    rewrite(folder / artifacts.DRIFT, **drifted)
+    measured_folder.rewrite(folder / artifacts.VERIFY, **verified)
+    measured_folder.rewrite(folder / artifacts.DRIFT, **drifted)
     report(folder)
     text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
     assert "too few for a diagram" in text
@@ -187,30 +176,9 @@ def test_without_a_manifest_there_is_no_report(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ('{"some": "other"}', "has no entry 'created'"),
-        ('{"format": ', "not JSON (EOF while parsing a value at line 1 column 11)"),
-        ("[1, 2]", "its content is [1, 2], input should be an object"),
-        ({"format": "other"}, "its format is 'other', not 'edgecnn-benchmark'"),
-        ({"version": 2}, "written in version 2 of the format, this edgecnn reads up to 1"),
-        ({"contenders": 7}, "its 'contenders' is 7, input should be a valid array"),
-    ],
-)
-def test_a_device_that_was_asked_for_must_be_usable(folder, tmp_path, content, expected):
-    path = tmp_path / "pi.json"
-    path.write_text(content if isinstance(content, str) else json.dumps(measured_folder.benchmark() | content))
-    with pytest.raises(ReportError) as failure:
-        report(folder, [path])
-    remedy = "expected a file that python -m runtime bench MODEL… --out FILE writes, of the same version of edgecnn"
-    assert str(failure.value) == f"{path}: {expected}; {remedy}: run that on the device and give its file"
-    assert not (folder / artifacts.REPORT_PAGE).exists()
-
-
 def test_the_images_are_called_what_they_are(folder):
     assert "of each, on 30 test images." in page(gather(folder))
-    rewrite(folder / artifacts.VERIFY, part="validation")
+    measured_folder.rewrite(folder / artifacts.VERIFY, part="validation")
     text = page(gather(folder))
     assert "of each, on 30 validation images." in text
     assert "test images" not in text
@@ -245,85 +213,21 @@ def test_file_changed_since_verify_voids_its_verdict(folder):
     assert "**Verify: Out of date.**" in markdown(facts)
 
 
-def test_file_of_another_export_on_a_device_is_told(folder, tmp_path):
-    document = measured_folder.benchmark("Pi")
-    document["contenders"][1]["sha256"] = "0" * 64
-    artifacts.write_json(tmp_path / "pi.json", document)
-    (line,) = gather(folder, [tmp_path / "pi.json"]).warnings
-    assert line.startswith(f"{artifacts.INT8_ONNX}: Pi measured another file of this name")
-
-
 def test_breaches_are_read_first(folder):
     rows = measured_folder.verified()["artifacts"]
     rows[artifacts.INT8_ONNX]["violations"] = ["agreement 90.00% < 97%"]
     rows[artifacts.INT8_TFLITE] = {"violations": ["not a model"]}
-    rewrite(folder / artifacts.VERIFY, artifacts=rows, passed=False)
+    measured_folder.rewrite(folder / artifacts.VERIFY, artifacts=rows, passed=False)
     decisions = measured_folder.manifest()["decisions"]
     decisions[artifacts.INT8_ONNX]["passed"] = False
     decisions[artifacts.INT8_ONNX]["candidates"][0]["violations"] = ["over all: 9.0 points lost"]
-    rewrite(folder / artifacts.MANIFEST, passed=False, decisions=decisions)
+    measured_folder.rewrite(folder / artifacts.MANIFEST, passed=False, decisions=decisions)
     facts = gather(folder)
     top = page(facts).partition("<nav")[0]
     assert top.count('<p class="word">Fail</p>') == 2
     assert f"{artifacts.INT8_ONNX}: agreement 90.00% &lt; 97%" in top
     assert f"{artifacts.INT8_TFLITE}: not a model" in top
     assert f"{artifacts.INT8_ONNX}: over all: 9.0 points lost" in top
-
-
-def test_devices_stand_side_by_side(folder, tmp_path):
-    hot = measured_folder.benchmark("Pi", 10, ["soft temperature limit now"])
-    artifacts.write_json(tmp_path / "pi.json", hot)
-    busy = measured_folder.benchmark("Pi", 11)
-    busy["conditions"]["before"]["load_average"] = 9.0
-    artifacts.write_json(tmp_path / "second.json", busy)
-    facts = gather(folder, [tmp_path / "pi.json", tmp_path / "second.json"])
-    assert list(facts.devices) == ["Desk", "pi", "second"]  # two boards of one kind are told apart by their files
-    text = page(facts)
-    for number in range(3):
-        assert f'id="chart-latency-{number}"' in text
-    assert text.count("Throttled (soft temperature limit now): these times are too long.") == 4  # of Pi, each chart
-    assert "pi, throttled" in text
-    assert text.count("(load 9.0 on 4 cores)") == 4
-    assert markdown(facts).count("| file | engine |") == 3
-    assert markdown(facts).count("Throttled") == 1
-
-
-def test_boards_of_one_kind_and_file_name_are_numbered(folder, tmp_path):
-    paths = [tmp_path / place / "pi.json" for place in "ab"]
-    for path in paths:
-        artifacts.write_json(path, measured_folder.benchmark("Pi"))
-    assert list(gather(folder, paths).devices) == ["Desk", "pi", "pi (2)"]
-    assert list(gather(folder, paths[:1]).devices) == ["Desk", "Pi"]
-
-
-def test_photo_to_label_is_ordered_named_and_cut_where_one_is_far_slower(folder):
-    document = measured_folder.benchmark()
-    slow, several = ({**document["end_to_end"][0]} for _ in range(2))
-    slow |= {"artifact": artifacts.MODEL_KERAS, "backend": "keras", "inference_us": 90000.0, "total_us": 94400.0}
-    several |= {"threads": 4, "total_us": 4000.0}
-    rewrite(folder / artifacts.BENCHMARK, end_to_end=[slow, several, *document["end_to_end"]])
-    (device,) = gather(folder).devices.values()
-    assert [(row.artifact, row.threads) for row in stages.shown(device)] == [
-        (artifacts.INT8_ONNX, 1),
-        (artifacts.MODEL_KERAS, 1),
-    ]
-    figure = stages.draw(device)
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts[1::2] == ["4.43 ms", "94.4 ms"]
-    assert texts[0].endswith("ONNX Runtime, 1 thread")
-    assert figure.axes[0].get_xlim() == pytest.approx((0, 1.05 * 4427.5))
-    table = page(gather(folder)).partition('id="end-to-end"')[2].partition("</table>")[0]
-    assert table.count("<tr>") == 1 + 3  # every count of threads
-    assert "ONNX Runtime, 4 threads" in table
-
-
-def test_a_device_on_which_nothing_ran_says_so(folder):
-    document = measured_folder.benchmark()
-    rewrite(folder / artifacts.BENCHMARK, contenders=document["contenders"][-1:], end_to_end=[])
-    text = page(gather(folder))
-    for why in ("no engine ran", "no file&#39;s accuracy is known", "no photo was timed end to end"):
-        assert f"Desk: {why}." in text
-    assert "ncnn is not installed" in text
 
 
 def test_markdown_says_what_the_files_say(folder):
@@ -347,8 +251,8 @@ RECORDED = {
 def test_one_page_has_one_accuracy_of_a_file(folder, images):
     timed = artifacts.read_json(folder / artifacts.BENCHMARK)
     rows = [row | RECORDED for row in timed["contenders"] if row["artifact"] == artifacts.INT8_ONNX]
-    rewrite(folder / artifacts.BENCHMARK, contenders=rows)
-    rewrite(folder / artifacts.VERIFY, images=images)
+    measured_folder.rewrite(folder / artifacts.BENCHMARK, contenders=rows)
+    measured_folder.rewrite(folder / artifacts.VERIFY, images=images)
     facts = gather(folder)
     for text in (markdown(facts), page(facts)):
         assert ("Accuracy on 30 test images, by verify." in text) == (images == 30)
@@ -364,7 +268,7 @@ def test_one_page_has_one_accuracy_of_a_file(folder, images):
 def test_what_verify_found_of_another_file_is_not_the_accuracy_of_this_one(folder):
     timed = artifacts.read_json(folder / artifacts.BENCHMARK)
     others = [row | RECORDED | {"sha256": "0" * 64} for row in timed["contenders"]]
-    rewrite(folder / artifacts.BENCHMARK, contenders=others)
+    measured_folder.rewrite(folder / artifacts.BENCHMARK, contenders=others)
     assert {row.accuracy for row, _ in next(iter(gather(folder).devices.values())).timed} == {0.71}
 
 
@@ -376,46 +280,12 @@ def test_what_verify_found_of_another_file_is_not_the_accuracy_of_this_one(folde
     ],
 )
 def test_figures_of_files_stand_with_their_images(folder, images, lead, cells):
-    rewrite(folder / artifacts.VERIFY, images=images)
+    measured_folder.rewrite(folder / artifacts.VERIFY, images=images)
     section = files(gather(folder))
     assert section.lead.startswith(lead)
     row = next(row for row in section.tables[0].rows if row[0] == artifacts.INT8_ONNX)
     assert (row[3], row[5]) == cells
     assert (row[4] == NONE) == (images == 10)
-
-
-def test_pareto_front_keeps_what_nothing_beats_in_both():
-    points = [(None, 3.0, 0.9), (None, 1.0, 0.8), (None, 2.0, 0.8), (None, 4.0, 0.85), (None, 5.0, 0.95)]
-    assert [latency for _, latency, _ in front(points)] == [1.0, 3.0, 5.0]
-
-
-@pytest.mark.parametrize("fastest", [0.9, 7.3, 31.0, 46_000.0, 2.7e6])
-@pytest.mark.parametrize("span", [1.0, 1.2, 2.0, 6.0, 40.0, 3e3, 1e6])
-def test_numbers_of_the_latency_axis_are_round_and_apart(fastest, span):
-    low, high = fastest / 1.5, fastest * span * 1.5
-    found = np.array(ticks(low, high))
-    assert 2 <= len(found) <= 6
-    assert low <= found[0] < found[-1] <= high
-    assert np.diff(np.log(found)).min() / np.log(high / low) > 0.165
-    assert found == pytest.approx([float(f"{value:.3g}") for value in found])
-
-
-@pytest.mark.parametrize(
-    ("scale", "label", "numbers"),
-    [(1, "one image, µs", {"20"}), (1e3, "one image, ms", {"20"}), (1e5, "one image, s", {"2"})],
-)
-def test_the_latency_axis_is_in_the_unit_of_its_numbers(folder, scale, label, numbers):
-    (device,) = gather(folder).devices.values()
-    rows = [
-        row.model_copy(
-            update={"latency_us": row.latency_us.model_copy(update={"p50": 20 * scale, "p99": 45 * scale})}
-        )
-        for row in device.contenders if row.latency_us
-    ]  # fmt: skip
-    figure = latency.draw(device.model_copy(update={"contenders": tuple(rows)}))
-    figure.draw_without_rendering()
-    assert figure.axes[0].get_xlabel() == label
-    assert numbers <= {text.get_text() for text in figure.axes[0].get_xticklabels()}
 
 
 @pytest.mark.parametrize(
@@ -433,48 +303,6 @@ def test_the_title_names_the_classes(folder, names, expected):
     assert subtitle(manifest) == f"16×16 pixels, {len(names)} classes, 3 model files"
 
 
-def test_the_strokes_of_limits_do_not_touch_the_text(folder):
-    figure = parity_figure.draw(gather(folder).verified.measured)
-    figure.draw_without_rendering()
-    axes = figure.axes[0]
-    for text in axes.texts:
-        box = text.get_window_extent()
-        for line in axes.lines:
-            marked = line.get_window_extent()
-            assert not (box.y0 < marked.y1 + 1 and marked.y0 < box.y1), (text, line.get_gid())
-
-
-def test_many_classes_are_drawn_as_the_most_confused(folder):
-    random, names = np.random.default_rng(0), [f"class {index}" for index in range(40)]
-    matrix = (random.integers(0, 3, (40, 40)) + 30 * np.eye(40, dtype=int)).tolist()
-    document = measured_folder.verified()
-    document["class_names"] = names
-    for scored in (document["keras"], *document["artifacts"].values()):
-        scored["confusion"] = matrix
-    artifacts.write_json(folder / artifacts.VERIFY, document)
-    text = page(gather(folder))
-    assert text.count('id="confusion-keras-cell-') == 400
-    assert "Of 40 classes, the 20 with the most errors; all others are left out here." in text
-    assert json.loads((folder / artifacts.VERIFY).read_text())["class_names"] == names
-
-
-def test_the_confusions_of_a_file_are_its_own():
-    keras, file = [[5, 1], [2, 7]], [[4, 2], [2, 7]]
-    measured = {"a.onnx": SimpleNamespace(confusion=file), "b.onnx": SimpleNamespace(confusion=keras)}
-    verified = SimpleNamespace(class_names=("cat", "dog"), keras=SimpleNamespace(confusion=keras), measured=measured)
-    section = parity._confusion(verified)  # noqa: SLF001 - the section itself
-    assert [table.rows for table in section.tables] == [
-        [("cat", "5", "1"), ("dog", "2", "7")],
-        [("cat", "4", "2"), ("dog", "2", "7")],
-    ]
-    assert "b.onnx changes no cell" in section.lead
-
-
-def test_the_axis_of_latencies_ends_behind_the_longest_that_is_comparable():
-    latencies = [(100, 150), (200, 900), (900, 901)]  # the last is cut off, and the second's slow moments are
-    assert edge([Latency(p50=p50, p90=p50, p99=p99, worst=p99, runs=9) for p50, p99 in latencies]) == pytest.approx(440)
-
-
 @pytest.mark.parametrize(
     ("scale", "offset", "expected"),
     [
@@ -485,5 +313,5 @@ def test_the_axis_of_latencies_ends_behind_the_longest_that_is_comparable():
     ],
 )
 def test_the_values_that_the_model_takes_are_said_as_a_range(folder, scale, offset, expected):
-    rewrite(folder / "manifest.json", scale=scale, offset=offset)
+    measured_folder.rewrite(folder / "manifest.json", scale=scale, offset=offset)
     assert expected in dict(origin(gather(folder)))["The model takes"]
