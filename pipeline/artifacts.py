@@ -44,7 +44,7 @@ REFERENCE_DIR = Path(__file__).parent.parent / "artifacts" / "reference"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """As ``runtime.system.writing.atomic_path``, but make the folder if it is missing."""
+    """Write as ``runtime.system.writing.atomic_path``, but make the folder if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with writing.atomic_path(path) as temporary:
         yield temporary
@@ -67,5 +67,5 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(content: bytes | memoryview) -> str:
-    """Hex SHA-256 of ``content``."""
+    """Return the hex SHA-256 of ``content``."""
     return hashlib.sha256(content).hexdigest()

@@ -34,7 +34,7 @@ class Labeled(NamedTuple):
 
 
 def labeled_photos(folder: Path, class_names: Sequence[str]) -> list[Labeled]:
-    """All photos in the subfolders of ``folder``.
+    """Return all photos in the subfolders of ``folder``.
 
     Args:
         folder: holds one subfolder per class, named with the class name or its ``plain_name``.
@@ -65,7 +65,7 @@ def judge(classifier: Classifier, photos: Sequence[Labeled]) -> Judged:
 
 
 def plain_name(class_name: str) -> str:
-    """A class name as a folder name in a bundle: each byte but A-Z a-z 0-9 _ - becomes ``+`` and two hex digits."""
+    """Make a class name a folder name in a bundle: each byte but A-Z a-z 0-9 _ - becomes ``+`` and two hex digits."""
     return "".join(
         letter if re.fullmatch("[A-Za-z0-9_-]", letter) else "".join(f"+{byte:02x}" for byte in letter.encode())
         for letter in class_name
@@ -73,7 +73,7 @@ def plain_name(class_name: str) -> str:
 
 
 def _class_folders(folder: Path, class_names: Sequence[str]) -> list[tuple[str, str]]:
-    """The subfolders of ``folder`` as (folder name, class name)."""
+    """Return the subfolders of ``folder`` as (folder name, class name)."""
     by_folder = {name: name for name in class_names} | {plain_name(name): name for name in class_names}
     try:
         with os.scandir(folder) as entries:

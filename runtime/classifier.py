@@ -195,7 +195,7 @@ class Classifier:
         return self._run(pixels if channel_order == "RGB" else np.ascontiguousarray(in_rgb(pixels, channel_order)))
 
     def golden(self) -> "GoldenSet | None":
-        """The golden set stored in the file, or ``None``.
+        """Return the golden set stored in the file, or ``None``.
 
         Raises:
             ModelSpecError: it is damaged, or its image size or number of classes is not the model's.
@@ -257,7 +257,7 @@ def _closed(_: Pixels) -> NoReturn:
 def _decoded(
     images: Iterable[ImageSource], spec: ModelSpec, decoder: Decoder, workers: int, ahead: int
 ) -> Iterator[Pixels | ImageError]:
-    """The pixels of each image in order; at most ``ahead`` images are decoded in advance."""
+    """Yield the pixels of each image in order; at most ``ahead`` images are decoded in advance."""
 
     def decode(image: ImageSource) -> Pixels | ImageError:
         try:

@@ -29,7 +29,7 @@ WIDEST = 100
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Wraps help texts to the terminal's width; blocks of examples are not wrapped, so that they can be copied.
+    """A formatter that wraps help to the terminal's width, but not blocks of examples, which are there to be copied.
 
     Passing a width avoids the import of shutil, which imports three compressors.
     """
@@ -59,7 +59,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _columns() -> int:
-    """Width of the terminal in characters; ``WIDEST`` if there is no terminal."""
+    """Return the width of the terminal in characters; ``WIDEST`` if there is no terminal."""
     try:
         return int(os.environ["COLUMNS"])
     except (KeyError, ValueError):

@@ -44,7 +44,7 @@ class GoldenSet:
     tolerance: float
 
     def to_json(self) -> str:
-        """One line of JSON; the images are stacked from top to bottom in one base64 PNG."""
+        """Write one line of JSON; the images are stacked from top to bottom in one base64 PNG."""
         stream = io.BytesIO()
         count, height, width = self.pixels.shape[:3]
         Image.fromarray(self.pixels.reshape(count * height, width, 3)).save(stream, "PNG", optimize=True)

@@ -215,7 +215,7 @@ def model_entries(path: Path) -> dict[str, str]:
 
 
 def _content(seen: Seen) -> tuple[bytes, str]:
-    """A frame's bytes and its file suffix."""
+    """Return a frame's bytes and its file suffix."""
     if isinstance(seen.image, bytes):
         return seen.image, "jpg"
     if not isinstance(seen.image, str | os.PathLike):
@@ -226,7 +226,7 @@ def _content(seen: Seen) -> tuple[bytes, str]:
 
 
 def _listed(folder: Path) -> deque[_Kept]:
-    """The frames in the folder, by number; first delete temporary files that killed processes left."""
+    """List the frames in the folder, by number; first delete temporary files that killed processes left."""
     clear_leftovers(folder)
     found: dict[int, list[tuple[str, int]]] = {}
     with os.scandir(folder) as entries:

@@ -112,7 +112,7 @@ def list_photos(folder: str | os.PathLike[str], *, deep: bool = True) -> Listing
 
 
 def tally(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") -> str:
-    """One line that says how many entries of each kind were skipped; empty if none were.
+    """Say in one line how many entries of each kind were skipped; empty if none were.
 
     The arguments are those of ``counted``.
     """
@@ -121,7 +121,7 @@ def tally(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") -> s
 
 
 def counted(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") -> str:
-    """How many entries of each kind there are, as text; empty if there are none.
+    """Say how many entries of each kind there are; empty if there are none.
 
     Args:
         left_out: the skipped entries. Names are listed too for the kinds of this module except ``HIDDEN``.
@@ -136,7 +136,7 @@ def counted(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") ->
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is skipped."""
+    """Return whether a file or folder of this name is skipped."""
     return name.startswith(".") or name.lower() in LEFT_BY_SYSTEMS
 
 
@@ -170,7 +170,7 @@ def _begins_as_image(path: str, _modified_ns: int, _size: int) -> bool:
 
 
 def _names(kind: str, left_out: list[LeftOut], folder: str | os.PathLike[str]) -> str:
-    """The first paths in parentheses and, for HEIC, the remedy."""
+    """List the first paths in parentheses and, for HEIC, the remedy."""
     if kind not in {UNREADABLE, HEIC, LINKED, OTHER}:
         return ""
     prefix = os.path.join(folder, "") if os.fspath(folder) else ""

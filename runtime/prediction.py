@@ -35,13 +35,13 @@ class Prediction:
 
 
 def more_entries(answer: Prediction) -> dict[str, Any]:
-    """Optional entries of a JSON line: ``known`` if the model file can tell, ``labels`` for a multi-label model."""
+    """Return optional entries of a JSON line: ``known`` if the file can tell, ``labels`` for a multi-label model."""
     known = {} if answer.is_known is None else {"known": answer.is_known}
     return known if answer.labels is None else known | {"labels": answer.labels}
 
 
 class Namer:
-    """Turns class probabilities into a ``Prediction``.
+    """A converter of class probabilities to a ``Prediction``.
 
     Args:
         spec: gives the class names and thresholds.
@@ -55,7 +55,7 @@ class Namer:
         self._thresholds = np.array(spec.label_thresholds, np.float32) if multi_label else None
 
     def name(self, probabilities: NDArray[np.float32], top: int, *, is_known: bool | None = None) -> Prediction:
-        """The prediction for one image.
+        """Return the prediction for one image.
 
         Args:
             probabilities: float32 (C,).

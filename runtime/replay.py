@@ -28,7 +28,7 @@ Replay = dict[str, str | int | float | bool]
 
 
 def describe(result: Replay) -> str:
-    """A replay's result in one line."""
+    """Describe a replay's result in one line."""
     return for_terminal(
         f"{'PASS' if result['passed'] else 'FAIL'} {result['file']} ({result['engine']}): {result['images']} images, "
         f"largest difference {result['max_difference']:.1e} (allowed {result['tolerance']:.1e}), "
@@ -123,7 +123,7 @@ def _answer(path: str, threads: int | None, engine: str | None) -> Any:
 
 
 def _serve() -> None:
-    """Main function of the child process: read the request from the command line, print one line of JSON."""
+    """Read the request from the command line, print one line of JSON; the main function of the child process."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # engines print to stdout
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # out of memory, kill this process first

@@ -31,7 +31,7 @@ PRECISIONS = ("fp32", "fp16", "int8", "dynamic")
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """How to feed a model file and how to read its output.
+    """The input that a model file takes, and the meaning of its output.
 
     Entries that are marked "optional in JSON" are written only if they are set, so that older runtimes can read the
     files that do not need them.
@@ -168,7 +168,7 @@ class ModelSpec:
         return self.side, self.width or self.side, 3
 
     def to_json(self) -> str:
-        """The spec as one line of JSON."""
+        """Return the spec as one line of JSON."""
         entries = asdict(self)
         if not self.ignore_orientation:
             del entries["ignore_orientation"]
@@ -208,7 +208,7 @@ class ModelSpec:
 
 
 def _is_picture(value: object) -> bool:
-    """Whether ``quantiles`` maps names to ascending numbers; other entries are only displayed."""
+    """Return whether ``quantiles`` maps names to ascending numbers; other entries are only displayed."""
     quantiles = value.get("quantiles") if isinstance(value, dict) else None
     return isinstance(quantiles, dict) and all(
         _is_name(name)
@@ -229,5 +229,5 @@ def _is_number(value: object, low: float = -1e9, high: float = 1e9) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    """Whether it is a non-empty text without control characters and lone surrogates."""
+    """Return whether it is a non-empty text without control characters and lone surrogates."""
     return isinstance(value, str) and value != "" and not re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", value)

@@ -17,18 +17,18 @@ LISTED = 10
 
 
 def first_of(names: Sequence[str]) -> str:
-    """The first ``LISTED`` names, separated by commas, and the number of the others."""
+    """List the first ``LISTED`` names, separated by commas, and the number of the others."""
     more = len(names) - LISTED
     return ", ".join(map(for_terminal, names[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def is_plain(text: str) -> bool:
-    """Whether ``text`` has no character that moves the cursor, changes the reading direction or ends a line."""
+    """Return whether ``text`` has no character that moves the cursor, changes the reading direction or ends a line."""
     return for_terminal(text) == text
 
 
 def for_terminal(text: str) -> str:
-    """``text`` on one line; each control character is replaced by a backslash escape."""
+    """Put ``text`` on one line; each control character is replaced by a backslash escape."""
     if text.isprintable():
         return text
     from unicodedata import category  # rarely needed; keeps start-up fast
@@ -49,7 +49,7 @@ def for_page(text: str) -> str:
 
 
 def is_host(name: str) -> bool:
-    """Whether ``name`` can be looked up as a host name: sockets raise ``UnicodeError`` for ``cam..local``."""
+    """Return whether ``name`` can be looked up as a host name: sockets raise ``UnicodeError`` for ``cam..local``."""
     try:
         name.encode("idna")
     except UnicodeError:
@@ -58,7 +58,7 @@ def is_host(name: str) -> bool:
 
 
 def for_csv(text: str) -> str:
-    """``text`` as a one-line CSV cell; an apostrophe keeps spreadsheets from evaluating it as a formula."""
+    """Make ``text`` a one-line CSV cell; an apostrophe keeps spreadsheets from evaluating it as a formula."""
     line = for_terminal(text)
     return f"'{line}" if len(line) > 1 and line.startswith(_FORMULA) else line
 

@@ -81,7 +81,7 @@ class Tuning:
             raise ValueError(f"threads must be {reason}")
 
     def to_json(self) -> str:
-        """The content of the file."""
+        """Return the content of the file."""
         return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=2) + "\n"
 
     @classmethod
@@ -102,7 +102,7 @@ class Tuning:
 
 
 def tuned_model(folder: Path) -> TunedModel:
-    """The model that ``runtime.json`` names; without that file ``model_int8.onnx``, or the folder's only model file.
+    """Return the model that ``runtime.json`` names; without it ``model_int8.onnx``, or the folder's only model file.
 
     Raises:
         ModelFileNotFoundError: there is no model file, there are several but no ``model_int8.onnx``, or the file that
@@ -123,7 +123,7 @@ def tuned_model(folder: Path) -> TunedModel:
 
 
 def model_files(folder: Path) -> dict[str, Path]:
-    """The model files of a folder by name.
+    """Return the model files of a folder by name.
 
     Raises:
         ModelFileNotFoundError: there is none.
@@ -138,7 +138,7 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 
 def visible_files(folder: Path, suffixes: Container[str]) -> list[Path]:
-    """The files of a folder with one of these suffixes, sorted by name.
+    """Return the files of a folder with one of these suffixes, sorted by name.
 
     Hidden files are skipped: killed processes leave some, and macOS adds ``._*`` files on USB sticks.
     """

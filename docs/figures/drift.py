@@ -74,7 +74,7 @@ DAYLIGHT = (9, 13, 17)
 
 
 class Measured:
-    """Measures scenes as a device does, with the shipped model and its familiarity threshold."""
+    """Measurements of scenes as on a device, with the shipped model and its familiarity threshold."""
 
     def __init__(self) -> None:
         options = onnxruntime.SessionOptions()

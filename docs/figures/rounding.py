@@ -48,11 +48,11 @@ class Weights:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """Of the node."""
+        """The attributes of the node."""
         return {entry.name: onnx.helper.get_attribute_value(entry) for entry in self.node.attribute}
 
     def inputs(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The inputs for one image at some places: (O, P, I) if depthwise, else (1, P, I)."""
+        """Return the inputs for one image at some places: (O, P, I) if depthwise, else (1, P, I)."""
         if values.ndim == 2:
             return values[np.newaxis]
         size = self.attributes["kernel_shape"]
@@ -104,7 +104,7 @@ def layers_of(graph: onnx.GraphProto) -> list[Weights]:
 
 
 def adapted(graph: onnx.ModelProto, layers: list[Weights], moments: dict[str, tuple[Array, Array]]) -> onnx.ModelProto:
-    """The graph with adaptively rounded weights, and biases that make up for their mean error."""
+    """Build the graph with adaptively rounded weights, and biases that make up for their mean error."""
     copy = onnx.ModelProto()
     copy.CopyFrom(graph)
     constants = {constant.name: constant for constant in copy.graph.initializer}
@@ -189,7 +189,7 @@ def tables(report: dict[str, Any]) -> str:
 
 
 def _moments(quantizer: Any, layers: list[Weights], pixels: NDArray[np.uint8]) -> dict[str, tuple[Array, Array]]:
-    """Second moments (G, I, I) and means (G, I) of the inputs of each layer, of one or as many groups as outputs."""
+    """Compute second moments (G, I, I) and means (G, I) of each layer's inputs, of one or as many groups as outputs."""
     chosen = pixels[:: max(len(pixels) // IMAGES, 1)]
 
     def reduce(activations: Any) -> dict[str, tuple[Array, Array]]:

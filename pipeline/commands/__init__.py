@@ -16,7 +16,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 
 
 class WithExamples(argparse.HelpFormatter):
-    """Wraps the help to the terminal's width, but keeps the lines of a text that begins with ``examples:``."""
+    """A formatter that wraps help to the terminal's width, but keeps the lines of a text that begins ``examples:``."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if text.startswith("examples:") else super()._fill_text(text, width, indent)

@@ -32,7 +32,7 @@ def add(group: argparse._ArgumentGroup) -> None:
 
 
 def choose(options: argparse.Namespace, pretrained: tuple[str, ...], default: str) -> None:
-    """If ``--student`` is given, set ``options.model`` to the teacher: the named pretrained network or ``default``.
+    """Set ``options.model`` to the teacher, if ``--student`` is given: the named pretrained network or ``default``.
 
     Raises:
         PipelineError: options contradict each other.

@@ -17,7 +17,7 @@ BY_PICTURE, BY_LIKENESS = 1, 2
 
 @dataclass(frozen=True)
 class Settings:
-    """How a folder of photos is read and divided into data sets.
+    """Settings for reading a folder of photos and dividing it into data sets.
 
     Attributes:
         side: height and width of the images in pixels, 8 to 1,024, a power of two.

@@ -58,7 +58,7 @@ class Conditions(Entry):
 
 
 class Missing(Entry):
-    """Why an engine was not measured; ``install`` says how to install it, ``failed`` that it is there but failed."""
+    """The reason why an engine was not measured, and how to install it; ``failed``: it is installed but failed."""
 
     reason: str
     install: str

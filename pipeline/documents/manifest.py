@@ -51,7 +51,7 @@ class ValidationSet(ImageSet):
 
 
 class Preprocessing(Entry):
-    """How photos are resized, as in ``runtime.spec.ModelSpec``."""
+    """The resizing of photos, as in ``runtime.spec.ModelSpec``."""
 
     resize: str
     resize_filter: str
@@ -128,7 +128,7 @@ class Candidate(Entry):
 
 
 class LayerNoise(Entry):
-    """How much a layer of an int8 file suffers from rounding.
+    """The rounding noise of a layer of an int8 file.
 
     ``noise`` is the energy of the error of its output as a share of the float output's, ``added`` the part that its
     inputs do not have yet, ``multiplications`` its share (0-1) of the network's multiplications: the price of the layer

@@ -13,7 +13,7 @@ class CurvePoint(Entry):
 
 
 class ClassFound(Entry):
-    """How many of a class's photos are classified correctly out of fold, and the class that the others mostly get."""
+    """The number of a class's photos classified correctly out of fold, and the class that the others mostly get."""
 
     name: str
     photos: PositiveCount

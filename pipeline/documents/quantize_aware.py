@@ -10,7 +10,7 @@ LARGEST, LARGEST_REDUCED = 127, 64
 
 @dataclass(frozen=True)
 class Scheme:
-    """How weights are quantized.
+    """The quantization of weights.
 
     Attributes:
         per_channel: one scale per output channel instead of one per tensor.
@@ -27,7 +27,7 @@ class Scheme:
 
 
 class QuantizeAware(Entry):
-    """How the network was quantized in training; export uses the same quantization and does not search.
+    """The network's quantization in training; export uses the same and does not search.
 
     Attributes:
         per_channel: weights had one scale per output channel instead of one per tensor.
@@ -51,5 +51,5 @@ class QuantizeAware(Entry):
 
     @property
     def scheme(self) -> Scheme:
-        """How weights were quantized."""
+        """The quantization of the weights."""
         return Scheme(self.per_channel, self.reduce_range)

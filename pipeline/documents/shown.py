@@ -64,7 +64,7 @@ class Shown:
 
 
 class ShowsItself(ABC):
-    """Makes notebooks display the result of ``shown`` as HTML or Markdown, and ``print`` and prompts as text."""
+    """A base for results that notebooks display as HTML or Markdown, and ``print`` and prompts as text."""
 
     @abstractmethod
     def shown(self) -> Shown:

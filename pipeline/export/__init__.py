@@ -48,7 +48,7 @@ formats, and a reserve."""
 
 @dataclass(frozen=True)
 class Settings:
-    """How to export.
+    """Settings of an export.
 
     Attributes:
         quick: use the default int8 config instead of searching for the best one.
@@ -203,7 +203,7 @@ def _images(calibration: Dataset | None, validation: Dataset | None) -> tuple[Da
 
 
 def _finish(exported: ExportedGraph, row: Format, inputs: ExportInputs, provenance: dict[str, str]) -> bytes:
-    """The bytes of a model file; the accuracy and the golden answers in it are those of this file, not of Keras."""
+    """Return the bytes of a model file; its accuracy and golden probabilities are those of this file, not of Keras."""
     spec = replace(inputs.spec(row.precision.name), provenance=provenance)
     if exported.outcome is not None:
         spec = replace(spec, provenance={**provenance, "config": str(exported.outcome.winner.config)})
@@ -235,7 +235,7 @@ def _with_confidence(spec: ModelSpec, answers: NDArray[np.float32], inputs: Expo
 
 
 def golden_images(images: Dataset) -> NDArray[np.int64]:
-    """Indices, int64, of at most 8 evenly spaced images; fewer, so that their pixels fit into ``GOLDEN_BYTES``."""
+    """Return the indices, int64, of at most 8 evenly spaced images; fewer if more exceed ``GOLDEN_BYTES``."""
     count = min(max(GOLDEN_BYTES // images.pixels[0].size, 1), GOLDEN_IMAGES, len(images))
     places: NDArray[np.int64] = np.arange(count) * len(images) // count
     return places

@@ -13,7 +13,7 @@ from runtime.spec import OUT_OF_FOLD, ModelSpec
 
 
 def out_of_fold(history: History | None, class_names: tuple[str, ...]) -> OutOfFold | None:
-    """The result of cross-validation in training; ``None`` without one or if the model's classes have changed."""
+    """Return the result of cross-validation in training; ``None`` without one or if the classes have changed."""
     return history.out_of_fold if history and history.class_names in (None, class_names) else None
 
 
@@ -24,7 +24,7 @@ def with_accuracy(
     images: Dataset,
     found: OutOfFold | None,
 ) -> ModelSpec:
-    """The spec with the accuracy of a file.
+    """Return the spec with the accuracy of a file.
 
     Cross-validation measures on more photos than the few that are held out. Where training cross-validated, the
     accuracy is the out-of-fold accuracy plus the difference between file and Keras on the validation images, clipped

@@ -24,13 +24,13 @@ SMALLEST = 1e-12
 
 
 def logits_of(probabilities: Answers) -> NDArray[np.float64]:
-    """Logits up to a constant in each row, which softmax ignores."""
+    """Return the logits up to a constant in each row, which softmax ignores."""
     logits: NDArray[np.float64] = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
     return logits
 
 
 def refitted(probabilities: Answers, images: Dataset) -> NDArray[np.float64]:
-    """Per image, the divisor of its tempered logits that makes up for a temperature fitted on the image itself.
+    """Return, per image, the divisor of its tempered logits that makes up for a temperature fitted on the image itself.
 
     Args:
         probabilities: the Keras model's tempered probabilities, (N, C).
@@ -50,7 +50,7 @@ def refitted(probabilities: Answers, images: Dataset) -> NDArray[np.float64]:
 
 
 def divisors(network: Deployable, probabilities: Answers, images: Dataset, *, fitted: bool) -> NDArray[np.float64]:
-    """The ``divided`` argument of ``with_confidence``, float64 (N,): 1 for all images unless ``fitted``.
+    """Return the ``divided`` argument of ``with_confidence``, float64 (N,): 1 for all images unless ``fitted``.
 
     ``fitted`` says whether the network's temperature was fitted on these images.
     """
@@ -62,7 +62,7 @@ def divisors(network: Deployable, probabilities: Answers, images: Dataset, *, fi
 def with_confidence(
     spec: ModelSpec, probabilities: Answers, images: Dataset, divided: NDArray[np.float64], precision: float
 ) -> ModelSpec:
-    """The spec with the lowest confidence threshold above which the share ``precision`` of the answers is right.
+    """Return the spec with the lowest confidence threshold above which the share ``precision`` of the answers is right.
 
     Args:
         spec: the file's spec.

@@ -23,7 +23,7 @@ PLACES = (
 
 
 def why_not(error: Exception) -> str:
-    """The reason in one sentence: the operator that is missing, or the first line of the message, and the layer."""
+    """Give the reason in one sentence: the missing operator, or the first line of the message, and the layer."""
     if isinstance(error, PipelineError | EdgecnnError):
         return str(error)
     text = str(error)
@@ -37,6 +37,6 @@ def why_not(error: Exception) -> str:
 
 
 def _first(patterns: Iterable[re.Pattern[str]], text: str) -> str | None:
-    """The first group of the first pattern that occurs in ``text``."""
+    """Return the first group of the first pattern that occurs in ``text``."""
     searches = (pattern.search(text) for pattern in patterns)
     return next((found.group(1).strip() for found in searches if found), None)

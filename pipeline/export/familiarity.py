@@ -34,7 +34,7 @@ PASSED_TFLITE = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.QUANT
 
 
 def familiarity_graph(graph: Any, row: Format, keep: float | None) -> Any | None:
-    """The graph with a second output, the familiarity; ``None`` if the file is to have no such output.
+    """Add a second output, the familiarity, to a graph; ``None`` if the file is to have no such output.
 
     Args:
         graph: the converted graph.
@@ -64,7 +64,7 @@ class NoSoftmaxError(ExportError):
 
 
 def of_onnx(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a graph with a second output ``familiarity``, float32 (N,).
+    """Return a copy of a graph with a second output ``familiarity``, float32 (N,).
 
     Raises:
         NoSoftmaxError: the graph does not end in a softmax.
@@ -83,7 +83,7 @@ def of_onnx(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def of_tflite(content: bytes) -> bytes:
-    """A copy of a flatbuffer whose second output is the logits, (1, C), under the name ``familiarity``.
+    """Return a copy of a flatbuffer whose second output is the logits, (1, C), under the name ``familiarity``.
 
     Raises:
         NoSoftmaxError: the graph does not end in a softmax.
@@ -107,7 +107,7 @@ def of_tflite(content: bytes) -> bytes:
 
 
 def of_ncnn(graph: tuple[str, bytes]) -> tuple[str, bytes]:
-    """A copy of a graph in which the logits, (C,), are named ``familiarity``; NCNN can return any tensor by name.
+    """Return a copy of a graph that names the logits, (C,), ``familiarity``; NCNN can return any tensor by name.
 
     Raises:
         NoSoftmaxError: the graph does not end in a softmax.
@@ -124,7 +124,7 @@ def of_ncnn(graph: tuple[str, bytes]) -> tuple[str, bytes]:
 
 
 def with_threshold(spec: ModelSpec, familiarity: NDArray[np.float32], images: Dataset, keep: float | None) -> ModelSpec:
-    """The spec with the familiarity threshold that the share ``keep`` of the images reaches.
+    """Return the spec with the familiarity threshold that the share ``keep`` of the images reaches.
 
     Args:
         spec: the file's spec.
@@ -136,17 +136,17 @@ def with_threshold(spec: ModelSpec, familiarity: NDArray[np.float32], images: Da
 
 
 def scores(scored: Callable[[Pixels], Scored], pixels: Pixels) -> NDArray[np.float32]:
-    """Familiarity of each image, float32 (N,); ``pixels`` are uint8 (N, H, W, 3)."""
+    """Compute the familiarity of each image, float32 (N,); ``pixels`` are uint8 (N, H, W, 3)."""
     return np.concatenate([scored(np.ascontiguousarray(batch))[1] for batch in in_batches(pixels, BATCH)])
 
 
 def lowest_of(familiar: NDArray[np.float32], share: float) -> float:
-    """The score that the share (0-1) ``share`` of the images reaches; ``familiar`` holds one score per image, (N,)."""
+    """Return the score that the share (0-1) ``share`` of the images reaches; ``familiar`` has one per image, (N,)."""
     return float(np.quantile(familiar, 1 - share, method="lower"))
 
 
 def divide(images: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The pixels, uint8 (N, H, W, 3), of the images of all classes but ``none``, and those of the class ``none``."""
+    """Separate the pixels, uint8 (N, H, W, 3), of the images of all other classes from those of the class ``none``."""
     shows_none = _shows_none(images)
     if not shows_none.any():
         return images.pixels, images.pixels[:0]
@@ -154,7 +154,7 @@ def divide(images: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _shows_none(images: Dataset) -> NDArray[np.bool_]:
-    """Whether each image is of the class ``none``, bool (N,); all false if every image is of this class."""
+    """Return whether each image is of the class ``none``, bool (N,); all false if every image is of this class."""
     if not images.labeled or NONE_CLASS not in images.class_names:
         return np.zeros(len(images), bool)
     shows_none: NDArray[np.bool_] = images.labels == images.class_names.index(NONE_CLASS)

@@ -14,7 +14,7 @@ values as its inputs: the file would grow."""
 
 
 def fold_constants(definition: Any) -> Any:
-    """A graph in which every operator that depends only on constants is replaced by its value.
+    """Replace every operator that depends only on constants by its value; return the new graph.
 
     Operators with several outputs or with state are kept.
     """
@@ -44,7 +44,7 @@ def fold_constants(definition: Any) -> Any:
 
 
 def _depends_on(operation: Any, constant: set[str]) -> bool:
-    """Whether an operator has one output of limited size and reads nothing but these constants."""
+    """Return whether an operator has one output of limited size and reads nothing but these constants."""
     sources = [tensor.op.name for tensor in operation.inputs]
     if not sources or operation.control_inputs or len(operation.outputs) != 1 or operation.op_def.is_stateful:
         return False
@@ -56,7 +56,7 @@ def _depends_on(operation: Any, constant: set[str]) -> bool:
 
 
 def _values(graph: tf.Graph, operations: list[Any]) -> list[Any]:
-    """The outputs of operators, computed without graph optimization, so that the kernels are those of the network."""
+    """Compute the outputs of operators, without graph optimization: the kernels are those of the network."""
     config = tf.compat.v1.ConfigProto()
     config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
     config.graph_options.rewrite_options.disable_meta_optimizer = True

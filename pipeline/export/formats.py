@@ -111,7 +111,7 @@ class ExportInputs:
         return [look_of(pixels) for pixels in self.validation.pixels[::step]]
 
     def spec(self, precision: str) -> ModelSpec:
-        """The spec of a file, still without accuracy and provenance; ``precision`` is such as ``fp32``."""
+        """Return the spec of a file, still without accuracy and provenance; ``precision`` is such as ``fp32``."""
         scaling, network = self.deployable.scaling, self.deployable
         return replace(
             self.preprocessing or ModelSpec(network.side, network.class_names, width=network.width),
@@ -156,32 +156,32 @@ def load_bytes(content: bytes) -> Predict:
 
 
 def fp32_onnx(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The float32 ONNX graph."""
+    """Return the float32 ONNX graph."""
     return ExportedGraph(inputs.fp32_onnx)
 
 
 def fp32_tflite(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The float32 flatbuffer."""
+    """Return the float32 flatbuffer."""
     return ExportedGraph(inputs.fp32_tflite)
 
 
 def fp16_tflite(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The flatbuffer with float16 weights."""
+    """Return the flatbuffer with float16 weights."""
     return ExportedGraph(fp16_dynamic.fp16_tflite(inputs.deployable))
 
 
 def dynamic_onnx(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The ONNX graph with int8 weights and float activations."""
+    """Return the ONNX graph with int8 weights and float activations."""
     return ExportedGraph(fp16_dynamic.dynamic_onnx(inputs.network, inputs.deployable.network_scaling))
 
 
 def dynamic_tflite(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The flatbuffer with int8 weights and float activations."""
+    """Return the flatbuffer with int8 weights and float activations."""
     return ExportedGraph(fp16_dynamic.dynamic_tflite(inputs.deployable))
 
 
 def int8_onnx(inputs: ExportInputs, row: Format) -> ExportedGraph:
-    """The int8 ONNX graph that the search chooses."""
+    """Return the int8 ONNX graph that the search chooses."""
     counts, pixels = image_counts(len(inputs.calibration)), inputs.calibration.pixels
     deployable = inputs.deployable.for_int8
     network = inputs.network if deployable is inputs.deployable else onnx.convert(deployable)
@@ -191,7 +191,7 @@ def int8_onnx(inputs: ExportInputs, row: Format) -> ExportedGraph:
 
 
 def int8_tflite(inputs: ExportInputs, row: Format) -> ExportedGraph:
-    """The int8 flatbuffer that the search chooses."""
+    """Return the int8 flatbuffer that the search chooses."""
     counts, pixels = image_counts(len(inputs.calibration)), inputs.calibration.pixels
     with inputs.costs.stage(f"{row.file}: calibration"):
         quantizer = TfliteQuantizer(inputs.deployable, pixels, counts, inputs.learned)

@@ -21,7 +21,7 @@ LEAST_WEIGHTS = 256
 
 
 def fp16_tflite(deployable: Deployable) -> bytes:
-    """A flatbuffer with float16 weights, which the engine converts to float32 on loading: half the size of float32."""
+    """Make a flatbuffer with float16 weights, half the size, which the engine converts to float32 on loading."""
     with log_hidden():
         made = converter(deployable, tf.uint8, deployable.network_scaling)
         made.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -31,7 +31,7 @@ def fp16_tflite(deployable: Deployable) -> bytes:
 
 
 def dynamic_tflite(deployable: Deployable) -> bytes:
-    """A flatbuffer with int8 weights; activations are float32, and quantized at run time by integer kernels."""
+    """Make a flatbuffer with int8 weights; activations are float32, and quantized at run time by integer kernels."""
     with log_hidden():
         made = converter(deployable, tf.uint8, deployable.network_scaling)
         made.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -40,7 +40,7 @@ def dynamic_tflite(deployable: Deployable) -> bytes:
 
 
 def dynamic_onnx(network: onnx.ModelProto, scaling: PixelScaling) -> onnx.ModelProto:
-    """An ONNX graph with int8 weights; dense layers quantize their input at run time, convolutions compute in float.
+    """Make an ONNX graph with int8 weights; dense layers quantize their input at run time, convolutions use float.
 
     ONNX Runtime's ConvInteger takes unsigned weights only, and is slower than its float convolution; so a
     convolution's weights are int8 in the file and float32 in memory.
@@ -78,7 +78,7 @@ def _store_kernels_in_int8(model: onnx.ModelProto) -> None:
 
 
 def quantize_by_channel(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Weights (O, ...) quantized symmetrically to int8, and the scale of each output channel, float32 (O,)."""
+    """Quantize weights (O, ...) symmetrically to int8; also return the scale of each output channel, float32 (O,)."""
     largest = np.abs(weights).reshape(len(weights), -1).max(axis=1)
     scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
     steps = np.rint(weights / scales.reshape(-1, *[1] * (weights.ndim - 1)))

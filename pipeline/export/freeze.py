@@ -16,7 +16,7 @@ Size = int | tuple[int, int]
 
 
 def height_and_width(size: Size) -> tuple[int, int]:
-    """Height and width in pixels of images of a size."""
+    """Return the height and width in pixels of images of a size."""
     return (size, size) if isinstance(size, int) else size
 
 
@@ -48,7 +48,7 @@ def frozen_graph(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: 
 
 
 def _needed(definition: Any) -> Any:
-    """The graph without the nodes that do not affect its output."""
+    """Return the graph without the nodes that do not affect its output."""
     sources = {node.name: [name.lstrip("^").partition(":")[0] for name in node.input] for node in definition.node}
     needed: set[str] = set()
     rest = [IMAGE, OUTPUT]
@@ -63,7 +63,7 @@ def _needed(definition: Any) -> Any:
 
 
 def as_function(definition: Any, size: Size, dtype: tf.DType, scaled: Callable[[tf.Tensor], tf.Tensor]) -> Any:
-    """A function that applies ``scaled`` to one image, then a graph of ``frozen_graph`` with batch size 1.
+    """Return a function that applies ``scaled`` to one image, then a graph of ``frozen_graph`` with batch size 1.
 
     Returns:
         A concrete function from ``image``, ``dtype`` (1, H, W, 3), to ``probabilities``, without captured tensors.

@@ -52,7 +52,7 @@ def manifest_of(  # noqa: PLR0913, PLR0917 - all that a manifest says
     loaded: Loaded,
     history: History | None,
 ) -> Manifest:
-    """The manifest of an export; ``contents`` are the bytes of all files by name, ``files`` the requested formats."""
+    """Build the manifest of an export; ``contents`` are all files' bytes by name, ``files`` the requested formats."""
     source = loaded.source
     deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
     thresholds, expected = inputs.scored.thresholds, inputs.scored.expected

@@ -37,7 +37,7 @@ Graph = tuple[str, bytes]
 
 
 def convert(network: onnx.ModelProto, size: Size, scaling: PixelScaling, *, half: bool = False) -> Graph:
-    """An NCNN graph that takes one image, float32 (3, H, W), pixels 0-255, and gives probabilities, float32 (C,).
+    """Convert to an NCNN graph: one image, float32 (3, H, W), pixels 0-255, to probabilities, float32 (C,).
 
     Args:
         network: the float ONNX graph without pixel scaling.
@@ -64,19 +64,19 @@ def convert(network: onnx.ModelProto, size: Size, scaling: PixelScaling, *, half
 
 
 def fp32(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The float32 NCNN graph."""
+    """Return the float32 NCNN graph."""
     network = inputs.deployable
     return ExportedGraph(convert(inputs.network, network.size, network.network_scaling))
 
 
 def fp16(inputs: ExportInputs, _: Format) -> ExportedGraph:
-    """The NCNN graph with float16 weights; the engine computes in float16 where the processor can."""
+    """Return the NCNN graph with float16 weights; the engine computes in float16 where the processor can."""
     network = inputs.deployable
     return ExportedGraph(convert(inputs.network, network.size, network.network_scaling, half=True))
 
 
 def with_metadata(graph: Graph, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The bytes of the file: a ZIP archive of graph, weights, spec and golden set, with a checksum."""
+    """Return the bytes of the file: a ZIP archive of graph, weights, spec and golden set, with a checksum."""
     text, weights = graph
     members: dict[str, str | bytes] = {SPEC_FILE: spec.to_json(), PARAM_FILE: text, WEIGHTS_FILE: weights}
     members |= {GOLDEN_FILE: golden.to_json()} if golden else {}
@@ -88,7 +88,7 @@ def with_metadata(graph: Graph, spec: ModelSpec, golden: GoldenSet | None = None
 
 
 def _converter() -> Path:
-    """Path of the program in the package pnnx; the package's Python module is not used, because it imports torch."""
+    """Return the path of the program in the package pnnx, whose Python module is not used, because it imports torch."""
     found = find_spec("pnnx")
     if found is None or not found.submodule_search_locations:
         raise ExportError(
@@ -100,7 +100,7 @@ def _converter() -> Path:
 
 
 def _channels_first(network: onnx.ModelProto, size: Size, scaling: PixelScaling) -> onnx.ModelProto:
-    """The network with the input ``pixels``, one image, float32 (1, 3, H, W), 0-255."""
+    """Make the network take ``pixels``, one image, float32 (1, 3, H, W), 0-255."""
     model = onnx.ModelProto()
     model.CopyFrom(network)
     graph = model.graph
@@ -130,7 +130,7 @@ def _channels_first(network: onnx.ModelProto, size: Size, scaling: PixelScaling)
 
 
 def _with_size(text: str, height: int, width: int) -> str:
-    """The graph with the image's width, height and channels as parameters 0, 1 and 2 of its input layer."""
+    """Add the image's width, height and channels as parameters 0, 1 and 2 of the graph's input layer."""
     lines = text.splitlines()
     sources = [index for index, line in enumerate(lines) if line.startswith("Input ")]
     if len(sources) != 1:

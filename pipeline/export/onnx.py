@@ -29,7 +29,7 @@ CLEANING: tuple[Rewrite, ...] = (
 
 
 def convert(deployable: Deployable) -> onnx.ModelProto:
-    """The network as a clean graph: ``image``, scaled, float32 (N, H, W, 3), to probabilities, float32 (N, C)."""
+    """Convert to a clean graph: ``image``, scaled, float32 (N, H, W, 3), to probabilities, float32 (N, C)."""
     return clean(translate(deployable))
 
 
@@ -42,7 +42,7 @@ def clean(model: onnx.ModelProto, cleaning: Sequence[Rewrite] = CLEANING) -> onn
 
 
 def fp32(network: onnx.ModelProto, scaling: PixelScaling) -> onnx.ModelProto:
-    """A copy of the float graph that takes uint8 pixels and scales them itself."""
+    """Return a copy of the float graph that takes uint8 pixels and scales them itself."""
     graph = _copy(network)
     rewrites.scale_pixels(graph, scaling)
     onnx.checker.check_model(graph, full_check=True)
@@ -50,7 +50,7 @@ def fp32(network: onnx.ModelProto, scaling: PixelScaling) -> onnx.ModelProto:
 
 
 def with_metadata(graph: onnx.ModelProto, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The bytes of the file: the graph with spec and golden set in its metadata, and a checksum."""
+    """Return the bytes of the file: the graph with spec and golden set in its metadata, and a checksum."""
     carrying = _copy(graph)
     entries = {SPEC_KEY: spec.to_json()} | ({GOLDEN_KEY: golden.to_json()} if golden else {})
     onnx.helper.set_model_props(carrying, entries)

@@ -13,7 +13,7 @@ CLASSES_NAMED = 5
 
 
 def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> str | None:
-    """A warning that names the other model in the folder and its files that stay; ``None`` if there is no other model.
+    """Warn of another model in the folder and its files that stay; ``None`` if there is no other model.
 
     Args:
         folder: the folder to export to.

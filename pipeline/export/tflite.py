@@ -19,14 +19,14 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def convert(deployable: Deployable) -> bytes:
-    """The float32 flatbuffer, which takes uint8 pixels and scales them itself."""
+    """Convert to the float32 flatbuffer, which takes uint8 pixels and scales them itself."""
     with log_hidden():
         content: bytes = converter(deployable, tf.uint8, deployable.network_scaling).convert()
     return content
 
 
 def converter(deployable: Deployable, input_type: tf.DType, scaling: PixelScaling) -> tf.lite.TFLiteConverter:
-    """The converter for a graph that takes images of ``input_type``, applies ``scaling`` and runs the network."""
+    """Make the converter of a graph that takes images of ``input_type``, applies ``scaling``, runs the network."""
     scale, offset = np.array(scaling.scale, np.float32), np.array(scaling.offset, np.float32)
 
     def scaled(pixels: tf.Tensor) -> tf.Tensor:
@@ -39,7 +39,7 @@ def converter(deployable: Deployable, input_type: tf.DType, scaling: PixelScalin
 
 
 def with_metadata(flatbuffer: bytes, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:
-    """The bytes of the file: flatbuffer, ZIP archive of spec, labels and golden set appended to it, and a checksum."""
+    """Return the bytes of the file: flatbuffer, ZIP archive of spec, labels and golden set, and a checksum."""
     stream = io.BytesIO(flatbuffer)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(SPEC_FILE, ZIP_EPOCH), spec.to_json())

@@ -19,7 +19,7 @@ OPSET = 17
 
 
 def translate(deployable: Deployable) -> onnx.ModelProto:
-    """The network as an ONNX graph with the fixed batch size ``rewrites.TRACED_BATCH``.
+    """Translate the network to an ONNX graph with the fixed batch size ``rewrites.TRACED_BATCH``.
 
     Raises:
         ExportError: tf2onnx has no ONNX operator for an operator of the network.
@@ -28,7 +28,7 @@ def translate(deployable: Deployable) -> onnx.ModelProto:
 
 
 def translate_function(function: Callable[[tf.Tensor], tf.Tensor], size: Size) -> onnx.ModelProto:
-    """Like ``translate``, for any function of float32 images (N, H, W, 3)."""
+    """Translate, like ``translate``, any function of float32 images (N, H, W, 3)."""
     with _inlined():
         definition = frozen_graph(function, size, tf.float32, rewrites.TRACED_BATCH)
     spell_out(definition)
@@ -84,6 +84,6 @@ def _refuse_unknown_operators(model: onnx.ModelProto) -> None:
 
 
 def layer_of(path: str) -> str:
-    """The layer in the name of an operator: ``dense_1/Gelu`` in ``functional_1/dense_1/Gelu/Erfc``."""
+    """Find the layer in the name of an operator: ``dense_1/Gelu`` in ``functional_1/dense_1/Gelu/Erfc``."""
     parts = path.split("/")
     return "/".join(parts[1:-1]) or path

@@ -60,7 +60,7 @@ class _Step:
 
 
 class Queue:
-    """Gives frames one after the other and moves each into the folder of its label. Not thread-safe.
+    """The frames to label, one after the other; each is moved into the folder of its label. Not thread-safe.
 
     Args:
         source: the folder that the device has filled.

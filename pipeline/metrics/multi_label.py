@@ -72,13 +72,13 @@ def macro_f1_interval(decided: Marks, truth: Marks) -> Interval:
 
 
 def lost_by_chance(expected: Marks, got: Marks, truth: Marks) -> float:
-    """P-value of ``got`` having a lower macro F1 than ``expected``: share of paired resamples in which it has not."""
+    """Compute the p-value of a lower macro F1 of ``got`` than of ``expected``, by paired resamples."""
     lost = _resampled_f1(expected, truth) - _resampled_f1(got, truth)
     return float((lost <= 0).mean())
 
 
 def permutation_p_value(challenger: Marks, best: Marks, truth: Marks) -> float:
-    """P-value of the paired permutation test that ``challenger`` has a higher macro F1 than ``best``.
+    """Compute the p-value of the paired permutation test that ``challenger`` has a higher macro F1 than ``best``.
 
     Under the null hypothesis the decisions of both on an image can be exchanged (Fisher's test of paired samples).
     Whole images are exchanged, because the decisions on an image's labels are not independent. ``PERMUTATIONS`` random

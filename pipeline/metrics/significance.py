@@ -18,7 +18,7 @@ class Interval(NamedTuple):
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """P-value of the exact two-sided McNemar test.
+    """Compute the p-value of the exact two-sided McNemar test.
 
     Under the null hypothesis, if only one of two classifiers is right on an image, it is either with probability 1/2.
     Source: Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
@@ -33,18 +33,18 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def mcnemar_one_sided(only_first: int, only_second: int) -> float:
-    """P-value of the exact McNemar test against the alternative that the first classifier is right more often."""
+    """Compute the p-value of the exact McNemar test against the first classifier being right more often."""
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant, 0.5, alternative="greater").pvalue) if discordant else 1.0
 
 
 def binomial_greater(successes: int, trials: int, share: float) -> float:
-    """P-value of the exact binomial test: chance of ``successes`` or more, each with probability ``share`` (0-1)."""
+    """Compute the p-value of the exact binomial test: chance of ``successes`` or more, each of this ``share`` (0-1)."""
     return float(binomtest(successes, trials, share, alternative="greater").pvalue)
 
 
 def mean_greater(values: NDArray[np.floating[Any]], bound: float) -> float:
-    """P-value of Student's one-sided t-test that the mean of values, (N,), is greater than ``bound``.
+    """Compute the p-value of Student's one-sided t-test that the mean of values, (N,), is greater than ``bound``.
 
     For a single value, or equal ones, it is 0 or 1.
     """

@@ -12,7 +12,7 @@ HIDDEN_UNITS = 500
 
 
 def notes(units: Units, image: Tensor, class_count: int) -> Tensor:
-    """The CNN of the course notes: three 2x2 convolutions, each pooled by 2, then 500 hidden units."""
+    """Build the CNN of the course notes: three 2x2 convolutions, each pooled by 2, then 500 hidden units."""
     x = image
     for index, filters in enumerate((16, 32, 64), start=1):
         x = units.pooled_conv(x, f"conv{index}", Convolution(filters, 2))
@@ -22,7 +22,7 @@ def notes(units: Units, image: Tensor, class_count: int) -> Tensor:
 
 
 def resnet8(units: Units, image: Tensor, class_count: int) -> Tensor:
-    """The image classification model of MLPerf Tiny (Banbury et al., 2021): three residual blocks (He et al., 2016).
+    """Build MLPerf Tiny's image classifier (Banbury et al., 2021): three residual blocks (He et al., 2016).
 
     Each block is two 3x3 convolutions. From the second on it halves the image with a stride and doubles the channels;
     a 1x1 convolution fits the shortcut.
@@ -41,7 +41,7 @@ def resnet8(units: Units, image: Tensor, class_count: int) -> Tensor:
 
 
 def vgg(units: Units, image: Tensor, class_count: int, *, widths: tuple[int, int, int]) -> Tensor:
-    """3x3 convolutions only (Simonyan and Zisserman, 2015): a stem, then two of each width, pooled after the first.
+    """Stack 3x3 convolutions (Simonyan and Zisserman, 2015): a stem, then two of each width, pooled after the first.
 
     Few wide layers use a processor better than the many narrow layers of a ResNet with as many parameters. Pooling
     early, before the number of channels grows, follows K. Jordan's networks for fast training on CIFAR-10 (2024).
@@ -55,7 +55,7 @@ def vgg(units: Units, image: Tensor, class_count: int, *, widths: tuple[int, int
 
 
 def separable(units: Units, image: Tensor, class_count: int, *, widths: tuple[int, int, int, int]) -> Tensor:
-    """Alternating depthwise and 1x1 convolutions (Howard et al., 2017): a stem, then three residual blocks.
+    """Alternate depthwise and 1x1 convolutions (Howard et al., 2017): a stem, then three residual blocks.
 
     Each block halves the image with its first depthwise convolution; its second pair of convolutions is residual.
     """

@@ -71,7 +71,7 @@ def _rebuild(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _T
 
 
 class _Unpickler(pickle.Unpickler):
-    """Accepts only the names that a dictionary of tensors needs."""
+    """An unpickler that accepts only the names that a dictionary of tensors needs."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
         """Return the object of an accepted name.

@@ -66,7 +66,7 @@ class Units(Protocol):
 
 
 class Deployed:
-    """Builds one layer for each unit; the last layer gives probabilities."""
+    """Units of one layer each; the last layer gives probabilities."""
 
     def conv(self, x: Tensor, name: str, shape: Convolution) -> Tensor:
         """See ``Units``."""
@@ -91,7 +91,7 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Trainable:
-    """Builds bias-free linear layers with batch normalization; the last layer gives logits.
+    """Units of bias-free linear layers with batch normalization; the last layer gives logits.
 
     Attributes:
         dropout_rate: share of activations dropped by the dropout units of the topology.

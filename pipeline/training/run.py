@@ -31,7 +31,7 @@ __all__ = ["EVALUATION_BATCH", "Conduct", "Settings", "accuracy", "history_of", 
 
 @dataclass(frozen=True)
 class Conduct:
-    """How a run is carried out; ``Settings`` has what it computes.
+    """The circumstances of a run; ``Settings`` has what it computes.
 
     Attributes:
         teacher: a ``.keras`` file whose outputs are targets beside the labels.

@@ -35,13 +35,13 @@ class Contender:
 
 
 def thread_counts() -> tuple[int, ...]:
-    """Thread counts to try: 1, 2, 4, … and the number of processors that this process may use."""
+    """Return the thread counts to try: 1, 2, 4, … and the number of processors that this process may use."""
     cores = processors()
     return (*(1 << power for power in range((cores - 1).bit_length())), cores)
 
 
 def find_models(names: Iterable[str]) -> list[Path]:
-    """The model files that arguments name: files unchanged, for a folder all its files that an engine reads.
+    """Return the model files that arguments name: files unchanged, for a folder all its files that an engine reads.
 
     Raises:
         ModelFileNotFoundError: a folder has no model file, or a file does not exist.
@@ -57,7 +57,7 @@ def find_models(names: Iterable[str]) -> list[Path]:
 
 
 def contenders(paths: Iterable[Path], threads: Sequence[int]) -> list[Contender]:
-    """Each engine on each file that it reads, for each thread count; engines that are not installed once per file.
+    """List each engine on each file that it reads, for each thread count; engines that are not installed once per file.
 
     Raises:
         ModelFormatError: no engine reads one of the files.

@@ -42,7 +42,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Missing:
-    """Why a contender has no figures; ``failed`` is false if its engine is only not installed."""
+    """The reason why a contender has no figures; ``failed`` is false if its engine is only not installed."""
 
     reason: str
     install: str
@@ -90,7 +90,7 @@ class Row:
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """Classifying a photo file with one contender: medians in microseconds."""
+    """The time from a photo file to its class with one contender: medians in microseconds."""
 
     artifact: str
     backend: str
@@ -118,7 +118,7 @@ class Benchmark:
     end_to_end: tuple[EndToEnd, ...]
 
     def to_json(self) -> str:
-        """The content of the file."""
+        """Return the content of the file."""
         return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=2) + "\n"
 
 
@@ -193,7 +193,7 @@ def _timing(one: Measured) -> dict[str, Any]:
 
 
 def _accuracy(one: Measured, labels: Sequence[int] | None, expected: Any, judged_on: str) -> dict[str, Any]:
-    """The accuracy on the labeled images, or else the accuracy stored in the file; and the golden set's result."""
+    """Return the accuracy on the labeled images, or else the one stored in the file; and the golden set's result."""
     start, golden = one.starts[-1], Golden(**one.golden) if one.golden else None
     if labels is None or one.answers is None:
         recorded = start.get("accuracy")

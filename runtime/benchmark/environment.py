@@ -58,7 +58,7 @@ def describe_device() -> Device:
 
 
 def conditions() -> Moment:
-    """The present state of this machine."""
+    """Return the present state of this machine."""
     machine = examine_machine(Path("/"))
     throttling = machine.get("throttling")
     return Moment(
@@ -69,13 +69,13 @@ def conditions() -> Moment:
 
 
 def throttled(before: Iterable[str] | None, after: Iterable[str] | None) -> list[str]:
-    """What throttled the processor between two moments: what does so at the end, and what happened in between."""
+    """List what throttled the processor between two moments: what does so at the end, and what happened in between."""
     earlier = tuple(before or ())
     return [text for text in after or () if text.endswith(" now") or text not in earlier]
 
 
 def versions(*others: str) -> dict[str, str]:
-    """Versions of this package, of ``PACKAGES``, of the installed engines, and of ``others``."""
+    """Return the versions of this package, of ``PACKAGES``, of the installed engines, and of ``others``."""
     found = {"edgecnn": __version__}
     for name in (*PACKAGES, *(find(engine).distribution for engine in OWN), *others):
         try:

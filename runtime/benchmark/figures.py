@@ -41,7 +41,7 @@ class Ratio:
 
 
 def latency_us(rounds: Rounds) -> Latency:
-    """Percentiles of all runs in microseconds."""
+    """Return the percentiles of all runs in microseconds."""
     runs = np.concatenate([np.asarray(values, np.float64) for values in rounds]) / 1e3
     p50, p90, p99 = np.percentile(runs, [50, 90, 99])
     low, high = np.percentile(medians(rounds), [25, 75]) / 1e3
@@ -50,22 +50,22 @@ def latency_us(rounds: Rounds) -> Latency:
 
 
 def images_per_s(rounds: Rounds, batch: int) -> float:
-    """Throughput in images per second, the median over rounds."""
+    """Return the throughput in images per second, the median over rounds."""
     return float(np.median([batch * 1e9 / np.mean(values) for values in rounds]))
 
 
 def median_us(rounds: Rounds) -> float:
-    """The median of all runs in microseconds."""
+    """Return the median of all runs in microseconds."""
     return float(np.median(np.concatenate([np.asarray(values, np.float64) for values in rounds]))) / 1e3
 
 
 def medians(rounds: Rounds) -> NDArray[np.float64]:
-    """The median of each round in nanoseconds, float64 (R,)."""
+    """Return the median of each round in nanoseconds, float64 (R,)."""
     return np.array([np.median(values) for values in rounds], np.float64)
 
 
 def ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0) -> Ratio:
-    """The ratio ``ours / theirs``: the median over rounds, with its 95 % bootstrap interval.
+    """Return the ratio ``ours / theirs``: the median over rounds, with its 95 % bootstrap interval.
 
     Args:
         ours: the median of each round, float64 (R,).

@@ -61,7 +61,7 @@ class Measured:
     seconds: float = 0.0
 
     def started(self) -> dict[str, float]:
-        """The start-up figures, each the median over its starts."""
+        """Return the start-up figures, each the median over its starts."""
         return {name: statistics.median_low(start[name] for start in self.starts) for name in STARTED}
 
 
@@ -157,7 +157,7 @@ def _take_turns(seen: Sequence[Measured], turn_s: float, say: Callable[[str], No
 
 
 def batch_rounds(one: Measured, batch: int, turn_s: float) -> int:
-    """The number of rounds that take about as long as all single-image runs; each round runs a batch once untimed."""
+    """Compute the number of rounds that take as long as all single-image runs; each runs a batch once untimed."""
     affordable = int(turn_s * ROUNDS / (2 * batch * one.seconds))
     return min(max(affordable, FEWEST_BATCH_ROUNDS), BATCH_ROUNDS)
 

@@ -42,13 +42,13 @@ def show_progress() -> Iterator[Callable[[str], None]]:
 
 
 class Countdown:
-    """Estimates the remaining time of a task of ``steps`` steps, assuming that all take equally long."""
+    """An estimate of the remaining time of a task of ``steps`` steps, assuming that all take equally long."""
 
     def __init__(self, steps: int) -> None:
         self._steps, self._start = steps, time.monotonic()
 
     def left(self, done: int) -> str:
-        """The remaining time in words after ``done`` steps; empty before the first."""
+        """Return the remaining time in words after ``done`` steps; empty before the first."""
         if not done:
             return ""
         seconds = (time.monotonic() - self._start) / done * (self._steps - done)

@@ -19,7 +19,7 @@ RowT = TypeVar("RowT")
 
 
 def format_benchmark(report: Benchmark) -> str:
-    """The device, then tables with a line per contender, the fastest first; then the contenders without figures.
+    """Format the device, then tables with a line per contender, the fastest first; then the contenders without figures.
 
     The tables show latency; ratios and accuracy; start-up and memory; classification of a photo file. Without Keras
     none is wider than 80 columns.
@@ -50,7 +50,7 @@ def format_benchmark(report: Benchmark) -> str:
 
 
 def headline(report: Benchmark) -> str:
-    """The device, its load and temperature, the images, and throttling if there was any."""
+    """Format the device, its load and temperature, the images, and throttling if there was any."""
     device, before, after = report.device, report.conditions.before, report.conditions.after
     heat = "" if after.temperature_c is None else f", {after.temperature_c:.0f} °C"
     emulated = ", EMULATED" if device.emulated else ""
@@ -63,7 +63,7 @@ def headline(report: Benchmark) -> str:
 
 
 def why(missing: Missing) -> str:
-    """Why a row has no figures, and what to do about it."""
+    """Say why a row has no figures, and what to do about it."""
     return f"FAILED: {missing.reason}" if missing.failed else f"{missing.reason}: {missing.install}"
 
 
@@ -119,7 +119,7 @@ def _percent(share: float | None) -> str:
 
 
 def columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Lines of aligned cells, the first two columns left-aligned, the others right-aligned."""
+    """Format aligned cells as lines, the first two columns left-aligned, the others right-aligned."""
     rows = [tuple(map(for_terminal, row)) for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return [

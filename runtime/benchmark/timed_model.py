@@ -47,7 +47,7 @@ class TimedModel:
         self.run(np.zeros((1, *self._images.shape[1:]), np.uint8))
 
     def peak_memory_bytes(self) -> int:
-        """Peak resident memory in bytes."""
+        """Return the peak resident memory in bytes."""
         # On Linux, ru_maxrss of a child includes the parent's memory before exec; VmHWM does not.
         try:
             status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -78,7 +78,7 @@ class TimedModel:
         return stopwatch(self.run, chosen)
 
     def answers(self, path: str) -> list[int]:
-        """The most probable class of each image in an ``.npy`` file."""
+        """Return the most probable class of each image in an ``.npy`` file."""
         pixels = np.load(path, mmap_mode="r")
         return [
             answer
@@ -87,11 +87,11 @@ class TimedModel:
         ]
 
     def golden(self) -> dict[str, Any] | None:
-        """Result of replaying the file's golden set; ``None`` if it has none."""
+        """Return the result of replaying the file's golden set; ``None`` if it has none."""
         return None
 
     def spec(self) -> ModelSpec | None:
-        """The model's spec; ``None`` if photos are preprocessed by another program, which is not measured."""
+        """Return the model's spec; ``None`` if photos are preprocessed by another program, which is not measured."""
         return None
 
     def photo(self, path: str, runs: int) -> dict[str, list[int]] | None:

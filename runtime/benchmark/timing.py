@@ -36,7 +36,7 @@ def stopwatch(call: Callable[[Argument], Any], arguments: Iterable[Argument]) ->
 
 
 def single_images(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """Each image as a batch of one: uint8 (N, H, W, 3) to N arrays (1, H, W, 3)."""
+    """Divide images into batches of one: uint8 (N, H, W, 3) to N arrays (1, H, W, 3)."""
     return [np.ascontiguousarray(image[np.newaxis]) for image in pixels]
 
 

@@ -136,7 +136,7 @@ def _images(contenders: list[Loaded]) -> NDArray[np.uint8]:
 
 
 def select(timed: list[Timed]) -> Timed:
-    """The fastest contender; among those that tie with it the most accurate, then the smallest, then fewest threads."""
+    """Return the fastest contender; among those that tie, the most accurate, then the smallest, then fewest threads."""
     fastest = min(timed, key=lambda each: each.p50_us)
 
     def merit(each: Timed) -> tuple[float, int, int, float]:
@@ -147,12 +147,12 @@ def select(timed: list[Timed]) -> Timed:
 
 
 def ties(timed: Timed, fastest: Timed) -> bool:
-    """Whether the difference in latency is within the noise of the rounds."""
+    """Return whether the difference in latency is within the noise of the rounds."""
     return ratio(timed.medians_us, fastest.medians_us).low < TIE
 
 
 def reason(races: list[Race], features: list[str]) -> str:
-    """Why the best was chosen, in one sentence; ``features`` are the processor's keys of ``CPU_FEATURES``."""
+    """Say why the best was chosen, in one sentence; ``features`` are the processor's keys of ``CPU_FEATURES``."""
     winner = races[-1].best.contender
     won = next(each for each in races if each.best.contender is winner)
     dots = [name for name in features if "int8" in CPU_FEATURES[name]]
@@ -163,7 +163,7 @@ def reason(races: list[Race], features: list[str]) -> str:
 
 
 def _rival(race: Race) -> Timed | None:
-    """The fastest contender, if the chosen one only ties with it; ``None`` if the chosen one is the fastest."""
+    """Return the fastest contender, if the chosen one only ties with it; ``None`` if the chosen one is the fastest."""
     fastest = min(race.timed, key=lambda each: each.p50_us)
     return None if fastest.contender is race.best.contender else fastest
 
@@ -183,7 +183,7 @@ def _compared(race: Race) -> str:
 
 
 def _advantage(ours: Classifier, theirs: Classifier) -> str:
-    """The criterion by which ``select`` chose between contenders that tie, in words."""
+    """Return the criterion by which ``select`` chose between contenders that tie, in words."""
     if (ours.spec.accuracy or 0) > (theirs.spec.accuracy or 0):
         return "more accurate"
     if ours.path.stat().st_size < theirs.path.stat().st_size:

@@ -39,11 +39,11 @@ class FileTimedModel(TimedModel):
         )
 
     def golden(self) -> dict[str, Any] | None:
-        """The result of ``replay``; ``None`` if the file has no golden set."""
+        """Return the result of ``replay``; ``None`` if the file has no golden set."""
         return replay(self._classifier) if self._carries_golden else None
 
     def spec(self) -> ModelSpec:
-        """The spec in the model file."""
+        """Return the spec in the model file."""
         return self._classifier.spec
 
 

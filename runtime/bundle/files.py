@@ -142,7 +142,7 @@ def refuse(folder: Path, troubles: dict[str, set[str]]) -> None:
 
 
 def _quoted(name: str) -> str:
-    """A plain name unchanged; any other name in quotes, escaped and shortened."""
+    """Return a plain name unchanged; any other name in quotes, escaped and shortened."""
     if re.fullmatch(_PLAIN_NAME, name) and len(name) <= SHOWN_CHARACTERS:
         return name
     return ascii(name[:SHOWN_CHARACTERS]) + "…" * (len(name) > SHOWN_CHARACTERS)

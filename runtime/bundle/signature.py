@@ -22,7 +22,7 @@ PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 
 
 def signed_digests(folder: Path, key: Path) -> dict[str, str]:
-    """The SHA-256 of each file in the signed statement, by name.
+    """Return the SHA-256 of each file in the signed statement, by name.
 
     Raises:
         BundleError: there is no signature, it is damaged, or it is not of this key.

@@ -12,7 +12,7 @@ MAX_VERSION = 10**15 - 1
 
 
 def bundle_version(folder: Path) -> int:
-    """The ``bundle_version`` in ``bundle.json``, larger for newer bundles; 0 if it has none.
+    """Return the ``bundle_version`` in ``bundle.json``, larger for newer bundles; 0 if it has none.
 
     Raises:
         BundleError: ``bundle.json`` cannot be read, or its version is not a whole number in range.

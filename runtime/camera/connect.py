@@ -35,7 +35,7 @@ class Camera:
         self._closed = self._has_worked = self._gave = False
 
     def connections(self) -> Iterator[Iterable[bytes]]:
-        """As for ``Source``; ends when the camera is closed.
+        """Implement ``Source``; ends when the camera is closed.
 
         Raises:
             CameraError: the camera has never worked, and no function in ``opens`` could open it.
@@ -69,7 +69,7 @@ class Camera:
             wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
 
     def close(self) -> None:
-        """As for ``Source``."""
+        """Implement ``Source``."""
         self._closed = True
         if self._connection:
             self._connection.close()
@@ -89,7 +89,7 @@ class Camera:
 
 
 def open_camera(name: str, stop: Stop) -> Source:
-    """The camera with this name: ``rpicam``, a number or ``/dev/videoN``, or the ``http://`` address of MJPEG.
+    """Return the camera with this name: ``rpicam``, a number or ``/dev/videoN``, or the ``http://`` address of MJPEG.
 
     Raises:
         CameraError: unknown kind of camera, or the program that reads it is not installed.

@@ -96,7 +96,7 @@ class HttpConnection:
         return Address(parts.scheme.lower() == "https", host, port, target, shown, credentials)
 
     def chunks(self) -> Iterator[bytes]:
-        """As for ``Connection``."""
+        """Implement ``Connection``."""
         while True:
             try:
                 chunk = self._response.read1(READ_BYTES)
@@ -108,7 +108,7 @@ class HttpConnection:
             yield chunk
 
     def close(self) -> None:
-        """As for ``Connection``; a thread that is reading gets the end of the stream."""
+        """Implement ``Connection``; a thread that is reading gets the end of the stream."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -21,7 +21,7 @@ class Pipe:
         self._descriptor, self._stop = descriptor, stop
 
     def connections(self) -> Iterator[Iterable[bytes]]:
-        """As for ``Source``; there is one connection."""
+        """Implement ``Source``; there is one connection."""
         yield self._chunks()
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ END_S = 2.0
 
 
 def commands(name: str) -> list[list[str]]:
-    """Command lines that write a camera's frames to stdout as JPEG, in the order in which to try them.
+    """Return command lines that write a camera's frames to stdout as JPEG, in the order in which to try them.
 
     Raises:
         CameraError: unknown kind of camera, or the program is not installed.
@@ -67,7 +67,7 @@ class ProgramConnection:
             raise CameraError(f"{self._name} cannot be started: {error.strerror}") from error
 
     def chunks(self) -> Iterator[bytes]:
-        """As for ``Connection``."""
+        """Implement ``Connection``."""
         process = self._process
         assert process.stdout  # noqa: S101 - pipes both
         assert process.stderr  # noqa: S101
@@ -98,7 +98,7 @@ class ProgramConnection:
                 last_s = time.monotonic()
 
     def close(self) -> None:
-        """As for ``Connection``: terminate the program, and kill it after ``END_S``."""
+        """Implement ``Connection``: terminate the program, and kill it after ``END_S``."""
         self._process.terminate()
         try:
             self._process.wait(END_S)

@@ -9,14 +9,14 @@ LONGEST_S = 86_400.0
 
 
 def positive(text: str) -> int:
-    """Argument type: a whole number of 1 or more."""
+    """Parse a whole number of 1 or more."""
     if not text.isdecimal() or not 1 <= int(text[:9]) == int(text):
         raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text[:40]!r}")
     return int(text)
 
 
 def duration(text: str) -> float:
-    """Argument type: a time in seconds, above 0."""
+    """Parse a time in seconds, above 0."""
     try:
         seconds = float(text)
     except ValueError:
@@ -27,7 +27,7 @@ def duration(text: str) -> float:
 
 
 def threads(text: str) -> int:
-    """Argument type: a number of threads that this machine can run."""
+    """Parse a number of threads that this machine can run."""
     count = positive(text)
     if reason := why_not_threads(count):
         raise argparse.ArgumentTypeError(f"expected {reason}")

@@ -20,5 +20,5 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def counts(text: str) -> list[int]:
-    """Argument type: numbers of threads, separated by commas."""
+    """Parse numbers of threads, separated by commas."""
     return [threads(part) for part in text.split(",")]

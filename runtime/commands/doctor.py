@@ -82,7 +82,7 @@ def _drift(path: Path) -> str:
 
 
 def _version_check(name: str, oldest: tuple[int, int]) -> str:
-    """Python code that prints the version of the module ``m``, or fails with a message if it is too old."""
+    """Return Python code that prints the version of the module ``m``, or fails with a message if it is too old."""
     wanted = ".".join(map(str, oldest))
     return (
         f"; old = tuple(map(int, m.__version__.split('.')[:2])) < {oldest}; print(m.__version__); "
@@ -91,7 +91,7 @@ def _version_check(name: str, oldest: tuple[int, int]) -> str:
 
 
 def _files(name: str, engines: dict[str, dict[str, Any]]) -> list[str]:
-    """The file of this name, or those files of this folder whose engine is installed."""
+    """Return the file of this name, or those files of this folder whose engine is installed."""
     if not Path(name).is_dir():
         return [name]
     files = model_files(Path(name)).values()

@@ -102,7 +102,7 @@ def _add_keeping(parser: argparse.ArgumentParser) -> None:
 
 
 def outlets_of(options: argparse.Namespace, classifier: Classifier) -> list[Listener]:
-    """The listeners that the options ask for; only their modules are imported.
+    """Return the listeners that the options ask for; only their modules are imported.
 
     Raises:
         EdgecnnError: a listener cannot be set up.
@@ -127,7 +127,7 @@ def outlets_of(options: argparse.Namespace, classifier: Classifier) -> list[List
 
 
 def classifier_of(options: argparse.Namespace, stop_fd: int) -> tuple[Classifier, IsolatedDecoder]:
-    """The classifier that the options name, and its decoder, which the caller must close."""
+    """Return the classifier that the options name, and its decoder, which the caller must close."""
     isolated = IsolatedDecoder(stop_fd)
     decoder = cropped(isolated, options.crop) if options.crop else isolated
     return Classifier(options.model, options.threads, engine=options.engine, decoder=decoder), isolated
@@ -136,7 +136,7 @@ def classifier_of(options: argparse.Namespace, stop_fd: int) -> tuple[Classifier
 def session(
     options: argparse.Namespace, classifier: Classifier, listeners: Sequence[Listener], lost_after_s: float | None
 ) -> Session:
-    """The session that classifies frames and passes events to the listeners."""
+    """Return the session that classifies frames and passes events to the listeners."""
     count, window = options.votes
     # Lines on stdout come last: if their reader is gone, the other listeners still get the end of an event.
     listeners = [*outlets_of(options, classifier), *listeners]
@@ -156,7 +156,7 @@ def session(
 
 
 def votes(text: str) -> tuple[int, int]:
-    """Argument type: votes and window, such as ``4/5``."""
+    """Parse votes and window, such as ``4/5``."""
     match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
     try:
         settings = EventSettings(int(match[1]), int(match[2])) if match else None
@@ -168,7 +168,7 @@ def votes(text: str) -> tuple[int, int]:
 
 
 def box(text: str) -> Box:
-    """Argument type: four whole numbers: x, y, width and height in pixels."""
+    """Parse four whole numbers: x, y, width and height in pixels."""
     parts = text.split(",")
     if len(parts) != 4 or not all(re.fullmatch(r"\d{1,6}", part) for part in parts) or "0" in {*parts[2:]}:
         raise argparse.ArgumentTypeError(

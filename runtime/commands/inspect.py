@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def describe(classifier: Classifier) -> dict[str, Any]:
-    """Size, SHA-256, tensors and spec of the loaded file, as JSON-compatible values."""
+    """Return the size, SHA-256, tensors and spec of the loaded file, as JSON-compatible values."""
     content, golden = read_regular(classifier.path, MAX_MODEL_BYTES), classifier.golden()
     return {
         "file": str(classifier.path),
@@ -61,7 +61,7 @@ def describe(classifier: Classifier) -> dict[str, Any]:
 
 
 def as_text(card: dict[str, Any]) -> str:
-    """The description as lines of a name and a text."""
+    """Format the description as lines of a name and a text."""
     known = card["accuracy"] is not None
     accuracy = (
         f"{card['accuracy']:.2%} on {card['accuracy_images']:,} {card['accuracy_on']}" if known else "not recorded"
@@ -90,7 +90,7 @@ def as_text(card: dict[str, Any]) -> str:
 
 
 def _provenance(stated: dict[str, str]) -> dict[str, str]:
-    """The lines of the spec's provenance, except the origin of the accuracy, which is shown beside the accuracy."""
+    """Format the spec's provenance, except the origin of the accuracy, which is shown beside the accuracy."""
     return {
         PROVENANCE.get(name, name): f"SHA-256 {text}" if name.endswith("_sha256") else text
         for name, text in stated.items()
@@ -99,7 +99,7 @@ def _provenance(stated: dict[str, str]) -> dict[str, str]:
 
 
 def _confidence(card: dict[str, Any]) -> str:
-    """The confidence threshold, and its precision and coverage if known."""
+    """Format the confidence threshold, and its precision and coverage if known."""
     threshold, precision, kept = card["confidence_threshold"], card["confidence_precision"], card["confidence_kept"]
     if precision is None or kept is None:
         return f"{threshold:.0%}"

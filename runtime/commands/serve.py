@@ -27,7 +27,7 @@ TOKEN = "EDGECNN_TOKEN"  # noqa: S105 - the name of an environment variable
 
 
 def port(text: str) -> int:
-    """Argument type: a TCP port."""
+    """Parse a TCP port."""
     if not text.isdecimal() or not int(text[:6]) == int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"expected a port, 0 to 65535 (0: any free port), got {text[:40]!r}")
     return int(text)

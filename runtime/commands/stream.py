@@ -40,7 +40,7 @@ DEFAULTS = EventSettings()
 
 
 class Loop:
-    """Passes frames from an inbox to a session until the frames end or a signal arrives.
+    """The loop that passes frames from an inbox to a session until the frames end or a signal arrives.
 
     Attributes:
         classified: number of classified frames.
@@ -73,7 +73,7 @@ class Loop:
                 print(_line(frame, seen, self._inbox.dropped), flush=True)
 
     def summary(self) -> str:
-        """The counts of frames, for the end of the command."""
+        """Format the counts of frames, for the end of the command."""
         inbox, seconds = self._inbox, max(time.monotonic() - self._start, 1e-6)
         rate = f"{self.classified / seconds:.1f}/s"
         return (
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def has_frames(options: argparse.Namespace) -> bool:
-    """Whether a camera is named or standard input is not a terminal; print an error if not."""
+    """Check that a camera is named or standard input is not a terminal; print an error if not."""
     if not options.camera and (sys.stdin is None or sys.stdin.isatty()):
         print("error: JPEG frames come on stdin: pipe them into it, or name a --camera (see --help)", file=sys.stderr)
         return False
@@ -143,7 +143,7 @@ def follow(options: argparse.Namespace, stop: Stop, more: Callable[[Classifier, 
 
 
 def source_of(camera: str | None, stop: Stop) -> Source:
-    """The named camera, or standard input.
+    """Return the named camera, or standard input.
 
     Raises:
         CameraError: unknown kind of camera, or a program is missing.
@@ -168,7 +168,7 @@ def _line(frame: Frame, seen: Seen, dropped: int) -> str:
 
 
 def _nothing(inbox: Inbox, reason: str) -> str:
-    """Why no frame was classified."""
+    """Say why no frame was classified."""
     if inbox.seen:
         return f"no frame could be decoded, the last one: {reason}"
     expected = "expected JPEG frames one after the other (see --help)"

@@ -59,7 +59,7 @@ class Waiting(NamedTuple):
 
 
 class Lines:
-    """Writes JSON lines to a file (opened for each line, so that it may be moved away) and to stdout.
+    """A writer of JSON lines to a file (opened for each line, so that it may be moved away) and to stdout.
 
     If neither is wanted, errors are printed on stderr.
     """
@@ -145,7 +145,7 @@ def _watch(session: Session, folder: Path, lines: Lines, stop: Stop) -> int:
 
 
 def images(folder: Path) -> tuple[list[tuple[str, Stamp]], list[LeftOut]]:
-    """The photos that are in the folder now, by name and stamp, and the skipped entries.
+    """Return the photos that are in the folder now, by name and stamp, and the skipped entries.
 
     Raises:
         OSError: the folder cannot be read.
@@ -163,7 +163,7 @@ def _ended(left_out: list[LeftOut], folder: Path) -> int:
 
 
 def _look(session: Session, path: Path, stamp: Stamp, waiting: dict[str, Waiting]) -> dict[str, Any] | None:
-    """The JSON entries for a file; ``None`` if it may still be written, or is gone."""
+    """Return the JSON entries for a file; ``None`` if it may still be written, or is gone."""
     now, wait = time.monotonic(), waiting.get(path.name)
     if wait and wait.stamp != stamp:
         waiting[path.name] = Waiting(stamp, now)
@@ -185,7 +185,7 @@ def _look(session: Session, path: Path, stamp: Stamp, waiting: dict[str, Waiting
 
 
 def _stamp(file: Path) -> Stamp | None:
-    """The stamp of a regular file; ``None`` if it is gone or not regular."""
+    """Return the stamp of a regular file; ``None`` if it is gone or not regular."""
     try:
         status = file.stat()
         return Stamp(status.st_mtime_ns, status.st_size) if file.is_file() else None

@@ -80,7 +80,7 @@ class Usual:
     squares: dict[str, float] = field(default_factory=dict)
 
     def deviation(self, name: str) -> float:
-        """Standard deviation of a statistic over the blocks."""
+        """Return the standard deviation of a statistic over the blocks."""
         return math.sqrt(self.squares.get(name, 0.0) / max(self.blocks - 1, 1.0))
 
     def learn(self, values: dict[str, float], day: int) -> None:
@@ -182,7 +182,7 @@ class Charts:
         return max(slot.days for slot in self.slots)
 
     def alarms(self) -> dict[str, Chart]:
-        """The charts that are in alarm, by name."""
+        """Return the charts that are in alarm, by name."""
         return {name: chart for name, chart in self.charts.items() if chart.alarmed}
 
     def add(self, values: dict[str, float], start_s: float, end_s: float) -> None:
@@ -225,7 +225,7 @@ class Charts:
         return exceeds
 
     def entries(self) -> dict[str, Any]:
-        """The state as JSON-compatible values."""
+        """Return the state as JSON-compatible values."""
         return {
             "slots": [vars(slot) for slot in self.slots],
             "classes": vars(self.classes),

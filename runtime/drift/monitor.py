@@ -28,10 +28,10 @@ CLOCK_IS_SET_S = 1_600_000_000
 
 @runtime_checkable
 class DriftListener(Protocol):
-    """Receives drift reports."""
+    """A receiver of drift reports."""
 
     def drifted(self, sentences: Sequence[str]) -> None:
-        """Called when alarms begin or end, with one sentence per alarm; empty: everything is as usual."""
+        """Handle alarms that begin or end, one sentence each; empty: everything is as usual."""
 
 
 class DriftMonitor:

@@ -43,11 +43,11 @@ class DriftState:
     charts: Charts = field(default_factory=Charts)
 
     def sentences(self, now_s: float) -> list[str]:
-        """One sentence per alarm; ``now_s`` is the wall clock."""
+        """Return one sentence per alarm; ``now_s`` is the wall clock."""
         return [self._sentence(name, chart, now_s) for name, chart in self.charts.alarms().items()]
 
     def summary(self, now_s: float) -> str:
-        """The state in one line: alarms, days of learning, or ``as usual``."""
+        """Return the state in one line: alarms, days of learning, or ``as usual``."""
         if sentences := self.sentences(now_s):
             return "; ".join(sentences)
         days = self.charts.learned_days
@@ -72,7 +72,7 @@ class DriftState:
         return f"{since} {WORDS[name]} than before ({statistic} {chart.before:.3g} -> {chart.now:.3g})"
 
     def to_json(self) -> bytes:
-        """The content of the state file."""
+        """Return the content of the state file."""
         entries = {
             "version": VERSION,
             "model": self.model,
@@ -105,7 +105,7 @@ class DriftState:
 
 
 def describe(path: Path) -> str:
-    """The summary of a state file, for ``doctor``.
+    """Return the summary of a state file, for ``doctor``.
 
     Raises:
         OutputError: as for ``DriftState.read``; also if there is no such file.

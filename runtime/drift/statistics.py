@@ -19,7 +19,7 @@ DARK = 4.0
 
 
 def look_of(pixels: Pixels) -> dict[str, float]:
-    """Statistics of a frame's appearance, independent of its content.
+    """Compute statistics of a frame's appearance, independent of its content.
 
     Args:
         pixels: uint8 (H, W, 3), RGB, as the model gets them.
@@ -46,7 +46,7 @@ def mix_bin(label: int, class_count: int) -> int:
 
 
 def picture(looks: Iterable[dict[str, float]], answers: NDArray[np.float32], unknown: float | None) -> dict[str, Any]:
-    """Summary of the validation images for the spec: ``ModelSpec.validation``, under 1 KB of JSON.
+    """Summarize the validation images for the spec: ``ModelSpec.validation``, under 1 KB of JSON.
 
     Args:
         looks: ``look_of`` for each image, or for a sample of them.

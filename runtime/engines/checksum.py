@@ -63,7 +63,7 @@ def check_checksum(content: bytes, kind: FileFormat, name: str, *, spec_given: b
 
 
 def no_spec(name: str) -> ModelSpecError:
-    """The error for a file without a spec, probably of another exporter."""
+    """Return the error for a file without a spec, probably of another exporter."""
     return ModelSpecError(
         f"{name}: has no model spec, or is cut off: export or copy it again, or describe it with "
         "Classifier(path, spec=ModelSpec(side, class_names, …))"

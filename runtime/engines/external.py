@@ -11,7 +11,7 @@ from runtime.spec import ModelSpec
 
 
 class ExternalBackend:
-    """Feeds pixels to a graph that takes scaled floats, channels first (NCHW), or single images."""
+    """A wrapper for a graph that takes scaled floats, channels first (NCHW), or single images."""
 
     def __init__(self, backend: Backend, spec: ModelSpec) -> None:
         (source,) = backend.inputs
@@ -30,7 +30,7 @@ class ExternalBackend:
 
 
 def known_output(graph: Graph | None, name: str) -> str:
-    """The kind of a graph's output, inferred from its last operators: ``softmax``, ``logits`` or ``sigmoid``.
+    """Infer the kind of a graph's output from its last operators: ``softmax``, ``logits`` or ``sigmoid``.
 
     Raises:
         ModelSpecError: it cannot be inferred.
@@ -46,7 +46,7 @@ def known_output(graph: Graph | None, name: str) -> str:
 
 
 def to_probabilities(output: str, classes: int, temperature: float) -> Callable[[Probabilities], Probabilities]:
-    """A function that turns a graph's output into probabilities, float32 (N, C).
+    """Return a function that turns a graph's output into probabilities, float32 (N, C).
 
     Args:
         output: ``softmax``, ``logits`` or ``sigmoid``.

@@ -39,7 +39,7 @@ class Graph(NamedTuple):
     outputs: tuple[str, ...]
 
     def output_kind(self) -> str | None:
-        """``softmax``, ``logits`` or ``sigmoid``, inferred from the last operators; ``None`` if uncertain."""
+        """Infer ``softmax``, ``logits`` or ``sigmoid`` from the last operators; ``None`` if uncertain."""
         producers = {name: node for node in self.nodes for name in node.outputs}
         kinds: dict[str, str | None] = {}
 
@@ -53,12 +53,12 @@ class Graph(NamedTuple):
         return found if found in ENDS.values() else None
 
     def last_operator(self) -> str:
-        """The name of the operator that makes the output."""
+        """Return the name of the operator that makes the output."""
         return next((node.operator for node in self.nodes if set(self.outputs) & set(node.outputs)), "none")
 
 
 def _kind(node: Node | None, kind_of: Callable[[str], str | None]) -> str | None:
-    """The kind of a node's output; ``constant`` if it does not depend on the image, or is a quantization parameter."""
+    """Return the kind of a node's output; ``constant`` if it does not depend on the image or quantizes."""
     if node is None or node.operator in ("Constant", "DynamicQuantizeLinear"):
         return "constant"
     if node.operator in PASSING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LitertBackend:
-    """Runs a ``.tflite`` file. The graph takes one image, so a batch is run in a loop."""
+    """The engine of ``.tflite`` files. The graph takes one image, so a batch is run in a loop."""
 
     engine, title, suffixes = "litert", "LiteRT", (".tflite",)
     file_format = FileFormat(".tflite", "TFLite", b"TFL3", 4, "TFL3 identifier")
@@ -98,7 +98,7 @@ def _tensor(entry: dict[str, Any]) -> Tensor:
 
 
 def _dequantization_table(output: dict[str, Any]) -> Probabilities | None:
-    """The real value of each 8-bit output value, float32 (256,), indexed by its bits; ``None`` for a float output.
+    """Return the real value of each 8-bit output, float32 (256,), indexed by its bits; ``None`` for a float output.
 
     Raises:
         ValueError: the output is 8-bit but has no single per-tensor scale.

@@ -126,7 +126,7 @@ def _check_digest(path: Path, content: bytes) -> None:
 
 
 def _listed_digest(path: Path) -> str | None:
-    """The SHA-256 of the file in the manifest beside it; ``None`` if there is no such entry."""
+    """Return the SHA-256 of the file in the manifest beside it; ``None`` if there is no such entry."""
     try:
         manifest = parse_json(read_regular(path.with_name(MANIFEST), MAX_JSON_BYTES))
         listed = manifest["files"][path.name]["sha256"]
@@ -136,7 +136,7 @@ def _listed_digest(path: Path) -> str | None:
 
 
 def _read_graph(content: bytes, engine: str | None) -> "Graph | None":
-    """The operators of a file of another exporter; ``None`` if they cannot be read."""
+    """Return the operators of a file of another exporter; ``None`` if they cannot be read."""
     try:
         return registry.find(engine).read_graph(content) if engine else None
     except ValueError:

@@ -40,7 +40,7 @@ _THREADS = ForkGuard("load NCNN's models with 1 thread before a fork, or start p
 
 
 class NcnnBackend:
-    """Runs an ``.ncnn`` file: a ZIP archive of graph, weights, spec and golden set.
+    """The engine of ``.ncnn`` files: ZIP archives of graph, weights, spec and golden set.
 
     The graph takes one image, so a batch is run in a loop. If the spec's precision is fp16, NCNN computes in half
     precision where the processor supports it; otherwise in float32.

@@ -105,7 +105,7 @@ def _check_tensors(layers: list[_Layer], count: int) -> None:
 
 
 def _is_sound(parameter: re.Match[str], most: int) -> bool:
-    """Whether NCNN reads the parameter safely: its numbers are within bounds, and an array has its declared length."""
+    """Return whether NCNN reads the parameter safely: numbers within bounds, an array of its declared length."""
     values = parameter[2].split(",")
     if parameter[1].startswith("-"):
         count, *values = values

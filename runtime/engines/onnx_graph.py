@@ -24,7 +24,7 @@ _DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 
 def has_external_data(content: bytes) -> bool:
-    """Whether any tensor is stored in another file.
+    """Return whether any tensor is stored in another file.
 
     Raises:
         ValueError: not an ONNX file, or more than ``MAX_FIELDS`` fields.

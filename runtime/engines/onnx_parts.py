@@ -14,7 +14,7 @@ _GRAPH, _METADATA, _KEY, _VALUE = 7, 14, 1, 2
 
 
 def model_parts(content: bytes) -> tuple[dict[str, bytes], list[Span]]:
-    """The metadata, and the spans of the graph. Protobuf merges repeated parts of a message, so there may be several.
+    """Return the metadata, and the spans of the graph: protobuf merges repeated parts of a message.
 
     Raises:
         ValueError: not an ONNX file.
@@ -34,7 +34,7 @@ def model_parts(content: bytes) -> tuple[dict[str, bytes], list[Span]]:
 
 
 def parts(content: bytes, spans: Iterable[Span]) -> Iterator[tuple[int, int, int]]:
-    """Number, start and end of each length-delimited field of a message that is stored in one or more spans."""
+    """Yield number, start and end of each length-delimited field of a message that is stored in one or more spans."""
     for start, end in spans:
         for number, wire, first, last in fields(content, start, end):
             if wire == BYTES:

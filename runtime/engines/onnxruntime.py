@@ -26,7 +26,7 @@ DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
 class OnnxBackend:
-    """Runs an ``.onnx`` file."""
+    """The default engine of ``.onnx`` files."""
 
     engine, title, suffixes = "onnxruntime", "ONNX Runtime", (".onnx",)
     file_format, color, marker = FileFormat(".onnx", "ONNX"), "#0072b2", "o"

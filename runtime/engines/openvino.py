@@ -33,7 +33,7 @@ _POOL = ForkGuard("start processes by multiprocessing's 'spawn'")
 
 
 class OpenvinoBackend:
-    """Runs an ``.onnx`` file. The graph is compiled for one image, so a batch is run in a loop."""
+    """An engine of ``.onnx`` files. The graph is compiled for one image, so a batch is run in a loop."""
 
     engine, title, suffixes = "openvino", "OpenVINO", (".onnx",)
     file_format, color, marker = None, "#009e73", "D"
@@ -143,5 +143,5 @@ def _tensor(entry: Any) -> Tensor:
 
 
 def _reason(error: Exception) -> str:
-    """The last line of the message; the lines above it name places in OpenVINO's source code."""
+    """Return the last line of the message; the lines above it name places in OpenVINO's source code."""
     return (str(error).strip() or type(error).__name__).splitlines()[-1][:300]

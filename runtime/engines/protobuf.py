@@ -42,7 +42,7 @@ def fields(content: bytes, start: int, end: int) -> Iterator[tuple[int, int, int
 
 
 def _value(content: bytes, place: int, end: int, wire: int) -> tuple[int, int, int]:
-    """The last two numbers that ``fields`` yields for a value, and the position after it."""
+    """Return the last two numbers that ``fields`` yields for a value, and the position after it."""
     if wire == VARINT:
         number, place = _varint(content, place, end, _MAX_VARINT_BYTES)
         return number, 0, place
@@ -58,7 +58,7 @@ def _value(content: bytes, place: int, end: int, wire: int) -> tuple[int, int, i
 
 
 def _varint(content: bytes, place: int, end: int, most: int) -> tuple[int, int]:
-    """The varint at ``place``, and the position after it."""
+    """Read the varint at ``place``; return it and the position after it."""
     if place < end and content[place] < 0x80:
         return content[place], place + 1
     number = 0

@@ -42,7 +42,7 @@ class Engine(NamedTuple):
 
 
 def find(name: str) -> "type[Backend]":
-    """The ``Backend`` class of an engine; the engine itself is imported when the class is called.
+    """Return the ``Backend`` class of an engine; the engine itself is imported when the class is called.
 
     Raises:
         BackendUnavailableError: there is no engine of this name, or the package that provides it is broken.
@@ -64,7 +64,7 @@ def find(name: str) -> "type[Backend]":
 
 
 def default_engine(suffix: str) -> str | None:
-    """The engine that runs files of a suffix (lower case) by default; ``None`` for unknown suffixes.
+    """Return the engine that runs files of a suffix (lower case) by default; ``None`` for unknown suffixes.
 
     Our engine modules are imported in order until one matches, so an ``.onnx`` file imports only the first.
     """
@@ -72,17 +72,17 @@ def default_engine(suffix: str) -> str | None:
 
 
 def file_formats() -> "dict[str, FileFormat]":
-    """The file formats that our engines run by default, by suffix."""
+    """Return the file formats that our engines run by default, by suffix."""
     return {kind.suffix: kind for name in OWN if (kind := find(name).file_format)}
 
 
 def engines() -> list[Engine]:
-    """All known engines, installed or not, ours first; ``missing`` says why one cannot be used."""
+    """Return all known engines, installed or not, ours first; ``missing`` says why one cannot be used."""
     return [_describe(name) for name in dict.fromkeys([*OWN, *_others()])]
 
 
 def engines_for(path: Path) -> tuple[str, ...]:
-    """Names of the engines that read files of this suffix, installed or not, the default first."""
+    """Return the names of the engines that read files of this suffix, installed or not, the default first."""
     suffix = path.suffix.lower()
     able = [engine.name for engine in engines() if suffix in engine.suffixes]
     default = default_engine(suffix)

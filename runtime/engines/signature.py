@@ -20,7 +20,7 @@ SLACK = 0.01
 
 
 def carried_spec(backend: Backend, name: str) -> ModelSpec:
-    """The spec in the model file.
+    """Return the spec in the model file.
 
     Args:
         backend: the loaded model.
@@ -91,7 +91,7 @@ def fit(
 
 
 def fit_scored(backend: Backend, spec: ModelSpec, name: str) -> Callable[[Pixels], Scored]:
-    """As ``fit``, which must have been called before; the function also returns familiarity scores, float32 (N,)."""
+    """Make the function of ``fit``, called before, return familiarity scores too, float32 (N,)."""
     classes = len(spec.class_names)
     run: Callable[[Pixels], Scored] | None = getattr(backend, "scored", None)
     if run is None:

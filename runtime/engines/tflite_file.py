@@ -77,21 +77,21 @@ class _Table:
         self._size = _number(content, self._fields, "<H")
 
     def number(self, field: int, kind: str) -> int:
-        """A number, 0 if the field is absent; ``kind`` is a format of ``struct``."""
+        """Return a number, 0 if the field is absent; ``kind`` is a format of ``struct``."""
         place = self._find(field)
         return _number(self._content, place, kind) if place else 0
 
     def table(self, field: int) -> "_Table | None":
-        """A table; ``None`` if the field is absent."""
+        """Return a table; ``None`` if the field is absent."""
         place = self._find(field)
         return _Table(self._content, place + _number(self._content, place, "<I")) if place else None
 
     def numbers(self, field: int) -> Iterator[int]:
-        """A list of 32-bit numbers."""
+        """Return a list of 32-bit numbers."""
         return (_number(self._content, place, "<i") for place in self._places(field))
 
     def tables(self, field: int) -> Iterator["_Table"]:
-        """A list of tables."""
+        """Return a list of tables."""
         return (_Table(self._content, place + _number(self._content, place, "<I")) for place in self._places(field))
 
     def _places(self, field: int) -> Iterator[int]:

@@ -15,7 +15,7 @@ MAX_WINDOW = 1000
 
 @dataclass(frozen=True)
 class EventSettings:
-    """When an event begins and ends.
+    """The conditions under which an event begins and ends.
 
     Attributes:
         votes: number of the last ``window`` frames that must show a class for it to begin, 1 or more.
@@ -88,7 +88,7 @@ class _Running:
 
 
 class EventDetector:
-    """Takes the prediction for each frame, and returns events when a class begins or ends. Not thread-safe.
+    """A detector that turns predictions of frames into events when a class begins or ends. Not thread-safe.
 
     At most one class is active at a time. For a multi-label model any number of labels are active: each begins and
     ends independently, and a frame counts for a label that is in ``Prediction.labels``.
@@ -183,7 +183,7 @@ class EventDetector:
         return sorted(events, key=lambda event: event.kind == "begins")  # ends before beginnings
 
     def _candidate(self, votes: Counter[str], now: float) -> str | None:
-        """The class that begins now; ``None`` if none does."""
+        """Return the class that begins now; ``None`` if none does."""
         on = self.label
         best = max((label for label in votes if label != on), key=votes.__getitem__, default=None)
         if best is None or votes[best] < self._settings.votes or (on and votes[best] <= votes[on]):

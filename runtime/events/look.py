@@ -35,7 +35,7 @@ class Look(NamedTuple):
 
 
 def cropped(decoder: Decoder, box: Box) -> Decoder:
-    """A decoder that passes only a part of each image to ``decoder``.
+    """Return a decoder that passes only a part of each image to ``decoder``.
 
     Encoded images are decoded at full size in this process to cut out the part, within the usual memory limit.
     """
@@ -47,7 +47,7 @@ def cropped(decoder: Decoder, box: Box) -> Decoder:
 
 
 def largest_change(before: Pixels, after: Pixels) -> float:
-    """The mean absolute difference (0-255) in the most changed cell of two images, uint8 (H, W, 3), of one size."""
+    """Return the mean absolute difference (0-255) in the most changed cell of two images, uint8 (H, W, 3)."""
     difference = np.abs(before.astype(np.int16) - after).mean(axis=2)
     for axis in (0, 1):
         size = difference.shape[axis]
@@ -59,7 +59,7 @@ def largest_change(before: Pixels, after: Pixels) -> float:
 
 
 class FrameClassifier:
-    """Classifies frames one after the other; an unchanged frame gets the last prediction without inference.
+    """A classifier of successive frames; an unchanged frame gets the last prediction without inference.
 
     Args:
         classifier: the classifier.

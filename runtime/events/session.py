@@ -30,20 +30,20 @@ class Seen:
 
 
 class Listener(Protocol):
-    """Receives every frame and every event, in order and from one thread; must not block it."""
+    """A receiver of every frame and every event, in order and from one thread, which it must not block."""
 
     def seen(self, seen: Seen) -> None:
-        """Called for each classified frame."""
+        """Handle a classified frame."""
 
     def happened(self, event: Event) -> None:
-        """Called for each event."""
+        """Handle an event."""
 
     def close(self) -> None:
-        """Called once at the end."""
+        """End; called once."""
 
 
 class Session:
-    """Passes frames through classifier, event detector and listeners; used by ``stream``, ``watch`` and ``serve``."""
+    """The way of frames through classifier, event detector and listeners in ``stream``, ``watch`` and ``serve``."""
 
     def __init__(self, classifier: FrameClassifier, detector: EventDetector, listeners: Sequence[Listener]) -> None:
         self._classifier, self._detector, self._listeners = classifier, detector, listeners

@@ -33,7 +33,7 @@ def resizable(image: Image.Image) -> Image.Image:
 
 
 def _has_transparency(image: Image.Image) -> bool:
-    """Same as ``Image.has_transparency_data``, which Pillow has since 10.1."""
+    """Return ``Image.has_transparency_data``, which Pillow has since 10.1."""
     if image.mode.endswith(("A", "a")) or "transparency" in image.info:
         return True
     return image.mode == "P" and image.palette is not None and image.palette.mode.endswith("A")
@@ -78,7 +78,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 @functools.lru_cache(maxsize=4)
 def _transform(profile: bytes, mode: str) -> Any:
-    """LittleCMS's transform from ``profile`` to sRGB; ``None`` if the profile is sRGB or cannot be used."""
+    """Return LittleCMS's transform from ``profile`` to sRGB; ``None`` if the profile is sRGB or cannot be used."""
     if b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile:
         return None
     import io

@@ -171,7 +171,7 @@ def _needed_scans(file: IO[bytes], scale: int) -> bytes:
 
 
 def _size(stream: BinaryIO) -> int | None:
-    """The number of bytes; ``None`` if it is not a regular file, so that only reading can tell."""
+    """Return the number of bytes; ``None`` if it is not a regular file, so that only reading can tell."""
     if isinstance(stream, io.BytesIO):
         return stream.getbuffer().nbytes
     try:
@@ -182,7 +182,7 @@ def _size(stream: BinaryIO) -> int | None:
 
 
 def _in_memory(stream: BinaryIO) -> io.BytesIO:
-    """The content of a file that is not regular, from the start if it is seekable."""
+    """Return the content of a file that is not regular, from the start if it is seekable."""
     if hasattr(stream, "seekable") and stream.seekable():
         stream.seek(0)
     content = stream.read(MAX_FILE_BYTES + 1)
@@ -197,7 +197,7 @@ def _decoder_class(module: str, name: str) -> Any:
 
 
 def begins_as_image(head: bytes) -> bool:
-    """Whether a file with these first 64 bytes has a supported format (HEIC included)."""
+    """Return whether a file with these first 64 bytes has a supported format (HEIC included)."""
     try:
         _format(head)
     except ImageDecodeError:
@@ -206,7 +206,7 @@ def begins_as_image(head: bytes) -> bool:
 
 
 def _format(head: bytes) -> tuple[str, str, str]:
-    """The name of our header module, and Pillow's module and class, for these first bytes.
+    """Return the name of our header module, and Pillow's module and class, for these first bytes.
 
     Raises:
         ImageDecodeError: unsupported format.

@@ -75,7 +75,7 @@ def _dying_with_its_parent(descriptor: int) -> Iterator[None]:
 
 
 def _has_ended(descriptor: int) -> bool:
-    """Whether the writing end of a pipe is closed."""
+    """Return whether the writing end of a pipe is closed."""
     poll = select.poll()
     poll.register(descriptor, 0)  # POLLHUP is always reported
     return bool(poll.poll(0))
@@ -116,7 +116,7 @@ def _give_back_memory() -> None:
 
 
 def _memory_limit() -> Callable[[int], None]:
-    """A function that limits this process's memory to its present size plus a number of bytes (Linux only)."""
+    """Return a function that limits this process's memory to its present size plus a number of bytes (Linux only)."""
     try:
         import resource
 

@@ -9,7 +9,7 @@ _BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hev
 
 
 def is_heic(head: bytes) -> bool:
-    """Whether a file with these first 64 bytes holds images coded with HEVC (ISO/IEC 23008-12).
+    """Return whether a file with these first 64 bytes holds images coded with HEVC (ISO/IEC 23008-12).
 
     All brands of the ``ftyp`` box are checked, because the first may be ``mif1``, which AVIF files have too.
     """
@@ -21,7 +21,7 @@ def is_heic(head: bytes) -> bool:
 
 
 def decoder_class() -> Any:
-    """The subclass of ``PIL.ImageFile.ImageFile`` that decodes HEIC.
+    """Return the subclass of ``PIL.ImageFile.ImageFile`` that decodes HEIC.
 
     Raises:
         HeicError: pillow-heif is not installed.

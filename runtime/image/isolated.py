@@ -21,7 +21,7 @@ DEADLINE_S = 30.0
 
 
 class IsolatedDecoder:
-    """Replaces ``load_square``: ``Classifier(path, decoder=IsolatedDecoder())``. Thread-safe.
+    """A decoder in place of ``load_square``: ``Classifier(path, decoder=IsolatedDecoder())``. Thread-safe.
 
     Args:
         stop_fd: file descriptor that becomes readable when the process should stop; decoding then ends within a second
@@ -37,7 +37,7 @@ class IsolatedDecoder:
         self._interruptions = 0
 
     def __call__(self, image: ImageSource, spec: ModelSpec) -> Pixels:
-        """Same as ``load_square``.
+        """Decode as ``load_square``.
 
         Raises:
             ImageError: as for ``load_square``; also if decoding takes too long or the child process dies.

@@ -53,7 +53,7 @@ _LYING = (5, 6, 7, 8)
 
 
 def in_rgb(image: Any, channel_order: str) -> Any:
-    """The array (…, 3) in RGB; a view of it if its order is BGR.
+    """Return the array (…, 3) in RGB; a view of it if its order is BGR.
 
     Raises:
         ValueError: unknown order.
@@ -115,7 +115,7 @@ def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None)
 
 
 class _Plan(NamedTuple):
-    """Which part of the stored image to use, and the size to resize it to.
+    """The part of the stored image to use, and the size to resize it to.
 
     Attributes:
         box: left, top, right and bottom of the part in pixels of the stored image.
@@ -149,11 +149,11 @@ class _Plan(NamedTuple):
 
     @classmethod
     def of_image(cls, image: Image.Image, spec: ModelSpec) -> "_Plan":
-        """The plan for a loaded image."""
+        """Plan for a loaded image."""
         return cls.of(*image.size, spec, lying=_lies(image, spec))
 
     def scale(self, gap: float) -> int:
-        """By what factor (1, 2, 4, 8) a JPEG decoder may reduce: each side stays at least ``gap`` times its target."""
+        """Return the factor (1, 2, 4, 8) for a JPEG decoder: each side stays at least ``gap`` times its target."""
         left, top, right, bottom = self.box
         most = min((right - left) / self.width, (bottom - top) / self.height) / gap
         return next((scale for scale in (8, 4, 2) if scale <= most), 1)
@@ -169,7 +169,7 @@ def square_of(
     apart: tuple[Any, Apart] | None = None,
     before: Callable[[int], None] | None = None,
 ) -> Pixels:
-    """``load_square`` for encoded images; its errors do not name the image.
+    """Do the work of ``load_square`` for encoded images; errors do not name the image.
 
     Args:
         source: encoded bytes, or a binary file.
@@ -195,13 +195,13 @@ def square_of(
 
 
 def decoded(source: bytes | BinaryIO, spec: ModelSpec) -> tuple[Image.Image, _Plan]:
-    """The first half of ``load_square`` for encoded images: decoding. Benchmarks time it separately."""
+    """Do the first half of ``load_square`` for encoded images: decoding. Benchmarks time it separately."""
     encoded = examine(source)
     return _decoded(encoded, _scale(encoded, spec), spec)
 
 
 def _scale(encoded: Encoded, spec: ModelSpec) -> int:
-    """By what factor (1, 2, 4, 8) the decoder may reduce the image."""
+    """Return the factor (1, 2, 4, 8) by which the decoder may reduce the image."""
     if encoded.header.kind != "JPEG":
         return 1
     size, gap = (encoded.header.width, encoded.header.height), _DRAFT_GAP.get(spec.resize_filter, 3.0)
@@ -218,7 +218,7 @@ def _decoded(encoded: Encoded, scale: int, spec: ModelSpec) -> tuple[Image.Image
 
 
 def to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
-    """The second half of ``load_square``: resize, convert to RGB, turn upright and pad.
+    """Do the second half of ``load_square``: resize, convert to RGB, turn upright and pad.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -244,7 +244,7 @@ def _turned(image: Image.Image, spec: ModelSpec) -> int:
 
 
 def _lies(image: Image.Image, spec: ModelSpec) -> bool:
-    """Whether a loaded image is stored turned by 90 degrees; ``False`` for a square input, where it does not matter."""
+    """Return whether a loaded image is stored turned by 90 degrees; ``False`` for a square input, which is alike."""
     height, width, _ = spec.shape
     return height != width and _turned(image, spec) in _LYING
 

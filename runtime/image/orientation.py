@@ -19,7 +19,7 @@ _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def orientation(image: Image.Image) -> int:
-    """The orientation 1-8 of CIPA DC-008; 1 if the image has none or it is damaged.
+    """Return the orientation 1-8 of CIPA DC-008; 1 if the image has none or it is damaged.
 
     Args:
         image: must be loaded, because some formats store the orientation after the pixels.
@@ -38,7 +38,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def _plain(exif: bytes) -> int | None:
-    """The orientation in an EXIF block; 0 if it has none, ``None`` if Pillow must read it."""
+    """Return the orientation in an EXIF block; 0 if it has none, ``None`` if Pillow must read it."""
     tiff = exif.removeprefix(b"Exif\0\0").removeprefix(b"Exif\0\0")
     order: Any = _HEADERS.get(tiff[:4])
     if order is None:
@@ -63,7 +63,7 @@ def _in_xmp(image: Image.Image) -> int:
 
 
 def _xmp_segment(image: Image.Image) -> bytes:
-    """The XMP segment of a JPEG; older versions of Pillow do not put it in ``info``."""
+    """Return the XMP segment of a JPEG; older versions of Pillow do not put it in ``info``."""
     segments = (content for _, content in getattr(image, "applist", ()) if content.startswith(_XMP_SEGMENT))
     return next(segments, b"")
 

@@ -50,7 +50,7 @@ def without_unused_scans(content: bytes) -> bytes:
 
 
 def _empty_scans(components: set[int], blocks: int) -> list[bytes]:
-    """AC scans with zeros for every block; if the scans were missing, the decoder would interpolate between blocks."""
+    """Make AC scans with zeros for every block; without these scans the decoder would interpolate between blocks."""
     # One Huffman code, a single 0 bit, for the symbol EOB14; the 14 bits after it give the length of the run.
     table = _segment(_DHT, bytes([0x10, 1, *[0] * 15, 0xE0]))
     bits = ("0" + "1" * 14) * -(-blocks // _LONGEST_RUN)

@@ -49,7 +49,7 @@ def resized(image: Image.Image, box: Box, size: Size, resize_filter: str) -> Ima
 
 
 def _kept_mode(image: Image.Image) -> str:
-    """The image's mode if it is resized without conversion, else an empty text."""
+    """Return the image's mode if it is resized without conversion, else an empty text."""
     return image.mode if image.mode in {"L", "RGB", "CMYK"} else ""
 
 
@@ -90,7 +90,7 @@ def _reduced(image: Image.Image, box: tuple[int, int, int, int], factors: tuple[
 
 
 def _looked_up(image: Image.Image, box: Box, size: Size) -> Image.Image:
-    """``bilinear-no-antialias`` in bands: each target row is interpolated from the source rows around its center."""
+    """Resize ``bilinear-no-antialias`` in bands: each target row from the source rows around its center."""
     across, down = size
     height = (box[3] - box[1]) / down
 

@@ -133,7 +133,7 @@ class Executor:
 
 
 def _stderr() -> int:
-    """The descriptor for a child's output: our ``sys.stderr``, which commands move to another descriptor than 2."""
+    """Return the descriptor for a child's output: our ``sys.stderr``, which commands move away from descriptor 2."""
     try:
         return sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):

@@ -10,13 +10,13 @@ from runtime.text import for_terminal
 
 
 def utc_now() -> str:
-    """The wall clock's time in ISO 8601; not for computing durations, because the clock may be set."""
+    """Return the wall clock's time in ISO 8601; not for computing durations, because the clock may be set."""
     now = time.time()
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
 
 
 def event_entries(event: Event) -> dict[str, Any]:
-    """An event as JSON-compatible entries, the same in all outputs."""
+    """Return an event as JSON-compatible entries, the same in all outputs."""
     return {
         "time": utc_now(),
         "event": event.kind,

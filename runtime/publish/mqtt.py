@@ -186,7 +186,7 @@ class MqttPublisher:
             self._say(f"mqtt: {self._broker.host}:{self._broker.port} {what}; trying again")
 
     def _discovery(self, class_names: Sequence[str], model: str) -> dict[str, dict[str, Any]]:
-        """The discovery messages for Home Assistant, by topic: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery."""
+        """Make the discovery messages by topic: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery."""
         prefix, node = self._broker.prefix, self._node
         common: dict[str, Any] = {
             "state_topic": f"{prefix}/state",
@@ -220,7 +220,7 @@ class MqttPublisher:
 
 
 def _node_letter(match: re.Match[str]) -> str:
-    """Replacement for a character that Home Assistant does not accept in an identifier."""
+    """Replace a character that Home Assistant does not accept in an identifier."""
     return "_" if match[0].isascii() else f"{ord(match[0]):x}"
 
 

@@ -69,7 +69,7 @@ class App:
         return self._refusal(path, environ) or self._content(path, environ)
 
     def _refusal(self, path: str, environ: dict[str, Any]) -> Answer | None:
-        """The response to a missing or wrong token, or the redirect that sets the cookie; ``None``: access granted."""
+        """Answer a missing or wrong token, or redirect and set the cookie; ``None``: access granted."""
         if self._token is None:
             return None
         given = parse_qs(environ.get("QUERY_STRING", "")[:1000]).get("token", [""])[0]
@@ -104,7 +104,7 @@ class App:
 
 
 def _carried(environ: dict[str, Any]) -> str:
-    """The token in a request's headers."""
+    """Return the token in a request's headers."""
     scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer":
         return str(token.strip())
@@ -114,12 +114,12 @@ def _carried(environ: dict[str, Any]) -> str:
 
 
 def _cookie(environ: dict[str, Any]) -> str:
-    """The cookie's name, with the port, because browsers send cookies to all ports of a host."""
+    """Return the cookie's name, with the port, because browsers send cookies to all ports of a host."""
     return f"{COOKIE}_{environ.get('SERVER_PORT', '')}"
 
 
 def _host(header: str) -> str:
-    """The host name without port, in lower case."""
+    """Return the host name without port, in lower case."""
     name = header if header.endswith("]") else header.rpartition(":")[0] or header
     return name.strip("[]").lower()
 

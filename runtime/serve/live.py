@@ -79,7 +79,7 @@ class Live:
         return self._picture
 
     def state(self) -> dict[str, Any]:
-        """Everything except the picture, as JSON-compatible values."""
+        """Return everything except the picture, as JSON-compatible values."""
         with self._lock:
             seen, times = self._seen, list(self._times)
             picture = self._picture
@@ -103,7 +103,7 @@ class Live:
         }
 
     def health(self) -> dict[str, Any]:
-        """Status (``ok``, ``starting`` before the first frame, or ``late``), age of the last frame, and drift."""
+        """Return status (``ok``, ``starting`` before the first frame, or ``late``), the last frame's age, and drift."""
         now, last = self._clock(), self._times[-1] if self._times else None
         age = round(now - last, 3) if last is not None else None
         late = now - (self._start_s if last is None else last) > LATE_S

@@ -40,13 +40,13 @@ def check_token(host: str, token: str | None) -> None:
 
 
 class _Steady:
-    """Replaces the module ``time`` in waitress, which would measure idle time with the wall clock, which may be set."""
+    """A stand-in for the module ``time`` in waitress, which would measure idle time with the adjustable wall clock."""
 
     time = staticmethod(time.monotonic)
 
 
 class Server:
-    """Serves an application from threads of its own. Answers to slow clients are buffered, and occupy no thread.
+    """A web server with threads of its own. Answers to slow clients are buffered, and occupy no thread.
 
     Raises:
         PackageMissingError: waitress is not installed.

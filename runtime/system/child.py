@@ -6,7 +6,7 @@ import sys
 
 
 def interpreter() -> tuple[str, ...]:
-    """The first words of a Python command that imports no module from the current folder.
+    """Return the first words of a Python command that imports no module from the current folder.
 
     Use it with ``environment()``, which contains the path of this package.
     """
@@ -14,7 +14,7 @@ def interpreter() -> tuple[str, ...]:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, with ``sys.path`` as ``PYTHONPATH``, so that a copied ``runtime`` folder is found.
+    """Return this process's environment, with ``sys.path`` as ``PYTHONPATH`` so that a copied ``runtime`` is found.
 
     Python's own variables are left out if this process ignores them (``-E``, ``-I``).
     """

@@ -62,7 +62,7 @@ def examine_machine(root: Path) -> dict[str, Any]:
 
 
 def throttling(word: str) -> list[str]:
-    """The Raspberry Pi firmware's hexadecimal status word as texts, one per set bit."""
+    """Decode the Raspberry Pi firmware's hexadecimal status word into texts, one per set bit."""
     try:
         bits = int(word, 16)
     except ValueError:

@@ -42,7 +42,7 @@ def probe(command: list[str], install: str = "") -> dict[str, Any]:
 
 
 def word_size() -> str:
-    """Addition to a message about a missing engine: empty, or that 32-bit Python is not supported."""
+    """Return an addition to a message about a missing engine: empty, or that 32-bit Python is not supported."""
     if sys.maxsize > 2**32:
         return ""
     return "; this Python is 32-bit, for which no engine has wheels: use a 64-bit Raspberry Pi OS"

@@ -7,17 +7,17 @@ THREADS_PER_PROCESSOR = 4
 
 
 def processors() -> int:
-    """The number of processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def most_threads() -> int:
-    """The largest accepted number of threads of an engine or a decoder pool on this machine."""
+    """Return the largest accepted number of threads of an engine or a decoder pool on this machine."""
     return THREADS_PER_PROCESSOR * (os.cpu_count() or 1)
 
 
 def why_not_threads(count: int) -> str | None:
-    """The error text for a number of threads out of range; ``None`` if it is valid."""
+    """Return the error text for a number of threads out of range; ``None`` if it is valid."""
     most = most_threads()
     if 1 <= count <= most:
         return None

@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Stop:
-    """Catches SIGTERM and SIGINT from its creation on; create it only in the main thread of a command of ours.
+    """A handler of SIGTERM and SIGINT from its creation on, only for the main thread of a command of ours.
 
     ``select`` can wait for it. A second signal of the same kind has its default effect: it ends the process.
 
@@ -22,11 +22,11 @@ class Stop:
             signal.signal(number, self._hear)
 
     def fileno(self) -> int:
-        """A file descriptor that becomes readable when a signal arrives."""
+        """Return a file descriptor that becomes readable when a signal arrives."""
         return self._asked
 
     def within(self, seconds: float) -> bool:
-        """Whether a signal has arrived, or arrives within this time."""
+        """Wait for a signal; return whether one has arrived, or arrives within this time."""
         return bool(select.select([self], [], [], seconds)[0])
 
     def _hear(self, number: int, _: FrameType | None) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 
 class _Nowhere:
-    """Redirects the process's stderr to the null device while at least one thread is inside."""
+    """A redirection of the process's stderr to the null device while at least one thread is inside."""
 
     def __init__(self) -> None:
         self._lock, self._wanted, self._saved = threading.Lock(), 0, -1
@@ -91,7 +91,7 @@ def quiet_command() -> Iterator[None]:
 
 
 class _ClosedOutput(io.TextIOBase):
-    """Replaces a closed stdout: a command whose output would be lost fails with a message."""
+    """A stand-in for a closed stdout: a command whose output would be lost fails with a message."""
 
     def write(self, _text: str) -> int:
         raise OSError("standard output is closed, so results cannot be shown: redirect it to a file or /dev/null")

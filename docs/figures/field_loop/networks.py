@@ -15,7 +15,7 @@ BACKBONE, VIEWS, FOLDS, KEEP = "efficientnet-lite0", 4, 5, 0.95
 
 
 class Judge:
-    """Fits networks to the training photos and further photos, as ``train`` does, and judges them on held-out photos.
+    """A judge that fits networks to training and further photos, as ``train`` does, and scores held-out photos.
 
     Args:
         division: training photos, test photos and strangers.

@@ -75,7 +75,7 @@ def activated(*layer: Callable[[], Any]) -> Callable[[Kind], keras.Model]:
 
 
 def two_outputs(kind: Kind) -> keras.Model:
-    """A classifier with a second head, as in tutorials on several tasks."""
+    """Build a classifier with a second head, as in tutorials on several tasks."""
     image = keras.Input(kind.shape)
     x = kl.GlobalMaxPooling2D()(kl.Conv2D(16, 3, strides=2, activation="relu")(image))
     x = kl.Dense(16, "relu")(x)
@@ -83,7 +83,7 @@ def two_outputs(kind: Kind) -> keras.Model:
 
 
 def vision_transformer(kind: Kind) -> keras.Model:
-    """Patches of 8 pixels, two heads of attention, one block."""
+    """Build a transformer: patches of 8 pixels, two heads of attention, one block."""
     image = keras.Input(kind.shape)
     x = kl.Conv2D(24, 8, strides=8)(image)
     x = kl.Reshape((x.shape[1] * x.shape[2], 24))(x)
@@ -95,7 +95,7 @@ def vision_transformer(kind: Kind) -> keras.Model:
 
 
 def convnext(kind: Kind) -> keras.Model:
-    """One block as ``keras.applications.ConvNeXt`` builds it, with layer scale and drop path."""
+    """Build one block as ``keras.applications.ConvNeXt`` does, with layer scale and drop path."""
     from keras.src.applications.convnext import LayerScale, StochasticDepth
 
     image = keras.Input(kind.shape)
@@ -108,7 +108,7 @@ def convnext(kind: Kind) -> keras.Model:
 
 
 def squeeze_excitation(kind: Kind) -> keras.Model:
-    """Squeeze-and-excitation: channels are weighted by a function of their means."""
+    """Build a squeeze-and-excitation block: channels are weighted by a function of their means."""
     image = keras.Input(kind.shape)
     x = kl.Conv2D(16, 3, strides=2, padding="same", activation="relu")(image)
     weight = kl.GlobalAveragePooling2D(keepdims=True)(x)
@@ -128,7 +128,7 @@ def recurrent(layer: Callable[[], Any]) -> Callable[[Kind], keras.Model]:
 
 
 def residual(kind: Kind) -> keras.Model:
-    """Batch normalization and a shortcut."""
+    """Build a block with batch normalization and a shortcut."""
     image = keras.Input(kind.shape)
     x = kl.ReLU()(kl.BatchNormalization(momentum=0.8)(kl.Conv2D(16, 3, strides=2, use_bias=False)(image)))
     y = kl.BatchNormalization(momentum=0.8)(kl.Conv2D(16, 3, padding="same", use_bias=False)(x))
@@ -137,7 +137,7 @@ def residual(kind: Kind) -> keras.Model:
 
 
 def nested(kind: Kind) -> keras.Model:
-    """A model nested in another one, as is usual in transfer learning."""
+    """Build a model nested in another one, as is usual in transfer learning."""
     body = keras.Sequential([keras.Input(kind.shape), kl.Conv2D(16, 3, strides=2, activation="relu"), kl.Conv2D(16, 3)])
     image = keras.Input(kind.shape)
     x = kl.GlobalMaxPooling2D()(body(image))
@@ -152,19 +152,19 @@ def dense(*head: Callable[[], Any]) -> Callable[[Kind], keras.Model]:
 
 
 def rows_of_pixels(kind: Kind) -> keras.Model:
-    """The first model of TensorFlow's tutorials, with input (N, H, W)."""
+    """Build the first model of TensorFlow's tutorials, with input (N, H, W)."""
     layers = [kl.Flatten(), kl.Dense(32, "relu"), kl.Dense(CLASSES)]
     return keras.Sequential([keras.Input((kind.height, kind.width)), *layers, kl.Softmax()])
 
 
 def pixels_in_a_row(kind: Kind) -> keras.Model:
-    """Dense layers on (N, H * W)."""
+    """Build dense layers on (N, H * W)."""
     layers = [kl.Dense(32, "relu"), kl.Dense(CLASSES, "softmax")]
     return keras.Sequential([keras.Input((kind.height * kind.width,)), *layers])
 
 
 def fully_convolutional(kind: Kind) -> keras.Model:
-    """A model whose output is a 1x1 map: (N, 1, 1, C)."""
+    """Build a model whose output is a 1x1 map: (N, 1, 1, C)."""
     image = keras.Input(kind.shape)
     x = kl.Conv2D(16, 3, strides=2, activation="relu")(image)
     x = kl.GlobalMaxPooling2D(keepdims=True)(x)
@@ -172,12 +172,12 @@ def fully_convolutional(kind: Kind) -> keras.Model:
 
 
 def conv_over_rows() -> keras.Model:
-    """A one-dimensional convolution over rows, as text networks use it over words."""
+    """Build a one-dimensional convolution over rows, as text networks use it over words."""
     return keras.Sequential([kl.Conv1D(16, 3, activation="relu"), kl.GlobalMaxPooling1D()])
 
 
 def unknown_operator(kind: Kind) -> keras.Model:
-    """A function of ``keras.ops`` that neither ONNX nor TensorFlow Lite has."""
+    """Use a function of ``keras.ops`` that neither ONNX nor TensorFlow Lite has."""
     image = keras.Input(kind.shape)
     x = kl.Conv2D(16, 3, strides=2, activation="tanh")(image)
     x = kl.GlobalMaxPooling2D()(keras.ops.erfinv(0.9 * x))
@@ -185,7 +185,7 @@ def unknown_operator(kind: Kind) -> keras.Model:
 
 
 def named(activation: str) -> Callable[[], Any]:
-    """An activation by its name."""
+    """Make an activation by its name."""
     return lambda: kl.Activation(activation)
 
 

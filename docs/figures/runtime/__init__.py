@@ -23,7 +23,7 @@ PACKAGES = ("onnxruntime", "numpy", "pillow", "opencv-python-headless", "simplej
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure.
+    """The amount to measure.
 
     Attributes:
         rounds: rounds of each contender on photos.

@@ -39,7 +39,7 @@ for index in probabilities.argsort()[::-1][:5]:
 
 
 class HandWritten:
-    """Classifies photos with several decoders and one ONNX Runtime session, on one thread."""
+    """A classifier of photos with several decoders and one ONNX Runtime session, on one thread."""
 
     def __init__(self, model: Path, spec: ModelSpec) -> None:
         cv2.setNumThreads(1)

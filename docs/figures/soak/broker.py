@@ -58,7 +58,7 @@ class Broker:
 
 
 class Subscriber:
-    """Records all published messages in ``heard`` as (topic, payload); it reconnects when the broker restarts."""
+    """A recorder of all published messages in ``heard`` as (topic, payload); it reconnects after a restart."""
 
     def __init__(self, port: int) -> None:
         from paho.mqtt import client as paho

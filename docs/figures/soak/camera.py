@@ -39,7 +39,7 @@ class Scene(NamedTuple):
 
 
 class Camera:
-    """Serves MJPEG by HTTP on the loopback interface.
+    """A server of MJPEG by HTTP on the loopback interface.
 
     Args:
         model: the model file; scenes are test photos about which it is confident, and mixtures about which it is not.

@@ -21,7 +21,7 @@ HALF_WRITTEN = 10_000
 
 
 def broker_gone(rig: Rig) -> None:
-    """The broker stops, misses events, and restarts."""
+    """Stop the broker, let it miss events, and restart it."""
     start_s = time.monotonic()
     rig.broker.stop()
     rig.wait_for_line("mqtt: ", start_s, BACK_S)
@@ -32,7 +32,7 @@ def broker_gone(rig: Rig) -> None:
 
 
 def wrong_password(rig: Rig) -> None:
-    """The broker has another password for a while."""
+    """Give the broker another password for a while."""
     start_s = time.monotonic()
     rig.broker.stop()
     rig.broker.start(password="another")  # noqa: S106 - of a broker of ours
@@ -44,7 +44,7 @@ def wrong_password(rig: Rig) -> None:
 
 
 def camera_unplugged(rig: Rig) -> None:
-    """The camera's connection breaks and cannot be opened again; the page reports it."""
+    """Break the camera's connection, so that it cannot be opened again; the page reports it."""
     start_s = time.monotonic()
     rig.camera.mode = UNPLUGGED
     rig.wait_for_line("camera: ", start_s, 30)
@@ -57,7 +57,7 @@ def camera_unplugged(rig: Rig) -> None:
 
 
 def camera_silent(rig: Rig) -> None:
-    """The camera stays connected but sends nothing."""
+    """Keep the camera connected but send nothing."""
     start_s = time.monotonic()
     rig.camera.mode = SILENT
     rig.wait_for_line("has given nothing", start_s, 40)
@@ -66,7 +66,7 @@ def camera_silent(rig: Rig) -> None:
 
 
 def frames_cut_off(rig: Rig) -> None:
-    """The camera sends only the first half of each frame."""
+    """Send only the first half of each frame."""
     rig.camera.mode = CUT
     time.sleep(SCENE_S)
     rig.camera.mode = PLUGGED
@@ -74,7 +74,7 @@ def frames_cut_off(rig: Rig) -> None:
 
 
 def disk_full(rig: Rig) -> None:
-    """The kept frames are deleted, and the disk is filled up."""
+    """Delete the kept frames, and fill the disk up."""
     start_s, filler = time.monotonic(), rig.disk / "filler"
     for path in rig.frames.glob("0*"):
         path.unlink()  # otherwise the device would make space for each new frame by deleting an old one
@@ -90,7 +90,7 @@ def disk_full(rig: Rig) -> None:
 
 
 def folder_gone(rig: Rig) -> None:
-    """The folder for kept frames is moved away and back."""
+    """Move the folder for kept frames away and back."""
     start_s, away = time.monotonic(), rig.disk / "away"
     rig.frames.rename(away)
     rig.wait_for_line("No such file", start_s, 60)
@@ -100,14 +100,14 @@ def folder_gone(rig: Rig) -> None:
 
 
 def clock_jumps(rig: Rig) -> None:
-    """The wall clock goes forward by a year, then back by ten."""
+    """Set the wall clock forward by a year, then back by ten."""
     for seconds in (YEAR_S, -10 * YEAR_S, 0.0):
         rig.set_clock(seconds)
         rig.wait_for_event()
 
 
 def terminated_while_writing(rig: Rig) -> None:
-    """SIGTERM arrives while a frame is written; at the next start the folder contains truncated temporary files."""
+    """Send SIGTERM while a frame is written; the next start finds truncated temporary files."""
     rig.wait_for_write()
     status = rig.end(signal.SIGTERM)
     if status:
@@ -118,7 +118,7 @@ def terminated_while_writing(rig: Rig) -> None:
 
 
 def power_cut(rig: Rig) -> None:
-    """SIGKILL arrives while a frame is written; the broker publishes that the device is offline."""
+    """Send SIGKILL while a frame is written; the broker publishes that the device is offline."""
     rig.wait_for_write()
     rig.end(signal.SIGKILL)
     topic = rig.lives[-1].topic.replace("/event", "/availability")
@@ -131,7 +131,7 @@ def power_cut(rig: Rig) -> None:
 
 
 def half_written_files(rig: Rig) -> None:
-    """``watch`` finds ten thousand truncated files, and classifies the complete one after them."""
+    """Let ``watch`` find ten thousand truncated files, and classify the complete one after them."""
     folder, out = rig.folder / "incoming", rig.folder / "answers.jsonl"
     folder.mkdir()
     whole = next(path for path in sorted(rig.frames.iterdir()) if path.suffix == ".jpg").read_bytes()

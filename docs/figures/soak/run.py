@@ -115,7 +115,7 @@ def _document(rig: Rig, injected: list[Injected], rate: float) -> dict[str, Any]
 
 
 def _rows(injected: list[Injected]) -> dict[str, dict[str, Any]]:
-    """Count, for each kind of fault, how often it was caused, how often the device reacted as promised, and lines."""
+    """Count, for each kind of fault, how often it was caused, how often the device reacted as promised; keep lines."""
     kinds: dict[str, list[Injected]] = defaultdict(list)
     for each in injected:
         kinds[each.fault.__name__].append(each)

@@ -24,7 +24,7 @@ _PAGE = b"<!doctype html><title>bench</title>"
 
 
 class _PageTimedModel(TimedModel):
-    """Measures in a browser's page; the browser ends with this process."""
+    """A model in a browser's page; the browser ends with this process."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         path = folder / artifacts.INT8_ONNX

@@ -40,7 +40,7 @@ class Target:
 
     @property
     def tag(self) -> str:
-        """Its name in file names, such as ``aarch64-py311``."""
+        """The target's name in file names, such as ``aarch64-py311``."""
         return f"{self.machine}-py{self.python.replace('.', '')}"
 
     @property

@@ -21,7 +21,7 @@ SHAPES = {"stretch": "stretched", "crop": "center cropped", "pad": "letterboxed"
 
 
 def fed(deployable: Deployable, spec: ModelSpec, asked: Collection[str] = (), *, trained_here: bool = False) -> str:
-    """The input contract in one line, without a final period.
+    """Return the input contract in one line, without a final period.
 
     Args:
         deployable: the classifier; its scaling gives the value range and the order of the channels.
@@ -45,7 +45,7 @@ def fed(deployable: Deployable, spec: ModelSpec, asked: Collection[str] = (), *,
 
 
 def value_range(scaling: PixelScaling) -> str:
-    """The values into which a scaling turns pixels 0-255, in words."""
+    """Return the values into which a scaling turns pixels 0-255, in words."""
     plain = PixelScaling(scaling.scale, scaling.offset)
     return RANGES.get(plain) or f"pixel * {_numbers(scaling.scale)} + {_numbers(scaling.offset)}"
 

@@ -160,11 +160,11 @@ class Deployable:
             return last(self.network(image, training=False))
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Logits without temperature, float32 (N, C), for pixels, uint8 (N, H, W, 3)."""
+        """Return the logits without temperature, float32 (N, C), for pixels, uint8 (N, H, W, 3)."""
         return _predicted(self.network, self.network_scaling, pixels) * np.float32(self.temperature)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Keras's probabilities, float32 (N, C), for pixels, uint8 (N, H, W, 3): the reference of all files.
+        """Return Keras's probabilities, float32 (N, C), for pixels, uint8 (N, H, W, 3): the reference of all files.
 
         They come from the model as it was loaded, not from ``network``.
         """
@@ -178,7 +178,7 @@ class Deployable:
 
 
 def _predicted(model: keras.Model, scaling: PixelScaling, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A model's outputs, float32 (N, C), computed in batches that fit into memory for any image size.
+    """Return a model's outputs, float32 (N, C), computed in batches that fit into memory for any image size.
 
     A single batch is computed eagerly: tracing the network, as ``predict`` does, would take longer.
     """

@@ -24,7 +24,7 @@ from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 def fold_scaling(
     front: Front, scaling: PixelScaling, *, nearest_zero: bool = False
 ) -> tuple[keras.Model, PixelScaling]:
-    """A network for pixels scaled to 0-1, if its first layer can hold the scaling, else for scaled RGB pixels.
+    """Make the network take pixels scaled to 0-1, if its first layer can hold the scaling, else scaled RGB pixels.
 
     Args:
         front: a model without its own scaling: takes scaled pixels, float32 (N, H, W, 3).
@@ -68,7 +68,7 @@ class _First(NamedTuple):
 
 
 def _first_convolution(front: Front) -> _First | None:
-    """``None`` if the network begins with another layer, or with a convolution whose kernel cannot hold a scaling."""
+    """Find the first layer; ``None`` if it is no convolution, or one whose kernel cannot hold a scaling."""
     network, paddings = front.rest[0], []
     tensor = network.inputs[0]
     while len(reading := readers(network, tensor)) == 1 and isinstance(reading[0].operation, layers.ZeroPadding2D):
@@ -81,7 +81,7 @@ def _first_convolution(front: Front) -> _First | None:
 
 
 def _chained(front: Front, *, bgr: bool) -> keras.Model:
-    """The parts of ``front`` as one network that takes RGB."""
+    """Join the parts of ``front`` into one network that takes RGB."""
     parts = [*front.moves, *front.rest]
     if len(parts) == 1 and not bgr:
         return parts[0]

@@ -107,26 +107,26 @@ def front(model: keras.Model) -> Front:
 
 
 def readers(model: Any, tensor: Any) -> list[Any]:
-    """The nodes of a model's graph that read a symbolic tensor."""
+    """Return the nodes of a model's graph that read a symbolic tensor."""
     return [node for node in _nodes(model) if any(source is tensor for source in node.input_tensors)]
 
 
 def _nodes(model: Any) -> list[Any]:
-    """The nodes of a model's graph in the order of computation, without inputs."""
+    """Return the nodes of a model's graph in the order of computation, without inputs."""
     graph = model._functional if isinstance(model, keras.Sequential) else model  # noqa: SLF001 - its only holder
     by_depth = graph._nodes_by_depth  # noqa: SLF001 - Keras has no public way to the nodes
     return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input]
 
 
 def has_kernel(operation: Any) -> bool:
-    """Whether a layer, or a layer inside a nested model, has weights and is none of ``SCALING_LAYERS``."""
+    """Return whether a layer, or a layer inside a nested model, has weights and is none of ``SCALING_LAYERS``."""
     if isinstance(operation, keras.Model):
         return any(map(has_kernel, operation.layers))
     return not isinstance(operation, SCALING_LAYERS) and bool(getattr(operation, "weights", ()))
 
 
 def _cuts(graph: Any, start: Any) -> Iterator[Any]:
-    """The tensors after ``start`` through which all later layers see the image, up to the first layer with a kernel."""
+    """Yield the tensors from ``start`` on through which all later layers see the image, up to the first kernel."""
     unread = {id(start): len(readers(graph, start))}
     for node in _nodes(graph):
         if not any(id(source) in unread for source in node.input_tensors):
@@ -144,7 +144,7 @@ def _cuts(graph: Any, start: Any) -> Iterator[Any]:
 
 
 def _nested_reader(place: _Cut) -> _Cut | None:
-    """The input of the nested model that is the only reader of a tensor; ``None`` if there is no such model."""
+    """Return the input of the nested model that is the only reader of a tensor; ``None`` if there is none."""
     reading = readers(place.graph, place.tensor)
     if len(reading) != 1 or len(reading[0].input_tensors) != 1 or not isinstance(reading[0].operation, keras.Model):
         return None
@@ -157,7 +157,7 @@ def _nested_reader(place: _Cut) -> _Cut | None:
 
 
 def _scaling_of(step: keras.Model) -> PixelScaling | None:
-    """The scaling that a model applies to every pixel; ``None`` if it does anything else."""
+    """Return the scaling that a model applies to every pixel; ``None`` if it does anything else."""
     shape, channels = step.input_shape[1:], step.input_shape[-1]
     if len(shape) != 3 or None in shape or step.output_shape != step.input_shape or channels not in (1, 3):
         return None
@@ -175,7 +175,7 @@ def _scaling_of(step: keras.Model) -> PixelScaling | None:
 
 
 def _scaling(matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> PixelScaling | None:
-    """The scaling by ``matrix`` (input channels, output channels); ``None`` if it mixes channels."""
+    """Return the scaling by ``matrix`` (input channels, output channels); ``None`` if it mixes channels."""
     if len(matrix) == 1:
         matrix, offset = matrix[0, 0] * np.eye(3), np.repeat(offset, 3)
     for bgr, ordered, shift in ((False, matrix, offset), (True, matrix[:, ::-1], offset[::-1])):
@@ -187,7 +187,7 @@ def _scaling(matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> PixelS
 
 
 def commute(moves: Sequence[keras.Model], scaling: PixelScaling) -> bool:
-    """Whether scaling before ``moves`` gives the same result as scaling after them."""
+    """Return whether scaling before ``moves`` gives the same result as scaling after them."""
     if not moves or scaling == AS_THEY_ARE:
         return True
     image = _noise(moves[0].input_shape[1:])
@@ -205,7 +205,7 @@ def _scaled(image: Image, scaling: PixelScaling) -> Image:
 
 
 def _close(first: NDArray[Any], second: NDArray[Any]) -> bool:
-    """Whether two arrays are equal up to rounding; false if either has values that are not finite."""
+    """Return whether two arrays are equal up to rounding; false if either has values that are not finite."""
     return bool(np.abs(first - second).max() <= 1e-4 * np.abs(second).max() + 1e-9)
 
 
@@ -219,7 +219,7 @@ def _evaluated(step: keras.Model, image: Image) -> Image:
 
 
 def _scales_somewhere(model: Any) -> bool:
-    """Whether a layer with a kernel reads pixels whose value range differs from that of the model's input."""
+    """Return whether a layer with a kernel reads pixels whose value range differs from that of the model's input."""
     from_image = {id(model.inputs[0])}
     read: dict[int, Any] = {}
     for node in _nodes(model):

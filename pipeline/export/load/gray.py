@@ -18,12 +18,12 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def takes_gray(model: keras.Model) -> bool:
-    """Whether the model takes images of one channel."""
+    """Return whether the model takes images of one channel."""
     return len(model.input_shape) == 4 and model.input_shape[3] == 1
 
 
 def color_model(model: keras.Model) -> keras.Model:
-    """The same classifier for float RGB images (N, H, W, 3), scaled like the gray images of ``model``.
+    """Make the same classifier for float RGB images (N, H, W, 3), scaled like the gray images of ``model``.
 
     The luma weights become part of the first convolution or dense layer if possible, else a 1x1 convolution.
     """
@@ -48,7 +48,7 @@ def color_model(model: keras.Model) -> keras.Model:
 
 
 def _folded(model: keras.Model, tensor: Any, value: Any) -> tuple[Any, Any]:
-    """RGB after the first layers with folded luma weights, and the tensor of ``model`` that the result replaces."""
+    """Return RGB after the first layers with folded luma weights, and the tensor of ``model`` that this replaces."""
     passed: list[Any] = []
     place = tensor
     while len(reading := readers(model, place)) == 1 and isinstance(reading[0].operation, PASSING):
@@ -76,7 +76,7 @@ PASSING = (layers.ZeroPadding2D, layers.Flatten)
 
 
 def _with_kernel(layer: Any, widened: Any, passed: list[Any], value: Any) -> Any:
-    """``value`` through copies of the layers ``passed`` and a copy of ``layer`` whose kernel takes three channels."""
+    """Pass ``value`` through copies of the layers ``passed`` and of ``layer``, whose kernel takes three channels."""
     for each in passed:
         value = type(each).from_config({**each.get_config(), "name": f"{each.name}_of_color"})(value)
     copy = type(layer).from_config(layer.get_config())
@@ -87,12 +87,12 @@ def _with_kernel(layer: Any, widened: Any, passed: list[Any], value: Any) -> Any
 
 
 def _map_kernel(kernel: NDArray[np.float32]) -> NDArray[np.float64]:
-    """A convolution's kernel (H, W, 1, F) for three channels: (H, W, 3, F)."""
+    """Turn a convolution's kernel (H, W, 1, F) into one for three channels: (H, W, 3, F)."""
     widened: NDArray[np.float64] = kernel * np.array(LUMA)[:, np.newaxis]
     return widened
 
 
 def _flat_kernel(kernel: NDArray[np.float32]) -> NDArray[np.float64]:
-    """A dense kernel (pixels, F) for three channels, (3 * pixels, F); the channels of a pixel are adjacent."""
+    """Turn a dense kernel (pixels, F) into (3 * pixels, F) for three channels; the channels of a pixel are adjacent."""
     widened: NDArray[np.float64] = kernel[:, np.newaxis] * np.array(LUMA)[:, np.newaxis]
     return widened.reshape(-1, kernel.shape[-1])

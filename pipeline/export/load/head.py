@@ -20,7 +20,7 @@ OPERATIONS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sig
 
 
 def last_activation(model: keras.Model) -> str:
-    """The model's last activation, one of ``ACTIVATIONS``; ``linear`` if it gives logits.
+    """Return the model's last activation, one of ``ACTIVATIONS``; ``linear`` if it gives logits.
 
     Raises:
         ExportError: the model ends in another activation, whose outputs are neither probabilities nor logits.
@@ -40,7 +40,7 @@ def last_activation(model: keras.Model) -> str:
 
 
 def output_kind(model: keras.Model) -> str:
-    """``softmax``, ``logits``, or ``sigmoid`` for a multi-label model, which gives independent probabilities.
+    """Return ``softmax``, ``logits``, or ``sigmoid`` for a multi-label model, which gives independent probabilities.
 
     Raises:
         ExportError: the model ends in another activation, whose outputs are none of these.
@@ -50,7 +50,7 @@ def output_kind(model: keras.Model) -> str:
 
 
 def label_model(model: keras.Model) -> keras.Model:
-    """A multi-label model: a model of logits with sigmoids added, or a model of sigmoids unchanged.
+    """Make a multi-label model: add sigmoids to a model of logits; a model of sigmoids is unchanged.
 
     Raises:
         ExportError: the model ends in a softmax, so that its classes exclude each other, or has a single output.
@@ -73,7 +73,7 @@ def label_model(model: keras.Model) -> keras.Model:
 
 
 def logits_model(model: keras.Model, temperature: float = 1.0) -> keras.Model:
-    """The network up to its logits, divided by ``temperature``; it shares all layers but the last with ``model``.
+    """Cut the network after its logits, divided by ``temperature``; it shares all layers but the last with ``model``.
 
     The last layer is rebuilt with a linear activation and with weights divided by ``temperature``. If it has no
     such weights, a multiplication is added at the end.
@@ -84,7 +84,7 @@ def logits_model(model: keras.Model, temperature: float = 1.0) -> keras.Model:
 
 
 def two_class_model(model: keras.Model) -> keras.Model:
-    """The two-class logits [0, z] of a model with one output, the logit z or its sigmoid: softmax([0, z]) is equal.
+    """Return the two-class logits [0, z] of a model with one output, z or its sigmoid: softmax([0, z]) is equal.
 
     The last dense layer gets a column of zeros; if the model does not end in a dense layer, one is added.
     """
@@ -125,7 +125,7 @@ def _divided(tensor: Any, temperature: float) -> Any:
 
 
 def _linear(layer: Any, source: Any, divisor: float) -> Any:
-    """The output of a layer for ``source`` without its activation, divided by ``divisor``."""
+    """Return the output of a layer for ``source`` without its activation, divided by ``divisor``."""
     linear = type(layer).from_config({**layer.get_config(), "activation": "linear"})
     result = linear(source)
     linear.set_weights([weight if divisor == 1 else weight / np.float64(divisor) for weight in layer.get_weights()])
@@ -133,7 +133,7 @@ def _linear(layer: Any, source: Any, divisor: float) -> Any:
 
 
 def origin(tensor: Any) -> tuple[Any, list[Any]]:
-    """The layer that computes a symbolic tensor, and the tensors that this layer reads."""
+    """Return the layer that computes a symbolic tensor, and the tensors that this layer reads."""
     history = tensor._keras_history  # noqa: SLF001 - Keras offers no public way from a tensor to its layer
     return history.operation, history.operation._inbound_nodes[history.node_index].input_tensors  # noqa: SLF001
 
@@ -144,7 +144,7 @@ def _passes_on(operation: Any) -> bool:
 
 
 def _activation(operation: Any) -> str:
-    """The name of a layer's activation; ``linear`` if it has none."""
+    """Return the name of a layer's activation; ``linear`` if it has none."""
     if type(operation).__name__ in OPERATIONS:
         return OPERATIONS[type(operation).__name__]
     if isinstance(operation, layers.ReLU | layers.LeakyReLU | layers.ELU | layers.PReLU):

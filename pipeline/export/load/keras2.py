@@ -47,7 +47,7 @@ MERGING = {
 
 
 def as_keras3(config: Any) -> Any:
-    """A copy of a Keras 2 configuration, translated at every depth; entries without a counterpart are kept."""
+    """Translate a copy of a Keras 2 configuration at every depth; entries without a counterpart are kept."""
     mapped = _map(config)
     configs = [entry["config"] for entry in entries(mapped) if isinstance(entry.get("config"), dict)]
     slashed = {name for config in configs if "/" in (name := str(config.get("name")))}
@@ -55,7 +55,7 @@ def as_keras3(config: Any) -> Any:
 
 
 def entries(config: Any) -> Iterator[Config]:
-    """Every object in a configuration that has a ``class_name``.
+    """Yield every object in a configuration that has a ``class_name``.
 
     Raises:
         ValueError: the configuration is nested deeper than ``MAX_DEPTH``.
@@ -109,7 +109,7 @@ def _map_entries(kind: str, config: Config) -> Config:
 
 
 def _refer_to_calls(config: Config, layers: list[Any]) -> None:
-    """Number the calls of nested models from 0, and unwrap a list of one input or output; in place.
+    """Renumber the calls of nested models from 0, and unwrap a list of one input or output; in place.
 
     Keras 2 counts a model's inner graph as its call 0. Keras 3 does so only for Functional models, and only in the
     names of the inputs and outputs of the enclosing model.
@@ -124,7 +124,7 @@ def _refer_to_calls(config: Config, layers: list[Any]) -> None:
 
 
 def _lower(value: Any, models: dict[Any, Any], kinds: tuple[str, ...]) -> Any:
-    """A copy in which references ``[layer, call, tensor, …]`` to models of these kinds have ``call`` lowered by one."""
+    """Lower ``call`` by one, in a copy, in references ``[layer, call, tensor, …]`` to models of these kinds."""
     match value:
         case [str(name), int(call), int(tensor), *rest] if call > 0 and models.get(name) in kinds:
             return [name, call - 1, tensor, *(_lower(part, models, kinds) for part in rest)]
@@ -136,7 +136,7 @@ def _lower(value: Any, models: dict[Any, Any], kinds: tuple[str, ...]) -> Any:
 
 
 def _with_input(layers: list[Any]) -> list[Any]:
-    """The layers of a Sequential model, with an input layer that has the first layer's ``batch_input_shape``."""
+    """Return the layers of a Sequential model, with an input layer of the first layer's ``batch_input_shape``."""
     first = layers[0].get("config") if layers and isinstance(layers[0], dict) else None
     shapes = [
         layer["config"].pop("batch_input_shape", None)
@@ -151,7 +151,7 @@ def _with_input(layers: list[Any]) -> list[Any]:
 
 
 def _as_layer(entry: Config) -> Config:
-    """The layer that computes the same as an operator; the operator itself if there is none."""
+    """Return the layer that computes the same as an operator; the operator itself if there is none."""
     nodes, own = entry.get("inbound_nodes"), entry["config"]
     if not isinstance(nodes, list) or len(nodes) != 1:
         return entry
@@ -177,7 +177,7 @@ def _as_layer(entry: Config) -> Config:
 
 
 def _as_slicing(entry: Config) -> Config:
-    """Keras 3's operation for ``x[start:stop:step, …]``; the entry itself if the brackets hold anything else.
+    """Return Keras 3's operation for ``x[start:stop:step, …]``; the entry itself if the brackets hold anything else.
 
     Keras 3 lists a call's other arguments by position, Keras 2 by name. It takes the tensor's shape from the layer that
     gives it. An ellipsis is replaced by the axes of a batch of images, because Keras 3 decodes it twice when it loads
@@ -206,7 +206,7 @@ def _as_slicing(entry: Config) -> Config:
 
 
 def _indices(parts: list[Any]) -> list[Config] | None:
-    """Slices in Keras 3's format; ``None`` if an index is anything else, such as a new axis or a tensor."""
+    """Return the slices in Keras 3's format; ``None`` if an index is anything else, such as a new axis or a tensor."""
     if ELLIPSIS in parts:
         place = parts.index(ELLIPSIS)
         parts = [*parts[:place], *[EVERYTHING] * (AXES + 1 - len(parts)), *parts[place + 1 :]]
@@ -220,7 +220,7 @@ def _indices(parts: list[Any]) -> list[Config] | None:
 
 
 def _scaling(function: Any, number: float) -> dict[str, float] | None:
-    """Arguments of a Rescaling layer that computes ``function(value, number)``; ``None`` if there are none."""
+    """Return arguments of a Rescaling layer that computes ``function(value, number)``; ``None`` if there are none."""
     match function:
         case "math.truediv" | "math.divide" if number != 0:
             return {"scale": 1 / number, "offset": 0.0}

@@ -70,12 +70,12 @@ class KerasFile:
         return self.version is None or _numbers(self.version) < (3,)
 
     def refusal(self, error: Exception) -> ExportError:
-        """The error that says why Keras could not load the file, which Keras wrote it, and what to do."""
+        """Make the error that says why Keras could not load the file, which Keras wrote it, and what to do."""
         return ExportError(f"{self.path}: Keras {keras.__version__} cannot load it ({cause(error)}); {self.remedy}")
 
     @property
     def remedy(self) -> str:
-        """What to do if this Keras cannot load the file."""
+        """The remedy if this Keras cannot load the file."""
         written = f"it was written by Keras {self.version}: " if self.version else ""
         if self.of_keras_2:
             return (
@@ -129,7 +129,7 @@ def refuse_unknown_operators(file: KerasFile) -> None:
 
 @contextmanager
 def loadable(file: KerasFile) -> Iterator[Path]:
-    """A file that Keras 3 can load: the file itself, or a copy of it with the configuration of ``file``."""
+    """Yield a file that Keras 3 can load: the file itself, or a copy of it with the configuration of ``file``."""
     if not file.of_keras_2:
         yield file.path
         return
@@ -152,7 +152,7 @@ def loadable(file: KerasFile) -> Iterator[Path]:
 
 
 def cause(error: Exception) -> str:
-    """The line of a Keras error that gives the cause, without the objects that Keras prints."""
+    """Return the line of a Keras error that gives the cause, without the objects that Keras prints."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).rpartition("Exception encountered: ")[2]
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     first = 1 if lines[0].startswith("Exception encountered when calling") and len(lines) > 1 else 0

@@ -62,7 +62,7 @@ class Source:
 
     @property
     def reading(self) -> Reading:
-        """How photos are read; ``None`` for each setting that was not stated."""
+        """The settings for reading photos; ``None`` for each that was not stated."""
         return Reading(
             resize=self.resize,
             resize_filter=self.resize_filter,
@@ -105,7 +105,7 @@ def load_model(path: Path, output: str | None = None, size: tuple[int, int] | No
 
 
 def _checked(path: Path, model: keras.Model, output: str | None, size: tuple[int, int] | None) -> keras.Model:
-    """The model with the chosen output only, after checking that it is an image classifier."""
+    """Return the model with the chosen output only, after checking that it is an image classifier."""
     if not getattr(model, "inputs", None):
         raise ExportError(f"{path}: the model does not say which images it takes; begin it with keras.Input((S, S, 3))")
     if len(model.inputs) != 1:
@@ -138,7 +138,7 @@ def _checked(path: Path, model: keras.Model, output: str | None, size: tuple[int
 
 
 def _how_to_take_images(shape: tuple[int | None, ...]) -> str:
-    """Advice on how to turn a model with another input shape into a model of images."""
+    """Advise on how to turn a model with another input shape into a model of images."""
     if len(shape) == 4 and shape[1] in (1, 3):
         image = f"keras.Input({(*shape[2:], shape[1])})"
         return f"; save keras.Sequential([{image}, keras.layers.Permute((3, 1, 2)), model]), which takes channels last"
@@ -201,7 +201,7 @@ def load(source: Source) -> Deployable:
 
 
 def keras_bytes(path: Path, model: keras.Model) -> bytes:
-    """The bytes of a ``.keras`` file of the model: the file itself, or the model saved again if the file is HDF5."""
+    """Return the bytes of the model's ``.keras`` file: the file itself, or, if it is HDF5, the model saved again."""
     if path.suffix == ".keras":
         return path.read_bytes()
     with tempfile.TemporaryDirectory() as folder:

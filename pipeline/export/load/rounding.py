@@ -16,7 +16,7 @@ BATCH = 8
 
 
 def exact_probabilities(deployable: Deployable, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Probabilities of the reference computed in float64, (N, C), for pixels, uint8 (N, H, W, 3)."""
+    """Compute probabilities of the reference in float64, (N, C), for pixels, uint8 (N, H, W, 3)."""
     model = in_dtype(deployable.model, "float64")
     scale, offset = np.array(deployable.scaling.scale), np.array(deployable.scaling.offset)
     channels = slice(None, None, -1 if deployable.scaling.bgr else 1)
@@ -36,6 +36,6 @@ def exact_probabilities(deployable: Deployable, pixels: NDArray[np.uint8]) -> ND
 
 
 def rounding(deployable: Deployable, pixels: NDArray[np.uint8]) -> float:
-    """The largest absolute difference between Keras's probabilities in float32 and in float64."""
+    """Return the largest absolute difference between Keras's probabilities in float32 and in float64."""
     exact = exact_probabilities(deployable, pixels)
     return max_difference(deployable.probabilities(pixels), exact)

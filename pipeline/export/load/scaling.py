@@ -46,7 +46,7 @@ class PixelScaling:
         *,
         bgr: bool = False,
     ) -> "PixelScaling":
-        """The scaling ``((pixel * scale + offset) - mean) / std``; each argument is one number, or three per channel.
+        """Compose ``((pixel * scale + offset) - mean) / std``; each argument is one number, or three per channel.
 
         Three numbers are in the order of the model's channels: blue, green, red with ``bgr``.
 
@@ -93,7 +93,7 @@ class PixelScaling:
         return round(point) if one and 0 <= point <= 255 else None
 
     def then(self, other: "PixelScaling") -> "PixelScaling":
-        """This scaling followed by ``other``."""
+        """Return this scaling followed by ``other``."""
         scale, offset, factor, shift = (
             np.array(values) for values in (self.scale, self.offset, other.scale, other.offset)
         )

@@ -18,7 +18,7 @@ from runtime.text import first_of
 
 
 def chosen_output(model: keras.Model, name: str | None) -> keras.Model:
-    """The model with one output: its only one, or the one called ``name``.
+    """Return the model with one output: its only one, or the one called ``name``.
 
     Raises:
         ExportError: there are several outputs and ``name`` is ``None``, or no output has this name.
@@ -35,7 +35,7 @@ def chosen_output(model: keras.Model, name: str | None) -> keras.Model:
 
 
 def sized(model: keras.Model, size: tuple[int, int] | None) -> keras.Model:
-    """A model that takes any size, fixed to images of ``size`` (height, width in pixels); other models unchanged.
+    """Fix a model that takes any size to images of ``size`` (height, width in pixels); other models are unchanged.
 
     Raises:
         ExportError: the model takes another size, or one of its layers cannot take this one.
@@ -55,7 +55,7 @@ def sized(model: keras.Model, size: tuple[int, int] | None) -> keras.Model:
 
 
 def picture_model(model: keras.Model, size: tuple[int, int] | None) -> keras.Model:
-    """The model reshaped to take images (N, H, W, C) and to give a vector (N, C), if it uses other shapes.
+    """Reshape the model to take images (N, H, W, C) and to give a vector (N, C), if it uses other shapes.
 
     Models from tutorials may omit the channel of gray images, (N, H, W), or take flattened pixels, (N, H * W) or
     (N, H * W * 3). A fully convolutional classifier may give a 1x1 map, (N, 1, 1, C).
@@ -77,7 +77,7 @@ def picture_model(model: keras.Model, size: tuple[int, int] | None) -> keras.Mod
 
 
 def _picture(pixels: int | None, size: tuple[int, int] | None) -> tuple[int, ...] | None:
-    """Height, width and channels of a flattened image of ``pixels`` numbers; ``None`` if no such image exists."""
+    """Guess height, width and channels of a flattened image of ``pixels`` numbers; ``None`` if no such image exists."""
     for channels in (1, 3):
         height, width = size or (math.isqrt((pixels or 0) // channels),) * 2
         if pixels and height * width * channels == pixels:
@@ -86,18 +86,18 @@ def _picture(pixels: int | None, size: tuple[int, int] | None) -> tuple[int, ...
 
 
 def output_name(model: keras.Model, place: int) -> str:
-    """Keras's name of the output at index ``place``: the name of its layer."""
+    """Return Keras's name of the output at index ``place``: the name of its layer."""
     names = getattr(model, "output_names", None)
     return str(names[place]) if names else str(model.outputs[place].name)
 
 
 def standard_model(model: keras.Model, *, multi_label: bool = False) -> keras.Model:
-    """An equivalent float32 model that takes RGB and has two or more classes: ``plain_model``, then ``in_color``."""
+    """Make the model float32, of RGB images and of two or more classes: ``plain_model``, then ``in_color``."""
     return in_color(plain_model(model, multi_label=multi_label))
 
 
 def plain_model(model: keras.Model, *, multi_label: bool = False) -> keras.Model:
-    """An equivalent float32 model with two or more classes.
+    """Make an equivalent float32 model with two or more classes.
 
     Args:
         model: takes float images (N, H, W, 1 or 3), gives one vector (N, C).
@@ -115,5 +115,5 @@ def plain_model(model: keras.Model, *, multi_label: bool = False) -> keras.Model
 
 
 def in_color(model: keras.Model) -> keras.Model:
-    """The RGB equivalent of a model of gray images; a model of RGB images unchanged."""
+    """Make the RGB equivalent of a model of gray images; a model of RGB images is unchanged."""
     return color_model(model) if takes_gray(model) else model

@@ -75,7 +75,7 @@ class Judgment:
 
 
 def breaks_bound(points: float, images: int, lost: int, won: int) -> bool:
-    """Whether a loss of accuracy is larger than its bound and significant; see ``AcceptanceCriteria``.
+    """Return whether a loss of accuracy is larger than its bound and significant; see ``AcceptanceCriteria``.
 
     Args:
         points: the bound, in percentage points.
@@ -89,7 +89,7 @@ def breaks_bound(points: float, images: int, lost: int, won: int) -> bool:
 
 
 def disagrees(expected: Answers, got: Answers, min_agreement: float) -> bool:
-    """Whether the top-1 agreement of two sets of answers, (N, C), is significantly below a share (0-1)."""
+    """Return whether the top-1 agreement of two sets of answers, (N, C), is significantly below a share (0-1)."""
     same = same_class(expected, got)
     flipped = int((~same).sum())
     if same.mean() >= min_agreement:
@@ -98,7 +98,7 @@ def disagrees(expected: Answers, got: Answers, min_agreement: float) -> bool:
 
 
 def differs(expected: Answers, got: Answers, max_mean_difference: float) -> bool:
-    """Whether the mean absolute difference of two sets of answers, (N, C), is significantly above a bound.
+    """Return whether the mean absolute difference of two sets of answers, (N, C), is significantly above a bound.
 
     Also true if an answer is not a finite number.
     """

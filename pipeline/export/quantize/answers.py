@@ -21,7 +21,7 @@ WORKERS = 2
 
 
 def predict_all(load: Load, content: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A file's answers to all images, float32 (N, C)."""
+    """Return a file's answers to all images, float32 (N, C)."""
     return all_of(load, content, pixels, lambda engine, batch: engine(batch))
 
 
@@ -32,7 +32,7 @@ def answers_of(
     with_score: Any | None,
     pixels: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """A graph's answers to all images, (N, C), and each image's familiarity, (N,), or ``None`` without this output.
+    """Return a graph's answers to all images, (N, C), and their familiarity, (N,), or ``None`` without this output.
 
     Args:
         load: makes an engine of a file's bytes.
@@ -47,13 +47,13 @@ def answers_of(
 
 
 def scored_all(load: Callable[[bytes], Any], content: bytes, pixels: NDArray[np.uint8]) -> Scored:
-    """A file's answers to all images, (N, C), and each image's familiarity, (N,), in one pass."""
+    """Return a file's answers to all images, (N, C), and each image's familiarity, (N,), in one pass."""
     both = all_of(load, content, pixels, lambda engine, batch: np.column_stack(engine.scored(batch)))
     return np.ascontiguousarray(both[:, :-1]), both[:, -1]
 
 
 def predict_in_batches(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """All answers of a loaded file, (N, C): an engine given all images at once would keep the activations of all."""
+    """Predict with a loaded file, (N, C): an engine given all images at once would keep the activations of all."""
     return np.concatenate([predict(np.ascontiguousarray(batch)) for batch in in_batches(pixels, BATCH, BATCH_BYTES)])
 
 
@@ -63,7 +63,7 @@ def all_of(
     pixels: NDArray[np.uint8],
     ask: Callable[[E, NDArray[np.uint8]], NDArray[Any]],
 ) -> NDArray[Any]:
-    """The results of ``ask`` on every batch of images, concatenated in the images' order.
+    """Return the results of ``ask`` on every batch of images, concatenated in the images' order.
 
     ``WORKERS`` engines of one thread each share the batches, whose sizes do not depend on the machine.
     """

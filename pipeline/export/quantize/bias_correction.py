@@ -35,7 +35,7 @@ TFLITE_KINDS = (
 
 
 def mean_error(error: NDArray[np.float64], means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean shift of each output channel that rounding causes, (O,).
+    """Compute the mean shift of each output channel that rounding causes, (O,).
 
     Args:
         error: rounded weights minus exact weights, summed over height and width of the kernel, (O, I / groups).
@@ -49,7 +49,7 @@ def mean_error(error: NDArray[np.float64], means: NDArray[np.float64]) -> NDArra
 
 
 def onnx_inputs(network: onnx.ModelProto) -> dict[str, int]:
-    """Names of the tensors whose means ``correct_onnx`` needs, with the axis of their channels."""
+    """Return the names of the tensors whose means ``correct_onnx`` needs, with the axis of their channels."""
     return {node.input[0]: 1 for node in network.graph.node if node.op_type in ONNX_KINDS}
 
 
@@ -86,7 +86,7 @@ def correct_onnx(quantized: onnx.ModelProto, network: onnx.ModelProto, means: Me
 
 
 def _bias_steps(quantized: onnx.ModelProto, constants: Mapping[str, onnx.TensorProto]) -> dict[str, NDArray[Any]]:
-    """The scale of each int32 bias, by the bias's name."""
+    """Return the scale of each int32 bias, by the bias's name."""
     steps = {}
     for node in quantized.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in constants:
@@ -98,14 +98,14 @@ def _bias_steps(quantized: onnx.ModelProto, constants: Mapping[str, onnx.TensorP
 
 
 def tflite_inputs(calibrated: bytes) -> dict[str, int]:
-    """Names of the tensors whose means ``correct_tflite`` needs, with the axis of their channels."""
+    """Return the names of the tensors whose means ``correct_tflite`` needs, with the axis of their channels."""
     flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(calibrated))
     tensors = flatbuffer.subgraphs[0].tensors
     return {tensors[operator.inputs[0]].name.decode(): -1 for operator in _weighted(flatbuffer)}
 
 
 def correct_tflite(content: bytes, calibrated: bytes, means: Means) -> bytes:
-    """A copy of a flatbuffer that TensorFlow's quantizer made, with corrected biases.
+    """Copy a flatbuffer that TensorFlow's quantizer made, with corrected biases.
 
     Layers in float and layers without a bias are not changed.
 
@@ -158,7 +158,7 @@ def _values(flatbuffer: schema.ModelT, tensor: Any, dtype: type[np.generic]) -> 
 
 
 def _dequantized(values: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], axis: int) -> NDArray[np.float64]:
-    """The values of int8 weights, float64; ``axis`` is that of the channels, used if each has its own scale."""
+    """Return the values of int8 weights, float64; ``axis`` is that of the channels, used if each has its own scale."""
     shape = [1] * values.ndim
     shape[axis] = -1
     offset, step = (part.astype(np.float64).reshape(shape if part.size > 1 else ()) for part in (zero_point, scale))
@@ -167,7 +167,7 @@ def _dequantized(values: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[
 
 
 def _corrected(steps: NDArray[np.int32], step: NDArray[Any], shift: NDArray[np.float64]) -> NDArray[np.int32]:
-    """An int32 bias with scale ``step`` minus a real-valued shift, rounded to int32."""
+    """Subtract a real-valued shift from an int32 bias of scale ``step``; round to int32."""
     bounds = np.iinfo(np.int32)
     less = np.rint(steps - shift / step.astype(np.float64))
     return np.clip(less, bounds.min, bounds.max).astype(np.int32)

@@ -41,7 +41,7 @@ class Candidate:
     familiarity: NDArray[np.float32] | None = None
 
     def entry(self) -> CandidateEntry:
-        """The candidate in the form that the manifest stores."""
+        """Return the candidate in the form that the manifest stores."""
         figures = asdict(self.judgment)
         if self.judgment.lost_points is None:
             figures["accuracy"] = None
@@ -49,7 +49,7 @@ class Candidate:
 
 
 def most_accurate(candidates: Sequence[Candidate]) -> Candidate:
-    """The most accurate candidate, as far as the validation set can show.
+    """Return the most accurate candidate, as far as the validation set can show.
 
     Candidates that pass the criteria are preferred; if none passes, all are considered. Accuracies that the McNemar
     test cannot distinguish from the best one count as equal. Of these candidates, those remain whose mean difference
@@ -63,7 +63,7 @@ def most_accurate(candidates: Sequence[Candidate]) -> Candidate:
 
 
 def is_closer(changed: Candidate, base: Candidate) -> bool:
-    """Whether ``changed`` is closer to Keras than ``base`` and not measurably worse.
+    """Return whether ``changed`` is closer to Keras than ``base`` and not measurably worse.
 
     The mean difference must fall by more than the share ``CLOSE``, the criteria must still pass if they did before, and
     the accuracy must not be significantly lower by the McNemar test.
@@ -74,7 +74,7 @@ def is_closer(changed: Candidate, base: Candidate) -> bool:
 
 
 def choose(candidates: Sequence[Candidate], slow: Sequence[str]) -> tuple[Candidate, str]:
-    """The most accurate candidate without slow fields, and the reason for the choice in words.
+    """Return the most accurate candidate without slow fields, and the reason for the choice in words.
 
     Args:
         candidates: the first is the best calibration; each of the others differs from it in one field.
@@ -94,7 +94,7 @@ def choose(candidates: Sequence[Candidate], slow: Sequence[str]) -> tuple[Candid
 
 
 def _equally_accurate(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The passing candidates, or all if none passes, whose accuracy is not significantly below the best one's."""
+    """Return the passing candidates, or all if none passes, that are not significantly less accurate than the best."""
     passing = [candidate for candidate in candidates if candidate.judgment.passed] or list(candidates)
     best = max(passing, key=lambda candidate: candidate.judgment.accuracy)
     return [candidate for candidate in passing if not _significantly_worse(candidate, best)]

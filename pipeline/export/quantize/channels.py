@@ -25,7 +25,7 @@ LOWEST, HIGHEST = -128, 127
 
 
 class ChannelsTogether(QDQQuantizer):  # type: ignore[misc]
-    """Quantizes the channels of a weight at once, and otherwise like ``QDQQuantizer``; the graphs are identical."""
+    """A ``QDQQuantizer`` that quantizes the channels of a weight at once; the graphs are identical."""
 
     tensors_to_quantize: dict[str, Any]
 
@@ -85,7 +85,7 @@ def channel_scales(weights: NDArray[np.float32], axis: int, steps: int) -> NDArr
 
 
 def in_steps(weights: NDArray[np.float32], axis: int, scales: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Weights divided by the scale of their channel, rounded half to even, int8."""
+    """Divide weights by the scale of their channel, rounded half to even, int8."""
     shape: list[Any] = [1] * weights.ndim
     shape[axis] = -1
     steps: NDArray[np.int8] = (weights / scales.reshape(shape)).round().clip(LOWEST, HIGHEST).astype(np.int8)

@@ -22,7 +22,7 @@ METHODS = (
 
 @dataclass(frozen=True)
 class QuantConfig:
-    """How a network is quantized.
+    """The settings of a quantization.
 
     Attributes:
         method: how the range of an activation tensor is computed: one of ``METHODS``, or ``LEARNED``.
@@ -62,18 +62,18 @@ class QuantConfig:
             raise ValueError(f"need at least one calibration image, got {self.images}")
 
     def in_float(self, layers: Sequence[Layer]) -> list[Layer]:
-        """The layers that this config leaves in float; ``layers`` are all of the network's, in topological order."""
+        """Return the layers that this config leaves in float; ``layers`` are all of the network's, in order."""
         named = [layer for layer in layers if layer.output in self.float_layers]
         head = layers[-1:] if self.float_head else ()
         return [*named, *(layer for layer in head if layer not in named)]
 
     def flipped(self, name: str) -> "QuantConfig":
-        """A copy of this config with the boolean field ``name`` inverted."""
+        """Return a copy of this config with the boolean field ``name`` inverted."""
         change: dict[str, Any] = {name: not getattr(self, name)}
         return replace(self, **change)
 
     def entry(self) -> ConfigEntry:
-        """The config in the form that the manifest stores."""
+        """Return the config in the form that the manifest stores."""
         return ConfigEntry(**asdict(self))
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ LEGEND = "* chosen; x fails the acceptance criteria; lost: points against Keras;
 
 
 def format_decisions(manifest: Manifest) -> str:
-    """A table of the candidates and the winner of each int8 file; of the calibrations, only the best of each method."""
+    """Format the candidates and the winner of each int8 file; of the calibrations, only the best of each method."""
     if not manifest.decisions:
         return ""
     validation = manifest.validation

@@ -15,17 +15,17 @@ SMALLEST_STEP = 1e-12
 
 
 def rounded(values: tf.Tensor) -> tf.Tensor:
-    """Values rounded half to even; the gradient is that of the identity."""
+    """Round values half to even; the gradient is that of the identity."""
     return values + tf.stop_gradient(tf.round(values) - values)
 
 
 def step_of(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-    """The quantization step of an activation whose range is ``low`` (0 or less) to ``high``."""
+    """Return the quantization step of an activation whose range is ``low`` (0 or less) to ``high``."""
     return tf.maximum((high - low) / LEVELS, SMALLEST_STEP)
 
 
 def fake_quantize(values: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-    """Activations rounded as in uint8, float32 of the same shape; 0 is represented exactly.
+    """Round activations as in uint8, float32 of the same shape; 0 is represented exactly.
 
     Args:
         values: float32, any shape.
@@ -39,7 +39,7 @@ def fake_quantize(values: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tens
 
 
 def weight_step(kernel: tf.Tensor, scheme: Scheme, axes: tuple[int, ...]) -> tf.Tensor:
-    """The quantization step of each weight, broadcastable to the kernel, without gradient.
+    """Return the quantization step of each weight, broadcastable to the kernel, without gradient.
 
     Args:
         kernel: a layer's kernel.
@@ -51,5 +51,5 @@ def weight_step(kernel: tf.Tensor, scheme: Scheme, axes: tuple[int, ...]) -> tf.
 
 
 def fake_quantize_weights(kernel: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-    """Weights rounded as in int8 with zero point 0, float32 of the same shape."""
+    """Round weights as in int8 with zero point 0, float32 of the same shape."""
     return rounded(kernel / step) * step

@@ -35,12 +35,12 @@ class Node:
 
 
 def functional(model: keras.Model) -> Any:
-    """A model's graph; a Sequential model holds a functional one, to which Keras gives no public access."""
+    """Return a model's graph; a Sequential model holds a functional one, to which Keras gives no public access."""
     return getattr(model, "_functional", None) or model
 
 
 def nodes_of(model: keras.Model, same: dict[int, int], seen: dict[int, str]) -> Iterator[Node]:
-    """The calls of all layers of a model, nested models included, in topological order.
+    """Yield the calls of all layers of a model, nested models included, in topological order.
 
     Args:
         model: a functional or Sequential model.

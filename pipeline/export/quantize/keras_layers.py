@@ -40,7 +40,7 @@ RELUS = {"relu": float("inf"), "relu6": 6.0}
 
 
 def activation(operation: Any) -> str:
-    """The name of a layer's activation; ``linear`` if it has none."""
+    """Return the name of a layer's activation; ``linear`` if it has none."""
     if isinstance(operation, layers.ReLU) and not (operation.negative_slope or operation.threshold):
         return {None: "relu", 6.0: "relu6"}.get(operation.max_value, "clipped relu")
     if type(operation).__name__ in ("Relu", "Relu6"):
@@ -50,34 +50,34 @@ def activation(operation: Any) -> str:
 
 
 def is_identity(operation: Any) -> bool:
-    """Whether a layer is an Activation layer with the linear activation."""
+    """Return whether a layer is an Activation layer with the linear activation."""
     return isinstance(operation, layers.Activation) and activation(operation) == "linear"
 
 
 def is_relu(operation: Any) -> bool:
-    """Whether a layer computes nothing but a ReLU or ReLU6."""
+    """Return whether a layer computes nothing but a ReLU or ReLU6."""
     return type(operation) not in LINEAR and activation(operation) in RELUS
 
 
 def has_inner_point(operation: Any) -> bool:
-    """Whether a linear layer is also rounded before its activation: all activations but ReLU are separate operators."""
+    """Return whether a linear layer is rounded before its activation too: all but ReLU are separate operators."""
     return type(operation) in LINEAR and activation(operation) not in ("linear", *RELUS)
 
 
 def is_known(operation: Any) -> bool:
-    """Whether the int8 form of a layer that computes new values is known."""
+    """Return whether the int8 form of a layer that computes new values is known."""
     if type(operation) in LINEAR:
         return bool(getattr(operation, "data_format", "channels_last") == "channels_last")
     return type(operation) in COMPUTING or type(operation).__name__ in FUNCTIONS
 
 
 def channel_axes(operation: Any) -> tuple[int, ...]:
-    """The axes of a kernel over which the weights of one output channel extend."""
+    """Return the axes of a kernel over which the weights of one output channel extend."""
     return {layers.Dense: (0,), layers.DepthwiseConv2D: (0, 1)}.get(type(operation), (0, 1, 2))
 
 
 def folded(operation: Any, norm: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """Kernel and bias of a linear layer with the batch normalization that follows folded in, if there is one."""
+    """Fold the batch normalization that follows, if there is one, into kernel and bias of a linear layer."""
     kernel = tf.convert_to_tensor(operation.kernel.value)
     channels = kernel.shape[-1] * (kernel.shape[-2] if type(operation) is layers.DepthwiseConv2D else 1)
     bias = tf.convert_to_tensor(operation.bias.value) if operation.use_bias else tf.zeros([channels])
@@ -90,7 +90,7 @@ def folded(operation: Any, norm: Any) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def norm_factor(operation: Any, norm: Any) -> tf.Tensor:
-    """The factor of each output channel in batch normalization, broadcastable to the kernel of the layer before it."""
+    """Return batch normalization's factor of each output channel, broadcastable to the kernel of the layer before."""
     factor = tf.math.rsqrt(norm.moving_variance.value + norm.epsilon)
     factor = factor * norm.gamma.value if norm.scale else factor
     depthwise = type(operation) is layers.DepthwiseConv2D
@@ -98,7 +98,7 @@ def norm_factor(operation: Any, norm: Any) -> tf.Tensor:
 
 
 def apply_kernel(operation: Any, value: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """The output of a linear layer for ``value`` with another kernel, without bias and activation."""
+    """Compute a linear layer for ``value`` with another kernel, without bias and activation."""
     if type(operation) is layers.Dense:
         return tf.linalg.matmul(value, kernel)
     convolve: Callable[..., tf.Tensor] = (
@@ -115,5 +115,5 @@ def apply_kernel(operation: Any, value: tf.Tensor, kernel: tf.Tensor) -> tf.Tens
 
 
 def activated(operation: Any, value: tf.Tensor) -> tf.Tensor:
-    """``value`` after the activation of a linear layer."""
+    """Apply the activation of a linear layer to ``value``."""
     return operation.activation(value) if operation.activation is not None else value

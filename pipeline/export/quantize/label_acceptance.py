@@ -34,7 +34,7 @@ Probabilities = NDArray[np.float32]
 
 
 def disagreeing(expected: Marks, got: Marks, min_agreement: float) -> NDArray[np.int64]:
-    """Indices of the labels whose decisions agree on significantly less than a share (0-1) of the images.
+    """Return the indices of the labels whose decisions agree on significantly less than a share (0-1) of the images.
 
     ``expected`` and ``got`` are decisions, bool (N, C).
     """
@@ -131,5 +131,5 @@ def _with_marks(  # noqa: PLR0913, PLR0917 - two sets of decisions, the truth an
 
 
 def loses(points: float, allowed: float, chance: float) -> bool:
-    """Whether macro F1 loses more percentage points than allowed, with a p-value ``chance`` below 5 %."""
+    """Return whether macro F1 loses more percentage points than allowed, with a p-value ``chance`` below 5 %."""
     return points > allowed and chance < SIGNIFICANCE

@@ -22,6 +22,6 @@ class Layer:
 
 
 def float_share(layers: Iterable[Layer], in_float: Iterable[Layer]) -> float:
-    """Share (0-1) of the multiplications of all ``layers`` that belong to the layers ``in_float``."""
+    """Return the share (0-1) of the multiplications of all ``layers`` that belong to the layers ``in_float``."""
     total = sum(layer.multiplications for layer in layers)
     return sum(layer.multiplications for layer in in_float) / max(total, 1)

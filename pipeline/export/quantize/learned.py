@@ -29,12 +29,12 @@ class Activated(Protocol):
     """A function that runs a converted graph on images, batch by batch, in their order."""
 
     def __call__(self, pixels: NDArray[np.uint8], reduce: Callable[[Activations], T]) -> Iterable[T]:
-        """The results of ``reduce`` on the activations of each batch."""
+        """Return the results of ``reduce`` on the activations of each batch."""
         ...
 
 
 def simulation_of(deployable: Deployable, network: keras.Model) -> Simulation:
-    """The simulation of ``network``, a classifier up to its logits, which takes images after ``Deployable.scaling``."""
+    """Simulate ``network``, a classifier up to its logits, which takes images after ``Deployable.scaling``."""
     scales = set(deployable.scaling.then(deployable.front.scaling).scale)
     return Simulation(network, abs(scales.pop()) if len(scales) == 1 else None)
 
@@ -52,7 +52,7 @@ class Learned:
     trained: QuantizeAware
 
     def ranges(self, pixels: NDArray[np.uint8], activations: Activated) -> Ranges:
-        """The learned ranges, by the names of the tensors of a converted graph; tensors without a range are left out.
+        """Return the learned ranges by the tensor names of a converted graph; tensors without a range are left out.
 
         A tensor of the graph gets the range of the point of ``simulation`` whose signature is nearest, up to ``SAME``.
 
@@ -92,7 +92,7 @@ class Learned:
 
 
 def signature(values: NDArray[np.float32]) -> Signature:
-    """Minimum, maximum, mean and standard deviation of a tensor (N, ...) for each image, (4, N).
+    """Compute minimum, maximum, mean and standard deviation of a tensor (N, ...) for each image, (4, N).
 
     They identify a tensor in a converted graph, where its name and the order of its axes may differ.
     """
@@ -105,5 +105,5 @@ def _signatures(activations: Activations) -> dict[str, Signature]:
 
 
 def _distance(expected: Signature, got: Signature) -> float:
-    """Mean absolute difference of two signatures, (4, N), in standard deviations of the expected tensor."""
+    """Return the mean absolute difference of two signatures, (4, N), in standard deviations of the expected tensor."""
     return float(np.abs(expected - got).mean() / max(expected[3].mean(), 1e-12))

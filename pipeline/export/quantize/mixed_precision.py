@@ -14,7 +14,7 @@ WORST = 1e9
 
 
 def noise_to_signal(names: Sequence[str], batches: Iterable[tuple[Activations, Activations]]) -> list[float]:
-    """The noise-to-signal ratio of each tensor: squared quantization error divided by squared signal.
+    """Compute the noise-to-signal ratio of each tensor: squared quantization error divided by squared signal.
 
     Args:
         names: names of the tensors; the ratios have the same order.
@@ -31,7 +31,7 @@ def noise_to_signal(names: Sequence[str], batches: Iterable[tuple[Activations, A
 def next_float_layers(
     layers: Sequence[Layer], noise: Sequence[float], kept_float: Sequence[str]
 ) -> list[tuple[str, float]]:
-    """The layers to return to float next, each with the noise-to-signal ratio that it adds.
+    """Return the layers to return to float next, each with the noise-to-signal ratio that it adds.
 
     At first this is one layer; from 8 float layers on it is a quarter of their number, so that few steps show whether a
     deep network can pass at all.
@@ -55,7 +55,7 @@ def next_float_layers(
 def next_float_layer(
     layers: Sequence[Layer], noise: Sequence[float], kept_float: Sequence[str]
 ) -> tuple[str, float] | None:
-    """The layer to return to float next, and the noise-to-signal ratio that it adds.
+    """Return the layer to return to float next, and the noise-to-signal ratio that it adds.
 
     A layer adds the ratio of its output minus the largest ratio of its inputs. If the layer that adds most is float
     already, its noise comes from its quantized input, and the nearest int8 layer before it is returned instead. (A

@@ -47,7 +47,7 @@ DEQUANTIZED = "_DequantizeLinear_Output"
 
 
 class OnnxQuantizer:
-    """Quantizes one network with any config.
+    """A quantizer of one network with any config.
 
     Args:
         network: the clean graph, from ``image``, float32 (N, H, W, 3), to probabilities, float32 (N, C).
@@ -96,7 +96,7 @@ class OnnxQuantizer:
             self.changes = tuple(name for name in self.changes if name != "float_softmax")
 
     def build(self, config: QuantConfig) -> onnx.ModelProto:
-        """The quantized graph for uint8 pixels, which are its quantized input if their zero point is an integer."""
+        """Build the quantized graph for uint8 pixels, its quantized input if their zero point is an integer."""
         model = onnx.ModelProto()
         model.CopyFrom(self._quantize(replace(config, bias_correction=False)))
         if config.bias_correction:
@@ -109,7 +109,7 @@ class OnnxQuantizer:
         return model
 
     def noise(self, graph: onnx.ModelProto, pixels: NDArray[np.uint8]) -> list[float]:
-        """Noise-to-signal ratio of every layer's output in a graph in QDQ form."""
+        """Compute the noise-to-signal ratio of every layer's output in a graph in QDQ form."""
         carried = {name for node in graph.graph.node for name in node.output}
 
         def batches(outputs: list[str]) -> Iterator[tuple[Activations, Activations]]:
@@ -198,7 +198,7 @@ def _start_quantized(quantizer: ONNXQuantizer, scale: NDArray[np.float32], zero_
 
 
 def _batches(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """The images in batches whose activations take about ``BATCH_BYTES``."""
+    """Yield the images in batches whose activations take about ``BATCH_BYTES``."""
     step = max(BATCH_BYTES // (ACTIVATIONS_A_VALUE * 4 * pixels[0].size), 1)
     for start in range(0, len(pixels), step):
         yield pixels[start : start + step]
@@ -223,6 +223,6 @@ def _session(model: onnx.ModelProto, outputs: list[str], threads: int = 1) -> on
 
 
 def _run(session: onnxruntime.InferenceSession, names: list[str], source: str, images: NDArray[Any]) -> Activations:
-    """Tensors of a graph by name, as views of the engine's memory, because copies would double the memory."""
+    """Compute tensors of a graph by name, as views of the engine's memory, because copies would double the memory."""
     values = session.run_with_ort_values(names, {source: onnxruntime.OrtValue.ortvalue_from_numpy(images)})
     return {name: np.asarray(np.from_dlpack(value), np.float32) for name, value in zip(names, values, strict=True)}

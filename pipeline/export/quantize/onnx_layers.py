@@ -24,7 +24,7 @@ PASSING = ("Relu", "Clip", "MaxPool", "Transpose", "Reshape", "Flatten", "Pad", 
 
 
 def layers_of(graph: onnx.GraphProto) -> tuple[Layer, ...]:
-    """The layers of a graph: every computing node, with the nodes after it that only pass its values on."""
+    """List the layers of a graph: every computing node, with the nodes after it that only pass its values on."""
     owner: dict[str, int] = {}
     work = _multiplications(graph)
     found: list[tuple[list[str], list[str], str]] = []
@@ -45,12 +45,12 @@ def layers_of(graph: onnx.GraphProto) -> tuple[Layer, ...]:
 
 
 def is_last_sigmoid(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
-    """Whether a node is the final sigmoid of a multi-label model, which stays in float."""
+    """Return whether a node is the final sigmoid of a multi-label model, which stays in float."""
     return bool(node.op_type == "Sigmoid" and node.output[0] == graph.output[0].name)
 
 
 def _multiplications(graph: onnx.GraphProto) -> dict[str, int]:
-    """Multiplications per image of each node, by its name: number of weights times output positions."""
+    """Count the multiplications per image of each node, by its name: number of weights times output positions."""
     weights = {constant.name: math.prod(constant.dims) for constant in graph.initializer}
     shapes = {
         value.name: [extent.dim_value for extent in value.type.tensor_type.shape.dim]
@@ -65,7 +65,7 @@ def _multiplications(graph: onnx.GraphProto) -> dict[str, int]:
 
 
 def value_counts(graph: onnx.GraphProto) -> dict[str, int]:
-    """Number of values of each tensor for one image, by its name."""
+    """Count the values of each tensor for one image, by its name."""
     return {
         value.name: math.prod(extent.dim_value or 1 for extent in value.type.tensor_type.shape.dim)
         for value in (*graph.value_info, *graph.output)

@@ -12,7 +12,7 @@ TURNS = 15
 
 
 def price(load: Load, int8: bytes, mixed: bytes, pixels: NDArray[np.uint8]) -> str:
-    """Latencies of an int8 file and of the same file with some layers in float, in words.
+    """Say the latencies of an int8 file and of the same file with some layers in float.
 
     The text is only printed: the manifest does not contain measurements that depend on the machine.
 
@@ -29,7 +29,7 @@ def price(load: Load, int8: bytes, mixed: bytes, pixels: NDArray[np.uint8]) -> s
 def shortest_us(
     engines: Sequence[Callable[[NDArray[np.uint8]], NDArray[np.float32]]], image: NDArray[np.uint8]
 ) -> list[float]:
-    """Each engine's shortest time for an image, in microseconds, of ``TURNS`` calls in alternation."""
+    """Time each engine's shortest run for an image, in microseconds, of ``TURNS`` calls in alternation."""
     shortest = [float("inf")] * len(engines)
     for _ in range(TURNS):
         for place, engine in enumerate(engines):

@@ -34,7 +34,7 @@ LEVELS = 128
 
 
 def workers_and_threads(pixels: NDArray[np.uint8]) -> tuple[int, int]:
-    """Number of engines that collect the activations of images (N, H, W, 3), and number of threads of each engine."""
+    """Return how many engines collect the activations of images (N, H, W, 3), and the threads of each engine."""
     return (1, THREADS) if pixels[0].nbytes > LARGE_BYTES else (THREADS, 1)
 
 
@@ -42,7 +42,7 @@ class Passes(Protocol):
     """A function that runs the network on the calibration images, batch by batch, always in the same order."""
 
     def __call__(self, reduce: Callable[[Activations], T]) -> Iterable[T]:
-        """The results of ``reduce`` on the activations of each batch; threads call it, and it must not keep them."""
+        """Return the results of ``reduce`` on each batch's activations; threads call it, and it must not keep them."""
         ...
 
 
@@ -101,7 +101,7 @@ class Statistics:
 
     @cached_property
     def _histograms(self) -> dict[int, Histograms]:
-        """For each ``count`` of the counts, the histograms over the first ``count`` images."""
+        """The histograms over the first ``count`` images, for each ``count`` of the counts."""
         added = [{name: np.zeros(BINS, np.int64) for name in self._edges} for _ in self._counts]
         seen = 0
         for batch in self._passes(self._sampled):
@@ -117,7 +117,7 @@ class Statistics:
         return dict(zip(self._counts, added, strict=True))
 
     def _sampled(self, activations: Activations) -> dict[str, NDArray[np.float32]]:
-        """The values of each tensor that its histogram counts, (N, at most ``VALUES_AN_IMAGE``)."""
+        """Return the values of each tensor that its histogram counts, (N, at most ``VALUES_AN_IMAGE``)."""
         sampled = {}
         for name, values in activations.items():
             flat = values.reshape(len(values), -1)
@@ -133,7 +133,7 @@ class Statistics:
         return tuple(self._lows)
 
     def ranges(self, config: QuantConfig) -> Ranges:
-        """The range of every tensor by the config's method, symmetric about zero if ``config.symmetric``."""
+        """Return the range of every tensor by the config's method, symmetric about zero if ``config.symmetric``."""
         return {name: _shape(*self._range(name, config), config.symmetric) for name in self._lows}
 
     def _range(self, name: str, config: QuantConfig) -> tuple[float, float]:
@@ -161,28 +161,28 @@ def _extremes(activations: Activations, averaged: Mapping[str, int]) -> dict[str
 
 
 def _channel_means(values: NDArray[np.float32], axis: int) -> NDArray[np.float64]:
-    """The mean of each channel, float64 (C,)."""
+    """Return the mean of each channel, float64 (C,)."""
     others = tuple(number for number in range(values.ndim) if number != axis % values.ndim)
     means: NDArray[np.float64] = values.mean(axis=others).astype(np.float64)
     return means
 
 
 def _counts(values: NDArray[np.float32], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """A histogram over equal bins that cover all values; ``np.histogram`` takes six times as long."""
+    """Count values in equal bins that cover all values; ``np.histogram`` takes six times as long."""
     lowest, bins_a_unit = np.float32(edges[0]), np.float32(BINS / (edges[-1] - edges[0]))
     bins = ((values - lowest) * bins_a_unit).astype(np.int32)
     return np.bincount(bins.clip(0, BINS - 1).ravel(), minlength=BINS)
 
 
 def _places(width: int) -> NDArray[np.int64]:
-    """Indices of the values of an image's tensor, of ``width`` values, that its histogram counts."""
+    """Return the indices of the values of an image's tensor, of ``width`` values, that its histogram counts."""
     if width <= VALUES_AN_IMAGE:
         return np.arange(width)
     return np.sort(np.random.default_rng(0).choice(width, VALUES_AN_IMAGE, replace=False))
 
 
 def percentile_range(histogram: NDArray[np.int64], edges: NDArray[np.float64], percent: float) -> tuple[float, float]:
-    """The range outside which ``100 - percent`` percent of the values lie on either side, exact to one bin."""
+    """Return the range outside which ``100 - percent`` percent of the values lie on either side, exact to one bin."""
     cumulated = np.cumsum(histogram) / histogram.sum()
     share = percent / 100
     low = edges[int(np.searchsorted(cumulated, 1 - share, side="right"))]
@@ -191,7 +191,7 @@ def percentile_range(histogram: NDArray[np.int64], edges: NDArray[np.float64], p
 
 
 def entropy_threshold(histogram: NDArray[np.int64], edges: NDArray[np.float64]) -> float:
-    """The magnitude at which clipping keeps most information about the distribution.
+    """Return the magnitude at which clipping keeps most information about the distribution.
 
     For each threshold, the clipped histogram of magnitudes is compared with its quantization to ``LEVELS`` levels by
     Kullback-Leibler divergence; the threshold with the smallest divergence wins (Migacz, 8-bit inference with TensorRT,
@@ -217,7 +217,7 @@ def entropy_threshold(histogram: NDArray[np.int64], edges: NDArray[np.float64]) 
 
 
 def _divergence(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> float:
-    """Kullback-Leibler divergence of two histograms, after empty bins were raised to a small value."""
+    """Compute the Kullback-Leibler divergence of two histograms, after empty bins were raised to a small value."""
     little = 1e-4
     p, q = (np.maximum(values / max(values.sum(), 1.0), little / len(values)) for values in (wanted, got))
     p, q = p / p.sum(), q / q.sum()

@@ -52,11 +52,11 @@ class Quantizer(Protocol):
     """The network's layers in topological order."""
 
     def build(self, config: QuantConfig) -> Any:
-        """The quantized graph, which takes uint8 pixels."""
+        """Build the quantized graph, which takes uint8 pixels."""
         ...
 
     def noise(self, graph: Any, pixels: NDArray[np.uint8]) -> list[float]:
-        """Noise-to-signal ratio of every layer's output in a graph from ``build`` for images, uint8 (N, H, W, 3)."""
+        """Compute the noise-to-signal ratio of every layer's output in a built graph for images, uint8 (N, H, W, 3)."""
         ...
 
 
@@ -172,7 +172,7 @@ class Search:
         return work * images > COSTLY and images > FINALISTS * SCREENING_IMAGES
 
     def _scored(self, stage: str, configs: Sequence[QuantConfig]) -> list[Candidate]:
-        """Candidates of all configs; if judging is costly, only of the ``FINALISTS`` that screen best.
+        """Score candidates of all configs; if judging is costly, only of the ``FINALISTS`` that screen best.
 
         Screening measures the mean difference from Keras on ``SCREENING_IMAGES`` images; the other configs are recorded
         with their results on these images.
@@ -187,12 +187,12 @@ class Search:
         return [self.score(stage, candidate.config, candidate.graph) for candidate in screened[:FINALISTS]]
 
     def _with_corrected_biases(self, candidate: Candidate) -> Candidate:
-        """The candidate with corrected biases if these help (``is_closer``), else the candidate itself."""
+        """Correct the candidate's biases if this helps (``is_closer``), else return the candidate itself."""
         corrected = self.score("bias correction", candidate.config.flipped("bias_correction"))
         return corrected if is_closer(corrected, candidate) else candidate
 
     def _finish(self, candidate: Candidate, reason: str, *, measured: bool = True) -> Outcome:
-        """The outcome for a candidate; if it fails the criteria, its layers return to float until it passes.
+        """Return the outcome for a candidate; if it fails the criteria, its layers return to float until it passes.
 
         Args:
             candidate: the best so far.
@@ -223,7 +223,7 @@ class Search:
         return Outcome(candidate, tuple(self._tried), reason, cost, entries)
 
     def _noise(self, candidate: Candidate) -> list[float]:
-        """Noise-to-signal ratio of each layer's output on a part of the images."""
+        """Compute the noise-to-signal ratio of each layer's output on a part of the images."""
         pixels, config = self._validation.images.pixels, candidate.config
         pixels = pixels[: max(batch_size(pixels, ERROR_IMAGES, ERROR_BYTES), min(ERROR_IMAGES, LEAST_ERROR_IMAGES))]
         graph = self._quantizer.build(replace(config, qoperator=False)) if config.qoperator else candidate.graph
@@ -235,7 +235,7 @@ class Search:
         return price(engines.load, engines.pack(int8.graph), engines.pack(mixed.graph), pixels)
 
     def _why_no_further(self, config: QuantConfig, graph: Any) -> str | None:
-        """The reason why a file with these float layers has no advantage over the fp32 file; ``None`` if it has one."""
+        """Say why a file with these float layers has no advantage over the fp32 file; ``None`` if it has one."""
         layers = self._quantizer.layers
         share = float_share(layers, config.in_float(layers))
         if share > MOSTLY:
@@ -247,5 +247,5 @@ class Search:
 
 
 def image_counts(available: int) -> tuple[int, ...]:
-    """The numbers of calibration images to try: 100, 500 and 1,000 as far as available, or all if there are fewer."""
+    """Return the numbers of calibration images to try: 100, 500 and 1,000 as available, or all if there are fewer."""
     return tuple(count for count in IMAGE_COUNTS if count <= available) or (available,)

@@ -101,7 +101,7 @@ class Simulation:
     def __call__(
         self, image: tf.Tensor, scheme: Scheme | None = None, ranges: Ranges | None = None, taps: Taps | None = None
     ) -> tf.Tensor:
-        """The logits, float32 (N, C).
+        """Compute the logits, float32 (N, C).
 
         Args:
             image: float32 (N, H, W, 3), scaled for the network.
@@ -136,7 +136,7 @@ class Simulation:
                 node.operation.kernel.assign(tf.where(factor == 0, node.operation.kernel.value, unscaled))
 
     def _norm_behind(self, node: Node) -> Node | None:
-        """The batch normalization that is the only reader of a linear layer without activation, if there is one."""
+        """Find the batch normalization that is the only reader of a linear layer without activation."""
         reading = self._readers.get(node.gives, [])
         alone = len(reading) == 1 and type(reading[0].operation) is layers.BatchNormalization
         return reading[0] if alone and activation(node.operation) == "linear" else None
@@ -185,7 +185,7 @@ class Simulation:
         return value if id(node) in self._inner else activated(operation, value)
 
     def _rounded_bias(self, bias: tf.Tensor, weight: tf.Tensor, origin: str | None, ranges: Ranges | None) -> tf.Tensor:
-        """The bias rounded as in int32, whose step is the step of the input times the step of the weights."""
+        """Round the bias as in int32, whose step is the step of the input times the step of the weights."""
         of_input = self._image_step if origin is None else None
         if origin is not None and ranges is not None:
             of_input = step_of(*ranges[origin])

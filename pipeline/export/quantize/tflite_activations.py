@@ -13,7 +13,7 @@ from pipeline.system.quiet import log_hidden
 
 
 class FloatActivations:
-    """Runs a float flatbuffer on single images and reads the float result of every operator, by the tensor's name.
+    """A float flatbuffer that runs on single images and gives every operator's result by the tensor's name.
 
     XNNPACK does not expose intermediate tensors, and without it the built-in kernels take three times as long. It does
     return the graph's outputs, so every intermediate tensor is made an output here.
@@ -35,7 +35,7 @@ class FloatActivations:
         }
 
     def __call__(self, image: NDArray[np.float32], reduce: Callable[[Activations], T]) -> T:
-        """The result of ``reduce`` on the activations of an image, float32 (1, H, W, 3), scaled for the flatbuffer.
+        """Return ``reduce`` of the activations of an image, float32 (1, H, W, 3), scaled for the flatbuffer.
 
         The activations are views of the interpreter's memory, which the next image overwrites.
         """
@@ -45,7 +45,7 @@ class FloatActivations:
 
 
 def with_all_results(content: bytes) -> bytes:
-    """The flatbuffer with the float32 results of all its operators as outputs, in their order."""
+    """Make the float32 results of all operators outputs of the flatbuffer, in their order."""
     flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     graph = flatbuffer.subgraphs[0]
     results = (int(index) for operator in graph.operators for index in operator.outputs)

@@ -53,7 +53,7 @@ IDENTITY, FROM_UNIT = PixelScaling((1.0, 1.0, 1.0)), PixelScaling((255.0, 255.0,
 
 
 class TfliteQuantizer:
-    """Quantizes one network with any config.
+    """A quantizer of one network with any config.
 
     Args:
         deployable: the network; its scaling becomes part of the graph.
@@ -91,7 +91,7 @@ class TfliteQuantizer:
             self.changes = tuple(name for name in self.changes if name != "float_softmax")
 
     def build(self, config: QuantConfig) -> bytes:
-        """The quantized flatbuffer, with built-in operators only; it takes uint8 pixels."""
+        """Build the quantized flatbuffer, with built-in operators only; it takes uint8 pixels."""
         with log_hidden():
             content = mlir_quantize(
                 self._with_ranges(config),
@@ -107,7 +107,7 @@ class TfliteQuantizer:
         return take_pixels_through_float(content)
 
     def noise(self, graph: bytes, pixels: NDArray[np.uint8]) -> list[float]:
-        """Noise-to-signal ratio of every layer's output in a flatbuffer from ``build``."""
+        """Compute the noise-to-signal ratio of every layer's output in a flatbuffer from ``build``."""
         twin, outputs = _interpreter(graph), [layer.output for layer in self.layers]
         names = set(outputs)
         images = (pixels[number : number + 1] for number in range(len(pixels)))
@@ -147,7 +147,7 @@ class TfliteQuantizer:
 
 
 def _calibrate(deployable: Deployable, scaling: PixelScaling, inside: PixelScaling, pixels: NDArray[np.uint8]) -> bytes:
-    """The float flatbuffer for the quantizer, which takes scaled images; of its ranges, only the input's is final.
+    """Yield the float flatbuffer for the quantizer, which takes scaled images; only the input's range is final.
 
     The input's range is that of pixels 0-255 after ``scaling``, so that pixels are its quantized values. The rest of
     the scaling, ``inside``, is part of the graph.
@@ -222,7 +222,7 @@ def _dequantized(interpreter: Interpreter, detail: dict[str, Any]) -> NDArray[np
 
 
 def _exponentials(interpreter: Interpreter) -> set[str]:
-    """Names of the outputs of exponentials, of the operators that read them, and of logarithms, which stay in float.
+    """Name outputs of exponentials, of the operators that read them, and of logarithms, which stay in float.
 
     TensorFlow computes softplus and mish as ``log(exp(x) + 1)``. In 256 equal steps from 0 to the largest exponential,
     small exponentials are rounded to 0: if x is up to 6, all negative x give the same result.
@@ -247,7 +247,7 @@ def _last_sigmoid(interpreter: Interpreter) -> set[str]:
 
 
 def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
-    """The layers of a flatbuffer: every computing operator, with later operators that only pass its values on."""
+    """List the layers of a flatbuffer: every computing operator, with later operators that only pass its values on."""
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     names = {index: detail["name"] for index, detail in details.items()}
     last = _last_sigmoid(interpreter)
@@ -273,7 +273,7 @@ def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
 
 
 def _multiplications(kind: str, details: dict[int, dict[str, Any]], inputs: list[int], output: int) -> int:
-    """Multiplications per image of an operator: number of weights times output positions."""
+    """Count the multiplications per image of an operator: number of weights times output positions."""
     if kind not in WEIGHTED:
         return 0
     places = math.prod(details[output]["shape"][1:3].tolist()) if kind != "FULLY_CONNECTED" else 1

@@ -31,7 +31,7 @@ class Validation:
     thresholds: tuple[float, ...] | None = None
 
     def evenly(self, count: int) -> "Validation":
-        """The same for ``count`` evenly spaced images."""
+        """Take ``count`` evenly spaced images."""
         places = np.arange(count) * len(self.images) // count
         return replace(self, images=self.images.take(places), expected=self.expected[places])
 
@@ -45,7 +45,7 @@ class Validation:
         return judge(self.expected, got, self.images.labels, self.images.class_names, self.criteria)
 
     def right(self, got: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Whether each image is classified correctly, bool (N,); with several labels: whether all are right."""
+        """Return whether each image is classified correctly, bool (N,); with several labels: whether all are right."""
         if self.thresholds is not None:
             marks = self.images.marks
             truth = decisions(self.expected, self.thresholds) if marks is None else marks

@@ -20,7 +20,7 @@ def drop_stale(model: onnx.ModelProto) -> None:
 
 
 def find_constant(graph: onnx.GraphProto, name: str) -> NDArray[np.float32] | None:
-    """The value of a constant; ``None`` if a node computes ``name``, or if it is empty (an omitted input)."""
+    """Return the value of a constant; ``None`` if a node computes ``name``, or if it is empty (an omitted input)."""
     for initializer in graph.initializer:
         if initializer.name == name:
             value: NDArray[np.float32] = numpy_helper.to_array(initializer)
@@ -35,12 +35,12 @@ def add_constant(graph: onnx.GraphProto, name: str, value: NDArray[np.generic]) 
 
 
 def readers(graph: onnx.GraphProto, name: str) -> Iterator[onnx.NodeProto]:
-    """The nodes that read a value."""
+    """Return the nodes that read a value."""
     return (node for node in graph.node if name in node.input)
 
 
 def only_reader(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
-    """The only node that reads ``name``; ``None`` if there is no or no single reader, or if ``name`` is an output."""
+    """Return the only node that reads ``name``; ``None`` if there is not exactly one, or if ``name`` is an output."""
     consumers = list(readers(graph, name))
     is_output = any(output.name == name for output in graph.output)
     return consumers[0] if len(consumers) == 1 and not is_output else None
@@ -57,12 +57,12 @@ def replace_nodes(graph: onnx.GraphProto, old: list[onnx.NodeProto], new: list[o
 
 
 def writers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
-    """The node that computes each value."""
+    """Return the node that computes each value."""
     return {output: node for node in graph.node for output in node.output}
 
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
-    """A node's attributes by name."""
+    """Return a node's attributes by name."""
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 

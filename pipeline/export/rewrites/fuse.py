@@ -140,7 +140,7 @@ def fuse_hard_swishes(model: onnx.ModelProto) -> None:
 
 
 def _beside(graph: onnx.GraphProto, node: onnx.NodeProto, name: str, value: float) -> bool:
-    """Whether the other operand of a binary node is the scalar ``value``."""
+    """Return whether the other operand of a binary node is the scalar ``value``."""
     others = [operand for operand in node.input if operand != name]
     return len(others) == 1 and _is(find_constant(graph, others[0]), value)
 

@@ -62,7 +62,7 @@ class _First:
 
 
 def _find(graph: onnx.GraphProto, group: int) -> _First | None:
-    """The first convolution; ``None`` if it cannot read grouped pixels."""
+    """Find the first convolution; ``None`` if it cannot read grouped pixels."""
     rows, side = (extent.dim_value for extent in graph.input[0].type.tensor_type.shape.dim[1:3])
     transpose = only_reader(graph, IMAGE)
     convolution = only_reader(graph, transpose.output[0]) if transpose is not None else None
@@ -83,7 +83,7 @@ def _find(graph: onnx.GraphProto, group: int) -> _First | None:
 
 
 def _grouped_nodes(graph: onnx.GraphProto, first: _First, group: int) -> list[onnx.NodeProto]:
-    """The nodes that replace the first convolution and its Relu, from the NHWC image to the same output."""
+    """Make the nodes that replace the first convolution and its Relu, from the NHWC image to the same output."""
     output = first.convolution.output[0]
     filters, channels, kernel_height, _ = first.weights.shape
     kernel = _group_kernel(first.weights, group)
@@ -118,7 +118,7 @@ def _grouped_nodes(graph: onnx.GraphProto, first: _First, group: int) -> list[on
 
 
 def _group_kernel(weights: NDArray[np.float32], group: int) -> NDArray[np.float32]:
-    """The kernel for grouped pixels, (group*O, group*C, H, 1 or 2), of a kernel (O, C, H, W) with W - 1 <= group."""
+    """Group a kernel (O, C, H, W) with W - 1 <= group for grouped pixels: (group*O, group*C, H, 1 or 2)."""
     filters, channels, height, width = weights.shape
     span = (group + width - 2) // group + 1
     grouped = np.zeros((group, filters, group, channels, height, span), weights.dtype)

@@ -61,7 +61,7 @@ def activate_before_transposing(model: onnx.ModelProto) -> None:
 
 
 def static_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """The shape of each value whose extents are all known, by name."""
+    """Return the shape of each value whose extents are all known, by name."""
     graph = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
     shapes = {}
     for value in (*graph.input, *graph.value_info, *graph.output):

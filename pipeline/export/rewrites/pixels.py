@@ -46,7 +46,7 @@ def scale_pixels(model: onnx.ModelProto, scaling: PixelScaling) -> None:
 
 
 def pixel_zero_point(scaling: PixelScaling) -> int | None:
-    """``scaling.zero_point``."""
+    """Return ``scaling.zero_point``."""
     return scaling.zero_point
 
 
@@ -112,7 +112,7 @@ def _pad_quantized_pixels(graph: onnx.GraphProto) -> None:
 
 
 def _number(graph: onnx.GraphProto, name: str, made_by: dict[str, onnx.NodeProto]) -> float | None:
-    """The value of a scalar constant, dequantized if a DequantizeLinear gives it; ``None`` if there is none."""
+    """Return the value of a scalar constant, dequantized if a DequantizeLinear gives it; ``None`` if there is none."""
     node = made_by.get(name)
     if node is not None and node.op_type == "DequantizeLinear":
         step, scale, zero_point = (_number(graph, part, made_by) for part in node.input)

@@ -9,7 +9,7 @@ from pipeline.training.settings import Settings
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How a finished network is fine-tuned.
+    """Settings for fine-tuning a finished network.
 
     Attributes:
         epochs: passes over the training images.

@@ -25,7 +25,7 @@ CALIBRATION, EVALUATION_BATCH = 500, 250
 
 
 class FineTuner:
-    """Fine-tunes a classifier.
+    """The fine-tuning of a classifier.
 
     Args:
         deployable: the classifier; its own weights are trained.

@@ -112,7 +112,7 @@ def fit(
 
 
 class _Rows:
-    """Iterates over normalized features and their labels in parts; they are kept in a file unless they are very large.
+    """Normalized features and their labels in parts, which are kept in a file unless they are very large.
 
     Attributes:
         mean: float32 (D,), of the features.

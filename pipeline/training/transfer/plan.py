@@ -17,7 +17,7 @@ ACCUMULATES_A_SECOND = 2e10
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is fitted to photos.
+    """The side and number of views with which a network is fitted to photos.
 
     Attributes:
         side: of the images in pixels.

@@ -34,7 +34,7 @@ MOST_SUSPECTS = 50
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is fitted.
+    """Settings for fitting a network.
 
     Attributes:
         views: number of views of each photo, including the unchanged photo.

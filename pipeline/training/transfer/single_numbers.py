@@ -100,7 +100,7 @@ def _judged(
 
 
 def _p_value(row: SingleNumber) -> float:
-    """P-value of the test that a number predicts the class better than always answering the largest class."""
+    """Compute the p-value of a number predicting the class better than always answering the largest class."""
     return binomial_greater(round(row.accuracy * row.images), row.images, row.chance)
 
 

@@ -95,7 +95,7 @@ def _places(stack: list[keras.layers.Layer]) -> list[int]:
 
 @dataclass(frozen=True)
 class Plan:
-    """How stages are trained.
+    """Settings for training stages.
 
     Attributes:
         epochs: passes over the photos, for each fold and for the final network.

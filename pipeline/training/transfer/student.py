@@ -46,7 +46,7 @@ TIMED_RUNS, TIMED_SECONDS = 50, 1.0
 
 @dataclass(frozen=True)
 class DistillationSettings:
-    """How a student is trained.
+    """Settings for training a student.
 
     Attributes:
         model: one of ``PRESETS``.

@@ -62,7 +62,7 @@ class Layer:
 
 
 class KerasTap:
-    """Gives the output of every layer of the reference, including the layers of nested models."""
+    """The outputs of every layer of the reference, including the layers of nested models."""
 
     def __init__(self, deployable: Deployable) -> None:
         self._deployable = deployable

@@ -31,7 +31,7 @@ Quantization = tuple[NDArray[np.float32], NDArray[np.integer]]
 
 
 class OnnxTap:
-    """Gives the intermediate tensors of an ONNX file, computed by the kernels that run it on the device.
+    """The intermediate tensors of an ONNX file, computed by the kernels that run it on the device.
 
     ONNX Runtime fuses DequantizeLinear, operator, QuantizeLinear into one integer operator. Making the float tensor
     inside such a group an output would prevent that, so only the quantized result of the group is read.

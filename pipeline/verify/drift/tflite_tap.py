@@ -13,7 +13,7 @@ INTEGERS = (np.int8, np.uint8, np.int16)
 
 
 class TfliteTap:
-    """Gives the intermediate tensors of a TFLite file.
+    """The intermediate tensors of a TFLite file.
 
     XNNPACK does not expose the tensors between its kernels, so the interpreter's built-in kernels run instead; their
     int8 results differ from XNNPACK's by one quantization step in places.

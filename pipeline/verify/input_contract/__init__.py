@@ -152,7 +152,7 @@ def _evenly(count: int, spec: ModelSpec) -> list[int]:
 
 
 class _Judge:
-    """Runs a model on the same images with one preprocessing after the other, and compares the results."""
+    """A comparison of the results of a model on the same images with one preprocessing after the other."""
 
     def __init__(self, deployable: Deployable, measure: Measure, read: Callable[[ModelSpec], Pixels | None]) -> None:
         self._deployable, self._measure, self._read = deployable, measure, read

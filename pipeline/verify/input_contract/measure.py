@@ -35,7 +35,7 @@ Ask = Callable[[NDArray[np.bool_]], Scores]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a model's probabilities say with some preprocessing.
+    """The result of a model with some preprocessing.
 
     Attributes:
         rows: one per image, as the measure defines them.
@@ -52,7 +52,7 @@ class Outcome:
 
 
 class Measure(Protocol):
-    """Measures and compares how well a model classifies labeled images."""
+    """A measure of how well a model classifies labeled images."""
 
     def outcome(self, scores: Scores, order: Order) -> Outcome:
         """Turn the scores of all images into an outcome."""
@@ -105,7 +105,7 @@ class ByClass:
         return mcnemar(*discordant(best.rows, other.rows)) < UNTOLD
 
     def better(self, ask: Ask, order: Order, best: Outcome, tried: int) -> Outcome | None:
-        """First run the model on the images that ``best`` gets wrong; run the others only if that can be better."""
+        """Run the model first on the images that ``best`` gets wrong; run the others only if that can be better."""
         expected, found = order[self._labels], best.rows.copy()
         scores = np.zeros((len(found), self._class_count))
         for chosen in (~best.rows, best.rows):

@@ -123,7 +123,7 @@ def verify(
 
 
 def model_files(manifest: Manifest) -> list[str]:
-    """The model files that a manifest lists, in the order of ``FORMATS``.
+    """Return the model files that a manifest lists, in the order of ``FORMATS``.
 
     Raises:
         PipelineError: it lists none.

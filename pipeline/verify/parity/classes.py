@@ -15,7 +15,7 @@ Probabilities = NDArray[np.float32]
 
 
 class ClassParity:
-    """Compares a file's predicted classes with Keras's.
+    """A comparison of a file's predicted classes with Keras's.
 
     Args:
         expected: Keras's probabilities, float32 (N, C).

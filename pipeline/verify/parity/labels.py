@@ -51,7 +51,7 @@ def label_scores(
 
 
 class LabelParity:
-    """Compares a file's decisions on each label with Keras's.
+    """A comparison of a file's decisions on each label with Keras's.
 
     Args:
         expected: Keras's probabilities, float32 (N, C).
@@ -75,7 +75,7 @@ class LabelParity:
 
     @cached_property
     def by_label(self) -> tuple[float, ...]:
-        """For each label, the share (0-1) of images on which both decide the same."""
+        """The share (0-1) of images, for each label, on which both decide the same."""
         return tuple(label_agreement(self._keras, self._file).tolist())
 
     @cached_property

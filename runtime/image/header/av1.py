@@ -17,7 +17,7 @@ class Frame(NamedTuple):
 
 
 def largest_frame(stream: bytes) -> Frame:
-    """The largest frame size in the stream's sequence headers; 0 x 0 if there is none.
+    """Return the largest frame size in the stream's sequence headers; 0 x 0 if there is none.
 
     Raises:
         ImageDecodeError: a unit (OBU) is cut off.
@@ -49,7 +49,7 @@ def _leb128(stream: bytes, position: int) -> tuple[int, int]:
 
 
 class _Bits:
-    """Reads successive numbers of given bit lengths."""
+    """A reader of successive numbers of given bit lengths."""
 
     def __init__(self, content: bytes) -> None:
         self._value, self._left = int.from_bytes(content), 8 * len(content)

@@ -16,7 +16,7 @@ _TRACK_OFFSETS = ((b"stco", 4), (b"co64", 8))
 
 
 class _Bytes:
-    """Reads successive big-endian numbers of a box."""
+    """A reader of successive big-endian numbers of a box."""
 
     def __init__(self, content: bytes, position: int = 0) -> None:
         self.content, self.position = content, position
@@ -105,7 +105,7 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _find(content: bytes, *path: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The boxes (name, content) inside the nested boxes of this path."""
+    """Yield the boxes (name, content) inside the nested boxes of this path."""
     if not path:
         yield from _boxes(content)
         return
@@ -115,7 +115,7 @@ def _find(content: bytes, *path: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _streams(reader: Reader, meta: bytes) -> Iterator[bytes]:
-    """The bytes of every AV1 item."""
+    """Yield the bytes of every AV1 item."""
     boxes = dict(_boxes(meta))
     wanted = set(_av1_items(boxes.get(b"iinf", b"")))
     for number, item in _locations(boxes.get(b"iloc", b"")):
@@ -163,7 +163,7 @@ def _locations(iloc: bytes) -> Iterator[tuple[int, _Item]]:
 
 
 def _first_samples(reader: Reader, start: int, length: int) -> Iterator[bytes]:
-    """The sequence header of each track, from the bytes at the track's first chunk offset."""
+    """Yield the sequence header of each track, from the bytes at the track's first chunk offset."""
     moov = reader.bytes(start, min(length, MAX_METADATA))
     for name, width in _TRACK_OFFSETS:
         at = moov.find(name)

@@ -32,7 +32,7 @@ Order = Literal["little", "big"]
 
 
 def damaged(reason: str) -> ImageDecodeError:
-    """The error for a file that ends early or contradicts itself."""
+    """Return the error for a file that ends early or contradicts itself."""
     return ImageDecodeError(f"not an image that can be decoded whole ({reason})")
 
 
@@ -58,7 +58,7 @@ class Header(NamedTuple):
     needs_all_pixels: bool = True
 
     def memory(self, scale: int = 1) -> int:
-        """Peak memory of decoding at 1/``scale``, in bytes."""
+        """Estimate the peak memory of decoding at 1/``scale``, in bytes."""
         return self.fixed_bytes + self.pixel_bytes * -(-self.width // scale) * -(-self.height // scale)
 
     def require_size(self) -> None:
@@ -75,7 +75,7 @@ class Header(NamedTuple):
             raise self._too_large(f"at most {most:,} pixels of a {self.kind} file are read")
 
     def require_memory(self, scale: int = 1) -> int:
-        """The peak memory of decoding at 1/``scale``, in bytes.
+        """Return the peak memory of decoding at 1/``scale``, in bytes.
 
         Raises:
             ImageDecodeError: it exceeds ``MAX_MEMORY``, or too many pixels would be decoded.
@@ -94,7 +94,7 @@ class Header(NamedTuple):
 
 
 class Reader:
-    """Reads bytes and numbers at given positions of a file.
+    """A reader of bytes and numbers at given positions of a file.
 
     Args:
         file: a seekable binary file; its first ``HEAD_BYTES`` are read at once.
@@ -108,14 +108,14 @@ class Reader:
         self._file = file
 
     def some(self, position: int, count: int) -> bytes:
-        """Up to ``count`` bytes; fewer at the end of the file."""
+        """Read up to ``count`` bytes; fewer at the end of the file."""
         if position + count <= len(self.head):
             return self.head[position : position + count]
         self._file.seek(min(position, self.size))
         return self._file.read(min(count, max(0, self.size - position)))
 
     def bytes(self, position: int, count: int) -> bytes:
-        """Exactly ``count`` bytes.
+        """Read exactly ``count`` bytes.
 
         Raises:
             ImageDecodeError: the file ends earlier.
@@ -126,5 +126,5 @@ class Reader:
         return content
 
     def number(self, position: int, count: int, order: Order) -> int:
-        """The unsigned number in ``count`` bytes."""
+        """Read the unsigned number in ``count`` bytes."""
         return int.from_bytes(self.bytes(position, count), order)

@@ -41,7 +41,7 @@ def read(reader: Reader) -> Header:
 
 
 def _next_marker(reader: Reader, position: int) -> tuple[int, int]:
-    """Position after the next marker, and its code; fill bytes and a little garbage are skipped, as decoders do."""
+    """Find the next marker: the position after it, and its code. Fill bytes and a little garbage are skipped."""
     if (plain := reader.some(position, 2))[:1] == b"\xff" and plain[1:] not in {b"", b"\0", b"\xff"}:
         return position + 2, plain[1]
     window = reader.some(position, _MAX_FILL)

@@ -23,7 +23,7 @@ def read(reader: Reader) -> Header:
 
 
 def _around_the_pixels(reader: Reader) -> int:
-    """Total bytes of the chunks after IHDR that do not hold pixels."""
+    """Count the bytes of the chunks after IHDR that do not hold pixels."""
     position, around = 33, 0
     for _ in range(_MAX_CHUNKS):
         chunk = reader.some(position, 8)

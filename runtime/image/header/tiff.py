@@ -105,14 +105,14 @@ def _entries(reader: Reader, layout: _Layout, start: int) -> Iterator[tuple[int,
 
 
 def _first(reader: Reader, layout: _Layout, entry: _Entry | None) -> int:
-    """The first value of an entry; 0 if there is none."""
+    """Return the first value of an entry; 0 if there is none."""
     if entry is None or entry.type not in _NUMBERS or not entry.values:
         return 0
     return reader.number(entry.position, _TYPE_BYTES[entry.type], layout.order)
 
 
 def _tag_bytes(reader: Reader, layout: _Layout, directory: dict[int, _Entry]) -> int:
-    """Bytes that Pillow takes for the tags (kept and copied) and for the subdirectories that they point to."""
+    """Count the bytes that Pillow takes for the tags (kept and copied) and for the subdirectories they point to."""
     total = 2 * sum(min(entry.bytes, reader.size) for entry in directory.values())
     for tag in _SUBDIRECTORIES:
         start = _first(reader, layout, directory.get(tag))
@@ -125,7 +125,7 @@ def _tag_bytes(reader: Reader, layout: _Layout, directory: dict[int, _Entry]) ->
 
 
 def _part_bytes(reader: Reader, layout: _Layout, directory: dict[int, _Entry], compression: int) -> int:
-    """Bytes that Pillow takes for the list of strips or tiles.
+    """Count the bytes that Pillow takes for the list of strips or tiles.
 
     Raises:
         ImageDecodeError: there are too many, or they declare far more bytes than the file has.

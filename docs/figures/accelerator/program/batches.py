@@ -24,7 +24,7 @@ class Batches:
         self.margin = min(round(settings["shift"] * min(pixels.shape[1:3])), min(pixels.shape[1:3]) - 1)
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of an epoch: float images (B, 3, H, W) in 0-255, shares of the classes (B, C)."""
+        """Yield batches of an epoch: float images (B, 3, H, W) in 0-255, shares of the classes (B, C)."""
         size = self.settings["batch_size"]
         order = torch.randperm(len(self.pixels), device=DEVICE)
         for step in range(self.steps):
@@ -58,7 +58,7 @@ class Batches:
         return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
 
     def _mixed(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """CutMix of a share of the images and MixUp of another, with the next image of the batch."""
+        """Apply CutMix to a share of the images and MixUp to another, with the next image of the batch."""
         count, kind = len(x), torch.rand(len(x), device=DEVICE)
         cut, blended = kind < self.settings["cutmix"], kind >= 1 - self.settings["mixup"]
         if not (self.settings["cutmix"] or self.settings["mixup"]):

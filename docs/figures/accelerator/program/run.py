@@ -59,7 +59,7 @@ class Run:
         return (1 - weight) * losses + weight * temperature**2 * soft
 
     def rate(self, done: int) -> float:
-        """Learning rate after ``done`` steps: warm-up, then cosine decay to 0."""
+        """Compute the learning rate after ``done`` steps: warm-up, then cosine decay to 0."""
         total = self.settings["epochs"] * self.steps
         warmup = min(self.settings["warmup_epochs"] * self.steps, total // 2)
         if done < warmup:
