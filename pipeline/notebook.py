@@ -36,7 +36,7 @@ from pipeline.export.load.scaling import PRESETS, PixelScaling
 from pipeline.report import report as write_report
 from pipeline.verify.input_contract.judge import judge
 from pipeline.verify.parity import verify as verify_files
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 
 Images = Any
 """A folder of photos (with a folder for each class, or without labels), a text file of paths, an ``.npz`` file,
@@ -208,7 +208,7 @@ def _dataset(images: Images, deployable: Deployable, way: Settings) -> Dataset:
     pixels, labels = _arrays(images)
     spec = way.spec(deployable.class_names)
     if pixels.shape[1:3] != deployable.size:
-        pixels = np.stack([load_square(image, spec) for image in pixels])
+        pixels = np.stack([load_pixels(image, spec) for image in pixels])
     if labels is None:
         return without_labels(pixels, deployable.class_names)
     if deployable.multi_label and labels.ndim == 2:

@@ -11,7 +11,7 @@ import numpy as np
 from runtime.engines.base import Pixels, Probabilities
 from runtime.engines.load import load_model
 from runtime.errors import BackendUnavailableError, ImageError, ModelSpecError, PixelsError
-from runtime.image.load import ImageSource, in_rgb, load_square
+from runtime.image.load import ImageSource, in_rgb, load_pixels
 from runtime.prediction import Namer, Prediction
 from runtime.spec import ModelSpec
 from runtime.system.fork import guarded
@@ -59,7 +59,7 @@ class Classifier:
         threads: int | None = None,
         spec: ModelSpec | None = None,
         engine: str | None = None,
-        decoder: Decoder = load_square,
+        decoder: Decoder = load_pixels,
     ) -> None:
         if threads is not None:
             _require_threads(threads=threads)
@@ -159,21 +159,21 @@ class Classifier:
         yield_errors: bool,  # noqa: FBT001
     ) -> Iterator[Prediction | ImageError]:
         batch: list[Pixels | ImageError] = []
-        for square in _decoded(images, self.spec, self.decoder, workers, ahead=batch_size + 2 * workers):
-            if isinstance(square, ImageError) and not yield_errors:
+        for image in _decoded(images, self.spec, self.decoder, workers, ahead=batch_size + 2 * workers):
+            if isinstance(image, ImageError) and not yield_errors:
                 yield from self._answers(batch, top)
-                raise square
-            batch.append(square)
+                raise image
+            batch.append(image)
             if len(batch) == batch_size:
                 yield from self._answers(batch, top)
                 batch = []
         yield from self._answers(batch, top)
 
     def _answers(self, batch: list[Pixels | ImageError], top: int) -> Iterator[Prediction | ImageError]:
-        squares = [square for square in batch if isinstance(square, np.ndarray)]
-        answers = self._predictions(np.stack(squares), top) if squares else iter(())
-        for square in batch:
-            yield square if isinstance(square, ImageError) else next(answers)
+        decoded = [image for image in batch if isinstance(image, np.ndarray)]
+        answers = self._predictions(np.stack(decoded), top) if decoded else iter(())
+        for image in batch:
+            yield image if isinstance(image, ImageError) else next(answers)
 
     def predict(self, pixels: Pixels, *, channel_order: ChannelOrder = "RGB") -> Probabilities:
         """Compute the probabilities for pixels of the model's input size.

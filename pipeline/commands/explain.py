@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.commands import OK, Commands, source_options
 from pipeline.commands.before_tensorflow import check_source
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
 from runtime.system.writing import check_writable
 from runtime.text import for_terminal
@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
 def check(options: argparse.Namespace) -> None:
     """Refuse what can be refused before TensorFlow is loaded."""
     check_source(options)
-    load_square(options.image, ANY)
+    load_pixels(options.image, ANY)
     check_writable(options.out)
 
 

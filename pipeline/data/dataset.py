@@ -1,4 +1,4 @@
-"""A data set of square images, labeled or not, and its division into parts."""
+"""A data set of images, labeled or not, and its division into parts."""
 
 import hashlib
 from collections.abc import Iterator

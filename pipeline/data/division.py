@@ -158,8 +158,8 @@ def _compared(root: Path, files: Sequence[PhotoFile]) -> tuple[Pictures, Callabl
     """Return two functions of a path: digest of its small square, and number of its group, see ``look_alike``."""
     decoded = decode(root, files, ModelSpec(COMPARED_SIDE, UNNAMED))
     rows = [decoded.rows[file.path] for file in files]
-    groups = np.zeros(len(decoded.squares), np.int64)
-    groups[rows] = look_alike(rows_of(decoded.squares, rows))
+    groups = np.zeros(len(decoded.pixels), np.int64)
+    groups[rows] = look_alike(rows_of(decoded.pixels, rows))
     return decoded.digest, lambda path: int(groups[decoded.rows[path]])
 
 

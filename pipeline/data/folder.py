@@ -232,5 +232,5 @@ def images_of(files: Sequence[PhotoFile], decoded: Decoded, class_names: tuple[s
     """
     paths = sorted(file.path for file in files)
     take = rows_of if training else copy_of
-    pixels = take(decoded.squares, [decoded.rows[path] for path in paths])
+    pixels = take(decoded.pixels, [decoded.rows[path] for path in paths])
     return replace(unlabeled(pixels, class_names), paths=tuple(paths))

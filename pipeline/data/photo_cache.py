@@ -1,8 +1,8 @@
-"""Cache decoded photos: a memory-mapped file with the preprocessed images ("squares") of a folder, beside an index.
+"""Cache decoded photos: a memory-mapped file with the preprocessed images ("pixels") of a folder, beside an index.
 
 Each folder and preprocessing has one place in the cache. The index identifies each file by path, size and time of
-change, so that only new or changed files are decoded again. Squares and index are each replaced as a whole, the index
-last: a killed process leaves either the old pair or the new one. The SHA-256 of each square is checked against the
+change, so that only new or changed files are decoded again. Pixels and index are each replaced as a whole, the index
+last: a killed process leaves either the old pair or the new one. The SHA-256 of each image is checked against the
 index, once per process.
 """
 
@@ -34,17 +34,17 @@ from pipeline.data.scan import PhotoFile
 from pipeline.errors import reason
 from runtime.errors import HeicError, ImageDecodeError, ImageError
 from runtime.image.heif import REMEDY
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.photo_files import HEIC, LeftOut
 from runtime.spec import ModelSpec
 
 VERSION = 1
-"""Increase it when ``load_square`` gives other pixels for the same files, or when the format of the index changes."""
+"""Increase it when ``load_pixels`` gives other pixels for the same files, or when the format of the index changes."""
 
 INDEX = "index.json"
 DECODED = 1_024
-"""Number of photos that are handed to the threads at once, which limits the squares that wait in memory."""
-SQUARES_SUFFIX = ".u8"
+"""Number of photos that are handed to the threads at once, which limits the images that wait in memory."""
+PIXELS_SUFFIX = ".u8"
 BROKEN = "broken"
 _PLACE = re.compile(r"(?:v(?P<version>\d+)-)?[0-9a-f]{32}")
 """Names of places in the cache; the oldest have no version."""
@@ -57,24 +57,24 @@ class Decoded:
     """The decoded photos of a folder.
 
     Attributes:
-        squares: uint8 (M, H, W, 3), memory-mapped, in no particular order.
-        rows: path -> index of its square in ``squares``.
-        digests: SHA-256 of each square in ``squares``, 32 bytes each.
+        pixels: uint8 (M, H, W, 3), memory-mapped, in no particular order.
+        rows: path -> index of its image in ``pixels``.
+        digests: SHA-256 of each image in ``pixels``, 32 bytes each.
         left_out: files that could not be decoded.
     """
 
-    squares: NDArray[np.uint8]
+    pixels: NDArray[np.uint8]
     rows: Mapping[str, int]
     digests: bytes | bytearray
     left_out: tuple[LeftOut, ...]
 
     def digest(self, path: str) -> bytes:
-        """Return the SHA-256 of the square of a photo."""
+        """Return the SHA-256 of a photo's pixels."""
         return digest_at(self.digests, self.rows[path])
 
 
 def decode(root: Path, files: Sequence[PhotoFile], spec: ModelSpec) -> Decoded:
-    """Decode files with ``load_square``, in parallel, except those that are already in the cache.
+    """Decode files with ``load_pixels``, in parallel, except those that are already in the cache.
 
     Damaged entries of the cache are reported on stderr and decoded again. After Ctrl-C, the photos decoded so far are
     kept in the cache.
@@ -89,7 +89,7 @@ def decode(root: Path, files: Sequence[PhotoFile], spec: ModelSpec) -> Decoded:
     if not all(map(store.knows, files)):
         store = _complete(place, root, files, spec, store)
     left_out = [left for file in files if (left := _left_out(root, file, store)) is not None]
-    return Decoded(store.squares, store.rows, store.digests, tuple(left_out))
+    return Decoded(store.pixels, store.rows, store.digests, tuple(left_out))
 
 
 def _left_out(root: Path, file: PhotoFile, store: Store) -> LeftOut | None:
@@ -134,12 +134,12 @@ def _read(place: Path, shape: Shape, files: Sequence[PhotoFile]) -> Store:
         _say(place, f"damaged ({reason(error)}); decoding the photos again")
         return empty
     if damaged:
-        _say(place, f"{damaged} of {damaged + len(store.rows)} squares are damaged; decoding those photos again")
+        _say(place, f"{damaged} of {damaged + len(store.rows)} images are damaged; decoding those photos again")
     return store
 
 
 def _map(path: Path, shape: Shape) -> NDArray[np.uint8]:
-    """Map the complete squares of a file into memory, uint8 (M, H, W, 3)."""
+    """Map the complete images of a file into memory, uint8 (M, H, W, 3)."""
     count = path.stat().st_size // math.prod(shape)
     if not count:
         return np.zeros((0, *shape), np.uint8)
@@ -148,16 +148,16 @@ def _map(path: Path, shape: Shape) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=16)
 def _digests(path: Path, shape: Shape, _modified_ns: int) -> bytes:
-    """Return the SHA-256 of each square in a file, 32 bytes each, computed once per process."""
-    squares = _map(path, shape)
-    digests = bytearray(len(squares) * DIGEST_BYTES)
-    for row, square in enumerate(squares):
-        digests[row * DIGEST_BYTES : (row + 1) * DIGEST_BYTES] = _digest(square)
+    """Return the SHA-256 of each image in a file, 32 bytes each, computed once per process."""
+    pixels = _map(path, shape)
+    digests = bytearray(len(pixels) * DIGEST_BYTES)
+    for row, image in enumerate(pixels):
+        digests[row * DIGEST_BYTES : (row + 1) * DIGEST_BYTES] = _digest(image)
     return bytes(digests)
 
 
-def _digest(square: NDArray[np.uint8]) -> bytes:
-    return bytes.fromhex(sha256(np.ascontiguousarray(square).data))
+def _digest(image: NDArray[np.uint8]) -> bytes:
+    return bytes.fromhex(sha256(np.ascontiguousarray(image).data))
 
 
 def _say(place: Path, text: str) -> None:
@@ -165,21 +165,21 @@ def _say(place: Path, text: str) -> None:
 
 
 def _complete(place: Path, root: Path, files: Sequence[PhotoFile], spec: ModelSpec, old: Store) -> Store:
-    """Write a place in the cache again: copy its known squares and decode the other files."""
+    """Write a place in the cache again: copy its known images and decode the other files."""
     _clear_old(place.parent)
-    squares_path = place / f"{secrets.token_hex(8)}{SQUARES_SUFFIX}"
-    new = Store(old.squares, bytearray())
+    pixels_path = place / f"{secrets.token_hex(8)}{PIXELS_SUFFIX}"
+    new = Store(old.pixels, bytearray())
     interrupt: KeyboardInterrupt | None = None
-    with artifacts.atomic_path(squares_path) as temporary:
+    with artifacts.atomic_path(pixels_path) as temporary:
         with temporary.open("wb") as out:
             try:
                 _fill(new, out, root, files, spec, old)
             except KeyboardInterrupt as error:
                 interrupt = error
-        new.squares = _map(temporary, spec.shape)
-    photo_index.write(place / INDEX, {"decoder": _decoder(), "squares": squares_path.name}, files, new)
-    for stale in place.glob(f"[!.]*{SQUARES_SUFFIX}"):
-        if stale != squares_path:
+        new.pixels = _map(temporary, spec.shape)
+    photo_index.write(place / INDEX, {"decoder": _decoder(), "squares": pixels_path.name}, files, new)
+    for stale in place.glob(f"[!.]*{PIXELS_SUFFIX}"):
+        if stale != pixels_path:
             stale.unlink(missing_ok=True)
     if interrupt:
         raise interrupt
@@ -189,19 +189,19 @@ def _complete(place: Path, root: Path, files: Sequence[PhotoFile], spec: ModelSp
 def _fill(  # noqa: PLR0913, PLR0917
     new: Store, out: BinaryIO, root: Path, files: Sequence[PhotoFile], spec: ModelSpec, old: Store
 ) -> None:
-    """Write the squares of all files to ``out``, and their places to ``new``."""
+    """Write the pixels of all files to ``out``, and their places to ``new``."""
     digests = bytearray()
     new.digests = digests
 
-    def keep(file: PhotoFile, square: NDArray[np.uint8], digest: bytes) -> None:
-        out.write(square.tobytes())
+    def keep(file: PhotoFile, image: NDArray[np.uint8], digest: bytes) -> None:
+        out.write(image.tobytes())
         new.rows[file.path] = len(digests) // DIGEST_BYTES
         digests.extend(digest)
 
     for file in files:
         if file.path in old.rows:
             row = old.rows[file.path]
-            keep(file, old.squares[row], digest_at(old.digests, row))
+            keep(file, old.pixels[row], digest_at(old.digests, row))
         elif file.path in old.failures:
             new.failures[file.path] = old.failures[file.path]
     for file, outcome in _decode_all(root, [file for file in files if not old.knows(file)], spec):
@@ -217,7 +217,7 @@ def _clear_old(photos: Path) -> None:
     """Remove the places of earlier versions, which are no longer read."""
     places = [path for path in photos.glob("*") if _is_old(path.name) and path.is_dir() and not path.is_symlink()]
     for place in places:
-        for file in (*place.glob(f"*{SQUARES_SUFFIX}"), place / INDEX):
+        for file in (*place.glob(f"*{PIXELS_SUFFIX}"), place / INDEX):
             file.unlink(missing_ok=True)
         if not any(place.iterdir()):
             place.rmdir()
@@ -242,7 +242,7 @@ def _decode_all(
 
     def outcome(file: PhotoFile) -> NDArray[np.uint8] | ImageError:
         try:
-            return load_square(root / file.path, spec)
+            return load_pixels(root / file.path, spec)
         except ImageError as error:
             return error
 
@@ -251,8 +251,8 @@ def _decode_all(
             with tqdm(total=len(files), unit="photo", desc="decode", mininterval=0.5, disable=None) as bar:
                 for start in range(0, len(files), DECODED):
                     part = files[start : start + DECODED]
-                    for file, square in zip(part, pool.map(outcome, part), strict=True):
-                        yield file, square
+                    for file, image in zip(part, pool.map(outcome, part), strict=True):
+                        yield file, image
                         bar.update()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The index of decoded photos: a JSON object with the decoder and the file of squares, then a JSON line for each photo.
+"""The index of decoded photos: a JSON object with the decoder and the file of pixels, then a JSON line for each photo.
 
 It is read and written line by line: the whole index of 100,000 photos would need more memory than everything else that
 is kept about them.
@@ -29,14 +29,14 @@ class Store:
     """The content of one place in the cache.
 
     Attributes:
-        squares: uint8 (M, H, W, 3), memory-mapped.
-        digests: SHA-256 of each square, 32 bytes each.
-        rows: path -> index of its square.
+        pixels: uint8 (M, H, W, 3), memory-mapped.
+        digests: SHA-256 of each image, 32 bytes each.
+        rows: path -> index of its image.
         failures: path -> reason, for each file that is not an image.
         passing: errors that may not occur again, such as missing permissions; they are not written to the index.
     """
 
-    squares: NDArray[np.uint8]
+    pixels: NDArray[np.uint8]
     digests: bytes | bytearray
     rows: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Store:
 
 
 def take(store: Store, index: Header, entries: Iterable[tuple[str, Any]], files: Iterable[PhotoFile]) -> int:
-    """Add the unchanged files of an index to the store, and return the number of those whose square is damaged."""
+    """Add the unchanged files of an index to the store, and return the number of those whose image is damaged."""
     wanted, damaged = {file.path: file for file in files}, 0
     for identity, why in index["failures"].items():
         if file := _unchanged(identity, wanted):
@@ -78,7 +78,7 @@ def read(lines: Iterator[bytes]) -> tuple[Header, Iterable[tuple[str, Any]]]:
     """Read an index as ``write`` writes it, or any JSON with the same content.
 
     Returns:
-        the index without its rows; and the rows, read one by one: identity of a file -> index and digest of its square.
+        the index without its rows; and the rows, read one by one: identity of a file -> index and digest of its image.
     """
     first = next(lines, b"")
     if first.endswith(BEGIN):
@@ -112,5 +112,5 @@ def write(path: Path, about: Header, files: Iterable[PhotoFile], store: Store) -
 
 
 def digest_at(digests: bytes | bytearray, row: int) -> bytes:
-    """Return the SHA-256 of a square."""
+    """Return the SHA-256 of an image."""
     return bytes(digests[row * DIGEST_BYTES : (row + 1) * DIGEST_BYTES])

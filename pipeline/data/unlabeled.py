@@ -17,7 +17,7 @@ from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import PhotoFile
 from pipeline.errors import DataError, reason
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.photo_files import list_photos
 from runtime.spec import ModelSpec
 from runtime.text import first_of
@@ -47,16 +47,16 @@ def load(source: Path, settings: Settings, class_names: tuple[str, ...], fewest:
     if source.is_dir():
         photos = list_photos(source)
         files = [_photo_file(source, Path(photo.path)) for photo in photos.photos]
-        squares = _decoded(source, files, spec, skip_bad=settings.skip_bad)
+        pixels = _decoded(source, files, spec, skip_bad=settings.skip_bad)
     elif source.suffix.lower() in ARRAY_SUFFIXES:
         images = _array(source)
-        squares = np.stack([load_square(images[place], spec) for place in _evenly(len(images))])
+        pixels = np.stack([load_pixels(images[place], spec) for place in _evenly(len(images))])
     else:
-        squares = _decoded(source.parent, _listed(source), spec, skip_bad=settings.skip_bad)
+        pixels = _decoded(source.parent, _listed(source), spec, skip_bad=settings.skip_bad)
     first: dict[str, int] = {}
-    for place, square in enumerate(squares):
-        first.setdefault(sha256(square.tobytes()), place)
-    different = squares[list(first.values())]
+    for place, image in enumerate(pixels):
+        first.setdefault(sha256(image.tobytes()), place)
+    different = pixels[list(first.values())]
     if len(different) < fewest:
         raise DataError(
             f"{source}: {len(different)} different pictures; at least {fewest} are needed to calibrate and judge on"
@@ -96,7 +96,7 @@ def _decoded(root: Path, files: Sequence[PhotoFile], spec: ModelSpec, *, skip_ba
     rows = [decoded.rows[file.path] for file in files if file.path in decoded.rows]
     if not skip_bad:
         refuse_bad(root, decoded.left_out, len(rows))
-    return decoded.squares[rows]
+    return decoded.pixels[rows]
 
 
 def _listed(source: Path) -> list[PhotoFile]:

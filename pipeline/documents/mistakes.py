@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from pipeline import artifacts
-from pipeline.documents.base import Count, Document, Entry, PositiveCount, Sha256, Share
+from pipeline.documents.base import Count, Document, Entry, PositiveCount, Sha256, Share, named
 
 SHOWN = 24
 """At most this many mistakes are kept."""
@@ -22,7 +22,7 @@ class Mistake(Entry):
         shows, taken_for: its true class, and the predicted class.
         probability: of the predicted class.
         own_probability: of the true class.
-        square: the preprocessed image; WebP in base64.
+        picture: the preprocessed image; WebP in base64.
         heat: the image under its heat map; WebP in base64.
     """
 
@@ -32,7 +32,7 @@ class Mistake(Entry):
     taken_for: str
     probability: Share
     own_probability: Share
-    square: Base64
+    picture: Base64 = named("square")
     heat: Base64
 
 

@@ -14,7 +14,7 @@ from pipeline.explain.stages import TIMES, Stage, stages
 from pipeline.explain.why import Why, draw_heat, why
 from pipeline.export.load.deployable import Deployable
 from pipeline.text import for_figure
-from runtime.image.load import ImageSource, load_square
+from runtime.image.load import ImageSource, load_pixels
 from runtime.spec import ModelSpec
 
 WIDTH, HEIGHT = 1920, 1080
@@ -65,7 +65,7 @@ def explain(
 
     Args:
         deployable: the network; its layers must not be nested in another model, see ``stages``.
-        image: anything that ``load_square`` takes.
+        image: anything that ``load_pixels`` takes.
         out: the PNG to write.
         spec: the preprocessing of the image; by default it is stretched.
         heat_only: draw only the image and the heat map; layers may then be nested.
@@ -78,7 +78,7 @@ def explain(
         ExplainError: the network has no feature maps to show; not with ``heat_only``.
     """
     spec = spec or ModelSpec(deployable.side, deployable.class_names, width=deployable.width)
-    pixels = load_square(image, spec)
+    pixels = load_pixels(image, spec)
     if heat_only:
         found = why(deployable, pixels)
         draw_heat(found, out)

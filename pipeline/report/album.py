@@ -17,7 +17,7 @@ from pipeline.data.scan import PhotoFile, scan
 from pipeline.errors import PipelineError
 from pipeline.report.gather import Facts
 from runtime.errors import ImageError
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
 
 QUALITY = 75
@@ -51,7 +51,7 @@ class Album:
 
     def _picture(self, path: str, side: int) -> str | None:
         try:
-            picture = Image.fromarray(load_square(self.folder / path, self.spec))
+            picture = Image.fromarray(load_pixels(self.folder / path, self.spec))
         except (ImageError, OSError):
             return None
         picture.thumbnail((side, side))

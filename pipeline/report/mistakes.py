@@ -25,7 +25,7 @@ def sections(facts: Facts) -> list[Section]:
 
 def _card(row: Mistake) -> Card:
     return Card(
-        (data_uri(row.square), data_uri(row.heat)),
+        (data_uri(row.picture), data_uri(row.heat)),
         f"{row.shows}, taken for {row.taken_for}",
         (
             f"{row.taken_for} {percent(row.probability, 0)}, {row.shows} {percent(row.own_probability, 0)}",

@@ -18,7 +18,7 @@ from pipeline.metrics.classification import discordant
 from pipeline.metrics.significance import Interval, mcnemar, wilson
 from runtime.classifier import Classifier
 from runtime.errors import ImageError
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
 from runtime.text import for_terminal
 
@@ -189,7 +189,7 @@ def _each_once(
 
     def shown(file: PhotoFile) -> str:
         try:
-            return hashlib.sha256(load_square(photos / file.path, spec).tobytes()).hexdigest()
+            return hashlib.sha256(load_pixels(photos / file.path, spec).tobytes()).hexdigest()
         except ImageError:
             return file.path
 

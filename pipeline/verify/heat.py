@@ -80,9 +80,9 @@ def in_the_middle(heat: Heat) -> float:
     return float(fine[quarter:-quarter, quarter:-quarter].sum() / max(fine.sum(), np.finfo(np.float32).tiny))
 
 
-def overlay(square: Pixels, heat: Heat) -> Image.Image:
+def overlay(pixels: Pixels, heat: Heat) -> Image.Image:
     """Draw a heat map, float32 (h, w), in color over the grayscale version of its image, uint8 (H, W, 3)."""
-    photo = Image.fromarray(np.ascontiguousarray(square))
+    photo = Image.fromarray(np.ascontiguousarray(pixels))
     strength = np.asarray(Image.fromarray(heat).resize(photo.size, Image.Resampling.BICUBIC))
     strength = np.clip(strength / max(float(heat.max()), np.finfo(np.float32).tiny), 0, 1)
     color = mpl.colormaps[COLORS](strength)[:, :, :3] * 255

@@ -30,8 +30,8 @@ def mistakes(
     answers, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(answers != images.labels)
     surest = wrong[np.argsort(-sure[wrong], kind="stable")[:SHOWN]]
-    squares = np.ascontiguousarray(images.pixels[surest])
-    heat = heat_maps(deployable, squares, answers[surest]) if len(surest) else ()
+    shown = np.ascontiguousarray(images.pixels[surest])
+    heat = heat_maps(deployable, shown, answers[surest]) if len(surest) else ()
     return Mistakes(
         model_sha256=model_sha256,
         images=len(images),
@@ -45,10 +45,10 @@ def mistakes(
                 taken_for=images.class_names[int(answers[at])],
                 probability=_share(sure[at]),
                 own_probability=_share(probabilities[at, images.labels[at]]),
-                square=_webp(Image.fromarray(square)),
-                heat=_webp(overlay(square, each)),
+                picture=_webp(Image.fromarray(picture)),
+                heat=_webp(overlay(picture, each)),
             )
-            for at, square, each in zip(surest, squares, heat, strict=True)
+            for at, picture, each in zip(surest, shown, heat, strict=True)
         ),
     )
 

@@ -16,7 +16,7 @@ from pipeline.metrics.classification import auroc
 from pipeline.metrics.significance import wilson
 from runtime.engines.load import load_model
 from runtime.errors import ImageError
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.photo_files import list_photos
 from runtime.spec import NONE_CLASS, ModelSpec
 
@@ -124,14 +124,14 @@ def format_familiarity(judged: dict[str, Familiarity]) -> str:
 
 
 def _read(folder: Path, spec: ModelSpec) -> NDArray[np.uint8]:
-    squares = []
+    pixels = []
     for photo in list_photos(folder).photos if folder.is_dir() else []:
         try:
-            squares.append(load_square(photo.path, spec))
+            pixels.append(load_pixels(photo.path, spec))
         except ImageError:
             continue
-    if not squares:
+    if not pixels:
         raise DataError(
             f"{folder}: no photo that can be read; expected a folder of photos that show none of the classes"
         )
-    return np.stack(squares)
+    return np.stack(pixels)

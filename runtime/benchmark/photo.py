@@ -12,7 +12,7 @@ from PIL import Image
 from runtime.engines.base import Pixels, Probabilities
 from runtime.errors import ImageDecodeError
 from runtime.image.decode import open_image, open_regular
-from runtime.image.load import decoded, load_square, to_square
+from runtime.image.load import decoded, load_pixels, to_pixels
 from runtime.spec import ModelSpec
 
 WIDTH, HEIGHT = 1920, 1080
@@ -74,11 +74,11 @@ def split(run: Callable[[Pixels], Probabilities], spec: ModelSpec, path: str, ru
         marks.append(clock())
         image, plan = decoded(io.BytesIO(content), spec)
         marks.append(clock())
-        pixels = to_square(image, plan, spec)
+        pixels = to_pixels(image, plan, spec)
         marks.append(clock())
         run(pixels[np.newaxis])
         marks.append(clock())
-        run(load_square(path, spec)[np.newaxis])
+        run(load_pixels(path, spec)[np.newaxis])
         marks.append(clock())
         for name, before, after in zip(PARTS, marks[:-1], marks[1:], strict=True):
             nanoseconds[name].append(after - before)

@@ -77,7 +77,7 @@ def as_text(card: dict[str, Any]) -> str:
         "accuracy": accuracy,
         "classes": f"{len(card['class_names'])}: {', '.join(card['class_names'][:20])}"
         + (", …" if len(card["class_names"]) > 20 else ""),
-        "photo to square": f"{card['resize']}, {card['resize_filter']}, side {card['side']}, fill {card['fill']}",
+        "photo to pixels": f"{card['resize']}, {card['resize_filter']}, side {card['side']}, fill {card['fill']}",
         "scaling": f"pixel * {_numbers(card['scale'])} + {_numbers(card['offset'])}",
         **({"labels from": _thresholds(card)} if card["multi_label"] else {}),
         "temperature": f"{card['temperature']:g}",

@@ -4,8 +4,8 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    if name != "load_square":
+    if name not in {"load_pixels", "load_square"}:  # the second is the former name
         raise AttributeError(f"module 'runtime.image' has no attribute {name!r}")
-    from runtime.image.load import load_square
+    from runtime.image.load import load_pixels
 
-    return load_square
+    return load_pixels

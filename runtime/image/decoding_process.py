@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from runtime.errors import ImageError, ImageMemoryError
 from runtime.image.decode import open_regular
 from runtime.image.decoding_child import HEADER_BYTES
-from runtime.image.load import square_of
+from runtime.image.load import load_encoded
 from runtime.spec import ModelSpec
 
 SLACK_BYTES = 2**26
@@ -100,7 +100,7 @@ def _answer(source: bytes | str, spec: ModelSpec, limit: Callable[[int], None]) 
     try:
         with ExitStack() as stack:
             encoded = source if isinstance(source, bytes) else stack.enter_context(open_regular(source))
-            return b"o", square_of(encoded, spec, before=limit).tobytes()
+            return b"o", load_encoded(encoded, spec, before=limit).tobytes()
     except ImageError as error:
         return b"e", json.dumps([type(error).__name__, str(error)]).encode()
     except MemoryError:

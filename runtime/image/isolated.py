@@ -10,7 +10,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runtime.image.load import ImageSource, Pixels, load_square
+from runtime.image.load import ImageSource, Pixels, load_pixels
 from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ DEADLINE_S = 30.0
 
 
 class IsolatedDecoder:
-    """A decoder in place of ``load_square``: ``Classifier(path, decoder=IsolatedDecoder())``. Thread-safe.
+    """A decoder in place of ``load_pixels``: ``Classifier(path, decoder=IsolatedDecoder())``. Thread-safe.
 
     Args:
         stop_fd: file descriptor that becomes readable when the process should stop; decoding then ends within a second
@@ -37,15 +37,15 @@ class IsolatedDecoder:
         self._interruptions = 0
 
     def __call__(self, image: ImageSource, spec: ModelSpec) -> Pixels:
-        """Decode as ``load_square``.
+        """Decode as ``load_pixels``.
 
         Raises:
-            ImageError: as for ``load_square``; also if decoding takes too long or the child process dies.
+            ImageError: as for ``load_pixels``; also if decoding takes too long or the child process dies.
             DecodingStoppedError: the process was asked to stop.
         """
         if os.name != "posix":  # on Windows, select works only for sockets
-            return load_square(image, spec)
-        return load_square(image, spec, partial(self._apart, self._interruptions))
+            return load_pixels(image, spec)
+        return load_pixels(image, spec, partial(self._decode_in_child, self._interruptions))
 
     def interrupt(self) -> None:
         """Abort all running decodings; the waiting threads get a ``DecodingStoppedError``."""
@@ -65,7 +65,7 @@ class IsolatedDecoder:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (None, self._deadline_s)
 
-    def _apart(self, interruptions: int, source: bytes | os.PathLike[str] | str, spec: ModelSpec) -> Pixels:
+    def _decode_in_child(self, interruptions: int, source: bytes | os.PathLike[str] | str, spec: ModelSpec) -> Pixels:
         child = self._take()
         if interruptions != self._interruptions:  # interrupted between the request and the start of a child
             child.stop()

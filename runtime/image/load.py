@@ -24,12 +24,12 @@ from runtime.image.orientation import orientation
 from runtime.image.resize import resized
 from runtime.spec import NO_ANTIALIAS, ModelSpec
 
-__all__ = ["ImageSource", "Pixels", "in_rgb", "load_square"]
+__all__ = ["ImageSource", "Pixels", "in_rgb", "load_pixels"]
 
 Pixels = NDArray[np.uint8]
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels
 
-Apart = Callable[[bytes | str | os.PathLike[str], ModelSpec], Pixels]
+ChildDecoder = Callable[[bytes | str | os.PathLike[str], ModelSpec], Pixels]
 
 LIGHT_MEMORY = 64 * 2**20
 LIGHT_FILE_BYTES = 32 * 2**20
@@ -68,7 +68,7 @@ def in_rgb(image: Any, channel_order: str) -> Any:
     return image[..., ::-1]
 
 
-def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None) -> Pixels:
+def load_pixels(image: ImageSource, spec: ModelSpec, child_decoder: ChildDecoder | None = None) -> Pixels:
     """Decode, resize, convert to RGB and turn upright one image. Thread-safe.
 
     Transparent parts show ``spec.fill``; 16-bit gray levels are scaled to 8 bits; colors with an ICC profile other
@@ -80,8 +80,8 @@ def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None)
             or uint8 array (H, W, 3) in RGB. Files are JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM, or HEIC if
             pillow-heif is installed.
         spec: input size, resize policy, filter and fill color.
-        apart: decodes a path or bytes in another process; used if the image is large or its header does not bound the
-            memory that decoding takes.
+        child_decoder: decodes a path or bytes in another process; used if the image is large or its header does not
+            bound the memory that decoding takes.
 
     Returns:
         uint8 (H, W, 3) of the spec's height and width; RGB, 0-255.
@@ -95,15 +95,15 @@ def load_square(image: ImageSource, spec: ModelSpec, apart: Apart | None = None)
         if isinstance(image, Image.Image):
             with decoder_errors():
                 image.load()  # for TIFF, this also applies the orientation
-            return to_square(image, _Plan.of_image(image, spec), spec)
+            return to_pixels(image, _Plan.of_image(image, spec), spec)
         if isinstance(image, np.ndarray):
             array = _from_array(image)
-            return to_square(array, _Plan.of(*array.size, spec), spec)
+            return to_pixels(array, _Plan.of(*array.size, spec), spec)
         if isinstance(image, str | os.PathLike):
             with open_regular(image) as file:
-                return square_of(file, spec, (image, apart) if apart else None)
+                return load_encoded(file, spec, (image, child_decoder) if child_decoder else None)
         if isinstance(image, bytes) or hasattr(image, "read"):
-            return square_of(image, spec, (image, apart) if apart else None)
+            return load_encoded(image, spec, (image, child_decoder) if child_decoder else None)
     except ImageDecodeError as error:
         raise type(error)(f"{_describe(image)}: {error}") from error
     except MemoryError as error:
@@ -163,18 +163,18 @@ class _Plan(NamedTuple):
         return _Plan((left / scale, top / scale, right / scale, bottom / scale), self.width, self.height)
 
 
-def square_of(
+def load_encoded(
     source: bytes | BinaryIO,
     spec: ModelSpec,
-    apart: tuple[Any, Apart] | None = None,
+    in_child: tuple[Any, ChildDecoder] | None = None,
     before: Callable[[int], None] | None = None,
 ) -> Pixels:
-    """Do the work of ``load_square`` for encoded images; errors do not name the image.
+    """Do the work of ``load_pixels`` for encoded images; errors do not name the image.
 
     Args:
         source: encoded bytes, or a binary file.
-        spec: as for ``load_square``.
-        apart: the image as the caller gave it, and the function that decodes it in another process if it is large.
+        spec: as for ``load_pixels``.
+        in_child: the image as the caller gave it, and the function that decodes it in another process if it is large.
         before: called with the number of bytes that decoding will take.
     """
     encoded = examine(source)
@@ -183,19 +183,19 @@ def square_of(
     is_light = encoded.header.is_bounded and memory <= LIGHT_MEMORY and encoded.size <= LIGHT_FILE_BYTES
     if before:
         before(memory)
-    if apart is None or is_light:
+    if in_child is None or is_light:
         with BUDGET.taken(memory):
-            return to_square(*_decoded(encoded, scale, spec), spec)
-    image, decode_apart = apart
+            return to_pixels(*_decoded(encoded, scale, spec), spec)
+    image, child_decoder = in_child
     if not isinstance(image, str | bytes | os.PathLike):
         encoded.stream.seek(0)
         image = encoded.stream.read()
     with BUDGET.taken(memory + PROCESS_MEMORY):
-        return decode_apart(image, spec)
+        return child_decoder(image, spec)
 
 
 def decoded(source: bytes | BinaryIO, spec: ModelSpec) -> tuple[Image.Image, _Plan]:
-    """Do the first half of ``load_square`` for encoded images: decoding. Benchmarks time it separately."""
+    """Do the first half of ``load_pixels`` for encoded images: decoding. Benchmarks time it separately."""
     encoded = examine(source)
     return _decoded(encoded, _scale(encoded, spec), spec)
 
@@ -217,8 +217,8 @@ def _decoded(encoded: Encoded, scale: int, spec: ModelSpec) -> tuple[Image.Image
     return opened.image, _Plan.of_image(opened.image, spec)  # some decoders have turned the image
 
 
-def to_square(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
-    """Do the second half of ``load_square``: resize, convert to RGB, turn upright and pad.
+def to_pixels(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
+    """Do the second half of ``load_pixels``: resize, convert to RGB, turn upright and pad.
 
     Returns:
         uint8 (H, W, 3), RGB.

@@ -21,7 +21,7 @@ import numpy as np
 
 from runtime import Classifier, EdgecnnError
 from runtime.image.isolated import IsolatedDecoder
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.system.stderr import quiet_command
 
 MODEL_SUFFIXES = (".onnx", ".tflite", ".ncnn")
@@ -31,7 +31,7 @@ BLACK = np.zeros((1, 32, 32, 3), np.uint8)
 
 def main() -> None:
     model, address_space = sys.argv[1], int(sys.argv[2])
-    classifier = Classifier(model, decoder=IsolatedDecoder() if sys.argv[3:] else load_square)
+    classifier = Classifier(model, decoder=IsolatedDecoder() if sys.argv[3:] else load_pixels)
     _warm_up(classifier)
     used = _kibibytes("VmSize") * 1024
     resource.setrlimit(resource.RLIMIT_AS, (used + address_space,) * 2)
@@ -85,7 +85,7 @@ def _judge(classifier: Classifier, path: Path, said: IO[bytes]) -> dict[str, str
             outcome = classifier.classify(path).label
     except EdgecnnError as error:
         outcome = type(error).__name__
-        if isinstance(error.__cause__, MemoryError) and classifier.decoder is load_square:
+        if isinstance(error.__cause__, MemoryError) and classifier.decoder is load_pixels:
             fault = "took memory beyond the limit"
         elif not str(error):
             fault = "an error that says nothing"

@@ -9,7 +9,7 @@ from PIL import Image
 from docs.figures.photos import photograph
 from pipeline.cli import parse
 from runtime import ModelSpec
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import NO_ANTIALIAS
 
 NAMES = ("even", "noisy")
@@ -41,7 +41,7 @@ def test_the_filter_gives_the_squares_of_keras(folder):
     spec = ModelSpec(SIDE, NAMES, resize_filter=NO_ANTIALIAS)
     files = sorted(folder.rglob("*.png"))
     for file, expected in zip(files, squares_of_keras(folder), strict=True):
-        assert np.abs(load_square(file, spec) - expected).max() < 1
+        assert np.abs(load_pixels(file, spec) - expected).max() < 1
 
 
 @pytest.mark.parametrize("side", [16, 96, 224])
@@ -49,7 +49,7 @@ def test_the_filter_gives_the_squares_of_keras(folder):
 def test_the_filter_gives_the_squares_of_tensorflow(size, side):
     pixels = photograph(*size, seed=3)
     expected = tf.image.resize(pixels, (side, side)).numpy()
-    square = load_square(pixels, ModelSpec(side, NAMES, resize_filter=NO_ANTIALIAS))
+    square = load_pixels(pixels, ModelSpec(side, NAMES, resize_filter=NO_ANTIALIAS))
     assert np.abs(square - expected).max() < 1.01  # fractions are cut off
 
 

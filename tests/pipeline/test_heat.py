@@ -135,7 +135,7 @@ def test_the_surest_mistakes_are_kept_with_names_and_pictures(network):
             photos.class_names[1 - swapped[row.image]],
         )
         assert row.own_probability < row.probability
-        for picture in (row.square, row.heat):
+        for picture in (row.picture, row.heat):
             with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
                 assert image.size == (SIDE, SIDE)
     right = Dataset(pixels, network.probabilities(pixels).argmax(axis=1), network.class_names)

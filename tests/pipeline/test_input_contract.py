@@ -17,7 +17,7 @@ from pipeline.verify.input_contract import CLASSES, Finding, judge_arrays, judge
 from pipeline.verify.input_contract.certainty import hint
 from pipeline.verify.input_contract.class_order import describe, output_of_class
 from pipeline.verify.input_contract.ways import Way
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import NO_ANTIALIAS, ModelSpec
 
 NAMES = ("ball", "bars", "grain", "night", "rim", "rough", "rows", "sky")
@@ -63,7 +63,7 @@ def folder(tmp_path_factory):
 def learned(folder, way):
     """A small network that is overfitted to photos with a given input contract."""
     files = sorted(folder.rglob("*.png"))
-    pixels = np.stack([load_square(file, way.spec) for file in files])
+    pixels = np.stack([load_pixels(file, way.spec) for file in files])
     labels = np.array([NAMES.index(file.parent.name) for file in files])
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
@@ -239,7 +239,7 @@ def test_swapped_names_are_told_from_exchanged_colors(upright, folder):
 def test_pixels_tell_the_range_and_the_order_of_channels(upright, folder):
     files = sorted(folder.rglob("*.png"))
     labels = np.array([NAMES.index(file.parent.name) for file in files])
-    images = Dataset(np.stack([load_square(file, SPEC) for file in files]), labels, NAMES)
+    images = Dataset(np.stack([load_pixels(file, SPEC) for file in files]), labels, NAMES)
     found = judge_arrays(Deployable(upright, NAMES, PixelScaling(bgr=True)), images, SPEC)
     assert found.sentence.endswith("with --no-bgr"), found.sentence
     listed = keras.Model(upright.inputs, upright.outputs[0])
@@ -250,7 +250,7 @@ def test_pixels_tell_the_range_and_the_order_of_channels(upright, folder):
 
 @pytest.mark.slow
 def test_without_labels_certainty_is_a_hint(upright, folder):
-    pixels = np.stack([load_square(file, SPEC) for file in sorted(folder.rglob("*.png"))])
+    pixels = np.stack([load_pixels(file, SPEC) for file in sorted(folder.rglob("*.png"))])
     images = unlabeled(pixels, NAMES)
     said = hint(Deployable(upright, NAMES, PixelScaling((1e-4,) * 3)), images, SPEC)
     assert said.startswith("hint: the Keras model names 1 class (mean confidence"), said

@@ -12,7 +12,7 @@ from pipeline.artifacts import sha256
 from pipeline.data import photo_cache
 from pipeline.data.folder import load
 from pipeline.data.photo_settings import BY_PICTURE, Settings
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def squares(dataset):
 
 def count_decodes(monkeypatch):
     decoded = []
-    monkeypatch.setattr(photo_cache, "load_square", lambda path, spec: decoded.append(path) or load_square(path, spec))
+    monkeypatch.setattr(photo_cache, "load_pixels", lambda path, spec: decoded.append(path) or load_pixels(path, spec))
     return decoded
 
 
@@ -67,7 +67,7 @@ def test_only_what_changed_is_decoded_again(photos, monkeypatch):
     (photos / "dog" / "24.png").unlink()
     loaded = load(photos)
     assert {path.name for path in decoded} == {"23.png", "more.png"}
-    expected = {load_square(path, Settings().spec(("a", "b"))).tobytes() for path in photos.rglob("*.png")}
+    expected = {load_pixels(path, Settings().spec(("a", "b"))).tobytes() for path in photos.rglob("*.png")}
     assert squares(loaded.training) | squares(loaded.validation) == expected
     assert len(list((photo_cache.cache_dir() / "photos").rglob("*.u8"))) == 1
 
@@ -79,11 +79,11 @@ def test_an_interrupted_run_keeps_what_it_decoded(photos, monkeypatch):
         calls.append(path)
         if len(calls) == 12:
             raise KeyboardInterrupt
-        return load_square(path, spec)
+        return load_pixels(path, spec)
 
     with monkeypatch.context() as patched:
         patched.setattr(photo_cache.os, "cpu_count", lambda: 1)
-        patched.setattr(photo_cache, "load_square", interrupted)
+        patched.setattr(photo_cache, "load_pixels", interrupted)
         with pytest.raises(KeyboardInterrupt):
             load(photos)
     decoded = count_decodes(monkeypatch)
@@ -235,7 +235,7 @@ def test_the_version_stands_for_these_squares():
         image = Image.fromarray(random.integers(0, np.iinfo(kind).max, shape, kind))
         for resize in ("stretch", "crop", "pad"):
             spec = Settings(side=16, resize=resize, resize_filter="bilinear").spec(("a", "b"))
-            made.append(load_square(image, spec))
+            made.append(load_pixels(image, spec))
     assert (photo_cache.VERSION, sha256(np.stack(made).tobytes())[:16]) == (1, "91c8cc8e0c213274")
 
 

@@ -15,7 +15,7 @@ from pipeline.training.settings import Settings
 from pipeline.training.transfer import views
 from pipeline.training.transfer.distillation_data import DistillationData, small_views
 from pipeline.training.transfer.student import DistillationSettings, settings_of
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
 from small_backbone import SIDE, classifier
 
@@ -101,9 +101,9 @@ def test_small_views_are_what_the_device_sees_and_made_once(own_cache):
     pixels, spec = squares(5), ModelSpec(16, ("a", "b"), resize="pad")
     made = small_views([pixels[:3], pixels[3:]], range(2), spec)
     assert made.shape == (2, 5, 16, 16, 3)
-    np.testing.assert_array_equal(made[0, 4], load_square(pixels[4], spec))
+    np.testing.assert_array_equal(made[0, 4], load_pixels(pixels[4], spec))
     seen = views.view(pixels[1], views.key_of(pixels[1]), 1)
-    np.testing.assert_array_equal(made[1, 1], load_square(seen, spec))
+    np.testing.assert_array_equal(made[1, 1], load_pixels(seen, spec))
     (kept,) = (own_cache / "students").iterdir()
     before = kept.stat().st_mtime_ns
     np.testing.assert_array_equal(small_views([pixels], range(2), spec), made)

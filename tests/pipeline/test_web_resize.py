@@ -10,7 +10,7 @@ from PIL import Image
 from docs.figures.photos import photograph
 from pipeline.deploy.web import PAGE_FILES
 from runtime import ModelSpec
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import NO_ANTIALIAS
 from served import served
 
@@ -157,4 +157,4 @@ def test_files_become_what_the_runtime_makes_of_them(page, image_format, size, m
 
 def distance(page, content, spec):
     answer = page.evaluate(READ, [base64.b64encode(content).decode(), "photo", as_json(spec)])
-    return np.abs(decoded(answer, spec.shape).astype(int) - load_square(content, spec))
+    return np.abs(decoded(answer, spec.shape).astype(int) - load_pixels(content, spec))

@@ -17,7 +17,7 @@ from runtime.image import decode
 from runtime.image.budget import Budget
 from runtime.image.decode import examine
 from runtime.image.header.av1 import largest_frame
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 
 SPEC = ModelSpec(8, ("a", "b"))
 READ = {"jpeg", "mpo", "png", "apng", "gif", "webp", "tiff", "bmp", "ppm", "pgm", "pbm", "avif"}
@@ -67,7 +67,7 @@ def test_a_frame_that_goes_beyond_its_screen_makes_a_gif_larger():
 
 def test_a_decoder_that_finds_more_pixels_than_the_header_is_stopped():
     with pytest.raises(ImageDecodeError, match="its header has both 8x8 and 88x8"):
-        load_square(b"P6\n8#\n8 8\n255\n" + bytes(8 * 88 * 3), SPEC)
+        load_pixels(b"P6\n8#\n8 8\n255\n" + bytes(8 * 88 * 3), SPEC)
 
 
 @pytest.mark.parametrize(("image_format", "small", "large"), [("JPEG", 700, 1600), ("WEBP", 700, 1600)])
@@ -121,10 +121,10 @@ def test_files_of_the_largest_size_are_read_and_larger_ones_are_not(tmp_path, mo
         with path.open("rb") as file:
             for source in (path, content + extra, io.BytesIO(content + extra), file, Unseekable(content + extra)):
                 if is_read:
-                    assert load_square(source, SPEC).shape == (8, 8, 3)
+                    assert load_pixels(source, SPEC).shape == (8, 8, 3)
                 else:
                     with pytest.raises(ImageDecodeError, match=f"{len(content):,}"):
-                        load_square(source, SPEC)
+                        load_pixels(source, SPEC)
 
 
 class Unseekable:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from runtime.errors import HeicError, ImageDecodeError
 from runtime.image import heif
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
 
 SPEC = ModelSpec(32, ("a", "b"))
@@ -41,7 +41,7 @@ def test_the_brands_tell_heic_from_its_relatives(head, expected):
 def test_without_the_package_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(HeicError, match=r"^148 bytes: a HEIC file: pip install pillow-heif, or save as JPEG$"):
-        load_square(ftyp(b"heic", b"mif1", b"heic") + bytes(124), SPEC)
+        load_pixels(ftyp(b"heic", b"mif1", b"heic") + bytes(124), SPEC)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def encoded():
 
 @pytest.mark.parametrize(("orientation", "black"), [(1, "top"), (3, "bottom"), (6, "right"), (8, "left")])
 def test_pictures_are_decoded_and_turned_upright(encoded, orientation, black):
-    square = load_square(encoded(orientation), SPEC).mean(axis=2)
+    square = load_pixels(encoded(orientation), SPEC).mean(axis=2)
     halves = {"top": square[:12], "bottom": square[-12:], "left": square[:, :12], "right": square[:, -12:]}
     assert halves[black].max() < 8
     assert sum(half.mean() < 8 for half in halves.values()) == 1
@@ -73,7 +73,7 @@ def test_a_picture_that_is_cut_short_is_an_error(encoded):
     content = encoded()
     for length in (50, len(content) // 2, len(content) - 8):
         with pytest.raises(ImageDecodeError):
-            load_square(content[:length], SPEC)
+            load_pixels(content[:length], SPEC)
 
 
 def test_a_picture_with_too_many_pixels_is_refused(encoded):
@@ -81,4 +81,4 @@ def test_a_picture_with_too_many_pixels_is_refused(encoded):
     content = encoded()
     assert size in content
     with pytest.raises(ImageDecodeError, match="60000x60000 pixels"):
-        load_square(content.replace(size, b"ispe" + bytes(4) + (60_000).to_bytes(4, "big") * 2), SPEC)
+        load_pixels(content.replace(size, b"ispe" + bytes(4) + (60_000).to_bytes(4, "big") * 2), SPEC)

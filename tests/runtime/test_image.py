@@ -18,7 +18,7 @@ from PIL import Image, ImageFile, ImageOps
 from docs.figures.photos import ENCODINGS, photograph
 from runtime import ImageDecodeError, ImageError, ImageFileNotFoundError, ImageMemoryError, ModelSpec
 from runtime.image.decode import examine
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import NO_ANTIALIAS
 
 FILL = (255, 0, 255)
@@ -77,17 +77,17 @@ def distance(pixels, expected):
 
 def test_square_of_the_right_size_keeps_its_pixels():
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    assert (load_square(encoded(Image.fromarray(pixels), "PNG"), SPEC) == pixels).all()
+    assert (load_pixels(encoded(Image.fromarray(pixels), "PNG"), SPEC) == pixels).all()
 
 
 def test_every_kind_of_source_gives_the_same_pixels(tmp_path):
     picture, content = photo(640, 480), photo_file(640, 480, "png")
     path = tmp_path / "photo.png"
     path.write_bytes(content)
-    expected = load_square(content, SPEC)
+    expected = load_pixels(content, SPEC)
     with path.open("rb") as file:
         for source in (path, str(path), io.BytesIO(content), file, picture, np.asarray(picture)):
-            assert (load_square(source, SPEC) == expected).all()
+            assert (load_pixels(source, SPEC) == expected).all()
     assert expected.shape == (32, 32, 3)
     assert expected.dtype == np.uint8
     assert expected.flags.writeable
@@ -99,9 +99,9 @@ def test_a_pipe_is_read_to_its_end():
     writer = threading.Thread(target=lambda: (os.write(writing, content), os.close(writing)))
     with os.fdopen(reading, "rb") as pipe:
         writer.start()
-        pixels = load_square(pipe, SPEC)
+        pixels = load_pixels(pipe, SPEC)
         writer.join()
-    assert (pixels == load_square(content, SPEC)).all()
+    assert (pixels == load_pixels(content, SPEC)).all()
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -122,7 +122,7 @@ def test_reductions_stay_within_half_a_gray_level(encoding, size, policy):
     for side in (32, 96):
         for filter_name in FILTERS:
             spec = ModelSpec(side, ("a", "b"), resize=policy, resize_filter=filter_name, fill=FILL)
-            assert distance(load_square(content, spec), full_decode(content, spec)) <= 0.5, (filter_name, side)
+            assert distance(load_pixels(content, spec), full_decode(content, spec)) <= 0.5, (filter_name, side)
 
 
 @cache
@@ -147,9 +147,9 @@ def test_a_large_image_is_resized_in_parts_as_in_one(mode, resize_filter, policy
     image, spec = in_mode(mode).copy(), ModelSpec(32, ("a", "b"), resize=policy, resize_filter=resize_filter)
     monkeypatch.setattr("runtime.image.resize._LARGE", 2**20)  # a quarter of their values, and of the time
     monkeypatch.setattr("runtime.image.resize._BAND_PIXELS", 2**18)
-    in_parts = load_square(image, spec).astype(int)
+    in_parts = load_pixels(image, spec).astype(int)
     monkeypatch.setattr("runtime.image.resize._LARGE", 2**40)
-    whole = load_square(image, spec).astype(int)
+    whole = load_pixels(image, spec).astype(int)
     # Pillow itself reduces no image with alpha before it resizes it, which makes up to half a gray level.
     most = (2 if int(PIL.__version__.partition(".")[0]) >= 11 else 5) if mode.endswith("A") else 0
     assert np.abs(in_parts - whole).max() <= (1 if resize_filter == NO_ANTIALIAS and not most else most)
@@ -162,7 +162,7 @@ def test_without_antialiasing_a_pixel_is_made_of_those_about_its_center(low, hig
     pixels = np.repeat(np.broadcast_to(np.rint(slope), (481, 640)).astype(np.uint8)[..., None], 3, axis=2)
     pixels = pixels if axis else np.ascontiguousarray(pixels.transpose(1, 0, 2))[:481]
     centers = low + (np.arange(32) + 0.5) * (high - low) / 32
-    square = load_square(pixels, ModelSpec(32, ("a", "b"), resize="crop", resize_filter=NO_ANTIALIAS))
+    square = load_pixels(pixels, ModelSpec(32, ("a", "b"), resize="crop", resize_filter=NO_ANTIALIAS))
     seen = square[:, 16, 0] if axis == 0 else square[16, :, 0]
     assert np.abs(seen - (centers - 0.5) / 640 * 255).max() < 1.5
 
@@ -171,8 +171,8 @@ def test_without_antialiasing_a_jpeg_is_decoded_whole_and_stripes_stay():
     stripes = np.zeros((320, 320, 3), np.uint8)
     stripes[:, 4::10] = stripes[:, 5::10] = 255  # where the centers of 32 new pixels lie
     content = encoded(Image.fromarray(stripes), "JPEG", quality=95, subsampling="4:4:4")
-    assert load_square(content, ModelSpec(32, ("a", "b"))).mean() < 60
-    assert load_square(content, ModelSpec(32, ("a", "b"), resize_filter=NO_ANTIALIAS)).mean() > 240
+    assert load_pixels(content, ModelSpec(32, ("a", "b"))).mean() < 60
+    assert load_pixels(content, ModelSpec(32, ("a", "b"), resize_filter=NO_ANTIALIAS)).mean() > 240
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -181,7 +181,7 @@ def test_a_jpeg_is_decoded_at_reduced_scale(policy, monkeypatch):
     loaded = []
     load = Image.Image.load
     monkeypatch.setattr(Image.Image, "load", lambda image: (loaded.append(image.size), load(image))[1])
-    load_square(content, ModelSpec(32, ("a", "b"), resize=policy))
+    load_pixels(content, ModelSpec(32, ("a", "b"), resize=policy))
     assert max(loaded) == (204, 153)
 
 
@@ -196,10 +196,10 @@ def test_orientation_and_policy_commute(policy, orientation, size, image_format)
     exif[0x0112] = orientation
     content = encoded(stored, image_format, exif=exif, quality=95, subsampling="4:4:4")
     spec = ModelSpec(32, ("a", "b"), resize=policy, fill=FILL)
-    pixels = load_square(content, spec)
+    pixels = load_pixels(content, spec)
     assert distance(pixels, full_decode(encoded(upright, "PNG"), spec)) <= 1  # a wrong turn is 30
     if policy == "pad":
-        outside = (load_square(upright, spec) == FILL).all(axis=2)
+        outside = (load_pixels(upright, spec) == FILL).all(axis=2)
         assert outside.sum() in {32 * 11, 32 * 10}
         assert ((pixels == FILL).all(axis=2) == outside).all()
 
@@ -207,7 +207,7 @@ def test_orientation_and_policy_commute(policy, orientation, size, image_format)
 def test_pad_shows_the_fill_color_beside_and_behind():
     layer = Image.new("RGBA", (64, 16), (0, 0, 0, 0))
     layer.paste((0, 0, 0, 255), (0, 0, 32, 16))
-    pixels = load_square(layer, ModelSpec(32, ("a", "b"), resize="pad", resize_filter="box", fill=FILL))
+    pixels = load_pixels(layer, ModelSpec(32, ("a", "b"), resize="pad", resize_filter="box", fill=FILL))
     expected = np.full((32, 32, 3), FILL, np.uint8)
     expected[12:20, :16] = 0
     assert (pixels == expected).all()
@@ -218,7 +218,7 @@ def test_pad_shows_the_fill_color_beside_and_behind():
 def test_extreme_shapes(policy, size):
     spec = ModelSpec(32, ("a", "b"), resize=policy, fill=(9, 9, 9))
     for image_format in ("PNG", "JPEG"):
-        pixels = load_square(encoded(Image.new("RGB", size, (9, 9, 9)), image_format), spec)
+        pixels = load_pixels(encoded(Image.new("RGB", size, (9, 9, 9)), image_format), spec)
         assert (pixels == 9).all()
 
 
@@ -226,12 +226,12 @@ def test_extreme_shapes(policy, size):
 def test_what_the_caller_owns_is_left_alone(image_format):
     content = encoded(photo(640, 480), image_format)
     stream = io.BytesIO(content)
-    expected = load_square(stream, SPEC)
+    expected = load_pixels(stream, SPEC)
     assert not stream.closed
-    assert (load_square(stream, SPEC) == expected).all()
+    assert (load_pixels(stream, SPEC) == expected).all()
     with Image.open(stream) as opened:
         mode = opened.mode
-        load_square(opened, SPEC)
+        load_pixels(opened, SPEC)
         assert (opened.size, opened.mode) == ((640, 480), mode)
         with Image.open(io.BytesIO(content)) as untouched:
             assert opened.tobytes() == untouched.tobytes()
@@ -239,9 +239,9 @@ def test_what_the_caller_owns_is_left_alone(image_format):
 
 def test_many_threads_get_the_same_pixels():
     contents = [photo_file(640, 481, encoding) for encoding in ENCODINGS] * 8
-    expected = [load_square(content, SPEC) for content in contents]
+    expected = [load_pixels(content, SPEC) for content in contents]
     with ThreadPoolExecutor(8) as pool:
-        for pixels, alone in zip(pool.map(lambda content: load_square(content, SPEC), contents), expected, strict=True):
+        for pixels, alone in zip(pool.map(lambda content: load_pixels(content, SPEC), contents), expected, strict=True):
             assert (pixels == alone).all()
 
 
@@ -252,13 +252,13 @@ def test_a_20_megapixel_jpeg_costs_a_fraction_of_its_pixels(tmp_path):
     script = f"""
 import re
 from runtime import ModelSpec
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 spec = ModelSpec(32, ("a", "b"))
-load_square({photo_file(640, 480, "jpeg")!r}, spec)
+load_pixels({photo_file(640, 480, "jpeg")!r}, spec)
 before = peak()
-load_square({str(path)!r}, spec)
+load_pixels({str(path)!r}, spec)
 print(peak() - before)
 """
     grown = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True, check=True)
@@ -302,7 +302,7 @@ def jpeg_of_size(width, height, **options):
 )
 def test_too_many_pixels_are_refused(source, message):
     with pytest.raises(ImageDecodeError, match=message):
-        load_square(source, SPEC)
+        load_pixels(source, SPEC)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -310,9 +310,9 @@ def test_truncated_files_are_refused(encoding):
     content = photo_file(640, 480, encoding)
     for share in (0.1, 0.5, 0.99):
         with pytest.raises(ImageDecodeError, match="bytes: not an image that can be decoded whole"):
-            load_square(content[: int(len(content) * share)], SPEC)
+            load_pixels(content[: int(len(content) * share)], SPEC)
     with Image.open(io.BytesIO(photo_file(640, 480, "jpeg")[:20_000])) as opened, pytest.raises(ImageDecodeError):
-        load_square(opened, SPEC)
+        load_pixels(opened, SPEC)
 
 
 def test_what_is_no_image_is_refused(tmp_path):
@@ -322,17 +322,17 @@ def test_what_is_no_image_is_refused(tmp_path):
         (b"\xff", "xff"),
     ):
         with pytest.raises(ImageDecodeError, match=message):
-            load_square(content, SPEC)
+            load_pixels(content, SPEC)
     with pytest.raises(ImageFileNotFoundError, match="nowhere"):
-        load_square(tmp_path / "nowhere.jpg", SPEC)
+        load_pixels(tmp_path / "nowhere.jpg", SPEC)
     with pytest.raises(ImageFileNotFoundError):
-        load_square(tmp_path, SPEC)
+        load_pixels(tmp_path, SPEC)
     with pytest.raises(ImageError, match="float32"):
-        load_square(np.zeros((8, 8, 3), np.float32), SPEC)
+        load_pixels(np.zeros((8, 8, 3), np.float32), SPEC)
     with pytest.raises(ImageError, match="NoneType"):
-        load_square(None, SPEC)
+        load_pixels(None, SPEC)
     with pytest.raises(ImageDecodeError, match="floating-point"):
-        load_square(Image.new("F", (8, 8)), SPEC)
+        load_pixels(Image.new("F", (8, 8)), SPEC)
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -342,7 +342,7 @@ def test_want_of_memory_is_told_from_a_damaged_image(image_format, monkeypatch):
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", exhausted)
     with pytest.raises(ImageMemoryError, match="not enough memory") as caught:
-        load_square(encoded(photo(64, 48), image_format), SPEC)
+        load_pixels(encoded(photo(64, 48), image_format), SPEC)
     assert not isinstance(caught.value, ImageDecodeError)  # the image may be a good one
     assert isinstance(caught.value, MemoryError)
 
@@ -355,7 +355,7 @@ def test_faults_of_our_own_are_not_blamed_on_the_image(place, fault, monkeypatch
 
     monkeypatch.setattr(f"runtime.image.load.{place}", faulty)
     with pytest.raises(type(fault), match="ours"):
-        load_square(photo_file(640, 480, "jpeg"), SPEC)
+        load_pixels(photo_file(640, 480, "jpeg"), SPEC)
 
 
 @pytest.mark.parametrize("fault", [TypeError("theirs"), IndexError("theirs"), SyntaxError("theirs"), RuntimeError()])
@@ -365,13 +365,13 @@ def test_whatever_a_decoder_raises_is_a_damaged_image(fault, monkeypatch):
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", faulty)
     with pytest.raises(ImageDecodeError, match=r"decoded whole \((theirs|RuntimeError)\)"):
-        load_square(photo_file(640, 480, "jpeg"), SPEC)
+        load_pixels(photo_file(640, 480, "jpeg"), SPEC)
 
 
 def test_no_postscript_interpreter_is_started():
     """Pillow would hand this to Ghostscript."""
     with pytest.raises(ImageDecodeError, match="not a JPEG"):
-        load_square(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", SPEC)
+        load_pixels(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", SPEC)
 
 
 @pytest.mark.parametrize("size", [(13, 7), (300, 511), (4001, 33)])

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms, features
 
 from runtime import ImageDecodeError, ModelSpec
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 
 FILL = (10, 200, 90)
 HAS_AVIF = "avif" in features.get_supported()
@@ -26,7 +26,7 @@ def encoded(image, image_format, **options):
 
 def levels(source, spec=SPEC):
     """The color of a picture that must have only one color."""
-    pixels = load_square(source, spec)
+    pixels = load_pixels(source, spec)
     assert pixels.shape == (spec.side, spec.side, 3)
     assert (pixels == pixels[0, 0]).all()
     return tuple(pixels[0, 0].tolist())
@@ -141,7 +141,7 @@ def test_what_hides_under_alpha_does_not_bleed(filter_name):
     pixels[:, :, :3] = RED
     pixels[::2, ::2] = (*BLUE, 255)
     spec = ModelSpec(8, ("a", "b"), fill=BLUE, resize_filter=filter_name)
-    result = load_square(encoded(Image.fromarray(pixels), "PNG"), spec)
+    result = load_pixels(encoded(Image.fromarray(pixels), "PNG"), spec)
     assert np.abs(result - np.array(BLUE, int)).max() <= 2
 
 
@@ -149,7 +149,7 @@ def test_transparency_equals_compositing_before_the_reduction():
     pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 4), np.uint8)
     layer = Image.fromarray(pixels)
     composed = Image.alpha_composite(Image.new("RGBA", layer.size, (*FILL, 255)), layer).convert("RGB")
-    difference = load_square(layer, SPEC).astype(int) - load_square(composed, SPEC)
+    difference = load_pixels(layer, SPEC).astype(int) - load_pixels(composed, SPEC)
     assert np.abs(difference).mean() <= 0.5
 
 
@@ -158,10 +158,10 @@ def test_palette_transparency():
     image.putpalette([*RED, *ORANGE, *BLUE])
     image.paste(2, (20, 0, 40, 40))
     for image_format, transparency in (("PNG", b"\xff\xff\0"), ("PNG", 2), ("GIF", 2)):
-        result = load_square(encoded(image, image_format, transparency=transparency), SPEC)
+        result = load_pixels(encoded(image, image_format, transparency=transparency), SPEC)
         assert tuple(result[4, 0]) == ORANGE
         assert tuple(result[4, 7]) == FILL
-    half = load_square(encoded(image, "PNG", transparency=b"\xff\xff\x80"), SPEC)[4, 7]
+    half = load_pixels(encoded(image, "PNG", transparency=b"\xff\xff\x80"), SPEC)[4, 7]
     assert near(half, [(blue + fill) / 2 for blue, fill in zip(BLUE, FILL, strict=True)], 1.5)
 
 
@@ -185,7 +185,7 @@ def test_16_bits_are_scaled_not_clipped(value):
 
 def test_16_bits_are_rounded_for_every_value():
     values = np.arange(65_536, dtype=np.uint16).reshape(256, 256)
-    result = load_square(Image.fromarray(values), ModelSpec(256, ("a", "b")))[:, :, 0]
+    result = load_pixels(Image.fromarray(values), ModelSpec(256, ("a", "b")))[:, :, 0]
     assert (result == np.rint(values / 257)).all()
 
 
@@ -202,7 +202,7 @@ def test_16_bit_color():
 @pytest.mark.parametrize("values", [np.full((8, 8), 0.5, np.float32), np.full((8, 8), 70_000, np.int32)])
 def test_levels_without_a_range_are_refused(values):
     with pytest.raises(ImageDecodeError, match="no fixed range: convert to 8 or 16 bits"):
-        load_square(encoded(Image.fromarray(values), "TIFF"), SPEC)
+        load_pixels(encoded(Image.fromarray(values), "TIFF"), SPEC)
 
 
 @pytest.mark.parametrize(
@@ -255,10 +255,10 @@ def test_a_profile_may_be_used_from_many_threads():
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     content = encoded(Image.fromarray(pixels), "PNG", icc_profile=swapped_profile())
     spec = ModelSpec(64, ("a", "b"))
-    expected = load_square(content, spec)
+    expected = load_pixels(content, spec)
     assert (expected != pixels).any()
     with ThreadPoolExecutor(8) as pool:
-        assert all((result == expected).all() for result in pool.map(lambda _: load_square(content, spec), range(200)))
+        assert all((result == expected).all() for result in pool.map(lambda _: load_pixels(content, spec), range(200)))
 
 
 @pytest.mark.parametrize(
@@ -282,8 +282,8 @@ def test_exif_orientation(image_format, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"quality": 95} if image_format in {"JPEG", "WEBP", "AVIF"} else {}
-    difference = load_square(encoded(stored, image_format, exif=exif, **options), SPEC).astype(int)
-    assert np.abs(difference - load_square(upright, SPEC)).mean() <= 5  # lossy colors at the edges; a wrong turn is 60
+    difference = load_pixels(encoded(stored, image_format, exif=exif, **options), SPEC).astype(int)
+    assert np.abs(difference - load_pixels(upright, SPEC)).mean() <= 5  # lossy colors at the edges; a wrong turn is 60
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from runtime import Classifier, ImageDecodeError, ImageFileNotFoundError, ImageM
 from runtime.errors import DecodingStoppedError
 from runtime.image import decoding_child
 from runtime.image.isolated import IsolatedDecoder
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 SPEC = ModelSpec(32, ("a", "b"))
@@ -81,7 +81,7 @@ def test_the_pixels_are_those_of_this_process(decoder, heavy, tmp_path):
     for name, content in heavy.items():
         path = tmp_path / name
         path.write_bytes(content)
-        expected = load_square(content, SPEC)
+        expected = load_pixels(content, SPEC)
         for source in (content, path, str(path), io.BytesIO(content)):
             pixels = decoder(source, SPEC)
             assert (pixels == expected).all(), name

@@ -14,7 +14,7 @@ from runtime.commands import event_options
 from runtime.events.detector import EventDetector, EventSettings
 from runtime.events.look import Box, FrameClassifier, cropped, largest_change
 from runtime.events.session import Session
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +39,14 @@ def test_a_part_is_what_a_picture_of_that_part_would_be(kind, pictures, tmp_path
     (tmp_path / "wide.png").write_bytes(stream.getvalue())
     sources = {"bytes": stream.getvalue(), "file": stream, "path": tmp_path / "wide.png", "array": wide}
     source = sources.get(kind, Image.fromarray(wide))
-    part = cropped(load_square, Box(256, 0, 256, 256))(source, spec)
-    assert (part == load_square(pictures[0], spec)).all()
+    part = cropped(load_pixels, Box(256, 0, 256, 256))(source, spec)
+    assert (part == load_pixels(pictures[0], spec)).all()
 
 
 def test_a_part_beyond_the_picture_is_an_error(pictures, reference):
     spec = Classifier(reference / "model_int8.onnx").spec
     with pytest.raises(ImageError, match=r"200,0,100,10 .* reaches beyond the picture of 256x256 pixels"):
-        cropped(load_square, Box(200, 0, 100, 10))(jpeg(pictures[0]), spec)
+        cropped(load_pixels, Box(200, 0, 100, 10))(jpeg(pictures[0]), spec)
 
 
 @pytest.mark.parametrize("side", [1, 5, 8, 32, 33])
@@ -74,7 +74,7 @@ def test_what_shows_the_same_is_not_classified_again(pictures, reference, monkey
 
 def test_a_part_is_cut_out_once(pictures, reference):
     wide = np.concatenate([pictures[1], pictures[0]], axis=1)
-    decoder = cropped(load_square, Box(256, 0, 256, 256))
+    decoder = cropped(load_pixels, Box(256, 0, 256, 256))
     classifier = Classifier(reference / "model_int8.onnx", decoder=decoder)
     look = FrameClassifier(classifier, min_change=5).classify(wide)
     assert look.prediction == Classifier(reference / "model_int8.onnx").classify(pictures[0])

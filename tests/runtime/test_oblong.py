@@ -11,7 +11,7 @@ from PIL import Image
 from runtime.engines.signature import fit_scored
 from runtime.errors import ModelSpecError
 from runtime.golden import GoldenSet
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import RESIZE_FILTERS, RESIZE_POLICIES, ModelSpec
 
 NAMES = ("a", "b")
@@ -44,12 +44,12 @@ def stored(image, orientation, kind="PNG"):
 @pytest.mark.parametrize("resize", RESIZE_POLICIES)
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (400, 240), (40, 24)], ids=str)
 def test_pictures_get_the_height_and_width_of_the_spec(resize, size):
-    pixels = load_square(picture(*size), replace(WIDE, resize=resize))
+    pixels = load_pixels(picture(*size), replace(WIDE, resize=resize))
     assert pixels.shape == WIDE.shape == (24, 40, 3)
 
 
 def test_what_each_policy_shows():
-    red = [load_square(picture(200, 200), replace(WIDE, resize=resize))[..., 0] for resize in RESIZE_POLICIES]
+    red = [load_pixels(picture(200, 200), replace(WIDE, resize=resize))[..., 0] for resize in RESIZE_POLICIES]
     stretched, cropped, padded = red
     assert stretched[12, 1] < 15
     assert stretched[12, -2] > 240
@@ -58,7 +58,7 @@ def test_what_each_policy_shows():
     assert (padded[:, :8] == 1).all()
     assert (padded[:, -8:] == 1).all()
     assert padded[12, 8] < 15
-    green = [load_square(picture(200, 200), replace(WIDE, resize=resize))[..., 1] for resize in RESIZE_POLICIES]
+    green = [load_pixels(picture(200, 200), replace(WIDE, resize=resize))[..., 1] for resize in RESIZE_POLICIES]
     assert green[0][0, 20] < 10  # all rows
     assert 40 < green[1][0, 20] < 60  # the middle six tenths
     assert green[2][0, 20] < 10
@@ -69,15 +69,15 @@ def test_what_each_policy_shows():
 @pytest.mark.parametrize("resize_filter", RESIZE_FILTERS)
 def test_a_picture_on_its_side_is_read_like_an_upright_one(orientation, resize, resize_filter):
     spec = replace(WIDE, resize=resize, resize_filter=resize_filter)
-    upright = load_square(picture(), spec).astype(int)
-    assert np.abs(load_square(stored(picture(), orientation), spec) - upright).max() <= 4
+    upright = load_pixels(picture(), spec).astype(int)
+    assert np.abs(load_pixels(stored(picture(), orientation), spec) - upright).max() <= 4
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_a_large_jpeg_is_reduced_without_losing_its_shape(orientation):
     large = picture(1200, 900)
-    expected = load_square(large, WIDE).astype(int)
-    assert np.abs(load_square(stored(large, orientation, "JPEG"), WIDE) - expected).mean() <= 3
+    expected = load_pixels(large, WIDE).astype(int)
+    assert np.abs(load_pixels(stored(large, orientation, "JPEG"), WIDE) - expected).mean() <= 3
 
 
 def test_the_familiarity_of_an_oblong_model_is_tried_on_its_own_shape():
@@ -95,7 +95,7 @@ def test_the_familiarity_of_an_oblong_model_is_tried_on_its_own_shape():
 def test_a_photo_that_stays_as_it_is_stored():
     spec = replace(WIDE, ignore_orientation=True)
     lying = picture().transpose(TURNS[6])
-    assert (load_square(stored(picture(), 6), spec) == load_square(lying, spec)).all()
+    assert (load_pixels(stored(picture(), 6), spec) == load_pixels(lying, spec)).all()
 
 
 def test_only_the_spec_of_an_oblong_model_has_a_width():

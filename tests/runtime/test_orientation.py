@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from fuzz.seeds import pillow_has
 from runtime import ModelSpec
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 
 SPEC = ModelSpec(8, ("a", "b"))
 SPEC_64 = ModelSpec(64, ("a", "b"))
@@ -153,7 +153,7 @@ def test_every_form_is_turned_as_pillow_turns_it(group):
     names = [name for name in ALL if name.startswith(group)]
     if not names:
         pytest.skip(f"this Pillow has no {group}")
-    off = {name: np.abs(load_square(ALL[name], SPEC).astype(int) - by_pillow(ALL[name])).mean() for name in names}
+    off = {name: np.abs(load_pixels(ALL[name], SPEC).astype(int) - by_pillow(ALL[name])).mean() for name in names}
     assert {name: distance for name, distance in off.items() if distance > 3} == {}  # a wrong turn is 80
 
 
@@ -169,7 +169,7 @@ def test_the_forms_turn():
 def test_a_model_may_ask_for_photos_as_they_are_stored():
     content = jpeg(b"Exif\0\0" + directory("MM", 6))
     stored = ModelSpec(64, ("a", "b"), ignore_orientation=True)
-    assert (load_square(content, stored) == load_square(jpeg(), SPEC_64)).all()
-    assert (load_square(content, SPEC_64) != load_square(jpeg(), SPEC_64)).any()
+    assert (load_pixels(content, stored) == load_pixels(jpeg(), SPEC_64)).all()
+    assert (load_pixels(content, SPEC_64) != load_pixels(jpeg(), SPEC_64)).any()
     assert ModelSpec.from_json(stored.to_json()) == stored
     assert "orientation" not in SPEC_64.to_json()  # which earlier runtimes read

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from runtime.engines.registry import OWN, find
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
 
 ENGINES = [
@@ -114,10 +114,10 @@ def test_a_program_without_stderr_classifies(engine, model_for, photo):
 
 def test_pillows_warnings_are_the_programs_to_filter(odd_tiff):
     with pytest.warns(UserWarning, match="tag 296"):
-        load_square(odd_tiff, ModelSpec(32, ("a", "b")))
+        load_pixels(odd_tiff, ModelSpec(32, ("a", "b")))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert (load_square(odd_tiff, ModelSpec(32, ("a", "b"))) == (1, 2, 3)).all()
+        assert (load_pixels(odd_tiff, ModelSpec(32, ("a", "b"))) == (1, 2, 3)).all()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docs.figures.field_loop.photos import NONE, Division, Photo
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
 
 BACKBONE, VIEWS, FOLDS, KEEP = "efficientnet-lite0", 4, 5, 0.95
@@ -56,7 +56,7 @@ class Judge:
 
         for photo in photos:
             if photo.path not in self._squares:
-                self._squares[photo.path] = load_square(photo.path, self._spec)
+                self._squares[photo.path] = load_pixels(photo.path, self._spec)
         squares = np.stack([self._squares[photo.path] for photo in photos])
         return features(self._backbone, squares, range(views))
 

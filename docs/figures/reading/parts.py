@@ -1,4 +1,4 @@
-"""Time the parts of reading one photo: the JPEG decoder at each of its scales, and all of ``load_square``."""
+"""Time the parts of reading one photo: the JPEG decoder at each of its scales, and all of ``load_pixels``."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import mean
 
 from runtime.image.decode import decode, open_image
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
 
 SCALES = (8, 4, 2, 1)
-WHOLE = "load_square"
+WHOLE = "load_pixels"
 
 
 def processor_ms(paths: Sequence[Path], spec: ModelSpec, rounds: int) -> dict[str, float]:
@@ -20,7 +20,7 @@ def processor_ms(paths: Sequence[Path], spec: ModelSpec, rounds: int) -> dict[st
     At 1/8 the decoder does the least possible work: it reads every symbol of the file and computes one pixel per block.
     """
     works: dict[str, Callable[[Path], object]] = {f"1/{scale}": partial(_decoded, scale) for scale in SCALES}
-    works[WHOLE] = partial(load_square, spec=spec)
+    works[WHOLE] = partial(load_pixels, spec=spec)
     least: dict[str, list[float]] = {name: [] for name in works}
     for path in paths:
         for name, work in works.items():

@@ -17,7 +17,7 @@ from pipeline.training import batches
 from pipeline.training.augmentation import Pass
 from pipeline.training.settings import Settings
 from pipeline.training.transfer import views
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
 
 SMALLEST_PROBABILITY = 1e-7
@@ -94,7 +94,7 @@ def small_views(parts: Sequence[NDArray[np.uint8]], numbers: Sequence[int], spec
 
         def small(place: tuple[int, int]) -> NDArray[np.uint8]:
             number, at = place
-            return load_square(views.view(squares[at], keys[at], number), spec)
+            return load_pixels(views.view(squares[at], keys[at], number), spec)
 
         places = [(number, at) for number in numbers for at in range(len(squares))]
         with artifacts.atomic_path(path) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:

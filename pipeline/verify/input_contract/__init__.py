@@ -98,11 +98,11 @@ def judge_photos(deployable: Deployable, folder: Path, spec: ModelSpec) -> Findi
         return None
 
     def read(other: ModelSpec) -> Pixels | None:
-        squares = photo_cache.decode(folder, files, other)
-        rows = [squares.rows[file.path] for file in files if file.path in squares.rows]
-        return squares.squares[rows] if len(rows) == len(files) else None
+        again = photo_cache.decode(folder, files, other)
+        rows = [again.rows[file.path] for file in files if file.path in again.rows]
+        return again.pixels[rows] if len(rows) == len(files) else None
 
-    pixels = decoded.squares[[decoded.rows[file.path] for file in files]]
+    pixels = decoded.pixels[[decoded.rows[file.path] for file in files]]
     judge = _Judge(deployable, measured_by(files), read)
     return judge.judge(Way(deployable.scaling, spec), pixels, readings=True)
 

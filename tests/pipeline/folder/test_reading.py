@@ -15,7 +15,7 @@ from pipeline.data.photo_cache import BROKEN
 from pipeline.data.photo_settings import BY_PICTURE, Settings, recorded, spec_beside
 from pipeline.data.scan import NO_CLASS, scan
 from pipeline.errors import DataError, UnusablePhotosError
-from runtime.image.load import load_square
+from runtime.image.load import load_pixels
 from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, tally
 
 SKIP = Settings(skip_bad=True)
@@ -25,7 +25,7 @@ def test_squares_are_what_the_device_sees(photos):
     settings = Settings(side=16, resize="pad", fill=(1, 2, 3))
     loaded = load(photos, settings)
     expected = {
-        load_square(path, settings.spec(("cat", "dog"))).tobytes() for path in photos.rglob("*.png") if path.is_file()
+        load_pixels(path, settings.spec(("cat", "dog"))).tobytes() for path in photos.rglob("*.png") if path.is_file()
     }
     assert squares(loaded.training) | squares(loaded.validation) == expected
 
