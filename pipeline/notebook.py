@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from pipeline import artifacts, formats
 from pipeline.data import folder, label_table, samples, unlabeled
 from pipeline.data.class_names import class_folders
-from pipeline.data.dataset import Dataset, hold_out
-from pipeline.data.dataset import unlabeled as without_labels
+from pipeline.data.dataset import Dataset, hold_out, without_labels
 from pipeline.data.given import given_marks, given_numbers
 from pipeline.data.photo_settings import READING, Settings, settings_for
+from pipeline.documents.display import Page
 from pipeline.documents.manifest import Manifest
-from pipeline.documents.shown import Page
 from pipeline.documents.verify import Verification
 from pipeline.errors import DataError, ExportError
 from pipeline.export import Settings as ExportSettings
@@ -34,7 +33,7 @@ from pipeline.export.load.model import Loaded, Source, load, load_exported
 from pipeline.export.load.saved import save
 from pipeline.export.load.scaling import PRESETS, PixelScaling
 from pipeline.report import report as write_report
-from pipeline.verify.input_contract.judge import judge
+from pipeline.verify.input_contract.check import check_input_contract
 from pipeline.verify.parity import verify as verify_files
 from runtime.image.load import load_pixels
 
@@ -97,12 +96,12 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
         )  # fmt: skip
         _restart_names()
         deployable = load(source)
-        way = settings_for(path, deployable.side, width=deployable.width, **source.reading)
-        photos = _photos(images, deployable, way)
-        calibration, held_out = _divided(images, photos, deployable, way) if images is not None else (None, None)
+        reading = settings_for(path, deployable.side, width=deployable.width, **source.reading)
+        photos = _photos(images, deployable, reading)
+        calibration, held_out = _divided(images, photos, deployable, reading) if images is not None else (None, None)
         if validation is not None:
-            photos = _photos(validation, deployable, way)
-            held_out = (photos.test or photos.validation) if photos else _dataset(validation, deployable, way)
+            photos = _photos(validation, deployable, reading)
+            held_out = (photos.test or photos.validation) if photos else _dataset(validation, deployable, reading)
         checked = "" if held_out is None else _check(source, deployable, photos, held_out, as_asked=as_asked)
         settings = ExportSettings(quick=quick, files=formats.files_of(extra))
         return export_files(Loaded(source, deployable, checked), Path(out), calibration, held_out, settings)
@@ -127,8 +126,8 @@ def verify(out: str | Path, images: Images = None) -> Verification:
         return verify_files(place)
     deployable, stated = load_exported(place), Manifest.read(place).photos
     reading: Any = {name: getattr(stated, name) for name in READING} if stated else {}
-    way = settings_for(place / artifacts.MODEL_KERAS, deployable.side, width=deployable.width, **reading)
-    judged = _dataset(images, deployable, way)
+    photo_settings = settings_for(place / artifacts.MODEL_KERAS, deployable.side, width=deployable.width, **reading)
+    judged = _dataset(images, deployable, photo_settings)
     return verify_files(place, judged, "given", deployable)
 
 
@@ -158,7 +157,7 @@ def _check(
     Raises:
         ExportError: another preprocessing is significantly better, and ``as_asked`` is false.
     """
-    finding = judge(source.path, deployable, source.reading, photos, images)
+    finding = check_input_contract(source.path, deployable, source.reading, photos, images)
     if finding is None:
         return ""
     if finding.contradicts(source.asked) and not as_asked:
@@ -189,24 +188,24 @@ def _file_of(model: keras.Model | str | Path) -> Iterator[Path]:
 
 
 def _divided(
-    images: Images, photos: folder.Photos | None, deployable: Deployable, way: Settings
+    images: Images, photos: folder.Photos | None, deployable: Deployable, photo_settings: Settings
 ) -> tuple[Dataset, Dataset]:
     """Divide images into calibration and validation set."""
     if photos is not None:
         photos.check_may_choose()
         return samples.draw_calibration(photos.training), photos.validation
-    rest, held_out = hold_out(_dataset(images, deployable, way), HELD_OUT)
+    rest, held_out = hold_out(_dataset(images, deployable, photo_settings), HELD_OUT)
     return samples.draw_calibration(rest), held_out
 
 
-def _dataset(images: Images, deployable: Deployable, way: Settings) -> Dataset:
-    photos = _photos(images, deployable, way)
+def _dataset(images: Images, deployable: Deployable, photo_settings: Settings) -> Dataset:
+    photos = _photos(images, deployable, photo_settings)
     if photos is not None:
         return photos.test or photos.validation
     if isinstance(images, str | Path):
-        return unlabeled.load(Path(images), way, deployable.class_names)
+        return unlabeled.load(Path(images), photo_settings, deployable.class_names)
     pixels, labels = _arrays(images)
-    spec = way.spec(deployable.class_names)
+    spec = photo_settings.spec(deployable.class_names)
     if pixels.shape[1:3] != deployable.size:
         pixels = np.stack([load_pixels(image, spec) for image in pixels])
     if labels is None:
@@ -218,14 +217,14 @@ def _dataset(images: Images, deployable: Deployable, way: Settings) -> Dataset:
     return Dataset(pixels, given_numbers(labels, deployable.class_names), deployable.class_names)
 
 
-def _photos(images: Images, deployable: Deployable, way: Settings) -> folder.Photos | None:
+def _photos(images: Images, deployable: Deployable, photo_settings: Settings) -> folder.Photos | None:
     """Load a folder of labeled photos, divided into parts; ``None`` if ``images`` is not such a folder."""
     if not isinstance(images, str | Path) or not Path(images).is_dir():
         return None
     place = Path(images)
     if deployable.multi_label and label_table.has_table(place):
-        return label_table.load(place, way, deployable.class_names)
-    return folder.load(place, way, deployable.class_names) if _has_classes(place, deployable) else None
+        return label_table.load(place, photo_settings, deployable.class_names)
+    return folder.load(place, photo_settings, deployable.class_names) if _has_classes(place, deployable) else None
 
 
 def _has_classes(place: Path, deployable: Deployable) -> bool:

@@ -53,7 +53,7 @@ def opened_of(folder: Path) -> Row:
     if history.opened is None or history.data is None:
         raise PipelineError(f"{folder / History.FILE}: no last stages were opened; give a folder of --open-stages")
     views = history.settings["views"]
-    return {"photos": Path(history.data).name, "opened": {"views": views, **history.opened.model_dump()}}
+    return {"photos": Path(history.data).name, "opened": {"views": views, **history.opened.model_dump(by_alias=True)}}
 
 
 def student_of(folder: Path) -> Row:

@@ -10,7 +10,7 @@ from pipeline.commands import source_options
 from pipeline.data import unlabeled
 from pipeline.data.scan import check_folder
 from pipeline.documents.manifest import Manifest
-from pipeline.system.given_files import check_code, check_model
+from pipeline.system.file_checks import check_code, check_model
 
 
 def check_source(options: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline import artifacts
-from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
+from pipeline.commands import FAILED, OK, Commands, input_contract, photo_options, source_options
 from pipeline.commands.before_tensorflow import check_source
 from runtime.system.writing import check_writable
 
@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("model", type=Path, help="a .keras or .h5 file")
     source_options.add(parser)
-    feeding.add(parser)
+    input_contract.add(parser)
     photo_options.add_data(parser, "photos of its classes")
     parser.add_argument(
         "--on",
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.errors import DataError
     from pipeline.export.load.model import load
     from pipeline.verify.evaluate import evaluate, evaluate_labels, format_evaluation, format_labels
-    from pipeline.verify.input_contract.judge import judge
+    from pipeline.verify.input_contract.check import check_input_contract
     from pipeline.verify.parity import test_images
 
     out = _out(options)
@@ -63,15 +63,15 @@ def run(options: argparse.Namespace) -> int:
     if judged is None:
         raise DataError(f"{folder} has no test photos: judge with --on validation, or add a test/ folder")
     print(f"{options.model} on {len(judged):,} {options.on} images\n")
-    finding = judge(source.path, deployable, source.reading, photos, judged)
-    fed = feeding.stated(source, deployable, finding)
+    finding = check_input_contract(source.path, deployable, source.reading, photos, judged)
+    contract = input_contract.describe(source, deployable, finding)
     if deployable.multi_label:
-        print(format_labels(evaluate_labels(deployable, validation, judged, out, fed)))
+        print(format_labels(evaluate_labels(deployable, validation, judged, out, contract)))
         written = artifacts.EVALUATION
     else:
-        print(format_evaluation(evaluate(deployable, validation, judged, out, fed)))
+        print(format_evaluation(evaluate(deployable, validation, judged, out, contract)))
         written = f"{artifacts.EVALUATION}, {artifacts.CONFUSION_FIGURE} and {artifacts.CALIBRATION_FIGURE}"
-    print(f"fed: {fed}")
+    print(f"fed: {contract}")
     photo_options.report_left_out(photos)
     print(f"Written: {written} in {out}")
-    return FAILED if feeding.contradicts(options, finding, source.asked) else OK
+    return FAILED if input_contract.contradicts(options, finding, source.asked) else OK

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pipeline import artifacts, formats
-from pipeline.commands import FAILED, OK, Commands, WithExamples, feeding, photo_options, source_options
+from pipeline.commands import FAILED, OK, Commands, WithExamples, input_contract, photo_options, source_options
 from pipeline.commands.before_tensorflow import check_source
 from pipeline.errors import PipelineError
 from runtime.system.writing import check_writable
@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--model", type=Path, required=True, help="a .keras or .h5 file")
     source_options.add(parser)
-    feeding.add(parser)
+    input_contract.add(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     photo_options.add_data(parser, "photos of the model's classes: calibrate, choose and verify on them")
     photo_options.add_unlabeled(parser, "--calibration", "calibrate on them; without --data, verify on a quarter")
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.export import Settings, export, prepare
     from pipeline.export.load.model import Loaded, load
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
-    from pipeline.verify.input_contract.judge import judge
+    from pipeline.verify.input_contract.check import check_input_contract
     from pipeline.verify.parity import format_report, test_images, verify
     from pipeline.verify.strangers import format_familiarity, judge_folder
 
@@ -101,14 +101,16 @@ def run(options: argparse.Namespace) -> int:
         calibration, validation = samples.draw_calibration(photos.training), photos.validation
     test, part = photo_options.judged(photos)
     if options.unlabeled:
-        way = photo_options.way_of_source(options, deployable, source)
-        calibration = unlabeled.load(options.unlabeled, way, deployable.class_names)
+        photo_settings = photo_options.settings_of_source(options, deployable, source)
+        calibration = unlabeled.load(options.unlabeled, photo_settings, deployable.class_names)
         if photos is None:
             calibration, validation = hold_out(calibration, UNLABELED_SHARE)
             test, part = validation, "validation"
         calibration = samples.draw_calibration(calibration)
-    finding = judge(source.path, deployable, source.reading, photos, validation or samples.validation_images())
-    if feeding.contradicts(options, finding, source.asked):
+    finding = check_input_contract(
+        source.path, deployable, source.reading, photos, validation or samples.validation_images()
+    )
+    if input_contract.contradicts(options, finding, source.asked):
         print(f"Nothing was written to {options.out}", file=sys.stderr)
         return FAILED
     loaded = Loaded(source, deployable, finding.checked if finding else "")

@@ -115,8 +115,8 @@ def run(options: argparse.Namespace) -> int:
         photos = photo_options.of_source(options, folder, deployable, source)
         photos.check_may_choose()
         training, validation = photos.training, photos.validation
-        way = asdict(photo_options.way_of_source(options, deployable, source))
-        history = history.model_copy(update={"photos": history.photos or way, "data": str(folder)})
+        read_with = asdict(photo_options.settings_of_source(options, deployable, source))
+        history = history.model_copy(update={"photos": history.photos or read_with, "data": str(folder)})
     else:
         training, validation = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
         if (training.size, training.class_names) != (deployable.size, deployable.class_names):

@@ -215,10 +215,10 @@ def unlabeled_of_export(options: argparse.Namespace, exported: Path) -> "Dataset
     from pipeline.export.load.model import load_exported
 
     deployable = load_exported(exported)
-    return unlabeled.load(options.unlabeled, _way_of_export(options, exported, deployable), deployable.class_names)
+    return unlabeled.load(options.unlabeled, _settings_of_export(options, exported, deployable), deployable.class_names)
 
 
-def way_of_source(options: argparse.Namespace, deployable: "Deployable", source: "Source") -> Settings:
+def settings_of_source(options: argparse.Namespace, deployable: "Deployable", source: "Source") -> Settings:
     """Build the settings with which photos are read for a model file."""
     return settings_for(
         source.path, deployable.side, width=deployable.width, skip_bad=options.skip_bad, **source.reading
@@ -227,7 +227,7 @@ def way_of_source(options: argparse.Namespace, deployable: "Deployable", source:
 
 def of_source(options: argparse.Namespace, folder: Path, deployable: "Deployable", source: "Source") -> Photos:
     """Load a folder of photos for a model file."""
-    return _of_model(folder, deployable, way_of_source(options, deployable, source))
+    return _of_model(folder, deployable, settings_of_source(options, deployable, source))
 
 
 def of_export(options: argparse.Namespace, exported: Path) -> Photos | None:
@@ -239,10 +239,10 @@ def of_export(options: argparse.Namespace, exported: Path) -> Photos | None:
     from pipeline.export.load.model import load_exported
 
     deployable = load_exported(exported)
-    return _of_model(folder, deployable, _way_of_export(options, exported, deployable))
+    return _of_model(folder, deployable, _settings_of_export(options, exported, deployable))
 
 
-def _way_of_export(options: argparse.Namespace, exported: Path, deployable: "Deployable") -> Settings:
+def _settings_of_export(options: argparse.Namespace, exported: Path, deployable: "Deployable") -> Settings:
     from pipeline.documents.manifest import Manifest
 
     stated = Manifest.read(exported).photos

@@ -9,7 +9,7 @@ from pipeline.commands.photo_options import FILTER_HELP, add_reading
 from pipeline.data.class_list import read_class_list
 from pipeline.data.class_names import say_repeated
 from pipeline.errors import ExportError
-from pipeline.system.given_files import check_code
+from pipeline.system.file_checks import check_code
 from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
 
 if TYPE_CHECKING:

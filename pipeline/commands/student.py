@@ -54,14 +54,16 @@ def choose(options: argparse.Namespace, pretrained: tuple[str, ...], default: st
         options.model = options.model or default
 
 
-def run(options: argparse.Namespace, teacher: "FittedTeacher", photos: "Photos", way: "Settings") -> "History":
+def run(
+    options: argparse.Namespace, teacher: "FittedTeacher", photos: "Photos", photo_settings: "Settings"
+) -> "History":
     """Train the student and write it.
 
     Args:
         options: of the command.
         teacher: the fitted network and its photos.
         photos: read at the teacher's side.
-        way: the settings with which these were read.
+        photo_settings: the settings with which these were read.
     """
     from pipeline.data.folder import load
     from pipeline.training.transfer.student import DistillationSettings, distil
@@ -69,19 +71,19 @@ def run(options: argparse.Namespace, teacher: "FittedTeacher", photos: "Photos",
     asked = DistillationSettings(
         options.student, options.student_side, options.minutes / 2, options.seed, options.restart, options.distribute
     )
-    own_way = replace(way, side=asked.side, any_side=True)
+    own_settings = replace(photo_settings, side=asked.side, any_side=True)
     if options.extra:
-        teacher = replace(teacher, extra=_extra(options.extra, photos, way))
+        teacher = replace(teacher, extra=_extra(options.extra, photos, photo_settings))
     print(f"student: {asked.model} at {asked.side} pixels learns from the network in {teacher.folder}", file=sys.stderr)
-    return distil(teacher, load(photos.folder, own_way), asked, options.out, own_way)
+    return distil(teacher, load(photos.folder, own_settings), asked, options.out, own_settings)
 
 
-def _extra(source: Path, photos: "Photos", way: "Settings") -> "Dataset":
+def _extra(source: Path, photos: "Photos", photo_settings: "Settings") -> "Dataset":
     """Load the photos of ``--extra``, except those that are also validation or test photos."""
     from pipeline.data import unlabeled
-    from pipeline.data.dataset import unlabeled as without_labels
+    from pipeline.data.dataset import without_labels
 
-    found = unlabeled.load(source, way, photos.training.class_names, fewest=1)
+    found = unlabeled.load(source, photo_settings, photos.training.class_names, fewest=1)
     held_out = {square.tobytes() for part in (photos.validation, photos.test) if part for square in part.pixels}
     kept = [at for at, square in enumerate(found.pixels) if square.tobytes() not in held_out]
     if not kept:

@@ -10,7 +10,7 @@ from pipeline import artifacts
 from pipeline.commands import OK, Commands, command_line, few_photos, fine_tune, photo_options, search
 from pipeline.data import unlabeled
 from pipeline.data.scan import scan
-from pipeline.system.given_files import check_model
+from pipeline.system.file_checks import check_model
 from pipeline.training.settings import Settings, options_of_settings
 from runtime.system.writing import check_writable
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.commands import FAILED, OK, Commands, feeding, photo_options, source_options
+from pipeline.commands import FAILED, OK, Commands, input_contract, photo_options, source_options
 from pipeline.commands.before_tensorflow import check_exported
 
 
@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
     photo_options.add_data(parser, "photos of the model's classes to judge on")
     photo_options.add_unlabeled(parser, "--photos", "judge only the agreement with Keras, on them")
     source_options.add_trust(parser)
-    feeding.add(parser)
+    input_contract.add(parser)
     parser.set_defaults(tensorflow_threads=None, check=check_exported, run=run)
 
 
@@ -31,6 +31,6 @@ def run(options: argparse.Namespace) -> int:
     print(format_report(report))
     photo_options.report_left_out(photos)
     print(f"Written: {options.dir}/verify.json{'' if report.keras.accuracy is None else ' and mistakes.json'}")
-    finding, asked = feeding.of_export(options.dir, photos, test or test_images(report.class_names))
-    against = feeding.contradicts(options, finding, asked)
+    finding, asked = input_contract.check_export(options.dir, photos, test or test_images(report.class_names))
+    against = input_contract.contradicts(options, finding, asked)
     return OK if report.passed and not against else FAILED

@@ -99,7 +99,7 @@ class Dataset:
         return self.paths[index] if self.paths else str(index)
 
 
-def unlabeled(pixels: NDArray[np.uint8], class_names: tuple[str, ...]) -> Dataset:
+def without_labels(pixels: NDArray[np.uint8], class_names: tuple[str, ...]) -> Dataset:
     """Make a data set of images without labels, uint8 (N, H, W, 3)."""
     return Dataset(pixels, np.zeros(len(pixels), np.int64), class_names, labeled=False)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
-from pipeline.data.dataset import Dataset, unlabeled
+from pipeline.data.dataset import Dataset, without_labels
 from pipeline.data.division import MIN_PICTURES, draw
 from pipeline.data.photo_cache import BROKEN, Decoded, decode
 from pipeline.data.photo_settings import Settings
@@ -233,4 +233,4 @@ def images_of(files: Sequence[PhotoFile], decoded: Decoded, class_names: tuple[s
     paths = sorted(file.path for file in files)
     take = rows_of if training else copy_of
     pixels = take(decoded.pixels, [decoded.rows[path] for path in paths])
-    return replace(unlabeled(pixels, class_names), paths=tuple(paths))
+    return replace(without_labels(pixels, class_names), paths=tuple(paths))

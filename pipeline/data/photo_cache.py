@@ -103,9 +103,9 @@ def _left_out(root: Path, file: PhotoFile, store: Store) -> LeftOut | None:
 
 def _place(root: Path, spec: ModelSpec) -> str:
     """Return the name of the place in the cache: the version, and a digest of the folder and the preprocessing."""
-    way = (spec.side, spec.resize, spec.resize_filter, spec.fill, *(["as stored"] * spec.ignore_orientation))
-    way += (spec.width,) if spec.width else ()
-    return f"v{VERSION}-{sha256(os.fsencode(root.resolve()) + repr(way).encode())[:32]}"
+    reading = (spec.side, spec.resize, spec.resize_filter, spec.fill, *(["as stored"] * spec.ignore_orientation))
+    reading += (spec.width,) if spec.width else ()
+    return f"v{VERSION}-{sha256(os.fsencode(root.resolve()) + repr(reading).encode())[:32]}"
 
 
 def _decoder() -> list[str | None]:

@@ -148,7 +148,7 @@ def settings_for(
     given = {name: value for name, value in asked.items() if value is not None}
     said = replace(own, skip_bad=own.skip_bad if skip_bad is None else skip_bad, **given)  # type: ignore[arg-type]
     if trained and (other := [name for name in READING if getattr(said, name) != getattr(own, name)]):
-        were, are = (" ".join(flag(name, getattr(way, name)) for name in other) for way in (own, said))
+        were, are = (" ".join(flag(name, getattr(one, name)) for name in other) for one in (own, said))
         _warn(f"warning: {model_path} was trained with {were}; photos are read with {are}, as asked")
     return said
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifacts import sha256
-from pipeline.data.dataset import Dataset, unlabeled
+from pipeline.data.dataset import Dataset, without_labels
 from pipeline.data.folder import refuse_bad
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
@@ -62,7 +62,7 @@ def load(source: Path, settings: Settings, class_names: tuple[str, ...], fewest:
             f"{source}: {len(different)} different pictures; at least {fewest} are needed to calibrate and judge on"
         )
     print(f"{source}: {len(different):,} photos without labels", file=sys.stderr)
-    return unlabeled(different, class_names)
+    return without_labels(different, class_names)
 
 
 def check_there(source: Path) -> None:

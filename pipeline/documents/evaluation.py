@@ -16,15 +16,16 @@ from pipeline.documents.base import (
     Sha256,
     Share,
     ShareOrNone,
+    named,
 )
 from pipeline.documents.verify import Calibration
 
 
 class ClassScores(Entry):
-    """One class: its images, the share of them that is classified correctly (recall), and precision."""
+    """One class: its images, the recall (share of them that is classified correctly), and precision."""
 
     images: Count
-    accuracy: Share | None
+    recall: Share | None = named("accuracy")
     precision: Share | None
 
 
@@ -34,7 +35,7 @@ class CalibrationLoss(Calibration):
     nll: FiniteOrNone
 
 
-class Tempering(Entry):
+class TemperatureScaling(Entry):
     """Calibration before and after the logits are divided by the temperature."""
 
     temperature: Positive
@@ -83,14 +84,14 @@ class LabelEvaluation(Document):
     mean_average_precision_interval: tuple[Share, Share]
     all_right: Share
     labels: dict[str, LabelResult]
-    fed: str = ""
+    input_contract: str = named("fed", default="")
 
 
 class Evaluation(Document):
     """``evaluation.json``; a row of the confusion matrix is a true class, in the order of ``classes``.
 
     ``wrong`` lists wrongly classified photos, the highest probability first; it is empty for images without files.
-    ``fed`` describes the preprocessing.
+    ``input_contract`` describes the preprocessing.
     """
 
     FILE: ClassVar = artifacts.EVALUATION
@@ -104,6 +105,6 @@ class Evaluation(Document):
     accuracy: Share
     classes: dict[str, ClassScores]
     confusion: tuple[tuple[Count, ...], ...]
-    calibration: Tempering
+    calibration: TemperatureScaling
     wrong: tuple[Wrong, ...] = ()
-    fed: str = ""
+    input_contract: str = named("fed", default="")

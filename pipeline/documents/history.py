@@ -19,6 +19,7 @@ from pipeline.documents.base import (
     PositiveCount,
     Sha256,
     Share,
+    named,
 )
 from pipeline.documents.out_of_fold import OutOfFold
 from pipeline.documents.quantize_aware import QuantizeAware
@@ -51,7 +52,7 @@ class OpenedStages(Entry):
     """The result of also training the last stages of a pretrained network.
 
     Attributes:
-        behind: name of the layer after which all layers were trained.
+        last_frozen: name of the layer after which all layers were trained.
         epochs: passes over the photos.
         images: number of images on which both were judged, out of fold.
         frozen, opened: accuracy (0-1) with only a new last layer, and with the last stages trained, too.
@@ -59,7 +60,7 @@ class OpenedStages(Entry):
         kept: whether the network that was written has the trained stages.
     """
 
-    behind: str
+    last_frozen: str = named("behind")
     epochs: PositiveCount
     images: PositiveCount
     frozen: Share
@@ -133,7 +134,7 @@ class History(Document):
     epochs: tuple[EpochRecord, ...] = ()
 
     @property
-    def says_how_fed(self) -> bool:
+    def records_preprocessing(self) -> bool:
         """Whether ``train`` wrote it, so that the model's preprocessing is known."""
         return bool(self.settings) or self.photos is not None
 

@@ -20,7 +20,7 @@ from pipeline.documents.base import (
     Share,
     named,
 )
-from pipeline.documents.shown import Shown, ShowsItself
+from pipeline.documents.display import DisplayedAsTable, DisplayTable
 from runtime.spec import MAX_SIDE
 
 Channels = tuple[float, float, float]
@@ -50,8 +50,8 @@ class ValidationSet(ImageSet):
     keras_macro_f1: Share | None = None
 
 
-class Preprocessing(Entry):
-    """The resizing of photos, as in ``runtime.spec.ModelSpec``."""
+class PhotoReading(Entry):
+    """The settings with which photos are read, as in ``runtime.spec.ModelSpec``."""
 
     resize: str
     resize_filter: str
@@ -59,7 +59,7 @@ class Preprocessing(Entry):
     ignore_orientation: bool = False
 
 
-FEEDING = ("range", "bgr", "resize", "resize_filter", "fill", "ignore_orientation")
+CONTRACT_PARTS = ("range", "bgr", "resize", "resize_filter", "fill", "ignore_orientation")
 """The parts of an input contract: value range, channel order, and how photos are read."""
 
 
@@ -67,19 +67,19 @@ class InputContract(Entry):
     """The preprocessing of the model, which should be that of its training.
 
     Attributes:
-        fed: description of the preprocessing, without a final period.
-        asked: the parts in ``FEEDING`` that options of export stated.
+        preprocessing: description of the preprocessing, without a final period.
+        asked: the parts in ``CONTRACT_PARTS`` that options of export stated.
         checked: the result of the check with labeled photos; empty if there was none.
     """
 
-    fed: str
+    preprocessing: str = named("fed")
     asked: tuple[str, ...] = ()
     checked: str = ""
 
     @property
     def stated(self) -> str:
         """Description and result of the check on one line."""
-        return f"{self.fed}; {self.checked}" if self.checked else self.fed
+        return f"{self.preprocessing}; {self.checked}" if self.checked else self.preprocessing
 
 
 class CriteriaEntry(Entry):
@@ -175,7 +175,7 @@ class StageCost(Entry):
     peak_mib: NotNegative
 
 
-class Manifest(ShowsItself, Document):
+class Manifest(DisplayedAsTable, Document):
     """``manifest.json``.
 
     A pixel ``v`` enters the network as ``v * scale + offset``; both have a value for each of R, G, B. ``failed`` maps
@@ -197,7 +197,7 @@ class Manifest(ShowsItself, Document):
     output: str | None = None
     thresholds: tuple[Share, ...] | None = None
     bgr: bool = False
-    photos: Preprocessing | None = None
+    photos: PhotoReading | None = None
     contract: InputContract | None = None
     calibration: ImageSet
     validation: ValidationSet
@@ -219,7 +219,7 @@ class Manifest(ShowsItself, Document):
         """Height and width of the images in pixels."""
         return self.side, self.width or self.side
 
-    def shown(self) -> Shown:
+    def as_table(self) -> DisplayTable:
         """Return a table of the files and the choice of int8."""
         rows = [
             (name, f"{entry.bytes / 1024:,.0f}", self.decisions[name].summary if name in self.decisions else "")
@@ -232,7 +232,9 @@ class Manifest(ShowsItself, Document):
             judged = f"as were the thresholds; Keras has a macro F1 of {self.validation.keras_macro_f1:.2%} with them"
         notes = (f"int8 was chosen on {self.validation.images:,} images, {judged}.", *failed)
         verdict = ("passed" if self.tells else TOO_FEW) if self.passed else "not passed: see decisions"
-        return Shown(f"Export of {len(self.class_names)} classes: {verdict}", ("file", "KiB", "int8"), rows, notes)
+        return DisplayTable(
+            f"Export of {len(self.class_names)} classes: {verdict}", ("file", "KiB", "int8"), rows, notes
+        )
 
     @property
     def tells(self) -> bool:

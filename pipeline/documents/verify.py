@@ -18,7 +18,7 @@ from pipeline.documents.base import (
     ShareOrNone,
     named,
 )
-from pipeline.documents.shown import Shown, ShowsItself
+from pipeline.documents.display import DisplayedAsTable, DisplayTable
 
 MOST_CLASSES = 100
 """Confusion matrices are written for at most this many classes; one of 1,000 classes would take megabytes."""
@@ -152,11 +152,11 @@ class VerificationSummary(Document):
     artifacts: dict[FileName, FileSummary]
 
 
-class Verification(ShowsItself, Document):
+class Verification(DisplayedAsTable, Document):
     """``verify.json``.
 
-    ``part`` is the part of the data that the images are from. ``fed`` is the manifest's input contract. ``caveats`` are
-    sentences on what a PASS does not prove. ``thresholds`` are ``None`` unless the model is multi-label.
+    ``part`` is the part of the data that the images are from. ``input_contract`` is that of the manifest. ``caveats``
+    are sentences on what a PASS does not prove. ``thresholds`` are ``None`` unless the model is multi-label.
     """
 
     FILE: ClassVar = artifacts.VERIFY
@@ -170,7 +170,7 @@ class Verification(ShowsItself, Document):
     keras: Scores
     artifacts: dict[FileName, Measured | Unusable]
     passed: bool
-    fed: str = ""
+    input_contract: str = named("fed", default="")
     caveats: tuple[str, ...] = ()
     thresholds: tuple[Share, ...] | None = None
 
@@ -202,7 +202,7 @@ class Verification(ShowsItself, Document):
         """Share (0-1) of the images that Keras classifies correctly; ``None`` if they have no labels."""
         return self.keras.accuracy
 
-    def shown(self) -> Shown:
+    def as_table(self) -> DisplayTable:
         """Return a table of the figures and verdicts."""
         header = ("file", "KiB", self.judged_by, "agreement", "mean difference", "verdict")
         rows = [("Keras", "", _percent(self.keras), "", "", "")]
@@ -216,8 +216,8 @@ class Verification(ShowsItself, Document):
                 rows.append((name, "", "", "", "", verdict))
         verdict = ("passed" if self.tells else TOO_FEW) if self.passed else "failed"
         heading = f"Against Keras on {self.judged_on}: {verdict}"
-        fed = (f"Fed: {self.fed}.",) if self.fed else ()
-        return Shown(heading, header, rows, (*fed, *self.caveats))
+        fed = (f"Fed: {self.input_contract}.",) if self.input_contract else ()
+        return DisplayTable(heading, header, rows, (*fed, *self.caveats))
 
     @property
     def tells(self) -> bool:

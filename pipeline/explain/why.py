@@ -60,9 +60,9 @@ class Why:
         """Return the image, resized to ``longest`` pixels on its longer side, uint8 (H, W, 3)."""
         height, width = self.pixels.shape[:2]
         factor = longest / max(height, width)
-        way = Image.Resampling.NEAREST if max(height, width) < COARSE else Image.Resampling.BICUBIC
+        resampling = Image.Resampling.NEAREST if max(height, width) < COARSE else Image.Resampling.BICUBIC
         size = (max(round(width * factor), 1), max(round(height * factor), 1))
-        return np.asarray(Image.fromarray(self.pixels).resize(size, way))
+        return np.asarray(Image.fromarray(self.pixels).resize(size, resampling))
 
 
 def why(deployable: Deployable, pixels: NDArray[np.uint8]) -> Why:

@@ -15,12 +15,12 @@ from pipeline.documents.manifest import (
     ImageSet,
     InputContract,
     Manifest,
-    Preprocessing,
+    PhotoReading,
     StageCost,
     ValidationSet,
 )
 from pipeline.export.formats import ExportInputs
-from pipeline.export.load.contract import fed
+from pipeline.export.load.contract import describe_contract
 from pipeline.export.load.model import Loaded
 from pipeline.formats import FP32, format_of
 from pipeline.metrics.classification import accuracy
@@ -70,9 +70,11 @@ def manifest_of(  # noqa: PLR0913, PLR0917 - all that a manifest says
         thresholds=thresholds,
         output=source.output if source.path.suffix == ".keras" else None,  # HDF5: saved with this one
         bgr=deployable.scaling.bgr,
-        photos=Preprocessing(**{name: getattr(photos, name) for name in READING}),
+        photos=PhotoReading(**{name: getattr(photos, name) for name in READING}),
         contract=InputContract(
-            fed=fed(deployable, photos, source.asked, trained_here=history is not None and history.says_how_fed),
+            preprocessing=describe_contract(
+                deployable, photos, source.asked, trained_here=history is not None and history.records_preprocessing
+            ),
             asked=source.asked,
             checked=loaded.checked,
         ),

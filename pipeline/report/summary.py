@@ -110,7 +110,7 @@ def _verify(facts: Facts) -> Verdict:
         return Verdict("Verify", "fail", "Fail", f"Against Keras on {verified.judged_on}:", details)
     count = len(verified.artifacts)
     text = f"{'The file answers' if count == 1 else f'All {count} files answer'} as Keras does, within the bounds of "
-    fed = [f"Fed: {verified.fed}."] if verified.fed else []
+    fed = [f"Fed: {verified.input_contract}."] if verified.input_contract else []
     sentences = [f"{text}each, on {verified.judged_on}.", *fed, *verified.caveats]
     agreeing = _agreeing({name: row.agreement for name, row in verified.measured.items()}, verified.images)
     return _good("Verify", " ".join(sentences), agreeing, tells=verified.tells)

@@ -143,7 +143,7 @@ def compose(
     best = min(timed, key=_p50, default=None)
     keras = [one for one in timed if one.contender.backend in KERAS]
     fastest_keras = min(keras, key=_p50, default=None)
-    expected = next((one.answers for one in keras if one.answers is not None), None)
+    expected = next((one.predicted for one in keras if one.predicted is not None), None)
     rows = []
     for one in seen:
         row = _identity(one)
@@ -195,7 +195,7 @@ def _timing(one: Measured) -> dict[str, Any]:
 def _accuracy(one: Measured, labels: Sequence[int] | None, expected: Any, judged_on: str) -> dict[str, Any]:
     """Return the accuracy on the labeled images, or else the one stored in the file; and the golden set's result."""
     start, golden = one.starts[-1], Golden(**one.golden) if one.golden else None
-    if labels is None or one.answers is None:
+    if labels is None or one.predicted is None:
         recorded = start.get("accuracy")
         return {
             "golden": golden,
@@ -205,10 +205,10 @@ def _accuracy(one: Measured, labels: Sequence[int] | None, expected: Any, judged
         }
     return {
         "golden": golden,
-        "accuracy": float(np.mean(one.answers == np.asarray(labels))),
+        "accuracy": float(np.mean(one.predicted == np.asarray(labels))),
         "accuracy_images": len(labels),
         "accuracy_on": judged_on,
-        "agreement": None if expected is None else float(np.mean(one.answers == expected)),
+        "agreement": None if expected is None else float(np.mean(one.predicted == expected)),
     }
 
 

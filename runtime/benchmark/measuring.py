@@ -43,7 +43,7 @@ class Measured:
         reason: why there are no figures; ``None`` if there are.
         starts: start-up report of each of its processes.
         rounds: run times in nanoseconds, by batch size and round.
-        answers: predicted class of each test image, int64 (N,).
+        predicted: class of each test image, int64 (N,).
         golden: result of replaying the golden set in its file.
         photo: run times in nanoseconds of each step of classifying a photo file.
         worker: its process during the measurement.
@@ -54,7 +54,7 @@ class Measured:
     reason: str | None = None
     starts: list[dict[str, Any]] = field(default_factory=list)
     rounds: dict[int, list[list[int]]] = field(default_factory=lambda: {batch: [] for batch in BATCHES})
-    answers: NDArray[np.int64] | None = None
+    predicted: NDArray[np.int64] | None = None
     golden: dict[str, Any] | None = None
     photo: dict[str, list[int]] = field(default_factory=lambda: {part: [] for part in PARTS})
     worker: Any = None
@@ -136,7 +136,7 @@ def _prepare(one: Measured, file: Path | None, warm_up_s: float) -> None:
         one.starts.append(one.worker.startup)
     if file:
         one.worker.ask("use", path=str(file))
-        one.answers = np.array(one.worker.ask("answers", path=str(file)))
+        one.predicted = np.array(one.worker.ask("predicted_classes", path=str(file)))
     one.golden = one.worker.ask("golden")
     one.seconds = one.worker.ask("warm_up", limit_s=warm_up_s)
 

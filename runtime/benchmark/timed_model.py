@@ -26,7 +26,7 @@ KEPT_BATCHES = 64
 class TimedModel:
     """A prediction function and images to time it on.
 
-    Engines that run in another program, such as a browser, override ``first``, ``time``, ``answers`` and
+    Engines that run in another program, such as a browser, override ``first``, ``time``, ``predicted_classes`` and
     ``peak_memory_bytes``.
 
     Args:
@@ -77,7 +77,7 @@ class TimedModel:
         self._next += runs
         return stopwatch(self.run, chosen)
 
-    def answers(self, path: str) -> list[int]:
+    def predicted_classes(self, path: str) -> list[int]:
         """Return the most probable class of each image in an ``.npy`` file."""
         pixels = np.load(path, mmap_mode="r")
         return [

@@ -59,7 +59,7 @@ def test_a_saved_model_answers_as_keras_does_and_carries_its_spec(reference, tmp
     np.save(tmp_path / "images.npy", pixels)
     write_photo(tmp_path / "photo.jpg")
     worker = Worker(listed.command)
-    answers = worker.ask("answers", path=str(tmp_path / "images.npy"))
+    answers = worker.ask("predicted_classes", path=str(tmp_path / "images.npy"))
     photo = worker.ask("photo", path=str(tmp_path / "photo.jpg"), runs=1)
     worker.close()
     assert answers == load_exported(reference).probabilities(pixels).argmax(axis=1).tolist()

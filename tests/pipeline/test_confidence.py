@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.data.dataset import Dataset, unlabeled
+from pipeline.data.dataset import Dataset, without_labels
 from pipeline.errors import ExportError
 from pipeline.export import Settings, export
 from pipeline.export.confidence import refitted, with_confidence
@@ -95,7 +95,10 @@ def test_each_half_gets_the_temperature_of_the_other():
     ("made", "message"),
     [
         (images(np.zeros(20, np.int64)), r"no confidence threshold makes 0.99 .* of 20 validation images the surest"),
-        (unlabeled(np.zeros((20, 8, 8, 3), np.uint8), NAMES), "--precision counts right answers on labeled photos"),
+        (
+            without_labels(np.zeros((20, 8, 8, 3), np.uint8), NAMES),
+            "--precision counts right answers on labeled photos",
+        ),
     ],
     ids=["too few", "unlabeled"],
 )

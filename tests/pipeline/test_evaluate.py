@@ -149,12 +149,12 @@ def test_report_adds_up(trained, tmp_path, reference):
     assert report.accuracy == pytest.approx(np.mean(predicted == test.labels))
     assert np.sum(report.confusion) == len(test) == report.images
     cats = report.classes["cat"]
-    assert cats.accuracy == pytest.approx(np.mean(predicted[test.labels == 3] == 3))
+    assert cats.recall == pytest.approx(np.mean(predicted[test.labels == 3] == 3))
     assert sum(report.calibration.before.counts) == len(test)
     assert report.calibration.temperature == pytest.approx(
         temperature_of(deployable.logits(validation.pixels), validation.labels)
     )
-    recall, precision = f"{cats.accuracy:.1%}", f"{cats.precision:.1%}"
+    recall, precision = f"{cats.recall:.1%}", f"{cats.precision:.1%}"
     assert recall != precision
     assert re.search(rf"^cat +{cats.images} +{recall} +{precision}$", format_evaluation(report), re.MULTILINE)
     for name in (artifacts.CONFUSION_FIGURE, artifacts.CALIBRATION_FIGURE):

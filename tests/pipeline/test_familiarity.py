@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from pipeline.data import painted
-from pipeline.data.dataset import Dataset, unlabeled
+from pipeline.data.dataset import Dataset, without_labels
 from pipeline.documents.known import Known
 from pipeline.errors import DataError, ExportError
 from pipeline.export import Settings, export
@@ -95,7 +95,7 @@ def test_without_a_softmax_there_is_no_score():
 def test_the_threshold_keeps_the_share_that_is_asked_for(keep):
     pixels = np.random.default_rng(0).integers(0, 256, (200, 4, 4, 3), np.uint8)
     scores = load_bytes(export_onnx.with_metadata(of_onnx(graph()), SPEC)).scored(pixels)[1]
-    spec = with_threshold(SPEC, scores, unlabeled(pixels, SPEC.class_names), keep)
+    spec = with_threshold(SPEC, scores, without_labels(pixels, SPEC.class_names), keep)
     assert keep <= (scores >= spec.known_threshold).mean() < keep + 0.02
 
 

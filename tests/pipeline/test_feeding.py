@@ -101,7 +101,7 @@ FED = (
 
 def test_the_contract_is_stated_in_the_documents(exported):
     manifest = Manifest.read(exported)
-    assert manifest.contract.fed == FED
+    assert manifest.contract.preprocessing == FED
     assert set(manifest.contract.asked) == {"range", "bgr", "resize", "resize_filter", "fill", "ignore_orientation"}
     assert manifest.contract.checked.startswith("checked on 64 labeled images: no other way is clearly better; photos ")
     assert json.loads((exported / "verify.json").read_text())["fed"] == manifest.contract.stated

@@ -10,13 +10,13 @@ from keras import layers
 from PIL import Image
 
 from pipeline.cli import main
-from pipeline.data.dataset import Dataset, unlabeled
+from pipeline.data.dataset import Dataset, without_labels
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import AS_THEY_ARE, PRESETS, UNIT_SCALING, PixelScaling
-from pipeline.verify.input_contract import CLASSES, Finding, judge_arrays, judge_photos
+from pipeline.verify.input_contract import CLASSES, Finding, check_arrays, check_photos
 from pipeline.verify.input_contract.certainty import hint
 from pipeline.verify.input_contract.class_order import describe, output_of_class
-from pipeline.verify.input_contract.ways import Way
+from pipeline.verify.input_contract.preprocessing import Preprocessing
 from runtime.image.load import load_pixels
 from runtime.spec import NO_ANTIALIAS, ModelSpec
 
@@ -60,10 +60,10 @@ def folder(tmp_path_factory):
     return root
 
 
-def learned(folder, way):
+def learned(folder, preprocessing):
     """A small network that is overfitted to photos with a given input contract."""
     files = sorted(folder.rglob("*.png"))
-    pixels = np.stack([load_pixels(file, way.spec) for file in files])
+    pixels = np.stack([load_pixels(file, preprocessing.spec) for file in files])
     labels = np.array([NAMES.index(file.parent.name) for file in files])
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
@@ -77,32 +77,32 @@ def learned(folder, way):
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.01), loss)
-    # The training is of one range, so that it ends well; the first kernel then takes that of the way.
+    # The training is of one range, so that it ends well; the first kernel then takes that of the preprocessing.
     model.fit(PRESETS["tf"](pixels), labels, epochs=25, batch_size=24, verbose=0)
     kernel, bias = model.layers[0].get_weights()
-    scale, offset = np.array(way.scaling.scale), np.array(way.scaling.offset)
+    scale, offset = np.array(preprocessing.scaling.scale), np.array(preprocessing.scaling.offset)
     bias = bias + (kernel * (-1 - offset / scale / 127.5)[:, None]).sum((0, 1, 2))
     kernel = kernel / (127.5 * scale)[:, None]
-    model.layers[0].set_weights([kernel[:, :, ::-1] if way.scaling.bgr else kernel, bias])
+    model.layers[0].set_weights([kernel[:, :, ::-1] if preprocessing.scaling.bgr else kernel, bias])
     return model
 
 
 @pytest.fixture(scope="module")
 def upright(folder):
-    return learned(folder, Way(UNIT_SCALING, SPEC))
+    return learned(folder, Preprocessing(UNIT_SCALING, SPEC))
 
 
 @pytest.fixture(scope="module")
 def odd(folder):
     """An unusual contract: BGR, 0-255, no EXIF orientation, no antialiasing, black letterbox."""
-    return learned(folder, Way(PixelScaling((1.0,) * 3, bgr=True), ODD))
+    return learned(folder, Preprocessing(PixelScaling((1.0,) * 3, bgr=True), ODD))
 
 
 ODD = ModelSpec(SIDE, NAMES, "fp32", "pad", NO_ANTIALIAS, (0, 0, 0), ignore_orientation=True)
 
 
 def finding(model, folder, scaling=UNIT_SCALING, names=NAMES, **reading):
-    return judge_photos(Deployable(model, names, scaling), folder, ModelSpec(SIDE, NAMES, **reading))
+    return check_photos(Deployable(model, names, scaling), folder, ModelSpec(SIDE, NAMES, **reading))
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_names_in_another_order_need_more_than_a_handful_of_images(images, diffe
     labels = np.arange(images) % 2
     names = ("black", "white")
     pixels = np.broadcast_to(255 * labels[:, None, None, None], (images, 4, 4, 3)).astype(np.uint8)
-    found = judge_arrays(Deployable(model, names), Dataset(pixels, labels, names), ModelSpec(4, names))
+    found = check_arrays(Deployable(model, names), Dataset(pixels, labels, names), ModelSpec(4, names))
     assert found.differs == differs
     assert found.checked.startswith(checked)
 
@@ -156,7 +156,7 @@ def colors():
     added = np.where(weak, 10, 60)[:, np.newaxis] * (shown[:, np.newaxis] == np.arange(3))
     pixels = np.broadcast_to(100 + added[:, np.newaxis, np.newaxis], (150, 4, 4, 3)).astype(np.uint8)
     images = Dataset(np.ascontiguousarray(pixels), labels, names)
-    return lambda scaling: judge_arrays(Deployable(model, names, scaling), images, ModelSpec(4, names))
+    return lambda scaling: check_arrays(Deployable(model, names, scaling), images, ModelSpec(4, names))
 
 
 def test_of_ways_that_photos_do_not_tell_apart_the_one_is_advised_whose_probabilities_fit(colors):
@@ -215,7 +215,7 @@ def test_several_wrong_respects_are_found_one_after_the_other(odd, folder):
 
 @pytest.mark.slow
 def test_a_black_letterbox_is_found(odd, folder):
-    found = judge_photos(
+    found = check_photos(
         Deployable(odd, NAMES, PixelScaling((1.0,) * 3, bgr=True)), folder, replace(ODD, fill=(255, 255, 255))
     )
     assert found.sentence.endswith("with --fill black")
@@ -240,18 +240,18 @@ def test_pixels_tell_the_range_and_the_order_of_channels(upright, folder):
     files = sorted(folder.rglob("*.png"))
     labels = np.array([NAMES.index(file.parent.name) for file in files])
     images = Dataset(np.stack([load_pixels(file, SPEC) for file in files]), labels, NAMES)
-    found = judge_arrays(Deployable(upright, NAMES, PixelScaling(bgr=True)), images, SPEC)
+    found = check_arrays(Deployable(upright, NAMES, PixelScaling(bgr=True)), images, SPEC)
     assert found.sentence.endswith("with --no-bgr"), found.sentence
     listed = keras.Model(upright.inputs, upright.outputs[0])
-    assert not judge_arrays(Deployable(listed, NAMES), images, SPEC).sentence
+    assert not check_arrays(Deployable(listed, NAMES), images, SPEC).sentence
     turned = replace(images, pixels=np.ascontiguousarray(np.rot90(images.pixels, axes=(1, 2))))
-    assert "orientation" not in judge_arrays(Deployable(upright, NAMES), turned, SPEC).sentence
+    assert "orientation" not in check_arrays(Deployable(upright, NAMES), turned, SPEC).sentence
 
 
 @pytest.mark.slow
 def test_without_labels_certainty_is_a_hint(upright, folder):
     pixels = np.stack([load_pixels(file, SPEC) for file in sorted(folder.rglob("*.png"))])
-    images = unlabeled(pixels, NAMES)
+    images = without_labels(pixels, NAMES)
     said = hint(Deployable(upright, NAMES, PixelScaling((1e-4,) * 3)), images, SPEC)
     assert said.startswith("hint: the Keras model names 1 class (mean confidence"), said
     assert "nats) as it is fed, the Keras model names 8 classes" in said
@@ -270,7 +270,7 @@ def test_files_that_are_no_image_say_nothing(tmp_path, upright):
     for name in NAMES[:2]:
         (tmp_path / name).mkdir()
         (tmp_path / name / "broken.jpg").write_bytes(b"no image")
-    assert judge_photos(Deployable(upright, NAMES), tmp_path, SPEC) is None
+    assert check_photos(Deployable(upright, NAMES), tmp_path, SPEC) is None
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_many_names_in_another_order_are_listed_up_to_ten():
     ],
 )
 def test_flags_of_a_way(asked, better, flags):
-    assert Way(better, SPEC).flags(Way(asked, SPEC)) == flags
+    assert Preprocessing(better, SPEC).flags(Preprocessing(asked, SPEC)) == flags
 
 
 @pytest.fixture

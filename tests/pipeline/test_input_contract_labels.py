@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.dataset import Dataset, unlabeled
+from pipeline.data.dataset import Dataset, without_labels
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import PRESETS, UNIT_SCALING, PixelScaling
 from pipeline.metrics.multi_label import macro_f1, permutation_p_value
-from pipeline.verify.input_contract import CLASSES, judge_arrays, judge_photos
+from pipeline.verify.input_contract import CLASSES, check_arrays, check_photos
 from pipeline.verify.input_contract.class_order import output_of_label
 from runtime.spec import ModelSpec
 from tests.pipeline.test_multi_label import NAMES, painted, sees_colors
@@ -25,11 +25,11 @@ def model():
 
 def images(count=120):
     pixels, marks = painted(count, seed=3)
-    return replace(unlabeled(pixels, NAMES), marks=marks)
+    return replace(without_labels(pixels, NAMES), marks=marks)
 
 
 def finding(model, scaling=UNIT_SCALING, names=NAMES, given=None):
-    return judge_arrays(Deployable(model, names, scaling), given or images(), SPEC)
+    return check_arrays(Deployable(model, names, scaling), given or images(), SPEC)
 
 
 def test_a_model_that_is_fed_rightly_is_not_doubted(model):
@@ -82,10 +82,10 @@ def test_photos_of_a_table_are_read_in_other_ways(model, tmp_path):
         Image.fromarray(wide).save(tmp_path / f"{number:02}.png")
         rows.append(f"{number:02}.png,{';'.join(name for name, one in zip(NAMES, shown, strict=True) if one)}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
-    found = judge_photos(Deployable(model, NAMES), tmp_path, replace(SPEC, resize="pad", fill=(0, 0, 0)))
+    found = check_photos(Deployable(model, NAMES), tmp_path, replace(SPEC, resize="pad", fill=(0, 0, 0)))
     assert found.sentence.endswith("with --resize crop")
     assert set(found.differs) == {"resize"}
-    assert judge_photos(Deployable(model, NAMES), tmp_path, replace(SPEC, resize="crop")).sentence == ""
+    assert check_photos(Deployable(model, NAMES), tmp_path, replace(SPEC, resize="crop")).sentence == ""
 
 
 def test_photos_in_class_folders_show_one_label(model, tmp_path):
@@ -95,14 +95,14 @@ def test_photos_in_class_folders_show_one_label(model, tmp_path):
             image = np.full((16, 16, 3), 40, np.uint8)
             image[4:8, 4:8, label] = 160 + number
             Image.fromarray(image).save(tmp_path / name / f"{number}.png")
-    assert judge_photos(Deployable(model, NAMES), tmp_path, SPEC).accuracy == 1
-    found = judge_photos(Deployable(model, NAMES, PRESETS["none"]), tmp_path, SPEC)
+    assert check_photos(Deployable(model, NAMES), tmp_path, SPEC).accuracy == 1
+    found = check_photos(Deployable(model, NAMES, PRESETS["none"]), tmp_path, SPEC)
     assert "with --scale 1/255 (100.0% with" in found.sentence, found.sentence
     assert found.sentence.endswith("the photos do not tell these apart)")
 
 
 def test_images_without_labels_judge_nothing(model):
-    assert finding(model, given=unlabeled(images().pixels, NAMES)) is None
+    assert finding(model, given=without_labels(images().pixels, NAMES)) is None
     assert finding(model, given=Dataset(images().pixels, np.zeros(120, int), NAMES)) is not None
 
 

@@ -16,8 +16,8 @@ from keras import layers
 from PIL import Image
 
 from pipeline import export, report, verify
+from pipeline.documents.display import DisplayTable, Page
 from pipeline.documents.manifest import Manifest
-from pipeline.documents.shown import Page, Shown
 from pipeline.errors import DataError, ExportError
 from pipeline.export.load.model import Source, load
 from pipeline.export.load.saved import save
@@ -152,7 +152,7 @@ def test_a_model_in_memory_is_saved_to_the_same_bytes(tmp_path, monkeypatch):
 
 
 def test_tables_are_escaped():
-    shown = Shown("<b>", ("file", "n"), [("<i>|", "1")], ("a & b",))
+    shown = DisplayTable("<b>", ("file", "n"), [("<i>|", "1")], ("a & b",))
     assert '<td style="text-align:left">&lt;i&gt;|</td>' in shown.html()
     assert "<i>" not in shown.markdown()
     assert "| &lt;i&gt;&#124; | 1 |" in shown.markdown()
@@ -162,7 +162,7 @@ def test_tables_are_escaped():
 
 def test_tables_are_short_as_text():
     rows = [("a", "1,024", "pass"), ("bcd", "2", "")]
-    shown = Shown("Two files: passed", ("file", "KiB", "verdict"), rows, ("Fed.",))
+    shown = DisplayTable("Two files: passed", ("file", "KiB", "verdict"), rows, ("Fed.",))
     assert shown.text().splitlines() == [
         "Two files: passed",
         "file    KiB  verdict",
@@ -182,7 +182,7 @@ def test_the_five_lines(tmp_path, photos, capfd):
     verified = verify(out, painted(60, seed=1))
     assert [line[:5] for line in capfd.readouterr().err.splitlines()] == [f"[{number}/4]" for number in range(1, 5)]
     assert verified.passed
-    assert str(manifest) == repr(manifest) == manifest.shown().text()
+    assert str(manifest) == repr(manifest) == manifest.as_table().text()
     assert str(verified).startswith("Against Keras on 60 given images: passed\nfile ")
     assert ALSO_CHOSE not in verified.caveats
     assert ALSO_CHOSE in str(verify(out, photos))

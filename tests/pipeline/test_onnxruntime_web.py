@@ -36,7 +36,7 @@ def test_it_answers_as_the_runtime_does_and_is_timed_in_the_page(reference, tmp_
     pixels = samples.read_test(reference).pixels[:100]
     np.save(tmp_path / "images.npy", pixels)
     expected = Classifier(reference / artifacts.INT8_ONNX).predict(pixels).argmax(axis=1)
-    assert (np.array(worker.ask("answers", path=str(tmp_path / "images.npy"))) == expected).mean() >= 0.99
+    assert (np.array(worker.ask("predicted_classes", path=str(tmp_path / "images.npy"))) == expected).mean() >= 0.99
     one_image, eight = (np.median(worker.ask("time", batch=batch, runs=50)) for batch in (1, 8))
     assert 1e4 < one_image < eight
     worker.ask("use", path=str(tmp_path / "images.npy"))

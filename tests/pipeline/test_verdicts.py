@@ -47,8 +47,8 @@ def test_a_verdict_on_few_images_says_what_it_leaves_open(images, agreement, sai
 def test_a_handful_of_images_passes_nothing(images, word):
     report = Verification.model_validate_json(json.dumps(measured_folder.verified() | {"images": images}))
     assert all(line.endswith(f"  {word}") for line in format_report(report).splitlines()[2:])
-    assert report.shown().heading.endswith("passed" if word == "PASS" else word)
-    assert {row[-1] for row in report.shown().rows[1:]} == {word.lower()}
+    assert report.as_table().heading.endswith("passed" if word == "PASS" else word)
+    assert {row[-1] for row in report.as_table().rows[1:]} == {word.lower()}
 
 
 @pytest.mark.parametrize(("images", "advised"), [(4, False), (29, False), (40, True)])

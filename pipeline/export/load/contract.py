@@ -20,13 +20,15 @@ RANGES = {
 SHAPES = {"stretch": "stretched", "crop": "center cropped", "pad": "letterboxed"}
 
 
-def fed(deployable: Deployable, spec: ModelSpec, asked: Collection[str] = (), *, trained_here: bool = False) -> str:
+def describe_contract(
+    deployable: Deployable, spec: ModelSpec, asked: Collection[str] = (), *, trained_here: bool = False
+) -> str:
     """Return the input contract in one line, without a final period.
 
     Args:
         deployable: the classifier; its scaling gives the value range and the order of the channels.
         spec: how photos become pixels.
-        asked: the entries of ``pipeline.documents.manifest.FEEDING`` that the user stated.
+        asked: the entries of ``pipeline.documents.manifest.CONTRACT_PARTS`` that the user stated.
         trained_here: whether the model's history records the preprocessing of its training.
     """
     if "range" in asked:

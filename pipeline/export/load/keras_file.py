@@ -21,7 +21,7 @@ import keras
 
 from pipeline.errors import ExportError, reason
 from pipeline.export.load.keras2 import OPERATOR_LAYERS, as_keras3, entries
-from pipeline.system.given_files import check_model
+from pipeline.system.file_checks import check_model
 from runtime.engines.archive import ENTRY, read_member
 from runtime.system.files import parse_json
 from runtime.text import first_of

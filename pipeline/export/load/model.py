@@ -12,7 +12,7 @@ from pipeline.data import class_names
 from pipeline.data.class_list import TEACHABLE_LABELS
 from pipeline.data.photo_settings import Reading
 from pipeline.documents.history import read_history, say_what_is_taken
-from pipeline.documents.manifest import FEEDING, Manifest
+from pipeline.documents.manifest import CONTRACT_PARTS, Manifest
 from pipeline.errors import ExportError
 from pipeline.export.load.custom_code import refuse_custom_code
 from pipeline.export.load.deployable import Deployable
@@ -72,9 +72,9 @@ class Source:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """Names of the input settings that were stated, out of ``pipeline.documents.manifest.FEEDING``."""
+        """Names of the input settings that were stated, out of ``pipeline.documents.manifest.CONTRACT_PARTS``."""
         said = {"range": self.scaling, "bgr": self.bgr, **self.reading}
-        return tuple(name for name in FEEDING if said[name] is not None)
+        return tuple(name for name in CONTRACT_PARTS if said[name] is not None)
 
 
 def load_model(path: Path, output: str | None = None, size: tuple[int, int] | None = None) -> keras.Model:

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from pipeline.errors import ExportError
-from pipeline.system.given_files import check_code
+from pipeline.system.file_checks import check_code
 
 
 def trust_code(path: Path) -> tuple[str, ...]:

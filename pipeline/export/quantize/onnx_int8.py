@@ -101,7 +101,7 @@ class OnnxQuantizer:
         model.CopyFrom(self._quantize(replace(config, bias_correction=False)))
         if config.bias_correction:
             correct_onnx(model, self._network, self._statistics.means)
-        if rewrites.pixel_zero_point(self._scaling) is None:
+        if self._scaling.zero_point is None:
             rewrites.scale_pixels(model, self._scaling)
         else:
             rewrites.take_pixels_as_quantized(model, self._scaling)
@@ -178,7 +178,7 @@ class OnnxQuantizer:
 
 def _input_quantization(scaling: PixelScaling) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Scale and zero point of the quantized input: those of pixels, or of the range of all scaled pixel values."""
-    own = rewrites.pixel_zero_point(scaling)
+    own = scaling.zero_point
     if own is not None:
         return np.array(scaling.scale[0], np.float32), np.array(own, np.uint8)
     extremes = scaling(np.array([[0] * 3, [255] * 3], np.uint8))

@@ -17,7 +17,7 @@ from pipeline.export.rewrites.fuse import (
 from pipeline.export.rewrites.grouping import group_pixels
 from pipeline.export.rewrites.layout import activate_before_transposing, merge_reshapes
 from pipeline.export.rewrites.names import number_names
-from pipeline.export.rewrites.pixels import PIXELS, pixel_zero_point, scale_pixels, take_pixels_as_quantized
+from pipeline.export.rewrites.pixels import PIXELS, scale_pixels, take_pixels_as_quantized
 
 __all__ = [
     "IMAGE",
@@ -32,7 +32,6 @@ __all__ = [
     "merge_reshapes",
     "number_names",
     "pad_inside_pools",
-    "pixel_zero_point",
     "pool_spatial_reductions",
     "scale_pixels",
     "share_batch_constants",

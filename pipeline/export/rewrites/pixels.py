@@ -45,11 +45,6 @@ def scale_pixels(model: onnx.ModelProto, scaling: PixelScaling) -> None:
     _set_pixel_input(graph)
 
 
-def pixel_zero_point(scaling: PixelScaling) -> int | None:
-    """Return ``scaling.zero_point``."""
-    return scaling.zero_point
-
-
 def take_pixels_as_quantized(model: onnx.ModelProto, scaling: PixelScaling) -> None:
     """Remove the first ``QuantizeLinear``: if it has the pixels' scale and zero point, its result equals the pixels.
 
@@ -65,7 +60,7 @@ def take_pixels_as_quantized(model: onnx.ModelProto, scaling: PixelScaling) -> N
         return
     first = consumers[0]
     scale, zero_point = (find_constant(graph, name) for name in first.input[1:3])
-    expected = pixel_zero_point(scaling)
+    expected = scaling.zero_point
     if (
         scale is None
         or zero_point is None

@@ -267,7 +267,7 @@ def open_last(divided: Divided, photos: Photos, judged: Judged, plan: Plan) -> T
     better, frozen = correct(logits, known.labels), correct(judged.logits, known.labels)
     chance = mcnemar_one_sided(int((better & ~frozen).sum()), int((frozen & ~better).sum()))
     found = OpenedStages(
-        behind=divided.cut,
+        last_frozen=divided.cut,
         epochs=plan.epochs,
         images=len(folds),
         frozen=float(frozen.mean()),

@@ -99,7 +99,7 @@ def settings_of(asked: DistillationSettings, photos: int, class_count: int) -> S
 
 
 def distil(
-    teacher: "FittedTeacher", photos: Photos, asked: DistillationSettings, out: Path, way: PhotoSettings
+    teacher: "FittedTeacher", photos: Photos, asked: DistillationSettings, out: Path, photo_settings: PhotoSettings
 ) -> History:
     """Train a student of a network that ``fit_to_photos`` wrote; write its ``model.keras`` and ``history.json``.
 
@@ -111,16 +111,16 @@ def distil(
         photos: divided, read at the student's side.
         asked: how the student is trained.
         out: folder to write.
-        way: how the student's photos are read.
+        photo_settings: how the student's photos are read.
     """
-    data = teacher.data_for(way)
+    data = teacher.data_for(photo_settings)
     settings = settings_of(asked, len(data.labels), len(photos.training.class_names))
     conduct = Conduct(
         distribute=asked.distribute,
         restart=asked.restart,
         distillation_data=data,
         keep_last=True,
-        photos=way,
+        photos=photo_settings,
         data=photos.folder,
     )
     history = train(data.photos, photos.validation, out, settings, conduct)
@@ -149,7 +149,7 @@ class FittedTeacher:
     views: int
     extra: Dataset | None = None
 
-    def data_for(self, way: PhotoSettings) -> DistillationData:
+    def data_for(self, photo_settings: PhotoSettings) -> DistillationData:
         """Return views of all photos in the student's size, with the teacher's logits of each view."""
         path = self.folder / artifacts.MODEL_KERAS
         kernel, bias = load_model(path).layers[-1].get_weights()
@@ -158,7 +158,7 @@ class FittedTeacher:
         logits = np.concatenate(
             [features(self.backbone, each.pixels, numbers) @ kernel + bias for each in sets], axis=1
         ).astype(np.float32)
-        spec = way.spec(self.training.class_names)
+        spec = photo_settings.spec(self.training.class_names)
         answers = logits[0, len(self.training) :].argmax(axis=1)
         return DistillationData(
             small_views([each.pixels for each in sets], numbers, spec),

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
-from pipeline.documents.evaluation import CalibrationLoss, ClassScores, Evaluation, Tempering, Wrong
+from pipeline.documents.evaluation import CalibrationLoss, ClassScores, Evaluation, TemperatureScaling, Wrong
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.calibration import (
     negative_log_likelihood,
@@ -25,11 +25,13 @@ from pipeline.verify.evaluate.tables import format_evaluation
 __all__ = ["evaluate", "evaluate_labels", "format_evaluation", "format_labels"]
 
 
-def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Path, fed: str = "") -> Evaluation:
+def evaluate(
+    deployable: Deployable, validation: Dataset, test: Dataset, out: Path, input_contract: str = ""
+) -> Evaluation:
     """Judge a model on ``test``, with the temperature that is fitted on ``validation``.
 
-    Writes ``evaluation.json``, ``confusion.png`` and ``calibration.png`` into ``out``. ``fed`` is a description of the
-    model's preprocessing, copied to the document.
+    Writes ``evaluation.json``, ``confusion.png`` and ``calibration.png`` into ``out``. ``input_contract`` is a
+    description of the model's preprocessing, copied to the document.
 
     Returns:
         The document that is written.
@@ -52,13 +54,13 @@ def evaluate(deployable: Deployable, validation: Dataset, test: Dataset, out: Pa
         accuracy=accuracy(logits, test.labels),
         classes=_classes(confusion, test.class_names),
         confusion=tuple(map(tuple, confusion.tolist())),
-        calibration=Tempering(
+        calibration=TemperatureScaling(
             temperature=temperature,
             before=CalibrationLoss(**reliability_entry(before), nll=losses[0]),
             after=CalibrationLoss(**reliability_entry(after), nll=losses[1]),
         ),
         wrong=_wrong(softmax(logits / temperature), test),
-        fed=fed,
+        input_contract=input_contract,
     )
     report.write(out)
     figures.draw_confusion(out / artifacts.CONFUSION_FIGURE, confusion, test.class_names)
@@ -82,13 +84,13 @@ def _wrong(probabilities: NDArray[np.float32], test: Dataset) -> tuple[Wrong, ..
 
 
 def _classes(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> dict[str, ClassScores]:
-    """Compute images, recall (the field ``accuracy``) and precision of each class from the matrix, int64 (C, C)."""
+    """Compute images, recall and precision of each class from the matrix, int64 (C, C)."""
     rows = {}
     for label, name in enumerate(class_names):
         right, images, named = confusion[label, label], confusion[label].sum(), confusion[:, label].sum()
         rows[name] = ClassScores(
             images=int(images),
-            accuracy=float(right / images) if images else None,
+            recall=float(right / images) if images else None,
             precision=float(right / named) if named else None,
         )
     return rows

@@ -26,7 +26,7 @@ from runtime.text import for_terminal
 
 
 def evaluate_labels(
-    deployable: Deployable, validation: Dataset, test: Dataset, out: Path, fed: str = ""
+    deployable: Deployable, validation: Dataset, test: Dataset, out: Path, input_contract: str = ""
 ) -> LabelEvaluation:
     """Judge a multi-label model on ``test``, with thresholds that are chosen on ``validation``; write the document.
 
@@ -72,7 +72,7 @@ def evaluate_labels(
             )
             for name, count, threshold, *own in columns
         },
-        fed=fed,
+        input_contract=input_contract,
     )
     report.write(out)
     return report

@@ -17,7 +17,7 @@ def format_evaluation(report: Evaluation) -> str:
     width = max(12, *map(len, classes)) + 2
     lines = [f"{'class':<{width}}{'images':>8}{'recall':>9}{'precision':>11}"]
     for name, row in classes.items():
-        recall, precision = ("-" if share is None else f"{share:.1%}" for share in (row.accuracy, row.precision))
+        recall, precision = ("-" if share is None else f"{share:.1%}" for share in (row.recall, row.precision))
         lines.append(f"{name:<{width}}{row.images:>8,}{recall:>9}{precision:>11}")
     low, high = share_interval(report.accuracy, report.images)
     lines.append(f"{'all':<{width}}{report.images:>8,}{report.accuracy:>9.2%}  95 % interval {low:.2%} to {high:.2%}")

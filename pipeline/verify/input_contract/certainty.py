@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import Dataset
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.calibration import softmax
-from pipeline.verify.input_contract.ways import Way
+from pipeline.verify.input_contract.preprocessing import Preprocessing
 from runtime.spec import ModelSpec
 
 MAX_IMAGES = 64
@@ -25,14 +25,16 @@ Probabilities = NDArray[np.floating]
 
 def hint(deployable: Deployable, images: Dataset, spec: ModelSpec) -> str:
     """Return a hint if another value range or channel order has much more mutual information, else an empty text."""
-    asked = Way(deployable.scaling, spec)
+    asked = Preprocessing(deployable.scaling, spec)
     count = min(MAX_IMAGES, len(images))
     pixels = images.pixels[np.arange(count) * len(images) // count]
     model = keras.Model(deployable.model.inputs[0], deployable.model.outputs[0])  # of a tensor, not of a list
     answers = {}
-    for way in (asked, *asked.ranges()):
-        scores = np.asarray(model(way.scaling(pixels), training=False), np.float64)
-        answers[way.flags(asked)] = scores if deployable.ends_in_softmax else np.asarray(softmax(scores), np.float64)
+    for candidate in (asked, *asked.ranges()):
+        scores = np.asarray(model(candidate.scaling(pixels), training=False), np.float64)
+        answers[candidate.flags(asked)] = (
+            scores if deployable.ends_in_softmax else np.asarray(softmax(scores), np.float64)
+        )
     best = max(answers, key=lambda flags: information(answers[flags]))
     if information(answers[best]) < information(answers[""]) + MUCH:
         return ""

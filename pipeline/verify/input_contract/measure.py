@@ -1,4 +1,4 @@
-"""Measures that compare ways of preprocessing on labeled images: ``ByClass`` and, for multi-label models, ``ByLabel``.
+"""Measures that compare preprocessing on labeled images: ``ByClass`` and, for multi-label models, ``ByLabel``.
 
 A measure turns a model's probabilities, float (N, C), into an outcome with one row per image: whether the class is
 correct, bool (N,), or the probability of each label, float (N, C). Class or label ``i`` is read from output

@@ -99,7 +99,7 @@ def verify(
     reference = _Reference(deployable, test, expected, manifest.thresholds, cross_fitted)
     rows = {name: _examine(folder, name, manifest, reference) for name in model_files(manifest)}
     keras, history = reference.scores(expected), read_history(folder / artifacts.MODEL_KERAS)
-    trained_here = history is not None and history.says_how_fed
+    trained_here = history is not None and history.records_preprocessing
     report = Verification(
         images=len(test),
         part=part,
@@ -108,7 +108,7 @@ def verify(
         keras=keras,
         artifacts=rows,
         passed=not any(row.violations for row in rows.values()),
-        fed=manifest.contract.stated if manifest.contract else "",
+        input_contract=manifest.contract.stated if manifest.contract else "",
         caveats=(
             *caveats(len(test), len(test.class_names), keras, rows.values()),
             *([ALSO_CHOSE] if manifest.decisions and chosen_on else []),

@@ -35,7 +35,7 @@ def format_report(report: Verification) -> str:
         else:
             figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
         lines.append(f"{name:<20}{figures}  {verdict}")
-    fed = [f"fed: {report.fed}"] if report.fed else []
+    fed = [f"fed: {report.input_contract}"] if report.input_contract else []
     return "\n".join([*lines, *_worst_labels(report), *fed, *report.caveats])
 
 

@@ -8,11 +8,11 @@ from pipeline.data.folder import Photos
 from pipeline.data.photo_settings import Reading, spec_beside
 from pipeline.documents.history import read_history
 from pipeline.export.load.deployable import Deployable
-from pipeline.verify.input_contract import Finding, judge_arrays, judge_photos
+from pipeline.verify.input_contract import Finding, check_arrays, check_photos
 from pipeline.verify.input_contract.certainty import hint
 
 
-def judge(
+def check_input_contract(
     model_path: Path, deployable: Deployable, reading: Reading, photos: Photos | None, images: Dataset
 ) -> Finding | None:
     """Check a model's preprocessing with labeled images.
@@ -24,11 +24,11 @@ def judge(
         model_path: the Keras file, beside which its history lies.
         deployable: the model with its scaling.
         reading: the stated part of how photos are read.
-        photos: labeled photos, which can be read in other ways; ``None`` if there are only pixels.
+        photos: labeled photos, which can be read with other settings; ``None`` if there are only pixels.
         images: the pixels to judge with if ``photos`` is ``None``.
     """
     history = read_history(model_path)
-    if history is not None and history.says_how_fed:
+    if history is not None and history.records_preprocessing:
         return None
     spec = spec_beside(model_path, deployable.side, deployable.class_names, deployable.width, **reading)
     if not images.labeled and images.marks is None:
@@ -37,5 +37,5 @@ def judge(
         return None
     if photos is None:
         fits = images.size == deployable.size and images.class_names == deployable.class_names
-        return judge_arrays(deployable, images, spec) if fits else None
-    return judge_photos(deployable, photos.folder, spec)
+        return check_arrays(deployable, images, spec) if fits else None
+    return check_photos(deployable, photos.folder, spec)

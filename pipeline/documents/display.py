@@ -12,7 +12,7 @@ PAGE_HEIGHT = 900
 
 
 @dataclass(frozen=True)
-class Shown:
+class DisplayTable:
     """A table with a heading and notes.
 
     Attributes:
@@ -63,24 +63,24 @@ class Shown:
         )
 
 
-class ShowsItself(ABC):
+class DisplayedAsTable(ABC):
     """A base for results that notebooks display as HTML or Markdown, and ``print`` and prompts as text."""
 
     @abstractmethod
-    def shown(self) -> Shown:
+    def as_table(self) -> DisplayTable:
         """Return the table."""
 
     def __repr__(self) -> str:
-        return self.shown().text()
+        return self.as_table().text()
 
     def __str__(self) -> str:
-        return self.shown().text()
+        return self.as_table().text()
 
     def _repr_html_(self) -> str:
-        return self.shown().html()
+        return self.as_table().html()
 
     def _repr_markdown_(self) -> str:
-        return self.shown().markdown()
+        return self.as_table().markdown()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def of_export(folder: Path, photos: "Photos | None", images: "Dataset") -> "tuple[Finding | None, tuple[str, ...]]":
+def check_export(folder: Path, photos: "Photos | None", images: "Dataset") -> "tuple[Finding | None, tuple[str, ...]]":
     """Check the preprocessing of an exported model with labeled images.
 
     Args:
@@ -40,25 +40,25 @@ def of_export(folder: Path, photos: "Photos | None", images: "Dataset") -> "tupl
     """
     from pipeline.documents.manifest import Manifest
     from pipeline.export.load.model import load_exported
-    from pipeline.verify.input_contract.judge import judge
+    from pipeline.verify.input_contract.check import check_input_contract
 
     manifest = Manifest.read(folder)
     stated = {name: getattr(manifest.photos, name) for name in READING} if manifest.photos else {}
     reading = Reading(**stated)  # type: ignore[typeddict-item]
-    finding = judge(folder / artifacts.MODEL_KERAS, load_exported(folder), reading, photos, images)
+    finding = check_input_contract(folder / artifacts.MODEL_KERAS, load_exported(folder), reading, photos, images)
     return finding, manifest.contract.asked if manifest.contract else ()
 
 
-def stated(source: "Source", deployable: "Deployable", finding: "Finding | None") -> str:
+def describe(source: "Source", deployable: "Deployable", finding: "Finding | None") -> str:
     """Describe in one line how the model is fed, and the result of the check with labeled images."""
     from pipeline.documents.manifest import InputContract
-    from pipeline.export.load.contract import fed
+    from pipeline.export.load.contract import describe_contract
 
     history = read_history(source.path)
     spec = spec_beside(source.path, deployable.side, deployable.class_names, deployable.width, **source.reading)
-    trained_here = history is not None and history.says_how_fed
-    said = fed(deployable, spec, source.asked, trained_here=trained_here)
-    return InputContract(fed=said, checked=finding.checked if finding else "").stated
+    trained_here = history is not None and history.records_preprocessing
+    said = describe_contract(deployable, spec, source.asked, trained_here=trained_here)
+    return InputContract(preprocessing=said, checked=finding.checked if finding else "").stated
 
 
 def contradicts(options: argparse.Namespace, finding: "Finding | None", asked: Collection[str]) -> bool:

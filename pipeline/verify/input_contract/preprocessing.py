@@ -1,4 +1,4 @@
-"""The ways of preprocessing with which a model may have been trained, and the command-line flags for each."""
+"""The preprocessing with which a model may have been trained, and the command-line flags for each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,8 +14,8 @@ RANGES: dict[str, PixelScaling] = {"--preset none": AS_THEY_ARE, "--scale 1/255"
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way of preprocessing.
+class Preprocessing:
+    """The preprocessing of a model.
 
     Attributes:
         scaling: value range and channel order.
@@ -25,8 +25,8 @@ class Way:
     scaling: PixelScaling
     spec: ModelSpec
 
-    def differs(self, other: "Way") -> tuple[str, ...]:
-        """List the properties in which two ways differ, by their names in ``pipeline.documents.manifest.FEEDING``."""
+    def differs(self, other: "Preprocessing") -> tuple[str, ...]:
+        """List the properties in which two differ, by their names in ``pipeline.documents.manifest.CONTRACT_PARTS``."""
         names = ["range"] if _plain(self.scaling) != _plain(other.scaling) else []
         names += ["bgr"] if self.scaling.bgr != other.scaling.bgr else []
         names += [name for name in READING if getattr(self.spec, name) != getattr(other.spec, name)]
@@ -34,8 +34,8 @@ class Way:
             names.remove("fill")
         return tuple(names)
 
-    def flags(self, asked: "Way") -> str:
-        """Return the options to add to a command that was called with ``asked``, to preprocess in this way."""
+    def flags(self, asked: "Preprocessing") -> str:
+        """Return the options to add to a command that was called with ``asked``, to preprocess so."""
         names, said = self.differs(asked), list[str]()
         implied = asked.scaling.bgr
         if "range" in names:
@@ -48,21 +48,21 @@ class Way:
                 said.append(flag(name, getattr(self.spec, name)))
         return " ".join(said)
 
-    def ranges(self) -> Iterator["Way"]:
-        """Yield this way with every value range and channel order."""
+    def ranges(self) -> Iterator["Preprocessing"]:
+        """Yield this preprocessing with every value range and channel order."""
         for scaling in (self.scaling, *RANGES.values()):
             for bgr in (False, True):
                 yield replace(self, scaling=replace(scaling, bgr=bgr))
 
-    def readings(self) -> Iterator["Way"]:
-        """Yield this way with another resize policy, filter or orientation, one change at a time."""
+    def readings(self) -> Iterator["Preprocessing"]:
+        """Yield this preprocessing with another resize policy, filter or orientation, one change at a time."""
         for policy in RESIZE_POLICIES:
             for fill in (BLACK, WHITE) if policy == "pad" else (self.spec.fill,):
                 yield self._read(resize=policy, fill=fill)
         yield self._read(resize_filter="bilinear" if self.spec.resize_filter == NO_ANTIALIAS else NO_ANTIALIAS)
         yield self._read(ignore_orientation=not self.spec.ignore_orientation)
 
-    def _read(self, **reading: object) -> "Way":
+    def _read(self, **reading: object) -> "Preprocessing":
         return replace(self, spec=replace(self.spec, **reading))  # type: ignore[arg-type]
 
 
