@@ -49,6 +49,7 @@ def _serve(classifier: Classifier, folder: Path, said: IO[bytes]) -> None:
             path = Path(entry["path"])
         else:
             path = folder / f"file{entry['suffix']}"
+            path.unlink(missing_ok=True)  # ext4 waits for the disk where a file is written over
             path.write_bytes(sys.stdin.buffer.read(entry["size"]))
         REPLIES.write(json.dumps(_judge(classifier, path, said)) + "\n")
 

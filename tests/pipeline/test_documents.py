@@ -65,6 +65,7 @@ def replaced(value, path, wrong):
 
 def written(folder, kind, value):
     text = value if isinstance(value, str) else json.dumps(value)
+    (folder / kind.FILE).unlink(missing_ok=True)  # ext4 waits for the disk where a file is written over
     (folder / kind.FILE).write_text(text, encoding="utf-8")
     return folder
 
