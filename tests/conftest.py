@@ -3,7 +3,8 @@
 Work that is shared so that it is done once:
 
 - One process start per command: tests of messages and statuses call ``pipeline.cli.main`` in their own process, where
-  TensorFlow is loaded; ``test_line.py`` and ``test_own_photos.py`` start real processes.
+  TensorFlow is loaded; ``test_line.py`` and ``test_own_photos.py`` start real processes. The runtime's commands are
+  forked from one process that has imported NumPy, Pillow and ONNX Runtime (``called.py``).
 - One trained model and one export per test file (``exported``, ``trained``, ``killed``: module fixtures), copied before
   a test changes it. Only ``test_line.py`` searches int8 configurations; other exports are quick and write few files.
 - One set of bundles and one installed prefix for all of ``tests/pipeline/install`` (``SCOPES`` below).
@@ -25,6 +26,7 @@ Work that is shared so that it is done once:
 - If several processes run tests, TensorFlow has one thread, and the garbage collector skips objects made by imports.
 - In the crafted pictures, a deflated megabyte of zeros is repeated, not deflated again; hostile names share reports.
   Each kind of PNG comes only in the largest size that is decoded; hostile archives are packed when a test needs them.
+- Files that a test writes hundreds of times are deleted first, as ext4 waits for the disk at each overwriting.
 - ``test_trusted_code.py`` saves the model with custom layers in the tests' process.
 """
 

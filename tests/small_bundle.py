@@ -3,15 +3,12 @@
 import base64
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-import runtime
+from called import call
 from runtime.bundle.signature import PAYLOAD_TYPE, PREDICATE_TYPE
 
 OPENSSL = shutil.which("openssl")
@@ -56,8 +53,4 @@ def sign(folder, key, **changes):
 
 
 def run(*arguments, limit_s=60):
-    command = [sys.executable, "-m", "runtime", "verify-bundle", *map(str, arguments)]
-    path = os.pathsep.join([str(Path(runtime.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=limit_s, env=os.environ | {"PYTHONPATH": path}
-    )
+    return call("verify-bundle", *arguments, timeout=limit_s)

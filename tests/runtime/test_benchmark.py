@@ -5,13 +5,13 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from called import call
 from runtime.benchmark import measuring, timed_model, workers
 from runtime.benchmark.contenders import Contender, contenders, find_models, thread_counts
 from runtime.benchmark.document import Missing
@@ -65,8 +65,7 @@ def odd(tmp_path, monkeypatch):
 
 
 def bench(*arguments, **environment):
-    command = [sys.executable, "-m", "runtime", "bench", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+    return call("bench", *arguments, env=os.environ | environment if environment else None)
 
 
 def test_percentiles_and_spread_of_what_is_known():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from called import call
 from fuzz.bombs import BOMBS, thin_pictures
 from fuzz.campaign import MEMORY_MIB, mutated_images, mutated_models, run, truncated_images
 from fuzz.pictures import HEAVY, crafted, sparse
@@ -30,18 +31,6 @@ def sandbox(reference):
 @pytest.fixture(scope="module")
 def classifier(reference):
     return Classifier(reference / "model_int8.onnx")
-
-
-def call(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "runtime", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SLOW,
-        cwd=ROOT,
-        **options,
-    )
 
 
 def assert_no_faults(findings):
@@ -160,7 +149,7 @@ def test_what_is_no_image_file_is_a_typed_error_at_once(oddities, reference, cla
         with pytest.raises(ImageError):
             classifier.classify(path)
     paths = [path for path in oddities if "\0" not in str(path)]
-    done = call("classify", reference / "model_int8.onnx", *paths)
+    done = call("classify", reference / "model_int8.onnx", *paths, timeout=SLOW)
     assert done.returncode == 1, done.stderr
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == len(paths)
@@ -175,7 +164,7 @@ def test_what_is_no_model_file_is_a_typed_error_at_once(oddities, tmp_path):
                 link.symlink_to(path)
             with pytest.raises(ModelError):
                 Classifier(link)
-        done = call("classify", link, "photo.jpg")
+        done = call("classify", link, "photo.jpg", timeout=SLOW)
         assert done.returncode == 2
         assert done.stderr.startswith("error: ")
         assert done.stderr.count("\n") == 1
@@ -186,7 +175,7 @@ def test_the_command_line_prints_a_line_a_file_and_nothing_else(reference, tmp_p
     images = [(name, content) for name, content, _ in mutated_images(300, seed=3) if not name.startswith("heic")]
     for name, content in images:
         (tmp_path / f"{name}.jpg").write_bytes(content)
-    done = call("classify", reference / "model_int8.onnx", tmp_path)
+    done = call("classify", reference / "model_int8.onnx", tmp_path, timeout=SLOW)
     assert done.returncode == 1
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == len(images) > 250

@@ -2,13 +2,12 @@
 
 import io
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from called import call
 from runtime import Classifier, ImageError
 from runtime.commands import event_options
 from runtime.events.detector import EventDetector, EventSettings
@@ -116,8 +115,7 @@ def test_listeners_are_told_in_order(pictures, reference):
 
 
 def command(name, reference, *arguments, **options):
-    line = [sys.executable, "-m", "runtime", name, str(reference / "model_int8.onnx"), *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, check=False, timeout=60, **options)
+    return call(name, reference / "model_int8.onnx", *arguments, text=False, timeout=60, **options)
 
 
 def test_stream_says_what_begins_and_ends(reference, pictures):

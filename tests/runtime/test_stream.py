@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from called import call
 from runtime import Classifier
 from runtime.camera.inbox import Inbox
 from runtime.camera.pipe import Pipe
@@ -141,8 +142,7 @@ def test_the_oldest_frames_are_dropped_and_counted(frames):
 
 
 def stream(model, content, *switches):
-    command = [sys.executable, "-m", "runtime", "stream", str(model), *switches]
-    done = subprocess.run(command, input=content, capture_output=True, check=False)
+    done = call("stream", model, *switches, input=content, text=False)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
 
 
