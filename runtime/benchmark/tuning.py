@@ -99,7 +99,9 @@ def candidates(folder: Path, say: Callable[[str], None]) -> list[Candidate]:
 def race(passing: list[Candidate], seconds: float, say: Callable[[str], None]) -> list[Race]:
     """Measure all contenders with one thread, then with two, and so on.
 
-    The best of a race takes part in the next one too, so only contenders of the same race are compared.
+    The best of a race takes part in the next one too, so only contenders of the same race are compared. All contenders
+    of a race are loaded at once, because their turns alternate: a change of the processor's speed affects all alike.
+    After the race, all but its best are closed.
     """
     races: list[Race] = []
     for threads in thread_counts():
@@ -110,7 +112,11 @@ def race(passing: list[Candidate], seconds: float, say: Callable[[str], None]) -
         if races:
             taking_part.append(races[-1].best.contender)
         timed = _measured(taking_part, seconds)
-        races.append(Race(timed, select(timed)))
+        best = select(timed)
+        for each in timed:
+            if each is not best:
+                each.contender.classifier.close()
+        races.append(Race(timed, best))
     return races
 
 

@@ -19,8 +19,9 @@ from runtime import (
     ModelFormatError,
 )
 from runtime.benchmark.contenders import thread_counts
-from runtime.benchmark.tuning import Loaded, Race, Timed, reason, select
+from runtime.benchmark.tuning import Candidate, Loaded, Race, Timed, race, reason, select
 from runtime.benchmark.tuning_report import describe, format_tuning
+from runtime.engines.registry import engines
 from runtime.tuning import Tuning
 
 
@@ -163,6 +164,18 @@ def test_a_few_disturbed_rounds_are_no_tie():
     assert select([one, two]) is two
     sentence = reason([Race([one], one), Race([one, two], two)], [])
     assert "1.8 x as fast as int8 ONNX on Engine, 1 thread;" in sentence
+
+
+def test_after_a_race_only_its_best_stays_loaded(folder, monkeypatch):
+    monkeypatch.setattr("runtime.benchmark.tuning.thread_counts", lambda: [1, 2])
+    engine = next(each for each in engines() if each.name == "onnxruntime")
+    passing = [Candidate(path, engine, passed=True, says="") for path in sorted(folder.glob("*.onnx"))]
+    races = race(passing, 0.001, print)
+    pixels = np.zeros((1, 32, 32, 3), np.uint8)
+    for each in [row for found in races for row in found.timed if row.contender is not races[-1].best.contender]:
+        with pytest.raises(ValueError, match="closed"):
+            each.contender.classifier.predict(pixels)
+    assert len(races[-1].best.contender.classifier.predict(pixels)) == 1
 
 
 def test_times_are_printed_by_race_because_only_those_of_one_compare():
