@@ -12,7 +12,7 @@ from runtime.photo_files import is_hidden, list_photos
 from runtime.text import first_of
 
 
-class Judged(NamedTuple):
+class Accuracy(NamedTuple):
     """Result of a model on labeled photos.
 
     Attributes:
@@ -52,7 +52,7 @@ def labeled_photos(folder: Path, class_names: Sequence[str]) -> list[Labeled]:
     return photos
 
 
-def judge(classifier: Classifier, photos: Sequence[Labeled]) -> Judged:
+def count_correct(classifier: Classifier, photos: Sequence[Labeled]) -> Accuracy:
     """Classify the photos and count the correct predictions."""
     answers = classifier.classify_many((photo.path for photo in photos), top=1, yield_errors=True)
     right, unreadable = 0, []
@@ -61,7 +61,7 @@ def judge(classifier: Classifier, photos: Sequence[Labeled]) -> Judged:
             unreadable.append(str(answer))
         else:
             right += answer.label == photo.class_name
-    return Judged(len(photos), right, tuple(unreadable))
+    return Accuracy(len(photos), right, tuple(unreadable))
 
 
 def plain_name(class_name: str) -> str:

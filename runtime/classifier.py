@@ -12,7 +12,7 @@ from runtime.engines.base import Pixels, Probabilities
 from runtime.engines.load import load_model
 from runtime.errors import BackendUnavailableError, ImageError, ModelSpecError, PixelsError
 from runtime.image.load import ImageSource, in_rgb, load_pixels
-from runtime.prediction import Namer, Prediction
+from runtime.prediction import Postprocessor, Prediction
 from runtime.spec import ModelSpec
 from runtime.system.fork import guarded
 from runtime.system.processors import processors, why_not_threads
@@ -80,7 +80,7 @@ class Classifier:
         self._golden_json = backend.golden_json
         self._square = self.spec.shape
         two_in_one = backend.outputs[0].shape[-1:] == (1,)  # one number for two mutually exclusive classes
-        self._namer = Namer(self.spec, multi_label=self.spec.output == "sigmoid" and not two_in_one)
+        self._postprocessor = Postprocessor(self.spec, multi_label=self.spec.output == "sigmoid" and not two_in_one)
 
     def classify(self, image: ImageSource, top: int = 5, *, channel_order: ChannelOrder = "RGB") -> Prediction:
         """Classify one image.
@@ -105,7 +105,7 @@ class Classifier:
     @property
     def multi_label(self) -> bool:
         """Whether each class has an independent probability, so that an image can have any number of labels."""
-        return self._namer.multi_label
+        return self._postprocessor.multi_label
 
     @overload
     def classify_many(
@@ -227,10 +227,13 @@ class Classifier:
 
     def _predictions(self, pixels: Pixels, top: int) -> Iterator[Prediction]:
         if self._scored is None or self.spec.known_threshold is None:
-            return (self._namer.name(row, top) for row in self._run(pixels))
+            return (self._postprocessor.prediction(row, top) for row in self._run(pixels))
         rows, scores = self._scored(pixels)
         known = (scores >= self.spec.known_threshold).tolist()
-        return (self._namer.name(row, top, is_known=is_known) for row, is_known in zip(rows, known, strict=True))
+        return (
+            self._postprocessor.prediction(row, top, is_known=is_known)
+            for row, is_known in zip(rows, known, strict=True)
+        )
 
 
 def _choice(model_path: str | os.PathLike[str]) -> TunedModel:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from runtime.errors import OutputError
 from runtime.events.detector import Event
-from runtime.events.session import Seen
+from runtime.events.session import ClassifiedFrame
 from runtime.spec import NONE_CLASS
 from runtime.system.files import read_regular
 from runtime.system.writing import atomic_path, check_writable, clear_leftovers
@@ -45,7 +45,7 @@ class _Kept(NamedTuple):
 class _Job(NamedTuple):
     """A frame to write."""
 
-    seen: Seen
+    frame: ClassifiedFrame
     reason: str
 
 
@@ -80,7 +80,7 @@ class FrameKeeper:
         self._folder, self._max_bytes, self._model = folder, max_bytes, model
         self._say, self._clock, self._draw = say, clock, draw
         self._last_shown: tuple[str, ...] | None = None
-        self._by_chance: Seen | None = None
+        self._by_chance: ClassifiedFrame | None = None
         self._next_s = float("-inf")
         self._failure = ""
         self._kept: deque[_Kept] | None = None
@@ -95,13 +95,13 @@ class FrameKeeper:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def seen(self, seen: Seen) -> None:
+    def on_frame(self, frame: ClassifiedFrame) -> None:
         """Queue the frame if there is a reason to keep it and the last write is at least ``EVERY_S`` ago."""
-        if seen.is_repeated:
+        if frame.is_repeated:
             return
-        reason = self._reason(seen)
+        reason = self._reason(frame)
         if self._draw() < RANDOM_SHARE:
-            self._by_chance = seen  # written before the next unsure frame, or it might never get a turn
+            self._by_chance = frame  # written before the next unsure frame, or it might never get a turn
         with self._changed:
             if self._is_busy or self._jobs or self._clock() < self._next_s:
                 return
@@ -109,13 +109,13 @@ class FrameKeeper:
                 self._jobs.append(_Job(self._by_chance, RANDOM))
                 self._by_chance = None
             elif reason:
-                self._jobs.append(_Job(seen, reason))
+                self._jobs.append(_Job(frame, reason))
             else:
                 return
             self._next_s = self._clock() + EVERY_S
             self._changed.notify()
 
-    def happened(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Do nothing: events do not decide which frames are kept."""
 
     def close(self) -> None:
@@ -125,8 +125,8 @@ class FrameKeeper:
             self._changed.notify()
         self._thread.join(CLOSE_S)
 
-    def _reason(self, seen: Seen) -> str:
-        answer, before = seen.prediction, self._last_shown
+    def _reason(self, frame: ClassifiedFrame) -> str:
+        answer, before = frame.prediction, self._last_shown
         self._last_shown = (answer.label,) if answer.labels is None else answer.labels
         if answer.is_known is False and answer.label != NONE_CLASS:
             return UNKNOWN
@@ -167,9 +167,9 @@ class FrameKeeper:
             OSError: the folder cannot be written to.
         """
         try:
-            content, suffix = _content(job.seen)
+            content, suffix = _content(job.frame)
         except OSError as error:
-            self._say(f"keep: {job.seen.name} is not kept: {error.strerror or error}")
+            self._say(f"keep: {job.frame.name} is not kept: {error.strerror or error}")
             return False
         answer = json.dumps(self._entries(job), indent=2).encode() + b"\n"
         size = len(content) + len(answer)
@@ -191,11 +191,11 @@ class FrameKeeper:
         return True
 
     def _entries(self, job: _Job) -> dict[str, Any]:
-        answer = job.seen.prediction
+        answer = job.frame.prediction
         return {
             "reason": job.reason,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "frame": job.seen.name,
+            "frame": job.frame.name,
             "label": answer.label,
             "probability": answer.probability,
             "confident": answer.is_confident,
@@ -214,13 +214,13 @@ def model_entries(path: Path) -> dict[str, str]:
         return {"model": path.name, "model_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _content(seen: Seen) -> tuple[bytes, str]:
+def _content(frame: ClassifiedFrame) -> tuple[bytes, str]:
     """Return a frame's bytes and its file suffix."""
-    if isinstance(seen.image, bytes):
-        return seen.image, "jpg"
-    if not isinstance(seen.image, str | os.PathLike):
-        raise OSError(f"a frame that is a {type(seen.image).__name__} cannot be written")
-    path = os.fspath(seen.image)
+    if isinstance(frame.image, bytes):
+        return frame.image, "jpg"
+    if not isinstance(frame.image, str | os.PathLike):
+        raise OSError(f"a frame that is a {type(frame.image).__name__} cannot be written")
+    path = os.fspath(frame.image)
     suffix = os.path.splitext(path)[1][1:].lower()
     return read_regular(path, MAX_FRAME_BYTES), suffix if re.fullmatch("[a-z0-9]{1,5}", suffix) else "img"
 

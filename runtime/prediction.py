@@ -1,4 +1,4 @@
-"""``Prediction``, the result for one image, and ``Namer``, which makes one from class probabilities."""
+"""``Prediction``, the result for one image, and ``Postprocessor``, which makes one from class probabilities."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,7 @@ def more_entries(answer: Prediction) -> dict[str, Any]:
     return known if answer.labels is None else known | {"labels": answer.labels}
 
 
-class Namer:
+class Postprocessor:
     """A converter of class probabilities to a ``Prediction``.
 
     Args:
@@ -54,7 +54,7 @@ class Namer:
         self._has_none = not multi_label and NONE_CLASS in spec.class_names
         self._thresholds = np.array(spec.label_thresholds, np.float32) if multi_label else None
 
-    def name(self, probabilities: NDArray[np.float32], top: int, *, is_known: bool | None = None) -> Prediction:
+    def prediction(self, probabilities: NDArray[np.float32], top: int, *, is_known: bool | None = None) -> Prediction:
         """Return the prediction for one image.
 
         Args:

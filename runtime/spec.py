@@ -70,7 +70,7 @@ class ModelSpec:
             classified it.
         accuracy_images: number of those images.
         validation: statistics of the validation images and of the predictions for them, made by
-            ``runtime.drift.statistics.picture``; drift monitoring compares with it. Optional in JSON.
+            ``runtime.drift.statistics.summary``; drift monitoring compares with it. Optional in JSON.
         provenance: origin of the file, e.g. the SHA-256 of the Keras file.
         version: version of this format.
     """
@@ -138,8 +138,8 @@ class ModelSpec:
         self._require("provenance", "a dictionary of texts", named)
         expected = f"None, or {len(names)} numbers 0-1 beside the output sigmoid"
         self._require("thresholds", expected, self.thresholds is None or self._has_thresholds())
-        pictured = self.validation is None or _is_picture(self.validation)
-        self._require("validation", "a dictionary with the quantiles of statistics", pictured)
+        summarized = self.validation is None or _is_drift_summary(self.validation)
+        self._require("validation", "a dictionary with the quantiles of statistics", summarized)
 
     def _require(self, name: str, expected: str, good: bool) -> None:  # noqa: FBT001 - the verdict itself
         if not good:
@@ -207,7 +207,7 @@ class ModelSpec:
             raise ModelSpecError(f"model spec is not readable ({error}): export the model again") from error
 
 
-def _is_picture(value: object) -> bool:
+def _is_drift_summary(value: object) -> bool:
     """Return whether ``quantiles`` maps names to ascending numbers; other entries are only displayed."""
     quantiles = value.get("quantiles") if isinstance(value, dict) else None
     return isinstance(quantiles, dict) and all(

@@ -24,7 +24,7 @@ from pipeline.report.markdown import table
 from runtime import Classifier
 from runtime.drift.charts import CLASS, LEARNING_DAYS, Charts
 from runtime.drift.monitor import BLOCK_FRAMES
-from runtime.drift.statistics import look_of
+from runtime.drift.statistics import appearance
 
 FIGURES, DOCUMENT = Path("docs/drift.json"), Path("docs/field.md")
 MODEL = Path("artifacts/reference/model_fp32.onnx")
@@ -100,7 +100,7 @@ class Measured:
             lit = np.stack([change(image * light) for image in images.astype(np.float64)]) + noise
             pixels = lit.clip(0, 255).astype(np.uint8)
             answers, scores = self._answers(pixels)
-            looks = [look_of(image) for image in pixels]
+            looks = [appearance(image) for image in pixels]
             row = {name: np.array([look[name] for look in looks]) for name in looks[0]}
             row |= {"confidence": answers.max(axis=1), "unknown": (scores < self._threshold).astype(float)}
             for name, values in row.items():

@@ -32,7 +32,7 @@ from pipeline.export.replaced import what_is_replaced
 from pipeline.formats import FP32, MODEL_FILES, Format, format_of
 from pipeline.metrics.difference import max_difference
 from pipeline.system.callable_package import CallablePackage
-from runtime.drift.statistics import picture
+from runtime.drift.statistics import summary
 from runtime.golden import GoldenSet
 from runtime.spec import ModelSpec
 from runtime.system.writing import check_writable, clear_leftovers
@@ -219,7 +219,7 @@ def _finish(exported: ExportedGraph, row: Format, inputs: ExportInputs, provenan
     if familiarity is not None:
         graph, spec = with_score, with_threshold(spec, familiarity, images, inputs.keep)
     unknown = None if spec.known_threshold is None else 1 - (inputs.keep or KEEP)
-    spec = replace(spec, validation=picture(inputs.looks, answers, unknown))
+    spec = replace(spec, validation=summary(inputs.looks, answers, unknown))
     chosen = golden_images(images)
     tolerance = row.precision.golden_tolerance
     if row.precision is FP32:  # in a deep network, rounding alone may exceed the usual tolerance

@@ -28,7 +28,7 @@ from pipeline.formats import Format
 from pipeline.metrics.multi_label import best_thresholds
 from pipeline.system.costs import Costs
 from pipeline.system.quiet import log_hidden
-from runtime.drift.statistics import look_of
+from runtime.drift.statistics import appearance
 from runtime.engines.registry import default_engine, file_formats, find
 from runtime.spec import ModelSpec
 from runtime.text import say
@@ -108,7 +108,7 @@ class ExportInputs:
     def looks(self) -> list[dict[str, float]]:
         """Drift statistics of the validation images, one dict per image; of 1,000 to 1,999 of them in larger sets."""
         step = max(len(self.validation) // LOOKED_AT, 1)
-        return [look_of(pixels) for pixels in self.validation.pixels[::step]]
+        return [appearance(pixels) for pixels in self.validation.pixels[::step]]
 
     def spec(self, precision: str) -> ModelSpec:
         """Return the spec of a file, still without accuracy and provenance; ``precision`` is such as ``fp32``."""

@@ -123,7 +123,7 @@ class Benchmark:
 
 
 def compose(
-    seen: Sequence[Measured],
+    measured: Sequence[Measured],
     photo: Photo,
     *,
     labels: Sequence[int] | None = None,
@@ -133,19 +133,19 @@ def compose(
     """Compose the report.
 
     Args:
-        seen: measurements of the contenders.
+        measured: measurements of the contenders.
         photo: the photo of the end-to-end measurement.
         labels: class indices of the classified images; ``None``: accuracy is taken from the model files.
         judged_on: name of these images.
         head: ``device``, ``conditions``, ``versions``, ``settings``, ``revision`` and ``name``.
     """
-    timed = [one for one in seen if one.reason is None]
+    timed = [one for one in measured if one.reason is None]
     best = min(timed, key=_p50, default=None)
     keras = [one for one in timed if one.contender.backend in KERAS]
     fastest_keras = min(keras, key=_p50, default=None)
     expected = next((one.predicted for one in keras if one.predicted is not None), None)
     rows = []
-    for one in seen:
+    for one in measured:
         row = _identity(one)
         if one.reason is None:
             row = replace(

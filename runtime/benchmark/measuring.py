@@ -88,7 +88,7 @@ def measure(
     Raises:
         ImageError: the photo cannot be read.
     """
-    seen = [Measured(contender, contender.missing) for contender in contenders]
+    measured = [Measured(contender, contender.missing) for contender in contenders]
     with tempfile.TemporaryDirectory() as folder:
         if photo is None:
             photo = Path(folder) / "photo.jpg"
@@ -98,23 +98,23 @@ def measure(
         if images is not None:
             np.save(file, images)
         try:
-            able = list(_going(seen))
+            able = list(_going(measured))
             for number, one in enumerate(able, 1):
                 contender = one.contender
                 name = f"{contender.artifact.name} on {contender.engine} x{contender.threads}"
                 say(f"starting {number} of {len(able)}: {name}")
                 _attempt(_prepare, one, None if images is None else file, seconds)
-            _take_turns(seen, seconds / ROUNDS, say)
-            _photo_to_label(seen, str(photo), say)
+            _take_turns(measured, seconds / ROUNDS, say)
+            _photo_to_label(measured, str(photo), say)
         finally:
-            for one in seen:
+            for one in measured:
                 if one.worker:
                     one.worker.close()
-    return seen, described
+    return measured, described
 
 
-def _going(seen: Iterable[Measured]) -> Iterator[Measured]:
-    return (one for one in seen if one.reason is None)
+def _going(measured: Iterable[Measured]) -> Iterator[Measured]:
+    return (one for one in measured if one.reason is None)
 
 
 def _attempt(step: Callable[..., None], one: Measured, *arguments: Any) -> None:
@@ -141,8 +141,8 @@ def _prepare(one: Measured, file: Path | None, warm_up_s: float) -> None:
     one.seconds = one.worker.ask("warm_up", limit_s=warm_up_s)
 
 
-def _take_turns(seen: Sequence[Measured], turn_s: float, say: Callable[[str], None]) -> None:
-    able = list(_going(seen))
+def _take_turns(measured: Sequence[Measured], turn_s: float, say: Callable[[str], None]) -> None:
+    able = list(_going(measured))
     rounds = [
         [(one, batch) for one in able for batch in BATCHES if batch == 1 or number < BATCH_ROUNDS]
         for number in range(ROUNDS)
@@ -170,8 +170,8 @@ def _turn(one: Measured, batch: int, turn_s: float) -> None:
         one.seconds = max(statistics.median(nanoseconds), 1) / 1e9  # warm-up may have met a slow moment
 
 
-def _photo_to_label(seen: Sequence[Measured], photo: str, say: Callable[[str], None]) -> None:
-    able = list(_going(seen))
+def _photo_to_label(measured: Sequence[Measured], photo: str, say: Callable[[str], None]) -> None:
+    able = list(_going(measured))
     countdown = Countdown(PHOTO_ROUNDS)
     for number, turns in enumerate(shuffled([able] * PHOTO_ROUNDS)):
         say(f"timing photo to label: round {number + 1} of {PHOTO_ROUNDS}{countdown.left(number)}")

@@ -41,8 +41,8 @@ def benchmark(  # noqa: PLR0913 - the fields of the report
     """
     pixels, labels = images or (None, None)
     before = conditions()
-    seen, described = measure(contenders, seconds, images=pixels, photo=photo, say=say)
-    sources = {one.starts[-1]["images"] for one in seen if one.reason is None}
+    measured, described = measure(contenders, seconds, images=pixels, photo=photo, say=say)
+    sources = {one.starts[-1]["images"] for one in measured if one.reason is None}
     settings = Settings(
         rounds=ROUNDS,
         seconds=seconds,
@@ -52,7 +52,7 @@ def benchmark(  # noqa: PLR0913 - the fields of the report
         photo="generated" if photo is None else photo.name,
     )
     return compose(
-        seen,
+        measured,
         described,
         labels=labels,
         judged_on=judged_on,

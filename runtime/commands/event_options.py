@@ -9,7 +9,7 @@ from runtime.classifier import Classifier
 from runtime.commands import positive
 from runtime.errors import OutputError
 from runtime.events.detector import EventDetector, EventSettings
-from runtime.events.look import Box, FrameClassifier, cropped
+from runtime.events.frame_classifier import Box, FrameClassifier, cropped
 from runtime.events.session import Listener, Session
 from runtime.image.isolated import IsolatedDecoder
 
@@ -17,7 +17,7 @@ from runtime.image.isolated import IsolatedDecoder
 def add(parser: argparse.ArgumentParser, settings: EventSettings) -> None:
     """Register the options; ``settings`` are the defaults."""
     _add_events(parser, settings)
-    _add_outlets(parser)
+    _add_listeners(parser)
     _add_keeping(parser)
 
 
@@ -58,7 +58,7 @@ def _add_events(parser: argparse.ArgumentParser, settings: EventSettings) -> Non
     )
 
 
-def _add_outlets(parser: argparse.ArgumentParser) -> None:
+def _add_listeners(parser: argparse.ArgumentParser) -> None:
     outlets = parser.add_argument_group("where events are sent, besides stdout")
     outlets.add_argument(
         "--exec",
@@ -101,7 +101,7 @@ def _add_keeping(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def outlets_of(options: argparse.Namespace, classifier: Classifier) -> list[Listener]:
+def listeners_of(options: argparse.Namespace, classifier: Classifier) -> list[Listener]:
     """Return the listeners that the options ask for; only their modules are imported.
 
     Raises:
@@ -139,7 +139,7 @@ def session(
     """Return the session that classifies frames and passes events to the listeners."""
     count, window = options.votes
     # Lines on stdout come last: if their reader is gone, the other listeners still get the end of an event.
-    listeners = [*outlets_of(options, classifier), *listeners]
+    listeners = [*listeners_of(options, classifier), *listeners]
     if options.drift is not None:
         from runtime.drift.monitor import DriftListener, DriftMonitor
 

@@ -15,7 +15,7 @@ from runtime.classifier import Classifier
 from runtime.commands import FAILED, INTERRUPTED, OK, UNUSABLE, add_model, event_options
 from runtime.errors import DecodingStoppedError, ImageError
 from runtime.events.detector import EventSettings
-from runtime.events.session import Listener, Seen, Session
+from runtime.events.session import ClassifiedFrame, Listener, Session
 from runtime.prediction import more_entries
 from runtime.publish.lines import EventLines
 from runtime.system.signals import Stop
@@ -61,7 +61,7 @@ class Loop:
                 self._session.idle()
                 continue
             try:
-                seen = self._session.show(frame.content, str(frame.number))
+                classified = self._session.show(frame.content, str(frame.number))
             except DecodingStoppedError:
                 return
             except ImageError as error:
@@ -70,7 +70,7 @@ class Loop:
                 continue
             self.classified += 1
             if frame_line:
-                print(_line(frame, seen, self._inbox.dropped), flush=True)
+                print(_line(frame, classified, self._inbox.dropped), flush=True)
 
     def summary(self) -> str:
         """Format the counts of frames, for the end of the command."""
@@ -155,16 +155,18 @@ def source_of(camera: str | None, stop: Stop) -> Source:
     return open_camera(camera, stop)
 
 
-def _line(frame: Frame, seen: Seen, dropped: int) -> str:
+def _line(frame: Frame, classified: ClassifiedFrame, dropped: int) -> str:
     line = {
         "frame": frame.number,
         "time": round(frame.time_s, 3),
-        "label": seen.prediction.label,
-        "probability": seen.prediction.probability,
-        "confident": seen.prediction.is_confident,
+        "label": classified.prediction.label,
+        "probability": classified.prediction.probability,
+        "confident": classified.prediction.is_confident,
         "dropped": dropped,
     }
-    return json.dumps(line | more_entries(seen.prediction) | ({"repeated": True} if seen.is_repeated else {}))
+    return json.dumps(
+        line | more_entries(classified.prediction) | ({"repeated": True} if classified.is_repeated else {})
+    )
 
 
 def _nothing(inbox: Inbox, reason: str) -> str:

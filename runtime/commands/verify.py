@@ -74,14 +74,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _judged(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Classify the labeled photos, in this process: the replay has shown that the engine can run the file."""
-    from runtime.acceptance import judge, labeled_photos
+    from runtime.acceptance import count_correct, labeled_photos
     from runtime.classifier import Classifier
     from runtime.image.isolated import IsolatedDecoder
 
     decoder = IsolatedDecoder()
     try:
         with Classifier(path, options.threads, engine=options.engine, decoder=decoder) as classifier:
-            found = judge(classifier, labeled_photos(options.photos, classifier.spec.class_names))
+            found = count_correct(classifier, labeled_photos(options.photos, classifier.spec.class_names))
     finally:
         decoder.close()
     enough = found.right >= (options.at_least or 0)

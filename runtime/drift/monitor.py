@@ -8,10 +8,10 @@ from typing import Protocol, runtime_checkable
 
 from runtime.drift.charts import CLASS, MIX_BINS
 from runtime.drift.state import DriftState
-from runtime.drift.statistics import look_of, mix_bin
+from runtime.drift.statistics import appearance, mix_bin
 from runtime.errors import OutputError
 from runtime.events.detector import Event
-from runtime.events.session import Seen
+from runtime.events.session import ClassifiedFrame
 from runtime.spec import ModelSpec
 from runtime.system.writing import atomic_path, check_writable
 from runtime.text import say
@@ -30,7 +30,7 @@ CLOCK_IS_SET_S = 1_600_000_000
 class DriftListener(Protocol):
     """A receiver of drift reports."""
 
-    def drifted(self, sentences: Sequence[str]) -> None:
+    def on_drift(self, sentences: Sequence[str]) -> None:
         """Handle alarms that begin or end, one sentence each; empty: everything is as usual."""
 
 
@@ -76,19 +76,19 @@ class DriftMonitor:
         """One sentence per alarm."""
         return self._state.sentences(self._wall())
 
-    def seen(self, seen: Seen) -> None:
+    def on_frame(self, frame: ClassifiedFrame) -> None:
         """Count a frame if at least ``EVERY_S`` have passed since the last counted frame."""
         now = self._clock()
-        if seen.pixels is None or now < self._next_s or self._wall() < CLOCK_IS_SET_S:
+        if frame.pixels is None or now < self._next_s or self._wall() < CLOCK_IS_SET_S:
             return
         self._next_s = now + EVERY_S
-        answer = seen.prediction
-        values = look_of(seen.pixels) | {"confidence": answer.probability}
+        answer = frame.prediction
+        values = appearance(frame.pixels) | {"confidence": answer.probability}
         if self._tells_unknown:
             values["unknown"] = float(not answer.is_known)
         self._add(values, mix_bin(self._labels[answer.label], self._count))
 
-    def happened(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Do nothing: drift does not depend on events."""
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class DriftMonitor:
             self._say(f"drift: {'; '.join(self.sentences) or 'as usual again'}")
         self._alarms = alarms
         for listener in self._audience:
-            listener.drifted(self.sentences)
+            listener.on_drift(self.sentences)
         return True
 
     def _restored(self, spec: ModelSpec) -> DriftState:

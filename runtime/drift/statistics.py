@@ -18,7 +18,7 @@ DARK = 4.0
 """Added to each channel's mean (0-255), so that noise in a dark picture does not count as color."""
 
 
-def look_of(pixels: Pixels) -> dict[str, float]:
+def appearance(pixels: Pixels) -> dict[str, float]:
     """Compute statistics of a frame's appearance, independent of its content.
 
     Args:
@@ -45,11 +45,11 @@ def mix_bin(label: int, class_count: int) -> int:
     return label if class_count <= MIX_BINS else label * MIX_BINS // class_count
 
 
-def picture(looks: Iterable[dict[str, float]], answers: NDArray[np.float32], unknown: float | None) -> dict[str, Any]:
+def summary(looks: Iterable[dict[str, float]], answers: NDArray[np.float32], unknown: float | None) -> dict[str, Any]:
     """Summarize the validation images for the spec: ``ModelSpec.validation``, under 1 KB of JSON.
 
     Args:
-        looks: ``look_of`` for each image, or for a sample of them.
+        looks: ``appearance`` for each image, or for a sample of them.
         answers: probabilities, float32 (N, C).
         unknown: share (0-1) of the images that show none of the classes; ``None`` if the model cannot tell.
     """

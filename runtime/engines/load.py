@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runtime.engines import registry
 from runtime.engines.base import MAX_JSON_BYTES, MAX_MODEL_BYTES, Backend, Pixels, Probabilities, Scored
 from runtime.engines.checksum import check_checksum
-from runtime.engines.signature import carried_spec, fit, fit_scored
+from runtime.engines.signature import checked_predict, checked_scored, embedded_spec
 from runtime.errors import BackendUnavailableError, ModelDigestError, ModelFileNotFoundError, ModelFormatError
 from runtime.spec import ModelSpec
 from runtime.system.files import parse_json, read_regular
@@ -77,10 +77,10 @@ def load_model(
     graph = _read_graph(content, default) if spec and not spec.output else None
     loaded = backend(content, name, threads)
     del content  # frees memory for the graph's first run
-    about = spec or carried_spec(loaded, name)
-    predict = fit(loaded, about, name, external=spec is not None, graph=graph)
+    about = spec or embedded_spec(loaded, name)
+    predict = checked_predict(loaded, about, name, external=spec is not None, graph=graph)
     return LoadedModel(
-        loaded, about, predict, None if about.known_threshold is None else fit_scored(loaded, about, name)
+        loaded, about, predict, None if about.known_threshold is None else checked_scored(loaded, about, name)
     )
 
 

@@ -14,12 +14,12 @@ from runtime.spec import ModelSpec
 if TYPE_CHECKING:
     from runtime.engines.graph import Graph
 
-REMEDY, FOREIGN_REMEDY = "export it again", "pass the spec that it was trained with"
+REMEDY, EXTERNAL_REMEDY = "export it again", "pass the spec that it was trained with"
 SLACK = 0.01
 """How far a probability may exceed 0-1, because half precision and quantization round."""
 
 
-def carried_spec(backend: Backend, name: str) -> ModelSpec:
+def embedded_spec(backend: Backend, name: str) -> ModelSpec:
     """Return the spec in the model file.
 
     Args:
@@ -37,7 +37,7 @@ def carried_spec(backend: Backend, name: str) -> ModelSpec:
         raise ModelSpecError(f"{name}: {error}") from error
 
 
-def fit(
+def checked_predict(
     backend: Backend, spec: ModelSpec, name: str, *, external: bool, graph: "Graph | None" = None
 ) -> Callable[[Pixels], Probabilities]:
     """Check a graph against its spec, run it once on a black image, and return a checked prediction function.
@@ -58,7 +58,7 @@ def fit(
         ModelSpecError: the spec's size, number of classes or output kind does not match the graph.
     """
     _check_tensors(backend, spec, name, external=external)
-    remedy = FOREIGN_REMEDY if external else REMEDY
+    remedy = EXTERNAL_REMEDY if external else REMEDY
     run: Callable[[Pixels], Probabilities] = backend
     output = spec.output or "softmax"
     if external:
@@ -90,8 +90,8 @@ def fit(
     return _checked(run, classes, name)
 
 
-def fit_scored(backend: Backend, spec: ModelSpec, name: str) -> Callable[[Pixels], Scored]:
-    """Make the function of ``fit``, called before, return familiarity scores too, float32 (N,)."""
+def checked_scored(backend: Backend, spec: ModelSpec, name: str) -> Callable[[Pixels], Scored]:
+    """Make the function of ``checked_predict``, called before, return familiarity scores too, float32 (N,)."""
     classes = len(spec.class_names)
     run: Callable[[Pixels], Scored] | None = getattr(backend, "scored", None)
     if run is None:
@@ -122,7 +122,7 @@ def _check_tensors(backend: Backend, spec: ModelSpec, name: str, *, external: bo
             f"{name}: expected one {' or '.join(dtypes)} input (images) and one output (probabilities)"
             f"{' and one of familiarity' * len(scores)}, got {tensors}"
         )
-    remedy = FOREIGN_REMEDY if external else REMEDY
+    remedy = EXTERNAL_REMEDY if external else REMEDY
     shape = backend.inputs[0].shape
     layouts = [(height, width, 3), (3, height, width)] if external else [(height, width, 3)]
     if not any(_matches(shape, layout, open_sides=external) for layout in layouts):

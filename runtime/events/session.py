@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from runtime.events.detector import Event, EventDetector
-from runtime.events.look import FrameClassifier
+from runtime.events.frame_classifier import FrameClassifier
 from runtime.image.load import ImageSource, Pixels
 from runtime.prediction import Prediction
 
 
 @dataclass(frozen=True)
-class Seen:
+class ClassifiedFrame:
     """A frame and its prediction.
 
     Attributes:
@@ -32,10 +32,10 @@ class Seen:
 class Listener(Protocol):
     """A receiver of every frame and every event, in order and from one thread, which it must not block."""
 
-    def seen(self, seen: Seen) -> None:
+    def on_frame(self, frame: ClassifiedFrame) -> None:
         """Handle a classified frame."""
 
-    def happened(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Handle an event."""
 
     def close(self) -> None:
@@ -48,18 +48,18 @@ class Session:
     def __init__(self, classifier: FrameClassifier, detector: EventDetector, listeners: Sequence[Listener]) -> None:
         self._classifier, self._detector, self._listeners = classifier, detector, listeners
 
-    def show(self, image: ImageSource, name: str) -> Seen:
+    def show(self, image: ImageSource, name: str) -> ClassifiedFrame:
         """Classify a frame, and pass it and the events that it causes to the listeners.
 
         Raises:
             ImageError: it cannot be read; no listener is called.
         """
-        look = self._classifier.classify(image)
-        seen = Seen(name, image, look.prediction, look.is_repeated, look.pixels)
+        result = self._classifier.classify(image)
+        frame = ClassifiedFrame(name, image, result.prediction, result.is_repeated, result.pixels)
         for listener in self._listeners:
-            listener.seen(seen)
-        self._tell(self._detector.update(look.prediction))
-        return seen
+            listener.on_frame(frame)
+        self._tell(self._detector.update(result.prediction))
+        return frame
 
     def idle(self) -> None:
         """Call this while no frame arrives: active events may end because of that."""
@@ -76,4 +76,4 @@ class Session:
     def _tell(self, events: list[Event]) -> None:
         for event in events:
             for listener in self._listeners:
-                listener.happened(event)
+                listener.on_event(event)

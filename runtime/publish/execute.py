@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from runtime.errors import OutputError
 from runtime.events.detector import Event
-from runtime.events.session import Seen
+from runtime.events.session import ClassifiedFrame
 from runtime.publish.lines import event_entries
 from runtime.text import say
 
@@ -57,10 +57,10 @@ class Executor:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def seen(self, seen: Seen) -> None:
+    def on_frame(self, frame: ClassifiedFrame) -> None:
         """Do nothing: programs run for events only."""
 
-    def happened(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Queue a run of the program; if ``MAX_WAITING`` events wait already, the oldest is dropped."""
         entries = {name: str(value) for name, value in event_entries(event).items()}
         with self._changed:

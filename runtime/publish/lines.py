@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from runtime.events.detector import Event
-from runtime.events.session import Seen
+from runtime.events.session import ClassifiedFrame
 from runtime.text import for_terminal
 
 
@@ -32,10 +32,10 @@ class EventLines:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
-    def seen(self, seen: Seen) -> None:
+    def on_frame(self, frame: ClassifiedFrame) -> None:
         """Do nothing: only events are printed."""
 
-    def happened(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Print the event immediately."""
         if self._as_json:
             print(json.dumps(event_entries(event)), flush=True)

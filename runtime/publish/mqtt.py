@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from runtime import __version__
 from runtime.errors import OutputError, PackageMissingError
 from runtime.events.detector import Event
-from runtime.events.session import Seen
+from runtime.events.session import ClassifiedFrame
 from runtime.publish.lines import event_entries
 from runtime.text import is_host, say
 
@@ -110,10 +110,10 @@ class MqttPublisher:
         client.connect_async(broker.host, broker.port, keepalive=30)
         client.loop_start()
 
-    def seen(self, seen: Seen) -> None:
+    def on_frame(self, frame: ClassifiedFrame) -> None:
         """Do nothing: frames are not published."""
 
-    def happened(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Publish the event and the new state."""
         entries = event_entries(event)
         self._on.pop(event.label, None)
@@ -130,7 +130,7 @@ class MqttPublisher:
         if self._client.is_connected():
             self._publish_state()
 
-    def drifted(self, sentences: Sequence[str]) -> None:
+    def on_drift(self, sentences: Sequence[str]) -> None:
         """Publish the drift report."""
         self._drift = list(sentences)
         if self._client.is_connected():

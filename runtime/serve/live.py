@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from runtime.camera.inbox import Inbox
 from runtime.events.detector import Event
-from runtime.events.session import Seen
+from runtime.events.session import ClassifiedFrame
 from runtime.publish.lines import event_entries
 
 EVENTS = 100
@@ -39,7 +39,7 @@ class Live:
         self._inbox, self._model, self._clock = inbox, model, clock
         self._lock = threading.Lock()
         self._picture: Picture | None = None
-        self._seen: Seen | None = None
+        self._frame: ClassifiedFrame | None = None
         self._on: dict[str, dict[str, Any]] = {}
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._times: deque[float] = deque(maxlen=60)
@@ -47,16 +47,16 @@ class Live:
         self._drift: list[str] = []
         self._start_s = clock()
 
-    def seen(self, seen: Seen) -> None:
+    def on_frame(self, frame: ClassifiedFrame) -> None:
         """Remember the frame; only frames given as bytes are shown."""
         with self._lock:
             self._count += 1
-            self._seen = seen
+            self._frame = frame
             self._times.append(self._clock())
-            if isinstance(seen.image, bytes) and len(seen.image) <= MAX_FRAME_BYTES:
-                self._picture = Picture(self._count, seen.image)
+            if isinstance(frame.image, bytes) and len(frame.image) <= MAX_FRAME_BYTES:
+                self._picture = Picture(self._count, frame.image)
 
-    def happened(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Remember the event."""
         entries = event_entries(event)
         with self._lock:
@@ -66,7 +66,7 @@ class Live:
             if event.kind == "begins":
                 self._on[event.label] = entries
 
-    def drifted(self, sentences: Sequence[str]) -> None:
+    def on_drift(self, sentences: Sequence[str]) -> None:
         """Remember the drift report."""
         self._drift = list(sentences)
 
@@ -81,7 +81,7 @@ class Live:
     def state(self) -> dict[str, Any]:
         """Return everything except the picture, as JSON-compatible values."""
         with self._lock:
-            seen, times = self._seen, list(self._times)
+            frame, times = self._frame, list(self._times)
             picture = self._picture
             state = {
                 "model": self._model,
@@ -93,9 +93,9 @@ class Live:
             }
         span = self._clock() - times[0] if times else 0.0
         return state | {
-            "top": [{"label": label, "probability": share} for label, share in seen.prediction.top] if seen else [],
-            "confident": seen.prediction.is_confident if seen else None,
-            "known": seen.prediction.is_known if seen else None,
+            "top": [{"label": label, "probability": share} for label, share in frame.prediction.top] if frame else [],
+            "confident": frame.prediction.is_confident if frame else None,
+            "known": frame.prediction.is_known if frame else None,
             "frames_per_second": round(len(times) / span, 2) if span > 0 else 0.0,
             "dropped": self._inbox.dropped,
             "broken": self._inbox.broken,

@@ -264,8 +264,8 @@ TABLE = (
     Fault("pipeline/verify/drift/measure.py", "own < LOST_DB", "own > LOST_DB", ("pipeline/test_drift.py",)),
     Fault(
         "pipeline/verify/evaluate/tables.py",
-        "(row.accuracy, row.precision)",
-        "(row.precision, row.accuracy)",
+        "(row.recall, row.precision)",
+        "(row.precision, row.recall)",
         ("pipeline/test_evaluate.py",),
     ),
     Fault(

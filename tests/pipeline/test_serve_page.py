@@ -8,7 +8,7 @@ from PIL import Image
 
 from runtime.camera.inbox import Inbox
 from runtime.events.detector import Event
-from runtime.events.session import Seen
+from runtime.events.session import ClassifiedFrame
 from runtime.prediction import Prediction
 from runtime.serve.app import App
 from runtime.serve.live import Live
@@ -23,10 +23,10 @@ def live():
     frame = io.BytesIO()
     Image.fromarray(np.full((48, 64, 3), 90, np.uint8)).save(frame, "JPEG")
     top = (("ship", 0.75), (HOSTILE, 0.25))
-    live.seen(Seen("1", frame.getvalue(), Prediction("ship", 0.75, top), is_repeated=False))
-    live.happened(Event("begins", "ship", 1.0, 0.75))
-    live.happened(Event("ends", "ship", 1.0, 0.75, 2.5))
-    live.happened(Event("begins", HOSTILE, 1.0, 0.5))
+    live.on_frame(ClassifiedFrame("1", frame.getvalue(), Prediction("ship", 0.75, top), is_repeated=False))
+    live.on_event(Event("begins", "ship", 1.0, 0.75))
+    live.on_event(Event("ends", "ship", 1.0, 0.75, 2.5))
+    live.on_event(Event("begins", HOSTILE, 1.0, 0.5))
     return live
 
 

@@ -14,9 +14,9 @@ from runtime.drift import monitor as monitor_module
 from runtime.drift.charts import CLASS, LEARNING_DAYS, Charts
 from runtime.drift.monitor import BLOCK_FRAMES, DriftMonitor
 from runtime.drift.state import MAX_BYTES, DriftState, describe
-from runtime.drift.statistics import look_of, mix_bin, picture
+from runtime.drift.statistics import appearance, mix_bin, summary
 from runtime.errors import ModelSpecError, OutputError
-from runtime.events.session import Seen
+from runtime.events.session import ClassifiedFrame
 from runtime.prediction import Prediction
 from runtime.spec import ModelSpec
 
@@ -114,7 +114,7 @@ def show(monitor, clock, frames, brightness=100, step_s=1.0, **answer):
     prediction = Prediction("cat", 0.9, (("cat", 0.9), ("dog", 0.1)), **answer)
     for _ in range(frames):
         clock.now += step_s
-        monitor.seen(Seen("frame", b"", prediction, is_repeated=False, pixels=pixels))
+        monitor.on_frame(ClassifiedFrame("frame", b"", prediction, is_repeated=False, pixels=pixels))
 
 
 def test_a_restart_goes_on_and_writes_are_few(tmp_path, monkeypatch):
@@ -199,8 +199,8 @@ def test_listeners_are_told_and_the_page_s_health_says_it(tmp_path, monkeypatch)
 
 def test_the_picture_of_validation_is_small_and_part_of_the_spec():
     chance = np.random.default_rng(0)
-    looks = [look_of(image) for image in chance.integers(0, 256, (40, 16, 16, 3), np.uint8)]
-    found = picture(looks, chance.dirichlet(np.ones(1000), 40).astype(np.float32), 0.05)
+    looks = [appearance(image) for image in chance.integers(0, 256, (40, 16, 16, 3), np.uint8)]
+    found = summary(looks, chance.dirichlet(np.ones(1000), 40).astype(np.float32), 0.05)
     assert len(json.dumps(found)) < 1000
     assert len(found["mix"]) == 16
     assert sum(found["mix"]) == pytest.approx(1, abs=0.01)
@@ -220,12 +220,12 @@ def test_what_is_no_picture_is_refused(wrong):
 
 def test_a_look_tells_light_color_and_blur_apart():
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    plain = look_of(image)
-    assert look_of(image // 10)["brightness"] < plain["brightness"] / 9
-    assert look_of((image * [1, 1, 0.5]).astype(np.uint8))["redness"] == pytest.approx(plain["redness"] + 1, abs=0.1)
+    plain = appearance(image)
+    assert appearance(image // 10)["brightness"] < plain["brightness"] / 9
+    assert appearance((image * [1, 1, 0.5]).astype(np.uint8))["redness"] == pytest.approx(plain["redness"] + 1, abs=0.1)
     blurred = np.asarray(Image.fromarray(image).reduce(4).resize((32, 32)))
-    assert look_of(blurred)["sharpness"] < plain["sharpness"] - 3
-    assert look_of(np.zeros((1, 1, 3), np.uint8)) == {"brightness": 0, "sharpness": 0, "redness": 0, "greenness": 0}
+    assert appearance(blurred)["sharpness"] < plain["sharpness"] - 3
+    assert appearance(np.zeros((1, 1, 3), np.uint8)) == {"brightness": 0, "sharpness": 0, "redness": 0, "greenness": 0}
 
 
 def test_the_option_counts_in_a_file(reference, tmp_path, monkeypatch):

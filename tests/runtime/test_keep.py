@@ -13,7 +13,7 @@ import pytest
 
 from runtime import keep
 from runtime.errors import OutputError
-from runtime.events.session import Seen
+from runtime.events.session import ClassifiedFrame
 from runtime.prediction import Prediction
 
 MODEL = {"model": "model.onnx", "model_sha256": "0" * 64}
@@ -26,7 +26,7 @@ def never():
 
 def frame(label="a", probability=0.9, *, content=b"x" * 1000, is_repeated=False, is_confident=True):
     top = ((label, probability), ("other", 1 - probability))
-    return Seen("7", content, Prediction(label, probability, top, is_confident), is_repeated)
+    return ClassifiedFrame("7", content, Prediction(label, probability, top, is_confident), is_repeated)
 
 
 class Clock:
@@ -55,7 +55,7 @@ def show(keeper, clock, *frames, step_s=2.0):
     """Show frames, and wait until those to keep are written."""
     for shown in frames:
         clock.now += step_s
-        keeper.seen(shown)
+        keeper.on_frame(shown)
         wait(keeper)
 
 
@@ -100,7 +100,7 @@ def test_a_fixed_share_is_kept_by_chance(start, tmp_path):
     keeper, clock, _ = start(draw=random.Random(1).random)  # noqa: S311 - no secret
     for _ in range(20_000):
         clock.now += 2
-        keeper.seen(frame())
+        keeper.on_frame(frame())
         wait(keeper)
     assert 8 <= reasons(tmp_path / "kept").count("random") <= 34
 
@@ -193,7 +193,7 @@ def test_a_slow_disk_does_not_hold_up_the_frames(start, monkeypatch):
     monkeypatch.setattr(keeper, "_write", lambda job: written.append(job) or is_free.wait())
     for _ in range(100):
         clock.now += 2
-        keeper.seen(frame(probability=0.5))
+        keeper.on_frame(frame(probability=0.5))
     assert len(written) <= 1
     is_free.set()
     wait(keeper)
@@ -211,9 +211,10 @@ def test_a_process_that_is_killed_again_and_again_leaves_whole_pictures_alone(tm
     code = (
         "import sys, time; from pathlib import Path; from runtime import keep; "
         "from runtime.prediction import Prediction; "
-        "from runtime.events.session import Seen; keep.EVERY_S = 0; print('on', flush=True); "
-        "k = keep.FrameKeeper(Path(sys.argv[1]), 3 * 10**6, {}); s = Seen('1', bytes(10**6), Prediction('a', .5, "
-        "(('a', .5), ('b', .5))), False)\nwhile True: k.seen(s); time.sleep(.001)"
+        "from runtime.events.session import ClassifiedFrame; keep.EVERY_S = 0; print('on', flush=True); "
+        "k = keep.FrameKeeper(Path(sys.argv[1]), 3 * 10**6, {}); "
+        "s = ClassifiedFrame('1', bytes(10**6), Prediction('a', .5, (('a', .5), ('b', .5))), False)\n"
+        "while True: k.on_frame(s); time.sleep(.001)"
     )
     for kill_after_s in (0.05, 0.1, 0.15):
         with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as process:

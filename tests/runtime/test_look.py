@@ -11,7 +11,7 @@ from called import call
 from runtime import Classifier, ImageError
 from runtime.commands import event_options
 from runtime.events.detector import EventDetector, EventSettings
-from runtime.events.look import Box, FrameClassifier, cropped, largest_change
+from runtime.events.frame_classifier import Box, FrameClassifier, cropped, largest_change
 from runtime.events.session import Session
 from runtime.image.load import load_pixels
 
@@ -91,10 +91,10 @@ class Told:
     def __init__(self):
         self.all = []
 
-    def seen(self, seen):
-        self.all.append((seen.name, seen.prediction.label))
+    def on_frame(self, frame):
+        self.all.append((frame.name, frame.prediction.label))
 
-    def happened(self, event):
+    def on_event(self, event):
         self.all.append((event.kind, event.label))
 
     def close(self):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime.engines.signature import fit_scored
+from runtime.engines.signature import checked_scored
 from runtime.errors import ModelSpecError
 from runtime.golden import GoldenSet
 from runtime.image.load import load_pixels
@@ -88,7 +88,7 @@ def test_the_familiarity_of_an_oblong_model_is_tried_on_its_own_shape():
             self.shapes.append(pixels.shape)
             return np.full((len(pixels), 2), 0.5, np.float32), np.zeros(len(pixels), np.float32)
 
-    fit_scored(Backend(), WIDE, "model.onnx")
+    checked_scored(Backend(), WIDE, "model.onnx")
     assert Backend.shapes == [(1, 24, 40, 3)]
 
 

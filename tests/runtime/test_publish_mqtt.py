@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from runtime.commands.event_options import outlets_of
+from runtime.commands.event_options import listeners_of
 from runtime.errors import OutputError, PackageMissingError
 from runtime.events import Event
 from runtime.publish.mqtt import MAX_QUEUED, Broker, MqttPublisher
@@ -62,12 +62,12 @@ def test_what_has_changed_is_retained_and_sent_again_to_a_broker_that_was_gone(m
     monkeypatch.setattr("runtime.publish.mqtt._client", lambda *_: client)
     publisher = MqttPublisher(Broker.of("mqtt://x/door"), ("a",), "m")
     sent = mock.call("door/drift", '["since Tuesday darker"]', qos=0, retain=True)
-    publisher.drifted(["since Tuesday darker"])
+    publisher.on_drift(["since Tuesday darker"])
     assert sent not in client.publish.mock_calls
     publisher._on_connect(client, None, None, mock.MagicMock(is_failure=False), None)  # noqa: SLF001 - as paho calls it
     assert client.publish.mock_calls.count(sent) == 1
     client.is_connected.return_value = True
-    publisher.drifted([])
+    publisher.on_drift([])
     assert mock.call("door/drift", "[]", qos=0, retain=True) in client.publish.mock_calls
 
 
@@ -82,7 +82,7 @@ def test_an_old_package_is_said(monkeypatch):
 def test_certificates_without_encryption_are_refused(mqtt):
     options = argparse.Namespace(exec=None, mqtt=mqtt, mqtt_ca=Path("ca.pem"), keep=None)
     with pytest.raises(OutputError, match="--mqtt-ca needs --mqtt mqtts://"):
-        outlets_of(options, None)
+        listeners_of(options, None)
 
 
 class Mosquitto:
@@ -183,7 +183,7 @@ def test_the_broker_gets_events_state_and_what_home_assistant_wants(broker, list
     publisher = MqttPublisher(Broker.of(url(broker)), ("none", "ship"), "model.onnx", say=said.append)
     live = listening()
     live.wait_for(is_availability("online"))
-    publisher.happened(BEGINS)
+    publisher.on_event(BEGINS)
     live.wait_for(is_state("ship"))
     live.wait_for(lambda topic, payload, _: topic == "edgecnn/door/event" and json.loads(payload)["event"] == "begins")
     late = listening()
@@ -199,7 +199,7 @@ def test_the_broker_gets_events_state_and_what_home_assistant_wants(broker, list
     assert (
         config["unique_id"] != json.loads(topics["homeassistant/sensor/edgecnn_door/probability/config"])["unique_id"]
     )
-    publisher.happened(ENDS)
+    publisher.on_event(ENDS)
     publisher.close()
     live.wait_for(is_availability("offline"))
     assert is_state(None)(*[message for message in live.heard if message[0] == "edgecnn/door/state"][-1])
@@ -222,9 +222,9 @@ def test_a_broker_that_goes_and_comes_back_has_the_last_state_and_every_event(br
         return [json.loads(payload)["event"] for topic, payload, _ in again.heard if topic == "edgecnn/door/event"]
 
     for _ in range(3):
-        publisher.happened(BEGINS)
-        publisher.happened(ENDS)
-    publisher.happened(BEGINS)
+        publisher.on_event(BEGINS)
+        publisher.on_event(ENDS)
+    publisher.on_event(BEGINS)
     broker.start()
     again = listening("whose session the broker keeps")
     again.wait_for(is_state("ship"))
@@ -239,7 +239,7 @@ def test_a_full_queue_loses_no_state(broker, listening):
     broker.end()
     publisher = MqttPublisher(Broker.of(url(broker)), ("ship",), "model.onnx", say=lambda _: None)
     for _ in range(MAX_QUEUED + 10):
-        publisher.happened(BEGINS)
+        publisher.on_event(BEGINS)
     broker.start()
     live = listening()
     live.wait_for(is_availability("online"))
@@ -268,7 +268,7 @@ def test_a_wrong_password_is_one_line_and_the_end_is_soon(broker):
     while not said:
         assert time.monotonic() < end
         time.sleep(0.02)
-    publisher.happened(BEGINS)
+    publisher.on_event(BEGINS)
     time.sleep(1.5)
     start = time.monotonic()
     publisher.close()

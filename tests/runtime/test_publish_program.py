@@ -34,7 +34,7 @@ def test_a_program_gets_the_event_and_no_shell(script, tmp_path):
     said = []
     executor = Executor(script(code), say=said.append)
     for event in (Event("begins", "$(reboot); ship", 1.0, 0.75), ENDS):
-        executor.happened(event)
+        executor.on_event(event)
     executor.close()
     lines = [(["one word", "begins", "$(reboot); ship"], "0.75"), (["one word", "ends", "ship"], "0.9")]
     assert out.read_text().splitlines() == [repr(line) for line in lines]
@@ -51,8 +51,8 @@ def test_a_program_that_hangs_is_killed_with_its_children_and_the_next_runs(scri
     )
     said = []
     executor = Executor(script(code), limit_s=6.0, say=said.append)
-    executor.happened(BEGINS)
-    executor.happened(ENDS)
+    executor.on_event(BEGINS)
+    executor.on_event(ENDS)
     executor.close()
     assert (tmp_path / "hung").exists()
     assert (tmp_path / "ended").exists()
@@ -65,7 +65,7 @@ def test_events_that_come_too_fast_are_bounded_and_the_end_is_soon(script, monke
     said = []
     executor = Executor(script("time.sleep(60)"), say=said.append)
     for _ in range(MAX_WAITING + 5):
-        executor.happened(BEGINS)
+        executor.on_event(BEGINS)
     start = time.monotonic()
     executor.close()
     assert time.monotonic() - start < 10
@@ -80,11 +80,11 @@ def test_all_events_that_were_left_out_are_counted_by_the_end(script, tmp_path):
     said = []
     code = f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(.02)\nos._exit(0)"
     executor = Executor(script(code), say=said.append)
-    executor.happened(BEGINS)
+    executor.on_event(BEGINS)
     while executor._waiting:  # noqa: SLF001 - until it runs
         time.sleep(0.01)
     for _ in range(MAX_WAITING + 5):
-        executor.happened(BEGINS)
+        executor.on_event(BEGINS)
     executor._waiting.clear()  # noqa: SLF001 - a hundred would take long
     (tmp_path / "go").touch()
     executor.close()

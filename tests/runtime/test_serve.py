@@ -18,7 +18,7 @@ from PIL import Image
 from runtime.camera.inbox import Inbox
 from runtime.errors import OutputError
 from runtime.events.detector import Event
-from runtime.events.session import Seen
+from runtime.events.session import ClassifiedFrame
 from runtime.prediction import Prediction
 from runtime.serve import live as live_module
 from runtime.serve.app import App
@@ -46,7 +46,7 @@ def live(clock):
 
 
 def see(live, content=b"\xff\xd8 frame"):
-    live.seen(Seen("1", content, Prediction("ship", 0.75, TOP), is_repeated=False))
+    live.on_frame(ClassifiedFrame("1", content, Prediction("ship", 0.75, TOP), is_repeated=False))
 
 
 def get(app, path, method="GET", **headers):
@@ -65,20 +65,20 @@ def test_the_state_says_what_is_seen_and_what_has_happened(live, clock):
     see(live)
     clock.now += 0.5
     see(live)
-    live.happened(Event("begins", "ship", 1.0, 0.8))
+    live.on_event(Event("begins", "ship", 1.0, 0.8))
     status, _, body = get(app, "/api/state")
     state = json.loads(body)
     assert status == 200
     assert state["top"] == [{"label": label, "probability": share} for label, share in TOP]
     assert (state["on"]["label"], state["classified"], state["frame"], state["status"]) == ("ship", 2, 2, "ok")
     assert [(event["number"], event["event"]) for event in state["events"]] == [(1, "begins")]
-    live.happened(Event("ends", "ship", 1.0, 0.8))
+    live.on_event(Event("ends", "ship", 1.0, 0.8))
     assert json.loads(get(app, "/api/state")[2])["on"] is None
 
 
 def test_only_the_last_events_are_kept(live):
     for _ in range(live_module.EVENTS + 7):
-        live.happened(Event("begins", "ship", 1.0, 0.8))
+        live.on_event(Event("begins", "ship", 1.0, 0.8))
     assert [event["number"] for event in live.state()["events"]] == list(range(8, live_module.EVENTS + 8))
 
 

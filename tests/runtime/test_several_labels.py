@@ -7,7 +7,7 @@ from runtime import Classifier, ModelSpec, ModelSpecError
 from runtime.camera.inbox import Inbox
 from runtime.events import EventDetector, EventSettings
 from runtime.events.detector import Event
-from runtime.prediction import Namer, Prediction, more_entries
+from runtime.prediction import Postprocessor, Prediction, more_entries
 from runtime.serve.live import Live
 
 NAMES = ("ball", "cat", "dog")
@@ -25,7 +25,7 @@ SHAPE = ["n", 3, 8, 8]
     ],
 )
 def test_labels_reach_their_thresholds(probabilities, labels, top):
-    prediction = Namer(SPEC, multi_label=True).name(np.array(probabilities, np.float32), 2)
+    prediction = Postprocessor(SPEC, multi_label=True).prediction(np.array(probabilities, np.float32), 2)
     assert prediction.labels == labels
     assert tuple(name for name, _ in prediction.top) == top
 
@@ -112,7 +112,7 @@ def test_the_state_of_a_camera_names_all_that_are_on():
     live = Live(Inbox(every_frame=False), "model.onnx")
     states = []
     for kind, label in [("begins", "cat"), ("begins", "dog"), ("ends", "dog"), ("ends", "cat")]:
-        live.happened(Event(kind, label, 0.0, 0.9))
+        live.on_event(Event(kind, label, 0.0, 0.9))
         state = live.state()
         states.append((state["labels"], state["on"]["label"] if state["on"] else None))
     assert states == [(["cat"], "cat"), (["cat", "dog"], "dog"), (["cat"], "cat"), ([], None)]

@@ -10,7 +10,7 @@ from pipeline.data.class_names import class_folders
 from pipeline.data.scan import NO_CLASS, TEST, scan
 from pipeline.errors import BundleBuildError
 from pipeline.system.quiet import load_classifier
-from runtime.acceptance import Labeled, judge, plain_name
+from runtime.acceptance import Labeled, count_correct, plain_name
 from runtime.text import first_of
 
 ACCEPTANCE = "acceptance"
@@ -40,7 +40,7 @@ def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
     for name in models:
         with load_classifier(stage / "models" / name) as classifier:
             photos = photos or _labeled(folder, classifier.spec.class_names)
-            found = judge(classifier, photos)
+            found = count_correct(classifier, photos)
         if found.unreadable:
             raise BundleBuildError(
                 f"{folder}: {len(found.unreadable)} of {found.photos} photos cannot be read, the first: "

@@ -26,7 +26,7 @@ class Box(NamedTuple):
     height: int
 
 
-class Look(NamedTuple):
+class FrameResult(NamedTuple):
     """The prediction for a frame, its pixels for the model, and whether the prediction is an earlier frame's."""
 
     prediction: Prediction
@@ -73,7 +73,7 @@ class FrameClassifier:
         self._pixels: Pixels | None = None
         self._answer: Prediction | None = None
 
-    def classify(self, image: ImageSource) -> Look:
+    def classify(self, image: ImageSource) -> FrameResult:
         """Classify a frame.
 
         Raises:
@@ -81,12 +81,12 @@ class FrameClassifier:
         """
         pixels = self.classifier.decoder(image, self.classifier.spec)
         if not self._min_change:
-            return Look(self.classifier.classify_pixels(pixels, self._top), pixels)
+            return FrameResult(self.classifier.classify_pixels(pixels, self._top), pixels)
         if self._answer and self._pixels is not None and largest_change(self._pixels, pixels) < self._min_change:
-            return Look(self._answer, pixels, is_repeated=True)
+            return FrameResult(self._answer, pixels, is_repeated=True)
         self._pixels = pixels
         self._answer = self.classifier.classify_pixels(pixels, self._top)
-        return Look(self._answer, pixels)
+        return FrameResult(self._answer, pixels)
 
 
 def _part(image: ImageSource, box: Box) -> Image.Image:
