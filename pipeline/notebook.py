@@ -192,7 +192,7 @@ def _divided(
 ) -> tuple[Dataset, Dataset]:
     """Divide images into calibration and validation set."""
     if photos is not None:
-        photos.check_may_choose()
+        photos.require_training_photos()
         return samples.draw_calibration(photos.training), photos.validation
     rest, held_out = hold_out(_dataset(images, deployable, photo_settings), HELD_OUT)
     return samples.draw_calibration(rest), held_out

@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     folder = options.data if options.unlabeled else photo_options.folder_of(options, source.path)
     if folder:
         photos = photo_options.of_source(options, folder, deployable, source)
-        photos.check_may_choose()
+        photos.require_training_photos()
         calibration, validation = samples.draw_calibration(photos.training), photos.validation
     test, part = photo_options.judged(photos)
     if options.unlabeled:

@@ -146,7 +146,7 @@ def run(options: argparse.Namespace) -> "tuple[str, Photos]":
     """Read the photos, fit the network and write it; return the text to print at the end, and the photos."""
     from pipeline.data.scan import TRAINING, scan
     from pipeline.training.transfer.backbone import of_file
-    from pipeline.training.transfer.run import Recipe, fit_to_photos, fitted_before
+    from pipeline.training.transfer.run import FitSettings, fit_to_photos, fitted_before
     from pipeline.training.transfer.student import TEACHER_FOLDER, FittedTeacher
 
     listed = [file for file in scan(options.data, options.none).files if file.part in ("", TRAINING)]
@@ -161,10 +161,10 @@ def run(options: argparse.Namespace) -> "tuple[str, Photos]":
     backbone = _on_devices(backbone or _named(options), options)
     photos = photo_options.read(options.data, photo_settings)
     out = options.out / TEACHER_FOLDER if options.student else options.out
-    recipe = Recipe(chosen.views, options.seed, minutes if options.open_stages else 0.0)
+    settings = FitSettings(chosen.views, options.seed, minutes if options.open_stages else 0.0)
     # The student's unfinished training names the file of its teacher, which must stay the same file.
-    known = fitted_before(photos, backbone, recipe, out) if options.student else None
-    history = known or fit_to_photos(photos, backbone, recipe, out, photo_settings)
+    known = fitted_before(photos, backbone, settings, out) if options.student else None
+    history = known or fit_to_photos(photos, backbone, settings, out, photo_settings)
     if not options.student:
         return closing(history), photos
     print(f"{closing(history)}\n")

@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
     folder, photos = photo_options.folder_of(options, source.path), None
     if folder:
         photos = photo_options.of_source(options, folder, deployable, source)
-        photos.check_may_choose()
+        photos.require_training_photos()
         training, validation = photos.training, photos.validation
         read_with = asdict(photo_options.settings_of_source(options, deployable, source))
         history = history.model_copy(update={"photos": history.photos or read_with, "data": str(folder)})

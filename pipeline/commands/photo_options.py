@@ -172,7 +172,7 @@ def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None =
 def say_parts(photos: Photos) -> None:
     """Print on stderr how many photos each part has."""
     parts = {"training": photos.training, "validation": photos.validation, "test": photos.test}
-    if photos.only_judge:
+    if photos.is_test_only:
         parts = {"test": photos.test}
     counts = ", ".join(f"{len(images):,} for {name}" for name, images in parts.items() if images is not None)
     print(f"{photos.folder}: {len(photos.training.class_names)} classes; {counts}", file=sys.stderr)

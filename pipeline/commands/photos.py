@@ -139,10 +139,12 @@ def screen(folder: Path) -> str:
     for name, row in verified.measured.items():
         time = duration(fastest[name]) if name in fastest else "not measured"
         same = (
-            f"{row.agreement:.1%}" if verified.tells else f"{row.agreement * verified.images:.0f} of {verified.images}"
+            f"{row.agreement:.1%}"
+            if verified.has_enough_images
+            else f"{row.agreement * verified.images:.0f} of {verified.images}"
         )
         lines.append(f"{name:<24}{size(row.bytes):>12}{same:>14}{time:>18}")
-    verdict = ("pass" if verified.tells else TOO_FEW) if verified.passed else f"FAIL, see {report}"
+    verdict = ("pass" if verified.has_enough_images else TOO_FEW) if verified.passed else f"FAIL, see {report}"
     return "\n".join(
         [
             *lines,
@@ -168,5 +170,5 @@ def _accuracy(history: "History", verified: "Verification") -> list[str]:
     return [
         f"Accuracy: {found.accuracy:.1%} on {found.images:,} photos ({interval}),",
         "          each judged by a network that did not learn from it",
-        *[f"Held out: {checked}"] * (bool(checked) and verified.tells),
+        *[f"Held out: {checked}"] * (bool(checked) and verified.has_enough_images),
     ]

@@ -53,17 +53,17 @@ class Photos:
     folder: Path
 
     @property
-    def only_judge(self) -> bool:
+    def is_test_only(self) -> bool:
         """Whether the folder has only a test part, so that nothing may be learned or chosen from it."""
         return self.training is self.test
 
-    def check_may_choose(self) -> None:
+    def require_training_photos(self) -> None:
         """Refuse a folder that has only a test part.
 
         Raises:
             ClassesError: it has.
         """
-        if self.only_judge:
+        if self.is_test_only:
             raise ClassesError(
                 f"{self.folder}: has only test/, which judges a model and must not choose anything; add train/ with "
                 "other photos, or judge an exported folder with verify"

@@ -55,7 +55,7 @@ FiniteOrNone = Annotated[float | None, BeforeValidator(_none_for_nan)]
 ShareOrNone = Annotated[Share | None, BeforeValidator(_none_for_nan)]
 
 
-FEWEST_TO_TELL = 30
+MIN_IMAGES_FOR_VERDICT = 30
 """On fewer images no verdict is given: even if none of them changes its class, about one in ten of all images may (95 %
 confidence)."""
 TOO_FEW = "too few images to tell"

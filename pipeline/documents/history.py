@@ -107,7 +107,7 @@ class History(Document):
         photos: how the photos were read and divided, the fields of ``pipeline.data.photo_settings.Settings``;
             ``None`` after a training on CIFAR-10.
         data: the folder of these photos, as given to the training.
-        origin_sha256: digest of photos, backbone and recipe, if a network was fitted to photos.
+        origin_sha256: digest of photos, backbone and settings, if a network was fitted to photos.
         quantize_aware: results of quantization-aware training that export needs; ``None`` if there was none.
         epochs: all epochs, in order.
     """

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from pipeline import artifacts
 from pipeline.documents.base import (
-    FEWEST_TO_TELL,
+    MIN_IMAGES_FOR_VERDICT,
     TOO_FEW,
     Count,
     Document,
@@ -231,15 +231,15 @@ class Manifest(DisplayedAsTable, Document):
         if self.validation.keras_macro_f1 is not None:
             judged = f"as were the thresholds; Keras has a macro F1 of {self.validation.keras_macro_f1:.2%} with them"
         notes = (f"int8 was chosen on {self.validation.images:,} images, {judged}.", *failed)
-        verdict = ("passed" if self.tells else TOO_FEW) if self.passed else "not passed: see decisions"
+        verdict = ("passed" if self.has_enough_images else TOO_FEW) if self.passed else "not passed: see decisions"
         return DisplayTable(
             f"Export of {len(self.class_names)} classes: {verdict}", ("file", "KiB", "int8"), rows, notes
         )
 
     @property
-    def tells(self) -> bool:
+    def has_enough_images(self) -> bool:
         """Whether there were enough validation images for a verdict on int8 files."""
-        return self.validation.images >= FEWEST_TO_TELL
+        return self.validation.images >= MIN_IMAGES_FOR_VERDICT
 
     def sha256_of(self, name: str) -> str | None:
         """Return the SHA-256 of a listed file; ``None`` if it is not listed."""

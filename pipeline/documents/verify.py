@@ -6,7 +6,7 @@ from pydantic import Field, computed_field, model_validator
 
 from pipeline import artifacts
 from pipeline.documents.base import (
-    FEWEST_TO_TELL,
+    MIN_IMAGES_FOR_VERDICT,
     TOO_FEW,
     Count,
     Document,
@@ -207,22 +207,22 @@ class Verification(DisplayedAsTable, Document):
         header = ("file", "KiB", self.judged_by, "agreement", "mean difference", "verdict")
         rows = [("Keras", "", _percent(self.keras), "", "", "")]
         for name, row in self.artifacts.items():
-            verdict = "; ".join(row.violations) or ("pass" if self.tells else TOO_FEW)
+            verdict = "; ".join(row.violations) or ("pass" if self.has_enough_images else TOO_FEW)
             if isinstance(row, Measured):
                 share = _percent(row)
                 mean = "" if row.mean_difference is None else f"{row.mean_difference:.1e}"
                 rows.append((name, f"{row.bytes / 1024:,.0f}", share, f"{row.agreement:.2%}", mean, verdict))
             else:
                 rows.append((name, "", "", "", "", verdict))
-        verdict = ("passed" if self.tells else TOO_FEW) if self.passed else "failed"
+        verdict = ("passed" if self.has_enough_images else TOO_FEW) if self.passed else "failed"
         heading = f"Against Keras on {self.judged_on}: {verdict}"
         fed = (f"Fed: {self.input_contract}.",) if self.input_contract else ()
         return DisplayTable(heading, header, rows, (*fed, *self.caveats))
 
     @property
-    def tells(self) -> bool:
+    def has_enough_images(self) -> bool:
         """Whether there are enough images for a verdict."""
-        return self.images >= FEWEST_TO_TELL
+        return self.images >= MIN_IMAGES_FOR_VERDICT
 
     @property
     def judged_by(self) -> str:

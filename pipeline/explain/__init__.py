@@ -10,8 +10,8 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from numpy.typing import NDArray
 
 from pipeline import artifacts
+from pipeline.explain.explanation import Explanation, draw_heat, explain_answer
 from pipeline.explain.stages import TIMES, Stage, stages
-from pipeline.explain.why import Why, draw_heat, why
 from pipeline.export.load.deployable import Deployable
 from pipeline.text import for_figure
 from runtime.image.load import ImageSource, load_pixels
@@ -60,7 +60,7 @@ class _Stack:
 
 def explain(
     deployable: Deployable, image: ImageSource, out: Path, spec: ModelSpec | None = None, *, heat_only: bool = False
-) -> Why:
+) -> Explanation:
     """Draw a network's stages, probabilities and heat map for one image, as PNG.
 
     Args:
@@ -80,11 +80,11 @@ def explain(
     spec = spec or ModelSpec(deployable.side, deployable.class_names, width=deployable.width)
     pixels = load_pixels(image, spec)
     if heat_only:
-        found = why(deployable, pixels)
+        found = explain_answer(deployable, pixels)
         draw_heat(found, out)
         return found
     shown = stages(deployable, pixels)
-    found = why(deployable, pixels)
+    found = explain_answer(deployable, pixels)
     figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0))
@@ -95,7 +95,7 @@ def explain(
     return found
 
 
-def _draw(axes: Any, deployable: Deployable, shown: list[Stage], found: Why) -> None:
+def _draw(axes: Any, deployable: Deployable, shown: list[Stage], found: Explanation) -> None:
     pixels, probabilities = found.pixels, found.probabilities
     _title(axes, deployable, probabilities)
     maps = [stage for stage in shown if stage.values.ndim == 3]
@@ -270,7 +270,7 @@ def _draw_bars(axes: Any, left: float, class_names: tuple[str, ...], probabiliti
         )
 
 
-def _draw_heat(axes: Any, left: float, found: Why) -> None:
+def _draw_heat(axes: Any, left: float, found: Explanation) -> None:
     """Draw the heat map below the classes."""
     picture = found.heat_picture(TILES_WIDTH)
     _put(axes, np.asarray(picture), _Frame(left, TILES_TOP, picture.width, picture.height))

@@ -71,7 +71,7 @@ def macro_f1_interval(decided: Marks, truth: Marks) -> Interval:
     return _union(_interval(_resampled_f1(decided, truth)), _wilson_of_mean(right / either, either, _f1_of))
 
 
-def lost_by_chance(expected: Marks, got: Marks, truth: Marks) -> float:
+def bootstrap_p_value(expected: Marks, got: Marks, truth: Marks) -> float:
     """Compute the p-value of a lower macro F1 of ``got`` than of ``expected``, by paired resamples."""
     lost = _resampled_f1(expected, truth) - _resampled_f1(got, truth)
     return float((lost <= 0).mean())

@@ -153,7 +153,7 @@ def with_accuracy_of(verified: Verification | None, device: Benchmark) -> Benchm
     Without labeled images a benchmark has only the accuracy that the model file records, which may be of other images
     than those of the rest of the page. It stays if verify is of another file, or had too few images to tell.
     """
-    if verified is None or not verified.tells:
+    if verified is None or not verified.has_enough_images:
         return device
     rows = []
     for row in device.contenders:

@@ -2,7 +2,7 @@
 
 from pipeline import artifacts
 from pipeline.data.dataset import by
-from pipeline.documents.base import FEWEST_TO_TELL, TOO_FEW
+from pipeline.documents.base import MIN_IMAGES_FOR_VERDICT, TOO_FEW
 from pipeline.documents.manifest import Decision, Manifest
 from pipeline.documents.verify import Measured, Verification
 from pipeline.metrics.significance import share_interval
@@ -81,7 +81,7 @@ def accuracies(facts: Facts) -> list[Verdict]:
     """
     verified = facts.verified
     out_of_fold = _is_out_of_fold(facts)
-    if verified is None or verified.keras.accuracy is None or (out_of_fold and not verified.tells):
+    if verified is None or verified.keras.accuracy is None or (out_of_fold and not verified.has_enough_images):
         return []
     low, high = share_interval(verified.keras.accuracy, verified.images)
     int8 = [f"{name} {percent(row.accuracy, 1)}" for name, row in verified.measured.items() if "int8" in name]
@@ -113,14 +113,14 @@ def _verify(facts: Facts) -> Verdict:
     fed = [f"Fed: {verified.input_contract}."] if verified.input_contract else []
     sentences = [f"{text}each, on {verified.judged_on}.", *fed, *verified.caveats]
     agreeing = _agreeing({name: row.agreement for name, row in verified.measured.items()}, verified.images)
-    return _good("Verify", " ".join(sentences), agreeing, tells=verified.tells)
+    return _good("Verify", " ".join(sentences), agreeing, has_enough_images=verified.has_enough_images)
 
 
-def _good(name: str, text: str, details: list[str], *, tells: bool) -> Verdict:
-    """Return the verdict for files without violations: a pass, or "too few images" if ``tells`` is false."""
-    if tells:
+def _good(name: str, text: str, details: list[str], *, has_enough_images: bool) -> Verdict:
+    """Return the verdict for files without violations: a pass, or "too few images"."""
+    if has_enough_images:
         return Verdict(name, "pass", "Pass", text, details)
-    text = f"On fewer than {FEWEST_TO_TELL} images no pass is given. {text}"
+    text = f"On fewer than {MIN_IMAGES_FOR_VERDICT} images no pass is given. {text}"
     return Verdict(name, "none", TOO_FEW.capitalize(), text, details)
 
 
@@ -146,7 +146,7 @@ def _int8(manifest: Manifest) -> Verdict:
         winners = {name: decision.winner for name, decision in manifest.decisions.items()}
         shares = {name: winner.agreement for name, winner in winners.items() if winner}
         agreeing = _agreeing(shares, manifest.validation.images)
-        return _good("int8", text, agreeing, tells=manifest.tells)
+        return _good("int8", text, agreeing, has_enough_images=manifest.has_enough_images)
     details = [
         f"{name}: {violation}" for name, decision in manifest.decisions.items() for violation in _violations(decision)
     ]
@@ -182,11 +182,15 @@ def files(facts: Facts) -> Section:
         share = f"{entry.bytes / keras.bytes:.2f}" if entry and keras else NONE
         head = (name, size(entry.bytes) if entry else NONE, share)
         if isinstance(row, Measured) and verified:
-            good = "pass" if verified.tells else "too few images"
+            good = "pass" if verified.has_enough_images else "too few images"
             word = "out of date" if name in facts.stale else "fail" if row.violations else good
             figures = (
                 _share(row.score, verified),
-                points(-row.accuracy_drop_points if row.accuracy_drop_points is not None and verified.tells else None),
+                points(
+                    -row.accuracy_drop_points
+                    if row.accuracy_drop_points is not None and verified.has_enough_images
+                    else None
+                ),
                 _share(row.agreement, verified),
                 word,
             )
@@ -203,7 +207,7 @@ def files(facts: Facts) -> Section:
 
 def _share(value: float | None, verified: Verification) -> str:
     """Format a share of verify's images in percent; as a count if they are too few to tell."""
-    if verified.tells or value is None:
+    if verified.has_enough_images or value is None:
         return percent(value)
     return NONE if verified.thresholds else f"{value * verified.images:.0f} of {verified.images}"
 
@@ -215,9 +219,9 @@ def _judged(facts: Facts, figure: str) -> str:
         return ""
     names = f"{figure[0].upper()}{figure[1:]} and agreement" if verified.keras.score is not None else "Agreement"
     said = f"{names} on {verified.judged_on}{', which were held out' * _is_out_of_fold(facts)}."
-    if verified.tells:
+    if verified.has_enough_images:
         return said
-    return f"{said} Fewer than {FEWEST_TO_TELL} images say too little for percentages."
+    return f"{said} Fewer than {MIN_IMAGES_FOR_VERDICT} images say too little for percentages."
 
 
 def _is_out_of_fold(facts: Facts) -> bool:

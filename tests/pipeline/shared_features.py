@@ -24,7 +24,7 @@ def main(path):
     assert strategy.num_replicas_in_sync == 2
     backbone, (pixels, labels) = replace(network(), strategy=strategy), photos()
     seen = known(backbone, labels)
-    opened = stages.Opened(stages.divide(backbone), 3)
+    opened = stages.StageTrainer(stages.split_network(backbone), 3)
     opened.learn(seen, np.arange(COUNT), stages.Plan(2, 0))
     np.savez(path, features=backbone.features(pixels), logits=opened.logits(seen.cut[0]))
 

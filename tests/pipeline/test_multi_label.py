@@ -273,7 +273,7 @@ def test_photos_of_a_table_in_a_test_part_alone_judge_a_model(tmp_path):
         rows.append(f"test/{number}.png,{';'.join(name for name, it in zip(NAMES, shown, strict=True) if it)}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     photos = label_table.load(tmp_path, Settings(side=16), NAMES)
-    assert photos.only_judge
+    assert photos.is_test_only
     assert (photos.test.marks == marks).all()
 
 

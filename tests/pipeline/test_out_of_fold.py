@@ -15,7 +15,7 @@ from pipeline.errors import DataError
 from pipeline.export.accuracy import out_of_fold as out_of_fold_of
 from pipeline.export.accuracy import with_accuracy
 from pipeline.metrics.significance import share_interval
-from pipeline.training.transfer import head, judge
+from pipeline.training.transfer import cross_validation, head
 from pipeline.training.transfer.run import out_of_fold
 from runtime.spec import OUT_OF_FOLD, ModelSpec
 
@@ -31,7 +31,7 @@ def test_pairs_that_look_alike_in_two_classes_are_named():
     pixels = np.random.default_rng(1).integers(0, 256, (6, 8, 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
     pixels[4], pixels[5] = pixels[1], pixels[2]
     photos = Dataset(pixels, np.array([0, 0, 1, 1, 1, 1]), ("ant", "bee"), tuple("abcdef"))
-    judged = judge.Judged(np.eye(2)[photos.labels], 1.0, 2, 1, ((1.0, 1.0),), 1.0)
+    judged = cross_validation.CrossValidation(np.eye(2)[photos.labels], 1.0, 2, 1, ((1.0, 1.0),), 1.0)
     found = out_of_fold(judged, photos, look_alike(pixels))
     assert found.between_classes == (("b", "e"),)  # c and f are of one class
     assert found.look_alike == 4
@@ -120,8 +120,8 @@ def test_many_photos_need_hardly_more_memory_than_few(monkeypatch, tmp_path, hel
         seen = np.lib.format.open_memmap(tmp_path / f"{count}.npy", "w+", np.float16, (1, count, 1_024))
         seen[0, :, 0] = labels = np.arange(count) % 2
         pixels = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8)
-        known = judge.Views(seen, labels, np.arange(count), 2)
-        peaks.append([peak_of(lambda: judge.judge(known, 0)), peak_of(lambda: look_alike(pixels))])  # noqa: B023 - at once
+        known = cross_validation.Views(seen, labels, np.arange(count), 2)
+        peaks.append([peak_of(lambda: cross_validation.cross_validate(known, 0)), peak_of(lambda: look_alike(pixels))])  # noqa: B023 - at once
     per_photo = np.subtract(*reversed(peaks)) / 2_000
     assert per_photo[0] < 256  # its features alone have 2,048 bytes in float16, 4,096 in float32
     assert per_photo[1] < 100  # its thumbnail alone is 192
@@ -155,12 +155,14 @@ def test_out_of_fold_accuracy_is_not_that_of_what_was_learned():
     """Random labels cannot be predicted, even if a network with many features memorizes them."""
     random = np.random.default_rng(0)
     rows, labels = random.normal(size=(1, 120, 200)), random.integers(0, 2, 120)
-    found = judge.judge(judge.Views(rows, labels, np.arange(120), 2), 0)
+    found = cross_validation.cross_validate(cross_validation.Views(rows, labels, np.arange(120), 2), 0)
     assert 0.3 < found.accuracy < 0.7
     assert (found.folds, found.repeats) == (10, 1)
     twice = np.concatenate([rows, rows], 1)
-    torn = judge.judge(judge.Views(twice, np.tile(labels, 2), np.arange(240), 2), 0)
-    whole = judge.judge(judge.Views(twice, np.tile(labels, 2), np.tile(np.arange(120), 2), 2), 0)
+    torn = cross_validation.cross_validate(cross_validation.Views(twice, np.tile(labels, 2), np.arange(240), 2), 0)
+    whole = cross_validation.cross_validate(
+        cross_validation.Views(twice, np.tile(labels, 2), np.tile(np.arange(120), 2), 2), 0
+    )
     assert torn.accuracy > 0.9  # copies in other folds give the answers away …
     assert whole.accuracy < 0.7  # … and do not where a group stays together
 
@@ -168,13 +170,13 @@ def test_out_of_fold_accuracy_is_not_that_of_what_was_learned():
 def test_photos_of_one_burst_alone_are_refused():
     rows, labels = clusters(30, 3, 8, 0.5)
     with pytest.raises(DataError, match="all 30 photos look alike"):
-        judge.judge(judge.Views(rows[None], labels, np.zeros(30, np.int64), 3), 0)
+        cross_validation.cross_validate(cross_validation.Views(rows[None], labels, np.zeros(30, np.int64), 3), 0)
 
 
 @pytest.mark.slow
 def test_few_photos_are_divided_several_times():
     rows, labels = clusters(30, 3, 8, 0.5)
-    found = judge.judge(judge.Views(rows[None], labels, np.arange(30), 3), 0)
+    found = cross_validation.cross_validate(cross_validation.Views(rows[None], labels, np.arange(30), 3), 0)
     assert (found.folds, found.repeats, found.temperature) == (10, 3, 1.0)
     assert [round(count, 2) for count, _ in found.curve] == [2.25, 4.5, 9.0]
 
@@ -189,7 +191,7 @@ def test_few_photos_are_divided_several_times():
     ],
 )
 def test_what_twice_as_many_photos_bring(curve, gain):
-    assert judge.expected_gain(curve) == (gain if gain is None else pytest.approx(gain))
+    assert cross_validation.expected_gain(curve) == (gain if gain is None else pytest.approx(gain))
 
 
 @pytest.mark.parametrize(

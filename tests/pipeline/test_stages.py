@@ -14,8 +14,8 @@ from pipeline.errors import ArchitectureError
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.training.transfer import head, stages
 from pipeline.training.transfer.backbone import Backbone
+from pipeline.training.transfer.cross_validation import Views, cross_validate
 from pipeline.training.transfer.features import features
-from pipeline.training.transfer.judge import Views, judge
 
 SIDE, COUNT = 32, 60
 
@@ -49,24 +49,24 @@ def known(backbone, labels):
     pixels, _ = photos()
     seen = features(backbone, pixels, range(2))
     return stages.Photos(
-        Views(seen, labels, np.arange(COUNT), 3), features(stages.divide(backbone).stem, pixels, range(2))
+        Views(seen, labels, np.arange(COUNT), 3), features(stages.split_network(backbone).stem, pixels, range(2))
     )
 
 
 def test_stem_and_tail_are_the_network():
     backbone, (pixels, _) = network(), photos()
-    divided = stages.divide(backbone)
+    divided = stages.split_network(backbone)
     cut = divided.stem.features(pixels[:4]).reshape(4, *divided.tail.input_shape[1:])
     np.testing.assert_allclose(divided.tail.predict(cut, verbose=0), backbone.features(pixels[:4]), atol=1e-5)
 
 
 def test_a_network_whose_tensors_all_go_on_cannot_be_opened():
     with pytest.raises(ArchitectureError, match="no last stages that could be opened"):
-        stages.divide(network(skip=True))
+        stages.split_network(network(skip=True))
 
 
 def test_minutes_choose_the_epochs():
-    divided = stages.divide(network())
+    divided = stages.split_network(network())
     assert stages.planned(divided, 100, 10, 0).epochs == stages.EPOCHS
     assert stages.planned(divided, 10**9, 1, 0).epochs == stages.FEWEST_EPOCHS
 
@@ -75,7 +75,7 @@ def test_minutes_choose_the_epochs():
 def test_the_rate_falls_to_zero_at_the_end_of_each_fit(monkeypatch, part):
     backbone, (_, labels) = network(), photos()
     seen = known(backbone, labels)
-    opened, rates = stages.Opened(stages.divide(backbone), 3), []
+    opened, rates = stages.StageTrainer(stages.split_network(backbone), 3), []
     step = opened.step
     monkeypatch.setattr(opened, "step", lambda *batch: (rates.append(opened.rate), step(*batch)))
     monkeypatch.setattr(stages, "BATCH", 6)
@@ -93,11 +93,11 @@ def test_last_stages_are_kept_only_where_they_help(monkeypatch, by_chance):
     if by_chance:
         labels = np.random.default_rng(1).permutation(labels)
     seen = known(backbone, labels)
-    divided = stages.divide(backbone)
-    before, judged = backbone.network.get_weights(), judge(seen.known, 0)
+    divided = stages.split_network(backbone)
+    before, judged = backbone.network.get_weights(), cross_validate(seen.known, 0)
     if not by_chance:  # a layer on features that say nothing
-        judged = judge(Views(np.zeros_like(seen.known.features), labels, np.arange(COUNT), 3), 0)
-    tried = stages.open_last(divided, seen, judged, stages.Plan(8, 0))
+        judged = cross_validate(Views(np.zeros_like(seen.known.features), labels, np.arange(COUNT), 3), 0)
+    tried = stages.train_last_stages(divided, seen, judged, stages.Plan(8, 0))
     assert tried.found.frozen == pytest.approx((judged.logits.argmax(1) == labels).mean())
     assert tried.found.kept == (not by_chance)
     after = backbone.network.get_weights()
@@ -130,7 +130,7 @@ def test_two_devices_find_what_one_finds(tmp_path):
     backbone, (pixels, labels) = network(), photos()
     np.testing.assert_allclose(two["features"], backbone.features(pixels), atol=1e-5)
     seen = known(backbone, labels)
-    opened = stages.Opened(stages.divide(backbone), 3)
+    opened = stages.StageTrainer(stages.split_network(backbone), 3)
     before = opened.tail.get_weights()
     opened.learn(seen, np.arange(COUNT), stages.Plan(2, 0))
     assert any((old != new).any() for old, new in zip(before, opened.tail.get_weights(), strict=True))

@@ -22,10 +22,10 @@ from pipeline.metrics.classification import discordant
 from pipeline.metrics.difference import mean_difference
 from pipeline.metrics.multi_label import (
     Marks,
+    bootstrap_p_value,
     decisions,
     f1_scores,
     label_agreement,
-    lost_by_chance,
     macro_f1,
 )
 from pipeline.metrics.significance import binomial_greater
@@ -104,7 +104,7 @@ def _with_marks(  # noqa: PLR0913, PLR0917 - two sets of decisions, the truth an
 ) -> Judgment:
     violations = []
     keras, own = macro_f1(before, marks), macro_f1(after, marks)
-    chance = lost_by_chance(before, after, marks)
+    chance = bootstrap_p_value(before, after, marks)
     if loses(100 * (keras - own), criteria.max_points, chance):
         violations.append(f"macro F1: {100 * (keras - own):.1f} points lost, {criteria.max_points:g} allowed")
     for place, name in enumerate(class_names):

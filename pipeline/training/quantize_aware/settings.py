@@ -33,10 +33,10 @@ class FineTuning:
     def __post_init__(self) -> None:
         if not 0 <= self.imitation <= 1:
             raise PipelineError(f"imitation must be 0 to 1, got {self.imitation}")
-        _ = self.recipe
+        _ = self.training_settings
 
     @property
-    def recipe(self) -> Settings:
+    def training_settings(self) -> Settings:
         """The settings as those of a training, for batches and augmentation."""
         return Settings(
             epochs=self.epochs, learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed

@@ -41,7 +41,7 @@ class FineTuner:
         if deployable.multi_label:
             raise PipelineError("a multi-label model cannot be fine-tuned here: only one with one class an image can")
         self._deployable, self._training, self._settings = deployable, training, settings
-        self._steps = batches.steps_an_epoch(training, settings.recipe)
+        self._steps = batches.steps_an_epoch(training, settings.training_settings)
         self._network = logits_model(deployable.model)
         self._before = keras.models.clone_model(self._network)
         self._before.set_weights(self._network.get_weights())
@@ -58,12 +58,12 @@ class FineTuner:
 
     def epoch(self, number: int) -> tuple[float, float]:
         """Train on all images once; return mean loss and accuracy (0-1) on the augmented images."""
-        recipe, images = self._settings.recipe, self._training
+        training_settings, images = self._settings.training_settings, self._training
         epoch = Epoch(
             images,
-            batches.order_of(images, recipe, number),
-            recipe.batch_size,
-            batches.plan_pass(images, recipe, number),
+            batches.order_of(images, training_settings, number),
+            training_settings.batch_size,
+            batches.plan_pass(images, training_settings, number),
             batches.weights_of_classes(images, balance=False),
         )
         results = []

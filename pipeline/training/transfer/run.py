@@ -21,8 +21,14 @@ from pipeline.metrics.significance import effective_count, grouped_interval
 from pipeline.training import lock
 from pipeline.training.transfer import head, stages
 from pipeline.training.transfer.backbone import Backbone
+from pipeline.training.transfer.cross_validation import (
+    CrossValidation,
+    Views,
+    cross_validate,
+    expected_gain,
+    plain_accuracy,
+)
 from pipeline.training.transfer.features import features
-from pipeline.training.transfer.judge import Judged, Views, expected_gain, judge, plain_accuracy
 from pipeline.training.transfer.single_numbers import single_numbers
 
 FOLDS = 5
@@ -33,7 +39,7 @@ MOST_SUSPECTS = 50
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FitSettings:
     """Settings for fitting a network.
 
     Attributes:
@@ -47,25 +53,25 @@ class Recipe:
     open_minutes: float = 0.0
 
 
-def fitted_before(photos: Photos, backbone: Backbone, recipe: Recipe, out: Path) -> History | None:
-    """Return the history in ``out`` if ``fit_to_photos`` wrote it for the same photos, backbone and recipe."""
+def fitted_before(photos: Photos, backbone: Backbone, settings: FitSettings, out: Path) -> History | None:
+    """Return the history in ``out`` if ``fit_to_photos`` wrote it for the same photos, backbone and settings."""
     try:
         history = History.read(out)
         kept = artifacts.sha256((out / artifacts.MODEL_KERAS).read_bytes()) == history.model_sha256
     except (DocumentError, OSError):
         return None
-    return history if kept and history.origin_sha256 == _origin(photos, backbone, recipe) else None
+    return history if kept and history.origin_sha256 == _origin(photos, backbone, settings) else None
 
 
-def _origin(photos: Photos, backbone: Backbone, recipe: Recipe) -> str:
+def _origin(photos: Photos, backbone: Backbone, settings: FitSettings) -> str:
     """Return the SHA-256 of everything that the network depends on."""
     sets = (photos.training.digest, photos.validation.digest)
-    about = (backbone.digest, asdict(recipe), head.PENALTY, head.PRIOR, *sets, photos.training.class_names)
+    about = (backbone.digest, asdict(settings), head.PENALTY, head.PRIOR, *sets, photos.training.class_names)
     return artifacts.sha256(repr(about).encode())
 
 
 def fit_to_photos(
-    photos: Photos, backbone: Backbone, recipe: Recipe, out: Path, photo_settings: PhotoSettings | None = None
+    photos: Photos, backbone: Backbone, settings: FitSettings, out: Path, photo_settings: PhotoSettings | None = None
 ) -> History:
     """Fit a network's last layer to photos; write ``model.keras`` and ``history.json``.
 
@@ -75,25 +81,25 @@ def fit_to_photos(
     Raises:
         FolderInUseError: another process trains in ``out``.
     """
-    training, origin = photos.training, _origin(photos, backbone, recipe)
+    training, origin = photos.training, _origin(photos, backbone, settings)
     with lock.held(out):
-        seen = features(backbone, training.pixels, range(recipe.views))
+        seen = features(backbone, training.pixels, range(settings.views))
         groups = look_alike(training.pixels)
         known = Views(seen, training.labels, groups, len(training.class_names))
-        judged, plain = judge(known, recipe.seed), plain_accuracy(known, training.pixels, recipe.seed)
-        tried = _open(backbone, training, known, judged, recipe) if recipe.open_minutes else None
+        judged, plain = cross_validate(known, settings.seed), plain_accuracy(known, training.pixels, settings.seed)
+        tried = _train_last_stages(backbone, training, known, judged, settings) if settings.open_minutes else None
         if tried and tried.stages:
             judged, fitted, validated = tried.judged, tried.stages.last_layer, tried.logits(photos.validation.pixels)
         else:
             fitted = head.fit(seen, training.labels, len(training.class_names))
             validated = fitted.logits(features(backbone, photos.validation.pixels, [0])[0])
-        folds = stratified(training.labels, groups, min(FOLDS, len(np.unique(groups))), recipe.seed)
+        folds = stratified(training.labels, groups, min(FOLDS, len(np.unique(groups))), settings.seed)
         alone = single_numbers(training, photos.folder, folds)
         history = History(
             settings={
                 "model": backbone.name,
                 "side": backbone.side,
-                **asdict(recipe),
+                **asdict(settings),
                 "penalty": head.penalty_for(len(training)),
             },
             class_names=training.class_names,
@@ -116,15 +122,17 @@ def fit_to_photos(
     return history
 
 
-def _open(backbone: Backbone, training: Dataset, known: Views, judged: Judged, recipe: Recipe) -> stages.Tried:
+def _train_last_stages(
+    backbone: Backbone, training: Dataset, known: Views, judged: CrossValidation, settings: FitSettings
+) -> stages.StagesResult:
     """Train the last stages and compare, by cross-validation."""
-    divided = stages.divide(backbone)
-    plan = stages.planned(divided, len(training), recipe.open_minutes, recipe.seed)
-    cut = features(divided.stem, training.pixels, range(recipe.views))
-    return stages.open_last(divided, stages.Photos(known, cut), judged, plan)
+    divided = stages.split_network(backbone)
+    plan = stages.planned(divided, len(training), settings.open_minutes, settings.seed)
+    cut = features(divided.stem, training.pixels, range(settings.views))
+    return stages.train_last_stages(divided, stages.Photos(known, cut), judged, plan)
 
 
-def out_of_fold(judged: Judged, photos: Dataset, groups: NDArray[np.int64]) -> OutOfFold:
+def out_of_fold(judged: CrossValidation, photos: Dataset, groups: NDArray[np.int64]) -> OutOfFold:
     """Build the history's entry on cross-validation.
 
     Args:
@@ -162,14 +170,14 @@ def _between_classes(photos: Dataset, groups: NDArray[np.int64]) -> tuple[tuple[
     return tuple(pairs)
 
 
-def _confusion(judged: Judged, photos: Dataset) -> tuple[tuple[int, ...], ...]:
+def _confusion(judged: CrossValidation, photos: Dataset) -> tuple[tuple[int, ...], ...]:
     if len(photos.class_names) > MOST_CLASSES:
         return ()
     matrix = confusion_matrix(judged.logits.argmax(axis=1), photos.labels, len(photos.class_names))
     return tuple(map(tuple, matrix.tolist()))
 
 
-def _classes(judged: Judged, photos: Dataset) -> tuple[ClassFound, ...]:
+def _classes(judged: CrossValidation, photos: Dataset) -> tuple[ClassFound, ...]:
     answers, right = judged.logits.argmax(axis=1), correct(judged.logits, photos.labels)
     rows = []
     for label, name in enumerate(photos.class_names):
@@ -180,7 +188,7 @@ def _classes(judged: Judged, photos: Dataset) -> tuple[ClassFound, ...]:
     return tuple(sorted(rows, key=lambda row: row.found / row.photos))
 
 
-def _suspects(judged: Judged, photos: Dataset) -> tuple[Suspect, ...]:
+def _suspects(judged: CrossValidation, photos: Dataset) -> tuple[Suspect, ...]:
     probabilities = softmax(judged.logits / judged.temperature)
     own = probabilities[np.arange(len(photos)), photos.labels]
     least = np.argsort(own, kind="stable")

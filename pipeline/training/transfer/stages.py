@@ -24,8 +24,8 @@ from pipeline.models import summarize
 from pipeline.training import distribution
 from pipeline.training.transfer import head
 from pipeline.training.transfer.backbone import Backbone
+from pipeline.training.transfer.cross_validation import CrossValidation, Views, out_of_fold_temperature
 from pipeline.training.transfer.features import features
-from pipeline.training.transfer.judge import Judged, Views, out_of_fold_temperature
 from pipeline.training.transfer.plan import epochs_within
 
 PART = 0.25
@@ -43,8 +43,8 @@ Cut = NDArray[np.float16]
 
 
 @dataclass(frozen=True)
-class Divided:
-    """A network that is divided into frozen and opened stages.
+class SplitNetwork:
+    """A network that is split into frozen and opened stages.
 
     Attributes:
         stem: the frozen stages: photos to the flattened output of the layer ``cut``.
@@ -58,7 +58,7 @@ class Divided:
     cut: str
 
 
-def divide(backbone: Backbone) -> Divided:
+def split_network(backbone: Backbone) -> SplitNetwork:
     """Divide a network such that the opened stages are as large as ``PART`` allows.
 
     Raises:
@@ -71,7 +71,7 @@ def divide(backbone: Backbone) -> Divided:
             layer = network.layers[place]
             flat = keras.Model(network.inputs[0], layers.Flatten()(layer.output), name=f"{network.name}-stem")
             stem = Backbone(f"{backbone.name} up to {layer.name}", flat, backbone.scaling, backbone.strategy)
-            return Divided(stem, keras.Model(layer.output, network.outputs[0]), layer.name)
+            return SplitNetwork(stem, keras.Model(layer.output, network.outputs[0]), layer.name)
     raise ArchitectureError(f"{backbone.name}: has no last stages that could be opened; leave --open-stages out")
 
 
@@ -119,7 +119,7 @@ class Photos:
     cut: Cut
 
 
-class Opened:
+class StageTrainer:
     """The training of the last stages and of the last layer after them.
 
     Attributes:
@@ -127,11 +127,11 @@ class Opened:
         model: a copy of them with the last layer, on every device of the strategy; it is trained.
     """
 
-    def __init__(self, divided: Divided, class_count: int) -> None:
-        self.strategy = divided.stem.strategy or tf.distribute.get_strategy()
+    def __init__(self, split: SplitNetwork, class_count: int) -> None:
+        self.strategy = split.stem.strategy or tf.distribute.get_strategy()
         self.replicas = int(self.strategy.num_replicas_in_sync)
-        self.tail = divided.tail
-        self.shape = tuple(int(extent) for extent in divided.tail.input_shape[1:])
+        self.tail = split.tail
+        self.shape = tuple(int(extent) for extent in split.tail.input_shape[1:])
         with self.strategy.scope():
             copy, self.last = keras.models.clone_model(self.tail), layers.Dense(class_count)
             for layer in copy.layers:
@@ -213,28 +213,28 @@ class Opened:
         return flat.reshape(-1, *self.shape).astype(np.float32)
 
 
-def planned(divided: Divided, photos: int, minutes: float, seed: int) -> Plan:
+def planned(split: SplitNetwork, photos: int, minutes: float, seed: int) -> Plan:
     """Plan as many epochs as fit into the minutes, ``FEWEST_EPOCHS`` to ``EPOCHS``, from a cost model."""
-    work = sum(row.multiply_accumulates for row in summarize(divided.tail))
+    work = sum(row.multiply_accumulates for row in summarize(split.tail))
     affordable = epochs_within(minutes, work, photos * (FOLDS + 1))
     return Plan(int(max(FEWEST_EPOCHS, min(affordable, EPOCHS))), seed)
 
 
 @dataclass(frozen=True)
-class Tried:
+class StagesResult:
     """The result of training the last stages.
 
     Attributes:
-        divided: the network.
+        split: the network.
         found: the entry for the history.
         judged: cross-validation of the network that is kept.
         stages: the stages trained on all photos; ``None`` if the network keeps its pretrained stages.
     """
 
-    divided: Divided
+    split: SplitNetwork
     found: OpenedStages
-    judged: Judged
-    stages: Opened | None
+    judged: CrossValidation
+    stages: StageTrainer | None
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Compute logits, (N, C), of photos, uint8 (N, S, S, 3), with the trained stages.
@@ -244,14 +244,14 @@ class Tried:
         """
         if self.stages is None:
             raise ValueError("no stages were kept")
-        return self.stages.logits(features(self.divided.stem, pixels, [0])[0])
+        return self.stages.logits(features(self.split.stem, pixels, [0])[0])
 
 
-def open_last(divided: Divided, photos: Photos, judged: Judged, plan: Plan) -> Tried:
+def train_last_stages(split: SplitNetwork, photos: Photos, judged: CrossValidation, plan: Plan) -> StagesResult:
     """Train the last stages; keep them if cross-validation finds them significantly better.
 
     Args:
-        divided: the network.
+        split: the network.
         photos: the training photos.
         judged: cross-validation of the network with only a new last layer.
         plan: epochs and seed.
@@ -259,15 +259,15 @@ def open_last(divided: Divided, photos: Photos, judged: Judged, plan: Plan) -> T
     known = photos.known
     count = min(FOLDS, len(np.unique(known.groups)))
     folds = stratified(known.labels, known.groups, count, plan.seed)
-    opened = Opened(divided, known.class_count)
+    trainer = StageTrainer(split, known.class_count)
     logits = np.zeros_like(judged.logits)
     for fold in tqdm(range(count), unit="fold", desc="open stages", disable=None):
-        opened.learn(photos, np.flatnonzero(folds != fold), plan)
-        logits[folds == fold] = opened.logits(photos.cut[0, folds == fold])
+        trainer.learn(photos, np.flatnonzero(folds != fold), plan)
+        logits[folds == fold] = trainer.logits(photos.cut[0, folds == fold])
     better, frozen = correct(logits, known.labels), correct(judged.logits, known.labels)
     chance = mcnemar_one_sided(int((better & ~frozen).sum()), int((frozen & ~better).sum()))
     found = OpenedStages(
-        last_frozen=divided.cut,
+        last_frozen=split.cut,
         epochs=plan.epochs,
         images=len(folds),
         frozen=float(frozen.mean()),
@@ -276,9 +276,9 @@ def open_last(divided: Divided, photos: Photos, judged: Judged, plan: Plan) -> T
         kept=chance < MOST_CHANCE,
     )
     if not found.kept:
-        opened.tail.set_weights(opened.pretrained)
-        return Tried(divided, found, judged, None)
-    opened.learn(photos, np.arange(len(folds)), plan)
+        trainer.tail.set_weights(trainer.pretrained)
+        return StagesResult(split, found, judged, None)
+    trainer.learn(photos, np.arange(len(folds)), plan)
     better_judged = replace(
         judged,
         logits=logits,
@@ -288,4 +288,4 @@ def open_last(divided: Divided, photos: Photos, judged: Judged, plan: Plan) -> T
         curve=(*judged.curve[:-1], (judged.curve[-1][0], found.opened)),
         temperature=out_of_fold_temperature(logits, known.labels, folds),
     )
-    return Tried(divided, found, better_judged, opened)
+    return StagesResult(split, found, better_judged, trainer)

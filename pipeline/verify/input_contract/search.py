@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.documents.base import FEWEST_TO_TELL
+from pipeline.documents.base import MIN_IMAGES_FOR_VERDICT
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.calibration import softmax
 from pipeline.metrics.significance import share_interval
@@ -63,8 +63,8 @@ class Finding:
     @property
     def checked(self) -> str:
         """The result as a text for the input contract."""
-        if not self.sentence and self.images < FEWEST_TO_TELL:
-            return f"not checked: {self.images} labeled images are too few, {FEWEST_TO_TELL} are needed"
+        if not self.sentence and self.images < MIN_IMAGES_FOR_VERDICT:
+            return f"not checked: {self.images} labeled images are too few, {MIN_IMAGES_FOR_VERDICT} are needed"
         said = [self.sentence] if self.sentence else ["no other way is clearly better", *self.caveats]
         return f"checked on {self.images} labeled images: {'; '.join(said)}"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pipeline.documents.base import FEWEST_TO_TELL
+from pipeline.documents.base import MIN_IMAGES_FOR_VERDICT
 from pipeline.documents.verify import Measured, Scores, Unusable
 from pipeline.metrics.multi_label import FOLDS
 from pipeline.metrics.significance import CONFIDENCE, beats_chance, upper_bound
@@ -26,7 +26,11 @@ def caveats(images: int, classes: int, keras: Scores, rows: Iterable[Measured | 
             "The images have no labels: accuracy was not measured, and wrong preprocessing would not show. PASS means "
             "only that the files answer as Keras does on the same pixels."
         )
-    elif keras.accuracy is not None and images >= FEWEST_TO_TELL and not beats_chance(keras.accuracy, images, classes):
+    elif (
+        keras.accuracy is not None
+        and images >= MIN_IMAGES_FOR_VERDICT
+        and not beats_chance(keras.accuracy, images, classes)
+    ):
         few = " or too few images" if images < FEW_IMAGES else ""
         said.append(
             f"Keras itself is no better than guessing on these {images} images, so PASS means only that a file answers "

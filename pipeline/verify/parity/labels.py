@@ -14,10 +14,10 @@ from pipeline.formats import Tolerance
 from pipeline.metrics.multi_label import (
     Marks,
     average_precisions,
+    bootstrap_p_value,
     decisions,
     f1_scores,
     label_agreement,
-    lost_by_chance,
     macro_f1,
     macro_f1_interval,
     mean_average_precision,
@@ -82,7 +82,7 @@ class LabelParity:
     def chance(self) -> float:
         """P-value (0-1) of a macro F1 that is lower than Keras's; 1 if the images have no labels."""
         marks = self._test.marks
-        return 1.0 if marks is None else lost_by_chance(self._keras, self._file, marks)
+        return 1.0 if marks is None else bootstrap_p_value(self._keras, self._file, marks)
 
     @cached_property
     def lost_points(self) -> float | None:

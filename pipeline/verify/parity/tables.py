@@ -24,7 +24,7 @@ def format_report(report: Verification) -> str:
         f"{'artifact':<20}{'KiB':>8}" + "".join(f"{name:>11}" for name in columns) + f"{'p':>7}  verdict",
     ]
     for name, row in report.artifacts.items():
-        verdict = "PASS" if report.tells else TOO_FEW
+        verdict = "PASS" if report.has_enough_images else TOO_FEW
         if row.violations:
             verdict = "FAIL: " + "; ".join(row.violations)
         if isinstance(row, Measured):

@@ -137,13 +137,13 @@ def test_a_folder_with_only_a_test_part_judges_a_model_and_chooses_nothing(tmp_p
             paint(tmp_path / "test" / name / f"{number}.png", first + number)
     photos = load(tmp_path, Settings(test_share=0.5), known=("dog", "cat"))
     assert photos.test.labels.tolist() == [1, 1, 1, 0, 0, 0]
-    assert photos.only_judge
+    assert photos.is_test_only
     with pytest.raises(ClassesError, match="has only test/, which judges a model"):
-        photos.check_may_choose()
+        photos.require_training_photos()
     with pytest.raises(ClassesError, match="the one class 'test'"):
         load(tmp_path)
     paint(tmp_path / "train" / "cat" / "9.png", 300)
     paint(tmp_path / "train" / "dog" / "9.png", 400)
     divided = load(tmp_path, known=("dog", "cat"))
-    assert not divided.only_judge
-    divided.check_may_choose()
+    assert not divided.is_test_only
+    divided.require_training_photos()

@@ -31,7 +31,7 @@ Labels = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
-class Judged:
+class CrossValidation:
     """The result of cross-validation.
 
     Attributes:
@@ -68,7 +68,7 @@ class Views:
     class_count: int
 
 
-def judge(known: Views, seed: int) -> Judged:
+def cross_validate(known: Views, seed: int) -> CrossValidation:
     """Cross-validate the head; ``seed`` is that of the divisions.
 
     Raises:
@@ -87,7 +87,7 @@ def judge(known: Views, seed: int) -> Judged:
     a_class = len(labels) * (count - 1) / count / known.class_count
     curve = [(a_class * part, accuracy(_out_of_fold(known, divisions[0], part, seed), labels)) for part in PARTS]
     temperature = out_of_fold_temperature(answers[0], labels, divisions[0])
-    return Judged(answers[0], mean, count, repeats, (*curve, (a_class, mean)), temperature)
+    return CrossValidation(answers[0], mean, count, repeats, (*curve, (a_class, mean)), temperature)
 
 
 def plain_accuracy(known: Views, pixels: NDArray[np.uint8], seed: int) -> float:

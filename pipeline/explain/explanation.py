@@ -22,7 +22,7 @@ COARSE = 100
 
 
 @dataclass(frozen=True)
-class Why:
+class Explanation:
     """An answer and its heat map.
 
     Attributes:
@@ -65,14 +65,14 @@ class Why:
         return np.asarray(Image.fromarray(self.pixels).resize(size, resampling))
 
 
-def why(deployable: Deployable, pixels: NDArray[np.uint8]) -> Why:
+def explain_answer(deployable: Deployable, pixels: NDArray[np.uint8]) -> Explanation:
     """Run a network on one image, uint8 (H, W, 3), and compute the heat map of its answer."""
     probabilities = deployable.probabilities(pixels[np.newaxis])[0]
     (heat,) = heat_maps(deployable, pixels[np.newaxis], probabilities.argmax(keepdims=True))
-    return Why(deployable.class_names, pixels, probabilities, heat)
+    return Explanation(deployable.class_names, pixels, probabilities, heat)
 
 
-def draw_heat(found: Why, out: Path) -> None:
+def draw_heat(found: Explanation, out: Path) -> None:
     """Write the image and, beside it, its heat map, as PNG of 1280x760."""
     figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
