@@ -10,7 +10,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.documents.history import EpochRecord, History, ImageCounts
@@ -25,6 +24,7 @@ from pipeline.training.progress import Progress
 from pipeline.training.settings import Settings
 from pipeline.training.teacher import Teacher, pass_number
 from pipeline.training.transfer.distillation_data import DistillationData
+from pipeline.training.write import write_model
 
 __all__ = ["EVALUATION_BATCH", "Conduct", "Settings", "accuracy", "history_of", "scale", "train", "write"]
 
@@ -219,14 +219,8 @@ def _save(out: Path, done: Progress, *, tensorboard: bool) -> None:
 
 
 def write(out: Path, deployed: keras.Model, history: History, model: str) -> History:
-    """Write model, history, table and curves, and delete the saved state of the run.
-
-    The history names the model's SHA-256, so that it applies to no other model.
-    """
-    with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
-        deployed.save(temporary)
-        history = history.model_copy(update={"model_sha256": artifacts.sha256(temporary.read_bytes())})
-    history.write(out)
+    """Write model, history, table and curves, and delete the saved state of the run."""
+    history = write_model(out, deployed, history)
     record.write_csv(out, history.epochs)
     record.draw_curves(out, history.epochs, f"{model}, {len(history.epochs)} epochs")
     progress.discard(out)

@@ -3,8 +3,13 @@
 Engines disagree about duplicate metadata keys, and they open other files that a tensor names.
 """
 
+from typing import TYPE_CHECKING
+
 from runtime.engines.onnx_parts import model_parts
 from runtime.errors import ModelFormatError
+
+if TYPE_CHECKING:
+    from runtime.engines.graph import Graph
 
 
 def read_metadata(content: bytes, name: str) -> dict[str, bytes]:
@@ -38,3 +43,10 @@ def _has_external_data(content: bytes) -> bool:
     from runtime.engines.onnx_graph import has_external_data
 
     return has_external_data(content)
+
+
+def read_graph(content: bytes) -> "Graph":
+    """Read the operators of a file; raise ``ValueError`` if it is not an ONNX file."""
+    from runtime.engines import onnx_graph  # needed only for files of other exporters
+
+    return onnx_graph.read_graph(content)

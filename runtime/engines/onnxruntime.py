@@ -3,17 +3,14 @@
 from functools import partial
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
 from runtime.engines.base import FileFormat, Probabilities, Scored, Tensor
-from runtime.engines.onnx_file import read_metadata
+from runtime.engines.onnx_file import read_graph, read_metadata
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
-
-if TYPE_CHECKING:
-    from runtime.engines.graph import Graph
 
 EXACT_INT8 = ("session.x64quantprecision", "1")
 """Session option for exact int8 arithmetic. On x86-64 without VNNI, ONNX Runtime otherwise multiplies uint8 by int8
@@ -32,12 +29,7 @@ class OnnxBackend:
     file_format, color, marker = FileFormat(".onnx", "ONNX"), "#0072b2", "o"
     distribution, package, install = "onnxruntime", "onnxruntime", "pip install 'onnxruntime>=1.20,!=1.21.0'"
 
-    @staticmethod
-    def read_graph(content: bytes) -> "Graph":
-        """Read the operators of a file; raise ``ValueError`` if it is not an ONNX file."""
-        from runtime.engines import onnx_graph
-
-        return onnx_graph.read_graph(content)
+    read_graph = staticmethod(read_graph)
 
     @staticmethod
     def import_engine() -> ModuleType:

@@ -6,20 +6,17 @@ import threading
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.engines.base import Probabilities, Scored, Tensor, one_by_one
-from runtime.engines.onnx_file import read_metadata
+from runtime.engines.onnx_file import read_graph, read_metadata
 from runtime.errors import ModelFormatError
 from runtime.spec import GOLDEN_KEY, SPEC_KEY
 from runtime.system.fork import ForkGuard
 from runtime.system.machine import examine_machine
-
-if TYPE_CHECKING:
-    from runtime.engines.graph import Graph
 
 DTYPES = {"u8": "uint8", "f32": "float32"}
 TELEMETRY = "openvino_telemetry"
@@ -39,12 +36,7 @@ class OpenvinoBackend:
     file_format, color, marker = None, "#009e73", "D"
     distribution, package, install = "openvino", "openvino", "pip install openvino"
 
-    @staticmethod
-    def read_graph(content: bytes) -> "Graph":
-        """Read the operators of a file; raise ``ValueError`` if it is not an ONNX file."""
-        from runtime.engines import onnx_graph
-
-        return onnx_graph.read_graph(content)
+    read_graph = staticmethod(read_graph)
 
     @staticmethod
     def import_engine() -> ModuleType:

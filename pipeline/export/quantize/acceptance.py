@@ -61,12 +61,12 @@ class Judgment:
     lost_points: float | None
     agreement: float
     mean_difference: float
-    only_keras_right: int
-    only_candidate_right: int
-    p_value: float
-    worst_class: str
-    worst_class_lost_points: float
-    violations: tuple[str, ...]
+    only_keras_right: int = 0
+    only_candidate_right: int = 0
+    p_value: float = 1.0
+    worst_class: str = ""
+    worst_class_lost_points: float = 0.0
+    violations: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -117,11 +117,6 @@ def judge_agreement(
         lost_points=None,
         agreement=agreement(expected, got),
         mean_difference=mean_difference(expected, got),
-        only_keras_right=0,
-        only_candidate_right=0,
-        p_value=1.0,
-        worst_class="",
-        worst_class_lost_points=0.0,
         violations=tuple(_distance_violations(expected, got, criteria)),
     )
 

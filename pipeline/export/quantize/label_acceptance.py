@@ -84,11 +84,6 @@ def judge_labels(  # noqa: PLR0913, PLR0917 - two sets of answers, the truth and
         lost_points=None,
         agreement=float(agreeing.mean()),
         mean_difference=distance,
-        only_keras_right=0,
-        only_candidate_right=0,
-        p_value=1.0,
-        worst_class="",
-        worst_class_lost_points=0.0,
         violations=tuple(violations),
     )
     return whole if marks is None else _with_marks(whole, before, after, marks, class_names, criteria)

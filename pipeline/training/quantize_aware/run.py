@@ -8,12 +8,10 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.documents.history import EpochRecord, History, ImageCounts
 from pipeline.documents.quantize_aware import QuantizeAware
@@ -22,6 +20,7 @@ from pipeline.metrics.calibration import temperature_of
 from pipeline.metrics.classification import accuracy
 from pipeline.training.quantize_aware.settings import FineTuning
 from pipeline.training.quantize_aware.tuner import FineTuner
+from pipeline.training.write import write_model
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def fine_tune(start: Finished, training: Dataset, validation: Dataset, out: Path
             "epochs": tuple(records),
         }
     )
-    return _write(out, deployable.model, found)
+    return write_model(out, deployable.model, found)
 
 
 def _record(  # noqa: PLR0913, PLR0917 - a record has many fields
@@ -110,12 +109,3 @@ def _record(  # noqa: PLR0913, PLR0917 - a record has many fields
         val_loss=float(np.mean(losses)),
         learning_rate=learning_rate,
     )
-
-
-def _write(out: Path, model: keras.Model, history: History) -> History:
-    """Write model and history; the history names the model's SHA-256, so that it applies to no other model."""
-    with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
-        model.save(temporary)
-        history = history.model_copy(update={"model_sha256": artifacts.sha256(temporary.read_bytes())})
-    history.write(out)
-    return history

@@ -30,6 +30,7 @@ from pipeline.training.transfer.cross_validation import (
 )
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.single_numbers import single_numbers
+from pipeline.training.write import write_model
 
 FOLDS = 5
 """Number of folds for judging single numbers."""
@@ -114,12 +115,7 @@ def fit_to_photos(
             data=str(photos.folder),
             origin_sha256=origin,
         )
-        model = backbone.classifier(fitted.kernel, fitted.bias)
-        with artifacts.atomic_path(out / artifacts.MODEL_KERAS) as temporary:
-            model.save(temporary)
-            history = history.model_copy(update={"model_sha256": artifacts.sha256(temporary.read_bytes())})
-        history.write(out)
-    return history
+        return write_model(out, backbone.classifier(fitted.kernel, fitted.bias), history)
 
 
 def _train_last_stages(
