@@ -12,6 +12,7 @@ Work that is shared so that it is done once:
   tenth of a second and start each contender once; ``figures/test_reading.py`` starts one process per way.
 - ``test_drift.py`` runs the reference once, and translates and freezes each damaged network once for its eight formats.
 - Workers of distributed training are forked from one process that has imported TensorFlow (``training_run.py``).
+- The web page is loaded once for all tests that choose pictures (``test_web.py``).
 - The report is opened once per width and color scheme (``test_report_browser.py``).
 - pip is compiled once, in the prefix from which the other installations start (``installing.compile_pip``).
 - Networks and photos are as small as the test allows: ``tests/figures/test_graph.py`` has two networks of one layer,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import replace
 
 import onnx
@@ -51,9 +52,9 @@ def address(site):
         yield server + "demo/page/"
 
 
-@pytest.fixture
-def page(chromium, address):
-    """The loaded page; fails after the test if there were console errors or requests to other hosts."""
+@contextmanager
+def loaded(chromium, address):
+    """Yield the loaded page and its console errors; fails if it has asked other hosts."""
     complaints, requests = [], []
     page = chromium.new_page()
     page.on("console", lambda message: complaints.append(message.text))
@@ -61,11 +62,34 @@ def page(chromium, address):
     page.on("request", lambda request: requests.append(request.url))
     page.goto(address)
     page.wait_for_selector(READY)
-    yield page
+    yield page, complaints
     page.close()
-    assert not complaints
     assert len(requests) > 10
     assert all(request.startswith(address) for request in requests)
+
+
+@pytest.fixture(scope="module")
+def kept(chromium, address):
+    with loaded(chromium, address) as page_and_complaints:
+        yield page_and_complaints
+
+
+@pytest.fixture
+def page(kept):
+    """The loaded page, without the answer of an earlier test; fails after the test if it logged an error."""
+    page, complaints = kept
+    page.set_input_files("#file", {"name": "none.png", "mimeType": "image/png", "buffer": b""})
+    assert "none.png is empty" in problem(page)
+    yield page
+    assert not complaints
+
+
+@pytest.fixture
+def fresh(chromium, address):
+    """The page as it is after loading, for tests of its camera and of its first use."""
+    with loaded(chromium, address) as (page, complaints):
+        yield page
+    assert not complaints
 
 
 @pytest.fixture
@@ -139,24 +163,24 @@ def test_what_is_like_no_class_is_said_to_be_none(bare, reference, tmp_path):
         assert bare.inner_text("#verdict") == f"None of these, most like {expected.label}"
 
 
-def test_the_camera_is_watched_until_it_is_stopped(page, reference):
-    page.click("#camera-button")
-    page.wait_for_selector("#camera:visible")
-    page.wait_for_selector(".bars li")
-    assert set(answers(page)) <= set(Classifier(reference / artifacts.INT8_ONNX).spec.class_names)
-    assert page.inner_text("#camera-button") == "Stop the camera"
-    page.click("#camera-button")
-    assert page.inner_text("#verdict") == "The camera is off."
-    assert page.evaluate("document.getElementById('camera').srcObject") is None
+def test_the_camera_is_watched_until_it_is_stopped(fresh, reference):
+    fresh.click("#camera-button")
+    fresh.wait_for_selector("#camera:visible")
+    fresh.wait_for_selector(".bars li")
+    assert set(answers(fresh)) <= set(Classifier(reference / artifacts.INT8_ONNX).spec.class_names)
+    assert fresh.inner_text("#camera-button") == "Stop the camera"
+    fresh.click("#camera-button")
+    assert fresh.inner_text("#verdict") == "The camera is off."
+    assert fresh.evaluate("document.getElementById('camera').srcObject") is None
 
 
-def test_a_picture_chosen_while_the_camera_runs_takes_its_place(page, photo):
-    page.click("#camera-button")
-    page.wait_for_selector("#camera:visible")
-    choose(page, photo)
-    assert page.is_visible("#preview")
-    assert page.is_hidden("#camera")
-    assert "reading" in page.inner_text("#time")
+def test_a_picture_chosen_while_the_camera_runs_takes_its_place(fresh, photo):
+    fresh.click("#camera-button")
+    fresh.wait_for_selector("#camera:visible")
+    choose(fresh, photo)
+    assert fresh.is_visible("#preview")
+    assert fresh.is_hidden("#camera")
+    assert "reading" in fresh.inner_text("#time")
 
 
 @pytest.fixture
@@ -220,16 +244,16 @@ def test_samples_are_the_golden_set_and_it_is_replayed(page, reference):
     assert max(answers(page).values()) == pytest.approx(expected.max(), abs=0.01)
 
 
-def test_all_can_be_done_with_the_keyboard_and_is_named(page):
+def test_all_can_be_done_with_the_keyboard_and_is_named(fresh):
     for name in ("file", "camera-button"):
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.id") == name
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".bars li")
-    assert page.get_by_label("Choose pictures").count() == 1
-    assert page.get_by_role("status").inner_text() == page.locator(".bars .name").first.inner_text()
-    assert all(page.locator(".sample").nth(index).get_attribute("aria-label") for index in range(8))
+        fresh.keyboard.press("Tab")
+        assert fresh.evaluate("document.activeElement.id") == name
+    fresh.keyboard.press("Tab")
+    fresh.keyboard.press("Enter")
+    fresh.wait_for_selector(".bars li")
+    assert fresh.get_by_label("Choose pictures").count() == 1
+    assert fresh.get_by_role("status").inner_text() == fresh.locator(".bars .name").first.inner_text()
+    assert all(fresh.locator(".sample").nth(index).get_attribute("aria-label") for index in range(8))
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
@@ -260,11 +284,11 @@ def test_what_is_no_picture_is_said_so_and_the_next_one_works(page, photo, conte
     ("script", "expected"),
     [(FORBID_CAMERA, "is not allowed"), ("delete Navigator.prototype.mediaDevices", "only to pages served over https")],
 )
-def test_a_camera_that_is_not_given_is_said_so(page, script, expected):
-    page.evaluate(script)
-    page.click("#camera-button")
-    assert expected in problem(page)
-    assert page.inner_text("#camera-button") == "Use the camera"
+def test_a_camera_that_is_not_given_is_said_so(fresh, script, expected):
+    fresh.evaluate(script)
+    fresh.click("#camera-button")
+    assert expected in problem(fresh)
+    assert fresh.inner_text("#camera-button") == "Use the camera"
 
 
 def test_opened_as_a_file_it_says_how_to_serve_it(bare, site):
