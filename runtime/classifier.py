@@ -15,7 +15,7 @@ from runtime.image.load import ImageSource, in_rgb, load_pixels
 from runtime.prediction import Postprocessor, Prediction
 from runtime.spec import ModelSpec
 from runtime.system.fork import guarded
-from runtime.system.processors import processors, why_not_threads
+from runtime.system.processors import processors, thread_count_error
 from runtime.tuning import TunedModel, tuned_model
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def _require_positive(**values: int) -> None:
 
 def _require_threads(**counts: int) -> None:
     for name, count in counts.items():
-        if reason := why_not_threads(count):
+        if reason := thread_count_error(count):
             raise ValueError(f"{name} must be {reason}")
 
 

@@ -34,7 +34,7 @@ class Prediction:
     labels: tuple[str, ...] | None = None
 
 
-def more_entries(answer: Prediction) -> dict[str, Any]:
+def optional_entries(answer: Prediction) -> dict[str, Any]:
     """Return optional entries of a JSON line: ``known`` if the file can tell, ``labels`` for a multi-label model."""
     known = {} if answer.is_known is None else {"known": answer.is_known}
     return known if answer.labels is None else known | {"labels": answer.labels}

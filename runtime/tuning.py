@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from runtime.engines.registry import file_formats
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 from runtime.system.files import parse_json, read_regular
-from runtime.system.processors import why_not_threads
+from runtime.system.processors import thread_count_error
 
 TUNING_FILE = "runtime.json"
 FORMAT, VERSION = "edgecnn-runtime", 1
@@ -76,7 +76,7 @@ class Tuning:
         if not all(isinstance(text, str) for text in texts) or Path(self.artifact).name != self.artifact:
             raise ValueError(f"file {self.artifact!r:.40} on engine {self.engine!r:.40}")
         is_number = isinstance(self.threads, int)
-        reason = why_not_threads(self.threads) if is_number else f"a whole number, got {self.threads!r:.40}"
+        reason = thread_count_error(self.threads) if is_number else f"a whole number, got {self.threads!r:.40}"
         if reason:
             raise ValueError(f"threads must be {reason}")
 

@@ -66,7 +66,7 @@ def run(
         photo_settings: the settings with which these were read.
     """
     from pipeline.data.folder import load
-    from pipeline.training.transfer.student import DistillationSettings, distil
+    from pipeline.training.transfer.student import DistillationSettings, distill
 
     asked = DistillationSettings(
         options.student, options.student_side, options.minutes / 2, options.seed, options.restart, options.distribute
@@ -75,7 +75,7 @@ def run(
     if options.extra:
         teacher = replace(teacher, extra=_extra(options.extra, photos, photo_settings))
     print(f"student: {asked.model} at {asked.side} pixels learns from the network in {teacher.folder}", file=sys.stderr)
-    return distil(teacher, load(photos.folder, own_settings), asked, options.out, own_settings)
+    return distill(teacher, load(photos.folder, own_settings), asked, options.out, own_settings)
 
 
 def _extra(source: Path, photos: "Photos", photo_settings: "Settings") -> "Dataset":

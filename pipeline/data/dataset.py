@@ -14,7 +14,7 @@ BATCH_BYTES = 2 * 1024 * 1024
 """Bytes of pixels in one batch; a network's activations take about a hundred times as much memory."""
 
 
-def by(size: tuple[int, int]) -> str:
+def format_size(size: tuple[int, int]) -> str:
     """Format (height, width) as ``WIDTHxHEIGHT``: ``32x48`` is 32 pixels wide."""
     height, width = size
     return f"{width}x{height}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.folds import Chains, look_alike
+from pipeline.data.folds import UnionFind, look_alike
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import BY_PICTURE, Settings
 from pipeline.data.rows import rows_of
@@ -133,14 +133,14 @@ def _picture_count(units: list[Unit], pictures: Pictures) -> int:
 
 def _joined(files: Sequence[PhotoFile], marks: Sequence[Callable[[str], Hashable]]) -> list[Unit]:
     """Group photos into units: photos with an equal mark are in the same unit, also through other photos."""
-    chains = Chains(len(files))
+    groups = UnionFind(len(files))
     for mark in marks:
         first: dict[Hashable, int] = {}
         for at, file in enumerate(files):
-            chains.join(first.setdefault(mark(file.path), at), at)
+            groups.join(first.setdefault(mark(file.path), at), at)
     units: dict[int, Unit] = defaultdict(list)
     for at, file in enumerate(files):
-        units[chains.root(at)].append(file)
+        units[groups.root(at)].append(file)
     return list(units.values())
 
 

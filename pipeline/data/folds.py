@@ -20,8 +20,8 @@ CHUNK, COLUMNS = 256, 4_096
 Labels = NDArray[np.integer[Any]]
 
 
-class Chains:
-    """Union-find: groups of N items that are connected by a chain of pairs."""
+class UnionFind:
+    """Groups of N items that are connected by a chain of pairs."""
 
     def __init__(self, count: int) -> None:
         self._parents = array("q", range(count))
@@ -55,7 +55,7 @@ def look_alike(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         Number of each photo's group, int64 (N,).
     """
     hashes, thumbnails = _hashes(pixels)
-    chains = Chains(len(pixels))
+    groups = UnionFind(len(pixels))
 
     def signs(start: int, count: int) -> NDArray[np.float32]:
         """Return ±1 for each bit: the dot product of two hashes is 64 minus twice the number of differing bits."""
@@ -69,9 +69,9 @@ def look_alike(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         for column in range(start, len(pixels), COLUMNS):
             close = rows @ signs(column, COLUMNS).T >= HASH_BITS - 2 * HASH_BITS_APART
             for first, second in np.add(np.argwhere(close), (start, column)):
-                if second > first and not chains.joined(first, second) and levels_apart(first, second) <= LEVELS_APART:
-                    chains.join(first, second)
-    return np.fromiter(map(chains.root, range(len(pixels))), np.int64, len(pixels))
+                if second > first and not groups.joined(first, second) and levels_apart(first, second) <= LEVELS_APART:
+                    groups.join(first, second)
+    return np.fromiter(map(groups.root, range(len(pixels))), np.int64, len(pixels))
 
 
 def _hashes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

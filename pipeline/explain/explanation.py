@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline import artifacts
 from pipeline.export.load.deployable import Deployable
 from pipeline.text import for_figure
-from pipeline.verify.heat import heat_maps, in_the_middle, overlay
+from pipeline.verify.heat import center_share, heat_maps, overlay
 
 NAMED = 3
 WIDTH, HEIGHT, SIDE = 1280, 760, 560
@@ -49,7 +49,7 @@ class Explanation:
         named = ", ".join(f"{self.class_names[label]} {self.probabilities[label]:.1%}" for label in order)
         if not self.heat.any():
             return f"{named}; no place contributes to {self.answer}"
-        middle = in_the_middle(self.heat)
+        middle = center_share(self.heat)
         return f"{named}; {middle:.0%} of the heat map of {self.answer} lies in the middle quarter of the picture"
 
     def heat_picture(self, longest: int) -> Image.Image:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset, by, hold_out, with_marks
+from pipeline.data.dataset import Dataset, format_size, hold_out, with_marks
 from pipeline.data.photo_settings import spec_beside
 from pipeline.documents.history import History, history_for, read_history
 from pipeline.documents.manifest import Manifest
@@ -179,8 +179,8 @@ def _check(images: Dataset, name: str, deployable: Deployable, path: Path) -> No
     """Refuse images whose size or classes differ from the model's."""
     if images.size != deployable.size or images.class_names != deployable.class_names:
         raise ExportError(
-            f"{path} takes {by(deployable.size)} images of {first_of(deployable.class_names)}; "
-            f"{name} are {by(images.size)} of {first_of(images.class_names)}; "
+            f"{path} takes {format_size(deployable.size)} images of {first_of(deployable.class_names)}; "
+            f"{name} are {format_size(images.size)} of {first_of(images.class_names)}; "
             "give photos of its classes with --data DIR"
         )
 

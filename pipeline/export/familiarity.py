@@ -132,7 +132,9 @@ def with_threshold(spec: ModelSpec, familiarity: NDArray[np.float32], images: Da
         images: the N images, none of them trained on; images of the class ``none`` are left out.
         keep: share (0-1) of the images that reach the threshold; ``None``: ``KEEP``.
     """
-    return replace(spec, known_threshold=lowest_of(familiarity[~_shows_none(images)], KEEP if keep is None else keep))
+    return replace(
+        spec, known_threshold=threshold_for_share(familiarity[~_shows_none(images)], KEEP if keep is None else keep)
+    )
 
 
 def scores(scored: Callable[[Pixels], Scored], pixels: Pixels) -> NDArray[np.float32]:
@@ -140,7 +142,7 @@ def scores(scored: Callable[[Pixels], Scored], pixels: Pixels) -> NDArray[np.flo
     return np.concatenate([scored(np.ascontiguousarray(batch))[1] for batch in in_batches(pixels, BATCH)])
 
 
-def lowest_of(familiar: NDArray[np.float32], share: float) -> float:
+def threshold_for_share(familiar: NDArray[np.float32], share: float) -> float:
     """Return the score that the share (0-1) ``share`` of the images reaches; ``familiar`` has one per image, (N,)."""
     return float(np.quantile(familiar, 1 - share, method="lower"))
 

@@ -212,7 +212,7 @@ def _searched(inputs: ExportInputs, quantizer: Quantizer, row: Format, float_gra
             outcome = search.as_trained(inputs.trained, counts[-1])
         else:
             outcome = search.run(len(inputs.calibration), quick=inputs.quick)
-    if outcome.price:
+    if outcome.latencies:
         layers = len(outcome.winner.config.float_layers)
-        say(f"{row.file}: {layers} of its layers in float: {outcome.price}")
+        say(f"{row.file}: {layers} of its layers in float: {outcome.latencies}")
     return ExportedGraph(outcome.winner.graph, outcome)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import artifacts
-from pipeline.data.dataset import by
+from pipeline.data.dataset import format_size
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 
@@ -26,7 +26,7 @@ def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> s
         return None
     if manifest.sha256_of(artifacts.MODEL_KERAS) == keras_sha256:
         return None
-    names, size = manifest.class_names, by(manifest.size)
+    names, size = manifest.class_names, format_size(manifest.size)
     listed = ", ".join(names[:CLASSES_NAMED]) + (", …" if len(names) > CLASSES_NAMED else "")
     text = f"{folder}: replaces another model, of {len(names)} classes ({listed}) and {size} pixels"
     written = set(files)

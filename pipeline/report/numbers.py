@@ -9,7 +9,7 @@ NONE = "\N{EN DASH}"
 def duration(microseconds: float) -> str:
     """Format a time with about three digits, in µs, ms or s."""
     divisor, unit = time_unit(microseconds)
-    return f"{three(microseconds / divisor)} {unit}"
+    return f"{three_digits(microseconds / divisor)} {unit}"
 
 
 def time_unit(microseconds: float) -> tuple[float, str]:
@@ -20,7 +20,7 @@ def time_unit(microseconds: float) -> tuple[float, str]:
     return 1e6, "s"
 
 
-def three(value: float) -> str:
+def three_digits(value: float) -> str:
     """Format a number with three digits, or without decimals from 100 on."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 

@@ -1,7 +1,7 @@
 """The top of the page: the exported files, their model, and the verdicts."""
 
 from pipeline import artifacts
-from pipeline.data.dataset import by
+from pipeline.data.dataset import format_size
 from pipeline.documents.base import MIN_IMAGES_FOR_VERDICT, TOO_FEW
 from pipeline.documents.manifest import Decision, Manifest
 from pipeline.documents.verify import Measured, Verification
@@ -36,7 +36,7 @@ def title(manifest: Manifest) -> str:
 
 def subtitle(manifest: Manifest) -> str:
     """Describe the size of the images, and the number of classes and model files in one line."""
-    size_text, models = by(manifest.size).replace("x", "×"), _files(len(_models(manifest)))
+    size_text, models = format_size(manifest.size).replace("x", "×"), _files(len(_models(manifest)))
     return f"{size_text} pixels, {len(manifest.class_names):,} classes, {models}"
 
 

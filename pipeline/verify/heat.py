@@ -73,7 +73,7 @@ def heat_maps(deployable: Deployable, pixels: Pixels, answers: NDArray[np.intege
     return np.asarray(found / np.where(sums > 0, sums, 1), np.float32)
 
 
-def in_the_middle(heat: Heat) -> float:
+def center_share(heat: Heat) -> float:
     """Return the share (0-1) of a map, float32 (h, w), in its middle: half the height by half the width."""
     fine = np.asarray(Image.fromarray(heat).resize((FINE, FINE), Image.Resampling.BOX))
     quarter = FINE // 4

@@ -66,7 +66,7 @@ def judge(model: Path, photos: Dataset, elsewhere: Path | None = None) -> Famili
     kinds |= painted.kinds(spec.shape[:2])
     familiar = familiarity.scores(scored, own)
     strange = {kind: familiarity.scores(scored, pixels) for kind, pixels in kinds.items()}
-    threshold, common = spec.known_threshold, familiarity.lowest_of(familiar, familiarity.KEEP)
+    threshold, common = spec.known_threshold, familiarity.threshold_for_share(familiar, familiarity.KEEP)
     edges = _edges(np.concatenate([familiar, *strange.values()]), threshold)
     return Familiarity(
         sha256=artifacts.sha256(model.read_bytes()),

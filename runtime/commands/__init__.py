@@ -2,7 +2,7 @@
 
 import argparse
 
-from runtime.system.processors import why_not_threads
+from runtime.system.processors import thread_count_error
 
 OK, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 LONGEST_S = 86_400.0
@@ -29,7 +29,7 @@ def duration(text: str) -> float:
 def threads(text: str) -> int:
     """Parse a number of threads that this machine can run."""
     count = positive(text)
-    if reason := why_not_threads(count):
+    if reason := thread_count_error(count):
         raise argparse.ArgumentTypeError(f"expected {reason}")
     return count
 

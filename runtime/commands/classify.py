@@ -13,7 +13,7 @@ from runtime.classifier import Classifier
 from runtime.commands import FAILED, OK, UNUSABLE, add_model, positive, threads
 from runtime.errors import HeicError, ImageError, ImageFileNotFoundError
 from runtime.image.isolated import IsolatedDecoder
-from runtime.prediction import Prediction, more_entries
+from runtime.prediction import Prediction, optional_entries
 from runtime.spec import NONE_CLASS
 from runtime.text import for_csv, for_terminal
 
@@ -149,7 +149,7 @@ def _json_line(file: str, answer: Prediction | ImageError) -> str:
     if isinstance(answer, ImageError):
         return json.dumps({"file": file, "error": _reason(file, answer)})
     top = [{"label": label, "probability": probability} for label, probability in answer.top]
-    more = more_entries(answer)
+    more = optional_entries(answer)
     return json.dumps({"file": file, **top[0], "confident": answer.is_confident, **more, "top": top})
 
 

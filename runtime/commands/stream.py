@@ -16,7 +16,7 @@ from runtime.commands import FAILED, INTERRUPTED, OK, UNUSABLE, add_model, event
 from runtime.errors import DecodingStoppedError, ImageError
 from runtime.events.detector import EventSettings
 from runtime.events.session import ClassifiedFrame, Listener, Session
-from runtime.prediction import more_entries
+from runtime.prediction import optional_entries
 from runtime.publish.lines import EventLines
 from runtime.system.signals import Stop
 
@@ -165,7 +165,7 @@ def _line(frame: Frame, classified: ClassifiedFrame, dropped: int) -> str:
         "dropped": dropped,
     }
     return json.dumps(
-        line | more_entries(classified.prediction) | ({"repeated": True} if classified.is_repeated else {})
+        line | optional_entries(classified.prediction) | ({"repeated": True} if classified.is_repeated else {})
     )
 
 

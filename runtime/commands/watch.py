@@ -14,7 +14,7 @@ from runtime.errors import DecodingStoppedError, ImageError
 from runtime.events.detector import EventSettings
 from runtime.events.session import Listener, Session
 from runtime.photo_files import LeftOut, list_photos, tally
-from runtime.prediction import more_entries
+from runtime.prediction import optional_entries
 from runtime.publish.lines import EventLines
 from runtime.system.signals import Stop
 from runtime.text import for_terminal
@@ -171,7 +171,7 @@ def _look(session: Session, path: Path, stamp: Stamp, waiting: dict[str, Waiting
     try:
         found = session.show(path, path.name).prediction
         answer = {"label": found.label, "probability": found.probability, "confident": found.is_confident}
-        answer |= more_entries(found)
+        answer |= optional_entries(found)
         settled = True
     except DecodingStoppedError:
         return None

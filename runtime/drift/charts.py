@@ -62,7 +62,7 @@ CLASS, CLASS_RULE = "class ", Rule(0.05, allowance=2.5, largest=5.0)
 
 
 @dataclass
-class Usual:
+class Baseline:
     """Usual values of statistics, in a time slot or all day.
 
     Attributes:
@@ -172,8 +172,8 @@ class Charts:
         charts: by statistic and direction, e.g. ``brightness-``.
     """
 
-    slots: list[Usual] = field(default_factory=lambda: [Usual() for _ in range(SLOTS)])
-    classes: Usual = field(default_factory=Usual)
+    slots: list[Baseline] = field(default_factory=lambda: [Baseline() for _ in range(SLOTS)])
+    classes: Baseline = field(default_factory=Baseline)
     charts: dict[str, Chart] = field(default_factory=dict)
 
     @property
@@ -194,7 +194,7 @@ class Charts:
             end_s: time of the last frame.
         """
         slot = self.slots[int(end_s // SLOT_S) % SLOTS]
-        parts: tuple[tuple[Usual, dict[str, float]], ...] = ((slot, {}), (self.classes, {}))
+        parts: tuple[tuple[Baseline, dict[str, float]], ...] = ((slot, {}), (self.classes, {}))
         for name, value in values.items():
             parts[name.startswith(CLASS)][1][name] = value
         exceeds = [self._judge(usual, part, start_s) for usual, part in parts]
@@ -203,7 +203,7 @@ class Charts:
                 slot.learn(parts[0][1], int(end_s // 86_400))
             self.classes.learn(parts[1][1], int(end_s // 86_400))
 
-    def _judge(self, usual: Usual, values: dict[str, float], start_s: float) -> bool:
+    def _judge(self, usual: Baseline, values: dict[str, float], start_s: float) -> bool:
         """Update the charts with a block's values; return whether a value deviates by more than ``GROSS``."""
         if usual.days < TRIAL_DAYS:
             return False
@@ -239,8 +239,8 @@ class Charts:
         Raises:
             ValueError, TypeError, LookupError: the entries are not those of ``entries``.
         """
-        slots = [Usual(**slot) for slot in entries["slots"]]
+        slots = [Baseline(**slot) for slot in entries["slots"]]
         charts = {name: Chart(**chart) for name, chart in entries["charts"].items()}
         if len(slots) != SLOTS:
             raise ValueError(f"{len(slots)} time slots, expected {SLOTS}")
-        return cls(slots, Usual(**entries["classes"]), charts)
+        return cls(slots, Baseline(**entries["classes"]), charts)

@@ -45,7 +45,7 @@ class EventSettings:
                 f"expected votes of at least 1 among a window of at most {MAX_WINDOW:,} frames, "
                 f"got {self.votes} of {self.window}"
             )
-        if not 1 <= self.goes_on_with <= self.votes:
+        if not 1 <= self.votes_to_continue <= self.votes:
             raise ValueError(f"end_votes must be 1 to {self.votes} (votes), got {self.end_votes}")
         if not 0 <= self.min_seconds < float("inf"):
             raise ValueError(f"min_seconds must be 0 or more, got {self.min_seconds}")
@@ -55,7 +55,7 @@ class EventSettings:
             raise ValueError(f"lost_after_s must be above 0 or None, got {self.lost_after_s}")
 
     @property
-    def goes_on_with(self) -> int:
+    def votes_to_continue(self) -> int:
         """``end_votes``, or its default."""
         return (self.votes + 1) // 2 if self.end_votes is None else self.end_votes
 
@@ -194,7 +194,7 @@ class EventDetector:
         return best if now - self._agreed[1] >= self._settings.min_seconds else None
 
     def _is_over(self, votes: Counter[str], now: float) -> bool:
-        if votes[self.label or ""] >= self._settings.goes_on_with:
+        if votes[self.label or ""] >= self._settings.votes_to_continue:
             self._doubted_s = None
             return False
         self._doubted_s = now if self._doubted_s is None else self._doubted_s

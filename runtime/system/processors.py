@@ -16,7 +16,7 @@ def most_threads() -> int:
     return THREADS_PER_PROCESSOR * (os.cpu_count() or 1)
 
 
-def why_not_threads(count: int) -> str | None:
+def thread_count_error(count: int) -> str | None:
     """Return the error text for a number of threads out of range; ``None`` if it is valid."""
     most = most_threads()
     if 1 <= count <= most:

@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline.data.dataset import Dataset
 from pipeline.documents.mistakes import SHOWN
 from pipeline.export.load.deployable import Deployable
-from pipeline.verify.heat import heat_maps, in_the_middle, overlay
+from pipeline.verify.heat import center_share, heat_maps, overlay
 from pipeline.verify.mistakes import mistakes
 
 SIDE, PATCH, STEPS = 32, 8, 60
@@ -98,11 +98,11 @@ def test_a_label_among_several_is_explained_by_itself(maps):
 
 
 def test_the_middle_is_a_quarter_of_the_picture():
-    assert in_the_middle(np.ones((7, 7), np.float32)) == pytest.approx(0.25, abs=0.01)
+    assert center_share(np.ones((7, 7), np.float32)) == pytest.approx(0.25, abs=0.01)
     corner = np.zeros((8, 8), np.float32)
-    assert in_the_middle(corner) == 0
+    assert center_share(corner) == 0
     corner[0, 0] = 1
-    assert in_the_middle(corner) == 0
+    assert center_share(corner) == 0
 
 
 def test_the_overlay_is_gray_where_nothing_speaks_for_the_answer():

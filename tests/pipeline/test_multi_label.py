@@ -14,7 +14,7 @@ from pipeline import cli
 from pipeline.commands import OK, UNUSABLE
 from pipeline.data import label_table
 from pipeline.data.dataset import Dataset, with_marks
-from pipeline.data.given import given_numbers
+from pipeline.data.label_arrays import as_numbers
 from pipeline.data.photo_settings import Settings
 from pipeline.documents.evaluation import LabelEvaluation
 from pipeline.documents.manifest import Manifest
@@ -139,7 +139,7 @@ def test_a_table_for_logits_that_nobody_calls_multi_label(exported, tmp_path, ca
 @pytest.mark.parametrize("labels", [[[1, 1, 0], [0, 1, 0]], [[0, 0, 0], [0, 1, 0]]])
 def test_several_labels_an_image_are_no_classes(labels):
     with pytest.raises(DataError, match="multi_label=True"):
-        given_numbers(np.array(labels), NAMES)
+        as_numbers(np.array(labels), NAMES)
 
 
 def test_a_temperature_is_refused():

@@ -33,7 +33,7 @@ def test_channels_scaled_apart_are_caught_and_rescued(kind):
     assert outcome.winner.entry() == steps[-1]
     assert len(outcome.winner.config.float_layers) == len(steps)
     assert outcome.reason == f"passes with {len(steps)} of 4 layers in float"
-    assert re.fullmatch(r"[\d,]+ µs an image, [\d,]+ with every layer in int8 \([+-][\d,]+\)", outcome.price)
+    assert re.fullmatch(r"[\d,]+ µs an image, [\d,]+ with every layer in int8 \([+-][\d,]+\)", outcome.latencies)
 
 
 IMPOSSIBLE = AcceptanceCriteria(max_mean_difference=0.0)
@@ -68,7 +68,7 @@ def test_quick_takes_the_default():
     outcome = search_of("onnx", Deployable(network(), NAMES)).run(100, quick=True)
     default = QuantConfig(images=100)
     assert [entry.summary for entry in outcome.tried] == [str(default), f"{default}, corrected biases"]
-    assert not outcome.price
+    assert not outcome.latencies
     assert not outcome.layers
 
 

@@ -7,7 +7,7 @@ from runtime import Classifier, ModelSpec, ModelSpecError
 from runtime.camera.inbox import Inbox
 from runtime.events import EventDetector, EventSettings
 from runtime.events.detector import Event
-from runtime.prediction import Postprocessor, Prediction, more_entries
+from runtime.prediction import Postprocessor, Prediction, optional_entries
 from runtime.serve.live import Live
 
 NAMES = ("ball", "cat", "dog")
@@ -41,7 +41,7 @@ def test_labels_reach_their_thresholds(probabilities, labels, top):
     ],
 )
 def test_json_says_what_the_file_can_tell(known, labels, entries):
-    assert more_entries(Prediction("cat", 0.5, (("cat", 0.5),), is_known=known, labels=labels)) == entries
+    assert optional_entries(Prediction("cat", 0.5, (("cat", 0.5),), is_known=known, labels=labels)) == entries
 
 
 def test_thresholds_travel_in_the_spec_and_are_half_without():

@@ -9,7 +9,7 @@ import math
 
 import keras
 
-from pipeline.data.dataset import by
+from pipeline.data.dataset import format_size
 from pipeline.errors import ExportError, reason
 from pipeline.export.load.dtype import computes_in, in_dtype
 from pipeline.export.load.gray import color_model, takes_gray
@@ -44,13 +44,18 @@ def sized(model: keras.Model, size: tuple[int, int] | None) -> keras.Model:
     if size is None or len(own) != 4 or own[1:3] == size:
         return model
     if any(extent not in (None, asked) for extent, asked in zip(own[1:3], size, strict=True)):
-        raise ExportError(f"the model takes images of {by(own[1:3])} pixels, asked for {by(size)}: leave the size out")
+        raise ExportError(
+            f"the model takes images of {format_size(own[1:3])} pixels, asked for {format_size(size)}: "
+            "leave the size out"
+        )
     image = keras.Input((*size, own[3]), name=model.inputs[0].name)
     try:
         twin = keras.models.clone_model(model, input_tensors=image)
         twin.set_weights(model.get_weights())
     except Exception as error:  # layers raise exceptions of any class
-        raise ExportError(f"the model cannot take images of {by(size)} pixels ({reason(error)[:300]})") from error
+        raise ExportError(
+            f"the model cannot take images of {format_size(size)} pixels ({reason(error)[:300]})"
+        ) from error
     return twin
 
 

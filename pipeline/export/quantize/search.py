@@ -24,9 +24,9 @@ from pipeline.documents.quantize_aware import QuantizeAware
 from pipeline.export.quantize.answers import Load, answers_of
 from pipeline.export.quantize.candidate import Candidate, choose, is_closer, most_accurate
 from pipeline.export.quantize.config import LEARNED, METHODS, MIN_MAX, QuantConfig
+from pipeline.export.quantize.latencies import compare_latencies
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import layer_entries, next_float_layers
-from pipeline.export.quantize.price import price
 from pipeline.export.quantize.validation import Validation
 
 IMAGE_COUNTS = (100, 500, 1_000)
@@ -68,14 +68,14 @@ class Outcome:
         winner: the chosen candidate; its judgment says whether it passes the criteria.
         tried: all candidates in the order in which they were tried, in the form that the manifest stores.
         reason: the reason for the choice, in words.
-        price: latencies on this machine with and without float layers, in words; empty if no layer returned to float.
+        latencies: on this machine with and without float layers, in words; empty if no layer returned to float.
         layers: how noisy each layer is, if that was measured.
     """
 
     winner: Candidate
     tried: tuple[CandidateEntry, ...]
     reason: str
-    price: str = ""
+    latencies: str = ""
     layers: tuple[LayerNoise, ...] = ()
 
 
@@ -218,7 +218,7 @@ class Search:
             stage = f"back to float: {names}"
             candidate = self.score(stage, config, graph)
             reason = f"passes with {len(config.float_layers)} of {len(layers)} layers in float"
-        cost = "" if candidate is first else self._price(first, candidate)
+        cost = "" if candidate is first else self._compare_latencies(first, candidate)
         entries = layer_entries(layers, noise, candidate.config.in_float(layers)) if noise else ()
         return Outcome(candidate, tuple(self._tried), reason, cost, entries)
 
@@ -229,10 +229,10 @@ class Search:
         graph = self._quantizer.build(replace(config, qoperator=False)) if config.qoperator else candidate.graph
         return self._quantizer.noise(graph, pixels)
 
-    def _price(self, int8: Candidate, mixed: Candidate) -> str:
+    def _compare_latencies(self, int8: Candidate, mixed: Candidate) -> str:
         engines = self._engines
         pixels = self._validation.images.pixels
-        return price(engines.load, engines.pack(int8.graph), engines.pack(mixed.graph), pixels)
+        return compare_latencies(engines.load, engines.pack(int8.graph), engines.pack(mixed.graph), pixels)
 
     def _why_no_further(self, config: QuantConfig, graph: Any) -> str | None:
         """Say why a file with these float layers has no advantage over the fp32 file; ``None`` if it has one."""

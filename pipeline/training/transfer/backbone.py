@@ -23,7 +23,7 @@ from pipeline.export.translate import translate_function
 from pipeline.models import pretrained
 from pipeline.training import distribution
 
-BEHIND = (layers.Dropout, layers.Activation, layers.Softmax, layers.Identity)
+TRAILING = (layers.Dropout, layers.Activation, layers.Softmax, layers.Identity)
 """Layers that may follow the last dense layer."""
 BATCH = 16
 """Number of photos per batch and device."""
@@ -145,7 +145,7 @@ def of_file(path: Path) -> Backbone:
 
 def _without_head(model: keras.Model, name: str) -> keras.Model:
     """Return the network up to the input of its last dense layer; a network that ends in pooling is kept whole."""
-    last = [layer for layer in model.layers if not isinstance(layer, BEHIND)][-1]
+    last = [layer for layer in model.layers if not isinstance(layer, TRAILING)][-1]
     if isinstance(last, layers.GlobalAveragePooling2D | layers.GlobalMaxPooling2D):
         return model
     if not isinstance(last, layers.Dense):

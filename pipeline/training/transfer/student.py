@@ -98,7 +98,7 @@ def settings_of(asked: DistillationSettings, photos: int, class_count: int) -> S
     )
 
 
-def distil(
+def distill(
     teacher: "FittedTeacher", photos: Photos, asked: DistillationSettings, out: Path, photo_settings: PhotoSettings
 ) -> History:
     """Train a student of a network that ``fit_to_photos`` wrote; write its ``model.keras`` and ``history.json``.

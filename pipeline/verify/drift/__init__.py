@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset, by, with_marks
+from pipeline.data.dataset import Dataset, format_size, with_marks
 from pipeline.documents.drift import DriftReport, FileDrift, Layer, LayerDistance, Steepest
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
@@ -46,8 +46,8 @@ def drift(
     images = images or samples.validation_images()
     if images.class_names != manifest.class_names or images.size != manifest.size:
         raise PipelineError(
-            f"{folder} takes {by(manifest.size)} images of {', '.join(manifest.class_names)}; "
-            f"got {by(images.size)} of {', '.join(images.class_names)}: pass photos of the model's classes"
+            f"{folder} takes {format_size(manifest.size)} images of {', '.join(manifest.class_names)}; "
+            f"got {format_size(images.size)} of {', '.join(images.class_names)}: pass photos of the model's classes"
         )
     deployable, thresholds = load_exported(folder), manifest.thresholds
     images = images if thresholds is None else with_marks(images)

@@ -1,6 +1,6 @@
 """Check that images have the size and the classes of a model."""
 
-from pipeline.data.dataset import Dataset, by
+from pipeline.data.dataset import Dataset, format_size
 from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
 
@@ -13,6 +13,6 @@ def check(deployable: Deployable, images: Dataset) -> None:
     """
     if images.class_names != deployable.class_names or images.size != deployable.size:
         raise PipelineError(
-            f"the model takes {by(deployable.size)} images of {', '.join(deployable.class_names)}; these "
-            f"are {by(images.size)} of {', '.join(images.class_names)}: pass --data with the model's classes"
+            f"the model takes {format_size(deployable.size)} images of {', '.join(deployable.class_names)}; these "
+            f"are {format_size(images.size)} of {', '.join(images.class_names)}: pass --data with the model's classes"
         )

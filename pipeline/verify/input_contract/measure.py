@@ -24,7 +24,7 @@ from pipeline.metrics.significance import beats_chance, mcnemar
 from pipeline.verify.input_contract.class_order import output_of_class, output_of_label
 
 SIGNIFICANCE = 0.01
-UNTOLD = 0.05
+INDISTINGUISHABLE = 0.05
 """From this p-value on, the images do not tell two outcomes apart."""
 
 Scores = NDArray[np.floating]
@@ -102,7 +102,7 @@ class ByClass:
         return self._more_right(challenger.rows, best.rows, tried)
 
     def tells_apart(self, best: Outcome, other: Outcome) -> bool:  # noqa: D102
-        return mcnemar(*discordant(best.rows, other.rows)) < UNTOLD
+        return mcnemar(*discordant(best.rows, other.rows)) < INDISTINGUISHABLE
 
     def better(self, ask: Ask, order: Order, best: Outcome, tried: int) -> Outcome | None:
         """Run the model first on the images that ``best`` gets wrong; run the others only if that can be better."""
@@ -164,7 +164,7 @@ class ByLabel:
         return ranks[0] >= ranks[1] and tried * self._p_value(challenger, self._decided(best.rows)) < SIGNIFICANCE
 
     def tells_apart(self, best: Outcome, other: Outcome) -> bool:  # noqa: D102
-        return 2 * self._p_value(best, self._decided(other.rows)) < UNTOLD  # the test is one-sided
+        return 2 * self._p_value(best, self._decided(other.rows)) < INDISTINGUISHABLE  # the test is one-sided
 
     def better(self, ask: Ask, order: Order, best: Outcome, tried: int) -> Outcome | None:  # noqa: D102
         found = self.outcome(ask(np.ones(len(self._marks), np.bool_)), order)

@@ -119,14 +119,14 @@ class Search:
             read = self._read(best.spec)
             pixels = pixels if read is None else read
         if best != asked and self._measure.is_better(outcome, first, len(self._tried)):
-            (best, _), *ties = self._by_fit(self._untold(best, outcome, first, pixels, order), asked)
+            (best, _), *ties = self._by_fit(self._indistinguishable(best, outcome, first, pixels, order), asked)
             scores = self._scores(best, pixels)
         else:
             best, ties = asked, []
         order = self._measure.order_of(scores)
         return _Found(best, self._measure.outcome(scores, order), order, tuple(ties))
 
-    def _untold(
+    def _indistinguishable(
         self, best: Preprocessing, outcome: Outcome, first: Outcome, pixels: Pixels, order: Order
     ) -> list[tuple[Preprocessing, Outcome]]:
         """Return the best candidate, and other value ranges and channel orders that the images do not tell from it."""

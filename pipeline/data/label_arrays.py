@@ -10,7 +10,7 @@ from pipeline.errors import DataError
 from runtime.text import first_of
 
 
-def given_marks(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.bool_]:
+def as_marks(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.bool_]:
     """Convert labels of a multi-label model, 0 or 1, (N, C), to bool.
 
     Raises:
@@ -21,7 +21,7 @@ def given_marks(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[n
     return labels.astype(np.bool_)
 
 
-def given_numbers(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.int64]:
+def as_numbers(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.int64]:
     """Convert labels, given as numbers (N,), one-hot or probabilities (N, C), or names (N,), to int64 (N,).
 
     Raises:

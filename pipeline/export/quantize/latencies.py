@@ -11,7 +11,7 @@ from pipeline.export.quantize.answers import Load
 TURNS = 15
 
 
-def price(load: Load, int8: bytes, mixed: bytes, pixels: NDArray[np.uint8]) -> str:
+def compare_latencies(load: Load, int8: bytes, mixed: bytes, pixels: NDArray[np.uint8]) -> str:
     """Say the latencies of an int8 file and of the same file with some layers in float.
 
     The text is only printed: the manifest does not contain measurements that depend on the machine.
