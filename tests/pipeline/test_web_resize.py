@@ -21,21 +21,21 @@ SIZES = [(32, 32), (33, 31), (20, 20), (1, 7), (7, 1), (200, 151), (101, 300), (
 
 SQUARES = """
 async ([encoded, width, specs]) => {
-  const { square } = await import("./square.js");
+  const { toPixels } = await import("./pixels.js");
   const bytes = (text) => Uint8ClampedArray.from(atob(text), (character) => character.charCodeAt(0));
   const pixels = bytes(encoded);
   const height = pixels.length / 4 / width;
   const rows = (top, count) => pixels.slice(top * width * 4, (top + count) * width * 4);
-  return specs.map((spec) => btoa(String.fromCharCode(...square({ width, height, rows }, spec))));
+  return specs.map((spec) => btoa(String.fromCharCode(...toPixels({ width, height, rows }, spec))));
 }
 """
 
 READ = """
 async ([encoded, name, spec]) => {
-  const { square } = await import("./square.js");
+  const { toPixels } = await import("./pixels.js");
   const { decode, readable } = await import("./picture.js");
   const file = new File([Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0))], name);
-  return btoa(String.fromCharCode(...square(readable(await decode(file, spec)), spec)));
+  return btoa(String.fromCharCode(...toPixels(readable(await decode(file, spec)), spec)));
 }
 """
 

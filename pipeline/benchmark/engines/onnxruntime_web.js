@@ -2,7 +2,7 @@
 
 import { load } from "./classifier.js";
 import { decode, readable } from "./picture.js";
-import { sizeOf, square } from "./square.js";
+import { sizeOf, toPixels } from "./pixels.js";
 
 let classify, spec, file;
 const batches = new Map();
@@ -53,11 +53,11 @@ export async function photo(runs) {
     mark();
     const bitmap = await decode(new Blob([content]), spec);
     mark();
-    const pixels = square(readable(bitmap), spec);
+    const pixels = toPixels(readable(bitmap), spec);
     mark();
     await classify(pixels);
     mark();
-    await classify(square(readable(await decode(file, spec)), spec));
+    await classify(toPixels(readable(await decode(file, spec)), spec));
     mark();
     Object.values(nanoseconds).forEach((kept, part) => kept.push(Math.round((marks[part + 1] - marks[part]) * 1e6)));
   }

@@ -4,7 +4,7 @@ import * as camera from "./camera.js";
 import { load } from "./classifier.js";
 import { replay } from "./golden.js";
 import { decode, readable } from "./picture.js";
-import { sizeOf, square } from "./square.js";
+import { sizeOf, toPixels } from "./pixels.js";
 import * as view from "./view.js";
 
 const TOP = 5;
@@ -92,7 +92,7 @@ async function watch() {
 async function answerTo(bitmap, times) {
   const { spec } = page;
   const start = performance.now();
-  const pixels = square(readable(bitmap), spec);
+  const pixels = toPixels(readable(bitmap), spec);
   const resized = performance.now();
   const { probabilities, familiarity } = await classify(pixels);
   times = { ...times, resizing: resized - start, network: performance.now() - resized };

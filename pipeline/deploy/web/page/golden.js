@@ -1,6 +1,6 @@
 /** Replays the model's golden set, to check that this browser computes the expected probabilities. */
 
-import { sizeOf } from "./square.js";
+import { sizeOf } from "./pixels.js";
 
 const CHANNELS = 4;
 

@@ -24,7 +24,7 @@ export async function decode(file, spec) {
 
 /**
  * @param {ImageBitmap} bitmap
- * @returns {{width: number, height: number, rows: function(number, number): Uint8ClampedArray}} for `square`;
+ * @returns {{width: number, height: number, rows: function(number, number): Uint8ClampedArray}} for `toPixels`;
  *   `rows(top, count)` gives `count` rows of RGBA from `top` on.
  */
 export function readable(bitmap) {

@@ -5,8 +5,8 @@ const PREVIEW = 800;
 const THUMBNAIL = 192;
 
 export const [camera, cameraButton, file, stage] = ["camera", "camera-button", "file", "stage"].map(find);
-const [preview, hint, seen, square, verdict, bars, time, problem, pictures] = [
-  "preview", "hint", "seen", "square", "verdict", "bars", "time", "problem", "pictures",
+const [preview, hint, seen, networkInput, verdict, bars, time, problem, pictures] = [
+  "preview", "hint", "seen", "network-input", "verdict", "bars", "time", "problem", "pictures",
 ].map(find);
 const answer = document.querySelector(".answer");
 const percent = (value) => `${(100 * value).toFixed(1)}\u00a0%`;
@@ -75,7 +75,7 @@ function showOnly(shown) {
 
 /** Show an answer: the preprocessed picture, the most probable classes, and the time of each step in ms. */
 export function show({ pixels, size, top, labels, isConfident, isKnown, times }) {
-  paint(square, pixels, size);
+  paint(networkInput, pixels, size);
   seen.hidden = false;
   say(named(top, labels, isConfident, isKnown), true);
   bars.replaceChildren(...top.map(([name, probability]) => bar(name, probability)));

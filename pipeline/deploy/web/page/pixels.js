@@ -13,7 +13,7 @@ export const sizeOf = ({ side, width }) => ({ height: side, width: width ?? side
  * @param {{side: number, width?: number, resize: string, resize_filter: string, fill: number[]}} spec
  * @returns {Uint8Array} RGB 0-255, height x width x 3.
  */
-export function square(picture, spec) {
+export function toPixels(picture, spec) {
   const { fill } = spec;
   const whole = sizeOf(spec);
   const { box, width, height } = plan(picture.width, picture.height, spec);
