@@ -28,7 +28,7 @@ MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
-class Judged:
+class ModelScore:
     """One model's result on all photos, or on the photos of one class.
 
     Attributes:
@@ -64,12 +64,12 @@ class Comparison:
         disputed: paths that are not counted because a photo of another class has the same pixels.
     """
 
-    old: Judged
-    new: Judged
+    old: ModelScore
+    new: ModelScore
     only_old: int
     only_new: int
     p_value: float
-    classes: dict[str, tuple[Judged, Judged]]
+    classes: dict[str, tuple[ModelScore, ModelScore]]
     unreadable: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
     disputed: tuple[str, ...] = ()
@@ -118,10 +118,12 @@ def compare(old: Path, new: Path, photos: Path) -> Comparison:
         raise DataError(f"{photos}: none of its {len(files):,} photos can be read")
     old_right, new_right = (np.array([bool(right) for right in each])[readable] for each in rights)
     unreadable = tuple(file.path for file, is_readable in zip(files, readable, strict=True) if not is_readable)
-    return replace(judge(old_right, new_right, labels[readable], unreadable), copies=copies, disputed=disputed)
+    return replace(
+        compare_correct(old_right, new_right, labels[readable], unreadable), copies=copies, disputed=disputed
+    )
 
 
-def judge(
+def compare_correct(
     old_right: NDArray[np.bool_], new_right: NDArray[np.bool_], labels: NDArray[np.str_], unreadable: Sequence[str] = ()
 ) -> Comparison:
     """Compare two models by their correct answers.
@@ -134,11 +136,10 @@ def judge(
     """
     only_old, only_new = discordant(old_right, new_right)
     classes = {
-        str(name): (_judged(old_right[labels == name]), _judged(new_right[labels == name]))
-        for name in np.unique(labels)
+        str(name): (_score(old_right[labels == name]), _score(new_right[labels == name])) for name in np.unique(labels)
     }
     p_value = mcnemar(only_old, only_new)
-    return Comparison(_judged(old_right), _judged(new_right), only_old, only_new, p_value, classes, tuple(unreadable))
+    return Comparison(_score(old_right), _score(new_right), only_old, only_new, p_value, classes, tuple(unreadable))
 
 
 def format_comparison(found: Comparison, old: Path, new: Path) -> str:
@@ -175,8 +176,8 @@ def format_comparison(found: Comparison, old: Path, new: Path) -> str:
     return "\n".join([*lines, sentences[found.verdict]])
 
 
-def _judged(right: NDArray[np.bool_]) -> Judged:
-    return Judged(int(right.sum()), len(right))
+def _score(right: NDArray[np.bool_]) -> ModelScore:
+    return ModelScore(int(right.sum()), len(right))
 
 
 def _each_once(

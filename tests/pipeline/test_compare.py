@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.cli import main
 from pipeline.errors import ClassesError, DataError
-from pipeline.verify.compare import compare, judge
+from pipeline.verify.compare import compare, compare_correct
 from runtime import Classifier
 
 LABELS = np.array(["a", "b"] * 50)
@@ -33,14 +33,14 @@ def rights(*wrong):
     ],
 )
 def test_the_verdict_is_that_of_mcnemar(old, new, verdict):
-    found = judge(rights(*old), rights(*new), LABELS)
+    found = compare_correct(rights(*old), rights(*new), LABELS)
     assert found.verdict == verdict
     assert (found.only_new, found.only_old) == (len(set(old) - set(new)), len(set(new) - set(old)))
     assert (found.old.right, found.new.right) == (100 - len(old), 100 - len(new))
 
 
 def test_each_class_is_counted():
-    found = judge(rights(0, 2, 4), rights(1), LABELS)
+    found = compare_correct(rights(0, 2, 4), rights(1), LABELS)
     assert [(judged.right, judged.photos) for judged in found.classes["a"]] == [(47, 50), (50, 50)]
     assert [(judged.right, judged.photos) for judged in found.classes["b"]] == [(50, 50), (49, 50)]
 

@@ -19,7 +19,7 @@ from pipeline.artifacts import sha256
 from pipeline.errors import PipelineError
 from pipeline.label import Queue, serving
 from pipeline.label.server import HEADER
-from pipeline.verify.compare import judge
+from pipeline.verify.compare import compare_correct
 from runtime import Classifier
 
 LABELS = 30
@@ -56,7 +56,8 @@ def walk(photos: Path, strangers: Path, work: Path, draws: int, seed: int = 0) -
         "seen": seen,
         "kept": kept,
         "before": row(old, []),
-        "loop": row(loop, offered) | {"against_before": judge(old["right"], loop["right"], old["labels"]).entries()},
+        "loop": row(loop, offered)
+        | {"against_before": compare_correct(old["right"], loop["right"], old["labels"]).entries()},
         "random": [row(judge_all.answers(more), more) for more in drawn],
     }
 
