@@ -323,13 +323,13 @@ def test_interrupted_write_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208 - hidden files count
 
 
-@pytest.mark.slow
-def test_the_program_starts_and_ends_with_the_command_s_status():
-    command = [sys.executable, "-m", "pipeline", "summary", "--side", "20"]
+def test_the_program_starts_and_ends_with_the_command_s_status(tmp_path):
+    """Of a command that is refused before TensorFlow is loaded; ``test_own_photos.py`` starts one that loads it."""
+    command = [sys.executable, "-m", "pipeline", "verify", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
-    assert "does not fit" in done.stderr
+    assert "manifest.json: not there" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -337,6 +337,7 @@ def test_the_program_starts_and_ends_with_the_command_s_status():
     ("arguments", "status", "expected"),
     [
         (["summary"], 0, "528,054"),
+        (["summary", "--side", "20"], 2, "does not fit"),
         (["verify", "nowhere"], 2, "manifest.json: not there"),
         (["export", "--model", "none.keras", "--out", "out"], 2, "no such file"),
     ],

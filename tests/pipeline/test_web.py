@@ -1,21 +1,21 @@
 """The page that runs the model in a browser: made by the command, and tested in Chromium."""
 
+import io
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
+from types import SimpleNamespace
 
 import onnx
 import pytest
 from PIL import Image
 
 from pipeline import artifacts
+from pipeline.cli import main
 from pipeline.data import samples
 from pipeline.deploy.web.engine import PACKAGE, TARBALL
 from pipeline.deploy.web.serve import serving
@@ -30,8 +30,13 @@ FORBID_CAMERA = """
 
 
 def web(*arguments, **environment):
-    command = [sys.executable, "-m", "pipeline", "web", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    """Run ``python -m pipeline web``, without a process of its own."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with redirect_stderr(io.StringIO()) as errors:
+            status = main(["web", *map(str, arguments)])
+    return SimpleNamespace(returncode=status, stdout=out.getvalue(), stderr=errors.getvalue())
 
 
 @pytest.fixture(scope="module")
