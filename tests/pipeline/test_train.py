@@ -16,6 +16,7 @@ from pipeline.errors import PipelineError
 from pipeline.metrics.calibration import softmax
 from pipeline.training import record
 from pipeline.training.progress import Progress
+from pipeline.training.record import draw_curves
 from pipeline.training.run import Conduct, Settings, accuracy, train
 from pipeline.training.teacher import Teacher
 
@@ -81,9 +82,11 @@ SEEDED = {**SMALL, "ema_decay": 0.9, "cutmix": 0.5}
 
 @pytest.fixture(scope="module")
 def trained(sets, tmp_path_factory):
-    """The folder and the history of a run with seed 0."""
+    """The folder and the history of a run with seed 0; its curves are drawn."""
     folder = tmp_path_factory.mktemp("trained")
-    return folder, train(*sets, folder, Settings(**SEEDED, seed=0), Conduct(tensorboard=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "draw_curves", draw_curves)
+        return folder, train(*sets, folder, Settings(**SEEDED, seed=0), Conduct(tensorboard=True))
 
 
 @pytest.mark.slow
