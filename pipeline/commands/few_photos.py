@@ -136,7 +136,7 @@ def _changed(options: argparse.Namespace) -> list[str]:
         for setting in fields(Settings)
         if setting.name not in SHARED and getattr(options, setting.name) != setting.default
     ]
-    without = ("teacher", "tensorboard", "search_minutes", *["restart"] * (not options.student))
+    without = ("teacher", "initial_model", "tensorboard", "search_minutes", *["restart"] * (not options.student))
     changed += [name for name in without if getattr(options, name)]
     changed += ["distribute multiworker"] * (options.distribute == "multiworker")  # features stay on one machine
     return [f"--{name.replace('_', '-')}" for name in changed]

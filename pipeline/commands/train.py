@@ -60,6 +60,12 @@ def add(commands: Commands) -> None:
     group.add_argument(
         "--teacher", type=Path, metavar="FILE", help="a model.keras whose probabilities are targets beside the labels"
     )
+    group.add_argument(
+        "--initial-model",
+        type=Path,
+        metavar="FILE",
+        help="a model.keras of the same network whose weights the training starts from",
+    )
     group.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard into the folder")
     group.add_argument(
         "--distribute",
@@ -83,8 +89,9 @@ def check(options: argparse.Namespace) -> None:
     search.wanted(options)
     fine_tune.settings_of(options)
     check_writable(options.out / artifacts.MODEL_KERAS)
-    from_nothing = options.from_scratch or not options.data  # with a pretrained network, --teacher is refused later
-    for path in filter(None, (options.teacher if from_nothing else None, options.backbone)):
+    from_nothing = options.from_scratch or not options.data  # a pretrained network refuses these two later
+    given = (options.teacher, options.initial_model) if from_nothing else ()
+    for path in filter(None, (*given, options.backbone)):
         check_model(path)
     if options.student and options.extra:
         unlabeled.check_there(options.extra)
@@ -108,7 +115,13 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
     photo_settings = photo_options.settings(options) if options.data else None
     conduct = Conduct(
-        options.teacher, options.distribute, options.tensorboard, options.restart, photo_settings, options.data
+        options.teacher,
+        options.distribute,
+        options.tensorboard,
+        options.restart,
+        photo_settings,
+        options.data,
+        initial_model=options.initial_model,
     )
     if photo_settings:
         check_side(settings.model, *photo_settings.size)

@@ -96,6 +96,7 @@ class History(Document):
         model_sha256: of the Keras file that the training wrote; ``None`` on machines that write none.
         settings: the options of the training.
         teacher_sha256: of the teacher model, if there was one.
+        initial_model_sha256: of the model that the training started from, if there was one.
         class_names: the class of each output, in order.
         images: numbers of training and validation images.
         best_epoch: number of the epoch that was kept, from 1.
@@ -119,6 +120,7 @@ class History(Document):
     model_sha256: Sha256 | None = None
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     teacher_sha256: Sha256 | None = None
+    initial_model_sha256: Sha256 | None = None
     class_names: tuple[str, ...] | None = None
     images: ImageCounts | None = None
     best_epoch: PositiveCount | None = None

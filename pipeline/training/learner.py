@@ -15,6 +15,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.errors import PipelineError
 from pipeline.metrics.classification import accuracy
 from pipeline.models import build_trainable, check_side
+from pipeline.models.unfold import IMAGES, unfold
 from pipeline.training.settings import Settings
 
 Arrays = list[NDArray[Any]]
@@ -69,6 +70,19 @@ class Learner:
         self._judge = build(side=height, width=width)
         self._step = tf.function(self._distributed_step)
         self._logits = tf.function(lambda pixels: self._judge(_scaled(pixels), training=False))
+
+    def start_from(self, model: keras.Model, images: Dataset) -> None:
+        """Set the weights to those of a deployed ``model`` of the same network; see ``unfold``.
+
+        Raises:
+            ArchitectureError: the model does not have the layers of this network.
+        """
+        unfold(model, self._judge, _scaled(images.pixels[:IMAGES]).numpy())
+        with self.strategy.scope():
+            for variable, value in zip(self.model.variables, self._judge.variables, strict=True):
+                variable.assign(value.numpy())
+            for average, variable in zip(self.averages, self._averaged(), strict=True):
+                average.assign(variable.value)
 
     def _schedule(self) -> keras.optimizers.schedules.LearningRateSchedule:
         total = self.settings.epochs * self.steps

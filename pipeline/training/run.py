@@ -10,10 +10,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.documents.history import EpochRecord, History, ImageCounts
 from pipeline.export.load.deployable import Deployable
+from pipeline.export.load.model import load_model
 from pipeline.metrics import classification
 from pipeline.metrics.calibration import temperature_of
 from pipeline.models import fold
@@ -35,6 +37,7 @@ class Conduct:
 
     Attributes:
         teacher: a ``.keras`` file whose outputs are targets beside the labels.
+        initial_model: a ``.keras`` file of the same network, whose weights the training starts from.
         distribute: one of ``distribution.KINDS``.
         tensorboard: whether to write TensorBoard logs.
         restart: whether to discard an unfinished run in the folder.
@@ -54,6 +57,7 @@ class Conduct:
     distillation_data: DistillationData | None = None
     keep_last: bool = False
     after_epoch: Callable[[Sequence[EpochRecord]], None] | None = None
+    initial_model: Path | None = None
 
 
 def scale(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -90,6 +94,7 @@ def train(
         identity = {
             **asdict(settings),
             "teacher": teacher.digest if teacher else None,
+            "initial_model": digest_of(conduct.initial_model),
             "training_images": training.digest,
             "validation_images": validation.digest,
         }
@@ -100,6 +105,8 @@ def train(
         learner = Learner(settings, training, steps, strategy)
         if done.state:
             learner.restore(done.state)
+        elif conduct.initial_model:
+            learner.start_from(load_model(conduct.initial_model), training)
         with (
             distribution.loss_of_workers_explained(),
             record.bar(settings.epochs, steps, len(done.records), shown=chief) as bar,
@@ -144,6 +151,7 @@ def history_of(  # noqa: PLR0913, PLR0917 - a history has many fields
     return deployed, History(
         settings=asdict(settings),
         teacher_sha256=teacher_sha256,
+        initial_model_sha256=digest_of(conduct.initial_model),
         class_names=training.class_names,
         images=ImageCounts(training=len(training), validation=len(validation)),
         best_epoch=done.best_record.epoch,
@@ -153,6 +161,11 @@ def history_of(  # noqa: PLR0913, PLR0917 - a history has many fields
         data=str(conduct.data) if conduct.data else None,
         epochs=tuple(done.records),
     )
+
+
+def digest_of(path: Path | None) -> str | None:
+    """Return the SHA-256 of a file, ``None`` for no file."""
+    return artifacts.sha256(path.read_bytes()) if path else None
 
 
 def _finished(done: Progress, settings: Settings) -> bool:

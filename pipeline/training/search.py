@@ -23,7 +23,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.documents.history import EpochRecord
 from pipeline.errors import PipelineError
 from pipeline.training import lock
-from pipeline.training.run import Conduct, train
+from pipeline.training.run import Conduct, digest_of, train
 from pipeline.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -156,7 +156,8 @@ class Search:
         identity = {
             **asdict(self.settings),
             "epochs": self.plan.epochs,
-            "teacher": artifacts.sha256(self.conduct.teacher.read_bytes()) if self.conduct.teacher else None,
+            "teacher": digest_of(self.conduct.teacher),
+            "initial model": digest_of(self.conduct.initial_model),
             "training images": self.training.digest,
             "validation images": self.validation.digest,
         }

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.errors import ArchitectureError
+from pipeline.export.load.model import load_model
+from pipeline.metrics.classification import accuracy
 from pipeline.training import batches
 from pipeline.training.learner import Learner
 from pipeline.training.settings import Settings
@@ -107,3 +110,13 @@ def test_the_teachers_part_of_the_loss_has_its_weight(weight):
     even, labels = tf.zeros((1, 2)), tf.constant([[0.0, 1.0]])
     losses = Learner._losses(SimpleNamespace(settings=settings), even, labels, tf.zeros((1, 2)))  # noqa: SLF001
     assert losses.numpy() == pytest.approx([np.log(2) * (1 - weight + 4 * weight)])
+
+
+@pytest.mark.slow
+def test_training_starts_from_a_model(images, reference):
+    model = load_model(reference / artifacts.MODEL_KERAS)
+    learner = Learner(Settings(**SMALL, ema_decay=0.9, learning_rate=STILL), images, 4, tf.distribute.get_strategy())
+    learner.start_from(model, images)
+    expected = accuracy(model.predict(images.pixels / np.float32(255), verbose=0), images.labels)
+    for weights in (learner.weights(), [variable.numpy() for variable in learner.model.variables]):
+        assert learner.evaluate(weights, images)[1] == pytest.approx(expected, abs=0.005)

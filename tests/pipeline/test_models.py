@@ -6,6 +6,7 @@ import tensorflow as tf
 from pipeline.errors import ArchitectureError
 from pipeline.models import PRESETS, build, build_trainable, fold, format_summary, summarize
 from pipeline.models.pooling import halved
+from pipeline.models.unfold import unfold
 
 
 def shaken(model):
@@ -99,6 +100,47 @@ def test_folding_changes_nothing(preset, height, width, reparam):
     folded = fold(trained)
     assert folded.count_params() == build(preset, side=height, width=width).count_params()
     assert np.abs(folded(images, training=False).numpy() - expected).max() <= FOLDING_TOLERANCE.get(preset, 1e-5)
+
+
+@pytest.mark.parametrize("preset", ["notes", "resnet8", "vgg8", "separable"])
+def test_unfolding_changes_nothing_even_in_training_mode(preset):
+    random = np.random.default_rng(1)
+    images = random.random((200, 16, 16, 3), np.float32)
+    deployed = build(preset, class_count=4, side=16)
+    for layer in deployed.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            layer.set_weights([kernel * 2, random.normal(0, 0.1, bias.shape)])
+    trainable = build_trainable(preset, class_count=4, side=16)
+    unfold(deployed, trainable, images)
+    expected = deployed(images).numpy()
+    assert expected.std() > 0.01
+    for training in (False, True):
+        assert np.abs(tf.nn.softmax(trainable(images, training=training)) - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("other", "options", "message"),
+    [
+        ("resnet8", {}, "notes can only start from a model with the same layers"),
+        ("notes", {"class_count": 3}, "classes of notes differs"),
+        ("notes", {"side": 24}, "hidden of notes differs"),
+    ],
+)
+def test_another_network_is_not_unfolded(other, options, message):
+    with pytest.raises(ArchitectureError, match=message):
+        unfold(
+            build(other, **({"class_count": 4, "side": 16} | options)),
+            build_trainable("notes", 4, 16),
+            np.zeros((1, 16, 16, 3), np.float32),
+        )
+
+
+def test_a_network_with_branches_is_not_unfolded():
+    with pytest.raises(ArchitectureError, match="leave --reparam out"):
+        unfold(
+            build("notes", 4, 16), build_trainable("notes", 4, 16, reparam=True), np.zeros((1, 16, 16, 3), np.float32)
+        )
 
 
 @pytest.mark.parametrize(
