@@ -7,7 +7,7 @@ Work that is shared so that it is done once:
   forked from one process that has imported NumPy, Pillow and ONNX Runtime (``called.py``).
 - One trained model and one export per test file (``exported``, ``trained``, ``killed``: module fixtures), copied before
   a test changes it. Only ``test_line.py`` searches int8 configurations; other exports are quick and write few files.
-- One set of bundles and one installed prefix for all of ``tests/pipeline/install`` (``SCOPES`` below).
+- One set of bundles and one installed prefix for all of ``tests/pipeline/install`` (``SHARING`` below).
 - Only ``test_line.py`` times Keras and TensorFlow as contenders. Tests that do not judge times run benchmarks for a
   tenth of a second and start each contender once; ``figures/test_reading.py`` starts one process per way.
 - ``test_drift.py`` runs the reference once, and translates and freezes each damaged network once for its eight formats.
@@ -50,25 +50,14 @@ REFERENCE = Path(__file__).parent.parent / "artifacts" / "reference"
 DURATIONS = Path(__file__).parent / "durations.json"
 FAST_SECONDS = 0.3
 SHOWN = 25
-SCOPES = (
-    "tests/pipeline/test_families.py",
-    "tests/pipeline/install",
-    "tests/pipeline/test_line.py",
-    "tests/runtime/test_hostile.py",
-    "tests/pipeline/test_own_photos.py",
-    "tests/pipeline/test_distribute.py",
-    "tests/pipeline/test_train.py",
-    "tests/pipeline/test_kinds.py",
-    "tests/pipeline/test_resume.py",
-)
-"""Files, and folders that share fixtures, which take longest: they begin first, so that no process ends long after
-the others."""
+SHARING = ("tests/pipeline/install",)
+"""Folders whose files share fixtures."""
 
 
 def scope_of(nodeid):
-    """The unit that one process runs as a whole: a file, or a folder of ``SCOPES``."""
+    """The unit that one process runs as a whole: a file, or a folder of ``SHARING``."""
     file = nodeid.partition("::")[0]
-    return next((scope for scope in SCOPES if file == scope or file.startswith(f"{scope}/")), file)
+    return next((folder for folder in SHARING if file.startswith(f"{folder}/")), file)
 
 
 def pytest_configure():
@@ -89,13 +78,16 @@ def pytest_collection_finish():
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    order = {scope: place for place, scope in enumerate(SCOPES)}
-    items.sort(key=lambda item: order.get(scope_of(item.nodeid), len(SCOPES)))
+    """Begin with the files that take longest, so that no process ends long after the others."""
+    seconds = Counter()
+    for test, duration in long_tests().items():
+        seconds[scope_of(test)] += duration
+    items.sort(key=lambda item: -seconds[scope_of(item.nodeid)])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """``--dist loadfile`` with folders of ``SCOPES`` as one file."""
+    """``--dist loadfile`` with folders of ``SHARING`` as one file."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByScope(LoadFileScheduling):
