@@ -265,8 +265,8 @@ def judged(photos: Photos | None) -> "tuple[Dataset | None, str]":
         return None, "test"
     if photos.test is None:
         print(
-            f"{photos.folder}: no test photos; judging on the {len(photos.validation):,} validation photos; to judge on "
-            "others, put them into a folder test/",
+            f"{photos.folder}: no test photos; judging on the {len(photos.validation):,} validation photos; to judge "
+            "on others, put them into a folder test/",
             file=sys.stderr,
         )
         return photos.validation, "validation"

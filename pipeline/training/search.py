@@ -23,6 +23,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.documents.history import EpochRecord
 from pipeline.errors import PipelineError
 from pipeline.training import lock
+from pipeline.training.batches import steps_an_epoch
 from pipeline.training.run import Conduct, digest_of, train
 from pipeline.training.settings import Settings
 
@@ -109,9 +110,10 @@ class Search:
 
         Raises:
             FolderInUseError: another process works in the folder.
-            PipelineError: Optuna is missing, or another search is in the folder.
+            PipelineError: Optuna is missing, the images are fewer than a batch, or another search is in the folder.
         """
         check_installed()
+        steps_an_epoch(self.training, self.settings)  # a refusal must not leave a search in the folder
         with lock.held(self.out):
             if self.conduct.restart:
                 (self.out / artifacts.SEARCH_JOURNAL).unlink(missing_ok=True)
@@ -189,7 +191,6 @@ class Search:
         folder = self.out / artifacts.SEARCH_TRIALS / artifacts.sha256(text.encode())[:16]
         started = time.monotonic()
         allowed = 60 * self.plan.minutes - _seconds(study) if number else float("inf")
-
         told = 0
 
         def tell(records: Sequence[EpochRecord]) -> None:

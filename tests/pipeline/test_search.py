@@ -58,7 +58,7 @@ def searched(tmp_path, monkeypatch):
         monkeypatch.setattr(search, "train", stand)
         plan = Plan(minutes, 4, trials)
         try:
-            found = Search(images(20, 0), images(10, 1), tmp_path / folder, settings or Settings(20), plan).run()
+            found = Search(images(128, 0), images(10, 1), tmp_path / folder, settings or Settings(20), plan).run()
         except KeyboardInterrupt:
             found = None
         return found, stand.seen
@@ -116,6 +116,12 @@ def test_another_search_in_the_folder_is_refused(searched):
     searched("out", 1)
     with pytest.raises(PipelineError, match=r"holds a search that differs in dropout: .*--restart"):
         searched("out", 1, settings=Settings(20, dropout=0.1))
+
+
+def test_a_batch_larger_than_the_training_set_leaves_no_search_behind(searched):
+    with pytest.raises(PipelineError, match="128 training images are fewer than one batch of 129: lower --batch-size"):
+        searched("out", 1, settings=Settings(20, batch_size=129))
+    assert searched("out", 1, settings=Settings(20, batch_size=64))[0].trials == 1
 
 
 def test_settings_outside_the_ranges_are_tried_as_they_are(searched):
