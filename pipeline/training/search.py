@@ -134,8 +134,7 @@ class Search:
         )
 
     def _done(self, study: "Study") -> bool:
-        finished = _finished(study)
-        if not finished:
+        if not (finished := _finished(study)):
             return False
         return _seconds(study) >= 60 * self.plan.minutes or len(finished) >= (self.plan.trials or len(finished) + 1)
 
