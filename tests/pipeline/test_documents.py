@@ -55,11 +55,10 @@ def places(value, path=()):
 
 def replaced(value, path, wrong):
     """A copy with the value at one path replaced."""
-    copy = json.loads(json.dumps(value))
-    inner = copy
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = wrong
+    if not path:
+        return wrong
+    copy = value.copy()
+    copy[path[0]] = replaced(value[path[0]], path[1:], wrong)
     return copy
 
 

@@ -2,12 +2,13 @@
 
 import base64
 import io
+from functools import cache
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from docs.figures.photos import photograph
+from docs.figures import photos
 from pipeline.deploy.web import PAGE_FILES
 from runtime import ModelSpec
 from runtime.image.load import load_pixels
@@ -18,6 +19,8 @@ FILL = (255, 0, 255)
 FILTERS = ("box", "bilinear", "bicubic", "lanczos", NO_ANTIALIAS)
 POLICIES = ("stretch", "crop", "pad")
 SIZES = [(32, 32), (33, 31), (20, 20), (1, 7), (7, 1), (200, 151), (101, 300), (64, 5), (5, 64), (5, 16)]
+
+photograph = cache(photos.photograph)
 
 SQUARES = """
 async ([encoded, width, specs]) => {
