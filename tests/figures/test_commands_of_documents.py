@@ -179,7 +179,7 @@ def test_programs_of_the_pages_run(monkeypatch, capsys):
     photo, done = np.asarray(Image.open("photo.jpg").convert("RGB")), []
 
     def frames():
-        for frame in [photo] * 12 + [np.zeros_like(photo)] * 12:
+        for frame in [photo] * 15 + [np.zeros_like(photo)] * 40:
             time.sleep(0.06)
             yield frame
 

@@ -249,6 +249,7 @@ def test_an_ncnn_graph_calls_its_logits_by_name():
 
 
 def tiny(folder, last="softmax"):
+    keras.utils.set_random_seed(0)
     layers = [keras.Input((8, 8, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
     keras.Sequential([*layers, keras.layers.Dense(2, activation=last)]).save(folder / "tiny.keras")
     return Source(folder / "tiny.keras", class_names=("a", "b"))
