@@ -15,7 +15,11 @@ from pipeline.training.settings import Settings
 
 EXPERIMENTS = Path("docs/experiments.json")
 DOCUMENT = Path("docs/training.md")
-SHIPPED = {"notes": artifacts.REFERENCE_DIR, "resnet8": artifacts.REFERENCE_DIR / "resnet8"}
+SHIPPED = {
+    "notes": artifacts.REFERENCE_DIR,
+    "resnet8": artifacts.REFERENCE_DIR / "resnet8",
+    "vgg8": artifacts.REFERENCE_DIR / "vgg8",
+}
 """Networks whose trained weights are in the repository, and their folders."""
 SHOWN_ELSEWHERE = ("model", "epochs")
 
@@ -35,6 +39,7 @@ def row_of(train_folder: Path, note: str) -> Row:
         "note": note,
         "settings": {**asdict(Settings()), **history.settings},
         "teacher_sha256": history.teacher_sha256,
+        "initial_model_sha256": history.initial_model_sha256,
         "epochs_done": len(history.epochs),
         "best_epoch": history.best_epoch,
         "validation_accuracy": history.validation_accuracy,
@@ -75,6 +80,8 @@ def _differences(row: Row) -> str:
     ]
     if row["teacher_sha256"]:
         parts.append(f"teacher {row['teacher_sha256'][:8]}")
+    if initial := row.get("initial_model_sha256"):
+        parts.append(f"initial model {initial[:8]}")
     return ", ".join(parts) or "none"
 
 

@@ -1,15 +1,18 @@
 """Ship a trained model as the reference: the few files in git that ``make export`` starts from."""
 
+import tempfile
 from pathlib import Path
 
 from PIL import Image
 
 from pipeline import artifacts
 from pipeline.data import samples
+from pipeline.documents.history import history_for
 from pipeline.export import export
 from pipeline.export.load.model import Source
 from pipeline.verify.parity import format_report, verify
 
+SHIPPED_FILES = (artifacts.MODEL_KERAS, artifacts.INT8_ONNX, artifacts.INT8_TFLITE, artifacts.VERIFY)
 EXAMPLE, EXAMPLE_LABEL, ENLARGED = "photo.jpg", "horse", 256
 """The photo of the README's first command: its file name, its class, and its side in pixels."""
 
@@ -20,6 +23,28 @@ def write_example(folder: Path) -> None:
     image = Image.fromarray(test.pixels[test.labels.tolist().index(test.class_names.index(EXAMPLE_LABEL))])
     with artifacts.atomic_path(folder / EXAMPLE) as temporary:
         image.resize((ENLARGED, ENLARGED), Image.Resampling.BICUBIC).save(temporary, "JPEG", quality=85)
+
+
+def ship_network(train_folder: Path, out: Path) -> bool:
+    """Export and verify a further network; ship its Keras file, history, int8 files and ``verify.json`` in ``out``.
+
+    Returns:
+        Whether every model file passed.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        built = Path(name)
+        export(Source(train_folder / artifacts.MODEL_KERAS), built)
+        report = verify(built)
+        print(format_report(report))
+        for file in SHIPPED_FILES:
+            artifacts.write_bytes(out / file, (built / file).read_bytes())
+        artifacts.write_bytes(
+            out / artifacts.HISTORY,
+            history_for(
+                train_folder / artifacts.MODEL_KERAS, artifacts.sha256((out / artifacts.MODEL_KERAS).read_bytes())
+            ),
+        )
+    return report.passed
 
 
 def ship(train_folder: Path, out: Path) -> bool:

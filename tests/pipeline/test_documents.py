@@ -36,11 +36,11 @@ HAND_MADE = {
     Known: measured_folder.known(),
     Mistakes: measured_folder.mistakes(),
 }
-RESNET8 = artifacts.REFERENCE_DIR / "resnet8"
+NETWORKS = [folder.parent for folder in sorted(artifacts.REFERENCE_DIR.glob("*/history.json"))]
 SHIPPED = {
     Manifest: [artifacts.REFERENCE_DIR],
-    Verification: [artifacts.REFERENCE_DIR],
-    History: [artifacts.REFERENCE_DIR, RESNET8],
+    Verification: [artifacts.REFERENCE_DIR, *NETWORKS],
+    History: [artifacts.REFERENCE_DIR, *NETWORKS],
 }
 WRONG = (None, -1, "\x1b[2J", ["x"], {"x": 1}, True, 10**30, float("nan"))
 
@@ -109,10 +109,12 @@ def test_shipped_documents_are_read_whole(kind):
         assert not list(lost(shipped, plain(kind.read(folder)) | heading))
 
 
-def test_the_first_version_is_summed_up_or_refused():
-    assert VerificationSummary.read(RESNET8).images == 10_000
+def test_the_first_version_is_summed_up_or_refused(tmp_path):
+    file = {"bytes": 122_872, "agreement": 0.987, "accuracy": 0.8589, "p_value": 1.0, "breaches": []}
+    written(tmp_path, Verification, {"images": 10_000, "keras_accuracy": 0.8588, "artifacts": {"model.onnx": file}})
+    assert VerificationSummary.read(tmp_path).images == 10_000
     with pytest.raises(DocumentError, match=r"has no entry 'class_names'; run python -m pipeline verify DIR"):
-        Verification.read(RESNET8)
+        Verification.read(tmp_path)
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
