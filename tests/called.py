@@ -17,6 +17,8 @@ from pathlib import Path
 import runtime
 
 SERVER = Path(__file__).with_name("forking.py")
+ENVIRONMENT = dict(os.environ)
+"""Of the tests' start: the process that forks must not begin with what the first test that needs it has changed."""
 
 
 def call(*arguments, cwd=None, env=None, timeout=120, **options):
@@ -51,9 +53,9 @@ def _forked(arguments, cwd, timeout, *, input=None, text=True, stdout=None, stde
 def _server():
     """A socket to the process that forks; it ends as soon as this process has closed the socket."""
     ours, theirs = socket.socketpair()
-    path = os.pathsep.join([str(Path(runtime.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(runtime.__file__).parents[1]), ENVIRONMENT.get("PYTHONPATH", "")])
     with theirs:
-        process = subprocess.Popen([sys.executable, SERVER], stdin=theirs, env=os.environ | {"PYTHONPATH": path})
+        process = subprocess.Popen([sys.executable, SERVER], stdin=theirs, env=ENVIRONMENT | {"PYTHONPATH": path})
     atexit.register(process.wait)
     atexit.register(ours.close)
     return ours
