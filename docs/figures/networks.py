@@ -116,7 +116,7 @@ def _ours(name: str, place: Path, latency: dict[tuple[str, str], float]) -> dict
     verified = VerificationSummary.read(place)
     return {
         "title": name,
-        "source": str(place),
+        "source": place.relative_to(artifacts.REFERENCE_DIR.parents[1]).as_posix(),
         "images": verified.images,
         "multiply_accumulates": sum(layer.multiply_accumulates for layer in summarize(build(name))),
         "accuracy": {file: verified.artifacts[file].accuracy for file in FILES},
@@ -153,10 +153,10 @@ def networks_table(figures: dict[str, Any]) -> str:
     header = ["network", "million multiply-accumulates", "int8 accuracy", "95 % interval", "KiB", "latency (µs)"]
     ordered = sorted(figures["networks"], key=lambda row: (row["multiply_accumulates"], row["images"] is None))
     rows = [_cells(row) for row in ordered]
-    device = figures["device"]
+    device, images = figures["device"], max(row["images"] or 0 for row in ordered)
     note = (
-        "Accuracy in int8 on the 10,000 test images, for our networks of the ONNX and the TFLite file; latency of one "
-        f"image on one thread of {device}, median of {figures['rounds'] * figures['runs']:,} calls in turns: ONNX "
+        f"Accuracy in int8 on the {images:,} test images, for our networks of the ONNX and the TFLite file; latency of "
+        f"one image on one thread of {device}, median of {figures['rounds'] * figures['runs']:,} calls in turns: ONNX "
         "Runtime and LiteRT for ours, LiteRT for the others. MLPerf Tiny's files were measured by us, the other rows "
         "are published figures."
     )

@@ -38,12 +38,8 @@ def ship_network(train_folder: Path, out: Path) -> bool:
         print(format_report(report))
         for file in SHIPPED_FILES:
             artifacts.write_bytes(out / file, (built / file).read_bytes())
-        artifacts.write_bytes(
-            out / artifacts.HISTORY,
-            history_for(
-                train_folder / artifacts.MODEL_KERAS, artifacts.sha256((out / artifacts.MODEL_KERAS).read_bytes())
-            ),
-        )
+        digest = artifacts.sha256((built / artifacts.MODEL_KERAS).read_bytes())
+    artifacts.write_bytes(out / artifacts.HISTORY, history_for(train_folder / artifacts.MODEL_KERAS, digest))
     return report.passed
 
 

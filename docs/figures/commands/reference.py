@@ -12,7 +12,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--train", type=Path, required=True, help="a folder that train wrote")
     parser.add_argument("--out", type=Path, required=True, help="the reference folder")
     parser.add_argument(
-        "--network", action="store_true", help="ship a further network beside the reference: its int8 files alone"
+        "--network", action="store_true", help="a further network: ship its Keras file, history and int8 files alone"
     )
     parser.set_defaults(tensorflow_threads=1, run=run)
 
