@@ -7,6 +7,7 @@ from pipeline.errors import PipelineError
 
 def test_the_table_is_the_files(repository):
     figures = artifacts.read_json(repository / networks.FIGURES)
+    assert not [row["source"] for row in figures["networks"] if row["source"].startswith("/")]
     assert networks.networks_table(figures) in (repository / networks.DOCUMENT).read_text(encoding="utf-8")
 
 
