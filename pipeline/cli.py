@@ -134,7 +134,7 @@ def run(read_options: Callable[[], argparse.Namespace]) -> int:
             check(options)
         if getattr(options, "tensorflow", True):
             start_devices = getattr(options, "distribute", None) != "multiworker"
-            load_tensorflow(options.tensorflow_threads, start_devices=start_devices)
+            load_tensorflow(options.tensorflow_threads, start_devices=start_devices, optional_modules=False)
         if getattr(options, "trust_code", None):
             from pipeline.export.load.trusted_code import trust_code
 

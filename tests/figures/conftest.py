@@ -1,3 +1,3 @@
 from pipeline.system.quiet import load_tensorflow
 
-load_tensorflow()
+load_tensorflow(optional_modules=False)

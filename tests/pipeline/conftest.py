@@ -8,7 +8,7 @@ import pytest
 from pipeline.artifacts import CURVES
 from pipeline.system.quiet import load_tensorflow
 
-load_tensorflow()
+load_tensorflow(optional_modules=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,6 @@
 """Functions for notebooks: models in memory, images in every form, documents displayed as tables."""
 
+import importlib
 import logging
 import os
 import subprocess
@@ -219,6 +220,17 @@ def test_the_log_is_hidden_only_within_a_notebooks_call(capfd, monkeypatch):
         with pytest.raises(OSError, match="an error"), log_hidden():
             raise OSError("an error")
     assert said().startswith("native")
+
+
+def test_optional_modules_are_absent_only_while_tensorflow_is_imported(monkeypatch):
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    monkeypatch.setattr(quiet, "OPTIONAL", ("this", "os"))
+    with quiet._optional_modules_absent():  # noqa: SLF001 - the step itself
+        with pytest.raises(ImportError):
+            importlib.import_module("this")
+        assert importlib.import_module("os") is os  # loaded before
+    assert "this" not in sys.modules
+    assert sys.modules["os"] is os
 
 
 @pytest.mark.slow
