@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 Answers = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -54,8 +53,9 @@ def auroc(positive: NDArray[np.floating[Any]], negative: NDArray[np.floating[Any
         positive: scores that should be high, (N,), at least one.
         negative: scores that should be low, (M,), at least one.
     """
-    ranks = rankdata(np.concatenate([positive, negative]))[: len(positive)]
-    return float((ranks.sum() - len(positive) * (len(positive) + 1) / 2) / (len(positive) * len(negative)))
+    ordered = np.sort(negative)
+    below, not_above = (np.searchsorted(ordered, positive, side) for side in ("left", "right"))
+    return float((below + not_above).sum() / (2 * len(positive) * len(negative)))
 
 
 def confusion_matrix(predicted: Labels, labels: Labels, class_count: int) -> NDArray[np.int64]:

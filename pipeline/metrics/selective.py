@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from pipeline.metrics.significance import CONFIDENCE
 
@@ -101,7 +101,7 @@ def lowest_threshold(confidence: Confidence, right: Right, precision: float) -> 
     """
     curve = risk_coverage(confidence, right)
     correct = curve.kept - curve.errors
-    promised = np.where(correct > 0, beta.ppf(1 - CONFIDENCE, np.maximum(correct, 1), curve.errors + 1), 0.0)
+    promised = np.where(correct > 0, betaincinv(np.maximum(correct, 1), curve.errors + 1, 1 - CONFIDENCE), 0.0)
     enough = np.flatnonzero(promised >= precision)
 
     def at(index: int) -> Threshold:

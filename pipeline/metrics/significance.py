@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm, ttest_1samp
+from scipy.special import bdtr, bdtrc, betaincinv, ndtri, stdtr  # scipy.stats takes a second to import
 
 CONFIDENCE = 0.95
 
@@ -29,18 +29,17 @@ def mcnemar(only_first: int, only_second: int) -> float:
         only_second: number of images on which only the second classifier is right.
     """
     discordant = only_first + only_second
-    return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+    return min(2 * float(bdtr(min(only_first, only_second), discordant, 0.5)), 1.0)
 
 
 def mcnemar_one_sided(only_first: int, only_second: int) -> float:
     """Compute the p-value of the exact McNemar test against the first classifier being right more often."""
-    discordant = only_first + only_second
-    return float(binomtest(only_first, discordant, 0.5, alternative="greater").pvalue) if discordant else 1.0
+    return binomial_greater(only_first, only_first + only_second, 0.5)
 
 
 def binomial_greater(successes: int, trials: int, share: float) -> float:
     """Compute the p-value of the exact binomial test: chance of ``successes`` or more, each of this ``share`` (0-1)."""
-    return float(binomtest(successes, trials, share, alternative="greater").pvalue)
+    return float(bdtrc(successes - 1, trials, share)) if successes else 1.0
 
 
 def mean_greater(values: NDArray[np.floating[Any]], bound: float) -> float:
@@ -51,7 +50,7 @@ def mean_greater(values: NDArray[np.floating[Any]], bound: float) -> float:
     spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     if spread == 0:
         return 0.0 if values.mean() > bound else 1.0
-    return float(ttest_1samp(values, bound, alternative="greater").pvalue)
+    return float(stdtr(len(values) - 1, (bound - values.mean()) / spread * math.sqrt(len(values))))
 
 
 def wilson(successes: int, trials: int) -> Interval:
@@ -62,8 +61,10 @@ def wilson(successes: int, trials: int) -> Interval:
     Raises:
         ValueError: ``trials`` is 0, or there are more successes than trials.
     """
-    found = binomtest(successes, trials).proportion_ci(CONFIDENCE, "wilson")
-    return Interval(float(found.low), float(found.high))
+    if not 0 <= successes <= trials or not trials:
+        raise ValueError(f"expected at least one trial and at most as many successes, got {successes} of {trials}")
+    found = score_interval(successes / trials, trials)
+    return Interval(found.low if successes else 0.0, found.high if successes < trials else 1.0)
 
 
 def share_interval(share: float, trials: int) -> Interval:
@@ -88,7 +89,7 @@ def grouped_interval(share: float, sizes: NDArray[np.integer[Any]]) -> Interval:
 
 def score_interval(share: float, trials: float) -> Interval:
     """Return Wilson's 95 % interval of a share (0-1); ``trials`` and ``share * trials`` need not be whole numbers."""
-    deviation = float(norm.ppf((1 + CONFIDENCE) / 2))
+    deviation = float(ndtri((1 + CONFIDENCE) / 2))
     middle = share + deviation**2 / (2 * trials)
     half = deviation * math.sqrt(share * (1 - share) / trials + deviation**2 / (4 * trials**2))
     scale = 1 + deviation**2 / trials
@@ -101,7 +102,7 @@ def upper_bound(successes: int, trials: int) -> float:
     Source: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the
     binomial", 1934.
     """
-    return float(binomtest(successes, trials, alternative="less").proportion_ci(CONFIDENCE).high)
+    return float(betaincinv(successes + 1, trials - successes, CONFIDENCE)) if successes < trials else 1.0
 
 
 def beats_chance(accuracy: float, images: int, classes: int) -> bool:

@@ -10,10 +10,12 @@ from pipeline.metrics.classification import accuracy, agreement, correct, discor
 from pipeline.metrics.difference import Distance, correlation, decibels, max_difference, mean_difference, snr_db
 from pipeline.metrics.significance import (
     beats_chance,
+    binomial_greater,
     effective_count,
     grouped_interval,
     mcnemar,
     mcnemar_one_sided,
+    mean_greater,
     share_interval,
     upper_bound,
     wilson,
@@ -90,6 +92,25 @@ def test_wilson_interval_is_the_published_one():
     assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
     assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
     assert share_interval(81 / 263, 263) == wilson(81, 263)
+    assert (wilson(0, 20).low, wilson(20, 20).high) == (0, 1)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 0), (3, 2), (-1, 2)])
+def test_a_share_of_no_trials_has_no_interval(successes, trials):
+    with pytest.raises(ValueError, match=f"got {successes} of {trials}"):
+        wilson(successes, trials)
+
+
+@pytest.mark.parametrize(("successes", "p_value"), [(0, 1.0), (1, 1 - 0.8**10), (3, 0.3222), (10, 0.2**10)])
+def test_a_count_is_as_unlikely_as_the_binomial_distribution_says(successes, p_value):
+    assert binomial_greater(successes, 10, 0.2) == pytest.approx(p_value, abs=5e-5)
+
+
+@pytest.mark.parametrize(("bound", "p_value"), [(2, 0.1151), (3, 0.5), (4, 0.8849)])
+def test_a_mean_is_as_far_from_a_bound_as_students_distribution_says(bound, p_value):
+    """Of 1 to 5 with a standard error of 0.707."""
+    assert mean_greater(np.arange(1.0, 6), bound) == pytest.approx(p_value, abs=5e-5)
+    assert mean_greater(np.array([3.5, 3.5]), bound) == (bound > 3.5)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +130,7 @@ def test_the_interval_of_single_images_is_wilsons():
 
 def test_upper_bound_of_nothing_seen_is_the_rule_of_three():
     assert upper_bound(0, 100) == pytest.approx(1 - 0.05 ** (1 / 100))
+    assert upper_bound(1, 10) == pytest.approx(0.3942, abs=5e-5)
     assert upper_bound(100, 100) == 1
 
 
@@ -123,7 +145,7 @@ def test_metrics_load_no_keras():
         "import sys, pkgutil, importlib, pipeline.metrics as metrics\n"
         "for module in pkgutil.iter_modules(metrics.__path__):\n"
         "    importlib.import_module(f'pipeline.metrics.{module.name}')\n"
-        "print(sorted({'keras', 'tensorflow', 'onnxruntime'} & set(sys.modules)))"
+        "print(sorted({'keras', 'tensorflow', 'onnxruntime', 'scipy.stats'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
