@@ -11,10 +11,11 @@ Work that is shared so that it is done once:
 - Only ``test_line.py`` times Keras and TensorFlow as contenders. Tests that do not judge times run benchmarks for a
   tenth of a second and start each contender once; ``figures/test_reading.py`` starts one process per way.
 - ``test_drift.py`` runs the reference once, and translates and freezes each damaged network once for its eight formats.
-- Workers of distributed training are forked from one process that has imported TensorFlow (``training_run.py``).
+- The processes of distributed and killed trainings are forked from one that has imported TensorFlow; their three files
+  run in one process (``training_run.py``, ``SHARING`` below).
 - The web page is loaded once for all tests that choose pictures (``test_web.py``).
 - The report is opened once per width and color scheme (``test_report_browser.py``).
-- pip is compiled once, in the prefix from which the other installations start (``installing.compile_pip``).
+- pip is compiled once, in the wheels from which all bundles are installed (``installing.compile_pip``).
 - Networks and photos are as small as the test allows: ``tests/figures/test_graph.py`` has two networks of one layer,
   ``test_families.py`` a ResNet50 with a quarter of its channels and an EfficientNetV2B0 with 15 of its 21 blocks.
 - Trainings in the tests' process draw no curves, which takes half a second; ``test_train.py`` draws them once.
@@ -26,6 +27,9 @@ Work that is shared so that it is done once:
 - One installation for two tests in ``install/test_places.py``: a user without HOME, and versions of others nearby.
 - All refusals before TensorFlow is loaded are tested in one process (``test_before_tensorflow.py``).
 - If several processes run tests, TensorFlow has one thread, and the garbage collector skips objects made by imports.
+- TensorFlow is imported without IPython, OpenCV and matplotlib, which Keras imports where they are installed.
+- ``test_benchmark.py`` runs ``bench`` in the tests' process, where contenders start once and the photo has one round.
+- Pictures of parametrized tests are made when the first test needs them, not in every process that collects tests.
 - In the crafted pictures, a deflated megabyte of zeros is repeated, not deflated again; hostile names share reports.
   Each kind of PNG comes only in the largest size that is decoded; hostile archives are packed when a test needs them.
 - Files that a test writes hundreds of times are deleted first, as ext4 waits for the disk at each overwriting.
@@ -50,14 +54,17 @@ REFERENCE = Path(__file__).parent.parent / "artifacts" / "reference"
 DURATIONS = Path(__file__).parent / "durations.json"
 FAST_SECONDS = 0.3
 SHOWN = 25
-SHARING = ("tests/pipeline/install",)
-"""Folders whose files share fixtures."""
+SHARING = (
+    ("tests/pipeline/install/",),
+    ("tests/pipeline/test_distribute.py", "tests/pipeline/test_resume.py", "tests/pipeline/test_stages.py"),
+)
+"""Files, and folders of files, that share fixtures or a process that forks."""
 
 
 def scope_of(nodeid):
-    """The unit that one process runs as a whole: a file, or a folder of ``SHARING``."""
+    """The unit that one process runs as a whole: a file, or a group of ``SHARING``."""
     file = nodeid.partition("::")[0]
-    return next((folder for folder in SHARING if file.startswith(f"{folder}/")), file)
+    return next((group[0] for group in SHARING if file.startswith(group)), file)
 
 
 def pytest_configure():
@@ -72,7 +79,9 @@ def pytest_collection():
 
 
 def pytest_collection_finish():
+    """Enable the garbage collector, seldom enough that it takes hardly any time of a conversion."""
     gc.freeze()
+    gc.set_threshold(10_000)
     gc.enable()
 
 

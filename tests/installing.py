@@ -104,9 +104,9 @@ def external(folder):
     return is_whole
 
 
-def compile_pip(prefix, scratch):
-    """Put what Python compiles of pip into its wheel, which later versions take over: a third of an installation."""
-    (wheel,) = (prefix / "current/wheels").glob("pip-*.whl")
+def compile_pip(wheels, scratch):
+    """Put what Python compiles of pip into its wheel: a third of an installation."""
+    (wheel,) = wheels.glob("pip-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(scratch)  # noqa: S202 - pip
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH

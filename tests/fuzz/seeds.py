@@ -114,6 +114,9 @@ RECIPES: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 """Name: Pillow's format, mode, options of ``save``."""
 
+PROFILED = ("jpeg_icc", "png_icc")
+"""The seeds with a color profile."""
+
 FOREIGN = {
     "text": b"This is a text, not an image.\n" * 20,
     "html": b"<!DOCTYPE html><html><body><img src='photo.jpg'></body></html>",
@@ -139,8 +142,7 @@ def image_seeds() -> dict[str, bytes]:
     """Every recipe that this Pillow can save, and the external files."""
     recipes = dict(RECIPES)
     if pillow_has("littlecms2"):
-        recipes["jpeg_icc"] = ("JPEG", "RGB", {"icc_profile": _icc_profile()})
-        recipes["png_icc"] = ("PNG", "RGB", {"icc_profile": _icc_profile()})
+        recipes |= {name: (name[:-4].upper(), "RGB", {"icc_profile": _icc_profile()}) for name in PROFILED}
     seeds = {}
     for name, (format_name, mode, options) in recipes.items():
         if format_name == "AVIF" and not pillow_has("avif"):

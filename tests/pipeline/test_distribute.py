@@ -14,7 +14,7 @@ from pipeline.documents.history import History
 from pipeline.errors import PipelineError
 from pipeline.training import Conduct, Settings, distribution, train
 
-SETTINGS = {"epochs": 10, "batch_size": 50, "dropout": 0.0, "ema_decay": 0.9}
+SETTINGS = {"epochs": 6, "batch_size": 50, "dropout": 0.0, "ema_decay": 0.9}
 PATIENCE_SECONDS = 600  # on a machine busy with other work
 
 
@@ -40,7 +40,8 @@ def start_workers(folder, log):
         environment = {"TF_CONFIG": json.dumps(config), "CUDA_VISIBLE_DEVICES": "-1"}
         place = log / f"worker{index}.log"
         place.unlink(missing_ok=True)
-        workers.append(training_run.start(folder, SETTINGS, distribution.MULTIWORKER, place, **environment))
+        run = (folder, SETTINGS, distribution.MULTIWORKER)
+        workers.append(training_run.start(training_run.train_here, place, *run, **environment))
     return workers
 
 
@@ -78,7 +79,7 @@ def test_two_workers_survive_the_loss_of_one(sets, tmp_path):
             worker.kill()
             worker.join()
     history = History.read(folder)
-    assert [record.epoch for record in history.epochs] == list(range(1, 11))
+    assert [record.epoch for record in history.epochs] == list(range(1, 7))
     assert {path.name for path in folder.iterdir()} == {
         artifacts.MODEL_KERAS,
         artifacts.HISTORY,
@@ -94,9 +95,8 @@ def test_two_workers_survive_the_loss_of_one(sets, tmp_path):
 @pytest.mark.slow
 def test_mirrored_on_two_devices_learns_as_on_one(sets, tmp_path):
     settings = {**SETTINGS, "epochs": 3}
-    worker = training_run.start(
-        tmp_path / "two", settings, distribution.MIRRORED, tmp_path / "log", CUDA_VISIBLE_DEVICES="-1"
-    )
+    run = (tmp_path / "two", settings, distribution.MIRRORED)
+    worker = training_run.start(training_run.train_here, tmp_path / "log", *run, CUDA_VISIBLE_DEVICES="-1")
     worker.join(PATIENCE_SECONDS)
     assert worker.exitcode == 0, (tmp_path / "log").read_text(errors="replace")
     two = History.read(tmp_path / "two").epochs

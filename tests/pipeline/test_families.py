@@ -96,13 +96,15 @@ FAMILIES = {
             classifier_activation=None,
             include_preprocessing=False,
         ),
-        PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)),
+        PixelScaling.of(scale=(1 / 128,), offset=(-1,)),
     ),
     "ResNet50": (
         narrow_resnet50,
-        PixelScaling.of(scale=(1,), mean=(103.939, 116.779, 123.68)),
+        PixelScaling.of(scale=(1,), mean=(104, 117, 124)),
     ),
 }
+"""Only MobileNetV2's scaling has no integer pixel that means 0, so that int8 has a translation of its own."""
+
 FILES = (artifacts.FP32_ONNX, artifacts.INT8_ONNX, artifacts.FP32_TFLITE, artifacts.INT8_TFLITE, "model_fp32.ncnn")
 
 

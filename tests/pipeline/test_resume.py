@@ -1,22 +1,18 @@
-import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import training_run
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import PipelineError
 from pipeline.training import Conduct, Settings, train
 
-SETTINGS = {"epochs": 12, "batch_size": 50, "ema_decay": 0.9, "cutmix": 0.3}
-SCRIPT = Path(__file__).parents[1] / "training_run.py"
+SETTINGS = {"epochs": 7, "batch_size": 50, "ema_decay": 0.9, "cutmix": 0.3}
 PATIENCE_SECONDS = 120
 
 
@@ -28,16 +24,17 @@ def sets(reference):
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     """The folder of a run that was killed (SIGKILL) after some epochs; copy it before use."""
-    folder = tmp_path_factory.mktemp("killed")
-    process = subprocess.Popen([sys.executable, SCRIPT, folder, json.dumps(SETTINGS)], stderr=subprocess.PIPE)
+    folder, log = tmp_path_factory.mktemp("killed"), tmp_path_factory.mktemp("log") / "log"
+    log.touch()
+    process = training_run.start(training_run.train_here, log, folder, SETTINGS)
     started = time.monotonic()
-    for line in process.stderr:
-        if line.startswith(b"epoch 3/"):
-            break
+    while "\nepoch 3/" not in log.read_text():
+        assert process.is_alive(), log.read_text()
         assert time.monotonic() - started < PATIENCE_SECONDS
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     return folder
 
 
@@ -51,7 +48,7 @@ def test_a_killed_run_resumes_with_the_same_result(sets, killed, tmp_path):
         artifacts.PROGRESS,
     ]
     resumed = train(*sets, tmp_path / "killed", Settings(**SETTINGS))
-    assert len(resumed.epochs) == 12
+    assert len(resumed.epochs) == SETTINGS["epochs"]
     assert resumed.best_epoch == whole.best_epoch
     for name in ("loss", "val_loss", "val_accuracy", "learning_rate"):
         values = [[getattr(record, name) for record in history.epochs] for history in (whole, resumed)]
@@ -66,8 +63,8 @@ def test_a_killed_run_resumes_with_the_same_result(sets, killed, tmp_path):
 def test_other_settings_or_data_do_not_take_up_an_unfinished_run(sets, killed, tmp_path):
     shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
     training, validation = sets
-    with pytest.raises(PipelineError, match=r"epochs was 12, is now 13\. .*--restart"):
-        train(training, validation, tmp_path, Settings(**{**SETTINGS, "epochs": 13}))
+    with pytest.raises(PipelineError, match=r"epochs was 7, is now 8\. .*--restart"):
+        train(training, validation, tmp_path, Settings(**{**SETTINGS, "epochs": 8}))
     with pytest.raises(PipelineError, match=r"training images was .* is now .*--restart"):
         train(training.take(np.arange(399)), validation, tmp_path, Settings(**SETTINGS))
     fresh = train(training, validation, tmp_path, Settings(2, batch_size=50), Conduct(restart=True))

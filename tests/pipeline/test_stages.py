@@ -1,15 +1,12 @@
 """Training the last stages of a pretrained network, if cross-validation shows an improvement."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+import shared_features
+import training_run
 from pipeline.errors import ArchitectureError
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.training.transfer import head, stages
@@ -122,10 +119,10 @@ def test_last_stages_are_kept_only_where_they_help(monkeypatch, by_chance):
 
 @pytest.mark.slow
 def test_two_devices_find_what_one_finds(tmp_path):
-    script, path = Path(__file__).parent / "shared_features.py", tmp_path / "two.npz"
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, script, path], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    log, path = tmp_path / "log", tmp_path / "two.npz"
+    process = training_run.start(shared_features.write, log, path, CUDA_VISIBLE_DEVICES="-1")
+    process.join()
+    assert process.exitcode == 0, log.read_text(errors="replace")[-2000:]
     two = np.load(path)
     backbone, (pixels, labels) = network(), photos()
     np.testing.assert_allclose(two["features"], backbone.features(pixels), atol=1e-5)

@@ -23,6 +23,8 @@ from runtime.benchmark.run import benchmark
 from runtime.benchmark.table import format_benchmark
 from runtime.benchmark.timed_model import TimedModel
 from runtime.benchmark.workers import Worker, WorkerError
+from runtime.cli import main
+from runtime.commands import bench as bench_command
 from runtime.commands import duration
 from runtime.engines.registry import Engine
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
@@ -64,8 +66,8 @@ def odd(tmp_path, monkeypatch):
     return make
 
 
-def bench(*arguments, **environment):
-    return call("bench", *arguments, env=os.environ | environment if environment else None)
+def bench(*arguments):
+    return call("bench", *arguments)
 
 
 def test_percentiles_and_spread_of_what_is_known():
@@ -218,15 +220,27 @@ def test_a_run_that_was_throttled_says_so():
     assert throttled(None, None) == []
 
 
+@pytest.fixture
+def started_once(monkeypatch):
+    """Contenders start once and classify the photo in one round: no figure is judged."""
+    monkeypatch.setattr(measuring, "STARTS", 1)
+    monkeypatch.setattr(measuring, "PHOTO_ROUNDS", 1)
+
+
 @pytest.mark.slow
-def test_bench_writes_what_it_prints(carrying, tmp_path):
+@pytest.mark.usefixtures("started_once")
+def test_bench_writes_what_it_prints(carrying, tmp_path, monkeypatch, capsys):
     model = carrying("model_int8.onnx", tolerance=0.05)
     out = tmp_path / "device.json"
-    printed = bench(model, "--threads", 1, "--seconds", 0.2, "--out", out, "--json")
-    assert printed.returncode == 0, printed.stderr
-    assert json.loads(out.read_text()) == json.loads(printed.stdout)
-    done = bench("--threads", "1,2", model, "--seconds", 0.2, "--out", out)
-    assert done.returncode == 0, done.stderr
+    reports = []
+    monkeypatch.setattr(
+        bench_command,
+        "benchmark",
+        lambda *given, **options: reports.append(benchmark(*given, **options)) or reports[-1],
+    )
+    arguments = ["bench", "--threads", "1,2", str(model), "--seconds", "0.2", "--out", str(out)]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
     report = json.loads(out.read_text())
     assert (report["format"], report["version"]) == ("edgecnn-benchmark", 1)
     assert report["settings"]["image_source"] == "golden set"
@@ -248,23 +262,26 @@ def test_bench_writes_what_it_prints(carrying, tmp_path):
     one, two = (row for row in report["end_to_end"] if row["backend"] == "onnxruntime")
     assert (one["threads"], two["threads"]) == (1, 2)
     assert all(whole[f"{part}_us"] > 0 for whole in (one, two) for part in PARTS)
-    text = done.stdout
     assert "Photo to label in ms (1920x1080 JPEG)" in text
     assert text.count("ONNX Runtime x2") == 4  # latency, ratios, costs, photo
     assert max(map(len, text.splitlines()[1:])) <= 80
+    monkeypatch.setattr(bench_command, "benchmark", lambda *_, **__: reports[0])
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(out.read_text()) == json.loads(capsys.readouterr().out) == report
 
 
 @pytest.mark.slow
-def test_files_that_differ_from_when_they_were_built_are_told(carrying, tmp_path):
+@pytest.mark.usefixtures("started_once")
+def test_files_that_differ_from_when_they_were_built_are_told(carrying, tmp_path, capsys):
     odd = carrying("model_int8.onnx", shift=0.01)
     changed = tmp_path / "changed.onnx"
     shutil.copy(odd, changed)
     (tmp_path / "manifest.json").write_text(json.dumps({"files": {changed.name: {"sha256": "0" * 64}}}))
-    done = bench(odd, changed, "--threads", 1, "--seconds", 0.2)
-    assert done.returncode == 1
-    assert "differs from its golden set by 1.0e-02" in done.stdout
-    assert "FAILED: " in done.stdout
-    assert "changed since export" in done.stdout
+    assert main(["bench", str(odd), str(changed), "--threads", "1", "--seconds", "0.2"]) == 1
+    shown = capsys.readouterr().out
+    assert "differs from its golden set by 1.0e-02" in shown
+    assert "FAILED: " in shown
+    assert "changed since export" in shown
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e9", "a while", ""])

@@ -8,6 +8,7 @@ import pytest
 
 from installing import HERE, MADE, NOT_EASY, OPENSSL, compile_pip, install, unpacked
 from pipeline.deploy.bundle import Settings, bundle
+from pipeline.deploy.bundle.wheels import fetch
 
 
 def make_key(folder):
@@ -30,26 +31,35 @@ def other_key(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def bundles(reference, key, tmp_path_factory):
-    """Unpacked: ``old`` with its wheels, ``new`` without, both signed; and ``plain``, unsigned and of no version."""
+    """Unpacked: ``old`` with its wheels, ``new`` without, both signed; and ``plain``, unsigned and of no version.
+
+    The pip that they bring is compiled.
+    """
     out, folders = tmp_path_factory.mktemp("bundles"), {}
+
+    def fetch_compiled(requirements, target, folder):
+        fetch(requirements, target, folder)
+        compile_pip(folder, tmp_path_factory.mktemp("pip"))
+
     for name, wheels, sign_key, version in (
         ("old", True, key, 1),
         ("new", False, key, 2),
         ("plain", False, None, None),
     ):
         settings = Settings(name, HERE, wheels=wheels, sign_key=sign_key, version=version)
-        archive = bundle(reference, out, settings)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pipeline.deploy.bundle.fetch", fetch_compiled)
+            archive = bundle(reference, out, settings)
         folders[name] = unpacked(archive, out)
     return folders
 
 
 @pytest.fixture(scope="session")
 def prefix_of_old(bundles, tmp_path_factory):
-    """A prefix with unusual characters in its name, where ``old`` is installed; its pip is compiled."""
+    """A prefix with unusual characters in its name, where ``old`` is installed."""
     prefix = tmp_path_factory.mktemp("a prefix") / NOT_EASY
     done = install(bundles["old"], prefix)
     assert done.returncode == 0, done.stderr
-    compile_pip(prefix, tmp_path_factory.mktemp("pip"))
     return prefix
 
 

@@ -1,20 +1,18 @@
-"""Features and opened stages on two devices, written to a file; run by tests in a process of its own, not collected."""
+"""Features and opened stages on two devices, written to a file."""
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from pipeline.system.quiet import load_tensorflow
+from training_run import two_processors
 
 
-def main(path):
-    load_tensorflow(start_devices=False)
-    import tensorflow as tf
-
-    (processor,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
-    from dataclasses import replace
-
+def write(path):
+    """Write them to ``path``; for a process whose devices have not started."""
+    two_processors()
+    sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
     from test_stages import COUNT, known, network, photos
 
     from pipeline.training import distribution
@@ -27,7 +25,3 @@ def main(path):
     opened = stages.StageTrainer(stages.split_network(backbone), 3)
     opened.learn(seen, np.arange(COUNT), stages.Plan(2, 0))
     np.savez(path, features=backbone.features(pixels), logits=opened.logits(seen.cut[0]))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
