@@ -55,7 +55,7 @@ def train_here(folder, settings, distribute="none"):
     from pipeline import artifacts
     from pipeline.data import samples
     from pipeline.data.dataset import split
-    from pipeline.training import Conduct, Settings, train
+    from pipeline.training import RunOptions, Settings, train
 
     training, validation = split(samples.read_calibration(artifacts.REFERENCE_DIR), 100)
-    train(training, validation, Path(folder), Settings(**settings), Conduct(distribute=distribute))
+    train(training, validation, Path(folder), Settings(**settings), RunOptions(distribute=distribute))

@@ -11,8 +11,8 @@ from pipeline.training.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset
-    from pipeline.training import Conduct
-    from pipeline.training.search import Found
+    from pipeline.training import RunOptions
+    from pipeline.training.search import SearchResult
 
 SHARE_OF_EPOCHS = 5
 """By default a trial trains for the epochs of the whole training divided by this."""
@@ -53,8 +53,12 @@ def wanted(options: argparse.Namespace) -> bool:
 
 
 def run(
-    options: argparse.Namespace, training: "Dataset", validation: "Dataset", settings: Settings, conduct: "Conduct"
-) -> "tuple[Settings, Conduct]":
+    options: argparse.Namespace,
+    training: "Dataset",
+    validation: "Dataset",
+    settings: Settings,
+    run_options: "RunOptions",
+) -> "tuple[Settings, RunOptions]":
     """Search, print the result, and return the best settings and how to train with them.
 
     Raises:
@@ -65,28 +69,28 @@ def run(
     epochs = options.search_epochs or max(settings.epochs // SHARE_OF_EPOCHS, 1)
     plan = Plan(options.search_minutes, epochs)
     print(f"trials of {epochs} epochs for {plan.minutes:g} minutes, then {settings.epochs} epochs", file=sys.stderr)
-    found = Search(training, validation, options.out, settings, plan, conduct).run()
-    print(said(found, len(validation), options.typed))
-    return found.settings, replace(conduct, restart=conduct.restart or found.went_on)
+    result = Search(training, validation, options.out, settings, plan, run_options).run()
+    print(format_result(result, len(validation), options.typed))
+    return result.settings, replace(run_options, restart=run_options.restart or result.has_new_trials)
 
 
-def said(found: "Found", images: int, typed: tuple[str, ...]) -> str:
-    """Format the search's result, and the command that trains with its settings."""
+def format_result(result: "SearchResult", images: int, typed: tuple[str, ...]) -> str:
+    """Format the result of a search, with the command that trains with its settings."""
     from pipeline.metrics.significance import share_interval
 
-    low, high = share_interval(found.accuracy, images)
+    low, high = share_interval(result.accuracy, images)
     return (
-        f"{found.trials} trials: the best reached {found.accuracy:.2%} of {images:,} validation images (95 % interval "
+        f"{result.trials} trials: the best reached {result.accuracy:.2%} of {images:,} validation images (95 % interval "
         f"{low:.1%} to {high:.1%}; the best of many trials is also the luckiest), the given settings "
-        f"{found.first:.2%}.\nBest settings: {command(found, typed)}"
+        f"{result.initial_accuracy:.2%}.\nBest settings: {command(result, typed)}"
     )
 
 
-def command(found: "Found", typed: tuple[str, ...]) -> str:
+def command(result: "SearchResult", typed: tuple[str, ...]) -> str:
     """Return the typed command with the best settings instead of the search options."""
     own = argparse.ArgumentParser(add_help=False)
     _add(own)
     own.add_argument("--restart", action="store_true")
     _, kept = own.parse_known_args(list(typed))
-    chosen = [part for name, value in found.chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    return command_line([*kept, *chosen])
+    values = [part for name, value in result.values.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    return command_line([*kept, *values])

@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.data.dataset import split
     from pipeline.metrics.significance import share_interval
     from pipeline.models import check_side
-    from pipeline.training import Conduct, train
+    from pipeline.training import RunOptions, train
 
     searching = search.wanted(options)
     tuning = fine_tune.settings_of(options)
@@ -114,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
         return _fit_to_photos(options, tuning)
     settings = Settings(**{setting.name: getattr(options, setting.name) for setting in fields(Settings)})
     photo_settings = photo_options.settings(options) if options.data else None
-    conduct = Conduct(
+    run_options = RunOptions(
         options.teacher,
         options.distribute,
         options.tensorboard,
@@ -134,8 +134,8 @@ def run(options: argparse.Namespace) -> int:
         print(hint, file=sys.stderr)
     try:
         if searching:
-            settings, conduct = search.run(options, training, validation, settings, conduct)
-        history = train(training, validation, options.out, settings, conduct)
+            settings, run_options = search.run(options, training, validation, settings, run_options)
+        history = train(training, validation, options.out, settings, run_options)
     except KeyboardInterrupt:
         print("\nInterrupted; the same command resumes after the last finished epoch.", file=sys.stderr)
         raise

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.training.settings import Settings
 
 if TYPE_CHECKING:
-    from pipeline.training.run import Conduct, train
+    from pipeline.training.run import RunOptions, train
 
-__all__ = ["Conduct", "Settings", "train"]
+__all__ = ["RunOptions", "Settings", "train"]
 
 
 def __getattr__(name: str) -> Any:

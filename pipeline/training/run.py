@@ -28,12 +28,12 @@ from pipeline.training.teacher import Teacher, pass_number
 from pipeline.training.transfer.distillation_data import DistillationData
 from pipeline.training.write import write_model
 
-__all__ = ["EVALUATION_BATCH", "Conduct", "Settings", "accuracy", "history_of", "scale", "train", "write"]
+__all__ = ["EVALUATION_BATCH", "RunOptions", "Settings", "accuracy", "history_of", "scale", "train", "write"]
 
 
 @dataclass(frozen=True)
-class Conduct:
-    """The circumstances of a run; ``Settings`` has what it computes.
+class RunOptions:
+    """Options of a training run that are not hyperparameters; those are in ``Settings``.
 
     Attributes:
         teacher: a ``.keras`` file whose outputs are targets beside the labels.
@@ -72,7 +72,11 @@ def accuracy(model: keras.Model, dataset: Dataset) -> float:
 
 
 def train(
-    training: Dataset, validation: Dataset, out: Path, settings: Settings = Settings(), conduct: Conduct = Conduct()
+    training: Dataset,
+    validation: Dataset,
+    out: Path,
+    settings: Settings = Settings(),
+    run_options: RunOptions = RunOptions(),
 ) -> History:
     """Train a network; write ``model.keras``, ``history.json``, ``history.csv`` and ``curves.png`` into ``out``.
 
@@ -86,27 +90,29 @@ def train(
         FolderInUseError: another process trains in ``out``.
         PipelineError: the settings do not fit the data, or another unfinished run is in ``out``.
     """
-    strategy = distribution.strategy(conduct.distribute)
+    strategy = distribution.strategy(run_options.distribute)
     chief = distribution.is_chief(strategy)
     with lock.held(out) if chief else nullcontext():
         steps = batches.steps_an_epoch(training, settings)
-        teacher = Teacher(conduct.teacher, training, settings) if conduct.teacher else conduct.distillation_data
+        teacher = (
+            Teacher(run_options.teacher, training, settings) if run_options.teacher else run_options.distillation_data
+        )
         identity = {
             **asdict(settings),
             "teacher": teacher.digest if teacher else None,
-            "initial_model": digest_of(conduct.initial_model),
+            "initial_model": digest_of(run_options.initial_model),
             "training_images": training.digest,
             "validation_images": validation.digest,
         }
-        if conduct.restart and chief:
+        if run_options.restart and chief:
             progress.discard(out)
-        done = Progress(identity) if conduct.restart else progress.load(out, identity)
-        done.validation_images, done.keep_last = len(validation), conduct.keep_last
+        done = Progress(identity) if run_options.restart else progress.load(out, identity)
+        done.validation_images, done.keep_last = len(validation), run_options.keep_last
         learner = Learner(settings, training, steps, strategy)
         if done.state:
             learner.restore(done.state)
-        elif conduct.initial_model:
-            learner.start_from(load_model(conduct.initial_model), training)
+        elif run_options.initial_model:
+            learner.start_from(load_model(run_options.initial_model), training)
         with (
             distribution.loss_of_workers_explained(),
             record.bar(settings.epochs, steps, len(done.records), shown=chief) as bar,
@@ -118,12 +124,12 @@ def train(
                 _judge(learner, validation, done, learned, started)
                 bar.epoch(done.records[-1])
                 if chief:
-                    _save(out, done, tensorboard=conduct.tensorboard)
-                if conduct.after_epoch:
-                    conduct.after_epoch(done.records)
+                    _save(out, done, tensorboard=run_options.tensorboard)
+                if run_options.after_epoch:
+                    run_options.after_epoch(done.records)
         digest = teacher.digest if teacher else None
         trained = learner.trained(done.best)
-        deployed, history = history_of(trained, done, (training, validation), settings, conduct, digest)
+        deployed, history = history_of(trained, done, (training, validation), settings, run_options, digest)
         return write(out, deployed, history, settings.model) if chief else history
 
 
@@ -132,7 +138,7 @@ def history_of(  # noqa: PLR0913, PLR0917 - a history has many fields
     done: Progress,
     images: tuple[Dataset, Dataset],
     settings: Settings,
-    conduct: Conduct,
+    run_options: RunOptions,
     teacher_sha256: str | None,
 ) -> tuple[keras.Model, History]:
     """Fold the network into its deployed form, and build its history.
@@ -142,7 +148,7 @@ def history_of(  # noqa: PLR0913, PLR0917 - a history has many fields
         done: records of its epochs.
         images: training and validation images.
         settings: of the run.
-        conduct: of the run.
+        run_options: of the run.
         teacher_sha256: of the teacher, if there was one.
     """
     deployed = fold(trained)
@@ -151,14 +157,14 @@ def history_of(  # noqa: PLR0913, PLR0917 - a history has many fields
     return deployed, History(
         settings=asdict(settings),
         teacher_sha256=teacher_sha256,
-        initial_model_sha256=digest_of(conduct.initial_model),
+        initial_model_sha256=digest_of(run_options.initial_model),
         class_names=training.class_names,
         images=ImageCounts(training=len(training), validation=len(validation)),
         best_epoch=done.best_record.epoch,
         validation_accuracy=accuracy(deployed, validation),
         temperature=temperature_of(logits, validation.labels),
-        photos=asdict(conduct.photos) if conduct.photos else None,
-        data=str(conduct.data) if conduct.data else None,
+        photos=asdict(run_options.photos) if run_options.photos else None,
+        data=str(run_options.data) if run_options.data else None,
         epochs=tuple(done.records),
     )
 

@@ -24,7 +24,7 @@ from pipeline.documents.history import EpochRecord
 from pipeline.errors import PipelineError
 from pipeline.training import lock
 from pipeline.training.batches import steps_an_epoch
-from pipeline.training.run import Conduct, digest_of, train
+from pipeline.training.run import RunOptions, digest_of, train
 from pipeline.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -70,24 +70,24 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The result of a search.
 
     Attributes:
         settings: the best settings, with the epochs of the whole training.
         accuracy: validation accuracy (0-1) of the best trial.
-        first: validation accuracy (0-1) of the given settings.
-        chosen: name -> value of the settings that were searched.
+        initial_accuracy: validation accuracy (0-1) of the given settings.
+        values: name -> best value of each setting that was searched.
         trials: number of finished trials of all calls.
-        went_on: whether this call added a trial.
+        has_new_trials: whether this call added a trial.
     """
 
     settings: Settings
     accuracy: float
-    first: float
-    chosen: dict[str, float]
+    initial_accuracy: float
+    values: dict[str, float]
     trials: int
-    went_on: bool
+    has_new_trials: bool
 
 
 class _TimeIsUpError(Exception):
@@ -103,9 +103,9 @@ class Search:
     out: Path
     settings: Settings
     plan: Plan
-    conduct: Conduct = field(default_factory=Conduct)
+    run_options: RunOptions = field(default_factory=RunOptions)
 
-    def run(self) -> Found:
+    def run(self) -> SearchResult:
         """Run trials until time or number of trials are used up, resuming an earlier search in the folder.
 
         Raises:
@@ -115,7 +115,7 @@ class Search:
         check_installed()
         steps_an_epoch(self.training, self.settings)  # a refusal must not leave a search in the folder
         with lock.held(self.out):
-            if self.conduct.restart:
+            if self.run_options.restart:
                 (self.out / artifacts.SEARCH_JOURNAL).unlink(missing_ok=True)
                 shutil.rmtree(self.out / artifacts.SEARCH_TRIALS, ignore_errors=True)
             study = self._study()
@@ -124,13 +124,13 @@ class Search:
                 self._try(study)
             shutil.rmtree(self.out / artifacts.SEARCH_TRIALS, ignore_errors=True)
         finished, best = _finished(study), Settings(**study.best_trial.user_attrs[SETTINGS])
-        return Found(
+        return SearchResult(
             settings=replace(best, epochs=self.settings.epochs),
             accuracy=study.best_value,
-            first=float(finished[0].value or 0.0),
-            chosen={name: getattr(best, name) for name in self._space()},
+            initial_accuracy=float(finished[0].value or 0.0),
+            values={name: getattr(best, name) for name in self._space()},
             trials=len(finished),
-            went_on=len(finished) > before,
+            has_new_trials=len(finished) > before,
         )
 
     def _done(self, study: "Study") -> bool:
@@ -157,8 +157,8 @@ class Search:
         identity = {
             **asdict(self.settings),
             "epochs": self.plan.epochs,
-            "teacher": digest_of(self.conduct.teacher),
-            "initial model": digest_of(self.conduct.initial_model),
+            "teacher": digest_of(self.run_options.teacher),
+            "initial model": digest_of(self.run_options.initial_model),
             "training images": self.training.digest,
             "validation images": self.validation.digest,
         }
@@ -205,10 +205,10 @@ class Search:
             if time.monotonic() - started > allowed:
                 raise _TimeIsUpError
 
-        conduct = replace(self.conduct, restart=False, tensorboard=False, after_epoch=judge)
+        run_options = replace(self.run_options, restart=False, tensorboard=False, after_epoch=judge)
         state, value = optuna.trial.TrialState.COMPLETE, None
         try:
-            history = train(self.training, self.validation, folder, proposed, conduct)
+            history = train(self.training, self.validation, folder, proposed, run_options)
             tell(history.epochs)
             value = history.validation_accuracy
         except optuna.TrialPruned:
@@ -240,7 +240,7 @@ class Search:
         space = {"learning_rate": number("learning_rate", *LEARNING_RATES, log=True)}
         space |= {name: number(name, 0.0, high) for name, high in RANGES.items()}
         space["ema_decay"] = choice("ema_decay", DECAYS)
-        if self.conduct.teacher:
+        if self.run_options.teacher:
             return space | {name: number(name, *limits) for name, limits in TEACHING.items()}
         space["flip"] = choice("flip", FLIPS)
         return space | {name: number(name, 0.0, high) for name, high in AUGMENTATION.items()}

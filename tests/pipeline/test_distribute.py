@@ -12,7 +12,7 @@ from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.documents.history import History
 from pipeline.errors import PipelineError
-from pipeline.training import Conduct, Settings, distribution, train
+from pipeline.training import RunOptions, Settings, distribution, train
 
 SETTINGS = {"epochs": 6, "batch_size": 50, "dropout": 0.0, "ema_decay": 0.9}
 PATIENCE_SECONDS = 600  # on a machine busy with other work
@@ -100,7 +100,7 @@ def test_mirrored_on_two_devices_learns_as_on_one(sets, tmp_path):
     worker.join(PATIENCE_SECONDS)
     assert worker.exitcode == 0, (tmp_path / "log").read_text(errors="replace")
     two = History.read(tmp_path / "two").epochs
-    one = train(*sets, tmp_path / "one", Settings(**settings), Conduct(distribute=distribution.MIRRORED)).epochs
+    one = train(*sets, tmp_path / "one", Settings(**settings), RunOptions(distribute=distribution.MIRRORED)).epochs
     # Batch normalization sees half a batch a device, so the runs differ a little.
     assert max(abs(first.loss - second.loss) for first, second in zip(one, two, strict=True)) < 0.15
 

@@ -285,7 +285,7 @@ def test_export_rounds_as_training_did(tuned, tmp_path):
         assert [candidate.stage for candidate in manifest.decisions[name].candidates] == ["training"]
 
 
-def trained_before(_training, _validation, out, settings, _conduct):
+def trained_before(_training, _validation, out, settings, _run_options):
     """The files of a training, without running it."""
     out.mkdir()
     build(settings.model, len(NAMES), SIDE).save(out / "model.keras")

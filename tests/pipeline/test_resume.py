@@ -10,7 +10,7 @@ from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import split
 from pipeline.errors import PipelineError
-from pipeline.training import Conduct, Settings, train
+from pipeline.training import RunOptions, Settings, train
 
 SETTINGS = {"epochs": 7, "batch_size": 50, "ema_decay": 0.9, "cutmix": 0.3}
 PATIENCE_SECONDS = 120
@@ -67,7 +67,7 @@ def test_other_settings_or_data_do_not_take_up_an_unfinished_run(sets, killed, t
         train(training, validation, tmp_path, Settings(**{**SETTINGS, "epochs": 8}))
     with pytest.raises(PipelineError, match=r"training images was .* is now .*--restart"):
         train(training.take(np.arange(399)), validation, tmp_path, Settings(**SETTINGS))
-    fresh = train(training, validation, tmp_path, Settings(2, batch_size=50), Conduct(restart=True))
+    fresh = train(training, validation, tmp_path, Settings(2, batch_size=50), RunOptions(restart=True))
     assert [record.epoch for record in fresh.epochs] == [1, 2]
 
 

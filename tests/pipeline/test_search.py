@@ -14,7 +14,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.documents.history import EpochRecord, History
 from pipeline.errors import PipelineError
 from pipeline.training import Settings, search
-from pipeline.training.search import Found, Plan, Search
+from pipeline.training.search import Plan, Search, SearchResult
 
 optuna = pytest.importorskip("optuna")
 
@@ -33,7 +33,7 @@ class Stand:
     def __init__(self, cut_off_at=None):
         self.seen, self.cut_off_at = [], cut_off_at
 
-    def __call__(self, _training, _validation, out, settings, conduct):
+    def __call__(self, _training, _validation, out, settings, run_options):
         self.seen.append(settings)
         out.mkdir(parents=True)
         records = []
@@ -42,7 +42,7 @@ class Stand:
             reached *= 1 - 0.5 / epoch
             records.append(EpochRecord(**{**dict.fromkeys(EpochRecord.model_fields, 0.5), "epoch": epoch}))
             records[-1] = records[-1].model_copy(update={"val_accuracy": float(reached)})
-            conduct.after_epoch(records)
+            run_options.after_epoch(records)
             if len(self.seen) == self.cut_off_at and epoch == 2:
                 out.rmdir()
                 raise KeyboardInterrupt
@@ -58,21 +58,21 @@ def searched(tmp_path, monkeypatch):
         monkeypatch.setattr(search, "train", stand)
         plan = Plan(minutes, 4, trials)
         try:
-            found = Search(images(128, 0), images(10, 1), tmp_path / folder, settings or Settings(20), plan).run()
+            result = Search(images(128, 0), images(10, 1), tmp_path / folder, settings or Settings(20), plan).run()
         except KeyboardInterrupt:
-            found = None
-        return found, stand.seen
+            result = None
+        return result, stand.seen
 
     return run
 
 
 def test_the_given_settings_are_the_first_try_and_the_best_of_all_is_found(searched, tmp_path, capsys):
-    found, seen = searched("out", 9)
+    result, seen = searched("out", 9)
     assert seen[0] == Settings(4)
-    assert len(seen) == len(set(seen)) == found.trials == 9
-    assert found.accuracy > found.first
-    assert found.settings.epochs == 20
-    assert found.chosen["learning_rate"] == found.settings.learning_rate != Settings().learning_rate
+    assert len(seen) == len(set(seen)) == result.trials == 9
+    assert result.accuracy > result.initial_accuracy
+    assert result.settings.epochs == 20
+    assert result.values["learning_rate"] == result.settings.learning_rate != Settings().learning_rate
     assert "ended early" in capsys.readouterr().err
     assert not (tmp_path / "out" / artifacts.SEARCH_TRIALS).exists()
 
@@ -93,23 +93,23 @@ def test_an_interrupted_search_resumes_with_the_same_result(searched, tmp_path, 
     with journal.open("ab") as file:  # a power cut within a line, and a lock that nobody holds
         file.write(b'{"op_code": 4, "wor')
     journal.with_name(f"{journal.name}.lock").symlink_to(journal)
-    found, rest = searched("cut", 5)
+    result, rest = searched("cut", 5)
     assert rest == seen[cut_off_at - 1 :]
-    assert found == whole
+    assert result == whole
 
 
 def test_a_finished_search_is_not_repeated_and_more_tries_go_on_from_it(searched):
     searched("out", 3)
-    found, seen = searched("out", 3)
+    result, seen = searched("out", 3)
     assert not seen
-    assert not found.went_on
-    found, seen = searched("out", 5)
-    assert (len(seen), found.trials, found.went_on) == (2, 5, True)
+    assert not result.has_new_trials
+    result, seen = searched("out", 5)
+    assert (len(seen), result.trials, result.has_new_trials) == (2, 5, True)
 
 
 def test_time_ends_a_search_but_not_its_first_try(searched):
-    found, seen = searched("out", None, minutes=1e-9)
-    assert (len(seen), found.trials, found.accuracy) == (1, 1, found.first)
+    result, seen = searched("out", None, minutes=1e-9)
+    assert (len(seen), result.trials, result.accuracy) == (1, 1, result.initial_accuracy)
 
 
 def test_another_search_in_the_folder_is_refused(searched):
@@ -170,8 +170,10 @@ def test_without_optuna_the_search_says_how_to_get_it(monkeypatch):
 
 def test_the_command_of_the_best_settings_is_the_typed_one_without_the_search():
     typed = ("train", "--data", "my photos", "--search-min", "5", "--search-epochs=3", "--restart", "--dropout", "0.1")
-    found = Found(Settings(dropout=0.3), 0.9, 0.8, {"dropout": 0.3, "learning_rate": 0.004}, 7, went_on=True)
-    shown = command.command(found, typed)
+    result = SearchResult(
+        Settings(dropout=0.3), 0.9, 0.8, {"dropout": 0.3, "learning_rate": 0.004}, 7, has_new_trials=True
+    )
+    shown = command.command(result, typed)
     _, words = shlex.split(shown)[:3], shlex.split(shown)[3:]
     assert words[:3] == ["train", "--data", "my photos"]
     options = parse(words)

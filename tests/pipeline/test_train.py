@@ -17,7 +17,7 @@ from pipeline.metrics.calibration import softmax
 from pipeline.training import record
 from pipeline.training.progress import Progress
 from pipeline.training.record import draw_curves
-from pipeline.training.run import Conduct, Settings, accuracy, train
+from pipeline.training.run import RunOptions, Settings, accuracy, train
 from pipeline.training.teacher import Teacher
 
 SMALL = {"epochs": 2, "batch_size": 50, "warmup_epochs": 1}
@@ -86,7 +86,7 @@ def trained(sets, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(record, "draw_curves", draw_curves)
-        return folder, train(*sets, folder, Settings(**SEEDED, seed=0), Conduct(tensorboard=True))
+        return folder, train(*sets, folder, Settings(**SEEDED, seed=0), RunOptions(tensorboard=True))
 
 
 @pytest.mark.slow
@@ -142,11 +142,11 @@ def test_teacher_is_asked_once_a_pass_and_its_pupil_takes_after_it(sets, tmp_pat
     monkeypatch.setenv("EDGECNN_DATA", str(tmp_path / "cache"))
     teacher = artifacts.REFERENCE_DIR / artifacts.MODEL_KERAS
     recipe = {"batch_size": 25, "teacher_passes": 2, "teacher_weight": 1.0, "dropout": 0.0}
-    taught = train(*sets, tmp_path / "taught", Settings(6, **recipe), Conduct(teacher=teacher))
+    taught = train(*sets, tmp_path / "taught", Settings(6, **recipe), RunOptions(teacher=teacher))
     kept = sorted((tmp_path / "cache" / "teacher").iterdir())
     assert len(kept) == 2
     times = [path.stat().st_mtime_ns for path in kept]
-    again = train(*sets, tmp_path / "again", Settings(6, **recipe), Conduct(teacher=teacher))
+    again = train(*sets, tmp_path / "again", Settings(6, **recipe), RunOptions(teacher=teacher))
     assert [path.stat().st_mtime_ns for path in kept] == times
     assert taught.epochs[0].loss == pytest.approx(again.epochs[0].loss, abs=1e-6)
     assert taught.epochs[-1].loss < taught.epochs[0].loss
@@ -170,7 +170,7 @@ def test_teacher_of_other_images_is_refused(sets, tmp_path):
 
     build(class_count=3).save(tmp_path / "teacher.keras")
     with pytest.raises(PipelineError, match="cannot teach here"):
-        train(*sets, tmp_path / "out", Settings(), Conduct(teacher=tmp_path / "teacher.keras"))
+        train(*sets, tmp_path / "out", Settings(), RunOptions(teacher=tmp_path / "teacher.keras"))
 
 
 def test_hints_come_before_a_run_that_replaces_or_hardly_learns(tmp_path):

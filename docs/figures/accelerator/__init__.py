@@ -22,7 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_model
 from pipeline.models import build_trainable
 from pipeline.training.progress import Progress
-from pipeline.training.run import Conduct, history_of, write
+from pipeline.training.run import RunOptions, history_of, write
 from pipeline.training.settings import Settings
 
 JOB, IMAGES, TEACHER = "job.json", "images.npz", "teacher"
@@ -131,5 +131,5 @@ def unpack(results: Path, images: tuple[Dataset, Dataset], out: Path) -> dict[st
         teacher = job[TEACHER]["sha256"] if job[TEACHER] else None
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
-        found[name] = write(folder, *history_of(network, done, images, settings, Conduct(), teacher), settings.model)
+        found[name] = write(folder, *history_of(network, done, images, settings, RunOptions(), teacher), settings.model)
     return found

@@ -16,7 +16,7 @@ from pipeline.export.load.model import load_model
 from pipeline.export.onnx import clean
 from pipeline.export.translate import translate_function
 from pipeline.models import PRESETS, build, summarize
-from pipeline.training import Conduct, distribution, train
+from pipeline.training import RunOptions, distribution, train
 from pipeline.training.settings import Settings
 from pipeline.training.transfer.backbone import Backbone
 from pipeline.training.transfer.distillation_data import DistillationData, small_views
@@ -115,7 +115,7 @@ def distill(
     """
     data = teacher.data_for(photo_settings)
     settings = settings_of(asked, len(data.labels), len(photos.training.class_names))
-    conduct = Conduct(
+    run_options = RunOptions(
         distribute=asked.distribute,
         restart=asked.restart,
         distillation_data=data,
@@ -123,7 +123,7 @@ def distill(
         photos=photo_settings,
         data=photos.folder,
     )
-    history = train(data.photos, photos.validation, out, settings, conduct)
+    history = train(data.photos, photos.validation, out, settings, run_options)
     fitted = History.read(teacher.folder)
     rows = tuple(_contender(folder, trained) for folder, trained in ((out, history), (teacher.folder, fitted)))
     history = history.model_copy(update={"contenders": rows})
