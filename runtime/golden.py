@@ -18,6 +18,7 @@ from PIL import Image
 from runtime.errors import ModelSpecError
 from runtime.spec import GOLDEN_FILE, GOLDEN_KEY, MAX_SIDE
 from runtime.system.files import parse_json
+from runtime.text import plural
 
 __all__ = ["GOLDEN_FILE", "GOLDEN_KEY", "GoldenSet"]
 
@@ -73,7 +74,7 @@ class GoldenSet:
             pixels = _decode(base64.b64decode(entries["png"], validate=True), height)
             probabilities = np.array(entries["probabilities"], np.float32)
             if probabilities.ndim != 2 or len(probabilities) != len(pixels):
-                raise ValueError(f"{len(pixels)} images, but probabilities of shape {probabilities.shape}")
+                raise ValueError(f"{plural(len(pixels), 'image')}, but probabilities of shape {probabilities.shape}")
             if not ((probabilities >= 0) & (probabilities <= 1)).all():
                 raise ValueError("probabilities outside 0-1")
             if not isinstance(tolerance, int | float) or not 0 <= tolerance <= 1:

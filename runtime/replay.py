@@ -16,7 +16,7 @@ from runtime import errors
 from runtime.engines import registry
 from runtime.errors import EdgecnnError, ModelError, ModelFormatError, ModelSpecError
 from runtime.system.child import death, environment, interpreter
-from runtime.text import for_terminal
+from runtime.text import for_terminal, plural
 
 if TYPE_CHECKING:
     from runtime.classifier import Classifier
@@ -30,9 +30,9 @@ Replay = dict[str, str | int | float | bool]
 def describe(result: Replay) -> str:
     """Describe a replay's result in one line."""
     return for_terminal(
-        f"{'PASS' if result['passed'] else 'FAIL'} {result['file']} ({result['engine']}): {result['images']} images, "
-        f"largest difference {result['max_difference']:.1e} (allowed {result['tolerance']:.1e}), "
-        f"same class on {result['same_class']}"
+        f"{'PASS' if result['passed'] else 'FAIL'} {result['file']} ({result['engine']}): "
+        f"{plural(int(result['images']), 'image')}, largest difference {result['max_difference']:.1e} (allowed "
+        f"{result['tolerance']:.1e}), same class on {result['same_class']}"
     )
 
 

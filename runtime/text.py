@@ -1,4 +1,4 @@
-"""Make untrusted text (file names, class names, host names) safe for terminals, web pages, CSV files and sockets."""
+"""Format text for messages; make untrusted names (files, classes, hosts) safe for terminals, pages, CSV and sockets."""
 
 import sys
 from collections.abc import Sequence
@@ -20,6 +20,12 @@ def first_of(names: Sequence[str]) -> str:
     """List the first ``LISTED`` names, separated by commas, and the number of the others."""
     more = len(names) - LISTED
     return ", ".join(map(for_terminal, names[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def plural(count: int, noun: str) -> str:
+    """Format a count with its noun: "1 image", "1,200 images", "2 classes"."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
 
 
 def is_plain(text: str) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline import artifacts
 from pipeline.commands import OK, Commands, command_line
 from runtime.engines.registry import OWN
+from runtime.text import plural
 
 ENGINES = OWN[1:]
 """Engines that ``--engines`` offers: all but the first, ONNX Runtime, which every bundle contains."""
@@ -123,7 +124,7 @@ def _content(archive: Path) -> str:
     places = Counter(name.parts[1] for name in names)
     models = [name.name for name in names if name.parts[1] == "models"]
     wheels = ", ".join(sorted(name.name.partition("-")[0] for name in names if name.parts[1] == "wheels"))
-    extra = [f"{places['acceptance']} acceptance photos"] * bool(places["acceptance"])
+    extra = [plural(places["acceptance"], "acceptance photo")] * bool(places["acceptance"])
     extra += ["a signature"] * bool(places["model.sig"])
     content = archive.read_bytes()
     return "\n".join(

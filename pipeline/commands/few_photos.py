@@ -13,7 +13,7 @@ from pipeline.documents.out_of_fold import OutOfFold
 from pipeline.errors import PipelineError
 from pipeline.training.settings import Settings
 from pipeline.training.transfer.plan import DEFAULT_MINUTES, plan
-from runtime.text import for_terminal
+from runtime.text import for_terminal, plural
 
 if TYPE_CHECKING:
     from pipeline.data.folder import Photos
@@ -209,7 +209,7 @@ def closing(history: History) -> str:
         raise PipelineError("the history has no cross-validation")
     repeated = f", {found.repeats} times" if found.repeats > 1 else ""
     return (
-        f"Accuracy {found.accuracy:.1%} on {found.images:,} photos (95 % interval {found.low:.1%} to "
+        f"Accuracy {found.accuracy:.1%} on {plural(found.images, 'photo')} (95 % interval {found.low:.1%} to "
         f"{found.high:.1%}),\n"
         f"each judged by a network that did not learn from it (out of fold; {found.folds} folds{repeated}).\n"
         f"{_of_stages(history)}\n"
@@ -295,6 +295,6 @@ def _of_pairs(found: OutOfFold) -> list[str]:
 def _of_copies(found: OutOfFold) -> list[str]:
     if not found.look_alike:
         return []
-    counted = f"; the interval is that of {found.effective:.0f} photos" if found.effective else ""
+    counted = f"; the interval is that of {plural(round(found.effective), 'photo')}" if found.effective else ""
     alike = f"{found.look_alike:.0f} photos look like another one and add little{counted}"
     return [f"{alike}: take photos at other places and times."]

@@ -11,6 +11,7 @@ from pipeline.documents.quantize_aware import Scheme
 from pipeline.errors import PipelineError
 from pipeline.training.quantize_aware.settings import FineTuning
 from runtime.system.writing import check_writable
+from runtime.text import plural
 
 if TYPE_CHECKING:
     from pipeline.documents.history import History
@@ -141,9 +142,8 @@ def said(history: "History", out: Path) -> str:
     if images is None or accuracy is None:
         raise ValueError("expected the history of a fine-tuned model")
     low, high = share_interval(accuracy, images.validation)
-    lines = [
-        f"Validation accuracy {accuracy:.2%} of {images.validation:,} images (95 % interval {low:.1%} to {high:.1%})."
-    ]
+    count = plural(images.validation, "image")
+    lines = [f"Validation accuracy {accuracy:.2%} of {count} (95 % interval {low:.1%} to {high:.1%})."]
     if (trained := history.quantize_aware) is not None:
         lines.append(
             f"With simulated int8: {trained.accuracy:.2%}; before this training, in float: {trained.before:.2%}."

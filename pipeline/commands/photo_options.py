@@ -13,6 +13,7 @@ from pipeline.documents.history import History, read_history
 from pipeline.errors import DataError, DocumentError
 from runtime.photo_files import HEIC, tally
 from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
+from runtime.text import plural, say
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset
@@ -175,7 +176,7 @@ def say_parts(photos: Photos) -> None:
     if photos.is_test_only:
         parts = {"test": photos.test}
     counts = ", ".join(f"{len(images):,} for {name}" for name, images in parts.items() if images is not None)
-    print(f"{photos.folder}: {len(photos.training.class_names)} classes; {counts}", file=sys.stderr)
+    print(f"{photos.folder}: {plural(len(photos.training.class_names), 'class')}; {counts}", file=sys.stderr)
 
 
 def add_data(parser: argparse.ArgumentParser, help_text: str) -> None:
@@ -196,7 +197,7 @@ def folder_of(options: argparse.Namespace, model_path: Path) -> Path | None:
     history = read_history(model_path)
     if history is None or history.data is None or not Path(history.data).is_dir():
         return None
-    print(f"{history.data}: the photos that {model_path} was trained on are taken", file=sys.stderr)
+    print(f"{history.data}: the photos that {model_path} was trained on are used", file=sys.stderr)
     return Path(history.data)
 
 
@@ -264,11 +265,8 @@ def judged(photos: Photos | None) -> "tuple[Dataset | None, str]":
     if photos is None:
         return None, "test"
     if photos.test is None:
-        print(
-            f"{photos.folder}: no test photos; judging on the {len(photos.validation):,} validation photos; to judge "
-            "on others, put them into a folder test/",
-            file=sys.stderr,
-        )
+        count = plural(len(photos.validation), "validation photo")
+        say(f"{photos.folder}: no test photos; judging on the {count}; to judge on others, put them into test/")
         return photos.validation, "validation"
     return photos.test, "test"
 

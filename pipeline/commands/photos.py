@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline import artifacts
 from pipeline.commands import FAILED, INTERRUPTED, OK, Commands
 from pipeline.commands.bundle import add_python
-from runtime.text import for_terminal
+from runtime.text import for_terminal, plural
 
 if TYPE_CHECKING:
     from pipeline.documents.history import History
@@ -168,7 +168,7 @@ def _accuracy(history: "History", verified: "Verification") -> list[str]:
         return [f"Accuracy: {checked}"] if checked else []
     interval = f"95 % interval {found.low:.1%} to {found.high:.1%}"
     return [
-        f"Accuracy: {found.accuracy:.1%} on {found.images:,} photos ({interval}),",
+        f"Accuracy: {found.accuracy:.1%} on {plural(found.images, 'photo')} ({interval}),",
         "          each judged by a network that did not learn from it",
         *[f"Held out: {checked}"] * (bool(checked) and verified.has_enough_images),
     ]

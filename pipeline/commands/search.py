@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.commands import command_line
 from pipeline.errors import PipelineError
 from pipeline.training.settings import Settings
+from runtime.text import plural
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset
@@ -68,7 +69,11 @@ def run(
 
     epochs = options.search_epochs or max(settings.epochs // SHARE_OF_EPOCHS, 1)
     plan = Plan(options.search_minutes, epochs)
-    print(f"trials of {epochs} epochs for {plan.minutes:g} minutes, then {settings.epochs} epochs", file=sys.stderr)
+    print(
+        f"trials of {plural(epochs, 'epoch')} for {plan.minutes:g} min, then a training of "
+        f"{plural(settings.epochs, 'epoch')}",
+        file=sys.stderr,
+    )
     result = Search(training, validation, options.out, settings, plan, run_options).run()
     print(format_result(result, len(validation), options.typed))
     return result.settings, replace(run_options, restart=run_options.restart or result.has_new_trials)
@@ -80,9 +85,10 @@ def format_result(result: "SearchResult", images: int, typed: tuple[str, ...]) -
 
     low, high = share_interval(result.accuracy, images)
     return (
-        f"{result.trials} trials: the best reached {result.accuracy:.2%} of {images:,} validation images (95 % interval "
-        f"{low:.1%} to {high:.1%}; the best of many trials is also the luckiest), the given settings "
-        f"{result.initial_accuracy:.2%}.\nBest settings: {command(result, typed)}"
+        f"{plural(result.trials, 'trial')}: the best reached {result.accuracy:.2%} of "
+        f"{plural(images, 'validation image')} (95 % interval {low:.1%} to {high:.1%}; the best of many trials is "
+        f"also the luckiest), the given settings {result.initial_accuracy:.2%}.\nBest settings: "
+        f"{command(result, typed)}"
     )
 
 

@@ -13,6 +13,7 @@ from pipeline.data.scan import scan
 from pipeline.system.file_checks import check_model
 from pipeline.training.settings import Settings, options_of_settings
 from runtime.system.writing import check_writable
+from runtime.text import plural
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset
@@ -142,7 +143,7 @@ def run(options: argparse.Namespace) -> int:
     low, high = share_interval(history.validation_accuracy or 0.0, len(validation))
     chosen = "the settings and " if searching else ""
     print(
-        f"Validation accuracy {history.validation_accuracy:.2%} of {len(validation):,} images "
+        f"Validation accuracy {history.validation_accuracy:.2%} of {plural(len(validation), 'image')} "
         f"(95 % interval {low:.1%} to {high:.1%}), which also chose {chosen}epoch {history.best_epoch} of "
         f"{len(history.epochs)}.\n"
         f"Written: model.keras, history.json, history.csv and curves.png in {options.out}"
@@ -198,7 +199,7 @@ def hints(out: Path, steps: int) -> list[str]:
     if (out / artifacts.MODEL_KERAS).is_file():
         said.append(f"{out}: the trained model there is replaced at the end; to keep it, give another --out")
     if 0 < steps < FEW_STEPS:
-        said.append(f"{steps} steps an epoch are few to learn from: lower --batch-size, or raise --epochs")
+        said.append(f"an epoch has only {plural(steps, 'step')}: lower --batch-size, or raise --epochs")
     return said
 
 

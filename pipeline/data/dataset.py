@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
+from runtime.text import plural
 
 BATCH_BYTES = 2 * 1024 * 1024
 """Bytes of pixels in one batch; a network's activations take about a hundred times as much memory."""
@@ -48,9 +49,12 @@ class Dataset:
         if self.pixels.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3:
             raise DataError(f"pixels must be uint8 (N, H, W, 3), got {self.pixels.dtype} {shape}")
         if shape[0] != count or not count:
-            raise DataError(f"need as many labels as images and at least one, got {count} labels for {shape[0]} images")
+            raise DataError(
+                f"need as many labels as images and at least one, got {plural(count, 'label')} for "
+                f"{plural(shape[0], 'image')}"
+            )
         if len(self.paths) not in (0, count):
-            raise DataError(f"need a path for each of {count} images or none at all, got {len(self.paths)}")
+            raise DataError(f"need a path for each of {plural(count, 'image')} or none at all, got {len(self.paths)}")
         if self.marks is not None and (self.labeled or self.marks.shape != (count, len(self.class_names))):
             shape, classes = self.marks.shape, len(self.class_names)
             raise DataError(
@@ -60,7 +64,7 @@ class Dataset:
             raise DataError(f"labels are numbers of classes from 0 up, got {int(self.labels.min())}")
         if int(self.labels.max()) >= len(self.class_names):
             raise DataError(
-                f"label {int(self.labels.max())} has no name: only {len(self.class_names)} class names given"
+                f"label {int(self.labels.max())} has no name: only {plural(len(self.class_names), 'class name')} given"
             )
 
     def __len__(self) -> int:
@@ -132,7 +136,7 @@ def stratified_indices(labels: NDArray[np.integer], count: int, seed: int) -> ND
     """
     classes, sizes = np.unique(labels, return_counts=True)
     if not len(classes) <= count <= len(labels):
-        raise DataError(f"cannot draw {count} of {len(labels)} images with {len(classes)} classes")
+        raise DataError(f"cannot draw {count} of {plural(len(labels), 'image')} with {plural(len(classes), 'class')}")
     shares = sizes * count / len(labels)
     quota = np.maximum(np.floor(shares).astype(int), 1)
     for position in np.argsort(quota - shares, kind="stable")[: max(count - int(quota.sum()), 0)]:

@@ -21,7 +21,7 @@ from pipeline.data.rows import copy_of, rows_of
 from pipeline.data.scan import NO_CLASS, TEST, TRAINING, VALIDATION, Listing, PhotoFile, scan
 from pipeline.errors import ClassesError, UnusablePhotosError
 from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, LeftOut, counted
-from runtime.text import first_of, for_terminal
+from runtime.text import first_of, for_terminal, plural
 
 IN_TWO_CLASSES, COPIED = "in two classes", "copied from another part"
 """Further reasons to leave photos out: their class is ambiguous, or another part has the same picture."""
@@ -131,7 +131,7 @@ def refuse_bad(folder: Path, left_out: Iterable[LeftOut], usable: int) -> None:
     bad = [left for left in left_out if left.kind in BAD]
     if bad:
         raise UnusablePhotosError(
-            f"{folder}: {len(bad)} of {usable + len(bad)} photos cannot be used:\n{format_left_out(bad)}\n"
+            f"{folder}: {len(bad)} of {plural(usable + len(bad), 'photo')} cannot be used:\n{format_left_out(bad)}\n"
             "Repair or remove them, or leave them out with --skip-bad."
         )
 

@@ -20,7 +20,7 @@ from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import SPLIT_FOLDERS, TEST, TRAINING, VALIDATION, PhotoFile
 from pipeline.errors import DataError, reason
-from runtime.text import first_of, for_terminal
+from runtime.text import first_of, for_terminal, plural
 
 TABLE = "labels.csv"
 FILE_COLUMNS = ("file", "filename", "path", "image")
@@ -63,7 +63,9 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
         refuse_bad(folder, decoded.left_out, len(files))
     parts, copies = divide(folder, files, tuple({file.part for file in files}), decoded, settings)
     if set(parts) != {TEST} and not all(parts.get(part) for part in (TRAINING, VALIDATION)):
-        raise DataError(f"{folder}: {len(files)} photos in {TABLE} can be read; two different ones or more are needed")
+        raise DataError(
+            f"{folder}: {plural(len(files), 'photo')} in {TABLE} can be read; two different ones or more are needed"
+        )
 
     def dataset(part: str) -> Dataset:
         images = images_of(parts[part], decoded, class_names, training=part == TRAINING)
@@ -106,7 +108,7 @@ def read_table(path: Path, class_names: tuple[str, ...]) -> dict[str, Marks]:
     found: dict[str, Marks] = {}
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
-            raise DataError(f"{path}: row {number} has {len(row)} cells, the header {len(header)}")
+            raise DataError(f"{path}: row {number} has {plural(len(row), 'cell')}, the header {len(header)}")
         name = Path(row[0]).as_posix()
         if name in found:
             raise DataError(f"{path}: row {number} names {for_terminal(name)} again; keep one row for each photo")

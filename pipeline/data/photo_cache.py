@@ -37,6 +37,7 @@ from runtime.image.heif import REMEDY
 from runtime.image.load import load_pixels
 from runtime.photo_files import HEIC, LeftOut
 from runtime.spec import ModelSpec
+from runtime.text import plural
 
 VERSION = 1
 """Increase it when ``load_pixels`` gives other pixels for the same files, or when the format of the index changes."""
@@ -134,7 +135,7 @@ def _read(place: Path, shape: Shape, files: Sequence[PhotoFile]) -> Store:
         _say(place, f"damaged ({reason(error)}); decoding the photos again")
         return empty
     if damaged:
-        _say(place, f"{damaged} of {damaged + len(store.rows)} images are damaged; decoding those photos again")
+        _say(place, f"damaged images: {damaged} of {damaged + len(store.rows)}; decoding those photos again")
     return store
 
 
@@ -222,7 +223,7 @@ def _clear_old(photos: Path) -> None:
         if not any(place.iterdir()):
             place.rmdir()
     if places:
-        _say(photos, f"{len(places)} places of an earlier version removed")
+        _say(photos, f"{plural(len(places), 'folder')} of an earlier version removed")
 
 
 def _is_old(name: str) -> bool:

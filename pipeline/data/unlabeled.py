@@ -20,7 +20,7 @@ from pipeline.errors import DataError, reason
 from runtime.image.load import load_pixels
 from runtime.photo_files import list_photos
 from runtime.spec import ModelSpec
-from runtime.text import first_of
+from runtime.text import first_of, plural
 
 MIN_IMAGES = 32
 """Fewest different pictures: they are needed for calibration and validation."""
@@ -59,9 +59,10 @@ def load(source: Path, settings: Settings, class_names: tuple[str, ...], fewest:
     different = pixels[list(first.values())]
     if len(different) < fewest:
         raise DataError(
-            f"{source}: {len(different)} different pictures; at least {fewest} are needed to calibrate and judge on"
+            f"{source}: {plural(len(different), 'different picture')}; at least {fewest} are needed to calibrate and "
+            "judge on"
         )
-    print(f"{source}: {len(different):,} photos without labels", file=sys.stderr)
+    print(f"{source}: {plural(len(different), 'photo')} without labels", file=sys.stderr)
     return without_labels(different, class_names)
 
 

@@ -22,6 +22,7 @@ from pipeline.documents.base import (
 )
 from pipeline.documents.display import DisplayedAsTable, DisplayTable
 from runtime.spec import MAX_SIDE
+from runtime.text import plural
 
 Channels = tuple[float, float, float]
 
@@ -211,7 +212,7 @@ class Manifest(DisplayedAsTable, Document):
     @model_validator(mode="after")
     def _check_thresholds(self) -> "Manifest":
         if self.thresholds is not None and len(self.thresholds) != len(self.class_names):
-            raise ValueError(f"expected {len(self.class_names)} thresholds, one for each label")
+            raise ValueError(f"expected {plural(len(self.class_names), 'threshold')}, one for each label")
         return self
 
     @property
@@ -230,10 +231,10 @@ class Manifest(DisplayedAsTable, Document):
         judged = "without labels" if accuracy is None else f"of which Keras classifies {accuracy:.2%} correctly"
         if self.validation.keras_macro_f1 is not None:
             judged = f"as were the thresholds; Keras has a macro F1 of {self.validation.keras_macro_f1:.2%} with them"
-        notes = (f"int8 was chosen on {self.validation.images:,} images, {judged}.", *failed)
+        notes = (f"int8 was chosen on {plural(self.validation.images, 'image')}, {judged}.", *failed)
         verdict = ("passed" if self.has_enough_images else TOO_FEW) if self.passed else "not passed: see decisions"
         return DisplayTable(
-            f"Export of {len(self.class_names)} classes: {verdict}", ("file", "KiB", "int8"), rows, notes
+            f"Export of {plural(len(self.class_names), 'class')}: {verdict}", ("file", "KiB", "int8"), rows, notes
         )
 
     @property

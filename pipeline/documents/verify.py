@@ -19,6 +19,7 @@ from pipeline.documents.base import (
     named,
 )
 from pipeline.documents.display import DisplayedAsTable, DisplayTable
+from runtime.text import plural
 
 MOST_CLASSES = 100
 """Confusion matrices are written for at most this many classes; one of 1,000 classes would take megabytes."""
@@ -182,12 +183,12 @@ class Verification(DisplayedAsTable, Document):
             if given and [len(row) for row in scores.confusion] != [count] * count:
                 raise ValueError(f"{name}: its confusion matrix is not {count} by {count}")
             if scores.labels is not None and len(scores.labels.rows) != count:
-                raise ValueError(f"{name}: expected scores of {count} labels")
+                raise ValueError(f"{name}: expected scores of {plural(count, 'label')}")
         shares = [len(row.label_agreement) for row in self.measured.values()]
         if any(length != (0 if self.thresholds is None else count) for length in shares):
             raise ValueError(f"expected the agreement on each of {count} labels")
         if self.thresholds is not None and len(self.thresholds) != count:
-            raise ValueError(f"expected {count} thresholds, one for each label")
+            raise ValueError(f"expected {plural(count, 'threshold')}, one for each label")
         return self
 
     @computed_field  # type: ignore[prop-decorator]
@@ -232,7 +233,7 @@ class Verification(DisplayedAsTable, Document):
     @property
     def judged_on(self) -> str:
         """Number of images and their part of the data, such as "10,000 test images"."""
-        return f"{self.images:,} {self.part} images"
+        return plural(self.images, f"{self.part} image")
 
     @property
     def measured(self) -> dict[FileName, Measured]:

@@ -18,6 +18,7 @@ from pipeline.metrics.calibration import fit_temperature, softmax
 from pipeline.metrics.classification import Answers, correct
 from pipeline.metrics.selective import lowest_threshold
 from runtime.spec import ModelSpec
+from runtime.text import plural
 
 SMALLEST = 1e-12
 """Probabilities are raised to this before their logarithm is taken."""
@@ -82,9 +83,9 @@ def with_confidence(
     found, best = lowest_threshold(confidence, correct(probabilities, images.labels), precision)
     if found is None:
         raise ExportError(
-            f"no confidence threshold makes {precision:.4g} of the answers right: of {len(images):,} validation images "
-            f"the surest {best.kept:,} promise {best.precision:.3f} with 95 % confidence; ask for less, "
-            "or give more validation photos"
+            f"no confidence threshold makes {precision:.4g} of the answers right: of "
+            f"{plural(len(images), 'validation image')} the surest {best.kept:,} promise {best.precision:.3f} with 95 "
+            "% confidence; ask for less, or give more validation photos"
         )
     return replace(
         spec,

@@ -4,6 +4,7 @@ from pipeline.data.scan import TRAINING
 from pipeline.report.album import Album
 from pipeline.report.gather import Facts
 from pipeline.report.sections import Absent, Card, Gallery, Section
+from runtime.text import plural
 
 CLASSES, PHOTOS, SIDE = 10, 12, 96
 """At most this many classes, photos per class, and pixels a side of a photo."""
@@ -40,4 +41,4 @@ def _sheet(album: Album, name: str) -> Gallery:
     count = min(PHOTOS, len(own))
     chosen = [own[number * len(own) // count] for number in range(count)]
     cards = [Card((picture,), path) for path, picture in album.pictures(chosen, SIDE).items()]
-    return Gallery(f"{name}: {len(cards)} of {len(own):,} photos", cards, only_pictures=True)
+    return Gallery(f"{name}: {len(cards)} of {plural(len(own), 'photo')}", cards, only_pictures=True)

@@ -14,6 +14,7 @@ from pipeline.report.latency_tables import across, costs, end_to_end, latencies,
 from pipeline.report.numbers import listed, size
 from pipeline.report.sections import Absent, Chart, Section
 from runtime.spec import OUT_OF_FOLD
+from runtime.text import plural
 
 
 def sections(facts: Facts) -> list[Section]:
@@ -127,7 +128,7 @@ def _missing(facts: Facts, charts: list[Chart], why: str) -> list[Absent]:
 def conditions(device: Benchmark) -> str:
     """Describe the machine, and its load and temperature before and after."""
     machine, before, after = device.device, device.conditions.before, device.conditions.after
-    parts = [f"{machine.cpu} ({machine.machine}), {machine.cores} cores"]
+    parts = [f"{machine.cpu} ({machine.machine}), {plural(machine.cores, 'core')}"]
     if machine.emulated:
         parts.append("emulated: ratios and times do not hold for the real board")
     if machine.governor:
@@ -154,6 +155,6 @@ def caveats(device: Benchmark) -> str:
     held, load, cores = device.conditions.throttled, device.conditions.before.load_average, device.device.cores
     said = [f"Throttled ({listed(held)}): these times are too long."] if held else []
     if load > cores:
-        busy = f"Other work kept the machine busy (load {load:.1f} on {cores} cores)"
+        busy = f"Other work kept the machine busy (load {load:.1f} on {plural(cores, 'core')})"
         said.append(f"{busy}: times are too long; ratios hold within their intervals.")
     return " ".join(said)

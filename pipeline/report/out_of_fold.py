@@ -9,6 +9,7 @@ from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, percent
 from pipeline.report.sections import Absent, Card, Chart, Gallery, Section, Table, Verdict
+from runtime.text import plural
 
 SHOWN, PAIRS, SIDE = 24, 12, 128
 """At most this many photos and pairs, and the pixels a side of a photo."""
@@ -20,7 +21,7 @@ def verdicts(facts: Facts) -> list[Verdict]:
     if found is None:
         return []
     text = (
-        f"of {found.images:,} photos, each judged by a network that did not learn from it; 95 % interval "
+        f"of {plural(found.images, 'photo')}, each judged by a network that did not learn from it; 95 % interval "
         f"{_interval(found)}."
     )
     return [Verdict("Accuracy", "figure", percent(found.accuracy, 1), text)]
@@ -33,7 +34,7 @@ def sections(facts: Facts, album: Album | None) -> list[Section]:
         return []
     judged = (
         f"Cross-validation with {found.folds} folds (photos that look alike are in the same fold): "
-        f"{percent(found.accuracy, 1)} of {found.images:,} photos right ({_interval(found)})."
+        f"{percent(found.accuracy, 1)} of {plural(found.images, 'photo')} right ({_interval(found)})."
     )
     lead = " ".join([judged, _of_twice(found), *(row.stated for row in found.single_numbers)])
     tables = [

@@ -12,6 +12,7 @@ from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, listed, optional, percent, small
 from pipeline.report.sections import Absent, Card, Chart, Gallery, Section, Table
+from runtime.text import plural
 
 CONFUSIONS_LISTED, FLIPS_SHOWN = 10, 12
 
@@ -80,7 +81,7 @@ def _layers(drifted: DriftReport) -> Section:
         for layer in drifted.layers
     ]
     firsts = [f"{name}: {row.first_past}" for name, row in drifted.artifacts.items() if row.first_past]
-    lead = f"Each layer against Keras's on {drifted.layer_images} validation images. " + (
+    lead = f"Each layer against Keras's on {plural(drifted.layer_images, 'validation image')}. " + (
         f"First below its threshold: {'; '.join(firsts)}." if firsts else "No layer is below its file's threshold."
     )
     caption = "Not found: fused with the layers that follow, or removed."
@@ -197,10 +198,10 @@ def _flips(drifted: DriftReport) -> Section:
                 Gallery(title + (f", the {len(cards)} surest answers of Keras" if count > len(cards) else ""), cards)
             )
     lead = (
-        f"Images to which a file gives another class than Keras, of {drifted.images:,} validation images, with both "
-        "answers."
+        f"Images to which a file gives another class than Keras, of {plural(drifted.images, 'validation image')}, "
+        "with both answers."
         if any(row.flips for row in drifted.artifacts.values())
-        else f"On {drifted.images:,} validation images every file gives the same class as Keras."
+        else f"On {plural(drifted.images, 'validation image')} every file gives the same class as Keras."
     )
     header = ("file", "flipped images", "share")
     return Section("flips", "Flipped images", lead, tables=[Table(header, rows)], galleries=galleries)

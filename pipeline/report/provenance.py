@@ -4,6 +4,7 @@ from pipeline.documents.manifest import Candidate, Decision
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, optional, percent
 from pipeline.report.sections import Section, Table
+from runtime.text import plural
 
 NOISIEST = 10
 KINDS = {False: "int8", True: "float"}
@@ -14,12 +15,16 @@ def section(facts: Facts) -> Section:
     manifest = facts.manifest
     digests = [(name, f"{entry.bytes:,}", entry.sha256) for name, entry in manifest.files.items()]
     digests += [
-        ("calibration images", f"{manifest.calibration.images:,} images", manifest.calibration.digest),
-        ("validation images of the choice", f"{manifest.validation.images:,} images", manifest.validation.digest),
+        ("calibration images", plural(manifest.calibration.images, "image"), manifest.calibration.digest),
+        (
+            "validation images of the choice",
+            plural(manifest.validation.images, "image"),
+            manifest.validation.digest,
+        ),
     ]
     if facts.verified:
         verified = facts.verified
-        digests.append((f"{verified.part} images of verify", f"{verified.images:,} images", verified.test_digest))
+        digests.append((f"{verified.part} images of verify", plural(verified.images, "image"), verified.test_digest))
     sensitive = [_layers(name, decision) for name, decision in manifest.decisions.items() if decision.layers]
     judged = "accuracy" if manifest.thresholds is None else "macro F1"
     searches = [_search(name, decision, judged) for name, decision in manifest.decisions.items()]
@@ -55,7 +60,7 @@ def _search(name: str, decision: Decision, judged: str) -> Table:
     agreement = "top-1 agreement" if judged == "accuracy" else "agreement"
     header = ("config", judged, "points lost", "p", agreement, "verdict")
     tried = len(decision.candidates)
-    title = f"{name}: {tried} {'config' if tried == 1 else 'configs'} tried" + (
+    title = f"{name}: {plural(tried, 'config')} tried" + (
         ", of the calibrations only the best" if tried > len(rows) else ""
     )
     return Table(header, rows, title, words=1)

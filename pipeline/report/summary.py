@@ -11,7 +11,7 @@ from pipeline.report.figures.style import shorten
 from pipeline.report.gather import Facts
 from pipeline.report.numbers import NONE, duration, listed, percent, points, size
 from pipeline.report.sections import Section, Table, Verdict
-from runtime.text import first_of
+from runtime.text import first_of, plural
 
 ALL_NAMED, FIRST_NAMED = 4, 2
 """The title names all of at most this many classes, or else the first."""
@@ -37,7 +37,7 @@ def title(manifest: Manifest) -> str:
 def subtitle(manifest: Manifest) -> str:
     """Describe the size of the images, and the number of classes and model files in one line."""
     size_text, models = format_size(manifest.size).replace("x", "×"), _files(len(_models(manifest)))
-    return f"{size_text} pixels, {len(manifest.class_names):,} classes, {models}"
+    return f"{size_text} pixels, {plural(len(manifest.class_names), 'class')}, {models}"
 
 
 def _models(manifest: Manifest) -> list[str]:
@@ -57,8 +57,8 @@ def origin(facts: Facts) -> list[tuple[str, str]]:
         ("Classes", first_of(manifest.class_names)),
         ("The model takes", _range(manifest)),
         *(several if manifest.thresholds else [("Temperature", f"{manifest.temperature:.4g}")]),
-        ("Calibrated on", f"{manifest.calibration.images:,} training images"),
-        ("Chosen on", f"{manifest.validation.images:,} validation images"),
+        ("Calibrated on", plural(manifest.calibration.images, "training image")),
+        ("Chosen on", plural(manifest.validation.images, "validation image")),
     ]
     if keras:
         rows.insert(0, ("Exported from", f"{artifacts.MODEL_KERAS}, {size(keras.bytes)}, SHA-256 {keras.sha256[:12]}…"))
@@ -132,7 +132,9 @@ def _agreeing(shares: dict[str, float], images: int) -> list[str]:
         who = f"All {len(names)} files" if len(names) == len(shares) > 2 else listed(names)
         low, high = share_interval(share, images)
         interval = f"95 % interval {percent(low, 1)} to {percent(high, 1)}"
-        lines.append(f"{who}: the same answer as Keras on {percent(share, 1)} of {images:,} images ({interval})")
+        lines.append(
+            f"{who}: the same answer as Keras on {percent(share, 1)} of {plural(images, 'image')} ({interval})"
+        )
     return lines
 
 
@@ -140,7 +142,7 @@ def _int8(manifest: Manifest) -> Verdict:
     if not manifest.decisions:
         return Verdict("int8", "none", "Not asked", "No int8 file was made, so the criteria were not applied.")
     bounds = listed([text.format(getattr(manifest.criteria, name)) for name, text in BOUNDS.items()])
-    images = f"{manifest.validation.images:,} validation images"
+    images = plural(manifest.validation.images, "validation image")
     if manifest.passed:
         text = f"int8 is not significantly worse than allowed on {images}: {bounds}."
         winners = {name: decision.winner for name, decision in manifest.decisions.items()}

@@ -13,6 +13,7 @@ from pipeline.errors import PipelineError
 from pipeline.training import augmentation
 from pipeline.training.augmentation import Pass
 from pipeline.training.settings import Settings
+from runtime.text import plural
 
 ORDER, AUGMENTATION = 0, 1  # part of the seeds, so that order and augmentation have different random streams
 PREFETCHED = 4
@@ -47,7 +48,8 @@ def steps_an_epoch(images: Dataset, settings: Settings) -> int:
     """
     if len(images) < settings.batch_size:
         raise PipelineError(
-            f"{len(images)} training images are fewer than one batch of {settings.batch_size}: lower --batch-size"
+            f"{plural(len(images), 'training image')} cannot fill one batch of {settings.batch_size}: lower "
+            "--batch-size"
         )
     return len(images) // settings.batch_size
 

@@ -14,6 +14,7 @@ from pipeline import artifacts
 from pipeline.documents.history import EpochRecord
 from pipeline.errors import PipelineError, reason
 from pipeline.training.learner import Arrays
+from runtime.text import plural
 
 RUN, RECORDS = "run", "records"
 MANY = 2_000
@@ -101,7 +102,7 @@ def load(folder: Path, run: dict[str, Any]) -> Progress:
     ]
     if changes:
         raise PipelineError(
-            f"{folder} holds an unfinished run ({len(kept.records)} epochs done) that differs: "
+            f"{folder} holds an unfinished run ({plural(len(kept.records), 'epoch')} done) that differs: "
             f"{'; '.join(changes)}. Give the earlier options and data to resume it, or {remedy}"
         )
     return kept

@@ -27,6 +27,7 @@ from pipeline.training.settings import Settings
 from pipeline.training.teacher import Teacher, pass_number
 from pipeline.training.transfer.distillation_data import DistillationData
 from pipeline.training.write import write_model
+from runtime.text import plural
 
 __all__ = ["EVALUATION_BATCH", "RunOptions", "Settings", "accuracy", "history_of", "scale", "train", "write"]
 
@@ -241,6 +242,6 @@ def write(out: Path, deployed: keras.Model, history: History, model: str) -> His
     """Write model, history, table and curves, and delete the saved state of the run."""
     history = write_model(out, deployed, history)
     record.write_csv(out, history.epochs)
-    record.draw_curves(out, history.epochs, f"{model}, {len(history.epochs)} epochs")
+    record.draw_curves(out, history.epochs, f"{model}, {plural(len(history.epochs), 'epoch')}")
     progress.discard(out)
     return history

@@ -26,6 +26,7 @@ from pipeline.training import lock
 from pipeline.training.batches import steps_an_epoch
 from pipeline.training.run import RunOptions, digest_of, train
 from pipeline.training.settings import Settings
+from runtime.text import plural
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -63,10 +64,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.minutes <= 0 or self.epochs < 1:
-            raise PipelineError(
-                f"a search takes more than 0 minutes and trials of 1 epoch or more, got {self.minutes:g} minutes and "
-                f"{self.epochs} epochs"
-            )
+            got = f"{self.minutes:g} min and {plural(self.epochs, 'epoch')}"
+            raise PipelineError(f"a search takes more than 0 minutes and trials of 1 epoch or more, got {got}")
 
 
 @dataclass(frozen=True)

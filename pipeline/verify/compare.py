@@ -20,7 +20,7 @@ from runtime.classifier import Classifier
 from runtime.errors import ImageError
 from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
-from runtime.text import for_terminal
+from runtime.text import for_terminal, plural
 
 SIGNIFICANT = 0.05
 SHIP, KEEP, UNDECIDED = "ship", "keep", "undecided"
@@ -115,7 +115,7 @@ def compare(old: Path, new: Path, photos: Path) -> Comparison:
     rights = [_rights(path, photos, files) for path in (old, new)]
     readable = np.array([right is not None for right in rights[0]])
     if not readable.any():
-        raise DataError(f"{photos}: none of its {len(files):,} photos can be read")
+        raise DataError(f"{photos}: none of {plural(len(files), 'photo')} can be read")
     old_right, new_right = (np.array([bool(right) for right in each])[readable] for each in rights)
     unreadable = tuple(file.path for file, is_readable in zip(files, readable, strict=True) if not is_readable)
     return replace(
@@ -155,7 +155,9 @@ def format_comparison(found: Comparison, old: Path, new: Path) -> str:
     lines.append("")
     for word, judged in (("old", found.old), ("new", found.new)):
         low, high = judged.interval
-        lines.append(f"{word}: {judged.accuracy:.1%} of {judged.photos:,} photos (95 %: {low:.1%} to {high:.1%})")
+        lines.append(
+            f"{word}: {judged.accuracy:.1%} of {plural(judged.photos, 'photo')} (95 %: {low:.1%} to {high:.1%})"
+        )
     lines.append(
         f"only old right: {found.only_old:,}, only new right: {found.only_new:,}; McNemar p = {found.p_value:.3g}"
     )
@@ -214,8 +216,8 @@ def _rights(model: Path, photos: Path, files: Sequence[PhotoFile]) -> list[bool 
         unknown = sorted({file.class_name for file in files} - set(classifier.spec.class_names))
         if unknown:
             raise ClassesError(
-                f"{photos}: {model} does not know {', '.join(unknown[:MOST_NAMED])} ({len(unknown)} classes): compare "
-                "on photos of classes that both models know"
+                f"{photos}: {model} does not know {', '.join(unknown[:MOST_NAMED])} "
+                f"({plural(len(unknown), 'class')}): compare on photos of classes that both models know"
             )
         answers = classifier.classify_many((photos / file.path for file in files), top=1, yield_errors=True)
         return [

@@ -18,6 +18,7 @@ from runtime.benchmark.timing import shuffled
 from runtime.benchmark.workers import Worker, WorkerError
 from runtime.engines.base import Pixels
 from runtime.system.machine import examine_machine
+from runtime.text import plural
 
 ROUNDS = 30
 BATCHES = (1, 8, 64)
@@ -149,7 +150,7 @@ def _take_turns(measured: Sequence[Measured], turn_s: float, say: Callable[[str]
     ]
     done, countdown = 0, Countdown(sum(map(len, rounds)))
     for number, turns in enumerate(shuffled(rounds), 1):
-        say(f"timing {len(able)} contenders: round {number} of {ROUNDS}{countdown.left(done)}")
+        say(f"timing {plural(len(able), 'contender')}: round {number} of {ROUNDS}{countdown.left(done)}")
         for one, batch in turns:
             if one.reason is None and (batch == 1 or len(one.rounds[batch]) < batch_rounds(one, batch, turn_s)):
                 _attempt(_turn, one, batch, turn_s)

@@ -6,7 +6,7 @@ from typing import TypeVar
 from runtime.benchmark.document import RECORDED, Benchmark, EndToEnd, Golden, Missing, Row
 from runtime.benchmark.environment import throttled
 from runtime.benchmark.figures import Latency, Ratio
-from runtime.text import for_terminal
+from runtime.text import for_terminal, plural
 
 PARTS = ("read", "decode", "resize", "inference", "total")
 LATENCY = ("p50", "p90", "p99", "worst", "images/s")
@@ -55,7 +55,7 @@ def headline(report: Benchmark) -> str:
     heat = "" if after.temperature_c is None else f", {after.temperature_c:.0f} °C"
     emulated = ", EMULATED" if device.emulated else ""
     text = (
-        f"{device.name} ({device.machine}, {device.cores} cores{emulated}), load {before.load_average:.1f} "
+        f"{device.name} ({device.machine}, {plural(device.cores, 'core')}{emulated}), load {before.load_average:.1f} "
         f"before and {after.load_average:.1f} after{heat}; {report.settings.image_source}"
     )
     held_back = throttled(before.throttled, after.throttled)
@@ -70,7 +70,7 @@ def why(missing: Missing) -> str:
 def _otherwise(golden: Golden) -> str:
     return (
         f"differs from its golden set by {golden.max_difference:.1e} (allowed {golden.tolerance:.1e}), "
-        f"with the same class on {golden.same_class} of {golden.images} images"
+        f"with the same class on {golden.same_class} of {plural(golden.images, 'image')}"
     )
 
 

@@ -16,6 +16,7 @@ from runtime.errors import ModelFileNotFoundError, ModelSpecError
 from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES
 from runtime.system.probe import probe
+from runtime.text import plural
 from runtime.tuning import visible_files
 
 ROUNDS = 15
@@ -105,7 +106,7 @@ def race(passing: list[Candidate], seconds: float, say: Callable[[str], None]) -
     """
     races: list[Race] = []
     for threads in thread_counts():
-        say(f"{len(passing)} contenders, {threads} thread{'s' * (threads > 1)}")
+        say(f"{plural(len(passing), 'contender')}, {plural(threads, 'thread')}")
         taking_part = [
             Loaded(Classifier(each.path, threads, engine=each.engine.name), each.engine.title) for each in passing
         ]

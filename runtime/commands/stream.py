@@ -19,6 +19,7 @@ from runtime.events.session import ClassifiedFrame, Listener, Session
 from runtime.prediction import optional_entries
 from runtime.publish.lines import EventLines
 from runtime.system.signals import Stop
+from runtime.text import plural
 
 EPILOG = """\
 An event begins when most of the last frames show a class, and ends when most no longer do; each prints a line. --frames
@@ -77,8 +78,8 @@ class Loop:
         inbox, seconds = self._inbox, max(time.monotonic() - self._start, 1e-6)
         rate = f"{self.classified / seconds:.1f}/s"
         return (
-            f"{inbox.seen} frames in {seconds:.1f} s: {self.classified} classified ({rate}), {inbox.dropped} dropped, "
-            f"{inbox.broken} broken"
+            f"{plural(inbox.seen, 'frame')} in {seconds:.1f} s: {self.classified} classified ({rate}), "
+            f"{inbox.dropped} dropped, {inbox.broken} broken"
         )
 
 
@@ -176,4 +177,4 @@ def _nothing(inbox: Inbox, reason: str) -> str:
     expected = "expected JPEG frames one after the other (see --help)"
     if not inbox.received:
         return f"stdin was empty; {expected}"
-    return f"no JPEG frame in {inbox.received:,} bytes that begin with {inbox.beginning!r}; {expected}"
+    return f"no JPEG frame in {plural(inbox.received, 'byte')} beginning with {inbox.beginning!r}; {expected}"

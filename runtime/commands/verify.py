@@ -11,7 +11,7 @@ from runtime.commands import FAILED, OK, UNUSABLE, add_json, add_model, positive
 from runtime.engines.registry import file_formats, find
 from runtime.errors import BackendUnavailableError, ModelError, ModelFileNotFoundError
 from runtime.replay import describe, replay_in_child
-from runtime.text import for_terminal
+from runtime.text import for_terminal, plural
 from runtime.tuning import TUNING_FILE, model_files, tuned_model
 
 EPILOG = """\
@@ -90,7 +90,7 @@ def _judged(path: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def _photo_line(path: Path, judged: dict[str, Any]) -> str:
     wanted = f", expected at least {judged['at_least']}" if judged["at_least"] else ""
-    line = f"{path}: {judged['right']} of {judged['photos']} photos classified correctly{wanted}"
+    line = f"{path}: {judged['right']} of {plural(judged['photos'], 'photo')} classified correctly{wanted}"
     if judged["unreadable"]:
         line += f"; {len(judged['unreadable'])} cannot be read, the first: {judged['unreadable'][0]}"
     return for_terminal(f"{'PASS' if judged['enough'] else 'FAIL'} {line}")

@@ -4,6 +4,7 @@ import io
 from typing import TYPE_CHECKING
 
 from runtime.errors import ModelFormatError
+from runtime.text import plural
 
 if TYPE_CHECKING:
     import zipfile
@@ -67,5 +68,5 @@ def read_member(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo", limit: int
         # read(n) unpacks about n bytes; read() would unpack everything, whatever the header declares.
         content = file.read(entry.file_size + 1)
     if len(content) != entry.file_size:
-        raise ValueError(f"{entry.filename} does not hold the {entry.file_size:,} bytes that its header declares")
+        raise ValueError(f"{entry.filename} does not hold the {plural(entry.file_size, 'byte')} declared in its header")
     return content

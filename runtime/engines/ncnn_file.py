@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from runtime.engines.graph import Graph, Node
+from runtime.text import plural
 
 MAX_LAYERS = 10_000
 MAX_NUMBER = 1 << 20
@@ -82,7 +83,9 @@ def read_ncnn(text: bytes, weights: int) -> NcnnGraph:
     if not counts or lines[0].split() != _MAGIC or len(counts) != 2 or not all(map(_COUNT.fullmatch, counts)):
         raise ValueError("not an NCNN graph")
     if not int(counts[0]) == len(lines) - 2 <= MAX_LAYERS:
-        raise ValueError(f"it declares {counts[0]} layers and has {len(lines) - 2:,}, at most {MAX_LAYERS:,} are read")
+        raise ValueError(
+            f"it declares {plural(int(counts[0]), 'layer')} and has {len(lines) - 2:,}, at most {MAX_LAYERS:,} are read"
+        )
     layers = [_Layer.read(line, max(MAX_NUMBER, weights)) for line in lines[2:]]
     _check_tensors(layers, int(counts[1]))
     sources = [layer for layer in layers if not layer.inputs and layer.kind == "Input"]
@@ -101,7 +104,7 @@ def _check_tensors(layers: list[_Layer], count: int) -> None:
             raise ValueError(f"a layer {layer.kind} reads a tensor that no earlier layer makes, or repeats an output")
         made |= outputs
     if len(made) != count:
-        raise ValueError(f"it declares {count} tensors and has {len(made):,}")
+        raise ValueError(f"it declares {plural(count, 'tensor')} and has {len(made):,}")
 
 
 def _is_sound(parameter: re.Match[str], most: int) -> bool:

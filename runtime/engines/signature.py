@@ -10,6 +10,7 @@ from runtime.engines.base import FAMILIARITY, Backend, Pixels, Probabilities, Sc
 from runtime.engines.checksum import no_spec
 from runtime.errors import ModelFormatError, ModelSpecError
 from runtime.spec import ModelSpec
+from runtime.text import plural
 
 if TYPE_CHECKING:
     from runtime.engines.graph import Graph
@@ -102,8 +103,8 @@ def checked_scored(backend: Backend, spec: ModelSpec, name: str) -> Callable[[Pi
         _refuse_broken(answers, len(pixels), classes, name)
         if familiarity.shape != (len(pixels),) or not isfinite(familiarity.sum()):
             raise ModelFormatError(
-                f"{name}: for {len(pixels)} images it gives familiarity scores of shape {familiarity.shape}, expected "
-                "one finite number per image: export it again"
+                f"{name}: for {plural(len(pixels), 'image')} it gives familiarity scores of shape "
+                f"{familiarity.shape}, expected one finite number per image: export it again"
             )
         return answers, familiarity
 
@@ -153,8 +154,8 @@ def _refuse_broken(answers: Probabilities, images: int, classes: int, name: str)
     """
     if answers.shape != (images, classes):
         raise ModelFormatError(
-            f"{name}: for {images} images its output has shape {answers.shape}, expected ({images}, {classes}): "
-            "export it again with a dynamic batch axis"
+            f"{name}: for {plural(images, 'image')} its output has shape {answers.shape}, expected ({images}, "
+            f"{classes}): export it again with a dynamic batch axis"
         )
     if not isfinite(np.vdot(answers, answers)):  # the fastest sum that is finite only without NaN and infinity
         raise ModelFormatError(

@@ -23,6 +23,7 @@ from runtime.image.decode import (
 from runtime.image.orientation import orientation
 from runtime.image.resize import resized
 from runtime.spec import NO_ANTIALIAS, ModelSpec
+from runtime.text import plural
 
 __all__ = ["ImageSource", "Pixels", "in_rgb", "load_pixels"]
 
@@ -252,7 +253,7 @@ def _lies(image: Image.Image, spec: ModelSpec) -> bool:
 def _describe(image: object) -> str:
     if isinstance(image, str | os.PathLike):
         return os.fspath(image)
-    return f"{len(image)} bytes" if isinstance(image, bytes) else f"a {type(image).__name__}"
+    return plural(len(image), "byte") if isinstance(image, bytes) else f"a {type(image).__name__}"
 
 
 def _from_array(array: Pixels) -> Image.Image:

@@ -120,7 +120,7 @@ def test_a_model_that_is_fed_rightly_is_not_doubted(upright, folder):
 @pytest.mark.parametrize(
     ("images", "differs", "checked"),
     [
-        (9, (), "not checked: 9 labeled images are too few, 30 are needed"),
+        (9, (), "not checked: 9 labeled images, but 30 are needed"),
         (12, (CLASSES,), "checked on 12 labeled images: of 12 labeled images"),
         (29, (CLASSES,), "checked on 29 labeled images: of 29 labeled images"),
     ],

@@ -223,7 +223,7 @@ def test_places_of_earlier_versions_are_removed_and_nothing_else(photos, places,
     assert kept >= {*newer, *mine, "4" * 32, old[1]}
     assert not kept & {old[0], old[2]}
     assert [path.name for path in (places / old[1]).iterdir()] == ["not ours.txt"]
-    assert "3 places of an earlier version removed" in capsys.readouterr().err
+    assert "3 folders of an earlier version removed" in capsys.readouterr().err
 
 
 def test_the_version_stands_for_these_squares():

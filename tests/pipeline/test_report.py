@@ -36,10 +36,10 @@ def test_page_stands_alone_and_every_text_is_escaped(folder):
 
 
 def test_what_a_verdict_leaves_open_stands_beside_it(folder):
-    measured_folder.rewrite(folder / artifacts.VERIFY, caveats=["60 images are few."])
+    measured_folder.rewrite(folder / artifacts.VERIFY, caveats=["Only 60 images."])
     report(folder)
     for name in (artifacts.REPORT_PAGE, artifacts.REPORT_TABLE):
-        assert "images. 60 images are few." in (folder / name).read_text(encoding="utf-8")
+        assert "images. Only 60 images." in (folder / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("images", "word"), [(2, "Too few images to tell"), (30, "Pass")])

@@ -119,7 +119,7 @@ def test_another_search_in_the_folder_is_refused(searched):
 
 
 def test_a_batch_larger_than_the_training_set_leaves_no_search_behind(searched):
-    with pytest.raises(PipelineError, match="128 training images are fewer than one batch of 129: lower --batch-size"):
+    with pytest.raises(PipelineError, match="128 training images cannot fill one batch of 129: lower --batch-size"):
         searched("out", 1, settings=Settings(20, batch_size=129))
     assert searched("out", 1, settings=Settings(20, batch_size=64))[0].trials == 1
 

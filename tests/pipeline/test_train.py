@@ -43,7 +43,7 @@ def test_settings_out_of_range_are_refused(options, message):
 
 
 def test_more_than_there_is_in_a_batch_is_refused(sets, tmp_path):
-    with pytest.raises(PipelineError, match="400 training images are fewer than one batch of 500"):
+    with pytest.raises(PipelineError, match="400 training images cannot fill one batch of 500"):
         train(*sets, tmp_path, Settings(batch_size=500))
 
 

@@ -27,9 +27,9 @@ def test_an_accuracy_of_chance_is_doubted(accuracy, doubted):
         (
             9,
             1.0,
-            "9 images are few: 0 of them changed class, so up to 28% of all images may (95% confidence)",
+            "Only 9 images: 0 of them changed class, so up to 28% of all images may (95% confidence)",
         ),
-        (50, 0.98, "50 images are few: 1 of them changed class, so up to 9% of all images may"),
+        (50, 0.98, "Only 50 images: 1 of them changed class, so up to 9% of all images may"),
         (200, 1.0, None),
     ],
 )
@@ -37,7 +37,7 @@ def test_a_verdict_on_few_images_says_what_it_leaves_open(images, agreement, sai
     row = next(iter(Verification.model_validate_json(json.dumps(measured_folder.verified())).measured.values()))
     rows = [row.model_copy(update={"agreement": share}) for share in (agreement, 1.0)]
     text = "\n".join(caveats(images, 3, scored(1.0), rows))
-    assert said in text if said else "are few" not in text
+    assert said in text if said else "Only " not in text
     assert not caveats(images, 3, scored(1.0), [Unusable(violations=("no model",))])
 
 

@@ -1,4 +1,4 @@
-"""Hostile names as text: nothing of them acts on a terminal or in a spreadsheet."""
+"""Text of messages: nouns agree with counts, and hostile names act neither on a terminal nor in a spreadsheet."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from runtime.text import for_csv, for_terminal, is_plain
+from runtime.text import for_csv, for_terminal, is_plain, plural
 
 PLAIN = [
     "photo.jpg",
@@ -65,3 +65,16 @@ def test_no_cell_of_a_csv_begins_a_formula(text):
 @pytest.mark.parametrize("text", ["", "-", "photo.jpg", "a=b", "1-2"])
 def test_other_cells_stay_as_they_are(text):
     assert for_csv(text) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "said"),
+    [
+        (0, "image", "0 images"),
+        (1, "test image", "1 test image"),
+        (1200, "image", "1,200 images"),
+        (2, "class", "2 classes"),
+    ],
+)
+def test_a_noun_agrees_with_its_count(count, noun, said):
+    assert plural(count, noun) == said

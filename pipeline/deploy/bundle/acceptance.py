@@ -11,7 +11,7 @@ from pipeline.data.scan import NO_CLASS, TEST, scan
 from pipeline.errors import BundleBuildError
 from pipeline.system.quiet import load_classifier
 from runtime.acceptance import Labeled, count_correct, plain_name
-from runtime.text import first_of
+from runtime.text import first_of, plural
 
 ACCEPTANCE = "acceptance"
 MAX_PHOTOS, MAX_BYTES = 200, 20_000_000
@@ -43,7 +43,7 @@ def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
             found = count_correct(classifier, photos)
         if found.unreadable:
             raise BundleBuildError(
-                f"{folder}: {len(found.unreadable)} of {found.photos} photos cannot be read, the first: "
+                f"{folder}: {len(found.unreadable)} of {plural(found.photos, 'photo')} cannot be read, the first: "
                 f"{found.unreadable[0]}; repair or remove them"
             )
         right[name] = found.right
@@ -64,7 +64,7 @@ def _labeled(folder: Path, class_names: tuple[str, ...]) -> list[Labeled]:
     size = sum(file.size for file in files)
     if not 0 < len(files) <= MAX_PHOTOS or size > MAX_BYTES:
         raise BundleBuildError(
-            f"{folder}: {len(files):,} photos of {size / 1e6:.1f} MB; expected 1 to {MAX_PHOTOS} photos of "
+            f"{folder}: {plural(len(files), 'photo')} of {size / 1e6:.1f} MB; expected 1 to {MAX_PHOTOS} photos of "
             f"{MAX_BYTES / 1e6:.0f} MB at most: choose some of each class"
         )
     labels = class_folders(class_names)

@@ -24,6 +24,7 @@ from pipeline.export.load.recurrent import unrolled
 from pipeline.export.load.scaling import UNIT_SCALING, PixelScaling
 from pipeline.metrics.calibration import softmax
 from pipeline.system.quiet import log_hidden
+from runtime.text import plural
 
 PREDICT_BATCH = 250
 CHUNK, CHUNK_BYTES = 1_000, 16 * 1024 * 1024
@@ -55,7 +56,9 @@ class Deployable:
 
     def __post_init__(self) -> None:
         if len(self.class_names) != self.class_count:
-            raise ExportError(f"{len(self.class_names)} class names for a model of {self.class_count} classes")
+            raise ExportError(
+                f"{plural(len(self.class_names), 'class name')} for a model of {plural(self.class_count, 'class')}"
+            )
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ExportError(f"temperature must be a finite number above 0, got {self.temperature}")
         if self.multi_label and self.temperature != 1:  # asking refuses other heads

@@ -22,6 +22,7 @@ from pipeline.export.load.keras_file import loadable, read_keras_file, refuse_un
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.load.standard import chosen_output, in_color, picture_model, plain_model, sized
 from pipeline.system.quiet import log_hidden
+from runtime.text import plural
 
 MIN_SIDE, MAX_SIDE = 8, 1024
 
@@ -191,7 +192,7 @@ def load(source: Source) -> Deployable:
     if len(names) == 1 and class_count == 2 and kind != "sigmoid":  # a single output: the probability of this class
         names = (f"not {names[0]}", names[0])
     if len(names) != class_count:
-        raise ExportError(f"{len(names)} class names given, {source.path} has {class_count} classes")
+        raise ExportError(f"{plural(len(names), 'class name')} given, {source.path} has {plural(class_count, 'class')}")
     fault = class_names.fault(names)
     if fault:
         raise ExportError(f"{source.path}: its list of classes: {fault}")

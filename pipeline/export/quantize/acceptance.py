@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pipeline.metrics.classification import Answers, agreement, correct, same_class
 from pipeline.metrics.difference import mean_difference
 from pipeline.metrics.significance import binomial_greater, mcnemar, mcnemar_one_sided, mean_greater
+from runtime.text import plural
 
 SIGNIFICANCE = 0.05
 ROUNDING = 1e-9
@@ -168,4 +169,5 @@ def _loss_violation(where: str, lost: NDArray[np.bool_], won: NDArray[np.bool_],
     if not breaks_bound(points, len(lost), only_keras, only_candidate):
         return []
     net, allowed = only_keras - only_candidate, points * len(lost) / 100
-    return [f"{where}: {100 * net / len(lost):.1f} points lost ({net} of {len(lost):,} images, {allowed:.1f} allowed)"]
+    share = 100 * net / len(lost)
+    return [f"{where}: {share:.1f} points lost ({net} of {plural(len(lost), 'image')}, {allowed:.1f} allowed)"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.documents.manifest import ConfigEntry
 from pipeline.export.quantize.layer import Layer
+from runtime.text import plural
 
 MIN_MAX = "min-max"
 LEARNED = "learned in training"
@@ -77,7 +78,7 @@ class QuantConfig:
         return ConfigEntry(**asdict(self))
 
     def __str__(self) -> str:
-        chosen = f"ranges {LEARNED}" if self.method == LEARNED else f"{self.method}, {self.images:,} images"
+        chosen = f"ranges {LEARNED}" if self.method == LEARNED else f"{self.method}, {plural(self.images, 'image')}"
         parts = [chosen, "per channel" if self.per_channel else "per tensor"]
         last = f"{'float' if self.float_softmax else 'int8'} {self.ends_in}"
         head = f"float head and {self.ends_in}" if self.float_softmax else f"float head, {last}"
@@ -86,5 +87,5 @@ class QuantConfig:
         parts += ["7-bit weights"] * self.reduce_range
         parts += ["corrected biases"] * self.bias_correction
         if self.float_layers:
-            parts.append(f"{len(self.float_layers)} layer{'s' * (len(self.float_layers) > 1)} in float")
+            parts.append(f"{plural(len(self.float_layers), 'layer')} in float")
         return ", ".join(parts)

@@ -3,6 +3,7 @@
 import math
 
 from pipeline.documents.manifest import Candidate, Decision, Manifest
+from runtime.text import plural
 
 HEADER = ("accuracy", "lost", "p", "agreement", "mean diff", "config")
 COLUMNS = "{:>9}{:>7}{:>8}{:>11}{:>11}  {}"
@@ -21,14 +22,15 @@ def format_decisions(manifest: Manifest) -> str:
     if validation.keras_macro_f1 is not None:
         about = f"Keras: macro F1 {validation.keras_macro_f1:.2%}, too high: the thresholds were chosen on them"
         header = ("macro F1", *HEADER[1:])
-    judged_on = f"{validation.images:,} validation images ({about})"
+    judged_on = f"{plural(validation.images, 'validation image')} ({about})"
     lines = [f"Configs, judged on {judged_on}:"]
     for name, decision in manifest.decisions.items():
         lines += ["", name, f"  {COLUMNS.format(*header)}"]
         lines += [_line(candidate, decision) for candidate in _shown(decision)]
         screened = [candidate for candidate in decision.candidates if candidate.images is not None]
         if screened:
-            lines.append(f"  {len(screened)} more were farther from Keras on {screened[0].images} of the images")
+            others = plural(len(screened), "other config")
+            lines.append(f"  {others}, farther from Keras on {screened[0].images} of the images")
         if decision.reason:
             lines.append(f"  {decision.reason}")
         if decision.winner and decision.winner.violations:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.errors import PipelineError
+from runtime.text import plural
 
 SIDES = (224, 192, 160, 128, 96)
 VIEWS = (4, 2, 1)
@@ -52,14 +53,14 @@ def plan(photos: int, minutes: float, side: int | None = None, views: int | None
     fits = seconds <= SHARE_OF_FEATURES * 60 * minutes
     limit = f"limit: --minutes {minutes:g}" if fits else f"over --minutes {minutes:g}, but no choice is faster"
     why = (
-        f"{each} pixels, {number} view{'s' * (number > 1)} of each of {photos:,} photos: the first run takes about "
+        f"{each} pixels, {plural(number, 'view')} of each of {plural(photos, 'photo')}: the first run takes about "
         f"{_time(seconds)} on two cores ({limit})"
     )
     return Plan(each, number, why)
 
 
 def _time(seconds: float) -> str:
-    return f"{max(seconds, 1):.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+    return plural(max(round(seconds), 1), "second") if seconds < 100 else f"{seconds / 60:.0f} minutes"
 
 
 def epochs_within(minutes: float, work: int, photos: int) -> float:

@@ -1,7 +1,7 @@
 """Format ``drift.json`` as text tables."""
 
 from pipeline.documents.drift import DriftReport, FileDrift, Flip
-from runtime.text import for_terminal
+from runtime.text import for_terminal, plural
 
 NAME_WIDTH = 34
 
@@ -15,7 +15,7 @@ def _layers(report: DriftReport) -> str:
     rows = report.artifacts
     width = max(18, *(len(name) + 2 for name in rows))
     lines = [
-        f"Against Keras on {report.layer_images} images: signal-to-noise ratio in dB, cosine",
+        f"Against Keras on {plural(report.layer_images, 'image')}: signal-to-noise ratio in dB, cosine",
         f"{'layer':<{NAME_WIDTH}}" + "".join(f"{name:>{width}}" for name in rows),
     ]
     for layer in report.layers:
@@ -69,7 +69,9 @@ def _flips(report: DriftReport, shown: int) -> list[str]:
     for name, row in report.artifacts.items():
         flipped = row.flips
         share = len(flipped) / report.images
-        lines = [f"{name}: another class than Keras on {len(flipped):,} of {report.images:,} images ({share:.2%})"]
+        lines = [
+            f"{name}: another class than Keras on {len(flipped):,} of {plural(report.images, 'image')} ({share:.2%})"
+        ]
         if flipped:
             lines.append(f"  {'true class':<16}{'Keras says':<24}{'the file says':<24}image")
         for flip in flipped[:shown]:

@@ -22,7 +22,7 @@ from pipeline.metrics.multi_label import (
 )
 from pipeline.metrics.significance import share_interval
 from pipeline.verify.evaluate.check import check
-from runtime.text import for_terminal
+from runtime.text import for_terminal, plural
 
 
 def evaluate_labels(
@@ -91,7 +91,7 @@ def format_labels(report: LabelEvaluation) -> str:
     (low, high), (lowest, highest) = report.macro_f1_interval, report.mean_average_precision_interval
     least, most = share_interval(report.all_right, report.images)
     lines += [
-        f"macro F1 {report.macro_f1:.2%} on {report.images:,} images, 95 % interval {low:.2%} to {high:.2%}",
+        f"macro F1 {report.macro_f1:.2%} on {plural(report.images, 'image')}, 95 % interval {low:.2%} to {high:.2%}",
         f"mean average precision {report.mean_average_precision:.2%}, {lowest:.2%} to {highest:.2%}",
         f"images with all labels right {report.all_right:.2%}, {least:.2%} to {most:.2%}",
     ]

@@ -15,6 +15,7 @@ from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.calibration import softmax
 from pipeline.verify.input_contract.preprocessing import Preprocessing
 from runtime.spec import ModelSpec
+from runtime.text import plural
 
 MAX_IMAGES = 64
 MUCH = 0.5
@@ -55,6 +56,5 @@ def _entropy(shares: Probabilities) -> float:
 
 def _described(probabilities: Probabilities) -> str:
     count, entropy = len(set(probabilities.argmax(axis=1).tolist())), np.mean([_entropy(row) for row in probabilities])
-    named = f"{count} class" + "es" * (count > 1)
     sure = f"mean confidence {probabilities.max(axis=1).mean():.0%}, entropy {entropy:.2f} nats"
-    return f"the Keras model names {named} ({sure})"
+    return f"the Keras model names {plural(count, 'class')} ({sure})"

@@ -22,6 +22,7 @@ from pipeline.metrics.multi_label import (
 )
 from pipeline.metrics.significance import beats_chance, mcnemar
 from pipeline.verify.input_contract.class_order import output_of_class, output_of_label
+from runtime.text import plural
 
 SIGNIFICANCE = 0.01
 INDISTINGUISHABLE = 0.05
@@ -126,7 +127,7 @@ class ByClass:
 
     def compared(self, outcome: Outcome, other: Outcome, flags: str) -> str:  # noqa: D102
         return (
-            f"of {len(outcome.rows)} labeled images the Keras model names {self.counted(outcome)} rightly "
+            f"of {plural(len(outcome.rows), 'labeled image')} the Keras model names {self.counted(outcome)} rightly "
             f"({outcome.right:.1%}) as it is fed, and {self.counted(other)} ({other.right:.1%}) with {flags}"
         )
 
@@ -179,8 +180,8 @@ class ByLabel:
 
     def compared(self, outcome: Outcome, other: Outcome, flags: str) -> str:  # noqa: D102
         return (
-            f"on {len(outcome.rows)} labeled images the Keras model has a macro F1 of {self.counted(outcome)} as it is "
-            f"fed, and of {self.counted(other)} with {flags}"
+            f"on {plural(len(outcome.rows), 'labeled image')} the Keras model has a macro F1 of "
+            f"{self.counted(outcome)} as it is fed, and of {self.counted(other)} with {flags}"
         )
 
     def counted(self, outcome: Outcome) -> str:  # noqa: D102

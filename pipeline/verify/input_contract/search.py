@@ -20,6 +20,7 @@ from pipeline.verify.input_contract.class_order import describe
 from pipeline.verify.input_contract.measure import Measure, Order, Outcome, Scores
 from pipeline.verify.input_contract.preprocessing import Preprocessing
 from runtime.spec import ModelSpec
+from runtime.text import plural
 
 MOST_TIES = 2
 """At most this many others are named that the photos do not tell from the best one."""
@@ -64,9 +65,9 @@ class Finding:
     def checked(self) -> str:
         """The result as a text for the input contract."""
         if not self.sentence and self.images < MIN_IMAGES_FOR_VERDICT:
-            return f"not checked: {self.images} labeled images are too few, {MIN_IMAGES_FOR_VERDICT} are needed"
+            return f"not checked: {plural(self.images, 'labeled image')}, but {MIN_IMAGES_FOR_VERDICT} are needed"
         said = [self.sentence] if self.sentence else ["no other way is clearly better", *self.caveats]
-        return f"checked on {self.images} labeled images: {'; '.join(said)}"
+        return f"checked on {plural(self.images, 'labeled image')}: {'; '.join(said)}"
 
 
 class Search:

@@ -6,6 +6,7 @@ from pipeline.documents.base import MIN_IMAGES_FOR_VERDICT
 from pipeline.documents.verify import Measured, Scores, Unusable
 from pipeline.metrics.multi_label import FOLDS
 from pipeline.metrics.significance import CONFIDENCE, beats_chance, upper_bound
+from runtime.text import plural
 
 FEW_IMAGES = 200
 """On fewer images, a caveat gives an upper bound of the share of images whose class changes."""
@@ -74,7 +75,7 @@ def _how_little_it_says(images: int, rows: Iterable[Measured | Unusable]) -> lis
         return []
     bound = upper_bound(flipped, images)
     said = (
-        f"{images} images are few: {flipped} of them changed {changed}, so up to {bound:.0%} of all images may "
+        f"Only {plural(images, 'image')}: {flipped} of them changed {changed}, so up to {bound:.0%} of all images may "
         f"({CONFIDENCE:.0%} confidence); verify on {FEW_IMAGES} or more."
     )
     return [said]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from runtime.errors import ImageDecodeError
 from runtime.image.header.av1 import largest_frame
 from runtime.image.header.base import MAX_METADATA, Header, Reader, damaged
+from runtime.text import plural
 
 _MAX_BOXES = 10_000
 _MAX_STREAM = 2**26
@@ -87,7 +88,7 @@ def _top_boxes(reader: Reader) -> Iterator[tuple[bytes, int, int]]:
             length, head = reader.number(position + 8, 8, "big"), 16
         length = length or reader.size - position
         if length < head:
-            raise damaged(f"a box of {length} bytes")
+            raise damaged(f"a box of {plural(length, 'byte')}")
         yield name, position + head, min(length - head, reader.size - position - head)
         position += length
 
@@ -99,7 +100,7 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
         length, name = int.from_bytes(content[position : position + 4]), content[position + 4 : position + 8]
         if length < 8:  # 64-bit lengths (1) and "to the end" (0) are not accepted here
-            raise damaged(f"a box of {length} bytes")
+            raise damaged(f"a box of {plural(length, 'byte')}")
         yield name, content[position + 8 : position + length]
         position += length
 

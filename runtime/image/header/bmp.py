@@ -2,6 +2,7 @@
 
 from runtime.errors import ImageDecodeError
 from runtime.image.header.base import MAX_SLOW_VALUES, Header, Reader, damaged
+from runtime.text import plural
 
 _HEADERS = {40, 52, 56, 64, 108, 124}
 _CORE_HEADER = 12
@@ -20,7 +21,7 @@ def read(reader: Reader) -> Header:
         width, height, bits = (reader.number(at, 2, "little") for at in (18, 20, 24))
         return Header("BMP", width, height, 1 if bits <= 8 else 4)
     if length not in _HEADERS:
-        raise damaged(f"a BMP header of {length} bytes")
+        raise damaged(f"a BMP header of {plural(length, 'byte')}")
     width, height, compression = (reader.number(at, 4, "little") for at in (18, 22, 30))
     bits = reader.number(28, 2, "little")
     height = 2**32 - height if height >> 24 == 0xFF else height  # negative: rows stored from the top

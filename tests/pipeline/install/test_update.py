@@ -119,7 +119,7 @@ def test_where_fewer_known_photos_are_right_the_version_before_stays(bundles, in
         sum_up(folder)
         done = install(folder, installed)
         assert done.returncode == status, done.stderr
-        assert f"model_int8.onnx: 1 of 1 photos classified correctly, expected at least {right}" in done.stdout
+        assert f"model_int8.onnx: 1 of 1 photo classified correctly, expected at least {right}" in done.stdout
         assert answering(installed) == ("old" if status else "plain")
         assert ("fewer photos are classified correctly here" in done.stderr) == bool(status)
         assert versions(installed) == (["old"] if status else ["old", "plain"])
