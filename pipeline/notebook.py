@@ -20,7 +20,7 @@ from pipeline import artifacts, formats
 from pipeline.data import folder, label_table, samples, unlabeled
 from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset, hold_out, without_labels
-from pipeline.data.label_arrays import as_marks, as_numbers
+from pipeline.data.label_arrays import as_multi_hot, as_numbers
 from pipeline.data.photo_settings import READING, Settings, settings_for
 from pipeline.documents.display import Page
 from pipeline.documents.manifest import Manifest
@@ -211,7 +211,9 @@ def _dataset(images: Images, deployable: Deployable, photo_settings: Settings) -
     if labels is None:
         return without_labels(pixels, deployable.class_names)
     if deployable.multi_label and labels.ndim == 2:
-        return replace(without_labels(pixels, deployable.class_names), marks=as_marks(labels, deployable.class_names))
+        return replace(
+            without_labels(pixels, deployable.class_names), multi_hot=as_multi_hot(labels, deployable.class_names)
+        )
     return Dataset(pixels, as_numbers(labels, deployable.class_names), deployable.class_names)
 
 

@@ -71,7 +71,9 @@ def add(commands: Commands) -> None:
 def check(options: argparse.Namespace) -> None:
     """Refuse what can be refused before TensorFlow is loaded."""
     if options.unknown and options.keep == 1:
-        raise PipelineError("--unknown judges the marks of unknown images, and --keep 1 sets none: leave one out")
+        raise PipelineError(
+            "--unknown counts the images below the known threshold, and --keep 1 sets none: leave one out"
+        )
     check_source(options)
     check_writable(options.out / artifacts.MANIFEST)
 

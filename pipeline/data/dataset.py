@@ -31,7 +31,7 @@ class Dataset:
         class_names: the name of each class, in label order.
         paths: of the photo files, relative to their folder; empty if the images have no files.
         labeled: whether each image has one known class; if false, ``labels`` are all 0 and mean nothing.
-        marks: for a multi-label model, the labels of each image, bool (N, C); ``labeled`` is false then.
+        multi_hot: labels of each image for a multi-label model, bool (N, C); ``labeled`` is then false.
 
     Raises:
         DataError: shapes, dtypes or numbers do not fit.
@@ -42,7 +42,7 @@ class Dataset:
     class_names: tuple[str, ...]
     paths: tuple[str, ...] = ()
     labeled: bool = True
-    marks: NDArray[np.bool_] | None = None
+    multi_hot: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         shape, count = self.pixels.shape, len(self.labels)
@@ -55,11 +55,9 @@ class Dataset:
             )
         if len(self.paths) not in (0, count):
             raise DataError(f"need a path for each of {plural(count, 'image')} or none at all, got {len(self.paths)}")
-        if self.marks is not None and (self.labeled or self.marks.shape != (count, len(self.class_names))):
-            shape, classes = self.marks.shape, len(self.class_names)
-            raise DataError(
-                f"marks of several labels must be bool ({count}, {classes}) in place of labels, got {shape}"
-            )
+        if self.multi_hot is not None and (self.labeled or self.multi_hot.shape != (count, len(self.class_names))):
+            shape, classes = self.multi_hot.shape, len(self.class_names)
+            raise DataError(f"multi-hot labels must be bool ({count}, {classes}) in place of labels, got {shape}")
         if int(self.labels.min()) < 0:
             raise DataError(f"labels are numbers of classes from 0 up, got {int(self.labels.min())}")
         if int(self.labels.max()) >= len(self.class_names):
@@ -82,21 +80,21 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of pixels, labels and marks."""
+        """SHA-256 of pixels, labels and multi-hot labels."""
         digest = hashlib.sha256()
         for part in in_batches(self.pixels, len(self)):
             digest.update(part.tobytes())
         few = len(self.class_names) <= np.iinfo(np.uint8).max + 1
         digest.update(self.labels.astype(np.uint8 if few else "<i8").tobytes())
-        if self.marks is not None:
-            digest.update(self.marks.tobytes())
+        if self.multi_hot is not None:
+            digest.update(self.multi_hot.tobytes())
         return digest.hexdigest()
 
     def take(self, indices: NDArray[np.integer]) -> "Dataset":
         """Return the images at ``indices``, copied into memory."""
         paths = tuple(self.paths[index] for index in indices) if self.paths else ()
-        marks = None if self.marks is None else self.marks[indices]
-        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices], paths=paths, marks=marks)
+        multi_hot = None if self.multi_hot is None else self.multi_hot[indices]
+        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices], paths=paths, multi_hot=multi_hot)
 
     def name_of(self, index: int) -> str:
         """Return the photo's path, or its index if it has none, for messages."""
@@ -108,12 +106,12 @@ def without_labels(pixels: NDArray[np.uint8], class_names: tuple[str, ...]) -> D
     return Dataset(pixels, np.zeros(len(pixels), np.int64), class_names, labeled=False)
 
 
-def with_marks(dataset: Dataset) -> Dataset:
-    """Convert the labels of a data set to ``marks`` for a multi-label model, in which each image has one label."""
+def with_multi_hot(dataset: Dataset) -> Dataset:
+    """Convert class labels to ``multi_hot`` with one label for each image, for a multi-label model."""
     if not dataset.labeled:
         return dataset
-    marks = dataset.labels[:, np.newaxis] == np.arange(len(dataset.class_names))
-    return replace(dataset, labels=np.zeros(len(dataset), np.int64), labeled=False, marks=marks)
+    multi_hot = dataset.labels[:, np.newaxis] == np.arange(len(dataset.class_names))
+    return replace(dataset, labels=np.zeros(len(dataset), np.int64), labeled=False, multi_hot=multi_hot)
 
 
 def batch_size(pixels: NDArray[np.uint8], most: int, batch_bytes: int = BATCH_BYTES) -> int:

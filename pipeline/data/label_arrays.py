@@ -10,7 +10,7 @@ from pipeline.errors import DataError
 from runtime.text import first_of
 
 
-def as_marks(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.bool_]:
+def as_multi_hot(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.bool_]:
     """Convert labels of a multi-label model, 0 or 1, (N, C), to bool.
 
     Raises:

@@ -29,7 +29,7 @@ SEPARATOR = ";"
 NUMBERS = {"1": True, "0": False, "": False}
 MAX_BYTES = 64 * 1024 * 1024
 
-Marks = NDArray[np.bool_]
+MultiHot = NDArray[np.bool_]
 
 
 def has_table(folder: Path) -> bool:
@@ -55,8 +55,8 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
         DataError: the table cannot be read, lists no photos, has other labels, or lists files that do not exist.
         UnusablePhotosError: photos cannot be read; not with ``skip_bad``.
     """
-    marks = read_table(folder / TABLE, class_names)
-    files = photo_files(folder, marks)
+    multi_hot = read_table(folder / TABLE, class_names)
+    files = photo_files(folder, multi_hot)
     decoded = decode(folder, files, settings.spec(class_names))
     files = [file for file in files if file.path in decoded.rows]
     if not settings.skip_bad:
@@ -69,7 +69,7 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
 
     def dataset(part: str) -> Dataset:
         images = images_of(parts[part], decoded, class_names, training=part == TRAINING)
-        return replace(images, marks=np.stack([marks[path] for path in images.paths]))
+        return replace(images, multi_hot=np.stack([multi_hot[path] for path in images.paths]))
 
     return photos_of(parts, dataset, (*decoded.left_out, *copies), folder)
 
@@ -85,7 +85,7 @@ def photo_files(folder: Path, paths: Iterable[str]) -> list[PhotoFile]:
     return [_photo_file(folder, path, part if are_divided else "") for path, part in given.items()]
 
 
-def read_table(path: Path, class_names: tuple[str, ...]) -> dict[str, Marks]:
+def read_table(path: Path, class_names: tuple[str, ...]) -> dict[str, MultiHot]:
     """Read a table: path of each photo -> its labels, bool (C,).
 
     Raises:
@@ -105,7 +105,7 @@ def read_table(path: Path, class_names: tuple[str, ...]) -> dict[str, Marks]:
     places = class_folders(class_names)
     if not listed:
         _check_columns(path, header[1:], class_names)
-    found: dict[str, Marks] = {}
+    found: dict[str, MultiHot] = {}
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise DataError(f"{path}: row {number} has {plural(len(row), 'cell')}, the header {len(header)}")

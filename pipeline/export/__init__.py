@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset, format_size, hold_out, with_marks
+from pipeline.data.dataset import Dataset, format_size, hold_out, with_multi_hot
 from pipeline.data.photo_settings import spec_beside
 from pipeline.documents.history import History, history_for, read_history
 from pipeline.documents.manifest import Manifest
@@ -160,7 +160,7 @@ def _inputs(
     """
     source, deployable = loaded.source, loaded.deployable
     if deployable.multi_label:
-        calibration, validation = with_marks(calibration), with_marks(validation)
+        calibration, validation = with_multi_hot(calibration), with_multi_hot(validation)
     for name, images in (("calibration", calibration), ("validation", validation)):
         _check(images, f"the {name} images", deployable, source.path)
     preprocessing = spec_beside(

@@ -87,10 +87,10 @@ class ExportInputs:
     @cached_property
     def scored(self) -> Validation:
         """The validation images with Keras's answers, and with the thresholds of a multi-label model."""
-        expected, marks = self.deployable.probabilities(self.validation.pixels), self.validation.marks
+        expected, multi_hot = self.deployable.probabilities(self.validation.pixels), self.validation.multi_hot
         thresholds = None
         if self.deployable.multi_label:
-            chosen = self.deployable.thresholds or (None if marks is None else best_thresholds(expected, marks))
+            chosen = self.deployable.thresholds or (None if multi_hot is None else best_thresholds(expected, multi_hot))
             thresholds = chosen or self.deployable.label_thresholds
         return Validation(self.validation, expected, self.criteria, thresholds)
 

@@ -83,8 +83,8 @@ def manifest_of(  # noqa: PLR0913, PLR0917 - all that a manifest says
             images=len(validation),
             digest=validation.digest,
             keras_accuracy=accuracy(expected, validation.labels) if validation.labeled else None,
-            keras_macro_f1=macro_f1(decisions(expected, thresholds), validation.marks)
-            if thresholds is not None and validation.marks is not None
+            keras_macro_f1=macro_f1(decisions(expected, thresholds), validation.multi_hot)
+            if thresholds is not None and validation.multi_hot is not None
             else None,
         ),
         criteria=CriteriaEntry(**asdict(inputs.criteria)),

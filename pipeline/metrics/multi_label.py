@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.metrics.significance import CONFIDENCE, Interval, score_interval
 
 Probabilities = NDArray[np.floating[Any]]
-Marks = NDArray[np.bool_]
+MultiHot = NDArray[np.bool_]
 
 RESAMPLES, PERMUTATIONS, SEED = 1_000, 10_000, 0
 NO_THRESHOLD = 0.5
@@ -24,29 +24,29 @@ FEWEST_POSITIVES = 5
 """With fewer images that have a label, or that do not, no threshold is chosen for it: it would overfit."""
 
 
-def decisions(probabilities: Probabilities, thresholds: Sequence[float] | NDArray[np.float64]) -> Marks:
+def decisions(probabilities: Probabilities, thresholds: Sequence[float] | NDArray[np.float64]) -> MultiHot:
     """Return which labels each image gets: bool (N, C), probability >= threshold; thresholds (C,) or (N, C)."""
-    result: Marks = probabilities >= np.array(thresholds, np.float32)
+    result: MultiHot = probabilities >= np.array(thresholds, np.float32)
     return result
 
 
-def label_agreement(first: Marks, second: Marks) -> NDArray[np.float64]:
+def label_agreement(first: MultiHot, second: MultiHot) -> NDArray[np.float64]:
     """Return, for each label, the share (0-1) of images on which both decide the same: (C,)."""
     result: NDArray[np.float64] = (first == second).mean(axis=0)
     return result
 
 
-def f1_scores(decided: Marks, truth: Marks) -> NDArray[np.float64]:
+def f1_scores(decided: MultiHot, truth: MultiHot) -> NDArray[np.float64]:
     """Return F1 of each label, the harmonic mean of precision and recall: (C,); NaN if no image has the label."""
     return _f1(*(part.sum(axis=0) for part in (decided & truth, decided, truth)))
 
 
-def macro_f1(decided: Marks, truth: Marks) -> float:
+def macro_f1(decided: MultiHot, truth: MultiHot) -> float:
     """Return the mean F1 over the labels that at least one image has; 0 if there are none."""
     return _mean(f1_scores(decided, truth))
 
 
-def average_precisions(probabilities: Probabilities, truth: Marks) -> NDArray[np.float64]:
+def average_precisions(probabilities: Probabilities, truth: MultiHot) -> NDArray[np.float64]:
     """Return the average precision of each label, (C,); NaN if no image has the label.
 
     For each image that has the label, the precision among all images with at least its probability is computed; the
@@ -55,12 +55,12 @@ def average_precisions(probabilities: Probabilities, truth: Marks) -> NDArray[np
     return np.array([_average_precision(probabilities[:, place], truth[:, place]) for place in range(truth.shape[1])])
 
 
-def mean_average_precision(probabilities: Probabilities, truth: Marks) -> float:
+def mean_average_precision(probabilities: Probabilities, truth: MultiHot) -> float:
     """Return the mean of ``average_precisions`` over the labels that at least one image has; 0 if there are none."""
     return _mean(average_precisions(probabilities, truth))
 
 
-def macro_f1_interval(decided: Marks, truth: Marks) -> Interval:
+def macro_f1_interval(decided: MultiHot, truth: MultiHot) -> Interval:
     """Return a 95 % interval of macro F1: the union of a bootstrap over the images and of ``_wilson_of_mean``.
 
     The bootstrap's seed is fixed. For Wilson's interval F1 is written as 2j / (1 + j), where j is the share of images
@@ -71,13 +71,13 @@ def macro_f1_interval(decided: Marks, truth: Marks) -> Interval:
     return _union(_interval(_resampled_f1(decided, truth)), _wilson_of_mean(right / either, either, _f1_of))
 
 
-def bootstrap_p_value(expected: Marks, got: Marks, truth: Marks) -> float:
+def bootstrap_p_value(expected: MultiHot, got: MultiHot, truth: MultiHot) -> float:
     """Compute the p-value of a lower macro F1 of ``got`` than of ``expected``, by paired resamples."""
     lost = _resampled_f1(expected, truth) - _resampled_f1(got, truth)
     return float((lost <= 0).mean())
 
 
-def permutation_p_value(challenger: Marks, best: Marks, truth: Marks) -> float:
+def permutation_p_value(challenger: MultiHot, best: MultiHot, truth: MultiHot) -> float:
     """Compute the p-value of the paired permutation test that ``challenger`` has a higher macro F1 than ``best``.
 
     Under the null hypothesis the decisions of both on an image can be exchanged (Fisher's test of paired samples).
@@ -105,12 +105,12 @@ def _swapped(count: int) -> NDArray[np.float32]:
     return (np.random.default_rng(SEED).random((PERMUTATIONS, count)) < 0.5).astype(np.float32)
 
 
-def _counts(decided: Marks, truth: Marks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _counts(decided: MultiHot, truth: MultiHot) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the counts that F1 needs of each image: correct labels and given labels, int64 (N, C) each."""
     return (decided & truth).astype(np.int64), decided.astype(np.int64)
 
 
-def mean_average_precision_interval(probabilities: Probabilities, truth: Marks) -> Interval:
+def mean_average_precision_interval(probabilities: Probabilities, truth: MultiHot) -> Interval:
     """Return a 95 % interval of mean average precision, computed like ``macro_f1_interval``.
 
     In Wilson's interval, the number of trials of a label is the number of images that have it. Source: K. Boyd,
@@ -125,7 +125,7 @@ def mean_average_precision_interval(probabilities: Probabilities, truth: Marks) 
     return _union(_interval(resampled), single)
 
 
-def best_thresholds(probabilities: Probabilities, truth: Marks) -> tuple[float, ...]:
+def best_thresholds(probabilities: Probabilities, truth: MultiHot) -> tuple[float, ...]:
     """Return, for each label, the threshold (0-1) with the highest F1 on these images.
 
     Thresholds lie halfway between two probabilities. Among thresholds with equal F1 the one nearest to ``NO_THRESHOLD``
@@ -134,7 +134,7 @@ def best_thresholds(probabilities: Probabilities, truth: Marks) -> tuple[float, 
     return tuple(_best_threshold(probabilities[:, place], truth[:, place]) for place in range(truth.shape[1]))
 
 
-def cross_fitted_thresholds(probabilities: Probabilities, truth: Marks) -> NDArray[np.float64]:
+def cross_fitted_thresholds(probabilities: Probabilities, truth: MultiHot) -> NDArray[np.float64]:
     """Return, for each image and label, a threshold that was chosen without the image: (N, C).
 
     F1 on the images on which thresholds are chosen is too high. So the images are divided into ``FOLDS`` random parts
@@ -147,7 +147,7 @@ def cross_fitted_thresholds(probabilities: Probabilities, truth: Marks) -> NDArr
     return thresholds
 
 
-def _best_threshold(scores: Probabilities, shown: Marks) -> float:
+def _best_threshold(scores: Probabilities, shown: MultiHot) -> float:
     positives = int(shown.sum())
     if min(positives, len(shown) - positives) < FEWEST_POSITIVES:
         return NO_THRESHOLD
@@ -163,7 +163,7 @@ def _best_threshold(scores: Probabilities, shown: Marks) -> float:
     return float(best[np.abs(best - NO_THRESHOLD).argmin()])
 
 
-def _average_precision(scores: Probabilities, shown: Marks) -> float:
+def _average_precision(scores: Probabilities, shown: MultiHot) -> float:
     if not shown.any():
         return float("nan")
     order = np.argsort(-scores, kind="stable")
@@ -173,7 +173,7 @@ def _average_precision(scores: Probabilities, shown: Marks) -> float:
     return float(precision[shown[order]].mean())
 
 
-def _resampled_f1(decided: Marks, truth: Marks) -> NDArray[np.float64]:
+def _resampled_f1(decided: MultiHot, truth: MultiHot) -> NDArray[np.float64]:
     """Compute macro F1 of each bootstrap resample of the images, (``RESAMPLES``,)."""
     weights = _resamples(len(truth)).astype(np.float64)
     right, named, shown = (weights @ part for part in (decided & truth, decided, truth))

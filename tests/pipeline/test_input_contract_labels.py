@@ -24,8 +24,8 @@ def model():
 
 
 def images(count=120):
-    pixels, marks = painted(count, seed=3)
-    return replace(without_labels(pixels, NAMES), marks=marks)
+    pixels, multi_hot = painted(count, seed=3)
+    return replace(without_labels(pixels, NAMES), multi_hot=multi_hot)
 
 
 def finding(model, scaling=UNIT_SCALING, names=NAMES, given=None):
@@ -61,22 +61,24 @@ def test_each_wrong_way_is_found(model, wrong):
 def test_exchanged_names_are_told(model):
     names, marked = ("green", "red", "blue"), images()
     assert finding(model, names=names, given=replace(marked, class_names=names)).sentence == ""
-    found = finding(model, names=names, given=replace(marked, marks=marked.marks[:, [1, 0, 2]], class_names=names))
+    found = finding(
+        model, names=names, given=replace(marked, multi_hot=marked.multi_hot[:, [1, 0, 2]], class_names=names)
+    )
     assert found.differs == (CLASSES,)
     assert found.sentence.endswith("and of 100.0% with the names green and red exchanged in --classes")
 
 
 def test_a_model_that_knows_nothing_is_not_corrected(model):
     random = np.random.default_rng(0)
-    given = replace(images(), marks=random.random((120, 3)) < 0.3)
+    given = replace(images(), multi_hot=random.random((120, 3)) < 0.3)
     assert finding(model, PRESETS["none"], given=given).sentence == ""
 
 
 @pytest.mark.slow
 def test_photos_of_a_table_are_read_in_other_ways(model, tmp_path):
     rows = ["file,labels"]
-    pixels, marks = painted(60, seed=4)
-    for number, (image, shown) in enumerate(zip(pixels, marks, strict=True)):
+    pixels, multi_hot = painted(60, seed=4)
+    for number, (image, shown) in enumerate(zip(pixels, multi_hot, strict=True)):
         wide = np.zeros((16, 96, 3), np.uint8)  # a letterbox shrinks the squares until they are gone
         wide[:, 40:56] = image
         Image.fromarray(wide).save(tmp_path / f"{number:02}.png")
@@ -130,7 +132,7 @@ def test_p_values_of_equally_good_decisions_are_even():
 
 def test_an_order_of_labels_needs_more_than_chance():
     random = np.random.default_rng(7)
-    marks = random.random((100, 5)) < 0.4
-    assert output_of_label(marks, marks, 0.01).tolist() == [0, 1, 2, 3, 4]
-    assert output_of_label(marks[:, [1, 2, 0, 3, 4]], marks, 0.01).tolist() == [2, 0, 1, 3, 4]
-    assert output_of_label(random.random((100, 5)) < 0.4, marks, 0.01).tolist() == [0, 1, 2, 3, 4]
+    multi_hot = random.random((100, 5)) < 0.4
+    assert output_of_label(multi_hot, multi_hot, 0.01).tolist() == [0, 1, 2, 3, 4]
+    assert output_of_label(multi_hot[:, [1, 2, 0, 3, 4]], multi_hot, 0.01).tolist() == [2, 0, 1, 3, 4]
+    assert output_of_label(random.random((100, 5)) < 0.4, multi_hot, 0.01).tolist() == [0, 1, 2, 3, 4]

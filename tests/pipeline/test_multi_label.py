@@ -13,7 +13,7 @@ from keras_outputs import keras_outputs
 from pipeline import cli
 from pipeline.commands import OK, UNUSABLE
 from pipeline.data import label_table
-from pipeline.data.dataset import Dataset, with_marks
+from pipeline.data.dataset import Dataset, with_multi_hot
 from pipeline.data.label_arrays import as_numbers
 from pipeline.data.photo_settings import Settings
 from pipeline.documents.evaluation import LabelEvaluation
@@ -35,14 +35,14 @@ NAMES = ("red", "green", "blue")
 def painted(count, seed=0):
     """Dark pictures with a square in the color of each label."""
     random = np.random.default_rng(seed)
-    marks = random.random((count, 3)) < 0.45
+    multi_hot = random.random((count, 3)) < 0.45
     pixels = random.integers(0, 60, (count, 16, 16, 3), np.uint8)
-    for image, color in np.argwhere(marks):
+    for image, color in np.argwhere(multi_hot):
         row, column = 5 * color, random.integers(0, 12)  # where none hides another
         square = pixels[image, row : row + 4, column : column + 4]
         square[:] = 20
         square[..., color] = random.integers(150, 255)
-    return pixels, marks
+    return pixels, multi_hot
 
 
 def sees_colors(head="sigmoid"):
@@ -54,9 +54,9 @@ def sees_colors(head="sigmoid"):
     return model
 
 
-def judged(got, marks):
-    expected = np.where(marks, 0.9, 0.1).astype(np.float32)
-    return judge_labels(expected, got(expected.copy()), marks, (0.5,) * 3, NAMES, AcceptanceCriteria())
+def judged(got, multi_hot):
+    expected = np.where(multi_hot, 0.9, 0.1).astype(np.float32)
+    return judge_labels(expected, got(expected.copy()), multi_hot, (0.5,) * 3, NAMES, AcceptanceCriteria())
 
 
 def without_blue(answers):
@@ -72,8 +72,8 @@ def without_blue(answers):
     ],
 )
 def test_the_acceptance_criteria_name_the_lost_label(got, violations):
-    _, marks = painted(400)
-    judgment = judged(got, marks)
+    _, multi_hot = painted(400)
+    judgment = judged(got, multi_hot)
     assert len(judgment.violations) == len(violations)
     assert all(map(str.startswith, judgment.violations, violations))
     assert judgment.accuracy == (1 if not violations else pytest.approx(1 - judgment.lost_points / 100))
@@ -82,13 +82,13 @@ def test_the_acceptance_criteria_name_the_lost_label(got, violations):
 
 def test_a_photo_in_a_class_folder_shows_one_label():
     images = Dataset(np.zeros((3, 16, 16, 3), np.uint8), np.array([2, 0, 1]), NAMES)
-    marked = with_marks(images)
-    assert marked.marks.tolist() == [[False, False, True], [True, False, False], [False, True, False]]
+    marked = with_multi_hot(images)
+    assert marked.multi_hot.tolist() == [[False, False, True], [True, False, False], [False, True, False]]
     assert not marked.labeled
-    assert marked.take(np.array([0])).marks.tolist() == [[False, False, True]]
+    assert marked.take(np.array([0])).multi_hot.tolist() == [[False, False, True]]
     assert marked.digest != images.digest
-    with pytest.raises(DataError, match=r"marks of several labels must be bool \(3, 3\)"):
-        Dataset(images.pixels, images.labels, NAMES, labeled=False, marks=np.zeros((3, 2), bool))
+    with pytest.raises(DataError, match=r"multi-hot labels must be bool \(3, 3\)"):
+        Dataset(images.pixels, images.labels, NAMES, labeled=False, multi_hot=np.zeros((3, 2), bool))
 
 
 @pytest.mark.parametrize("head", ["sigmoid", "own layer"])
@@ -97,11 +97,11 @@ def test_probabilities_are_keras_s_own(head):
     if head != "sigmoid":
         model = keras.Sequential([model, layers.Activation("sigmoid")])
     deployable = Deployable(model, NAMES)
-    pixels, marks = painted(20)
+    pixels, multi_hot = painted(20)
     expected = keras_outputs(model, pixels / np.float32(255))
     assert np.allclose(deployable.probabilities(pixels), expected)
     assert np.allclose(1 / (1 + np.exp(-deployable.logits(pixels))), expected, atol=1e-6)
-    assert ((expected > 0.5) == marks).all()
+    assert ((expected > 0.5) == multi_hot).all()
 
 
 @pytest.mark.parametrize("head", [None, "sigmoid"])
@@ -149,13 +149,13 @@ def test_a_temperature_is_refused():
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A model exported by the command with photos and ``labels.csv``: the folder, the photos, pixels and marks."""
+    """A model exported by the command with photos and ``labels.csv``: the folder, the photos, pixels and multi-hot labels."""
     place = tmp_path_factory.mktemp("multi-label")
     photos, out = place / "photos", place / "out"
-    pixels, marks = painted(160)
+    pixels, multi_hot = painted(160)
     photos.mkdir()
     rows = ["file,labels"]
-    for number, (image, shown) in enumerate(zip(pixels, marks, strict=True)):
+    for number, (image, shown) in enumerate(zip(pixels, multi_hot, strict=True)):
         Image.fromarray(image).save(photos / f"{number:03}.png")
         rows.append(f"{number:03}.png,{';'.join(name for name, one in zip(NAMES, shown, strict=True) if one)}")
     (photos / "labels.csv").write_text("\n".join(rows))
@@ -164,7 +164,7 @@ def exported(tmp_path_factory):
     command = ["export", "--model", place / "model.keras", "--classes", place / "names.txt", "--data", photos]
     command += ["--multi-label", "--quick", "--out", out, *(["--formats", "ncnn"] if _has_pnnx() else [])]
     assert cli.main([str(part) for part in command]) == OK
-    return out, photos, pixels, marks
+    return out, photos, pixels, multi_hot
 
 
 def _has_pnnx():
@@ -173,7 +173,7 @@ def _has_pnnx():
 
 @pytest.mark.slow
 def test_every_file_decides_as_keras_does(exported):
-    folder, photos, pixels, marks = exported
+    folder, photos, pixels, multi_hot = exported
     manifest = Manifest.read(folder)
     assert manifest.passed
     assert not manifest.failed
@@ -188,7 +188,7 @@ def test_every_file_decides_as_keras_does(exported):
         assert min(row.label_agreement) == row.agreement == row.labels.macro_f1 == 1
         with Classifier(folder / name) as classifier:
             assert classifier.spec.thresholds == manifest.thresholds
-            for image, shown in zip(pixels[:5], marks, strict=False):
+            for image, shown in zip(pixels[:5], multi_hot, strict=False):
                 labels = {name for name, is_shown in zip(NAMES, shown, strict=True) if is_shown}
                 assert set(classifier.classify(image).labels) == labels
 
@@ -210,8 +210,8 @@ def test_evaluate_tells_each_label_and_how_the_model_is_fed(exported, tmp_path, 
 
 @pytest.mark.slow
 def test_drift_ends_in_sigmoids(exported):
-    folder, _, pixels, marks = exported
-    images = Dataset(pixels, np.zeros(len(pixels), int), NAMES, labeled=False, marks=marks)
+    folder, _, pixels, multi_hot = exported
+    images = Dataset(pixels, np.zeros(len(pixels), int), NAMES, labeled=False, multi_hot=multi_hot)
     drifted = drift(folder, images, layer_images=4)
     assert drifted.layers[-1].kind == "Sigmoid"
     assert all(row.layers["probabilities"].snr_db > 40 and not row.flips for row in drifted.artifacts.values())
@@ -219,7 +219,7 @@ def test_drift_ends_in_sigmoids(exported):
 
 def test_a_flip_names_the_label_that_changes():
     images = Dataset(
-        np.zeros((2, 16, 16, 3), np.uint8), np.zeros(2, int), NAMES, labeled=False, marks=np.eye(2, 3, dtype=bool)
+        np.zeros((2, 16, 16, 3), np.uint8), np.zeros(2, int), NAMES, labeled=False, multi_hot=np.eye(2, 3, dtype=bool)
     )
     expected, got = np.full((2, 3), 0.9, np.float32), np.full((2, 3), 0.8, np.float32)
     got[1, 0] = 0.3
@@ -239,15 +239,15 @@ def test_a_flip_names_the_label_that_changes():
 def test_a_table_says_which_labels_a_photo_has(tmp_path, table):
     path = tmp_path / "labels.csv"
     path.write_text(table, newline="")
-    marks = {name: shown.tolist() for name, shown in label_table.read_table(path, NAMES).items()}
-    assert marks == {"a.png": [True, False, True], "sub/b.png": [False, False, False]}
+    multi_hot = {name: shown.tolist() for name, shown in label_table.read_table(path, NAMES).items()}
+    assert multi_hot == {"a.png": [True, False, True], "sub/b.png": [False, False, False]}
 
 
 @pytest.mark.parametrize("folders", [("", ""), ("train/", "val/")])
 def test_photos_of_a_table_are_divided_once(tmp_path, folders):
-    pixels, marks = painted(20)
+    pixels, multi_hot = painted(20)
     rows = ["file,labels"]
-    for number, (image, shown) in enumerate(zip(pixels, marks, strict=True)):
+    for number, (image, shown) in enumerate(zip(pixels, multi_hot, strict=True)):
         path = tmp_path / f"{folders[number % 4 == 0]}{number:02}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(image).save(path)
@@ -261,20 +261,20 @@ def test_photos_of_a_table_are_divided_once(tmp_path, folders):
     for part in parts:
         numbers = [int(path[-6:-4]) for path in part.paths]
         assert (part.pixels == pixels[numbers]).all()
-        assert (part.marks == marks[numbers]).all()
+        assert (part.multi_hot == multi_hot[numbers]).all()
 
 
 def test_photos_of_a_table_in_a_test_part_alone_judge_a_model(tmp_path):
-    pixels, marks = painted(6)
+    pixels, multi_hot = painted(6)
     (tmp_path / "test").mkdir()
     rows = ["file,labels"]
-    for number, (image, shown) in enumerate(zip(pixels, marks, strict=True)):
+    for number, (image, shown) in enumerate(zip(pixels, multi_hot, strict=True)):
         Image.fromarray(image).save(tmp_path / f"test/{number}.png")
         rows.append(f"test/{number}.png,{';'.join(name for name, it in zip(NAMES, shown, strict=True) if it)}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     photos = label_table.load(tmp_path, Settings(side=16), NAMES)
     assert photos.is_test_only
-    assert (photos.test.marks == marks).all()
+    assert (photos.test.multi_hot == multi_hot).all()
 
 
 @pytest.mark.parametrize(

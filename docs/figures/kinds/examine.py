@@ -138,8 +138,8 @@ def loaded(kind: Kind, folder: Path) -> tuple[Images, Labels]:
         images = keras.utils.image_dataset_from_directory(
             folder, labels=None, image_size=size, batch_size=None, shuffle=False, verbose=False
         )
-        marks = read_table(folder.parent / TABLE, CLASSES)
-        shown = np.stack([marks[f"{folder.name}/{path.name}"] for path in sorted(folder.iterdir())])
+        multi_hot = read_table(folder.parent / TABLE, CLASSES)
+        shown = np.stack([multi_hot[f"{folder.name}/{path.name}"] for path in sorted(folder.iterdir())])
         return np.stack([np.asarray(image) for image in images]) * scale, shown.astype(np.int64)
     pairs = keras.utils.image_dataset_from_directory(
         folder, image_size=size, color_mode=mode, batch_size=None, shuffle=False, verbose=False
@@ -153,9 +153,9 @@ def compare(path: Path, data: Path, names: list[str], expected: Labels) -> dict[
     labels, named = [], []
     with Classifier(path) as classifier:
         if classifier.multi_label and has_table(data):
-            marks = read_table(data / TABLE, classifier.spec.class_names)
+            multi_hot = read_table(data / TABLE, classifier.spec.class_names)
             files = sorted((data / "val").iterdir())
-            shown = np.stack([marks[f"val/{file.name}"] for file in files]).astype(np.int64)
+            shown = np.stack([multi_hot[f"val/{file.name}"] for file in files]).astype(np.int64)
             answers = [classifier.classify(file).labels or () for file in files]
             decided = np.array([[name in labels for name in names] for labels in answers], np.int64)
             return {"accuracy": right(decided, shown), "agreement": right(decided, expected)}

@@ -21,7 +21,7 @@ from pipeline.export.quantize.acceptance import (
 from pipeline.metrics.classification import discordant
 from pipeline.metrics.difference import mean_difference
 from pipeline.metrics.multi_label import (
-    Marks,
+    MultiHot,
     bootstrap_p_value,
     decisions,
     f1_scores,
@@ -33,7 +33,7 @@ from pipeline.metrics.significance import binomial_greater
 Probabilities = NDArray[np.float32]
 
 
-def disagreeing(expected: Marks, got: Marks, min_agreement: float) -> NDArray[np.int64]:
+def disagreeing(expected: MultiHot, got: MultiHot, min_agreement: float) -> NDArray[np.int64]:
     """Return the indices of the labels whose decisions agree on significantly less than a share (0-1) of the images.
 
     ``expected`` and ``got`` are decisions, bool (N, C).
@@ -51,7 +51,7 @@ def disagreeing(expected: Marks, got: Marks, min_agreement: float) -> NDArray[np
 def judge_labels(  # noqa: PLR0913, PLR0917 - two sets of answers, the truth and the criteria
     expected: Probabilities,
     got: Probabilities,
-    marks: Marks | None,
+    multi_hot: MultiHot | None,
     thresholds: Sequence[float],
     class_names: tuple[str, ...],
     criteria: AcceptanceCriteria,
@@ -61,13 +61,13 @@ def judge_labels(  # noqa: PLR0913, PLR0917 - two sets of answers, the truth and
     Args:
         expected: Keras's probabilities.
         got: the candidate's probabilities.
-        marks: which labels each image has, bool (N, C); ``None`` if unknown.
+        multi_hot: which labels each image has, bool (N, C); ``None`` if unknown.
         thresholds: probability (0-1) at which an image gets each label, one per label.
         class_names: names of the labels.
         criteria: the bounds.
 
     Returns:
-        A judgment whose ``accuracy`` is macro F1, or without marks the mean agreement of the labels. ``lost_points``
+        A judgment whose ``accuracy`` is macro F1, or without labels the mean agreement of the labels. ``lost_points``
         and ``p_value`` are about the loss of macro F1, ``worst_class_lost_points`` about the F1 of one label.
     """
     before, after = decisions(expected, thresholds), decisions(got, thresholds)
@@ -86,32 +86,34 @@ def judge_labels(  # noqa: PLR0913, PLR0917 - two sets of answers, the truth and
         mean_difference=distance,
         violations=tuple(violations),
     )
-    return whole if marks is None else _with_marks(whole, before, after, marks, class_names, criteria)
+    return whole if multi_hot is None else _judge_with_labels(whole, before, after, multi_hot, class_names, criteria)
 
 
-def _with_marks(  # noqa: PLR0913, PLR0917 - two sets of decisions, the truth and the criteria
+def _judge_with_labels(  # noqa: PLR0913, PLR0917 - two sets of decisions, the truth and the criteria
     whole: Judgment,
-    before: Marks,
-    after: Marks,
-    marks: Marks,
+    before: MultiHot,
+    after: MultiHot,
+    multi_hot: MultiHot,
     class_names: tuple[str, ...],
     criteria: AcceptanceCriteria,
 ) -> Judgment:
     violations = []
-    keras, own = macro_f1(before, marks), macro_f1(after, marks)
-    chance = bootstrap_p_value(before, after, marks)
+    keras, own = macro_f1(before, multi_hot), macro_f1(after, multi_hot)
+    chance = bootstrap_p_value(before, after, multi_hot)
     if loses(100 * (keras - own), criteria.max_points, chance):
         violations.append(f"macro F1: {100 * (keras - own):.1f} points lost, {criteria.max_points:g} allowed")
     for place, name in enumerate(class_names):
-        only_keras, only_candidate = discordant(before[:, place] == marks[:, place], after[:, place] == marks[:, place])
-        if breaks_bound(criteria.max_class_points, len(marks), only_keras, only_candidate):
-            points = 100 * (only_keras - only_candidate) / len(marks)
+        only_keras, only_candidate = discordant(
+            before[:, place] == multi_hot[:, place], after[:, place] == multi_hot[:, place]
+        )
+        if breaks_bound(criteria.max_class_points, len(multi_hot), only_keras, only_candidate):
+            points = 100 * (only_keras - only_candidate) / len(multi_hot)
             violations.append(
                 f"{name}: {points:.1f} points of its decisions lost, {criteria.max_class_points:g} allowed"
             )
-    by_label = np.nan_to_num(100 * (f1_scores(before, marks) - f1_scores(after, marks)))
+    by_label = np.nan_to_num(100 * (f1_scores(before, multi_hot) - f1_scores(after, multi_hot)))
     worst = int(by_label.argmax())
-    only_keras, only_candidate = discordant((before == marks).all(axis=1), (after == marks).all(axis=1))
+    only_keras, only_candidate = discordant((before == multi_hot).all(axis=1), (after == multi_hot).all(axis=1))
     return replace(
         whole,
         accuracy=own,

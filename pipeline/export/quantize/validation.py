@@ -38,8 +38,8 @@ class Validation:
     def judge(self, got: NDArray[np.float32]) -> Judgment:
         """Compare a candidate's probabilities, float32 (N, C), with Keras's."""
         if self.thresholds is not None:
-            names, marks = self.images.class_names, self.images.marks
-            return judge_labels(self.expected, got, marks, self.thresholds, names, self.criteria)
+            names, multi_hot = self.images.class_names, self.images.multi_hot
+            return judge_labels(self.expected, got, multi_hot, self.thresholds, names, self.criteria)
         if not self.images.labeled:
             return judge_agreement(self.expected, got, self.criteria)
         return judge(self.expected, got, self.images.labels, self.images.class_names, self.criteria)
@@ -47,8 +47,8 @@ class Validation:
     def right(self, got: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return whether each image is classified correctly, bool (N,); with several labels: whether all are right."""
         if self.thresholds is not None:
-            marks = self.images.marks
-            truth = decisions(self.expected, self.thresholds) if marks is None else marks
+            multi_hot = self.images.multi_hot
+            truth = decisions(self.expected, self.thresholds) if multi_hot is None else multi_hot
             right: NDArray[np.bool_] = (decisions(got, self.thresholds) == truth).all(axis=1)
             return right
         return correct(got, self.images.labels if self.images.labeled else self.expected.argmax(axis=1))

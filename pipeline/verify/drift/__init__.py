@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset, format_size, with_marks
+from pipeline.data.dataset import Dataset, format_size, with_multi_hot
 from pipeline.documents.drift import DriftReport, FileDrift, Layer, LayerDistance, Steepest
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
@@ -50,7 +50,7 @@ def drift(
             f"got {format_size(images.size)} of {', '.join(images.class_names)}: pass photos of the model's classes"
         )
     deployable, thresholds = load_exported(folder), manifest.thresholds
-    images = images if thresholds is None else with_marks(images)
+    images = images if thresholds is None else with_multi_hot(images)
     names = [name for name in model_files(manifest) if format_of(name).tap]
     classifiers = {name: load_classifier(folder / name) for name in names}  # verifies the checksums first
     reference = KerasTap(deployable)

@@ -66,7 +66,7 @@ def label_flips(
         Flip(
             image=int(index),
             path=images.paths[index] if images.paths else None,
-            true_class="" if images.marks is None else said(place, shown=bool(images.marks[index, place])),
+            true_class="" if images.multi_hot is None else said(place, shown=bool(images.multi_hot[index, place])),
             keras_class=said(place, shown=bool(before[index, place])),
             keras_probability=float(expected[index, place]),
             file_class=said(place, shown=bool(after[index, place])),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.dataset import Dataset, with_marks
+from pipeline.data.dataset import Dataset, with_multi_hot
 from pipeline.documents.evaluation import LabelEvaluation, LabelResult
 from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
@@ -37,30 +37,30 @@ def evaluate_labels(
     """
     for images in (validation, test):
         check(deployable, images)
-    validation, test = with_marks(validation), with_marks(test)
-    if validation.marks is None or test.marks is None:
+    validation, test = with_multi_hot(validation), with_multi_hot(test)
+    if validation.multi_hot is None or test.multi_hot is None:
         raise PipelineError("the images have no labels: give photos with --data DIR and a labels.csv in it")
-    thresholds = best_thresholds(deployable.probabilities(validation.pixels), validation.marks)
-    answers, marks = deployable.probabilities(test.pixels), test.marks
+    thresholds = best_thresholds(deployable.probabilities(validation.pixels), validation.multi_hot)
+    answers, multi_hot = deployable.probabilities(test.pixels), test.multi_hot
     same = test.digest == validation.digest
-    decided = decisions(answers, cross_fitted_thresholds(answers, marks) if same else thresholds)
-    right, named, shown = (part.sum(axis=0) for part in (decided & marks, decided, marks))
+    decided = decisions(answers, cross_fitted_thresholds(answers, multi_hot) if same else thresholds)
+    right, named, shown = (part.sum(axis=0) for part in (decided & multi_hot, decided, multi_hot))
     with np.errstate(invalid="ignore", divide="ignore"):
         precision, recall = right / named, right / shown
     columns = zip(
-        deployable.class_names, shown, thresholds, precision, recall, f1_scores(decided, marks),
-        average_precisions(answers, marks), strict=True,
+        deployable.class_names, shown, thresholds, precision, recall, f1_scores(decided, multi_hot),
+        average_precisions(answers, multi_hot), strict=True,
     )  # fmt: skip
     report = LabelEvaluation(
         images=len(test),
         images_digest=test.digest,
         validation_images=len(validation),
         validation_digest=validation.digest,
-        macro_f1=macro_f1(decided, marks),
-        macro_f1_interval=macro_f1_interval(decided, marks),
-        mean_average_precision=mean_average_precision(answers, marks),
-        mean_average_precision_interval=mean_average_precision_interval(answers, marks),
-        all_right=float((decided == marks).all(axis=1).mean()),
+        macro_f1=macro_f1(decided, multi_hot),
+        macro_f1_interval=macro_f1_interval(decided, multi_hot),
+        mean_average_precision=mean_average_precision(answers, multi_hot),
+        mean_average_precision_interval=mean_average_precision_interval(answers, multi_hot),
+        all_right=float((decided == multi_hot).all(axis=1).mean()),
         labels={
             name: LabelResult(
                 images=int(count),

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.data import label_table, photo_cache
 from pipeline.data.class_names import class_folders
-from pipeline.data.dataset import Dataset, with_marks
+from pipeline.data.dataset import Dataset, with_multi_hot
 from pipeline.data.scan import PhotoFile, scan
 from pipeline.export.load.deployable import Deployable
 from pipeline.verify.input_contract.measure import ByClass, ByLabel, Measure
@@ -59,9 +59,9 @@ def check_arrays(deployable: Deployable, images: Dataset, spec: ModelSpec) -> Fi
     """
     images = images.take(np.array(_evenly(len(images), spec)))
     if deployable.multi_label:
-        images = with_marks(images)
-    if images.marks is not None:
-        measure: Measure = ByLabel(images.marks)
+        images = with_multi_hot(images)
+    if images.multi_hot is not None:
+        measure: Measure = ByLabel(images.multi_hot)
     elif images.labeled:
         measure = ByClass(images.labels.astype(np.int64), deployable.class_count)
     else:
@@ -76,9 +76,9 @@ def _labeled(
     """Return the labeled photos of a folder, and a function that builds the measure for some of them."""
     names = deployable.class_names
     if deployable.multi_label and label_table.has_table(folder):
-        marks = label_table.read_table(folder / label_table.TABLE, names)
-        listed = label_table.photo_files(folder, marks)
-        return listed, lambda files: ByLabel(np.stack([marks[file.path] for file in files]))
+        multi_hot = label_table.read_table(folder / label_table.TABLE, names)
+        listed = label_table.photo_files(folder, multi_hot)
+        return listed, lambda files: ByLabel(np.stack([multi_hot[file.path] for file in files]))
     places = class_folders(names)
 
     def measure(files: Sequence[PhotoFile]) -> Measure:

@@ -31,7 +31,7 @@ def check_input_contract(
     if history is not None and history.records_preprocessing:
         return None
     spec = spec_beside(model_path, deployable.side, deployable.class_names, deployable.width, **reading)
-    if not images.labeled and images.marks is None:
+    if not images.labeled and images.multi_hot is None:
         if not deployable.multi_label and (said := hint(deployable, images, spec)):
             print(said, file=sys.stderr)
         return None

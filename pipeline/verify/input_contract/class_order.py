@@ -32,23 +32,23 @@ def output_of_class(confusion: NDArray[np.int64], significance: float) -> NDArra
     return order
 
 
-def output_of_label(decided: NDArray[np.bool_], marks: NDArray[np.bool_], significance: float) -> NDArray[np.int64]:
+def output_of_label(decided: NDArray[np.bool_], multi_hot: NDArray[np.bool_], significance: float) -> NDArray[np.int64]:
     """Return the index of the output that means each label of a multi-label model, int64 (C,).
 
     As ``output_of_class``, but a cycle gains an image if its new order gets more of the image's labels right.
 
     Args:
         decided: labels that the model gives each image, bool (N, C).
-        marks: labels that each image has, bool (N, C).
+        multi_hot: labels that each image has, bool (N, C).
         significance: as in ``output_of_class``.
     """
-    count = marks.shape[1]
-    says, shows = decided.astype(np.int64), marks.astype(np.int64)
+    count = multi_hot.shape[1]
+    says, shows = decided.astype(np.int64), multi_hot.astype(np.int64)
     agreeing = shows.T @ says + (1 - shows).T @ (1 - says)
     assigned: NDArray[np.int64] = linear_sum_assignment(agreeing + 0.5 * np.eye(count), maximize=True)[1]
     order = np.arange(count)
     for cycle in _cycles(assigned):
-        own, other = ((decided[:, outputs] == marks[:, cycle]).sum(axis=1) for outputs in (cycle, assigned[cycle]))
+        own, other = ((decided[:, outputs] == multi_hot[:, cycle]).sum(axis=1) for outputs in (cycle, assigned[cycle]))
         if _beyond_chance(int((other > own).sum()), int((other < own).sum()), len(cycle), count, significance):
             order[cycle] = assigned[cycle]
     return order

@@ -141,42 +141,42 @@ class ByClass:
 
 
 class ByLabel:
-    """Macro F1, compared by a permutation test over the images; marks bool (N, C).
+    """Macro F1, compared by a permutation test over the images; multi-hot labels bool (N, C).
 
     Preprocessing that only makes all probabilities larger finds more labels without ranking the images better. So a
     better outcome must also have no lower mean average precision.
     """
 
-    def __init__(self, marks: NDArray[np.bool_]) -> None:
-        self._marks = marks
+    def __init__(self, multi_hot: NDArray[np.bool_]) -> None:
+        self._multi_hot = multi_hot
 
     def outcome(self, scores: Scores, order: Order) -> Outcome:  # noqa: D102 - as Measure says
         probabilities = scores[:, order]
-        loss = 2 * np.square(probabilities - self._marks).mean()  # a label counts as two classes
+        loss = 2 * np.square(probabilities - self._multi_hot).mean()  # a label counts as two classes
         confidence = np.maximum(probabilities, 1 - probabilities).mean()
-        right = (self._decided(probabilities) == self._marks).mean()
+        right = (self._decided(probabilities) == self._multi_hot).mean()
         return Outcome(probabilities, float(loss), float(confidence), float(right))
 
     def value(self, outcome: Outcome) -> float:  # noqa: D102
-        return macro_f1(self._decided(outcome.rows), self._marks)
+        return macro_f1(self._decided(outcome.rows), self._multi_hot)
 
     def is_better(self, challenger: Outcome, best: Outcome, tried: int) -> bool:  # noqa: D102
-        ranks = [mean_average_precision(outcome.rows, self._marks) for outcome in (challenger, best)]
+        ranks = [mean_average_precision(outcome.rows, self._multi_hot) for outcome in (challenger, best)]
         return ranks[0] >= ranks[1] and tried * self._p_value(challenger, self._decided(best.rows)) < SIGNIFICANCE
 
     def tells_apart(self, best: Outcome, other: Outcome) -> bool:  # noqa: D102
         return 2 * self._p_value(best, self._decided(other.rows)) < INDISTINGUISHABLE  # the test is one-sided
 
     def better(self, ask: Ask, order: Order, best: Outcome, tried: int) -> Outcome | None:  # noqa: D102
-        found = self.outcome(ask(np.ones(len(self._marks), np.bool_)), order)
+        found = self.outcome(ask(np.ones(len(self._multi_hot), np.bool_)), order)
         return found if self.is_better(found, best, tried) else None
 
     def order_of(self, scores: Scores) -> Order:  # noqa: D102
-        return output_of_label(self._decided(scores), self._marks, SIGNIFICANCE)
+        return output_of_label(self._decided(scores), self._multi_hot, SIGNIFICANCE)
 
     def beats_guessing(self, outcome: Outcome) -> bool:
         """Compare with giving every label to every image, the best macro F1 that ignores the images."""
-        return self._p_value(outcome, np.ones_like(self._marks)) < SIGNIFICANCE
+        return self._p_value(outcome, np.ones_like(self._multi_hot)) < SIGNIFICANCE
 
     def compared(self, outcome: Outcome, other: Outcome, flags: str) -> str:  # noqa: D102
         return (
@@ -188,7 +188,7 @@ class ByLabel:
         return f"{self.value(outcome):.1%}"
 
     def _p_value(self, challenger: Outcome, best: NDArray[np.bool_]) -> float:
-        return permutation_p_value(self._decided(challenger.rows), best, self._marks)
+        return permutation_p_value(self._decided(challenger.rows), best, self._multi_hot)
 
     @staticmethod
     def _decided(probabilities: Scores) -> NDArray[np.bool_]:

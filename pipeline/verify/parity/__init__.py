@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline import artifacts
 from pipeline.artifacts import sha256
 from pipeline.data import samples
-from pipeline.data.dataset import Dataset, with_marks
+from pipeline.data.dataset import Dataset, with_multi_hot
 from pipeline.documents.history import read_history
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import (
@@ -92,10 +92,12 @@ def verify(
     check_writable(folder / artifacts.VERIFY)
     test = test or test_images(manifest.class_names)
     deployable = deployable or load_exported(folder)
-    test = test if manifest.thresholds is None else with_marks(test)
+    test = test if manifest.thresholds is None else with_multi_hot(test)
     expected = deployable.probabilities(test.pixels)
     chosen_on = test.digest == manifest.validation.digest
-    cross_fitted = cross_fitted_thresholds(expected, test.marks) if chosen_on and test.marks is not None else None
+    cross_fitted = (
+        cross_fitted_thresholds(expected, test.multi_hot) if chosen_on and test.multi_hot is not None else None
+    )
     reference = _Reference(deployable, test, expected, manifest.thresholds, cross_fitted)
     rows = {name: _examine(folder, name, manifest, reference) for name in model_files(manifest)}
     keras, history = reference.scores(expected), read_history(folder / artifacts.MODEL_KERAS)
@@ -151,11 +153,11 @@ class _Reference:
         """Score probabilities, float32 (N, C), against the labels of the test images."""
         if self.thresholds is None:
             return _scores(got, self.test)
-        marks = self.test.marks
-        if marks is None:
+        multi_hot = self.test.multi_hot
+        if multi_hot is None:
             return Scores(accuracy=None, confusion=(), calibration=None)
         thresholds = self.thresholds if self.cross_fitted is None else self.cross_fitted
-        return Scores(accuracy=None, confusion=(), calibration=None, labels=label_scores(got, marks, thresholds))
+        return Scores(accuracy=None, confusion=(), calibration=None, labels=label_scores(got, multi_hot, thresholds))
 
     def parity(self, got: NDArray[np.float32]) -> ClassParity | LabelParity:
         """Compare a file's probabilities, float32 (N, C), with Keras's."""

@@ -12,7 +12,7 @@ from pipeline.documents.verify import LabelRow, LabelScores
 from pipeline.export.quantize.label_acceptance import disagreeing, loses
 from pipeline.formats import Tolerance
 from pipeline.metrics.multi_label import (
-    Marks,
+    MultiHot,
     average_precisions,
     bootstrap_p_value,
     decisions,
@@ -28,21 +28,21 @@ Probabilities = NDArray[np.float32]
 
 
 def label_scores(
-    probabilities: Probabilities, marks: Marks, thresholds: Sequence[float] | NDArray[np.float64]
+    probabilities: Probabilities, multi_hot: MultiHot, thresholds: Sequence[float] | NDArray[np.float64]
 ) -> LabelScores | None:
-    """Score probabilities, float32 (N, C), against marks, bool (N, C); ``None`` if a probability is not finite.
+    """Score probabilities, float32 (N, C), against multi-hot labels, bool (N, C); ``None`` if a probability is not finite.
 
     ``thresholds`` are those of the labels, (C,), or of each image's labels, (N, C).
     """
     if not np.isfinite(probabilities).all():
         return None
     decided = decisions(probabilities, thresholds)
-    columns = marks.sum(axis=0), f1_scores(decided, marks), average_precisions(probabilities, marks)
+    columns = multi_hot.sum(axis=0), f1_scores(decided, multi_hot), average_precisions(probabilities, multi_hot)
     return LabelScores(
-        macro_f1=macro_f1(decided, marks),
-        macro_f1_interval=macro_f1_interval(decided, marks),
-        mean_average_precision=mean_average_precision(probabilities, marks),
-        mean_average_precision_interval=mean_average_precision_interval(probabilities, marks),
+        macro_f1=macro_f1(decided, multi_hot),
+        macro_f1_interval=macro_f1_interval(decided, multi_hot),
+        mean_average_precision=mean_average_precision(probabilities, multi_hot),
+        mean_average_precision_interval=mean_average_precision_interval(probabilities, multi_hot),
         rows=tuple(
             LabelRow(images=int(images), f1=float(f1), average_precision=float(precision))
             for images, f1, precision in zip(*columns, strict=True)
@@ -81,14 +81,14 @@ class LabelParity:
     @cached_property
     def chance(self) -> float:
         """P-value (0-1) of a macro F1 that is lower than Keras's; 1 if the images have no labels."""
-        marks = self._test.marks
-        return 1.0 if marks is None else bootstrap_p_value(self._keras, self._file, marks)
+        multi_hot = self._test.multi_hot
+        return 1.0 if multi_hot is None else bootstrap_p_value(self._keras, self._file, multi_hot)
 
     @cached_property
     def lost_points(self) -> float | None:
         """Percentage points of macro F1 that the file loses; ``None`` if the images have no labels."""
-        marks = self._test.marks
-        return None if marks is None else 100 * (macro_f1(self._keras, marks) - macro_f1(self._file, marks))
+        multi_hot = self._test.multi_hot
+        return None if multi_hot is None else 100 * (macro_f1(self._keras, multi_hot) - macro_f1(self._file, multi_hot))
 
     def violations(self, limit: Tolerance) -> list[str]:
         """List the limits that are violated, as texts."""
