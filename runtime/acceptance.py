@@ -94,4 +94,4 @@ def _class_folders(folder: Path, class_names: Sequence[str]) -> list[tuple[str, 
 def _photos(folder: Path) -> list[str]:
     listing = list_photos(folder)
     # Unreadable photos are included: the decoder reports what is wrong with them.
-    return [photo.path for photo in listing.photos] + [left.path for left in listing.left_out if left.looks_like_photo]
+    return [photo.path for photo in listing.photos] + [left.path for left in listing.skipped if left.looks_like_photo]

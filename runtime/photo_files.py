@@ -47,7 +47,7 @@ class Photo(NamedTuple):
     modified_ns: int
 
 
-class LeftOut(NamedTuple):
+class SkippedEntry(NamedTuple):
     """An entry of a folder that is skipped, and why.
 
     Attributes:
@@ -73,7 +73,7 @@ class Listing(NamedTuple):
     """The photos and the skipped entries of a folder, both sorted by path."""
 
     photos: list[Photo]
-    left_out: list[LeftOut]
+    skipped: list[SkippedEntry]
 
 
 def list_photos(folder: str | os.PathLike[str], *, deep: bool = True) -> Listing:
@@ -84,7 +84,7 @@ def list_photos(folder: str | os.PathLike[str], *, deep: bool = True) -> Listing
         deep: include all subfolders; otherwise they are ignored.
     """
     photos: list[Photo] = []
-    left_out: list[LeftOut] = []
+    skipped: list[SkippedEntry] = []
     listed: set[tuple[int, int]] = set()
     folders, links = [str(Path(folder))], list[str]()
     while folders or links:
@@ -92,43 +92,43 @@ def list_photos(folder: str | os.PathLike[str], *, deep: bool = True) -> Listing
         try:
             status = os.stat(place)
             if (status.st_dev, status.st_ino) in listed:
-                left_out.append(LeftOut(place, LINKED, "a link to a folder that is listed already"))
+                skipped.append(SkippedEntry(place, LINKED, "a link to a folder that is listed already"))
                 continue
             listed.add((status.st_dev, status.st_ino))
             with os.scandir(place) as entries:
                 found = sorted(entries, key=lambda entry: entry.name, reverse=True)
         except OSError as error:
-            left_out.append(LeftOut(place, UNREADABLE, f"folder cannot be read ({error.strerror})"))
+            skipped.append(SkippedEntry(place, UNREADABLE, f"folder cannot be read ({error.strerror})"))
             continue
         for entry in found:
             what = _look(entry)
             if isinstance(what, Photo):
                 photos.append(what)
-            elif isinstance(what, LeftOut):
-                left_out.append(what)
+            elif isinstance(what, SkippedEntry):
+                skipped.append(what)
             elif deep:
                 (links if entry.is_symlink() else folders).append(what)
-    return Listing(sorted(photos), sorted(left_out))
+    return Listing(sorted(photos), sorted(skipped))
 
 
-def tally(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") -> str:
+def tally(skipped: Iterable[SkippedEntry], folder: str | os.PathLike[str] = "") -> str:
     """Say in one line how many entries of each kind were skipped; empty if none were.
 
     The arguments are those of ``counted``.
     """
-    found = counted(left_out, folder)
+    found = counted(skipped, folder)
     return f"left out: {found}" if found else ""
 
 
-def counted(left_out: Iterable[LeftOut], folder: str | os.PathLike[str] = "") -> str:
+def counted(skipped: Iterable[SkippedEntry], folder: str | os.PathLike[str] = "") -> str:
     """Say how many entries of each kind there are; empty if there are none.
 
     Args:
-        left_out: the skipped entries. Names are listed too for the kinds of this module except ``HIDDEN``.
+        skipped: the skipped entries. Names are listed too for the kinds of this module except ``HIDDEN``.
         folder: prefix to remove from the listed paths.
     """
-    kinds: dict[str, list[LeftOut]] = {}
-    for left in left_out:
+    kinds: dict[str, list[SkippedEntry]] = {}
+    for left in skipped:
         kinds.setdefault(left.kind, []).append(left)
     first = (UNREADABLE, HEIC, HIDDEN)
     order = sorted(kinds, key=lambda kind: (first.index(kind) if kind in first else len(first), kind))
@@ -140,11 +140,11 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in LEFT_BY_SYSTEMS
 
 
-def _look(entry: "os.DirEntry[str]") -> Photo | LeftOut | str:
+def _look(entry: "os.DirEntry[str]") -> Photo | SkippedEntry | str:
     """Classify an entry: a photo, a skipped entry, or the path of a folder."""
     path = entry.path.removeprefix(f".{os.sep}")
     if is_hidden(entry.name):
-        return LeftOut(path, HIDDEN)
+        return SkippedEntry(path, HIDDEN)
     extension = os.path.splitext(entry.name)[1].lower()
     named = extension in EXTENSIONS
     try:
@@ -155,10 +155,10 @@ def _look(entry: "os.DirEntry[str]") -> Photo | LeftOut | str:
             open_regular(path).close()  # raises an error that says what kind of file it is
         may_be = named or (extension in {"", "."} and stat.S_ISREG(status.st_mode))
         if not may_be or not (named or _begins_as_image(path, status.st_mtime_ns, status.st_size)):
-            return LeftOut(path, OTHER)
+            return SkippedEntry(path, OTHER)
     except OSError as error:
         gone = isinstance(error, FileNotFoundError) and not named
-        return LeftOut(path, OTHER if gone else UNREADABLE, error.strerror or "")
+        return SkippedEntry(path, OTHER if gone else UNREADABLE, error.strerror or "")
     return Photo(path, status.st_size, status.st_mtime_ns)
 
 
@@ -169,11 +169,11 @@ def _begins_as_image(path: str, _modified_ns: int, _size: int) -> bool:
         return begins_as_image(file.read(HEAD_BYTES))
 
 
-def _names(kind: str, left_out: list[LeftOut], folder: str | os.PathLike[str]) -> str:
+def _names(kind: str, skipped: list[SkippedEntry], folder: str | os.PathLike[str]) -> str:
     """List the first paths in parentheses and, for HEIC, the remedy."""
     if kind not in {UNREADABLE, HEIC, LINKED, OTHER}:
         return ""
     prefix = os.path.join(folder, "") if os.fspath(folder) else ""
-    names = first_of([left.path.removeprefix(prefix) for left in left_out])
-    remedy = f": {left_out[0].reason}" if kind == HEIC else ""
+    names = first_of([left.path.removeprefix(prefix) for left in skipped])
+    remedy = f": {skipped[0].reason}" if kind == HEIC else ""
     return f" ({names}{remedy})"

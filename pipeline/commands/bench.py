@@ -26,6 +26,6 @@ def run(options: argparse.Namespace) -> int:
     test, part = photo_options.judged(photos)
     report = benchmark(options.dir, options.seconds, test, options.threads, part)
     print(format_benchmark(report))
-    photo_options.report_left_out(photos)
+    photo_options.report_skipped(photos)
     print(f"Written: {options.dir}/benchmark.json")
     return FAILED if any(row.missing and row.missing.failed for row in report.contenders) else OK

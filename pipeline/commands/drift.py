@@ -56,6 +56,6 @@ def run(options: argparse.Namespace) -> int:
     images = photos.validation if photos else images
     report = drift(options.dir, images, layer_images=options.images, threshold_db=options.threshold)
     print(format_drift(report, options.flips))
-    photo_options.report_left_out(photos)
+    photo_options.report_skipped(photos)
     print(f"\nWritten: {options.dir}/{artifacts.DRIFT}")
     return OK

@@ -72,6 +72,6 @@ def run(options: argparse.Namespace) -> int:
         print(format_evaluation(evaluate(deployable, validation, judged, out, contract)))
         written = f"{artifacts.EVALUATION}, {artifacts.CONFUSION_FIGURE} and {artifacts.CALIBRATION_FIGURE}"
     print(f"fed: {contract}")
-    photo_options.report_left_out(photos)
+    photo_options.report_skipped(photos)
     print(f"Written: {written} in {out}")
     return FAILED if input_contract.contradicts(options, finding, source.asked) else OK

@@ -126,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
     known = judge_folder(options.out, names, test or test_images(deployable.class_names), part, options.unknown)
     if known and (options.unknown or options.keep):
         print(f"\nWhat is known and what is not:\n{format_familiarity(known.files)}\n")
-    photo_options.report_left_out(photos)
+    photo_options.report_skipped(photos)
     documents = ["manifest.json", "verify.json"]
     documents += ["mistakes.json"] * (report.keras.accuracy is not None) + ["known.json"] * bool(known)
     print(f"Written: {options.out}/ (model files, {', '.join(documents)})")

@@ -126,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
             )
     done = fine_tune(Finished(deployable, history), training, validation, options.out, settings)
     print(said(done, options.out))
-    photo_options.report_left_out(photos)
+    photo_options.report_skipped(photos)
     return OK
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import artifacts
 from pipeline.data import label_table, unlabeled
-from pipeline.data.folder import Photos, format_left_out, load
+from pipeline.data.folder import Photos, format_skipped, load
 from pipeline.data.photo_settings import READING, Settings, settings_for
 from pipeline.documents.history import History, read_history
 from pipeline.errors import DataError, DocumentError
@@ -271,10 +271,10 @@ def judged(photos: Photos | None) -> "tuple[Dataset | None, str]":
     return photos.test, "test"
 
 
-def report_left_out(photos: Photos | None) -> None:
+def report_skipped(photos: Photos | None) -> None:
     """Print which files of the folder were not read, if any."""
-    if photos and photos.left_out:
-        sentences = [tally(photos.left_out), format_left_out(left for left in photos.left_out if left.kind != HEIC)]
+    if photos and photos.skipped:
+        sentences = [tally(photos.skipped), format_skipped(left for left in photos.skipped if left.kind != HEIC)]
         print("\n".join(filter(None, sentences)))
 
 

@@ -152,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
         _fine_tune(options.out, training, validation, tuning)
     _say_next(options)
     if photos:
-        photo_options.report_left_out(photos)
+        photo_options.report_skipped(photos)
     return OK
 
 
@@ -184,7 +184,7 @@ def _fit_to_photos(options: argparse.Namespace, tuning: "FineTuning") -> int:
     if tuning.scheme:
         _fine_tune(options.out, photos.training, photos.validation, tuning)
     _say_next(options)
-    photo_options.report_left_out(photos)
+    photo_options.report_skipped(photos)
     return OK
 
 

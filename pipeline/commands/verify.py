@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     test, part = (unlabeled, "unlabeled") if unlabeled else photo_options.judged(photos)
     report = verify(options.dir, test, part)
     print(format_report(report))
-    photo_options.report_left_out(photos)
+    photo_options.report_skipped(photos)
     print(f"Written: {options.dir}/verify.json{'' if report.keras.accuracy is None else ' and mistakes.json'}")
     finding, asked = input_contract.check_export(options.dir, photos, test or test_images(report.class_names))
     against = input_contract.contradicts(options, finding, asked)

@@ -20,7 +20,7 @@ from pipeline.data.photo_settings import Settings
 from pipeline.data.rows import copy_of, rows_of
 from pipeline.data.scan import NO_CLASS, TEST, TRAINING, VALIDATION, Listing, PhotoFile, scan
 from pipeline.errors import ClassesError, UnusablePhotosError
-from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, LeftOut, counted
+from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, SkippedEntry, counted
 from runtime.text import first_of, for_terminal, plural
 
 IN_TWO_CLASSES, COPIED = "in two classes", "copied from another part"
@@ -40,7 +40,7 @@ class Photos:
         training, validation: always there.
         test: ``None`` unless the folder has a test part or a share was asked for. A folder that has only a test part
             can judge a model: all three are then the same images.
-        left_out: files of the folder that are in no part, with the reasons.
+        skipped: files of the folder that are in no part, with the reasons.
         hint: a suggestion of another folder that the user may have meant; usually empty.
         folder: that was read.
     """
@@ -48,7 +48,7 @@ class Photos:
     training: Dataset
     validation: Dataset
     test: Dataset | None
-    left_out: tuple[LeftOut, ...]
+    skipped: tuple[SkippedEntry, ...]
     hint: str
     folder: Path
 
@@ -88,9 +88,9 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
     decoded = decode(folder, listing.files, settings.spec(listing.class_names))
     files = [file for file in listing.files if file.path in decoded.rows]
     contradictions = _contradictions(files, decoded)
-    left_out = (*listing.left_out, *decoded.left_out, *contradictions)
+    skipped = (*listing.skipped, *decoded.skipped, *contradictions)
     if not settings.skip_bad:
-        refuse_bad(folder, left_out, len(files) - len(contradictions))
+        refuse_unusable(folder, skipped, len(files) - len(contradictions))
     unusable = {left.path for left in contradictions}
     files = [file for file in files if file.path not in unusable]
     if known is None:
@@ -105,42 +105,42 @@ def load(folder: Path, settings: Settings = Settings(), known: tuple[str, ...] |
         shown = {file.path: labels[file.class_name] for file in parts[part]}
         return replace(images, labels=np.array([shown[path] for path in images.paths], np.int64), labeled=True)
 
-    return photos_of(parts, dataset, (*left_out, *copies), folder, listing.hint)
+    return photos_of(parts, dataset, (*skipped, *copies), folder, listing.hint)
 
 
 def photos_of(
     parts: Collection[str],
     dataset: Callable[[str], Dataset],
-    left_out: tuple[LeftOut, ...],
+    skipped: tuple[SkippedEntry, ...],
     folder: Path,
     hint: str = "",
 ) -> Photos:
     """Build the photos of a divided folder from the data set of each part."""
     test = dataset(TEST) if TEST in parts else None
     if test is not None and set(parts) == {TEST}:
-        return Photos(test, test, test, left_out, hint, folder)
-    return Photos(dataset(TRAINING), dataset(VALIDATION), test, left_out, hint, folder)
+        return Photos(test, test, test, skipped, hint, folder)
+    return Photos(dataset(TRAINING), dataset(VALIDATION), test, skipped, hint, folder)
 
 
-def refuse_bad(folder: Path, left_out: Iterable[LeftOut], usable: int) -> None:
+def refuse_unusable(folder: Path, skipped: Iterable[SkippedEntry], usable: int) -> None:
     """Refuse a folder with photos that were left out for a reason in ``BAD``; ``usable`` is the number of other photos.
 
     Raises:
         UnusablePhotosError: photos cannot be read, or one picture is in two classes.
     """
-    bad = [left for left in left_out if left.kind in BAD]
+    bad = [left for left in skipped if left.kind in BAD]
     if bad:
         raise UnusablePhotosError(
-            f"{folder}: {len(bad)} of {plural(usable + len(bad), 'photo')} cannot be used:\n{format_left_out(bad)}\n"
+            f"{folder}: {len(bad)} of {plural(usable + len(bad), 'photo')} cannot be used:\n{format_skipped(bad)}\n"
             "Repair or remove them, or leave them out with --skip-bad."
         )
 
 
-def format_left_out(left_out: Iterable[LeftOut]) -> str:
+def format_skipped(skipped: Iterable[SkippedEntry]) -> str:
     """Format one line for each file, at most ``LISTED``, and one line for all HEIC files, which share a remedy."""
-    left_out = list(left_out)
-    single = [left for left in left_out if left.kind not in UNLISTED]
-    heic = counted(left for left in left_out if left.kind == HEIC)
+    skipped = list(skipped)
+    single = [left for left in skipped if left.kind not in UNLISTED]
+    heic = counted(left for left in skipped if left.kind == HEIC)
     lines = [str(left) for left in single[:LISTED]]
     lines += [f"… and {len(single) - LISTED} more"] * (len(single) > LISTED) + [heic] * bool(heic)
     return "\n".join(f"  {line}" for line in lines)
@@ -152,7 +152,7 @@ def class_weights(labels: NDArray[np.integer], class_count: int) -> dict[int, fl
     return {label: len(labels) / (class_count * int(count)) for label, count in enumerate(counts) if count}
 
 
-def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOut]:
+def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[SkippedEntry]:
     """List all files whose picture is in more than one class, so that its class is ambiguous."""
     first: dict[bytes, PhotoFile] = {}
     rivals: dict[bytes, PhotoFile] = {}
@@ -167,7 +167,7 @@ def _contradictions(files: Iterable[PhotoFile], decoded: Decoded) -> list[LeftOu
         if digest in rivals:
             other = rivals[digest] if file.class_name == first[digest].class_name else first[digest]
             why = f"the same picture as {for_terminal(other.path)}, of another class"
-            contradicting.append(LeftOut(file.path, IN_TWO_CLASSES, why))
+            contradicting.append(SkippedEntry(file.path, IN_TWO_CLASSES, why))
     return contradicting
 
 
@@ -184,7 +184,7 @@ def _check_pictures(folder: Path, files: Iterable[PhotoFile], listing: Listing, 
 
 def divide(
     folder: Path, files: Sequence[PhotoFile], given: tuple[str, ...], decoded: Decoded, settings: Settings
-) -> tuple[dict[str, list[PhotoFile]], list[LeftOut]]:
+) -> tuple[dict[str, list[PhotoFile]], list[SkippedEntry]]:
     """Return the files of each part, and the copies that were left out because another part has the same picture."""
     if VALIDATION in given or set(given) == {TEST}:
         return _apart(files, decoded)
@@ -196,7 +196,7 @@ def divide(
     return {**parts, **draw(folder, divisible, decoded.digest, held_out, settings)}, copies
 
 
-def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list[PhotoFile]], list[LeftOut]]:
+def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list[PhotoFile]], list[SkippedEntry]]:
     """Return the folder's own parts without pictures that another part has, and the copies that were left out.
 
     Test keeps all of its pictures, validation all but those in test, training the others.
@@ -210,7 +210,7 @@ def _apart(files: Iterable[PhotoFile], decoded: Decoded) -> tuple[dict[str, list
         if holder.part == file.part:
             parts[file.part].append(file)
         else:
-            copies.append(LeftOut(file.path, COPIED, f"the same picture as {for_terminal(holder.path)}"))
+            copies.append(SkippedEntry(file.path, COPIED, f"the same picture as {for_terminal(holder.path)}"))
     return dict(parts), copies
 
 

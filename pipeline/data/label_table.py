@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset
-from pipeline.data.folder import Photos, divide, images_of, photos_of, refuse_bad
+from pipeline.data.folder import Photos, divide, images_of, photos_of, refuse_unusable
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import SPLIT_FOLDERS, TEST, TRAINING, VALIDATION, PhotoFile
@@ -60,7 +60,7 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
     decoded = decode(folder, files, settings.spec(class_names))
     files = [file for file in files if file.path in decoded.rows]
     if not settings.skip_bad:
-        refuse_bad(folder, decoded.left_out, len(files))
+        refuse_unusable(folder, decoded.skipped, len(files))
     parts, copies = divide(folder, files, tuple({file.part for file in files}), decoded, settings)
     if set(parts) != {TEST} and not all(parts.get(part) for part in (TRAINING, VALIDATION)):
         raise DataError(
@@ -71,7 +71,7 @@ def load(folder: Path, settings: Settings, class_names: tuple[str, ...]) -> Phot
         images = images_of(parts[part], decoded, class_names, training=part == TRAINING)
         return replace(images, multi_hot=np.stack([multi_hot[path] for path in images.paths]))
 
-    return photos_of(parts, dataset, (*decoded.left_out, *copies), folder)
+    return photos_of(parts, dataset, (*decoded.skipped, *copies), folder)
 
 
 def photo_files(folder: Path, paths: Iterable[str]) -> list[PhotoFile]:

@@ -35,7 +35,7 @@ from pipeline.errors import reason
 from runtime.errors import HeicError, ImageDecodeError, ImageError
 from runtime.image.heif import REMEDY
 from runtime.image.load import load_pixels
-from runtime.photo_files import HEIC, LeftOut
+from runtime.photo_files import HEIC, SkippedEntry
 from runtime.spec import ModelSpec
 from runtime.text import plural
 
@@ -61,13 +61,13 @@ class Decoded:
         pixels: uint8 (M, H, W, 3), memory-mapped, in no particular order.
         rows: path -> index of its image in ``pixels``.
         digests: SHA-256 of each image in ``pixels``, 32 bytes each.
-        left_out: files that could not be decoded.
+        skipped: files that could not be decoded.
     """
 
     pixels: NDArray[np.uint8]
     rows: Mapping[str, int]
     digests: bytes | bytearray
-    left_out: tuple[LeftOut, ...]
+    skipped: tuple[SkippedEntry, ...]
 
     def digest(self, path: str) -> bytes:
         """Return the SHA-256 of a photo's pixels."""
@@ -89,17 +89,17 @@ def decode(root: Path, files: Sequence[PhotoFile], spec: ModelSpec) -> Decoded:
     store = _read(place, spec.shape, files)
     if not all(map(store.knows, files)):
         store = _complete(place, root, files, spec, store)
-    left_out = [left for file in files if (left := _left_out(root, file, store)) is not None]
-    return Decoded(store.pixels, store.rows, store.digests, tuple(left_out))
+    skipped = [left for file in files if (left := _skipped(root, file, store)) is not None]
+    return Decoded(store.pixels, store.rows, store.digests, tuple(skipped))
 
 
-def _left_out(root: Path, file: PhotoFile, store: Store) -> LeftOut | None:
+def _skipped(root: Path, file: PhotoFile, store: Store) -> SkippedEntry | None:
     if file.path in store.failures:
-        return LeftOut(file.path, BROKEN, store.failures[file.path])
+        return SkippedEntry(file.path, BROKEN, store.failures[file.path])
     error = store.passing.get(file.path)
     if isinstance(error, HeicError):
-        return LeftOut(file.path, HEIC, REMEDY)
-    return None if error is None else LeftOut(file.path, BROKEN, _reason(error, root / file.path))
+        return SkippedEntry(file.path, HEIC, REMEDY)
+    return None if error is None else SkippedEntry(file.path, BROKEN, _reason(error, root / file.path))
 
 
 def _place(root: Path, spec: ModelSpec) -> str:

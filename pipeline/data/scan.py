@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.data import class_names
 from pipeline.errors import ClassesError, DataError
-from runtime.photo_files import LINKED, UNREADABLE, LeftOut, is_hidden, list_photos
+from runtime.photo_files import LINKED, UNREADABLE, SkippedEntry, is_hidden, list_photos
 from runtime.spec import NONE_CLASS
 from runtime.text import first_of, for_terminal
 
@@ -51,14 +51,14 @@ class Listing:
         files: in the order of their paths.
         class_names: in alphabetical order.
         parts: the parts ``train``, ``val`` and ``test`` that the folder has; one empty name if it has none.
-        left_out: all other files in it; their paths are also relative to the folder.
+        skipped: all other files in it; their paths are also relative to the folder.
         hint: a suggestion of another folder that the user may have meant; usually empty.
     """
 
     files: tuple[PhotoFile, ...]
     class_names: tuple[str, ...]
     parts: tuple[str, ...]
-    left_out: tuple[LeftOut, ...]
+    skipped: tuple[SkippedEntry, ...]
     hint: str = ""
 
 
@@ -81,15 +81,17 @@ def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = N
     """
     check_folder(root)
     files: list[PhotoFile] = []
-    left_out: list[LeftOut] = []
+    skipped: list[SkippedEntry] = []
     folders: dict[str, str] = {}
     parts = _parts(root, judges=known is not None)
     for part, top in parts:
         beside = list_photos(top, deep=False)
-        if any(left.kind == UNREADABLE and left.path == str(top) for left in beside.left_out):
-            raise DataError(f"{top}: {beside.left_out[0].reason}; let this user read it")
-        left_out += (_below(root, left) for left in beside.left_out)
-        left_out += (_below(root, LeftOut(photo.path, NO_CLASS, "lies in no class folder")) for photo in beside.photos)
+        if any(left.kind == UNREADABLE and left.path == str(top) for left in beside.skipped):
+            raise DataError(f"{top}: {beside.skipped[0].reason}; let this user read it")
+        skipped += (_below(root, left) for left in beside.skipped)
+        skipped += (
+            _below(root, SkippedEntry(photo.path, NO_CLASS, "lies in no class folder")) for photo in beside.photos
+        )
         for folder in _folders(top):
             place = folder.relative_to(root).as_posix()
             folders[place] = _class_name(place)
@@ -98,10 +100,10 @@ def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = N
                 PhotoFile(_relative(root, photo.path), part, folders[place], photo.size, photo.modified_ns)
                 for photo in found.photos
             )
-            left_out += (_below(root, left) for left in found.left_out)
+            skipped += (_below(root, left) for left in found.skipped)
     if rest:
         others, unusable = _others(rest, [part for part, _ in parts])
-        files, left_out = [*files, *others], [*left_out, *unusable]
+        files, skipped = [*files, *others], [*skipped, *unusable]
     names = tuple(sorted({*folders.values(), *([NONE_CLASS] if rest else [])}))
     if known is None:
         _check_classes(root, folders, names)
@@ -111,7 +113,7 @@ def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = N
         tuple(sorted(files, key=lambda file: file.path)),
         names,
         tuple(part for part, _ in parts),
-        tuple(left_out),
+        tuple(skipped),
         _hint(root, files, folders),
     )
 
@@ -126,7 +128,7 @@ def check_folder(root: Path) -> None:
         raise DataError(f"{root}: no such folder; expected one with a folder of photos for each class")
 
 
-def _others(folder: Path, parts: list[str]) -> tuple[list[PhotoFile], Sequence[LeftOut]]:
+def _others(folder: Path, parts: list[str]) -> tuple[list[PhotoFile], Sequence[SkippedEntry]]:
     """List photos of the class ``none`` with absolute paths; if there is a validation part, a tenth goes there."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected photos of anything that is none of the classes")
@@ -137,16 +139,16 @@ def _others(folder: Path, parts: list[str]) -> tuple[list[PhotoFile], Sequence[L
     return [
         PhotoFile(photo.path, VALIDATION if at < validating else training, NONE_CLASS, photo.size, photo.modified_ns)
         for at, photo in enumerate(photos)
-    ], found.left_out
+    ], found.skipped
 
 
 def _relative(root: Path, path: str) -> str:
     return Path(path).relative_to(root).as_posix()
 
 
-def _below(root: Path, left: LeftOut) -> LeftOut:
+def _below(root: Path, left: SkippedEntry) -> SkippedEntry:
     reason = "a link back to a folder above it" if left.kind == LINKED and _leads_up(Path(left.path)) else left.reason
-    return LeftOut(_relative(root, left.path), left.kind, reason)
+    return SkippedEntry(_relative(root, left.path), left.kind, reason)
 
 
 def _leads_up(link: Path) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts import sha256
 from pipeline.data.dataset import Dataset, without_labels
-from pipeline.data.folder import refuse_bad
+from pipeline.data.folder import refuse_unusable
 from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import PhotoFile
@@ -96,7 +96,7 @@ def _decoded(root: Path, files: Sequence[PhotoFile], spec: ModelSpec, *, skip_ba
     decoded = decode(root, files, spec)
     rows = [decoded.rows[file.path] for file in files if file.path in decoded.rows]
     if not skip_bad:
-        refuse_bad(root, decoded.left_out, len(rows))
+        refuse_unusable(root, decoded.skipped, len(rows))
     return decoded.pixels[rows]
 
 

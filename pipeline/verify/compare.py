@@ -161,12 +161,12 @@ def format_comparison(found: Comparison, old: Path, new: Path) -> str:
     lines.append(
         f"only old right: {found.only_old:,}, only new right: {found.only_new:,}; McNemar p = {found.p_value:.3g}"
     )
-    left_out = {
+    skipped = {
         "not read": found.unreadable,
         "copies, not counted": found.copies,
         "in several classes, not counted": found.disputed,
     }
-    for reason, paths in left_out.items():
+    for reason, paths in skipped.items():
         if paths:
             named = ", ".join(map(for_terminal, paths[:MOST_NAMED]))
             lines.append(f"{reason}: {len(paths):,} ({named}{', …' * (len(paths) > MOST_NAMED)})")

@@ -18,7 +18,7 @@ from runtime.spec import NONE_CLASS
 from runtime.text import for_csv, for_terminal
 
 if TYPE_CHECKING:
-    from runtime.photo_files import LeftOut
+    from runtime.photo_files import SkippedEntry
 
 EPILOG = """\
 In a folder, photos are the files with an image extension such as .jpg, and files without an extension whose first bytes
@@ -72,8 +72,8 @@ def run(options: argparse.Namespace) -> int:
         return UNUSABLE
     classifier = Classifier(options.model, options.threads, engine=options.engine, decoder=IsolatedDecoder())
     top = min(options.top, len(classifier.spec.class_names))
-    left_out: list[LeftOut] = []
-    items = [item for name in options.images for item in _expand(name, left_out)]
+    skipped: list[SkippedEntry] = []
+    items = [item for name in options.images for item in _expand(name, skipped)]
     show = _json_line if options.json else _Csv(top, several=classifier.multi_label).line if options.csv else _text_line
     sources = [item.file for item in items if not item.error]
     workers = 1 if len(sources) == 1 else options.workers
@@ -85,19 +85,19 @@ def run(options: argparse.Namespace) -> int:
         if isinstance(answer, ImageError):
             status = FAILED
         if isinstance(answer, HeicError) and item.of_folder:
-            left_out.append(_heic(item.file))
+            skipped.append(_heic(item.file))
         else:
             print(show(item.file, answer), flush=True)
         bar.step()
-    if left_out:
+    if skipped:
         from runtime.photo_files import tally
 
-        print(tally(left_out), file=sys.stderr)
+        print(tally(skipped), file=sys.stderr)
     return status
 
 
-def _expand(name: str, left_out: "list[LeftOut]") -> list[_Item]:
-    """Expand an argument (file, folder, glob) to images; add a folder's skipped entries to ``left_out``.
+def _expand(name: str, skipped: "list[SkippedEntry]") -> list[_Item]:
+    """Expand an argument (file, folder, glob) to images; add a folder's skipped entries to ``skipped``.
 
     A name that matches no file is kept, so that its line reports the error.
     """
@@ -105,9 +105,9 @@ def _expand(name: str, left_out: "list[LeftOut]") -> list[_Item]:
         from runtime.photo_files import UNREADABLE, list_photos
 
         listing = list_photos(name)
-        left_out += listing.left_out
+        skipped += listing.skipped
         items = [_Item(photo.path, of_folder=True) for photo in listing.photos]
-        items += [_Item(left.path, left.reason) for left in listing.left_out if left.kind == UNREADABLE]
+        items += [_Item(left.path, left.reason) for left in listing.skipped if left.kind == UNREADABLE]
         return sorted(items) or [_Item(name, "no image files in this folder")]
     if glob.has_magic(name) and not os.path.exists(name):
         files = sorted(file for file in glob.iglob(name, recursive=True) if not Path(file).is_dir())
@@ -115,11 +115,11 @@ def _expand(name: str, left_out: "list[LeftOut]") -> list[_Item]:
     return [_Item(name)]
 
 
-def _heic(file: str) -> "LeftOut":
+def _heic(file: str) -> "SkippedEntry":
     from runtime.image.heif import REMEDY
-    from runtime.photo_files import HEIC, LeftOut
+    from runtime.photo_files import HEIC, SkippedEntry
 
-    return LeftOut(file, HEIC, REMEDY)
+    return SkippedEntry(file, HEIC, REMEDY)
 
 
 def _source(file: str) -> str | bytes:

@@ -13,7 +13,7 @@ from runtime.commands import OK, UNUSABLE, add_model, event_options
 from runtime.errors import DecodingStoppedError, ImageError
 from runtime.events.detector import EventSettings
 from runtime.events.session import Listener, Session
-from runtime.photo_files import LeftOut, list_photos, tally
+from runtime.photo_files import SkippedEntry, list_photos, tally
 from runtime.prediction import optional_entries
 from runtime.publish.lines import EventLines
 from runtime.system.signals import Stop
@@ -128,7 +128,7 @@ def run(options: argparse.Namespace) -> int:
 def _watch(session: Session, folder: Path, lines: Lines, stop: Stop) -> int:
     done, waiting = lines.listed(folder), dict[str, Waiting]()
     while True:
-        found, left_out = images(folder)
+        found, skipped = images(folder)
         for name, stamp in sorted(found, key=lambda image: (image[1], image[0])):
             if done.get(name) != stamp:
                 answer = _look(session, folder / name, stamp, waiting)
@@ -136,15 +136,15 @@ def _watch(session: Session, folder: Path, lines: Lines, stop: Stop) -> int:
                     lines.add(name, stamp, answer)
                     done[name] = stamp
                 if stop.within(0):
-                    return _ended(left_out, folder)
+                    return _ended(skipped, folder)
         here = {name for name, _ in found}
         done = {name: stamp for name, stamp in done.items() if name in here}
         waiting = {name: wait for name, wait in waiting.items() if name in here and done.get(name) != wait.stamp}
         if stop.within(EVERY_S):
-            return _ended(left_out, folder)
+            return _ended(skipped, folder)
 
 
-def images(folder: Path) -> tuple[list[tuple[str, Stamp]], list[LeftOut]]:
+def images(folder: Path) -> tuple[list[tuple[str, Stamp]], list[SkippedEntry]]:
     """Return the photos that are in the folder now, by name and stamp, and the skipped entries.
 
     Raises:
@@ -153,12 +153,12 @@ def images(folder: Path) -> tuple[list[tuple[str, Stamp]], list[LeftOut]]:
     with os.scandir(folder):  # raises if the folder is gone
         listing = list_photos(folder, deep=False)
     found = [(os.path.basename(photo.path), Stamp(photo.modified_ns, photo.size)) for photo in listing.photos]
-    return found, listing.left_out
+    return found, listing.skipped
 
 
-def _ended(left_out: list[LeftOut], folder: Path) -> int:
-    if left_out:
-        print(tally(left_out, folder), file=sys.stderr)
+def _ended(skipped: list[SkippedEntry], folder: Path) -> int:
+    if skipped:
+        print(tally(skipped, folder), file=sys.stderr)
     return OK
 
 

@@ -53,7 +53,7 @@ class Executor:
         self._waiting: deque[dict[str, str]] = deque()
         self._changed = threading.Condition()
         self._deadline_s: float | None = None
-        self._left_out, self._next_told_s = 0, float("-inf")
+        self._dropped, self._next_told_s = 0, float("-inf")
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -66,16 +66,16 @@ class Executor:
         with self._changed:
             if len(self._waiting) == MAX_WAITING:
                 self._waiting.popleft()
-                self._left_out += 1
-                self._tell_left_out()
+                self._dropped += 1
+                self._report_dropped()
             self._waiting.append(entries)
             self._changed.notify()
 
-    def _tell_left_out(self) -> None:
+    def _report_dropped(self) -> None:
         """Report the number of dropped events, at most once per ``TELL_S``."""
-        if self._left_out and time.monotonic() >= self._next_told_s:
-            self._say(f"exec: too slow, events left out: {self._left_out}")
-            self._left_out, self._next_told_s = 0, time.monotonic() + TELL_S
+        if self._dropped and time.monotonic() >= self._next_told_s:
+            self._say(f"exec: too slow, events left out: {self._dropped}")
+            self._dropped, self._next_told_s = 0, time.monotonic() + TELL_S
 
     def close(self) -> None:
         """Run the program for the waiting events, for at most ``CLOSE_S``."""
@@ -89,9 +89,9 @@ class Executor:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._deadline_s is not None)
                 if not self._waiting or self._left_s() <= 0:
-                    self._left_out += len(self._waiting)
+                    self._dropped += len(self._waiting)
                     self._next_told_s = float("-inf")
-                    self._tell_left_out()
+                    self._report_dropped()
                     return
                 entries = self._waiting.popleft()
             self._run(entries)

@@ -149,7 +149,7 @@ def test_a_temperature_is_refused():
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A model exported by the command with photos and ``labels.csv``: the folder, the photos, pixels and multi-hot labels."""
+    """A model exported by the command with photos and ``labels.csv``: folder, photos, pixels and multi-hot labels."""
     place = tmp_path_factory.mktemp("multi-label")
     photos, out = place / "photos", place / "out"
     pixels, multi_hot = painted(160)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, LeftOut, list_photos, tally
+from runtime.photo_files import HEIC, HIDDEN, LINKED, OTHER, UNREADABLE, SkippedEntry, list_photos, tally
 
 JPEG, HEIF, MP4 = b"\xff\xd8\xff\xe0 a photo", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0\0\0\x18ftypisom\0\0\0\0"
 PHOTOS = {
@@ -46,7 +46,7 @@ def write(folder, names):
 
 def found(folder, **options):
     listing = list_photos(folder, **options)
-    return [os.path.relpath(photo.path, folder) for photo in listing.photos], listing.left_out
+    return [os.path.relpath(photo.path, folder) for photo in listing.photos], listing.skipped
 
 
 @pytest.mark.parametrize("name", PHOTOS)
@@ -55,22 +55,22 @@ def test_photos_are_told_by_name_or_first_bytes(tmp_path, name):
     listing = list_photos(tmp_path)
     status = (tmp_path / name).stat()
     assert listing.photos == [(str(tmp_path / name), status.st_size, status.st_mtime_ns)]
-    assert listing.left_out == []
+    assert listing.skipped == []
 
 
 @pytest.mark.parametrize(("name", "kind"), LEFT_OUT.items())
 def test_what_is_no_photo_is_left_out_and_named(tmp_path, name, kind):
     write(tmp_path, [name])
-    photos, left_out = found(tmp_path)
+    photos, skipped = found(tmp_path)
     assert photos == []
-    assert [(left.path, left.kind) for left in left_out] == [(str(tmp_path / name), kind)]
+    assert [(left.path, left.kind) for left in skipped] == [(str(tmp_path / name), kind)]
 
 
 @pytest.mark.parametrize("name", ["__MACOSX", ".hidden", "@eaDir", "$RECYCLE.BIN", "System Volume Information"])
 def test_hidden_folders_are_not_entered(tmp_path, name):
     write(tmp_path / name, ["a.jpg", "._a.jpg"])
-    photos, left_out = found(tmp_path)
-    assert (photos, [left.kind for left in left_out]) == ([], [HIDDEN])
+    photos, skipped = found(tmp_path)
+    assert (photos, [left.kind for left in skipped]) == ([], [HIDDEN])
 
 
 def test_a_hidden_folder_that_is_named_is_listed(tmp_path):
@@ -102,9 +102,9 @@ def test_links_are_followed_each_folder_once(tmp_path):
     (root / "away").symlink_to(tmp_path / "elsewhere")
     (root / "a link to real").symlink_to(root / "real")
     (root / "file.jpg").symlink_to(tmp_path / "elsewhere" / "a.jpg")
-    photos, left_out = found(root)
+    photos, skipped = found(root)
     assert photos == ["away/a.jpg", "away/b.JPG", "file.jpg", "real/a.jpg"]
-    assert [(Path(left.path).name, left.kind) for left in left_out] == [
+    assert [(Path(left.path).name, left.kind) for left in skipped] == [
         ("a link to real", LINKED),
         ("loop", LINKED),
     ]
@@ -126,14 +126,14 @@ def test_what_looks_like_a_photo_and_cannot_be_read_is_told(tmp_path):
     (tmp_path / "dead.txt").symlink_to(tmp_path / "nowhere.txt")
     os.mkfifo(tmp_path / "pipe.jpg")
     os.mkfifo(tmp_path / "pipe")
-    _, left_out = found(tmp_path)
-    assert {Path(left.path).name: left.kind for left in left_out} == {
+    _, skipped = found(tmp_path)
+    assert {Path(left.path).name: left.kind for left in skipped} == {
         "dead.jpg": UNREADABLE, "dead.txt": OTHER, "pipe.jpg": UNREADABLE, "pipe": OTHER
     }  # fmt: skip
-    reasons = {Path(left.path).name: left.reason for left in left_out}
+    reasons = {Path(left.path).name: left.reason for left in skipped}
     assert reasons["dead.jpg"] == "No such file or directory"
     assert reasons["pipe.jpg"] == "a pipe, not a regular file"
-    assert [left.looks_like_photo for left in left_out] == [left.kind == UNREADABLE for left in left_out]
+    assert [left.looks_like_photo for left in skipped] == [left.kind == UNREADABLE for left in skipped]
 
 
 @pytest.fixture
@@ -156,10 +156,10 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path, refused):
     write(tmp_path / "open", ["a.jpg"])
     write(tmp_path / "locked", ["a.jpg"])
     refused(tmp_path / "locked")
-    photos, left_out = found(tmp_path)
+    photos, skipped = found(tmp_path)
     assert photos == ["open/a.jpg"]
-    assert left_out == [LeftOut(str(tmp_path / "locked"), UNREADABLE, "folder cannot be read (Permission denied)")]
-    assert found(tmp_path / "locked")[1] == left_out
+    assert skipped == [SkippedEntry(str(tmp_path / "locked"), UNREADABLE, "folder cannot be read (Permission denied)")]
+    assert found(tmp_path / "locked")[1] == skipped
 
 
 def test_a_folder_deeper_than_a_path_can_be_is_told(tmp_path, monkeypatch):
@@ -169,8 +169,8 @@ def test_a_folder_deeper_than_a_path_can_be_is_told(tmp_path, monkeypatch):
         os.chdir("d" * 200)
     Image.new("RGB", (2, 2)).save("a.png")
     monkeypatch.chdir(tmp_path)
-    _, left_out = found(tmp_path)
-    assert [left.kind for left in left_out] == [UNREADABLE]
+    _, skipped = found(tmp_path)
+    assert [left.kind for left in skipped] == [UNREADABLE]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there file names are any bytes")
@@ -181,13 +181,13 @@ def test_names_of_any_bytes_are_listed(tmp_path):
 
 
 def test_the_tally_counts_kinds_and_names_what_a_person_may_miss():
-    left_out = [
-        *(LeftOut(f"d/._{number}", HIDDEN) for number in range(12)),
-        *(LeftOut(f"d/{number}.HEIC", HEIC, "pip install pillow-heif") for number in range(3)),
-        *(LeftOut(f"d/{number}.t\x1bt", OTHER) for number in range(30)),
-        LeftOut("d/locked", UNREADABLE, "folder cannot be read (Permission denied)"),
+    skipped = [
+        *(SkippedEntry(f"d/._{number}", HIDDEN) for number in range(12)),
+        *(SkippedEntry(f"d/{number}.HEIC", HEIC, "pip install pillow-heif") for number in range(3)),
+        *(SkippedEntry(f"d/{number}.t\x1bt", OTHER) for number in range(30)),
+        SkippedEntry("d/locked", UNREADABLE, "folder cannot be read (Permission denied)"),
     ]
-    assert tally(left_out, "d") == (
+    assert tally(skipped, "d") == (
         "left out: 1 unreadable (locked), 3 HEIC (0.HEIC, 1.HEIC, 2.HEIC: pip install pillow-heif), 12 hidden, "
         r"30 other (0.t\x1bt, 1.t\x1bt, 2.t\x1bt, 3.t\x1bt, 4.t\x1bt, 5.t\x1bt, 6.t\x1bt, 7.t\x1bt, 8.t\x1bt, "
         r"9.t\x1bt and 20 more)"

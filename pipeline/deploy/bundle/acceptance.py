@@ -53,7 +53,7 @@ def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
 
 def _labeled(folder: Path, class_names: tuple[str, ...]) -> list[Labeled]:
     listing = scan(folder, known=class_names)
-    lost = [left.path for left in listing.left_out if left.looks_like_photo or left.kind == NO_CLASS]
+    lost = [left.path for left in listing.skipped if left.looks_like_photo or left.kind == NO_CLASS]
     lost += [file.path for file in listing.files if file.path.lower().endswith(NOT_ON_BOARDS)]
     if lost:
         raise BundleBuildError(

@@ -30,7 +30,7 @@ Probabilities = NDArray[np.float32]
 def label_scores(
     probabilities: Probabilities, multi_hot: MultiHot, thresholds: Sequence[float] | NDArray[np.float64]
 ) -> LabelScores | None:
-    """Score probabilities, float32 (N, C), against multi-hot labels, bool (N, C); ``None`` if a probability is not finite.
+    """Score probabilities, float32 (N, C), with multi-hot labels, bool (N, C); ``None`` if a probability is not finite.
 
     ``thresholds`` are those of the labels, (C,), or of each image's labels, (N, C).
     """

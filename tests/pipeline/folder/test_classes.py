@@ -17,7 +17,7 @@ def test_one_picture_in_two_classes_is_refused(photos):
     with pytest.raises(UnusablePhotosError, match=r"the same picture as dog/really\.png, of another class"):
         load(photos)
     loaded = load(photos, SKIP)
-    assert {left.path for left in loaded.left_out} == {"cat/4.png", "dog/really.png"}
+    assert {left.path for left in loaded.skipped} == {"cat/4.png", "dog/really.png"}
     assert len(loaded.training) + len(loaded.validation) == 29
 
 

@@ -19,7 +19,7 @@ def test_a_folder_a_class_is_divided_by_class(photos):
     assert np.bincount(loaded.training.labels).tolist() == [16, 8]
     assert np.bincount(loaded.validation.labels).tolist() == [4, 2]
     assert loaded.test is None
-    assert loaded.left_out == ()
+    assert loaded.skipped == ()
     assert not squares(loaded.training) & squares(loaded.validation)
 
 
@@ -132,8 +132,8 @@ def test_copies_across_given_parts_leave_training(photos):
         paint(photos / "val" / name / "v.png", 200 + ord(name[0]))
     paint(photos / "val" / "dog" / "copied.png", 103)
     loaded = load(photos)
-    assert [str(left) for left in loaded.left_out] == ["train/dog/3.png: the same picture as val/dog/copied.png"]
-    assert tally(loaded.left_out) == "left out: 1 copied from another part"
+    assert [str(left) for left in loaded.skipped] == ["train/dog/3.png: the same picture as val/dog/copied.png"]
+    assert tally(loaded.skipped) == "left out: 1 copied from another part"
     assert len(loaded.training) == 29
     assert len(loaded.validation) == 3
 

@@ -46,9 +46,9 @@ def test_photos_that_cannot_be_read_are_refused_and_other_files_counted(photos):
     for _ in range(2):  # decoded, and out of the cache
         loaded = load(photos, SKIP)
         assert len(loaded.training) + len(loaded.validation) == 30
-        left_out = {left.path: (left.kind, left.reason) for left in loaded.left_out}
-        assert left_out.pop("dog/empty.jpg")[0] == BROKEN
-        assert left_out == {
+        skipped = {left.path: (left.kind, left.reason) for left in loaded.skipped}
+        assert skipped.pop("dog/empty.jpg")[0] == BROKEN
+        assert skipped == {
             "cat/notes.txt": (OTHER, ""),
             "labels.csv": (OTHER, ""),
             "cat/.DS_Store": (HIDDEN, ""),
@@ -69,7 +69,7 @@ def test_a_folder_with_nothing_but_photos_and_droppings_needs_no_option(photos):
         (photos / "new.png").rename(photos / name)
     loaded = load(photos)
     assert len(loaded.training) + len(loaded.validation) == 33
-    assert tally(loaded.left_out) == "left out: 1 hidden, 1 other (readme.txt)"
+    assert tally(loaded.skipped) == "left out: 1 hidden, 1 other (readme.txt)"
 
 
 def test_a_folder_that_may_not_be_read_is_refused(photos, monkeypatch):
@@ -102,7 +102,7 @@ def test_heic_without_its_decoder_is_one_line_and_read_once_it_is_there(photos, 
         assert lines[1].endswith(" and 5 more: pip install pillow-heif, or save as JPEG)")
         skipped = load(photos, SKIP)
         assert len(skipped.training) + len(skipped.validation) == 30
-        assert {left.kind for left in skipped.left_out} == {HEIC}
+        assert {left.kind for left in skipped.skipped} == {HEIC}
     loaded = load(photos)
     assert len(loaded.training) + len(loaded.validation) == 45
 
@@ -144,8 +144,8 @@ def test_any_side_on_request(photos):
 
 
 def test_a_long_list_is_cut():
-    left_out = [folder.LeftOut(str(number), BROKEN, "bad") for number in range(50)]
-    assert folder.format_left_out(left_out).endswith("… and 40 more")
+    skipped = [folder.SkippedEntry(str(number), BROKEN, "bad") for number in range(50)]
+    assert folder.format_skipped(skipped).endswith("… and 40 more")
 
 
 def test_a_history_says_how_its_photos_were_read(tmp_path):
