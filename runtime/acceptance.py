@@ -17,12 +17,12 @@ class Accuracy(NamedTuple):
 
     Attributes:
         photos: number of photos.
-        right: number of photos whose most probable class is the class of their folder.
+        correct: number of photos whose most probable class is the class of their folder.
         unreadable: path and reason for each photo that cannot be decoded; these count as wrong.
     """
 
     photos: int
-    right: int
+    correct: int
     unreadable: tuple[str, ...]
 
 
@@ -55,13 +55,13 @@ def labeled_photos(folder: Path, class_names: Sequence[str]) -> list[Labeled]:
 def count_correct(classifier: Classifier, photos: Sequence[Labeled]) -> Accuracy:
     """Classify the photos and count the correct predictions."""
     answers = classifier.classify_many((photo.path for photo in photos), top=1, yield_errors=True)
-    right, unreadable = 0, []
+    correct, unreadable = 0, []
     for photo, answer in zip(photos, answers, strict=True):
         if isinstance(answer, ImageError):
             unreadable.append(str(answer))
         else:
-            right += answer.label == photo.class_name
-    return Accuracy(len(photos), right, tuple(unreadable))
+            correct += answer.label == photo.class_name
+    return Accuracy(len(photos), correct, tuple(unreadable))
 
 
 def plain_name(class_name: str) -> str:

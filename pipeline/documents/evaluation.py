@@ -82,7 +82,7 @@ class LabelEvaluation(Document):
     macro_f1_interval: tuple[Share, Share]
     mean_average_precision: Share
     mean_average_precision_interval: tuple[Share, Share]
-    all_right: Share
+    subset_accuracy: Share = named("all_right")
     labels: dict[str, LabelResult]
     input_contract: str = named("fed", default="")
 

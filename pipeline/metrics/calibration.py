@@ -114,14 +114,14 @@ def reliability(probabilities: Answers, labels: Labels, bins: int = BINS) -> Rel
         bins: number of bins of equal width; bin i holds confidences in (i / bins, (i + 1) / bins].
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
-    right = correct(probabilities, labels)
+    is_correct = correct(probabilities, labels)
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(bin_of, minlength=bins)
     divisor = np.maximum(counts, 1)
     return Reliability(
         tuple(counts.tolist()),
         tuple((np.bincount(bin_of, confidence, bins) / divisor).tolist()),
-        tuple((np.bincount(bin_of, right, bins) / divisor).tolist()),
+        tuple((np.bincount(bin_of, is_correct, bins) / divisor).tolist()),
     )
 
 

@@ -66,9 +66,9 @@ def macro_f1_interval(decided: MultiHot, truth: MultiHot) -> Interval:
     The bootstrap's seed is fixed. For Wilson's interval F1 is written as 2j / (1 + j), where j is the share of images
     that have a label and got it, among the images that have it or got it.
     """
-    shown = truth.any(axis=0)
-    right, either = (part[:, shown].sum(axis=0) for part in (decided & truth, decided | truth))
-    return _union(_interval(_resampled_f1(decided, truth)), _wilson_of_mean(right / either, either, _f1_of))
+    actual = truth.any(axis=0)
+    hits, union = (part[:, actual].sum(axis=0) for part in (decided & truth, decided | truth))
+    return _union(_interval(_resampled_f1(decided, truth)), _wilson_of_mean(hits / union, union, _f1_of))
 
 
 def bootstrap_p_value(expected: MultiHot, got: MultiHot, truth: MultiHot) -> float:
@@ -87,15 +87,17 @@ def permutation_p_value(challenger: MultiHot, best: MultiHot, truth: MultiHot) -
     first, second = (_counts(decided, truth) for decided in (challenger, best))
     swapped = _swapped(len(truth))
     moved = [swapped @ (there - here).astype(np.float32) for here, there in zip(first, second, strict=True)]
-    shown, known = truth.sum(axis=0), truth.any(axis=0)
+    actual, known = truth.sum(axis=0), truth.any(axis=0)
 
-    def macro(right: NDArray[Any], named: NDArray[Any]) -> NDArray[np.float64]:
-        total: NDArray[np.float64] = _f1(right, named, shown)[..., known].sum(axis=-1)
+    def macro(hits: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.float64]:
+        total: NDArray[np.float64] = _f1(hits, predicted, actual)[..., known].sum(axis=-1)
         return total
 
-    (right, named), (other_right, other_named) = ([part.sum(axis=0) for part in counts] for counts in (first, second))
-    gain = macro(right, named) - macro(other_right, other_named)
-    gains = macro(right + moved[0], named + moved[1]) - macro(other_right - moved[0], other_named - moved[1])
+    (hits, predicted), (other_hits, other_predicted) = (
+        [part.sum(axis=0) for part in counts] for counts in (first, second)
+    )
+    gain = macro(hits, predicted) - macro(other_hits, other_predicted)
+    gains = macro(hits + moved[0], predicted + moved[1]) - macro(other_hits - moved[0], other_predicted - moved[1])
     return float((1 + (gains >= gain - 1e-6).sum()) / (1 + PERMUTATIONS))
 
 
@@ -120,8 +122,8 @@ def mean_average_precision_interval(probabilities: Probabilities, truth: MultiHo
     count = len(truth)
     draws = (random.integers(0, count, count) for _ in range(RESAMPLES // 10))  # fewer, because each one needs sorting
     resampled = np.array([mean_average_precision(probabilities[drawn], truth[drawn]) for drawn in draws])
-    shown = truth.any(axis=0)
-    single = _wilson_of_mean(average_precisions(probabilities, truth)[shown], truth.sum(axis=0)[shown])
+    actual = truth.any(axis=0)
+    single = _wilson_of_mean(average_precisions(probabilities, truth)[actual], truth.sum(axis=0)[actual])
     return _union(_interval(resampled), single)
 
 
@@ -147,12 +149,12 @@ def cross_fitted_thresholds(probabilities: Probabilities, truth: MultiHot) -> ND
     return thresholds
 
 
-def _best_threshold(scores: Probabilities, shown: MultiHot) -> float:
-    positives = int(shown.sum())
-    if min(positives, len(shown) - positives) < FEWEST_POSITIVES:
+def _best_threshold(scores: Probabilities, actual: MultiHot) -> float:
+    positives = int(actual.sum())
+    if min(positives, len(actual) - positives) < FEWEST_POSITIVES:
         return NO_THRESHOLD
     order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order].astype(np.float64), shown[order].cumsum()
+    ranked, hits = scores[order].astype(np.float64), actual[order].cumsum()
     middles = (ranked[:-1] + ranked[1:]) / 2
     scored = 2 * hits[:-1] / (np.arange(1, len(ranked)) + positives)
     apart = ranked[:-1] > ranked[1:]
@@ -163,21 +165,21 @@ def _best_threshold(scores: Probabilities, shown: MultiHot) -> float:
     return float(best[np.abs(best - NO_THRESHOLD).argmin()])
 
 
-def _average_precision(scores: Probabilities, shown: MultiHot) -> float:
-    if not shown.any():
+def _average_precision(scores: Probabilities, actual: MultiHot) -> float:
+    if not actual.any():
         return float("nan")
     order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], shown[order].cumsum()
+    ranked, hits = scores[order], actual[order].cumsum()
     last = np.searchsorted(-ranked, -ranked, side="right")  # how many images are at least as probable
     precision = hits[last - 1] / last
-    return float(precision[shown[order]].mean())
+    return float(precision[actual[order]].mean())
 
 
 def _resampled_f1(decided: MultiHot, truth: MultiHot) -> NDArray[np.float64]:
     """Compute macro F1 of each bootstrap resample of the images, (``RESAMPLES``,)."""
     weights = _resamples(len(truth)).astype(np.float64)
-    right, named, shown = (weights @ part for part in (decided & truth, decided, truth))
-    scores = np.where(truth.any(axis=0), _f1(right, named, shown), np.nan)
+    hits, predicted, actual = (weights @ part for part in (decided & truth, decided, truth))
+    scores = np.where(truth.any(axis=0), _f1(hits, predicted, actual), np.nan)
     found: NDArray[np.float64] = np.nan_to_num(scores).sum(axis=1) / np.maximum((~np.isnan(scores)).sum(axis=1), 1)
     return found
 
@@ -188,8 +190,8 @@ def _resamples(count: int) -> NDArray[np.int32]:
     return np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.int32)
 
 
-def _f1(right: NDArray[Any], named: NDArray[Any], shown: NDArray[Any]) -> NDArray[np.float64]:
-    scores: NDArray[np.float64] = np.where(shown > 0, 2 * right / np.maximum(named + shown, 1), np.nan)
+def _f1(hits: NDArray[Any], predicted: NDArray[Any], actual: NDArray[Any]) -> NDArray[np.float64]:
+    scores: NDArray[np.float64] = np.where(actual > 0, 2 * hits / np.maximum(predicted + actual, 1), np.nan)
     return scores
 
 

@@ -13,7 +13,7 @@ from scipy.special import betaincinv
 from pipeline.metrics.significance import CONFIDENCE
 
 Confidence = NDArray[np.floating[Any]]
-Right = NDArray[np.bool_]
+Correct = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class RiskCoverage:
         return risk
 
 
-def risk_coverage(confidence: Confidence, right: Right) -> RiskCoverage:
-    """Compute the curve from the confidence of each answer, (N,), and whether it is right, (N,)."""
+def risk_coverage(confidence: Confidence, is_correct: Correct) -> RiskCoverage:
+    """Compute the curve from the confidence of each answer, (N,), and whether it is correct, (N,)."""
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order].astype(np.float64)
     last = np.flatnonzero(np.append(ranked[:-1] != ranked[1:], True))  # equal confidences count together or not at all
     kept = last + 1
-    errors = np.cumsum(~right[order])[last].astype(np.int64)
+    errors = np.cumsum(~is_correct[order])[last].astype(np.int64)
     area = float(np.average(errors / kept, weights=np.diff(kept, prepend=0)))
     return RiskCoverage(ranked[last], kept, errors, area)
 
@@ -87,25 +87,27 @@ class Threshold:
     precision: float
 
 
-def lowest_threshold(confidence: Confidence, right: Right, precision: float) -> tuple[Threshold | None, Threshold]:
+def lowest_threshold(
+    confidence: Confidence, is_correct: Correct, precision: float
+) -> tuple[Threshold | None, Threshold]:
     """Find the lowest threshold that reaches a precision, and the threshold with the highest precision.
 
     Args:
         confidence: of each answer, (N,).
-        right: whether each answer is right, (N,).
+        is_correct: whether each answer is correct, (N,).
         precision: required share (0-1) of right answers among those that count. The one-sided exact 95 % bound
             (Clopper and Pearson, 1934) has to reach it, not only the share on these images.
 
     Returns:
         Both thresholds; the first is ``None`` if no threshold reaches the precision.
     """
-    curve = risk_coverage(confidence, right)
+    curve = risk_coverage(confidence, is_correct)
     correct = curve.kept - curve.errors
     promised = np.where(correct > 0, betaincinv(np.maximum(correct, 1), curve.errors + 1, 1 - CONFIDENCE), 0.0)
     enough = np.flatnonzero(promised >= precision)
 
     def at(index: int) -> Threshold:
-        value = 0.0 if curve.kept[index] == len(right) else float(curve.threshold[index])
+        value = 0.0 if curve.kept[index] == len(is_correct) else float(curve.threshold[index])
         return Threshold(value, int(curve.kept[index]), float(promised[index]))
 
     return at(int(enough[-1])) if len(enough) else None, at(int(promised.argmax()))

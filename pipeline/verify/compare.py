@@ -32,22 +32,22 @@ class ModelScore:
     """One model's result on all photos, or on the photos of one class.
 
     Attributes:
-        right: number of photos that it classifies correctly.
+        correct: number of photos that it classifies correctly.
         photos: number of photos, 1 or more.
     """
 
-    right: int
+    correct: int
     photos: int
 
     @property
     def accuracy(self) -> float:
         """Share of correct answers, 0-1."""
-        return self.right / self.photos
+        return self.correct / self.photos
 
     @property
     def interval(self) -> Interval:
         """Wilson's 95 % interval of the accuracy."""
-        return wilson(self.right, self.photos)
+        return wilson(self.correct, self.photos)
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,10 @@ class Comparison:
         return SHIP if self.only_new > self.only_old else KEEP
 
     def entries(self) -> dict[str, Any]:
-        """Return all fields and the verdict as JSON values."""
-        return {"verdict": self.verdict, **asdict(self)}
+        """Return all fields and the verdict as JSON values; the number of correct answers is called ``right``."""
+        names = {"correct": "right"}
+        fields = asdict(self, dict_factory=lambda pairs: {names.get(name, name): value for name, value in pairs})
+        return {"verdict": self.verdict, **fields}
 
 
 def compare(old: Path, new: Path, photos: Path) -> Comparison:
@@ -112,34 +114,38 @@ def compare(old: Path, new: Path, photos: Path) -> Comparison:
     if not files:
         raise DataError(f"{photos}: each photo is in the folders of several classes; keep it only in the right one")
     labels = np.array([file.class_name for file in files])
-    rights = [_rights(path, photos, files) for path in (old, new)]
-    readable = np.array([right is not None for right in rights[0]])
+    results = [_correctness(path, photos, files) for path in (old, new)]
+    readable = np.array([correct is not None for correct in results[0]])
     if not readable.any():
         raise DataError(f"{photos}: none of {plural(len(files), 'photo')} can be read")
-    old_right, new_right = (np.array([bool(right) for right in each])[readable] for each in rights)
+    old_correct, new_correct = (np.array([bool(correct) for correct in each])[readable] for each in results)
     unreadable = tuple(file.path for file, is_readable in zip(files, readable, strict=True) if not is_readable)
     return replace(
-        compare_correct(old_right, new_right, labels[readable], unreadable), copies=copies, disputed=disputed
+        compare_correct(old_correct, new_correct, labels[readable], unreadable), copies=copies, disputed=disputed
     )
 
 
 def compare_correct(
-    old_right: NDArray[np.bool_], new_right: NDArray[np.bool_], labels: NDArray[np.str_], unreadable: Sequence[str] = ()
+    old_correct: NDArray[np.bool_],
+    new_correct: NDArray[np.bool_],
+    labels: NDArray[np.str_],
+    unreadable: Sequence[str] = (),
 ) -> Comparison:
     """Compare two models by their correct answers.
 
     Args:
-        old_right: whether the old model classifies each photo correctly, bool (N,).
-        new_right: the same for the new model.
+        old_correct: whether the old model classifies each photo correctly, bool (N,).
+        new_correct: the same for the new model.
         labels: class name of each photo, (N,).
         unreadable: paths of photos that could not be read, for the report.
     """
-    only_old, only_new = discordant(old_right, new_right)
+    only_old, only_new = discordant(old_correct, new_correct)
     classes = {
-        str(name): (_score(old_right[labels == name]), _score(new_right[labels == name])) for name in np.unique(labels)
+        str(name): (_score(old_correct[labels == name]), _score(new_correct[labels == name]))
+        for name in np.unique(labels)
     }
     p_value = mcnemar(only_old, only_new)
-    return Comparison(_score(old_right), _score(new_right), only_old, only_new, p_value, classes, tuple(unreadable))
+    return Comparison(_score(old_correct), _score(new_correct), only_old, only_new, p_value, classes, tuple(unreadable))
 
 
 def format_comparison(found: Comparison, old: Path, new: Path) -> str:
@@ -178,8 +184,8 @@ def format_comparison(found: Comparison, old: Path, new: Path) -> str:
     return "\n".join([*lines, sentences[found.verdict]])
 
 
-def _score(right: NDArray[np.bool_]) -> ModelScore:
-    return ModelScore(int(right.sum()), len(right))
+def _score(correct: NDArray[np.bool_]) -> ModelScore:
+    return ModelScore(int(correct.sum()), len(correct))
 
 
 def _each_once(
@@ -210,7 +216,7 @@ def _each_once(
     return kept, tuple(copies), tuple(disputed)
 
 
-def _rights(model: Path, photos: Path, files: Sequence[PhotoFile]) -> list[bool | None]:
+def _correctness(model: Path, photos: Path, files: Sequence[PhotoFile]) -> list[bool | None]:
     """Return whether a model classifies each photo correctly, ``None`` for a photo that cannot be read."""
     with Classifier(model) as classifier:
         unknown = sorted({file.class_name for file in files} - set(classifier.spec.class_names))

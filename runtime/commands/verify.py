@@ -84,8 +84,13 @@ def _judged(path: Path, options: argparse.Namespace) -> dict[str, Any]:
             found = count_correct(classifier, labeled_photos(options.photos, classifier.spec.class_names))
     finally:
         decoder.close()
-    enough = found.right >= (options.at_least or 0)
-    return {**found._asdict(), "at_least": options.at_least, "enough": enough}
+    return {
+        "photos": found.photos,
+        "right": found.correct,
+        "unreadable": found.unreadable,
+        "at_least": options.at_least,
+        "enough": found.correct >= (options.at_least or 0),
+    }
 
 
 def _photo_line(path: Path, judged: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ def test_photos_of_known_labels_travel_with_the_number_that_is_right_here(refere
     verify_bundle(folder)
     assert len(list((folder / "acceptance").glob("*/*.png"))) == 12
     with Classifier(folder / "models/model_int8.onnx") as classifier:
-        right = count_correct(classifier, labeled_photos(folder / "acceptance", classifier.spec.class_names)).right
+        right = count_correct(classifier, labeled_photos(folder / "acceptance", classifier.spec.class_names)).correct
     card = json.loads((folder / "bundle.json").read_text())
     assert card["acceptance"] == {"photos": 12, "right": {"model_int8.onnx": right}}
     assert 6 < right <= 12

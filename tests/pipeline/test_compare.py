@@ -36,13 +36,13 @@ def test_the_verdict_is_that_of_mcnemar(old, new, verdict):
     found = compare_correct(rights(*old), rights(*new), LABELS)
     assert found.verdict == verdict
     assert (found.only_new, found.only_old) == (len(set(old) - set(new)), len(set(new) - set(old)))
-    assert (found.old.right, found.new.right) == (100 - len(old), 100 - len(new))
+    assert (found.old.correct, found.new.correct) == (100 - len(old), 100 - len(new))
 
 
 def test_each_class_is_counted():
     found = compare_correct(rights(0, 2, 4), rights(1), LABELS)
-    assert [(judged.right, judged.photos) for judged in found.classes["a"]] == [(47, 50), (50, 50)]
-    assert [(judged.right, judged.photos) for judged in found.classes["b"]] == [(50, 50), (49, 50)]
+    assert [(judged.correct, judged.photos) for judged in found.classes["a"]] == [(47, 50), (50, 50)]
+    assert [(judged.correct, judged.photos) for judged in found.classes["b"]] == [(50, 50), (49, 50)]
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def test_evaluate_tells_each_label_and_how_the_model_is_fed(exported, tmp_path, 
     command = ["evaluate", folder / "model.keras", "--classes", folder.parent / "names.txt", "--data", photos]
     assert cli.main([*map(str, command), "--multi-label", "--on", "validation", "--out", str(tmp_path)]) == OK
     found, said = LabelEvaluation.read(tmp_path), capsys.readouterr().out
-    assert found.macro_f1 == found.mean_average_precision == found.all_right == 1
+    assert found.macro_f1 == found.mean_average_precision == found.subset_accuracy == 1
     assert list(found.labels) == list(NAMES)
     assert all(row.precision == row.recall == row.f1 == 1 for row in found.labels.values())
     assert f"macro F1 100.00% on {found.images} images, 95 % interval" in said

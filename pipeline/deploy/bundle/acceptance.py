@@ -36,7 +36,7 @@ def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
         DataError: the folder does not exist, or its classes are not the model's.
     """
     photos: list[Labeled] = []
-    right: dict[str, int] = {}
+    correct: dict[str, int] = {}
     for name in models:
         with load_classifier(stage / "models" / name) as classifier:
             photos = photos or _labeled(folder, classifier.spec.class_names)
@@ -46,9 +46,9 @@ def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
                 f"{folder}: {len(found.unreadable)} of {plural(found.photos, 'photo')} cannot be read, the first: "
                 f"{found.unreadable[0]}; repair or remove them"
             )
-        right[name] = found.right
+        correct[name] = found.correct
     _copy(photos, stage / ACCEPTANCE)
-    return {"acceptance": {"photos": len(photos), "right": right}}
+    return {"acceptance": {"photos": len(photos), "right": correct}}
 
 
 def _labeled(folder: Path, class_names: tuple[str, ...]) -> list[Labeled]:

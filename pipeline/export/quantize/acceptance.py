@@ -130,8 +130,8 @@ def judge(
     criteria: AcceptanceCriteria = AcceptanceCriteria(),
 ) -> Judgment:
     """Compare a candidate's probabilities ``got``, float32 (N, C), with Keras's on images with labels, (N,)."""
-    keras_right, right = (correct(answers, labels) for answers in (expected, got))
-    lost, won = keras_right & ~right, right & ~keras_right
+    keras_correct, got_correct = (correct(answers, labels) for answers in (expected, got))
+    lost, won = keras_correct & ~got_correct, got_correct & ~keras_correct
     violations = [*_loss_violation("over all", lost, won, criteria.max_points)]
     violations += _distance_violations(expected, got, criteria)
     by_class = {}
@@ -141,8 +141,8 @@ def judge(
         violations += _loss_violation(class_names[label], lost[own], won[own], criteria.max_class_points)
     worst = max(by_class, key=lambda label: by_class[label])
     return Judgment(
-        accuracy=float(right.mean()),
-        lost_points=100 * float(keras_right.mean() - right.mean()),
+        accuracy=float(got_correct.mean()),
+        lost_points=100 * float(keras_correct.mean() - got_correct.mean()),
         agreement=agreement(expected, got),
         mean_difference=mean_difference(expected, got),
         only_keras_right=int(lost.sum()),

@@ -27,7 +27,7 @@ class Candidate:
         config: how the network is quantized.
         graph: the quantized graph.
         answers: its probabilities for the validation images, float32 (N, C).
-        right: whether it classifies each image correctly, bool (N,).
+        is_correct: whether it classifies each image correctly, bool (N,).
         judgment: comparison of its answers with Keras's.
         familiarity: its familiarity of each image, float32 (N,); ``None`` if its file has no such output.
     """
@@ -36,7 +36,7 @@ class Candidate:
     config: QuantConfig
     graph: Any
     answers: NDArray[np.float32]
-    right: NDArray[np.bool_]
+    is_correct: NDArray[np.bool_]
     judgment: Judgment
     familiarity: NDArray[np.float32] | None = None
 
@@ -101,5 +101,5 @@ def _equally_accurate(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _significantly_worse(candidate: Candidate, best: Candidate) -> bool:
-    only_best, only_other = discordant(best.right, candidate.right)
+    only_best, only_other = discordant(best.is_correct, candidate.is_correct)
     return only_best > only_other and mcnemar(only_best, only_other) < SIGNIFICANCE

@@ -162,7 +162,7 @@ class Search:
         graph = self._quantizer.build(config) if graph is None else graph
         engines, pixels = self._engines, validation.images.pixels
         got, familiarity = answers_of(engines.load, engines.pack, graph, engines.with_score(graph), pixels)
-        return Candidate(stage, config, graph, got, validation.right(got), validation.judge(got), familiarity)
+        return Candidate(stage, config, graph, got, validation.is_correct(got), validation.judge(got), familiarity)
 
     @property
     def _costly(self) -> bool:

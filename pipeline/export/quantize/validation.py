@@ -44,11 +44,11 @@ class Validation:
             return judge_agreement(self.expected, got, self.criteria)
         return judge(self.expected, got, self.images.labels, self.images.class_names, self.criteria)
 
-    def right(self, got: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def is_correct(self, got: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return whether each image is classified correctly, bool (N,); with several labels: whether all are right."""
         if self.thresholds is not None:
             multi_hot = self.images.multi_hot
             truth = decisions(self.expected, self.thresholds) if multi_hot is None else multi_hot
-            right: NDArray[np.bool_] = (decisions(got, self.thresholds) == truth).all(axis=1)
-            return right
+            is_correct: NDArray[np.bool_] = (decisions(got, self.thresholds) == truth).all(axis=1)
+            return is_correct
         return correct(got, self.images.labels if self.images.labeled else self.expected.argmax(axis=1))

@@ -174,13 +174,13 @@ def _confusion(judged: CrossValidation, photos: Dataset) -> tuple[tuple[int, ...
 
 
 def _classes(judged: CrossValidation, photos: Dataset) -> tuple[ClassFound, ...]:
-    answers, right = judged.logits.argmax(axis=1), correct(judged.logits, photos.labels)
+    answers, is_correct = judged.logits.argmax(axis=1), correct(judged.logits, photos.labels)
     rows = []
     for label, name in enumerate(photos.class_names):
         own = photos.labels == label
-        wrong = np.bincount(answers[own & ~right], minlength=len(photos.class_names))
+        wrong = np.bincount(answers[own & ~is_correct], minlength=len(photos.class_names))
         mostly = photos.class_names[int(wrong.argmax())] if wrong.any() else None
-        rows.append(ClassFound(name=name, photos=int(own.sum()), found=int((own & right).sum()), taken_for=mostly))
+        rows.append(ClassFound(name=name, photos=int(own.sum()), found=int((own & is_correct).sum()), taken_for=mostly))
     return tuple(sorted(rows, key=lambda row: row.found / row.photos))
 
 

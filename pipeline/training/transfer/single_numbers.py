@@ -74,12 +74,12 @@ def _judged(
     values, labels, folds = values[known], labels[known], folds[known]
     if len(values) < 2 or len(np.unique(folds)) < 2:
         return None
-    right = np.zeros(len(values), bool)
+    is_correct = np.zeros(len(values), bool)
     for fold in np.unique(folds):
         learned = folds != fold
-        right[~learned] = _predicted(values, labels, learned) == labels[~learned]
+        is_correct[~learned] = _predicted(values, labels, learned) == labels[~learned]
     counts = np.bincount(labels, minlength=len(class_names))
-    accuracy, chance = float(right.mean()), float(counts.max() / len(labels))
+    accuracy, chance = float(is_correct.mean()), float(counts.max() / len(labels))
     interval = share_interval(accuracy, len(labels))
     if interval.low <= chance or accuracy - chance < LEAST_GAIN * (1 - chance):
         return None

@@ -44,11 +44,11 @@ def evaluate_labels(
     answers, multi_hot = deployable.probabilities(test.pixels), test.multi_hot
     same = test.digest == validation.digest
     decided = decisions(answers, cross_fitted_thresholds(answers, multi_hot) if same else thresholds)
-    right, named, shown = (part.sum(axis=0) for part in (decided & multi_hot, decided, multi_hot))
+    hits, predicted, actual = (part.sum(axis=0) for part in (decided & multi_hot, decided, multi_hot))
     with np.errstate(invalid="ignore", divide="ignore"):
-        precision, recall = right / named, right / shown
+        precision, recall = hits / predicted, hits / actual
     columns = zip(
-        deployable.class_names, shown, thresholds, precision, recall, f1_scores(decided, multi_hot),
+        deployable.class_names, actual, thresholds, precision, recall, f1_scores(decided, multi_hot),
         average_precisions(answers, multi_hot), strict=True,
     )  # fmt: skip
     report = LabelEvaluation(
@@ -60,7 +60,7 @@ def evaluate_labels(
         macro_f1_interval=macro_f1_interval(decided, multi_hot),
         mean_average_precision=mean_average_precision(answers, multi_hot),
         mean_average_precision_interval=mean_average_precision_interval(answers, multi_hot),
-        all_right=float((decided == multi_hot).all(axis=1).mean()),
+        subset_accuracy=float((decided == multi_hot).all(axis=1).mean()),
         labels={
             name: LabelResult(
                 images=int(count),
@@ -89,11 +89,11 @@ def format_labels(report: LabelEvaluation) -> str:
         figures = f"{row.images:>8,}{row.threshold:>11.3f}{recall:>9}{precision:>11}{f1:>9}{average:>9}"
         lines.append(f"{for_terminal(name):<{width}}{figures}")
     (low, high), (lowest, highest) = report.macro_f1_interval, report.mean_average_precision_interval
-    least, most = share_interval(report.all_right, report.images)
+    least, most = share_interval(report.subset_accuracy, report.images)
     lines += [
         f"macro F1 {report.macro_f1:.2%} on {plural(report.images, 'image')}, 95 % interval {low:.2%} to {high:.2%}",
         f"mean average precision {report.mean_average_precision:.2%}, {lowest:.2%} to {highest:.2%}",
-        f"images with all labels right {report.all_right:.2%}, {least:.2%} to {most:.2%}",
+        f"images with all labels right {report.subset_accuracy:.2%}, {least:.2%} to {most:.2%}",
     ]
     if report.images_digest == report.validation_digest:
         lines.append(

@@ -43,13 +43,13 @@ class Outcome:
         loss: the mean Brier score: the squared distance of the probabilities from the labels. It is bounded, so a
             right preprocessing of an overconfident model still beats one that makes all probabilities equal.
         confidence: the mean of the largest probability; for labels, of the probability of what is decided.
-        right: share (0-1) of correct answers; for labels, of correct decisions.
+        share_correct: share (0-1) of correct answers; for labels, of correct decisions.
     """
 
     rows: NDArray[Any]
     loss: float
     confidence: float
-    right: float
+    share_correct: float
 
 
 class Measure(Protocol):
@@ -91,16 +91,16 @@ class ByClass:
 
     def outcome(self, scores: Scores, order: Order) -> Outcome:  # noqa: D102 - as Measure says
         probabilities = scores[:, order]
-        right = probabilities.argmax(axis=1) == self._labels
+        is_correct = probabilities.argmax(axis=1) == self._labels
         truth = self._labels[:, np.newaxis] == np.arange(self._class_count)
         loss = np.square(probabilities - truth).sum(axis=1).mean()
-        return Outcome(right, float(loss), float(probabilities.max(axis=1).mean()), float(right.mean()))
+        return Outcome(is_correct, float(loss), float(probabilities.max(axis=1).mean()), float(is_correct.mean()))
 
     def value(self, outcome: Outcome) -> float:  # noqa: D102
-        return outcome.right
+        return outcome.share_correct
 
     def is_better(self, challenger: Outcome, best: Outcome, tried: int) -> bool:  # noqa: D102
-        return self._more_right(challenger.rows, best.rows, tried)
+        return self._more_correct(challenger.rows, best.rows, tried)
 
     def tells_apart(self, best: Outcome, other: Outcome) -> bool:  # noqa: D102
         return mcnemar(*discordant(best.rows, other.rows)) < INDISTINGUISHABLE
@@ -114,7 +114,7 @@ class ByClass:
                 scores[chosen] = ask(chosen)
                 found[chosen] = scores[chosen].argmax(axis=1) == expected[chosen]
             # In the first round: even if all other answers stay correct.
-            if not self._more_right(found, best.rows, tried):
+            if not self._more_correct(found, best.rows, tried):
                 return None
         return self.outcome(scores, order)
 
@@ -123,19 +123,20 @@ class ByClass:
         return output_of_class(confusion, SIGNIFICANCE)
 
     def beats_guessing(self, outcome: Outcome) -> bool:  # noqa: D102
-        return beats_chance(outcome.right, len(outcome.rows), self._class_count)
+        return beats_chance(outcome.share_correct, len(outcome.rows), self._class_count)
 
     def compared(self, outcome: Outcome, other: Outcome, flags: str) -> str:  # noqa: D102
         return (
             f"of {plural(len(outcome.rows), 'labeled image')} the Keras model names {self.counted(outcome)} rightly "
-            f"({outcome.right:.1%}) as it is fed, and {self.counted(other)} ({other.right:.1%}) with {flags}"
+            f"({outcome.share_correct:.1%}) as it is fed, and {self.counted(other)} ({other.share_correct:.1%}) with "
+            f"{flags}"
         )
 
     def counted(self, outcome: Outcome) -> str:  # noqa: D102
         return str(outcome.rows.sum())
 
     @staticmethod
-    def _more_right(challenger: NDArray[np.bool_], best: NDArray[np.bool_], tried: int) -> bool:
+    def _more_correct(challenger: NDArray[np.bool_], best: NDArray[np.bool_], tried: int) -> bool:
         gained, lost = discordant(challenger, best)
         return gained > lost and tried * mcnemar(lost, gained) < SIGNIFICANCE
 
@@ -154,8 +155,8 @@ class ByLabel:
         probabilities = scores[:, order]
         loss = 2 * np.square(probabilities - self._multi_hot).mean()  # a label counts as two classes
         confidence = np.maximum(probabilities, 1 - probabilities).mean()
-        right = (self._decided(probabilities) == self._multi_hot).mean()
-        return Outcome(probabilities, float(loss), float(confidence), float(right))
+        share_correct = (self._decided(probabilities) == self._multi_hot).mean()
+        return Outcome(probabilities, float(loss), float(confidence), float(share_correct))
 
     def value(self, outcome: Outcome) -> float:  # noqa: D102
         return macro_f1(self._decided(outcome.rows), self._multi_hot)

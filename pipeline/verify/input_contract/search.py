@@ -216,11 +216,11 @@ class _Found:
 
 
 def _caveats(plain: Outcome, *, readings: bool) -> tuple[str, ...]:
-    said, high = list[str](), share_interval(plain.right, len(plain.rows)).high
+    said, high = list[str](), share_interval(plain.share_correct, len(plain.rows)).high
     if plain.confidence > max(SATURATED, high):
         said.append(
-            f"but the mean confidence is {plain.confidence:.1%} and only {plain.right:.1%} of the answers are right: "
-            "the value range may be wrong (--preset, --scale)"
+            f"but the mean confidence is {plain.confidence:.1%} and only {plain.share_correct:.1%} of the answers are "
+            "right: the value range may be wrong (--preset, --scale)"
         )
     if readings:
         said.append("photos rarely tell filters apart: docs/own-model.md has those of the usual loaders")
