@@ -79,7 +79,7 @@ def scores(matrix):
 
 
 def known():
-    strangers = [
+    out_of_distribution = [
         {"kind": kind, "pictures": 100, "mistaken": 7, "auroc": 0.9123, "false_positives": 0.314, "counts": [70, 23, 7]}
         for kind in ("flowers $x_2$ <b>", "noise")
     ]
@@ -90,7 +90,7 @@ def known():
         "known": 28,
         "edges": [1.0, 2.0, 2.5, 3.5],
         "counts": [1, 1, 28],
-        "strangers": strangers,
+        "strangers": out_of_distribution,
     }
     return {"part": "test", "files": {artifacts.INT8_ONNX: of_file}}
 

@@ -86,8 +86,8 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.export.load.model import Loaded, load
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
     from pipeline.verify.input_contract.check import check_input_contract
+    from pipeline.verify.out_of_distribution import format_familiarity, judge_folder
     from pipeline.verify.parity import format_report, test_images, verify
-    from pipeline.verify.strangers import format_familiarity, judge_folder
 
     settings = Settings(
         quick=options.quick, files=formats.files_of(options.formats), keep=options.keep, precision=options.precision

@@ -5,16 +5,16 @@ from typing import ClassVar
 from pydantic import model_validator
 
 from pipeline import artifacts
-from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Sha256, Share
+from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Sha256, Share, named
 
 
-class Strangers(Entry):
-    """Pictures that show none of the classes.
+class OutOfDistribution(Entry):
+    """Results on pictures that show none of the classes.
 
     Attributes:
-        kind: what they show.
+        kind: of the pictures: a folder name, or the name of a synthetic texture.
         pictures: number of pictures.
-        mistaken: number that is taken for known.
+        accepted: number of pictures that are taken for known.
         auroc: area under the ROC curve of the score, against photos of the classes: 0.5 is chance, 1 is perfect.
         false_positives: share that would be taken for known with the threshold that 95 % of the classes' photos reach.
         counts: histogram of their scores, in the bins of ``Familiarity.edges``.
@@ -22,14 +22,14 @@ class Strangers(Entry):
 
     kind: str
     pictures: PositiveCount
-    mistaken: Count
+    accepted: Count = named("mistaken")
     auroc: Share
     false_positives: Share
     counts: tuple[Count, ...]
 
 
 class Familiarity(Entry):
-    """One file's results on photos of its classes and on strangers.
+    """One file's results on photos of its classes and on out-of-distribution pictures.
 
     Attributes:
         sha256: of the file.
@@ -38,7 +38,7 @@ class Familiarity(Entry):
         known: number of these that it takes for known.
         edges: edges of the bins of scores, one more than there are bins.
         counts: histogram of the photos' scores.
-        strangers: results by kind of picture.
+        out_of_distribution: results by kind of picture.
     """
 
     sha256: Sha256
@@ -47,11 +47,12 @@ class Familiarity(Entry):
     known: Count
     edges: tuple[float, ...]
     counts: tuple[Count, ...]
-    strangers: tuple[Strangers, ...]
+    out_of_distribution: tuple[OutOfDistribution, ...] = named("strangers")
 
     @model_validator(mode="after")
     def _check_lengths(self) -> "Familiarity":
-        if {len(self.edges) - 1} != {len(counts) for counts in (self.counts, *(row.counts for row in self.strangers))}:
+        histograms = (self.counts, *(row.counts for row in self.out_of_distribution))
+        if {len(self.edges) - 1} != {len(counts) for counts in histograms}:
             raise ValueError("expected one edge more than there are counts")
         return self
 

@@ -72,7 +72,7 @@ def _known(facts: Facts) -> list[Section]:
         "classes has a higher score than such a picture; 0.5 is chance."
     )
     caption = "Each histogram has its own height. Orange: on the wrong side of the threshold."
-    svg = picture("known", "familiarity of photos and strangers", known.draw, shown)
+    svg = picture("known", "familiarity of photos of the classes and of other pictures", known.draw, shown)
     chart = Chart("known", first, svg, caption)
     tables = [_table(name, one) for name, one in found.files.items()]
     return [Section("known", "Known and unknown", lead, [chart], tables=tables)]
@@ -84,11 +84,11 @@ def _table(name: str, one: Familiarity) -> Table:
         (
             each.kind,
             f"{each.pictures:,}",
-            _share(each.mistaken, each.pictures),
+            _share(each.accepted, each.pictures),
             f"{each.auroc:.3f}",
             percent(each.false_positives, 1),
         )
-        for each in one.strangers
+        for each in one.out_of_distribution
     ]
     header = ("pictures", "number", "taken for known", "AUROC", "false positives at 95 %")
     return Table(header, rows, f"{name}, known from {one.threshold:.4g} on")

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from pipeline.data import painted
+from pipeline.data import synthetic
 from pipeline.data.dataset import Dataset, without_labels
 from pipeline.documents.known import Known
 from pipeline.errors import DataError, ExportError
@@ -22,7 +22,7 @@ from pipeline.export.formats import load_bytes
 from pipeline.export.load.model import Source
 from pipeline.export.quantize import answers
 from pipeline.metrics.classification import auroc
-from pipeline.verify.strangers import format_familiarity, judge, judge_folder
+from pipeline.verify.out_of_distribution import format_familiarity, judge, judge_folder
 from runtime import Classifier, ModelFormatError
 from runtime.events import EventDetector, EventSettings
 from runtime.spec import ModelSpec
@@ -163,7 +163,7 @@ def test_the_area_under_the_curve_is_how_often_the_order_is_right(positive, nega
     assert auroc(np.array(positive, float), np.array(negative, float)) == area
 
 
-def test_strangers_are_judged(written, tmp_path):
+def test_out_of_distribution_pictures_are_judged(written, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     for number, color in enumerate((RED, GRAY, GRAY)):
         Image.fromarray(plain(color)[0]).save(tmp_path / "elsewhere" / f"{number}.png")
@@ -171,18 +171,18 @@ def test_strangers_are_judged(written, tmp_path):
     photos = Dataset(plain(RED, GREEN, PALE, RED), np.array([0, 1, 0, 0]), ("red", "green"))
     found = judge(written(2.0), photos, tmp_path / "elsewhere")
     assert (found.photos, found.known) == (4, 3)
-    kinds = [(each.kind, each.pictures) for each in found.strangers]
+    kinds = [(each.kind, each.pictures) for each in found.out_of_distribution]
     assert kinds == [("elsewhere", 3), *((kind, 100) for kind in ("one color", "noise", "stripes", "clouds"))]
     assert sum(found.counts) == 4
-    assert found.strangers[0].false_positives == pytest.approx(1 / 3)  # PALE is the threshold; GRAY is below
-    assert found.strangers[0].mistaken == 1
-    assert found.strangers[0].auroc == pytest.approx((3 * 2.5 + 2) / 12)  # red ties with red
+    assert found.out_of_distribution[0].false_positives == pytest.approx(1 / 3)  # PALE is the threshold; GRAY is below
+    assert found.out_of_distribution[0].accepted == 1
+    assert found.out_of_distribution[0].auroc == pytest.approx((3 * 2.5 + 2) / 12)  # red ties with red
     assert "75.0%" in format_familiarity({"model.onnx": found})
     with pytest.raises(DataError, match="no photo that can be read"):
         judge(written(2.0), photos, tmp_path / "absent")
 
 
-def test_photos_of_the_class_none_are_strangers(tmp_path):
+def test_photos_of_the_class_none_are_out_of_distribution(tmp_path):
     content = export_onnx.with_metadata(of_onnx(graph()), ModelSpec(4, ("red", "none"), known_threshold=2.0))
     (tmp_path / "model.onnx").write_bytes(content)
     found = judge_folder(
@@ -190,14 +190,15 @@ def test_photos_of_the_class_none_are_strangers(tmp_path):
     )
     one = found.files["model.onnx"]
     assert (one.photos, one.known) == (1, 1)
-    assert (one.strangers[0].kind, one.strangers[0].pictures, one.strangers[0].mistaken) == ("none", 1, 0)
+    of_none = one.out_of_distribution[0]
+    assert (of_none.kind, of_none.pictures, of_none.accepted) == ("none", 1, 0)
     assert Known.read(tmp_path) == found
     assert judge_folder(tmp_path, [], Dataset(plain(RED), np.array([0]), ("red", "none")), "test") is None
     assert not (tmp_path / "known.json").exists()
 
 
-def test_painted_pictures_are_of_any_size_and_the_same_each_time():
-    first, again = painted.kinds((6, 9), 5), painted.kinds((6, 9), 5)
+def test_synthetic_pictures_are_of_any_size_and_the_same_each_time():
+    first, again = synthetic.textures((6, 9), 5), synthetic.textures((6, 9), 5)
     assert {pixels.shape for pixels in first.values()} == {(5, 6, 9, 3)}
     for kind, pixels in first.items():
         assert pixels.dtype == np.uint8

@@ -1,4 +1,4 @@
-"""Draw histograms of the familiarity of photos of the classes and of other pictures (strangers)."""
+"""Draw histograms of the familiarity of photos of the classes and of out-of-distribution pictures."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ ROW, GAP, FOOT = 0.55, 0.3, 0.55
 
 def draw(found: Familiarity) -> Figure:
     """Draw a histogram for each kind of picture, with a common axis of scores and a line at the threshold."""
-    kinds = [("its classes", found.counts), *((row.kind, row.counts) for row in found.strangers)]
+    kinds = [("its classes", found.counts), *((row.kind, row.counts) for row in found.out_of_distribution)]
     height = FOOT + len(kinds) * (ROW + GAP)
     figure = Figure(figsize=(WIDTH, height))
     edges = np.array(found.edges)
@@ -38,7 +38,7 @@ def draw(found: Familiarity) -> Figure:
             )  # fmt: skip
         else:
             axes.annotate(
-                f"AUROC {found.strangers[number - 1].auroc:.3f}", (1, 1), (0, 3), xycoords="axes fraction",
+                f"AUROC {found.out_of_distribution[number - 1].auroc:.3f}", (1, 1), (0, 3), xycoords="axes fraction",
                 textcoords="offset points", ha="right", fontsize=8.5, color=FAINT,
             )  # fmt: skip
         last = axes

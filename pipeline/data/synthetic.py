@@ -13,7 +13,7 @@ CLOUD_CELLS = 4
 """A cloud interpolates between this many random colors in each direction."""
 
 
-def kinds(size: Size, count: int = COUNT) -> dict[str, Pixels]:
+def textures(size: Size, count: int = COUNT) -> dict[str, Pixels]:
     """Return kind -> pictures, uint8 (count, H, W, 3).
 
     Args:

@@ -1,4 +1,4 @@
-"""Measure how well a model file tells photos of its classes from other photos (strangers), for ``known.json``."""
+"""Measure how well a model file detects out-of-distribution pictures (of none of its classes): ``known.json``."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import artifacts
-from pipeline.data import painted
+from pipeline.data import synthetic
 from pipeline.data.dataset import Dataset
-from pipeline.documents.known import Familiarity, Known, Strangers
+from pipeline.documents.known import Familiarity, Known, OutOfDistribution
 from pipeline.errors import DataError
 from pipeline.export import familiarity
 from pipeline.metrics.classification import auroc
@@ -24,7 +24,7 @@ BINS = 30
 
 
 def judge_folder(
-    folder: Path, names: Iterable[str], photos: Dataset, part: str, elsewhere: Path | None = None
+    folder: Path, names: Iterable[str], photos: Dataset, part: str, unknown: Path | None = None
 ) -> Known | None:
     """Judge model files of a folder and write ``known.json`` there; delete it if no file gives familiarity scores.
 
@@ -33,9 +33,9 @@ def judge_folder(
         names: of the files; missing files are skipped.
         photos: of their classes.
         part: which part of the data the photos are: test or validation.
-        elsewhere: see ``judge``.
+        unknown: see ``judge``.
     """
-    found = {name: judge(folder / name, photos, elsewhere) for name in names if (folder / name).is_file()}
+    found = {name: judge(folder / name, photos, unknown) for name in names if (folder / name).is_file()}
     judged = {name: one for name, one in found.items() if one}
     if not judged:
         (folder / artifacts.KNOWN).unlink(missing_ok=True)
@@ -45,25 +45,25 @@ def judge_folder(
     return report
 
 
-def judge(model: Path, photos: Dataset, elsewhere: Path | None = None) -> Familiarity | None:
-    """Judge a file on labeled photos of its classes and on strangers; ``None`` if it gives no familiarity scores.
+def judge(model: Path, photos: Dataset, unknown: Path | None = None) -> Familiarity | None:
+    """Judge a file on photos of its classes and on out-of-distribution pictures; ``None`` if it gives no scores.
 
     Args:
         model: a model file.
-        photos: of its classes, used neither for training nor for a choice; those of the class ``none`` are strangers.
-        elsewhere: a folder of photos that show none of the classes; built-in painted pictures are always judged, too.
+        photos: of its classes, used neither for training nor for a choice; the class ``none`` is out of distribution.
+        unknown: a folder of photos that show none of the classes; synthetic textures are always judged, too.
 
     Raises:
-        DataError: no photo in ``elsewhere`` can be read.
+        DataError: no photo in ``unknown`` can be read.
     """
     _, spec, _, scored = load_model(model, 1, None)
     if scored is None or spec.known_threshold is None:
         return None
 
     own, others = familiarity.divide(photos)
-    kinds = {elsewhere.name or "elsewhere": _read(elsewhere, spec)} if elsewhere else {}
+    kinds = {unknown.name or "elsewhere": _read(unknown, spec)} if unknown else {}
     kinds |= {NONE_CLASS: others} if len(others) else {}
-    kinds |= painted.kinds(spec.shape[:2])
+    kinds |= synthetic.textures(spec.shape[:2])
     familiar = familiarity.scores(scored, own)
     strange = {kind: familiarity.scores(scored, pixels) for kind, pixels in kinds.items()}
     threshold, common = spec.known_threshold, familiarity.threshold_for_share(familiar, familiarity.KEEP)
@@ -75,11 +75,11 @@ def judge(model: Path, photos: Dataset, elsewhere: Path | None = None) -> Famili
         known=int((familiar >= threshold).sum()),
         edges=tuple(map(float, edges)),
         counts=_counts(familiar, edges),
-        strangers=tuple(
-            Strangers(
+        out_of_distribution=tuple(
+            OutOfDistribution(
                 kind=kind,
                 pictures=len(found),
-                mistaken=int((found >= threshold).sum()),
+                accepted=int((found >= threshold).sum()),
                 auroc=auroc(familiar, found),
                 false_positives=float((found >= common).mean()),
                 counts=_counts(found, edges),
@@ -109,8 +109,8 @@ def format_familiarity(judged: dict[str, Familiarity]) -> str:
         rows: Sequence[tuple[str, int, int, str]] = [
             ("its classes", one.photos, one.known, ""),
             *(
-                (each.kind, each.pictures, each.mistaken, f"  {each.auroc:.3f}  {each.false_positives:.1%}")
-                for each in one.strangers
+                (each.kind, each.pictures, each.accepted, f"  {each.auroc:.3f}  {each.false_positives:.1%}")
+                for each in one.out_of_distribution
             ),
         ]
         for kind, pictures, known, more in rows:
