@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from runtime.benchmark.table import format_benchmark
 
     photos = photo_options.of_export(options, options.dir)
-    test, part = photo_options.judged(photos)
+    test, part = photo_options.evaluation_images(photos)
     report = benchmark(options.dir, options.seconds, test, options.threads, part)
     print(format_benchmark(report))
     photo_options.report_skipped(photos)

@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
         photos = photo_options.of_source(options, folder, deployable, source)
         photos.require_training_photos()
         calibration, validation = samples.draw_calibration(photos.training), photos.validation
-    test, part = photo_options.judged(photos)
+    test, part = photo_options.evaluation_images(photos)
     if options.unlabeled:
         photo_settings = photo_options.settings_of_source(options, deployable, source)
         calibration = unlabeled.load(options.unlabeled, photo_settings, deployable.class_names)

@@ -166,12 +166,12 @@ def run(options: argparse.Namespace) -> "tuple[str, Photos]":
     known = fitted_before(photos, backbone, settings, out) if options.student else None
     history = known or fit_to_photos(photos, backbone, settings, out, photo_settings)
     if not options.student:
-        return closing(history), photos
-    print(f"{closing(history)}\n")
+        return format_result(history), photos
+    print(f"{format_result(history)}\n")
     if history.opened and history.opened.kept:
         backbone = _on_devices(of_file(out / artifacts.MODEL_KERAS), options)
     teacher = FittedTeacher(out, backbone, photos.training, chosen.views)
-    return student.closing(student.run(options, teacher, photos, photo_settings)), photos
+    return student.format_result(student.run(options, teacher, photos, photo_settings)), photos
 
 
 def _on_devices(backbone: "Backbone", options: argparse.Namespace) -> "Backbone":
@@ -198,7 +198,7 @@ def _of_file(options: argparse.Namespace) -> "Backbone":
     return backbone
 
 
-def closing(history: History) -> str:
+def format_result(history: History) -> str:
     """Format the text printed at the end: the accuracy, and what would improve it.
 
     Raises:
@@ -232,7 +232,7 @@ def advice(found: OutOfFold) -> list[str]:
         *_of_more_photos(found),
         *_of_classes(found),
         *_of_light(found),
-        *(for_terminal(row.stated) for row in found.single_numbers),
+        *(for_terminal(row.sentence) for row in found.shortcut_features),
         *_of_suspects(found),
         *_of_pairs(found),
         *_of_copies(found),

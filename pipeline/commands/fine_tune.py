@@ -125,12 +125,12 @@ def run(options: argparse.Namespace) -> int:
                 f"{source.path} does not take CIFAR-10's images and classes: give photos of its classes with --data"
             )
     done = fine_tune(Finished(deployable, history), training, validation, options.out, settings)
-    print(said(done, options.out))
+    print(format_result(done, options.out))
     photo_options.report_skipped(photos)
     return OK
 
 
-def said(history: "History", out: Path) -> str:
+def format_result(history: "History", out: Path) -> str:
     """Format the result for the screen.
 
     Raises:

@@ -139,7 +139,7 @@ def _size(options: argparse.Namespace) -> tuple[int | None, int | None]:
     return options.height, None if options.width == options.height else options.width
 
 
-def as_before(options: argparse.Namespace) -> None:
+def restore_settings(options: argparse.Namespace) -> None:
     """Reuse ``--skip-bad`` and ``--none`` of an earlier training on the same photos in the same output folder.
 
     An option that is given now is left alone. The reused options are named on stderr.
@@ -164,13 +164,13 @@ def as_before(options: argparse.Namespace) -> None:
 def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None = None) -> Photos:
     """Load a folder of photos and print on stderr what it holds; the arguments are those of ``load``."""
     photos = load(folder, photo_settings, known)
-    say_parts(photos)
+    report_parts(photos)
     if photos.hint:
         print(photos.hint, file=sys.stderr)
     return photos
 
 
-def say_parts(photos: Photos) -> None:
+def report_parts(photos: Photos) -> None:
     """Print on stderr how many photos each part has."""
     parts = {"training": photos.training, "validation": photos.validation, "test": photos.test}
     if photos.is_test_only:
@@ -256,7 +256,7 @@ def _settings_of_export(options: argparse.Namespace, exported: Path, deployable:
     )
 
 
-def judged(photos: Photos | None) -> "tuple[Dataset | None, str]":
+def evaluation_images(photos: Photos | None) -> "tuple[Dataset | None, str]":
     """Choose the images to judge on: the test photos, or the validation photos if there are none (said on stderr).
 
     Returns:
@@ -293,6 +293,6 @@ def _of_model(folder: Path, deployable: "Deployable", photo_settings: Settings) 
         )
     if deployable.multi_label and label_table.has_table(folder):
         photos = label_table.load(folder, photo_settings, deployable.class_names)
-        say_parts(photos)
+        report_parts(photos)
         return photos
     return read(folder, photo_settings, deployable.class_names)

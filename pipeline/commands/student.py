@@ -91,7 +91,7 @@ def _extra(source: Path, photos: "Photos", photo_settings: "Settings") -> "Datas
     return without_labels(found.pixels[kept], found.class_names)
 
 
-def closing(history: "History") -> str:
+def format_result(history: "History") -> str:
     """Format a table of teacher and student, each with its accuracy on photos that it did not learn from."""
     from pipeline.metrics.significance import share_interval
     from pipeline.report.numbers import duration, size

@@ -97,7 +97,7 @@ def check(options: argparse.Namespace) -> None:
     if options.student and options.extra:
         unlabeled.check_there(options.extra)
     if options.data:
-        photo_options.as_before(options)
+        photo_options.restore_settings(options)
         scan(options.data, options.none)
 
 
@@ -166,21 +166,21 @@ def _fine_tune(out: Path, training: "Dataset", validation: "Dataset", tuning: "F
     path = out / artifacts.MODEL_KERAS
     print("Fine-tuning for int8", file=sys.stderr)
     start = Finished(load(Source(path)), read_history(path))
-    print(fine_tune.said(tune(start, training, validation, out, tuning), out))
+    print(fine_tune.format_result(tune(start, training, validation, out, tuning), out))
 
 
 def _fit_to_photos(options: argparse.Namespace, tuning: "FineTuning") -> int:
     for hint in hints(options.out, 0):
         print(hint, file=sys.stderr)
     try:
-        said, photos = few_photos.run(options)
+        summary, photos = few_photos.run(options)
     except KeyboardInterrupt:
         print("\nInterrupted; the same command resumes from the finished steps.", file=sys.stderr)
         raise
     written = (
         "model.keras, history.json, history.csv and curves.png" if options.student else "model.keras and history.json"
     )
-    print(f"{said}\n\nWritten: {written} in {options.out}")
+    print(f"{summary}\n\nWritten: {written} in {options.out}")
     if tuning.scheme:
         _fine_tune(options.out, photos.training, photos.validation, tuning)
     _say_next(options)
@@ -195,12 +195,12 @@ def hints(out: Path, steps: int) -> list[str]:
         out: folder that the training writes.
         steps: per epoch; 0 if there are none to judge.
     """
-    said = []
+    lines = []
     if (out / artifacts.MODEL_KERAS).is_file():
-        said.append(f"{out}: the trained model there is replaced at the end; to keep it, give another --out")
+        lines.append(f"{out}: the trained model there is replaced at the end; to keep it, give another --out")
     if 0 < steps < FEW_STEPS:
-        said.append(f"an epoch has only {plural(steps, 'step')}: lower --batch-size, or raise --epochs")
-    return said
+        lines.append(f"an epoch has only {plural(steps, 'step')}: lower --batch-size, or raise --epochs")
+    return lines
 
 
 def _say_next(options: argparse.Namespace) -> None:

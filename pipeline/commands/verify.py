@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
 
     unlabeled = photo_options.unlabeled_of_export(options, options.dir)
     photos = None if unlabeled else photo_options.of_export(options, options.dir)
-    test, part = (unlabeled, "unlabeled") if unlabeled else photo_options.judged(photos)
+    test, part = (unlabeled, "unlabeled") if unlabeled else photo_options.evaluation_images(photos)
     report = verify(options.dir, test, part)
     print(format_report(report))
     photo_options.report_skipped(photos)

@@ -37,7 +37,7 @@ class Machine(Entry):
     emulated: bool = False
 
 
-class Moment(Entry):
+class SystemState(Entry):
     """Load, temperature in degrees Celsius and throttle flags at one time."""
 
     load_average: float
@@ -48,8 +48,8 @@ class Moment(Entry):
 class Conditions(Entry):
     """The machine's state before the first measurement and after the last."""
 
-    before: Moment
-    after: Moment
+    before: SystemState
+    after: SystemState
 
     @property
     def throttled(self) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class TemperatureScaling(Entry):
     after: CalibrationLoss
 
 
-class Wrong(Entry):
+class Misclassified(Entry):
     """A photo that was taken for another class than its own, and the probability of that answer."""
 
     path: str
@@ -106,5 +106,5 @@ class Evaluation(Document):
     classes: dict[str, ClassScores]
     confusion: tuple[tuple[Count, ...], ...]
     calibration: TemperatureScaling
-    wrong: tuple[Wrong, ...] = ()
+    wrong: tuple[Misclassified, ...] = ()
     input_contract: str = named("fed", default="")

@@ -48,7 +48,7 @@ class ImageCounts(Entry):
     validation: PositiveCount
 
 
-class OpenedStages(Entry):
+class FineTunedStages(Entry):
     """The result of also training the last stages of a pretrained network.
 
     Attributes:
@@ -126,7 +126,7 @@ class History(Document):
     best_epoch: PositiveCount | None = None
     validation_accuracy: Share | None = None
     out_of_fold: OutOfFold | None = None
-    opened: OpenedStages | None = None
+    opened: FineTunedStages | None = None
     contenders: tuple[Contender, ...] = ()
     temperature: Positive = 1.0
     photos: dict[str, Any] | None = None

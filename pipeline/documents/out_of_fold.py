@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pipeline.documents.base import Count, Entry, NotNegative, Positive, PositiveCount, Share
+from pipeline.documents.base import Count, Entry, NotNegative, Positive, PositiveCount, Share, named
 
 
 class CurvePoint(Entry):
@@ -12,7 +12,7 @@ class CurvePoint(Entry):
     accuracy: Share
 
 
-class ClassFound(Entry):
+class ClassRecall(Entry):
     """The number of a class's photos classified correctly out of fold, and the class that the others mostly get."""
 
     name: str
@@ -30,10 +30,10 @@ class Suspect(Entry):
     taken_for: str
 
 
-Number = Literal["brightness", "megapixels", "shape"]
+ShortcutName = Literal["brightness", "megapixels", "shape"]
 
 
-class SingleNumber(Entry):
+class ShortcutFeature(Entry):
     """A number that is unrelated to a photo's content and still predicts its class.
 
     Attributes:
@@ -44,7 +44,7 @@ class SingleNumber(Entry):
         lowest, highest: the classes with the lowest and the highest median.
     """
 
-    name: Number
+    name: ShortcutName
     accuracy: Share
     images: PositiveCount
     low: Share
@@ -56,7 +56,7 @@ class SingleNumber(Entry):
     highest_median: NotNegative
 
     @property
-    def stated(self) -> str:
+    def sentence(self) -> str:
         """Description in a sentence."""
         what, form, unit = {
             "brightness": ("The brightness of a photo", ".0f", " of 255"),
@@ -84,7 +84,7 @@ class OutOfFold(Entry):
         look_alike: number of photos that look like another one.
         between_classes: pairs of photos that look alike and lie in different classes.
         plain_accuracy: accuracy (0-1) of a classifier that sees only a photo's mean color and contrast.
-        single_numbers: numbers such as brightness that predict the class by themselves; the most accurate first.
+        shortcut_features: numbers such as brightness that predict the class by themselves; the most accurate first.
         confusion: rows are true classes, in the order of the class names, columns are answers.
         curve: the learning curve; its last point is ``accuracy``.
         gain_of_twice: estimated gain in ``accuracy`` from twice as many photos; ``None`` if the curve does not tell.
@@ -102,9 +102,9 @@ class OutOfFold(Entry):
     look_alike: NotNegative
     between_classes: tuple[tuple[str, str], ...] = ()
     plain_accuracy: Share | None = None
-    single_numbers: tuple[SingleNumber, ...] = ()
+    shortcut_features: tuple[ShortcutFeature, ...] = named("single_numbers", default=())
     confusion: tuple[tuple[Count, ...], ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     gain_of_twice: Share | None = None
-    classes: tuple[ClassFound, ...] = ()
+    classes: tuple[ClassRecall, ...] = ()
     suspects: tuple[Suspect, ...] = ()

@@ -36,7 +36,7 @@ def sections(facts: Facts, album: Album | None) -> list[Section]:
         f"Cross-validation with {found.folds} folds (photos that look alike are in the same fold): "
         f"{percent(found.accuracy, 1)} of {plural(found.images, 'photo')} right ({_interval(found)})."
     )
-    lead = " ".join([judged, _of_twice(found), *(row.stated for row in found.single_numbers)])
+    lead = " ".join([judged, _of_twice(found), *(row.sentence for row in found.shortcut_features)])
     tables = [
         Table(
             ("photos a class", "accuracy"),

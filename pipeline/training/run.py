@@ -19,10 +19,10 @@ from pipeline.export.load.model import load_model
 from pipeline.metrics import classification
 from pipeline.metrics.calibration import temperature_of
 from pipeline.models import fold
-from pipeline.training import batches, distribution, lock, progress, record
+from pipeline.training import batches, checkpoint, distribution, lock, record
 from pipeline.training.batches import Epoch
+from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.learner import EVALUATION_BATCH, Learner
-from pipeline.training.progress import Progress
 from pipeline.training.settings import Settings
 from pipeline.training.teacher import Teacher, pass_number
 from pipeline.training.transfer.distillation_data import DistillationData
@@ -81,8 +81,8 @@ def train(
 ) -> History:
     """Train a network; write ``model.keras``, ``history.json``, ``history.csv`` and ``curves.png`` into ``out``.
 
-    The epoch with the best validation accuracy (``Progress.best_record``), or the last one, is kept and folded. The run
-    is saved after every epoch, and a later call with the same arguments resumes it.
+    The epoch with the best validation accuracy (``Checkpoint.best_record``), or the last one, is kept and folded. The
+    run is saved after every epoch, and a later call with the same arguments resumes it.
 
     Returns:
         The history that is written; without the model's SHA-256 on machines that write nothing.
@@ -106,8 +106,8 @@ def train(
             "validation_images": validation.digest,
         }
         if run_options.restart and chief:
-            progress.discard(out)
-        done = Progress(identity) if run_options.restart else progress.load(out, identity)
+            checkpoint.discard(out)
+        done = Checkpoint(identity) if run_options.restart else checkpoint.load(out, identity)
         done.validation_images, done.keep_last = len(validation), run_options.keep_last
         learner = Learner(settings, training, steps, strategy)
         if done.state:
@@ -136,7 +136,7 @@ def train(
 
 def history_of(  # noqa: PLR0913, PLR0917 - a history has many fields
     trained: keras.Model,
-    done: Progress,
+    done: Checkpoint,
     images: tuple[Dataset, Dataset],
     settings: Settings,
     run_options: RunOptions,
@@ -175,7 +175,7 @@ def digest_of(path: Path | None) -> str | None:
     return artifacts.sha256(path.read_bytes()) if path else None
 
 
-def _finished(done: Progress, settings: Settings) -> bool:
+def _finished(done: Checkpoint, settings: Settings) -> bool:
     """Return whether all epochs are done, or early stopping ends the run."""
     count = len(done.records)
     if count == settings.epochs:
@@ -210,7 +210,9 @@ def _learn(learner: Learner, images: Epoch, bar: record.Bar, *, halved: bool) ->
     return float(losses.mean()), min(float(hits.mean()), 1.0)  # the sum over replicas may round to more than 1
 
 
-def _judge(learner: Learner, validation: Dataset, done: Progress, learned: tuple[float, float], started: float) -> None:
+def _judge(
+    learner: Learner, validation: Dataset, done: Checkpoint, learned: tuple[float, float], started: float
+) -> None:
     """Evaluate the finished epoch and add it to ``done``."""
     loss, hits = learned
     weights = learner.weights()
@@ -231,8 +233,8 @@ def _judge(learner: Learner, validation: Dataset, done: Progress, learned: tuple
         done.best = weights
 
 
-def _save(out: Path, done: Progress, *, tensorboard: bool) -> None:
-    progress.save(out, done)
+def _save(out: Path, done: Checkpoint, *, tensorboard: bool) -> None:
+    checkpoint.save(out, done)
     record.write_csv(out, done.records)
     if tensorboard:
         record.write_tensorboard(out, done.records[-1])
@@ -243,5 +245,5 @@ def write(out: Path, deployed: keras.Model, history: History, model: str) -> His
     history = write_model(out, deployed, history)
     record.write_csv(out, history.epochs)
     record.draw_curves(out, history.epochs, f"{model}, {plural(len(history.epochs), 'epoch')}")
-    progress.discard(out)
+    checkpoint.discard(out)
     return history

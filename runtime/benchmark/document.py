@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from runtime.benchmark.environment import Device, Moment
-from runtime.benchmark.figures import Latency, Ratio, images_per_s, latency_us, medians, ratio
+from runtime.benchmark.environment import Device, SystemState
 from runtime.benchmark.measuring import BATCHES, Measured
 from runtime.benchmark.photo import Photo
+from runtime.benchmark.statistics import Latency, Ratio, images_per_s, latency_us, medians, ratio
 
 FORMAT, VERSION = "edgecnn-benchmark", 1
 KERAS = ("keras", "keras-compiled")
@@ -36,8 +36,8 @@ class Settings:
 class Conditions:
     """State of the machine before the first and after the last measurement."""
 
-    before: Moment
-    after: Moment
+    before: SystemState
+    after: SystemState
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Moment:
+class SystemState:
     """State of the machine: load average, hottest sensor, and the firmware's reports of throttling."""
 
     load_average: float
@@ -57,11 +57,11 @@ def describe_device() -> Device:
     )
 
 
-def conditions() -> Moment:
+def conditions() -> SystemState:
     """Return the present state of this machine."""
     machine = examine_machine(Path("/"))
     throttling = machine.get("throttling")
-    return Moment(
+    return SystemState(
         load_average=os.getloadavg()[0],
         temperature_c=max(machine.get("celsius", {}).values(), default=None),
         throttled=None if throttling is None else tuple(throttling),

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from runtime.benchmark.document import RECORDED, Benchmark, EndToEnd, Golden, Missing, Row
 from runtime.benchmark.environment import throttled
-from runtime.benchmark.figures import Latency, Ratio
+from runtime.benchmark.statistics import Latency, Ratio
 from runtime.text import for_terminal, plural
 
 PARTS = ("read", "decode", "resize", "inference", "total")

@@ -57,7 +57,7 @@ def measure(
         seed: seed of the order of turns.
 
     Returns:
-        For each contender and round the nanoseconds of each call; ``runtime.benchmark.figures`` summarizes them.
+        For each contender and round the nanoseconds of each call; ``runtime.benchmark.statistics`` summarizes them.
 
     Raises:
         ValueError: ``rounds`` or ``runs`` is below 1.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.benchmark.contenders import thread_counts
-from runtime.benchmark.figures import median_us, medians, ratio
+from runtime.benchmark.statistics import median_us, medians, ratio
 from runtime.benchmark.timing import measure, single_images
 from runtime.classifier import Classifier
 from runtime.engines.registry import Engine, engines, file_formats
@@ -68,7 +68,7 @@ class Candidate(NamedTuple):
     path: Path
     engine: Engine
     passed: bool
-    says: str
+    reason: str
 
 
 def candidates(folder: Path, say: Callable[[str], None]) -> list[Candidate]:
@@ -88,12 +88,12 @@ def candidates(folder: Path, say: Callable[[str], None]) -> list[Candidate]:
             if path.suffix.lower() not in engine.suffixes:
                 continue
             if engine.missing:
-                found.append(Candidate(path, engine, passed=False, says=f"{engine.missing}: {engine.install}"))
+                found.append(Candidate(path, engine, passed=False, reason=f"{engine.missing}: {engine.install}"))
                 continue
             say(f"{path.name} on {engine.title}")
             command = [*interpreter(), "-m", "runtime", "verify", str(path), "--engine", engine.name]
             result = probe(command, engine.install)
-            found.append(Candidate(path, engine, passed=result["works"], says=result["says"]))
+            found.append(Candidate(path, engine, passed=result["works"], reason=result["says"]))
     return found
 
 

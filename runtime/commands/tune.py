@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         found = candidates(options.folder, say)
     for each in found:
         if not each.passed:
-            print(for_terminal(f"left out: {each.path.name} on {each.engine.title}: {each.says}"), file=sys.stderr)
+            print(for_terminal(f"left out: {each.path.name} on {each.engine.title}: {each.reason}"), file=sys.stderr)
     passing = [each for each in found if each.passed]
     if not passing:
         print(f"error: {options.folder}: no golden set passes; nothing is written", file=sys.stderr)

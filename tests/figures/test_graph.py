@@ -12,7 +12,7 @@ from docs.figures.graph import STOCK_ONNX, STOCK_TFLITE, benchmark_graph, format
 from docs.figures.graph.dense_operators import time_dense_operators
 from docs.figures.graph.profile_onnx import CALL, format_profile, profile_onnx
 from docs.figures.graph.profile_tflite import profile_tflite
-from docs.figures.graph.rewrites_worth import format_worth, worth
+from docs.figures.graph.rewrite_ablation import ablate_rewrites, format_ablation
 from pipeline import artifacts
 from pipeline.export.load.deployable import Deployable
 from pipeline.formats import MODEL_FILES
@@ -41,11 +41,11 @@ def test_a_rewrite_is_worth_something_only_where_it_changes_the_graph():
     keras.utils.set_random_seed(0)
     body = [layers.Conv2D(8, 3, padding="same", activation="relu"), layers.Flatten(), layers.Dense(3)]
     deployable = Deployable(keras.Sequential([keras.Input((16, 16, 3)), *body]), ("a", "b", "c"))
-    ratios = worth(deployable, np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), np.uint8), rounds=1)
+    ratios = ablate_rewrites(deployable, np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), np.uint8), rounds=1)
     assert ratios["without merge_reshapes"] > 0
     assert ratios["without fuse_hard_swishes"] is None
     assert ratios["without group_pixels"] is None  # the kernel reaches to the left
-    assert "merge_reshapes" in format_worth({"small": ratios})
+    assert "merge_reshapes" in format_ablation({"small": ratios})
 
 
 def test_every_dense_operator_runs():

@@ -18,7 +18,7 @@ from pipeline.documents.manifest import Manifest
 from pipeline.documents.mistakes import Mistakes
 from pipeline.documents.verify import Verification, VerificationSummary
 from pipeline.errors import DocumentError
-from runtime.benchmark import document, environment, figures, photo
+from runtime.benchmark import document, environment, photo, statistics
 
 KINDS = (
     Manifest, Verification, VerificationSummary, DriftReport, Benchmark, Evaluation, LabelEvaluation, History, Known,
@@ -176,12 +176,12 @@ def test_an_unreadable_document_gives_an_error(kind, tmp_path):
 
 WRITTEN = {
     benchmark.Machine: environment.Device,
-    benchmark.Moment: environment.Moment,
+    benchmark.SystemState: environment.SystemState,
     benchmark.Conditions: document.Conditions,
     benchmark.Settings: document.Settings,
     benchmark.Missing: document.Missing,
-    benchmark.Latency: figures.Latency,
-    benchmark.Ratio: figures.Ratio,
+    benchmark.Latency: statistics.Latency,
+    benchmark.Ratio: statistics.Ratio,
     benchmark.Golden: document.Golden,
     benchmark.Contender: document.Row,
     benchmark.Photo: photo.Photo,

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipeline.artifacts import HISTORY, MODEL_KERAS, sha256, write_json
 from pipeline.cli import main, parse
-from pipeline.commands.photo_options import as_before
+from pipeline.commands.photo_options import restore_settings
 from pipeline.data.photo_settings import Settings, settings_for
 from pipeline.export.replaced import what_is_replaced
 from runtime import Classifier
@@ -142,7 +142,7 @@ def test_a_second_training_takes_what_was_said_to_the_first(tmp_path, capsys):
 
     def after(*arguments, data=photos):
         options = parse(["train", "--data", str(data), "--out", str(out), *arguments])
-        as_before(options)
+        restore_settings(options)
         return options.skip_bad, options.none and str(options.none), capsys.readouterr().err
 
     assert after()[:2] == (True, none)

@@ -15,7 +15,7 @@ from pipeline.documents.history import EpochRecord, History
 from pipeline.errors import PipelineError
 from pipeline.metrics.calibration import softmax
 from pipeline.training import record
-from pipeline.training.progress import Progress
+from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.record import draw_curves
 from pipeline.training.run import RunOptions, Settings, accuracy, train
 from pipeline.training.teacher import Teacher
@@ -188,7 +188,7 @@ def test_hints_come_before_a_run_that_replaces_or_hardly_learns(tmp_path):
     ],
 )
 def test_one_lucky_epoch_on_few_images_is_not_kept(images, kept):
-    done = Progress({}, validation_images=images)
+    done = Checkpoint({}, validation_images=images)
     for epoch, share in enumerate([0.5, 0.6, 0.9, 0.6, 0.7, 0.8, 0.8, 0.8], start=1):
         figures = {**dict.fromkeys(EpochRecord.model_fields, 0.5), "epoch": epoch, "val_accuracy": share}
         done.records.append(EpochRecord(**figures))

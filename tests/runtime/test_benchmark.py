@@ -16,10 +16,10 @@ from runtime.benchmark import measuring, timed_model, workers
 from runtime.benchmark.contenders import Contender, contenders, find_models, thread_counts
 from runtime.benchmark.document import Missing
 from runtime.benchmark.environment import throttled
-from runtime.benchmark.figures import Latency, Ratio, images_per_s, latency_us, ratio
 from runtime.benchmark.measuring import ROUNDS, measure
 from runtime.benchmark.photo import PARTS
 from runtime.benchmark.run import benchmark
+from runtime.benchmark.statistics import Latency, Ratio, images_per_s, latency_us, ratio
 from runtime.benchmark.table import format_benchmark
 from runtime.benchmark.timed_model import TimedModel
 from runtime.benchmark.workers import Worker, WorkerError

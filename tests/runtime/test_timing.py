@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from runtime.benchmark.figures import latency_us, median_us, medians
+from runtime.benchmark.statistics import latency_us, median_us, medians
 from runtime.benchmark.timing import measure, shuffled, single_images, stopwatch
 
 

@@ -169,7 +169,7 @@ def test_a_few_disturbed_rounds_are_no_tie():
 def test_after_a_race_only_its_best_stays_loaded(folder, monkeypatch):
     monkeypatch.setattr("runtime.benchmark.tuning.thread_counts", lambda: [1, 2])
     engine = next(each for each in engines() if each.name == "onnxruntime")
-    passing = [Candidate(path, engine, passed=True, says="") for path in sorted(folder.glob("*.onnx"))]
+    passing = [Candidate(path, engine, passed=True, reason="") for path in sorted(folder.glob("*.onnx"))]
     races = race(passing, 0.001, print)
     pixels = np.zeros((1, 32, 32, 3), np.uint8)
     for each in [row for found in races for row in found.timed if row.contender is not races[-1].best.contender]:

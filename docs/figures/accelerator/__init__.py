@@ -21,7 +21,7 @@ from pipeline.documents.history import EpochRecord, History
 from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_model
 from pipeline.models import build_trainable
-from pipeline.training.progress import Progress
+from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.run import RunOptions, history_of, write
 from pipeline.training.settings import Settings
 
@@ -127,7 +127,7 @@ def unpack(results: Path, images: tuple[Dataset, Dataset], out: Path) -> dict[st
             for variable in network.variables:
                 if variable.path in weights:
                     variable.assign(weights[variable.path])
-        done = Progress({}, records, keep_last=True)
+        done = Checkpoint({}, records, keep_last=True)
         teacher = job[TEACHER]["sha256"] if job[TEACHER] else None
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from docs.figures.graph.bare_engines import Run, onnx_run, onnx_run_bound, tflit
 from docs.figures.graph.dense_operators import time_dense_operators
 from docs.figures.graph.profile_onnx import format_profile, profile_onnx
 from docs.figures.graph.profile_tflite import profile_tflite
-from docs.figures.graph.rewrites_worth import format_worth, worth
+from docs.figures.graph.rewrite_ablation import ablate_rewrites, format_ablation
 from docs.figures.graph.stock import stock_onnx, stock_tflite
 from pipeline import artifacts
 from pipeline.data import samples
@@ -32,7 +32,7 @@ from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.formats import MODEL_FILES
 from pipeline.models import build, efficientnet_lite
-from runtime.benchmark.figures import median_us
+from runtime.benchmark.statistics import median_us
 from runtime.benchmark.timing import measure, single_images
 
 STOCK_ONNX, STOCK_TFLITE = "stock int8 ONNX", "stock int8 TFLite"
@@ -107,7 +107,7 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
         "profile": profile_onnx(int8_onnx, image, rounds),
         "profile_tflite": profile_tflite((folder / artifacts.INT8_TFLITE).read_bytes(), image, rounds),
         "worth": {
-            name: worth(network, _enlarged(calibration, network.side), rounds)
+            name: ablate_rewrites(network, _enlarged(calibration, network.side), rounds)
             for name, network in ((NOTES, reference), *other_networks(reference.class_names))
         },
         "calls": _calls(int8_onnx, image, rounds),
@@ -184,7 +184,7 @@ def format_graph_benchmark(report: dict[str, Any]) -> str:
     lines += ["", format_bars(report["bars"])]
     for name, profile in ((artifacts.INT8_ONNX, "profile"), (artifacts.INT8_TFLITE, "profile_tflite")):
         lines += ["", f"{name}, node by node:", format_profile(report[profile])]
-    lines += ["", format_worth(report["worth"]), "", f"{'calling ONNX Runtime':<42}{'ratio':>13}"]
+    lines += ["", format_ablation(report["worth"]), "", f"{'calling ONNX Runtime':<42}{'ratio':>13}"]
     lines += [f"{name:<42}{ratio:>13.2f}" for name, ratio in report["calls"].items()]
     lines += ["", f"{'a dense layer of 1,024 to 500':<42}{'us':>13}"]
     lines += [f"{name:<42}{us:>13.1f}" for name, us in report["dense_us"].items()]

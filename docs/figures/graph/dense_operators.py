@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime.benchmark.figures import median_us
+from runtime.benchmark.statistics import median_us
 from runtime.benchmark.timing import measure
 
 INPUTS, OUTPUTS, BLOCK = 1_024, 500, 32

@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from runtime.benchmark.figures import median_us
+from runtime.benchmark.statistics import median_us
 from runtime.benchmark.timing import measure
 from runtime.engines.onnxruntime import EXACT_INT8
 

@@ -12,7 +12,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from docs.figures.graph.bare_engines import tflite_run
-from runtime.benchmark.figures import median_us
+from runtime.benchmark.statistics import median_us
 from runtime.benchmark.timing import measure
 
 NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}

@@ -11,7 +11,7 @@ from docs.figures.bars import Bar, ratio_bar
 from docs.figures.photos import save_photographs
 from docs.figures.runtime.contenders import HandWritten
 from runtime import Classifier, ImageError
-from runtime.benchmark.figures import median_us
+from runtime.benchmark.statistics import median_us
 from runtime.benchmark.timing import measure, single_images
 
 SIZES = {2: (1632, 1224), 4: (2304, 1728), 8: (3264, 2448), 12: (4032, 3024), 20: (5184, 3888)}

@@ -12,7 +12,7 @@ from docs.figures.photos import save_photographs
 from docs.figures.runtime.contenders import HandWritten, script
 from docs.figures.runtime.processes import interleaved_processes
 from runtime import Classifier
-from runtime.benchmark.figures import median_us
+from runtime.benchmark.statistics import median_us
 from runtime.benchmark.timing import measure
 
 WALL, PEAK, IMPORT, IDLE_MS, SPEED_UP, AHEAD, FLAT = 1.10, 1.05, 1.05, 5.0, 1.8, 1.0, 1.05

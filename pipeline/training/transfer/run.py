@@ -12,7 +12,7 @@ from pipeline.data.folder import Photos
 from pipeline.data.folds import look_alike, stratified
 from pipeline.data.photo_settings import Settings as PhotoSettings
 from pipeline.documents.history import History, ImageCounts
-from pipeline.documents.out_of_fold import ClassFound, CurvePoint, OutOfFold, Suspect
+from pipeline.documents.out_of_fold import ClassRecall, CurvePoint, OutOfFold, Suspect
 from pipeline.documents.verify import MOST_CLASSES
 from pipeline.errors import DocumentError
 from pipeline.metrics.calibration import softmax
@@ -29,7 +29,7 @@ from pipeline.training.transfer.cross_validation import (
     plain_accuracy,
 )
 from pipeline.training.transfer.features import features
-from pipeline.training.transfer.single_numbers import single_numbers
+from pipeline.training.transfer.shortcuts import shortcut_features
 from pipeline.training.write import write_model
 
 FOLDS = 5
@@ -95,7 +95,7 @@ def fit_to_photos(
             fitted = head.fit(seen, training.labels, len(training.class_names))
             validated = fitted.logits(features(backbone, photos.validation.pixels, [0])[0])
         folds = stratified(training.labels, groups, min(FOLDS, len(np.unique(groups))), settings.seed)
-        alone = single_numbers(training, photos.folder, folds)
+        shortcuts = shortcut_features(training, photos.folder, folds)
         history = History(
             settings={
                 "model": backbone.name,
@@ -107,7 +107,7 @@ def fit_to_photos(
             images=ImageCounts(training=len(training), validation=len(photos.validation)),
             validation_accuracy=accuracy(validated, photos.validation.labels),
             out_of_fold=out_of_fold(judged, training, groups).model_copy(
-                update={"plain_accuracy": plain, "single_numbers": alone}
+                update={"plain_accuracy": plain, "shortcut_features": shortcuts}
             ),
             opened=tried.found if tried else None,
             temperature=judged.temperature,
@@ -173,14 +173,16 @@ def _confusion(judged: CrossValidation, photos: Dataset) -> tuple[tuple[int, ...
     return tuple(map(tuple, matrix.tolist()))
 
 
-def _classes(judged: CrossValidation, photos: Dataset) -> tuple[ClassFound, ...]:
+def _classes(judged: CrossValidation, photos: Dataset) -> tuple[ClassRecall, ...]:
     answers, is_correct = judged.logits.argmax(axis=1), correct(judged.logits, photos.labels)
     rows = []
     for label, name in enumerate(photos.class_names):
         own = photos.labels == label
         wrong = np.bincount(answers[own & ~is_correct], minlength=len(photos.class_names))
         mostly = photos.class_names[int(wrong.argmax())] if wrong.any() else None
-        rows.append(ClassFound(name=name, photos=int(own.sum()), found=int((own & is_correct).sum()), taken_for=mostly))
+        rows.append(
+            ClassRecall(name=name, photos=int(own.sum()), found=int((own & is_correct).sum()), taken_for=mostly)
+        )
     return tuple(sorted(rows, key=lambda row: row.found / row.photos))
 
 

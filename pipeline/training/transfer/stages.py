@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.data.folds import stratified
-from pipeline.documents.history import OpenedStages
+from pipeline.documents.history import FineTunedStages
 from pipeline.errors import ArchitectureError
 from pipeline.metrics.classification import correct
 from pipeline.metrics.significance import mcnemar_one_sided
@@ -232,7 +232,7 @@ class StagesResult:
     """
 
     split: SplitNetwork
-    found: OpenedStages
+    found: FineTunedStages
     judged: CrossValidation
     stages: StageTrainer | None
 
@@ -266,7 +266,7 @@ def train_last_stages(split: SplitNetwork, photos: Photos, judged: CrossValidati
         logits[folds == fold] = trainer.logits(photos.cut[0, folds == fold])
     better, frozen = correct(logits, known.labels), correct(judged.logits, known.labels)
     chance = mcnemar_one_sided(int((better & ~frozen).sum()), int((frozen & ~better).sum()))
-    found = OpenedStages(
+    found = FineTunedStages(
         last_frozen=split.cut,
         epochs=plan.epochs,
         images=len(folds),

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.data.dataset import Dataset
-from pipeline.documents.evaluation import CalibrationLoss, ClassScores, Evaluation, TemperatureScaling, Wrong
+from pipeline.documents.evaluation import CalibrationLoss, ClassScores, Evaluation, Misclassified, TemperatureScaling
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.calibration import (
     negative_log_likelihood,
@@ -68,12 +68,12 @@ def evaluate(
     return report
 
 
-def _wrong(probabilities: NDArray[np.float32], test: Dataset) -> tuple[Wrong, ...]:
+def _wrong(probabilities: NDArray[np.float32], test: Dataset) -> tuple[Misclassified, ...]:
     """List the wrong answers on images that have a path, the highest probability first."""
     answers, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     mistaken = np.flatnonzero(answers != test.labels) if test.paths else ()
     return tuple(
-        Wrong(
+        Misclassified(
             path=test.paths[at],
             shows=test.class_names[int(test.labels[at])],
             taken_for=test.class_names[int(answers[at])],

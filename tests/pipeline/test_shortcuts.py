@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from pipeline.data.dataset import Dataset
-from pipeline.training.transfer import single_numbers as module
-from pipeline.training.transfer.single_numbers import single_numbers
+from pipeline.training.transfer import shortcuts as module
+from pipeline.training.transfer.shortcuts import shortcut_features
 
 
 def single(**changes):
@@ -26,8 +26,8 @@ def test_a_number_that_alone_predicts_the_class_is_named(tmp_path):
     folds = np.arange(40) % 5
     for at in range(40):
         Image.new("RGB", (64, 48)).save(tmp_path / f"{at}.png")
-    assert single_numbers(single(), tmp_path, folds) == ()
-    (found,) = single_numbers(single(light=160), tmp_path, folds)
+    assert shortcut_features(single(), tmp_path, folds) == ()
+    (found,) = shortcut_features(single(light=160), tmp_path, folds)
     assert (found.name, found.lowest, found.highest, found.images, found.chance) == (
         "brightness",
         "dark",
@@ -39,13 +39,13 @@ def test_a_number_that_alone_predicts_the_class_is_named(tmp_path):
     assert 0.5 < found.low < found.accuracy <= found.high
     for at in range(20):
         Image.new("RGB", (48, 128)).save(tmp_path / f"{at}.png")
-    names = [row.name for row in single_numbers(single(), tmp_path, folds)]
+    names = [row.name for row in shortcut_features(single(), tmp_path, folds)]
     assert sorted(names) == ["megapixels", "shape"]
     (tmp_path / "0.png").write_bytes(b"nothing")
     (tmp_path / "1.png").unlink()
-    found = single_numbers(single(), tmp_path, folds)
+    found = shortcut_features(single(), tmp_path, folds)
     assert {row.images for row in found} == {38}
-    assert "The size of a photo alone tells 100% of 38 apart" in " ".join(row.stated for row in found)
+    assert "The size of a photo alone tells 100% of 38 apart" in " ".join(row.sentence for row in found)
 
 
 @pytest.mark.parametrize(("right", "alone", "of_three"), [(26, False, False), (28, True, False), (30, True, True)])
@@ -57,6 +57,6 @@ def test_the_test_is_corrected_for_the_count_of_numbers(tmp_path, monkeypatch, r
     wrong = (40 - right) // 2
     pixels[:wrong], pixels[20 : 20 + wrong] = 150, 50
     photos = replace(photos, pixels=pixels, paths=())
-    assert [row.accuracy for row in single_numbers(photos, tmp_path, folds)] == [right / 40] * alone
+    assert [row.accuracy for row in shortcut_features(photos, tmp_path, folds)] == [right / 40] * alone
     monkeypatch.setattr(module, "_of_files", lambda *_: {"megapixels": np.ones(40), "shape": np.ones(40)})
-    assert [row.accuracy for row in single_numbers(photos, tmp_path, folds)] == [right / 40] * of_three
+    assert [row.accuracy for row in shortcut_features(photos, tmp_path, folds)] == [right / 40] * of_three

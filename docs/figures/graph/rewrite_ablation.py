@@ -13,7 +13,7 @@ from pipeline.export.quantize.config import QuantConfig
 from pipeline.export.quantize.onnx_int8 import GROUP, OnnxQuantizer
 from pipeline.export.rewrites import fold_constants_and_normalization, free_batch, number_names
 from pipeline.export.translate import translate
-from runtime.benchmark.figures import median_us
+from runtime.benchmark.statistics import median_us
 from runtime.benchmark.timing import measure, single_images
 
 WHOLE = "all"
@@ -23,7 +23,7 @@ speed."""
 GROUPS = (1, 2, 8)
 
 
-def worth(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dict[str, float | None]:
+def ablate_rewrites(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dict[str, float | None]:
     """Measure the latency of one image on one thread without each rewrite, as a ratio to the file with all rewrites.
 
     Args:
@@ -62,7 +62,7 @@ def worth(deployable: Deployable, pixels: NDArray[np.uint8], rounds: int) -> dic
     return {name: medians[name] / medians[WHOLE] if name in runs else None for name in files if name != WHOLE}
 
 
-def format_worth(by_network: dict[str, dict[str, float | None]]) -> str:
+def format_ablation(by_network: dict[str, dict[str, float | None]]) -> str:
     """Format the ratios as a table with a column for each network."""
     lines = [f"{'int8 ONNX':<42}" + "".join(f"{network:>13}" for network in by_network)]
     for name in next(iter(by_network.values())):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
-from pipeline.documents.out_of_fold import Number, SingleNumber
+from pipeline.documents.out_of_fold import ShortcutFeature, ShortcutName
 from pipeline.metrics.significance import binomial_greater, share_interval
 from runtime.errors import ImageError
 from runtime.image.decode import examine, open_regular
@@ -29,7 +29,7 @@ LEVEL = 0.01
 Values = NDArray[np.float64]
 
 
-def single_numbers(photos: Dataset, folder: Path, folds: NDArray[np.int64]) -> tuple[SingleNumber, ...]:
+def shortcut_features(photos: Dataset, folder: Path, folds: NDArray[np.int64]) -> tuple[ShortcutFeature, ...]:
     """Return the numbers that predict the class well enough to be reported, the most accurate first.
 
     Args:
@@ -40,7 +40,7 @@ def single_numbers(photos: Dataset, folder: Path, folds: NDArray[np.int64]) -> t
     chosen = np.linspace(0, len(photos) - 1, min(len(photos), MOST_FILES)).round().astype(int)
     brightness = np.array([float(photos.pixels[at].mean(axis=(0, 1)) @ LUMA) for at in chosen])
     paths = [photos.paths[at] for at in chosen] if photos.paths else []
-    numbers: dict[Number, Values] = {"brightness": brightness, **_of_files(folder, paths)}
+    numbers: dict[ShortcutName, Values] = {"brightness": brightness, **_of_files(folder, paths)}
     found = [
         _judged(name, values, photos.labels[chosen].astype(np.int64), folds[chosen], photos.class_names)
         for name, values in numbers.items()
@@ -49,7 +49,7 @@ def single_numbers(photos: Dataset, folder: Path, folds: NDArray[np.int64]) -> t
     return tuple(sorted(telling, key=lambda row: -row.accuracy))
 
 
-def _of_files(folder: Path, paths: Sequence[str]) -> dict[Number, Values]:
+def _of_files(folder: Path, paths: Sequence[str]) -> dict[ShortcutName, Values]:
     """Return megapixels and aspect ratio (long side over short side) of files; NaN if a header cannot be read."""
     sizes = np.array([_size(folder / path) for path in paths]).reshape(-1, 2)
     if not len(sizes):
@@ -67,8 +67,8 @@ def _size(path: Path) -> tuple[float, float]:
 
 
 def _judged(
-    name: Number, values: Values, labels: NDArray[np.int64], folds: NDArray[np.int64], class_names: Sequence[str]
-) -> SingleNumber | None:
+    name: ShortcutName, values: Values, labels: NDArray[np.int64], folds: NDArray[np.int64], class_names: Sequence[str]
+) -> ShortcutFeature | None:
     """Cross-validate how well a number predicts the class; ``None`` if not well enough to be reported."""
     known = np.isfinite(values)
     values, labels, folds = values[known], labels[known], folds[known]
@@ -85,7 +85,7 @@ def _judged(
         return None
     medians = {label: float(np.median(values[labels == label])) for label in np.flatnonzero(counts).tolist()}
     low, high = min(medians, key=lambda label: medians[label]), max(medians, key=lambda label: medians[label])
-    return SingleNumber(
+    return ShortcutFeature(
         name=name,
         accuracy=accuracy,
         images=len(labels),
@@ -99,7 +99,7 @@ def _judged(
     )
 
 
-def _p_value(row: SingleNumber) -> float:
+def _p_value(row: ShortcutFeature) -> float:
     """Compute the p-value of a number predicting the class better than always answering the largest class."""
     return binomial_greater(round(row.accuracy * row.images), row.images, row.chance)
 

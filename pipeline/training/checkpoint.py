@@ -24,7 +24,7 @@ SMOOTHED = 5
 
 
 @dataclass
-class Progress:
+class Checkpoint:
     """A run up to the end of an epoch.
 
     Attributes:
@@ -61,13 +61,13 @@ class Progress:
         return self.records[max(epoch + 1 - SMOOTHED, 0) : epoch + 1]
 
 
-def save(folder: Path, progress: Progress) -> None:
-    """Write ``progress`` to one file, atomically."""
-    text = json.dumps({RUN: progress.run, RECORDS: [record.model_dump() for record in progress.records]})
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write ``checkpoint`` to one file, atomically."""
+    text = json.dumps({RUN: checkpoint.run, RECORDS: [record.model_dump() for record in checkpoint.records]})
     arrays: dict[str, Any] = {"about": np.asarray(text)}
     arrays |= {
         f"{name}/{index:04}": array
-        for name, group in {"best": progress.best, **progress.state}.items()
+        for name, group in {"best": checkpoint.best, **checkpoint.state}.items()
         for index, array in enumerate(group)
     }
     content = io.BytesIO()
@@ -75,7 +75,7 @@ def save(folder: Path, progress: Progress) -> None:
     artifacts.write_bytes(folder / artifacts.PROGRESS, content.getvalue())
 
 
-def load(folder: Path, run: dict[str, Any]) -> Progress:
+def load(folder: Path, run: dict[str, Any]) -> Checkpoint:
     """Load the unfinished run in ``folder``; if there is none, begin ``run``.
 
     Raises:
@@ -83,7 +83,7 @@ def load(folder: Path, run: dict[str, Any]) -> Progress:
     """
     path = folder / artifacts.PROGRESS
     if not path.exists():
-        return Progress(run)
+        return Checkpoint(run)
     remedy = "add --restart to discard it"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -92,7 +92,7 @@ def load(folder: Path, run: dict[str, Any]) -> Progress:
             for name in sorted(set(archive.files) - {"about"}):
                 groups[name.partition("/")[0]].append(archive[name])
         records = [EpochRecord(**record) for record in about[RECORDS]]
-        kept = Progress(about[RUN], records, groups.pop("best"), groups)
+        kept = Checkpoint(about[RUN], records, groups.pop("best"), groups)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise PipelineError(f"{path}: the unfinished run cannot be read ({reason(error)}): {remedy}") from error
     changes = [
