@@ -1,4 +1,4 @@
-"""Classify photos with a model file that explains itself.
+"""Classify photos with a self-describing model file.
 
     from runtime import Classifier
     print(Classifier("model_int8.onnx").classify("photo.jpg").label)

@@ -94,7 +94,7 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
     listing = "\n".join(f"  {name:<15}{text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Classify photos with a model file that explains itself.",
+        description="Classify photos with a self-describing model file.",
         epilog=f"commands:\n{listing}\n\nexample:\n  {program} classify model_int8.onnx photo.jpg --top 3\n\n"
         f"Run {program} COMMAND --help for its options. Exit status: 0 done, 1 some image or check failed,\n"
         "2 the model or the arguments are unusable, 130 interrupted.",

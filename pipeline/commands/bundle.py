@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     parser.add_argument("--out", type=Path, default=Path("dist"), help="folder to write (default: dist)")
-    parser.add_argument("--name", help="what to call it (default: the folder's name)")
+    parser.add_argument("--name", help="name of the bundle (default: the folder's name)")
     parser.add_argument(
         "--artifacts", nargs="+", default=[artifacts.INT8_ONNX], metavar="FILE",
         help=f"model files of the folder to pack (default: {artifacts.INT8_ONNX}, the smallest that needs no "
@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
         default="aarch64",
         type=_machine,
         choices=("aarch64", "x86_64"),
-        help="its processor (default: aarch64); for 32-bit systems onnxruntime has no wheels",
+        help="the board's processor (default: aarch64); for 32-bit systems onnxruntime has no wheels",
     )
     parser.add_argument(
         "--engines", nargs="+", default=[], choices=ENGINES, metavar="NAME",

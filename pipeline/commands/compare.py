@@ -12,7 +12,8 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "compare",
         help="judge two model files on the same test photos, and say whether to ship the new one",
-        description="Exit status: 0 ship the new one, 1 do not.",
+        description="Judge two model files on the same test photos. Exit status: 0 if the new one is significantly "
+        "more accurate, so ship it; 1 if not.",
     )
     parser.add_argument("old", type=Path, help="the model file that is in use")
     parser.add_argument("new", type=Path, help="the model file that may replace it")

@@ -17,7 +17,10 @@ ANY = ModelSpec(32, ("this", "that"))
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
-        "explain", help="draw a network's activations and a heat map for one image, and say why it chose its class"
+        "explain",
+        help="draw a network's activations and a heat map for one image, and say why it chose its class",
+        description="Draw the activations of a network for one image, and a heat map of the image parts that led to "
+        "its answer; print the answer in a sentence.",
     )
     parser.add_argument("model", type=Path, help="a .keras or .h5 file")
     parser.add_argument("image", type=Path, help="any photo")

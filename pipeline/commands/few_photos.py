@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=float, default=DEFAULT_MINUTES, metavar="M",
         help="time for a pretrained network; --side and --views are chosen to fit in it (default: %(default)g)",
     )  # fmt: skip
-    group = parser.add_argument_group("few photos: a pretrained network with a new last layer")
+    group = parser.add_argument_group("few photos (a pretrained network with a new last layer)")
     group.add_argument(
         "--views", type=int, metavar="N", help="augmented views of each photo (default: 4, or by --minutes)"
     )
@@ -85,7 +85,7 @@ def wanted(options: argparse.Namespace) -> bool:
     options.model = options.model or Settings().model
     _refuse_useless(options, why)
     if why:
-        print(f"{options.model} is trained from nothing, {why}", file=sys.stderr)
+        print(f"{options.model} is trained from scratch, {why}", file=sys.stderr)
     return False
 
 
@@ -102,7 +102,7 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
         )
     if options.height or options.width:
         raise PipelineError(
-            f"{name} is fitted to squares: give --side, or train a network from nothing (--from-scratch) for "
+            f"{name} is fitted to squares: give --side, or train a network from scratch (--from-scratch) for "
             "--height and --width"
         )
     if options.distribute == "multiworker":
@@ -111,7 +111,7 @@ def _refuse_unfit(options: argparse.Namespace, name: object) -> None:
     if changed:
         raise PipelineError(
             f"{name} is fitted in one step: {', '.join(changed)} does not apply to it; leave it out, or train a "
-            "network from nothing with --from-scratch"
+            "network with --from-scratch"
         )
 
 
@@ -124,7 +124,7 @@ def _refuse_useless(options: argparse.Namespace, why: str) -> None:
     given += ["--minutes"] * (options.minutes != DEFAULT_MINUTES)
     if given:
         raise PipelineError(
-            f"{', '.join(given)} is for pretrained networks, and {options.model} is trained from nothing"
+            f"{', '.join(given)} is for pretrained networks, and {options.model} is trained from scratch"
             f"{f', {why}' if why else '; leave it out, or take a pretrained network with --model'}"
         )
 

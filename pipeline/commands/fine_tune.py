@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
         "--learning-rate", type=float, default=2e-4, metavar="X",
         help="highest learning rate; cosine decay to 0 (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="images a step (default: 64)")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="images per step (default: 64)")
     parser.add_argument(
         "--imitation", type=float, default=0.5, metavar="X",
         help="weight, 0 to 1, of the unchanged model's probabilities as targets; the labels have the rest (default: "

@@ -12,13 +12,13 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "label",
         help="label the frames that a device has kept, on a web page of this machine",
-        description="Each labeled frame moves into the folder of its class. Ctrl-C ends the page; labels given so far "
-        "are kept.",
+        description="Label the frames that a device has kept, on a web page. Each labeled frame moves into the "
+        "folder of its class. Ctrl-C ends the page; labels given so far are kept.",
     )
-    parser.add_argument("dir", type=Path, help="the folder that the runtime's --keep has filled")
+    parser.add_argument("dir", type=Path, help="a folder of frames that --keep of the runtime wrote")
     parser.add_argument(
         "--photos", type=Path, required=True, metavar="DIR",
-        help="the folder of the class folders, which are made as needed; if photos are divided, give their train/",
+        help="folder with a folder for each class; missing ones are created; if it has train/ and val/, give train/",
     )  # fmt: skip
     parser.add_argument("--port", type=int, default=8090, help="the page's port (default: %(default)s)")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser; the address is printed")

@@ -44,7 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--height", type=int, metavar="PIXELS", help="height of images that are not square, instead of --side"
     )
     group.add_argument(
-        "--width", type=int, metavar="PIXELS", help="width of such images; only for networks trained from nothing"
+        "--width", type=int, metavar="PIXELS", help="width of such images; only for networks trained from scratch"
     )
     group.add_argument(
         "--none",
@@ -57,7 +57,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--resize",
         choices=RESIZE_POLICIES,
         default=default.resize,
-        help="how a photo becomes square (default: stretch)",
+        help="stretch the photo to a square, crop its middle, or pad it with --fill (default: stretch)",
     )
     group.add_argument("--filter", choices=RESIZE_FILTERS, default=default.resize_filter, help=FILTER_HELP)
     add_reading(group)

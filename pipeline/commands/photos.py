@@ -31,8 +31,8 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "photos",
         help="do all steps from a folder of photos to a bundle: train, export, bench, report, bundle",
-        description="Runs train, export (which verifies), bench, report and bundle in turn, prints accuracy, size and "
-        "latency of each file, and ends with the commands that copy the bundle to the board. A later run reuses what "
+        description="Run train, export (which verifies), bench, report and bundle in turn, print accuracy, size and "
+        "latency of each file, and end with the commands that copy the bundle to the board. A later run reuses what "
         "was computed.",
     )
     parser.add_argument("data", type=Path, metavar="DIR", help="a folder of photos for each class")

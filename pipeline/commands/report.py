@@ -12,8 +12,8 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "report",
         help="make one HTML page and a Markdown table from the results of export, verify, drift and bench",
-        description="Reads only the JSON that these commands wrote; no model is loaded. The page names the commands "
-        "that were not run yet.",
+        description="Make one HTML page and a Markdown table from the JSON files that export, verify, drift and bench "
+        "wrote; no model is loaded. The page names the commands that were not run yet.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     parser.add_argument(

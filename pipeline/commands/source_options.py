@@ -65,7 +65,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "how photos become squares",
         "Give what the training used; for a model of python -m pipeline train, its history.json states it.",
     )
-    group.add_argument("--resize", choices=RESIZE_POLICIES, help="default: stretch")
+    group.add_argument("--resize", choices=RESIZE_POLICIES, help="stretch, crop or pad the photo (default: stretch)")
     group.add_argument(
         "--filter",
         choices=RESIZE_FILTERS,

@@ -8,7 +8,10 @@ from pipeline.commands import OK, Commands
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
-        "summary", help="print a network: shapes, parameters, multiply-accumulates, int8 weight bytes"
+        "summary",
+        help="print a network: shapes, parameters, multiply-accumulates, int8 weight bytes",
+        description="Print the layers of a network that train can build, with shapes, parameters, multiply-accumulates "
+        "and the bytes of int8 weights.",
     )
     parser.add_argument("--model", default="notes", help="notes, resnet8, vgg8, separable or teacher (default: notes)")
     parser.add_argument("--side", type=int, default=32, help="height and width of the images (default: 32)")

@@ -23,7 +23,7 @@ FEW_STEPS = 5
 """Fewer steps per epoch than this give a hint."""
 MODEL = {
     "default": None,
-    "help": "trained from nothing: notes, resnet8, vgg8, separable or teacher; pretrained: efficientnet-lite0, "
+    "help": "trained from scratch: notes, resnet8, vgg8, separable or teacher; pretrained: efficientnet-lite0, "
     "mobilenetv2, mobilenetv2-0.35, mobilenetv2-0.5, mobilenetv2-0.75, mobilenetv3small or efficientnetv2b0 (default: "
     "notes; with --data efficientnet-lite0, if its weights are installed)",
 }
@@ -56,7 +56,7 @@ def add(commands: Commands) -> None:
     fine_tune.add_quantize_aware(
         parser.add_argument_group("for int8", "a few epochs of fine-tuning after the training itself")
     )
-    group = parser.add_argument_group("training from nothing")
+    group = parser.add_argument_group("training from scratch")
     group.add_argument("--restart", action="store_true", help="discard an unfinished run in the folder")
     group.add_argument(
         "--teacher", type=Path, metavar="FILE", help="a model.keras whose probabilities are targets beside the labels"
@@ -72,11 +72,12 @@ def add(commands: Commands) -> None:
         "--distribute",
         choices=("none", "mirrored", "multiworker"),
         default="none",
-        help="none; mirrored: all accelerators of this machine; multiworker: the machines that TF_CONFIG names",
+        help="train on one device (none, the default), on all accelerators of this machine (mirrored), or on the "
+        "machines that TF_CONFIG lists (multiworker)",
     )
     search.add(parser)
     parser.add_argument("--in-steps", action="store_true", help=argparse.SUPPRESS)  # given by photos
-    group = parser.add_argument_group("recipe of training from nothing")
+    group = parser.add_argument_group("hyperparameters of training from scratch")
     for flag, arguments in recipe.items():
         group.add_argument(flag, **arguments)
     for flag, (name, kind) in FORMER_FLAGS.items():
@@ -90,8 +91,8 @@ def check(options: argparse.Namespace) -> None:
     search.wanted(options)
     fine_tune.settings_of(options)
     check_writable(options.out / artifacts.MODEL_KERAS)
-    from_nothing = options.from_scratch or not options.data  # a pretrained network refuses these two later
-    given = (options.teacher, options.initial_model) if from_nothing else ()
+    from_scratch = options.from_scratch or not options.data  # a pretrained network refuses these two later
+    given = (options.teacher, options.initial_model) if from_scratch else ()
     for path in filter(None, (*given, options.backbone)):
         check_model(path)
     if options.student and options.extra:

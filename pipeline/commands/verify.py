@@ -10,7 +10,10 @@ from pipeline.commands.before_tensorflow import check_exported
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
-        "verify", help="compare exported files with Keras; exit status 1 if one differs by more than it may"
+        "verify",
+        help="compare exported files with Keras; exit status 1 if one is outside its tolerances",
+        description="Compare exported files with Keras on test images. Exit status: 0 if each file is within its "
+        "tolerances, 1 if one is not.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     photo_options.add_data(parser, "photos of the model's classes to judge on")

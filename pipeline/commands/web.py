@@ -9,7 +9,10 @@ from pipeline.commands import OK, Commands
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
-        "web", help="write a page that runs model_int8.onnx in a browser, on pictures or the camera"
+        "web",
+        help="write a page that runs model_int8.onnx in a browser, on pictures or the camera",
+        description="Write a page that runs model_int8.onnx in a browser, on pictures or the camera; any web server "
+        "can serve it.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
     parser.add_argument("--out", type=Path, help="folder to write (default: web/ in that folder)")

@@ -12,10 +12,10 @@ from runtime.commands import FAILED, OK, UNUSABLE, add_json, benchmark_options
 from runtime.system.writing import atomic_path, check_writable
 
 EPILOG = """\
-Runs each engine on each file with 1, 2, … threads up to all cores. Each contender runs in a process of its own; they
-take turns in shuffled rounds, so that a slow moment of the machine affects all of them. Measured are single images,
-batches, start-up, memory, and the classification of a photo file. The images are the golden sets in the model files.
-Each contender takes about twice --seconds, plus its start-up.
+It runs each engine on each file with 1, 2, … threads up to all cores, and measures single images, batches, start-up,
+memory, and the classification of a photo file. Each contender (a file on an engine) runs in a process of its own; they
+take turns in shuffled rounds, so that a slow moment of the machine affects all of them. The images are the golden sets
+in the model files. Each contender takes about twice --seconds, plus its start-up.
 
 exit status:
   0 measured, 1 some contender failed (its line says why), 2 a file is unusable or none could be measured

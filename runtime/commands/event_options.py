@@ -63,8 +63,8 @@ def _add_listeners(parser: argparse.ArgumentParser) -> None:
     outlets.add_argument(
         "--exec",
         metavar="COMMAND",
-        help="run this command for each event, with the last arguments begins or ends, and the label; no shell, one at "
-        "a time, 10 s at most",
+        help="run this command for each event, with two arguments added: begins or ends, and the label; without a "
+        "shell, one at a time, for at most 10 s",
     )
     outlets.add_argument(
         "--mqtt",
@@ -79,7 +79,8 @@ def _add_listeners(parser: argparse.ArgumentParser) -> None:
         "--drift",
         metavar="FILE",
         type=Path,
-        help="learn in this file what is usual here, and report when frames or predictions change; doctor reads it",
+        help="file in which to store the usual frames and predictions of this place; a lasting change is reported; "
+        "doctor reads the file too",
     )
 
 

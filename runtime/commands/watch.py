@@ -20,9 +20,9 @@ from runtime.system.signals import Stop
 from runtime.text import for_terminal
 
 EPILOG = """\
-A line is printed when an event begins or ends: with each photo that shows another class, unless --votes requires more.
---frames prints a JSON line per image instead, and --out appends these lines to a file; after a restart, images that
-are in the file already are not classified again.
+A line is printed when an event begins or ends. By default, one photo of another class ends an event and begins the
+next; --votes can require more. --frames prints a JSON line per image instead, and --out appends these lines to a file;
+images that are already in that file are not classified again after a restart.
 
 Images that are already in the folder are classified, too. A file that cannot be read is tried again while it is being
 written; its error is reported once it has not changed for 5 s. A file that is written again gets a new line. The same

@@ -77,7 +77,7 @@ def test_photos_and_minutes_choose_side_and_views(photos, minutes, given, expect
         ("--minutes 0", "--minutes must be more than 0, got 0"),
         ("--views 0", "--views must be 1 or more, got 0"),
         ("--side 64", "takes 32 pixels: leave --side out, got 64"),
-        ("--height 32 --width 64", "is fitted to squares: give --side, or train a network from nothing"),
+        ("--height 32 --width 64", "is fitted to squares: give --side, or train a network from scratch"),
         ("--from-scratch", "mine.keras is pretrained: leave one out"),
         ("--epochs 3 --tensorboard", "--epochs, --tensorboard does not apply to it"),
         ("--distribute multiworker", "is fitted on one machine: leave --distribute out, or give --distribute mirrored"),
