@@ -13,6 +13,7 @@ from pipeline.errors import PipelineError
 from pipeline.metrics.significance import share_interval
 from pipeline.report.markdown import table
 from runtime.engines.registry import default_engine
+from runtime.text import plural
 
 FIGURES = Path("docs/benchmark.json")
 DOCUMENT = Path("README.md")
@@ -141,14 +142,14 @@ def _conditions(report: Benchmark) -> str:
     device, before, after = report.device, report.conditions.before, report.conditions.after
     held_back = report.conditions.throttled
     return (
-        f"{device.name} ({device.machine}, {device.cores} cores{', emulated' if device.emulated else ''})"
+        f"{device.name} ({device.machine}, {plural(device.cores, 'core')}{', emulated' if device.emulated else ''})"
         f"{_features(report)}, "
         f"load average {before.load_average:.1f} before and {after.load_average:.1f} after"
         f"{', **throttled**: ' if held_back else ''}{', '.join(held_back)}; contenders are processes that take turns "
-        "in shuffled rounds. Each engine has as many threads as answer one image soonest on each file; "
+        "in shuffled rounds. Each engine runs each file with the number of threads that has the lowest latency; "
         f"[{FIGURES.name}]({FIGURES.name}) has the others too. In brackets the 95 % interval of the ratio to the "
-        "fastest way of calling Keras. A cold start is from nothing to the first answer; memory is the peak of a "
-        "process that does only that."
+        "fastest way of calling Keras. A cold start is the time from the start of a process to its first answer; memory "
+        "is the peak of a process that does only that."
     )
 
 

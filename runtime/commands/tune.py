@@ -18,9 +18,9 @@ from runtime.tuning import TUNING_FILE
 
 EPILOG = """\
 It times every model file of the folder on every installed engine, with 1, 2, … threads up to all processors. A file
-takes part only if its golden set passes on the engine. The fastest combination is written to runtime.json in the folder;
-Classifier(DIR) and the other commands use it. If several tie, the most accurate is chosen, then the smallest, then the
-one with the fewest threads.
+takes part only if its golden set passes on the engine. The fastest combination is written to runtime.json in the
+folder; Classifier(DIR) and the other commands use it. If several tie, the most accurate is chosen, then the smallest,
+then the one with the fewest threads.
 
 exit status:
   0 written, 1 no golden set passes (the lines say why), 2 the folder is unusable
