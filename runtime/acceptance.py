@@ -65,7 +65,7 @@ def count_correct(classifier: Classifier, photos: Sequence[Labeled]) -> Accuracy
 
 
 def plain_name(class_name: str) -> str:
-    """Make a class name a folder name in a bundle: each byte but A-Z a-z 0-9 _ - becomes ``+`` and two hex digits."""
+    """Encode a class name as a folder name: each byte but A-Z a-z 0-9 _ - becomes ``+`` and two hex digits."""
     return "".join(
         letter if re.fullmatch("[A-Za-z0-9_-]", letter) else "".join(f"+{byte:02x}" for byte in letter.encode())
         for letter in class_name

@@ -207,7 +207,7 @@ class FrameKeeper:
 
 
 def model_entries(path: Path) -> dict[str, str]:
-    """Name and SHA-256 of a model file."""
+    """Return name and SHA-256 of a model file, as entries."""
     import hashlib
 
     with path.open("rb") as file:

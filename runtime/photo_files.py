@@ -124,7 +124,7 @@ def counted(skipped: Iterable[SkippedEntry], folder: str | os.PathLike[str] = ""
     """Say how many entries of each kind there are; empty if there are none.
 
     Args:
-        skipped: the skipped entries. Names are listed too for the kinds of this module except ``HIDDEN``.
+        skipped: the skipped entries. The kinds of this module except ``HIDDEN`` are followed by the names.
         folder: prefix to remove from the listed paths.
     """
     kinds: dict[str, list[SkippedEntry]] = {}

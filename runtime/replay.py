@@ -1,4 +1,4 @@
-"""Replay the golden set of a model file, if wanted in a child process, because a crafted file can crash its engine.
+"""Replay the golden set of a model file, in this process or in a child that a crafted file may crash.
 
 The module imports neither numpy nor an engine, so that it can report that they cannot be imported.
 """

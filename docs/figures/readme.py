@@ -148,8 +148,8 @@ def _conditions(report: Benchmark) -> str:
         f"{', **throttled**: ' if held_back else ''}{', '.join(held_back)}; contenders are processes that take turns "
         "in shuffled rounds. Each engine runs each file with the number of threads that has the lowest latency; "
         f"[{FIGURES.name}]({FIGURES.name}) has the others too. In brackets the 95 % interval of the ratio to the "
-        "fastest way of calling Keras. A cold start is the time from the start of a process to its first answer; memory "
-        "is the peak of a process that does only that."
+        "fastest way of calling Keras. A cold start is the time from the start of a process to its first answer; "
+        "memory is the peak of a process that does only that."
     )
 
 

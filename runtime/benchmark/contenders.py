@@ -41,7 +41,7 @@ def thread_counts() -> tuple[int, ...]:
 
 
 def find_models(names: Iterable[str]) -> list[Path]:
-    """Return the model files that arguments name: files unchanged, for a folder all its files that an engine reads.
+    """Return the named model files; a folder is replaced by all its files that an engine reads.
 
     Raises:
         ModelFileNotFoundError: a folder has no model file, or a file does not exist.
@@ -57,7 +57,7 @@ def find_models(names: Iterable[str]) -> list[Path]:
 
 
 def contenders(paths: Iterable[Path], threads: Sequence[int]) -> list[Contender]:
-    """List each engine on each file that it reads, for each thread count; engines that are not installed once per file.
+    """List each engine on each file that it reads, once per thread count, or once if the engine is not installed.
 
     Raises:
         ModelFormatError: no engine reads one of the files.

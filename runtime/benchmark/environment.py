@@ -69,7 +69,7 @@ def conditions() -> SystemState:
 
 
 def throttled(before: Iterable[str] | None, after: Iterable[str] | None) -> list[str]:
-    """List what throttled the processor between two moments: what does so at the end, and what happened in between."""
+    """List the causes of throttling that are active in ``after``, or were first reported since ``before``."""
     earlier = tuple(before or ())
     return [text for text in after or () if text.endswith(" now") or text not in earlier]
 

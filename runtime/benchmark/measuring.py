@@ -23,7 +23,7 @@ from runtime.text import plural
 ROUNDS = 30
 BATCHES = (1, 8, 64)
 BATCH_ROUNDS, FEWEST_BATCH_ROUNDS = 10, 3
-"""Rounds in which batches larger than 1 are timed; fewer for a slow network, or they would take most of the time."""
+"""Rounds in which batches larger than 1 are timed; fewer for a slow network, whose batches take long."""
 MOST_RUNS = 1_000
 """Most runs per turn; a fast contender's turn ends before its time is used up."""
 STARTS = 3

@@ -69,7 +69,7 @@ class TimedModel:
             before = now
 
     def time(self, batch: int, runs: int) -> list[int]:
-        """Run times in nanoseconds of ``runs`` runs on batches of ``batch`` images, after a few untimed runs."""
+        """Return the times in nanoseconds of ``runs`` runs on batches of ``batch`` images, after a few untimed runs."""
         batches = self._of(batch)
         for values in batches[: 1 + runs // 10]:
             self.run(values)
@@ -95,7 +95,7 @@ class TimedModel:
         return None
 
     def photo(self, path: str, runs: int) -> dict[str, list[int]] | None:
-        """Run times in nanoseconds of each step of classifying a photo file; ``None`` without a spec."""
+        """Return the times in nanoseconds of each step of classifying a photo file; ``None`` without a spec."""
         spec = self.spec()
         return None if spec is None else split(self.run, spec, path, runs)
 

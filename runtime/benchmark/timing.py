@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 WARMUP_RUNS = 50
-"""Most untimed runs of each contender before the first round; not more than a turn has, because a large network takes
-seconds for a few."""
+"""Most untimed runs of each contender before the first round; at most as many as in a turn, because a few runs of a
+large network take seconds."""
 
 Turn = TypeVar("Turn")
 Argument = TypeVar("Argument")

@@ -11,7 +11,7 @@ from runtime.tuning import TUNING_FILE, Trial, Tuning
 
 
 def describe(races: list[Race], machine: dict[str, Any], load_average: float) -> Tuning:
-    """Return the choice after these races, as the content of ``runtime.json``."""
+    """Return the fastest contender of the races as the content of ``runtime.json``."""
     classifier = races[-1].best.contender.classifier
     return Tuning(
         artifact=classifier.path.name,
@@ -37,7 +37,7 @@ def describe(races: list[Race], machine: dict[str, Any], load_average: float) ->
 
 
 def format_tuning(choice: Tuning, folder: Path) -> str:
-    """Format the table of the races, and the reason of the choice."""
+    """Format the table of the races and the reason for the choice."""
     width = max(len(row.artifact) for row in choice.tried)
     emulated = ", EMULATED" if "emulated" in choice.device else ""
     load = f"load average {choice.load_average:.1f}{emulated}"

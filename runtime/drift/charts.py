@@ -145,7 +145,8 @@ class Chart:
         Args:
             step: the block.
             on_trial: the slot is still learning, so the chart cannot alarm.
-            forgives: heights that were reached while learning, or in any earlier excursion, raise the alarm limit.
+            forgives: raise the alarm limit to the heights that the chart reached while learning and in earlier
+                excursions, because such excursions recur.
         """
         if not self.total:
             self.since_s, self.before, self.now, self.blocks = step.start_s, step.usual, 0.0, 0
@@ -178,7 +179,7 @@ class Charts:
 
     @property
     def learned_days(self) -> int:
-        """The number of learned days of the slot that has the most."""
+        """Number of learned days: the largest of all slots."""
         return max(slot.days for slot in self.slots)
 
     def alarms(self) -> dict[str, Chart]:

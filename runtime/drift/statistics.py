@@ -41,7 +41,7 @@ def appearance(pixels: Pixels) -> dict[str, float]:
 
 
 def mix_bin(label: int, class_count: int) -> int:
-    """Index of the bin that counts a class; with more than ``MIX_BINS`` classes, neighboring classes share a bin."""
+    """Return the index of the bin that counts a class; with more than ``MIX_BINS`` classes, neighbors share one."""
     return label if class_count <= MIX_BINS else label * MIX_BINS // class_count
 
 

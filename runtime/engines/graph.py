@@ -17,7 +17,7 @@ ENDS = {
     **dict.fromkeys(("Gemm", "MatMul", "Conv", "QGemm", "QLinearMatMul", "QLinearConv"), "logits"),
     **dict.fromkeys(("MatMulInteger", "ConvInteger", "FusedMatMul"), "logits"),
 }
-"""The kind of output of operators for which it is certain. "Logits" are values that a softmax takes."""
+"""Operators whose output kind is certain; "logits" are the input of a softmax."""
 LINEAR = ("Add", "Sub", "Mul", "Div", "ReduceMean", "AveragePool", "GlobalAveragePool")
 """Operators that turn logits into logits if their other inputs are constant: bias, scale, mean over positions."""
 MAX_DEPTH = 50

@@ -42,7 +42,7 @@ def fields(content: bytes, start: int, end: int) -> Iterator[tuple[int, int, int
 
 
 def _value(content: bytes, place: int, end: int, wire: int) -> tuple[int, int, int]:
-    """Return the last two numbers that ``fields`` yields for a value, and the position after it."""
+    """Return start and end of a value (of a varint: its value and 0), and the position after it."""
     if wire == VARINT:
         number, place = _varint(content, place, end, _MAX_VARINT_BYTES)
         return number, 0, place

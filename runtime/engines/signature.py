@@ -92,7 +92,7 @@ def checked_predict(
 
 
 def checked_scored(backend: Backend, spec: ModelSpec, name: str) -> Callable[[Pixels], Scored]:
-    """Make the function of ``checked_predict``, called before, return familiarity scores too, float32 (N,)."""
+    """Return a checked function for probabilities and familiarity, float32 (N,); call ``checked_predict`` first."""
     classes = len(spec.class_names)
     run: Callable[[Pixels], Scored] | None = getattr(backend, "scored", None)
     if run is None:

@@ -39,11 +39,11 @@ class Listener(Protocol):
         """Handle an event."""
 
     def close(self) -> None:
-        """End; called once."""
+        """End the listener; called once."""
 
 
 class Session:
-    """The way of frames through classifier, event detector and listeners in ``stream``, ``watch`` and ``serve``."""
+    """A session passes frames through classifier, event detector and listeners: ``stream``, ``watch`` and ``serve``."""
 
     def __init__(self, classifier: FrameClassifier, detector: EventDetector, listeners: Sequence[Listener]) -> None:
         self._classifier, self._detector, self._listeners = classifier, detector, listeners

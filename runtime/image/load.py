@@ -170,7 +170,7 @@ def load_encoded(
     in_child: tuple[Any, ChildDecoder] | None = None,
     before: Callable[[int], None] | None = None,
 ) -> Pixels:
-    """Do the work of ``load_pixels`` for encoded images; errors do not name the image.
+    """Load encoded images for ``load_pixels``; errors do not name the image.
 
     Args:
         source: encoded bytes, or a binary file.
@@ -196,7 +196,7 @@ def load_encoded(
 
 
 def decoded(source: bytes | BinaryIO, spec: ModelSpec) -> tuple[Image.Image, _Plan]:
-    """Do the first half of ``load_pixels`` for encoded images: decoding. Benchmarks time it separately."""
+    """Decode an encoded image: the first half of ``load_pixels``, which benchmarks time separately."""
     encoded = examine(source)
     return _decoded(encoded, _scale(encoded, spec), spec)
 
@@ -219,7 +219,7 @@ def _decoded(encoded: Encoded, scale: int, spec: ModelSpec) -> tuple[Image.Image
 
 
 def to_pixels(image: Image.Image, plan: _Plan, spec: ModelSpec) -> Pixels:
-    """Do the second half of ``load_pixels``: resize, convert to RGB, turn upright and pad.
+    """Resize, convert to RGB, turn upright and pad: the second half of ``load_pixels``.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -245,7 +245,7 @@ def _turned(image: Image.Image, spec: ModelSpec) -> int:
 
 
 def _lies(image: Image.Image, spec: ModelSpec) -> bool:
-    """Return whether a loaded image is stored turned by 90 degrees; ``False`` for a square input, which is alike."""
+    """Return whether a loaded image is stored turned by 90 degrees; always ``False`` if the input is square."""
     height, width, _ = spec.shape
     return height != width and _turned(image, spec) in _LYING
 

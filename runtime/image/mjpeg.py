@@ -23,7 +23,7 @@ _IMAGE_START, _IMAGE_END, _SCAN = 0xD8, 0xD9, 0xDA
 _START = re.compile(rb"\xff\xd8(?=\xff+[\xc0-\xcf\xda-\xef\xfe])")
 """A frame's first marker, followed by the marker of a segment, so that noise is seldom taken for a frame."""
 _MAYBE_START = re.compile(rb"\xff(?:\xd8\xff*)?\Z")
-"""What may be the beginning of a frame at the end of the data; more bytes are needed to decide."""
+"""The end of the data that may begin a frame; more bytes are needed to decide."""
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """The marker that ends a scan; inside a scan 0xff is followed by 0 (stuffing) or is a restart marker."""
@@ -54,7 +54,7 @@ class _Frame:
 
     Attributes:
         _position: where the next marker is expected.
-        _last: where the next frame may begin if this one is broken: at the last valid marker.
+        _last: position of the last valid marker, where the next frame may begin if this one is broken.
         _end: end of the current segment.
         _searched: up to where the current segment or scan has been searched.
     """
@@ -83,7 +83,7 @@ class _Frame:
     def end(self, state: State) -> bytes | None:
         """Remove the frame from the data, and return it if it is whole.
 
-        Of a broken frame only the part is removed in which no other frame can begin.
+        A broken frame is removed only up to the position at which another frame may begin.
         """
         frame = bytes(memoryview(self._data)[: self._position]) if state == "whole" else None
         del self._data[: self._last if frame is None else self._position]

@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Stop:
-    """A handler of SIGTERM and SIGINT from its creation on, only for the main thread of a command of ours.
+    """Handle SIGTERM and SIGINT from creation on; only for the main thread of one of our commands.
 
     ``select`` can wait for it. A second signal of the same kind has its default effect: it ends the process.
 

@@ -78,7 +78,7 @@ def _size(content: bytes) -> tuple[int, int]:
 
 
 def _top_boxes(reader: Reader) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and length of the content of each top-level box."""
+    """Yield name, start and length of the content of each top-level box."""
     position = 0
     for _ in range(_MAX_BOXES):
         if position + 8 > reader.size:

@@ -18,7 +18,7 @@ _DESCRIBING = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS, _SAMPLE_FORMAT)
 _SUBDIRECTORIES = (34665, 34853, 40965)
 _RAW = 1
 _SAFE = {_RAW, 2, 3, 4, 5, 8, 32773, 32946}
-"""Compressions whose decoders' memory does not depend on the data: none, fax, LZW, deflate, PackBits."""
+"""Compressions that are decoded in memory of a known size: none, fax, LZW, deflate, PackBits."""
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8"}
 _OBJECT_BYTES = 40
