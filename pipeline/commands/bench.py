@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline.benchmark import benchmark
     from runtime.benchmark.table import format_benchmark
 

@@ -92,7 +92,7 @@ def _machine(text: str) -> str:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline.deploy.bundle import Settings, bundle
     from pipeline.deploy.bundle.wheels import Target
 
@@ -140,7 +140,7 @@ def _content(archive: Path) -> str:
 
 
 def _which_systems(options: argparse.Namespace) -> str:
-    """Say for which Python and systems the archive is, and which command packs the one for the other."""
+    """Name Python and systems of the archive, and the command that packs an archive for the other Python."""
     other = TRIXIE if options.python != TRIXIE else BOOKWORM
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     own.add_argument("--python")

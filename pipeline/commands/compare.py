@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline.verify.compare import SHIP, compare, format_comparison
 
     found = compare(options.old, options.new, options.photos)

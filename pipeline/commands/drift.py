@@ -46,7 +46,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline import artifacts
     from pipeline.verify.drift import drift
     from pipeline.verify.drift.tables import format_drift

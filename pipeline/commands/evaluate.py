@@ -41,7 +41,7 @@ def _out(options: argparse.Namespace) -> Path:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline.data import samples
     from pipeline.errors import DataError
     from pipeline.export.load.model import load

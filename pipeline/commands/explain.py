@@ -38,7 +38,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline.data.photo_settings import spec_beside
     from pipeline.explain import explain
     from pipeline.export.load.model import load

@@ -66,7 +66,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--recipes", dest="formats", nargs="+", choices=list(formats.options()), help=argparse.SUPPRESS
-    )  # what --formats was called
+    )  # the former name of --formats
     parser.set_defaults(tensorflow_threads=None, check=check, run=run)
 
 
@@ -81,7 +81,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline.data import samples, unlabeled
     from pipeline.data.dataset import hold_out
     from pipeline.export import Settings, export, prepare

@@ -98,7 +98,7 @@ def _settings(options: argparse.Namespace) -> FineTuning:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from dataclasses import asdict
 
     from pipeline.data import cifar10

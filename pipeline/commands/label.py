@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     import webbrowser
 
     from pipeline.label import Queue, serving

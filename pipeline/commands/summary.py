@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline.models import PRESETS, build, format_summary, summarize
 
     model = build(options.model, options.classes, options.side)

@@ -103,7 +103,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline.data import cifar10
     from pipeline.data.dataset import split
     from pipeline.metrics.significance import share_interval

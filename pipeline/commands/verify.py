@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline.verify.parity import format_report, test_images, verify
 
     unlabeled = photo_options.unlabeled_of_export(options, options.dir)

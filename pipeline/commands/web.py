@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from pipeline.deploy.web import write_page
     from pipeline.deploy.web.engine import from_folder, from_npm
 

@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 
 from docs.figures.documents import marked
-from docs.figures.field_loop import photos, walk
+from docs.figures.field_loop import photos, run
 from docs.figures.field_loop.photos import NONE, divide
+from docs.figures.field_loop.run import label
 from docs.figures.field_loop.table import DOCUMENT, FIGURES, loop_table
-from docs.figures.field_loop.walk import label
 from pipeline import artifacts
 
 
@@ -35,7 +35,7 @@ def test_no_photo_is_seen_twice(tmp_path, monkeypatch):
     division = divide(*folders(tmp_path), seed=0)
     assert [photo.label for photo in division.training] == ["ants"] * 4 + ["bees"] * 4
     assert sorted(photo.label for photo in division.seen) == ["ants"] * 2 + ["bees"] * 2 + [NONE] * 4
-    assert len(division.strangers) == 2
+    assert len(division.unknown) == 2
     paths = [photo.path for part in vars(division).values() for photo in part]
     assert len(paths) == len(set(paths)) == 8 + 8 + 6 + 2
     assert not any(path.name in {"an_ant.jpg", "placeholder.jpg"} for path in paths)
@@ -43,7 +43,7 @@ def test_no_photo_is_seen_twice(tmp_path, monkeypatch):
 
 def test_labels_are_those_of_the_photos_that_the_page_shows_first(tmp_path, monkeypatch):
     monkeypatch.setattr(photos, "A_CLASS", 4)
-    monkeypatch.setattr(walk, "LABELS", 2)
+    monkeypatch.setattr(run, "LABELS", 2)
     division = divide(*folders(tmp_path), seed=0)
     frames = tmp_path / "frames"
     frames.mkdir()

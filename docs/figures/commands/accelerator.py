@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.accelerator import pack, unpack
     from pipeline.data import cifar10
     from pipeline.data.dataset import split

@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.drift import FIGURES, drift_table, publish, simulate
     from pipeline import artifacts
 

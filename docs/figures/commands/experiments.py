@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.experiments import DOCUMENT, EXPERIMENTS, markdown_table, publish, read, row_of
 
     rows = read()

@@ -14,20 +14,20 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "photos", type=Path, nargs="?", help="photos in train/CLASS/ and val/CLASS/; none: only write the table again"
     )
-    parser.add_argument("--strangers", type=Path, help="a folder of photos that show none of the classes")
+    parser.add_argument("--unknown", "--strangers", type=Path, help="a folder of photos that show none of the classes")
     parser.add_argument("--work", type=Path, default=Path("artifacts/field-loop"), help="an empty folder")
     parser.add_argument("--draws", type=int, default=20, help="how often labels are drawn at random (default: 20)")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
+    from docs.figures.field_loop.run import run_loop
     from docs.figures.field_loop.table import DOCUMENT, FIGURES, loop_table, publish
-    from docs.figures.field_loop.walk import walk
     from pipeline import artifacts
 
     if options.photos:
-        found = walk(options.photos, options.strangers, options.work, options.draws)
+        found = run_loop(options.photos, options.unknown, options.work, options.draws)
     else:
         found = artifacts.read_json(FIGURES)
     publish(found)

@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.graph import benchmark_graph, format_graph_benchmark
 
     print(format_graph_benchmark(benchmark_graph(options.dir, options.rounds)))

@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.kinds.models import KINDS
     from docs.figures.kinds.table import DOCUMENT, FIGURES, measure, missing
 

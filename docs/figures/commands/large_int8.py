@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.large_int8 import DOCUMENT, FIGURES, measure, publish, tables
     from pipeline import artifacts
 

@@ -12,7 +12,7 @@ def add(commands: Commands) -> None:
 
 
 def run(_: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.large_speed import DOCUMENT, FIGURES, measure, publish, tables
 
     report = measure()

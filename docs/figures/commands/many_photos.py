@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.many_photos import DOCUMENT, FIGURES, many_photos_table, measure, publish, say
     from pipeline import artifacts
 

@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.networks import DOCUMENT, FIGURES, measure, networks_table, publish
     from pipeline import artifacts
 

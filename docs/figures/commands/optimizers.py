@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
 
 
 def run(_options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.optimizers import count_nodes
     from docs.figures.quantization import DOCUMENT, FIGURES, format_optimizers, publish
     from pipeline import artifacts

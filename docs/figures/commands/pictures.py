@@ -19,7 +19,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.pictures import own_photos, pictures
 
     for path in (own_photos if options.own_photos else pictures)(options.dir):

@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.quantize_aware import DOCUMENT, FIGURES, measure, publish
     from pipeline.export.load.model import load
 

@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.reading import benchmark_data
     from docs.figures.reading.tables import format_data_benchmark, publish
 

@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.reference import ship, ship_network
 
     passed = (ship_network if options.network else ship)(options.train, options.out)

@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.rounding import DOCUMENT, FIGURES, measure, publish, tables
 
     report = measure(options.photos)

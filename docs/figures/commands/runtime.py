@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the command; return its exit status."""
     from docs.figures.runtime import QUICK, Effort, benchmark_runtime, format_runtime_benchmark
 
     effort = QUICK if options.quick else Effort()

@@ -18,7 +18,7 @@ class Judge:
     """A judge that fits networks to training and further photos, as ``train`` does, and scores held-out photos.
 
     Args:
-        division: training photos, test photos and strangers.
+        division: training photos, test photos and unknown photos.
         spec: the preprocessing of photos.
     """
 
@@ -29,10 +29,10 @@ class Judge:
         self._squares: dict[Path, NDArray[np.uint8]] = {}
         self._backbone = named(BACKBONE, spec.side)
         self._test = self._features(division.test, 1)[0]
-        self._strangers = self._features(division.strangers, 1)[0]
+        self._unknown = self._features(division.unknown, 1)[0]
 
     def answers(self, more: Sequence[Photo]) -> dict[str, Any]:
-        """Fit a network to the training photos and ``more``; return its answers to test photos and strangers."""
+        """Fit a network to the training photos and ``more``; return its answers to test and unknown photos."""
         from pipeline.training.transfer import head
 
         training = [*self._division.training, *more]
@@ -41,7 +41,7 @@ class Judge:
         seen = self._features(training, VIEWS)
         fitted = head.fit(seen, labels, len(names))
         threshold = self._threshold(seen, labels, names)
-        logits, others = fitted.logits(self._test), fitted.logits(self._strangers)
+        logits, others = fitted.logits(self._test), fitted.logits(self._unknown)
         said = np.array(names)[logits.argmax(axis=1)]
         actual = np.array([photo.label for photo in self._division.test])
         return {

@@ -1,4 +1,4 @@
-"""Divide photos into those for training, those that the device sees, and those for the test."""
+"""Divide photos into three sets: for training, for the device to see, and for the test."""
 
 import random
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from runtime.image.mjpeg import split
 
-A_CLASS, STRANGERS_HELD_OUT = 40, 200
+A_CLASS, UNKNOWN_HELD_OUT = 40, 200
 NONE = "none"
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo and its label, which is ``none`` for strangers."""
+    """A photo and its label, which is ``none`` for unknown photos."""
 
     path: Path
     label: str
@@ -26,18 +26,18 @@ class Photo:
 
 @dataclass(frozen=True)
 class Division:
-    """Photos for training, photos that the device sees, test photos, and strangers for the test."""
+    """Photos for training, photos that the device sees, test photos, and unknown photos for the test."""
 
     training: list[Photo]
     seen: list[Photo]
     test: list[Photo]
-    strangers: list[Photo]
+    unknown: list[Photo]
 
 
-def divide(photos: Path, strangers: Path, seed: int) -> Division:
+def divide(photos: Path, unknown: Path, seed: int) -> Division:
     """Divide photos: forty of each class of ``train/`` for training, the rest for the device, ``val/`` for the test.
 
-    The device sees as many strangers as photos of the classes. A photo of ``strangers`` whose file name contains the
+    The device sees as many unknown photos as photos of the classes. A photo of ``unknown`` whose file name contains the
     name of a class is left out.
     """
     draw, training, rest = random.Random(seed), list[Photo](), list[Photo]()  # noqa: S311 - no secret
@@ -48,15 +48,13 @@ def divide(photos: Path, strangers: Path, seed: int) -> Division:
         rest += found[A_CLASS:]
     names = {photo.label.rstrip("s") for photo in training}
     others = [
-        photo
-        for photo in _photos(strangers, NONE)
-        if photo.frame and not any(name in photo.path.name for name in names)
+        photo for photo in _photos(unknown, NONE) if photo.frame and not any(name in photo.path.name for name in names)
     ]
     draw.shuffle(others)
     seen = [*rest, *others[: len(rest)]]
     draw.shuffle(seen)
     test = [photo for folder in _folders(photos / "val") for photo in _photos(folder, folder.name)]
-    return Division(training, seen, test, others[len(rest) : len(rest) + STRANGERS_HELD_OUT])
+    return Division(training, seen, test, others[len(rest) : len(rest) + UNKNOWN_HELD_OUT])
 
 
 def _folders(folder: Path) -> list[Path]:

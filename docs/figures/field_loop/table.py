@@ -22,8 +22,8 @@ def publish(found: dict[str, Any], path: Path = FIGURES, document: Path = DOCUME
 
 
 def loop_table(found: dict[str, Any]) -> str:
-    """Format a row for each network: accuracy, and shares of test photos and strangers that it rejects."""
-    header = ["labels", "of strangers", "test photos right", "taken for none of the classes", "strangers rejected"]
+    """Format a row for each network: accuracy, and shares of test photos and unknown photos that it rejects."""
+    header = ["labels", "of unknown photos", "test photos right", "taken for none of the classes", "unknown rejected"]
     drawn = found["random"]
     cells = [["none", "", *_shares(found["before"])], _cells(f"{found['labels']} that the loop offers", found["loop"])]
     cells += [
@@ -51,13 +51,13 @@ def _sentences(found: dict[str, Any]) -> str:
     better = sum(each["right"] < loop["right"] for each in drawn)
     stricter = sum(each["strangers_rejected"] < loop["strangers_rejected"] for each in drawn)
     return (
-        f"The device saw {seen['photos']} photos of the classes and {seen['strangers']} strangers, knew "
+        f"The device saw {seen['photos']} photos of the classes and {seen['strangers']} unknown photos, took "
         f"{seen['known'] / seen['photos']:.0%} of the former and {seen['strangers_known'] / seen['strangers']:.0%} of "
-        f"the latter, and kept {found['kept']} frames. The labels of the loop against none: "
+        f"the latter for known, and kept {found['kept']} frames. The labels of the loop against none: "
         f"{loop['against_before']['only_new']} test photos right that were wrong, {loop['against_before']['only_old']} "
         f"wrong that were right (p = {loop['against_before']['p_value']:.2f}). Over {len(drawn)} random draws of "
         f"{found['labels']} labels, {np.mean(right):.1%} of the test photos are right on average ({min(right):.1%} to "
-        f"{max(right):.1%}) and {np.mean(rejected):.1%} of the strangers are rejected ({min(rejected):.1%} to "
+        f"{max(right):.1%}) and {np.mean(rejected):.1%} of the unknown photos are rejected ({min(rejected):.1%} to "
         f"{max(rejected):.1%}); the loop's labels are better than {better} of these draws in the first and than "
         f"{stricter} in the second."
     )

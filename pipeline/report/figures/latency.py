@@ -12,7 +12,7 @@ SHOWN_TIMES = 8
 
 
 def edge(latencies: list[Latency]) -> float:
-    """Return the end of the axis, µs, such that one slow contender or one slow run does not shrink all other bars."""
+    """Return the end of the axis in µs; a slow contender or run beyond it does not shrink the other bars."""
     best = min(latency.p50 for latency in latencies)
     comparable = [latency for latency in latencies if latency.p50 <= SHOWN_TIMES * best]
     return 1.1 * max(min(latency.p99, 2 * latency.p50) for latency in comparable)

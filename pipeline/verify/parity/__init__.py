@@ -50,7 +50,7 @@ ROUNDINGS = 8
 """An fp32 file may differ from Keras by this multiple of Keras's own rounding error."""
 ALSO_CHOSE = "int8 was chosen on these same images: its agreement may look better than it is."
 ROUNDED_IMAGES = 32
-"""On how many images Keras's rounding error is measured: half of them are those on which the file differs most."""
+"""Number of images on which Keras's rounding error is measured; on half of them the file differs most."""
 
 
 def test_images(class_names: tuple[str, ...]) -> Dataset:

@@ -27,12 +27,12 @@ BETWEEN_S = 1.05
 """Seconds between two frames: ``--keep`` writes at most one frame per second."""
 
 
-def walk(photos: Path, strangers: Path, work: Path, draws: int, seed: int = 0) -> dict[str, Any]:
+def run_loop(photos: Path, unknown: Path, work: Path, draws: int, seed: int = 0) -> dict[str, Any]:
     """Run the loop once; see ``docs.figures.field_loop``.
 
     Args:
         photos: folder with ``train/CLASS/`` and ``val/CLASS/``.
-        strangers: folder of photos that show none of the classes.
+        unknown: folder of photos that show none of the classes.
         work: an empty folder, or that of an earlier run, whose first model is reused.
         draws: how often labels are drawn at random.
         seed: of all random choices.
@@ -40,7 +40,7 @@ def walk(photos: Path, strangers: Path, work: Path, draws: int, seed: int = 0) -
     Returns:
         The JSON document: results of the network without new labels, with those of the loop, and with random ones.
     """
-    division = divide(photos, strangers, seed)
+    division = divide(photos, unknown, seed)
     before = build(division.training, work / "before")
     seen = watch(before, division.seen, work / "frames")
     kept = len(list((work / "frames").glob("*.jpg")))
