@@ -26,18 +26,18 @@ class Accuracy(NamedTuple):
     unreadable: tuple[str, ...]
 
 
-class Labeled(NamedTuple):
+class LabeledPhoto(NamedTuple):
     """A photo, and the name of its class."""
 
     path: str
     class_name: str
 
 
-def labeled_photos(folder: Path, class_names: Sequence[str]) -> list[Labeled]:
+def labeled_photos(folder: Path, class_names: Sequence[str]) -> list[LabeledPhoto]:
     """Return all photos in the subfolders of ``folder``.
 
     Args:
-        folder: holds one subfolder per class, named with the class name or its ``plain_name``.
+        folder: holds one subfolder per class, named with the class name or its ``folder_name``.
         class_names: the model's classes.
 
     Raises:
@@ -45,14 +45,16 @@ def labeled_photos(folder: Path, class_names: Sequence[str]) -> list[Labeled]:
         ImageError: a subfolder is not named after a class.
     """
     photos = [
-        Labeled(path, name) for place, name in _class_folders(folder, class_names) for path in _photos(folder / place)
+        LabeledPhoto(path, name)
+        for place, name in _class_folders(folder, class_names)
+        for path in _photos(folder / place)
     ]
     if not photos:
         raise ImageFileNotFoundError(f"{folder}: no photos; expected a folder of photos for each class")
     return photos
 
 
-def count_correct(classifier: Classifier, photos: Sequence[Labeled]) -> Accuracy:
+def count_correct(classifier: Classifier, photos: Sequence[LabeledPhoto]) -> Accuracy:
     """Classify the photos and count the correct predictions."""
     answers = classifier.classify_many((photo.path for photo in photos), top=1, yield_errors=True)
     correct, unreadable = 0, []
@@ -64,7 +66,7 @@ def count_correct(classifier: Classifier, photos: Sequence[Labeled]) -> Accuracy
     return Accuracy(len(photos), correct, tuple(unreadable))
 
 
-def plain_name(class_name: str) -> str:
+def folder_name(class_name: str) -> str:
     """Encode a class name as a folder name: each byte but A-Z a-z 0-9 _ - becomes ``+`` and two hex digits."""
     return "".join(
         letter if re.fullmatch("[A-Za-z0-9_-]", letter) else "".join(f"+{byte:02x}" for byte in letter.encode())
@@ -74,7 +76,7 @@ def plain_name(class_name: str) -> str:
 
 def _class_folders(folder: Path, class_names: Sequence[str]) -> list[tuple[str, str]]:
     """Return the subfolders of ``folder`` as (folder name, class name)."""
-    by_folder = {name: name for name in class_names} | {plain_name(name): name for name in class_names}
+    by_folder = {name: name for name in class_names} | {folder_name(name): name for name in class_names}
     try:
         with os.scandir(folder) as entries:
             folders = sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))

@@ -32,8 +32,8 @@ from pipeline.export.load.head import logits_model, origin
 FEWEST_PLACES = 4
 """Smallest height and width of the feature maps that are used."""
 BATCH = 4
-GRID, COVERED = 8, 3
-"""Covering divides an image into GRID x GRID cells and hides a square of COVERED cells around each."""
+GRID, OCCLUDED = 8, 3
+"""Occlusion divides an image into GRID x GRID cells and hides a square of OCCLUDED cells around each."""
 COLORS, STRENGTH = "inferno", 0.7
 FINE = 64
 IMAGE_RANK = 4
@@ -59,13 +59,13 @@ def heat_maps(deployable: Deployable, pixels: Pixels, answers: NDArray[np.intege
     maps = _last_maps(network)
     if maps is None:
         pairs = zip(pixels, answers, strict=True)
-        found = np.stack([_by_covering(deployable, image, int(answer)) for image, answer in pairs])
+        found = np.stack([_occlusion(deployable, image, int(answer)) for image, answer in pairs])
     else:
         watched = keras.Model(network.inputs, [maps, network.outputs[0]])
         parts, start = [], 0
         for part in in_batches(pixels, BATCH):
             chosen = answers[start : start + len(part)]
-            parts.append(_by_gradient(watched, deployable.scaling(part), chosen, alone=deployable.multi_label))
+            parts.append(_hires_cam(watched, deployable.scaling(part), chosen, alone=deployable.multi_label))
             start += len(part)
         found = np.concatenate(parts)
     found = np.maximum(np.nan_to_num(found), 0)
@@ -121,7 +121,7 @@ def _has_places(tensor: Any) -> bool:
     return len(shape) == IMAGE_RANK and min(shape[1] or 0, shape[2] or 0) >= FEWEST_PLACES
 
 
-def _by_gradient(
+def _hires_cam(
     watched: keras.Model, images: NDArray[np.float32], answers: NDArray[np.integer[Any]], *, alone: bool
 ) -> Any:
     """Compute gradient of the log odds times activation, summed over channels: float32 (N, h, w).
@@ -143,11 +143,11 @@ def _by_gradient(
     return tf.reduce_sum(tape.gradient(odds, maps) * maps, axis=-1).numpy()
 
 
-def _by_covering(deployable: Deployable, image: Pixels, answer: int) -> Any:
-    """Compute by how much the log odds fall if each part of an image, uint8 (H, W, 3), is covered: (GRID, GRID)."""
+def _occlusion(deployable: Deployable, image: Pixels, answer: int) -> Any:
+    """Compute the fall of the log odds if a part of an image, uint8 (H, W, 3), is covered, for each cell: (GRID, GRID)."""
     rows, columns = (np.linspace(0, side, GRID + 1).round().astype(int) for side in image.shape[:2])
     covered = np.repeat(image[np.newaxis], GRID * GRID + 1, axis=0)
-    color, around = image.mean(axis=(0, 1)), COVERED // 2
+    color, around = image.mean(axis=(0, 1)), OCCLUDED // 2
     for place, (row, column) in enumerate(np.ndindex(GRID, GRID)):
         down = slice(rows[max(row - around, 0)], rows[min(row + around + 1, GRID)])
         right = slice(columns[max(column - around, 0)], columns[min(column + around + 1, GRID)])

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from runtime import Classifier
-from runtime.acceptance import labeled_photos, plain_name
+from runtime.acceptance import folder_name, labeled_photos
 from runtime.cli import main
 from runtime.errors import ImageError, ImageFileNotFoundError
 
@@ -70,4 +70,4 @@ def test_a_class_goes_by_its_plain_name_too(tmp_path):
     ("name", "plain"), [("cat", "cat"), ("ice cream+", "ice+20cream+2b"), ("..", "+2e+2e"), ("é", "+c3+a9")]
 )
 def test_every_class_name_has_a_plain_one(name, plain):
-    assert plain_name(name) == plain
+    assert folder_name(name) == plain

@@ -10,7 +10,7 @@ from pipeline.data.class_names import class_folders
 from pipeline.data.scan import NO_CLASS, TEST, scan
 from pipeline.errors import BundleBuildError
 from pipeline.system.quiet import load_classifier
-from runtime.acceptance import Labeled, count_correct, plain_name
+from runtime.acceptance import LabeledPhoto, count_correct, folder_name
 from runtime.text import first_of, plural
 
 ACCEPTANCE = "acceptance"
@@ -35,7 +35,7 @@ def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
         BundleBuildError: there are no photos, more than ``MAX_PHOTOS``, more than ``MAX_BYTES``, or one cannot be read.
         DataError: the folder does not exist, or its classes are not the model's.
     """
-    photos: list[Labeled] = []
+    photos: list[LabeledPhoto] = []
     correct: dict[str, int] = {}
     for name in models:
         with load_classifier(stage / "models" / name) as classifier:
@@ -51,7 +51,7 @@ def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
     return {"acceptance": {"photos": len(photos), "right": correct}}
 
 
-def _labeled(folder: Path, class_names: tuple[str, ...]) -> list[Labeled]:
+def _labeled(folder: Path, class_names: tuple[str, ...]) -> list[LabeledPhoto]:
     listing = scan(folder, known=class_names)
     lost = [left.path for left in listing.skipped if left.looks_like_photo or left.kind == NO_CLASS]
     lost += [file.path for file in listing.files if file.path.lower().endswith(NOT_ON_BOARDS)]
@@ -68,14 +68,14 @@ def _labeled(folder: Path, class_names: tuple[str, ...]) -> list[Labeled]:
             f"{MAX_BYTES / 1e6:.0f} MB at most: choose some of each class"
         )
     labels = class_folders(class_names)
-    return [Labeled(str(folder / file.path), class_names[labels[file.class_name]]) for file in files]
+    return [LabeledPhoto(str(folder / file.path), class_names[labels[file.class_name]]) for file in files]
 
 
-def _copy(photos: Sequence[Labeled], folder: Path) -> None:
+def _copy(photos: Sequence[LabeledPhoto], folder: Path) -> None:
     """Copy photos to ``CLASS/0001.jpg`` and so on, because the archive does not allow every file name."""
     numbers = Counter[str]()
     for photo in photos:
-        place = plain_name(photo.class_name)
+        place = folder_name(photo.class_name)
         if len(place) > MAX_FOLDER_NAME:
             raise BundleBuildError(
                 f"the class {photo.class_name!r} needs {len(place)} characters as a folder name in a bundle, "
