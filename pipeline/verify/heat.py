@@ -144,7 +144,7 @@ def _hires_cam(
 
 
 def _occlusion(deployable: Deployable, image: Pixels, answer: int) -> Any:
-    """Compute the fall of the log odds if a part of an image, uint8 (H, W, 3), is covered, for each cell: (GRID, GRID)."""
+    """Compute the fall of the log odds for each covered cell of an image, uint8 (H, W, 3): float64 (GRID, GRID)."""
     rows, columns = (np.linspace(0, side, GRID + 1).round().astype(int) for side in image.shape[:2])
     covered = np.repeat(image[np.newaxis], GRID * GRID + 1, axis=0)
     color, around = image.mean(axis=(0, 1)), OCCLUDED // 2
