@@ -105,7 +105,7 @@ def test_folding_changes_nothing(preset, height, width, reparam):
 @pytest.mark.parametrize("preset", ["notes", "resnet8", "vgg8", "separable"])
 def test_unfolding_changes_nothing_even_in_training_mode(preset):
     random = np.random.default_rng(1)
-    images = random.random((200, 16, 16, 3), np.float32)
+    images = random.random((60, 16, 16, 3), np.float32)
     deployed = build(preset, class_count=4, side=16)
     for layer in deployed.layers:
         if layer.weights:
