@@ -13,7 +13,7 @@ Work that is shared so that it is done once:
 - ``test_drift.py`` runs the reference once, and translates and freezes each damaged network once for its eight formats.
 - The processes of distributed and killed trainings are forked from one that has imported TensorFlow; their three files
   run in one process (``training_run.py``, ``SHARING`` below).
-- The web page is loaded once for all tests that choose pictures (``test_web.py``).
+- The web page is loaded once for all tests that choose pictures or get no camera (``test_web.py``).
 - The report is opened once per width and color scheme (``test_report_browser.py``).
 - pip is compiled once, in the wheels from which all bundles are installed (``installing.compile_pip``).
 - Networks and photos are as small as the test allows: ``tests/figures/test_graph.py`` has two networks of one layer,
@@ -53,6 +53,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: more threads than
 REFERENCE = Path(__file__).parent.parent / "artifacts" / "reference"
 DURATIONS = Path(__file__).parent / "durations.json"
 FAST_SECONDS = 0.3
+SHORT_SECONDS = 0.04
+"""The mean of the tests that take no more than ``FAST_SECONDS``."""
 SHOWN = 25
 SHARING = (
     ("tests/pipeline/install/",),
@@ -89,8 +91,8 @@ def pytest_collection_finish():
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that no process ends long after the others."""
     seconds = Counter()
-    for test, duration in long_tests().items():
-        seconds[scope_of(test)] += duration
+    for item in items:
+        seconds[scope_of(item.nodeid)] += long_tests().get(item.nodeid, SHORT_SECONDS)
     items.sort(key=lambda item: -seconds[scope_of(item.nodeid)])
 
 
