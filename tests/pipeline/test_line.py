@@ -215,8 +215,9 @@ def test_exporting_twice_gives_the_same_bytes(exported, tmp_path, reference):
 
 
 @pytest.mark.slow
-def test_the_command_loads_the_model_once(reference, tmp_path, monkeypatch):
+def test_the_command_loads_the_model_once(reference, test_images, tmp_path, monkeypatch):
     load_model, loaded = keras.models.load_model, []
+    monkeypatch.setattr(samples, "test_images", lambda: test_images)  # not all 10,000, where they are cached
 
     def count(path, **options):
         loaded.append(path)
