@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.metrics.calibration import softmax
 from pipeline.training.settings import Settings
 
 GRAY = 128
 MIXUP_ALPHA = 0.2
 ERASED_AREA = (0.02, 0.25)
+SMALLEST_PROBABILITY = 1e-7
 
 Pixels = NDArray[np.uint8]
 Indices = NDArray[np.integer]
@@ -114,6 +116,22 @@ def targets(labels: NDArray[np.integer], class_count: int, planned: Pass, indice
     result: NDArray[np.float32] = (
         share * classes[labels[indices]] + (1 - share) * classes[labels[planned.partner[indices]]]
     )
+    return result
+
+
+def mix_predictions(logits: NDArray[np.float32], planned: Pass) -> NDArray[np.float32]:
+    """Mix the probabilities of the unmixed images like the images (CutMix, MixUp).
+
+    Args:
+        logits: float32 (N, C), of all N images.
+        planned: the augmentation of the pass.
+
+    Returns:
+        Log-probabilities, float32 (N, C).
+    """
+    probabilities, share = softmax(logits), planned.share[:, None]
+    mixed = share * probabilities + (1 - share) * probabilities[planned.partner]
+    result: NDArray[np.float32] = np.log(np.maximum(mixed, SMALLEST_PROBABILITY)).astype(np.float32)
     return result
 
 

@@ -43,13 +43,17 @@ class Settings:
     mixup: float = _setting(0.0, "chance that an image is blended with another")
     teacher_weight: float = _setting(0.7, "weight of the teacher's outputs as targets; the labels have the rest")
     teacher_temperature: float = _setting(2.0, "temperature that softens the teacher's outputs")
-    teacher_passes: int = _setting(10, "number of augmented passes for which the teacher's outputs are computed")
+    teacher_passes: int = _setting(
+        10,
+        "number of augmented passes for which the teacher's outputs are computed; 0: only for the plain images and "
+        "their mirror images, averaged",
+    )
     balance_classes: bool = _setting(default=False, text="weight images so that all classes have the same total weight")
     early_stopping: int = _setting(0, "stop after this many epochs without a better one; 0: never")
     mixed_precision: bool = _setting(default=False, text="compute in bfloat16, keep weights in float32")
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "teacher_passes"):
+        for name in ("epochs", "batch_size"):
             self._check(name, getattr(self, name) >= 1, "1 or more")
         for name in ("half_side", "flip", "random_erasing", "cutmix", "mixup", "teacher_weight"):
             self._check(name, 0 <= getattr(self, name) <= 1, "0 to 1")
@@ -57,7 +61,7 @@ class Settings:
             self._check(name, 0 <= getattr(self, name) < 1, "0 up to but not including 1")
         for name in ("learning_rate", "teacher_temperature"):
             self._check(name, getattr(self, name) > 0, "more than 0")
-        for name in ("warmup_epochs", "weight_decay", "sam_rho", "early_stopping", "seed"):
+        for name in ("warmup_epochs", "weight_decay", "sam_rho", "teacher_passes", "early_stopping", "seed"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         self._check("cutmix", self.cutmix + self.mixup <= 1, "at most 1 together with mixup")
 

@@ -15,10 +15,11 @@ from pipeline.documents.history import EpochRecord, History
 from pipeline.errors import PipelineError
 from pipeline.metrics.calibration import softmax
 from pipeline.training import record
+from pipeline.training.batches import plan_pass
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.record import draw_curves
 from pipeline.training.run import RunOptions, Settings, accuracy, train
-from pipeline.training.teacher import Teacher
+from pipeline.training.teacher import Teacher, pass_number
 
 SMALL = {"epochs": 2, "batch_size": 50, "warmup_epochs": 1}
 
@@ -150,6 +151,24 @@ def test_teacher_is_asked_once_a_pass_and_its_pupil_takes_after_it(sets, tmp_pat
     assert [path.stat().st_mtime_ns for path in kept] == times
     assert taught.epochs[0].loss == pytest.approx(again.epochs[0].loss, abs=1e-6)
     assert taught.epochs[-1].loss < taught.epochs[0].loss
+
+
+@pytest.mark.slow
+def test_teacher_without_passes_sees_plain_images_and_their_mirror_images(sets, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGECNN_DATA", str(tmp_path))
+    settings = Settings(teacher_passes=0, cutmix=1.0)
+    teacher = Teacher(artifacts.REFERENCE_DIR / artifacts.MODEL_KERAS, sets[0], settings)
+    first, later = (np.exp(teacher.outputs(number, keep=True)) for number in (0, 7))
+    assert [path.name for path in (tmp_path / "teacher").iterdir()] == [f"{teacher.key}_plain.npy"]
+    images = sets[0].pixels.astype(np.float32) / 255
+    probabilities = (teacher.model.predict_on_batch(images) + teacher.model.predict_on_batch(images[:, :, ::-1])) / 2
+    for mixed, number in ((first, 0), (later, 7)):
+        planned = plan_pass(sets[0], settings, number)
+        share = planned.share[:, None]
+        expected = share * probabilities + (1 - share) * probabilities[planned.partner]
+        np.testing.assert_allclose(mixed, expected, atol=3e-3)
+    assert np.abs(first - later).max() > 0.5
+    assert [pass_number(12, Settings(teacher_passes=passes), taught=True) for passes in (0, 10)] == [12, 2]
 
 
 @pytest.mark.slow

@@ -12,15 +12,12 @@ from tqdm import tqdm
 from pipeline import artifacts
 from pipeline.data.cifar10 import cache_dir
 from pipeline.data.dataset import Dataset
-from pipeline.metrics.calibration import softmax
-from pipeline.training import batches
-from pipeline.training.augmentation import Pass
+from pipeline.training import augmentation, batches
 from pipeline.training.settings import Settings
 from pipeline.training.transfer import views
 from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
 
-SMALLEST_PROBABILITY = 1e-7
 BATCH = 64
 
 
@@ -58,16 +55,8 @@ class DistillationData:
             settings.batch_size,
             planned,
             batches.weights_of_classes(images, balance=settings.balance_classes),
-            _mixed(self.logits[view], planned),
+            augmentation.mix_predictions(self.logits[view], planned),
         )
-
-
-def _mixed(logits: NDArray[np.float32], planned: Pass) -> NDArray[np.float32]:
-    """Mix the teacher's probabilities like the images (CutMix, MixUp); logits (N, C) to log-probabilities (N, C)."""
-    probabilities, share = softmax(logits), planned.share[:, None]
-    mixed = share * probabilities + (1 - share) * probabilities[planned.partner]
-    result: NDArray[np.float32] = np.log(np.maximum(mixed, SMALLEST_PROBABILITY)).astype(np.float32)
-    return result
 
 
 def small_views(parts: Sequence[NDArray[np.uint8]], numbers: Sequence[int], spec: ModelSpec) -> NDArray[np.uint8]:
