@@ -11,6 +11,7 @@ from typing import Any
 
 from runtime.errors import ModelSpecError
 from runtime.system.files import parse_json
+from runtime.text import first_of
 
 SPEC_KEY = "edgecnn_spec"
 SPEC_FILE = "edgecnn_spec.json"
@@ -199,7 +200,7 @@ class ModelSpec:
                 entries["confidence_threshold"] = entries.pop("abstain")
             unknown = set(entries) - {entry.name for entry in fields(cls)}
             if unknown:
-                raise ModelSpecError(f"model spec has unknown entries {sorted(unknown)}: update the runtime")
+                raise ModelSpecError(f"model spec has unknown entries ({first_of(sorted(unknown))}): update the runtime")
             return cls(**entries)
         except (ValueError, TypeError, KeyError) as error:
             if isinstance(error, ModelSpecError):

@@ -10,6 +10,7 @@ from runtime.engines.registry import file_formats
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
 from runtime.system.files import parse_json, read_regular
 from runtime.system.processors import thread_count_error
+from runtime.text import first_of
 
 TUNING_FILE = "runtime.json"
 FORMAT, VERSION = "edgecnn-runtime", 1
@@ -156,5 +157,5 @@ def _default(folder: Path) -> Path:
     if len(files) == 1:
         return next(iter(files.values()))
     raise ModelFileNotFoundError(
-        f"{folder}: which of {', '.join(files)}? Name one, or let python -m runtime tune {folder} find the fastest"
+        f"{folder}: which of {first_of(list(files))}? Name one, or let python -m runtime tune {folder} find the fastest"
     )

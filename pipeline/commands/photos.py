@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline import artifacts
 from pipeline.commands import FAILED, INTERRUPTED, OK, Commands
 from pipeline.commands.bundle import add_python
-from runtime.text import for_terminal, plural
+from runtime.text import first_of, plural
 
 if TYPE_CHECKING:
     from pipeline.documents.history import History
@@ -131,7 +131,7 @@ def screen(folder: Path) -> str:
     report = folder / artifacts.REPORT_PAGE
     fastest = {row.file: latency.p50 for row, latency in reversed(timed.timed) if row.threads == 1}
     lines = [
-        f"Classes: {', '.join(for_terminal(name) for name in verified.class_names)}",
+        f"Classes: {first_of(verified.class_names)}",
         *_accuracy(History.read(folder), verified),
         "",
         f"{'file':<24}{'size':>12}{'same answer':>14}{'one photo here':>18}",

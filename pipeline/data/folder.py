@@ -177,7 +177,7 @@ def _check_pictures(folder: Path, files: Iterable[PhotoFile], listing: Listing, 
     few = [f"{name} has {counts[name]}" for name in listing.class_names if counts[name] < MIN_PICTURES]
     if few:
         raise ClassesError(
-            f"{folder}: every class needs at least {MIN_PICTURES} different pictures; {', '.join(few)}. "
+            f"{folder}: every class needs at least {MIN_PICTURES} different pictures; {first_of(few)}. "
             "Add photos, or take the class's folder out."
         )
 

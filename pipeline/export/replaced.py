@@ -7,10 +7,9 @@ from pipeline import artifacts
 from pipeline.data.dataset import format_size
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
-from runtime.text import plural
+from runtime.text import first_of, plural
 
 REPORTS = (artifacts.BENCHMARK, artifacts.DRIFT)
-CLASSES_NAMED = 5
 
 
 def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> str | None:
@@ -28,8 +27,7 @@ def what_is_replaced(folder: Path, keras_sha256: str, files: Iterable[str]) -> s
     if manifest.sha256_of(artifacts.MODEL_KERAS) == keras_sha256:
         return None
     names, size = manifest.class_names, format_size(manifest.size)
-    listed = ", ".join(names[:CLASSES_NAMED]) + (", …" if len(names) > CLASSES_NAMED else "")
-    text = f"{folder}: replaces another model, of {plural(len(names), 'class')} ({listed}) and {size} pixels"
+    text = f"{folder}: replaces another model, of {plural(len(names), 'class')} ({first_of(names)}) and {size} pixels"
     written = set(files)
     kept = [name for name in manifest.files if name not in written]
     left = [name for name in (*kept, *REPORTS) if (folder / name).is_file()]

@@ -14,7 +14,7 @@ from runtime.keep import CHANGED, RANDOM, UNKNOWN, UNSURE
 from runtime.photo_files import is_hidden, list_photos
 from runtime.system.files import parse_json, read_regular
 from runtime.system.writing import atomic_path
-from runtime.text import for_terminal, plural
+from runtime.text import first_of, for_terminal, plural
 
 DISCARDED, NONE = "discarded", "none"
 RANKS = {UNKNOWN: 0, UNSURE: 1, CHANGED: 2, RANDOM: 3}
@@ -230,4 +230,4 @@ def _move_file(source: Path, target: Path) -> None:
 def describe(queue: Queue) -> str:
     """Describe the queue for the terminal: number of frames, and classes."""
     state = queue.state()
-    return f"{plural(state['left'], 'frame')}; classes: {', '.join(map(for_terminal, state['classes'])) or 'none yet'}"
+    return f"{plural(state['left'], 'frame')}; classes: {first_of(state['classes']) or 'none yet'}"

@@ -20,11 +20,10 @@ from runtime.classifier import Classifier
 from runtime.errors import ImageError
 from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
-from runtime.text import for_terminal, plural
+from runtime.text import first_of, for_terminal, plural
 
 SIGNIFICANT = 0.05
 SHIP, KEEP, UNDECIDED = "ship", "keep", "undecided"
-MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -174,8 +173,7 @@ def format_comparison(found: Comparison, old: Path, new: Path) -> str:
     }
     for reason, paths in skipped.items():
         if paths:
-            named = ", ".join(map(for_terminal, paths[:MOST_NAMED]))
-            lines.append(f"{reason}: {len(paths):,} ({named}{', …' * (len(paths) > MOST_NAMED)})")
+            lines.append(f"{reason}: {len(paths):,} ({first_of(paths)})")
     sentences = {
         SHIP: "SHIP: the new model is right more often, and chance does not explain it",
         KEEP: "KEEP: the old model is right more often, and chance does not explain it",
@@ -222,8 +220,8 @@ def _correctness(model: Path, photos: Path, files: Sequence[PhotoFile]) -> list[
         unknown = sorted({file.class_name for file in files} - set(classifier.spec.class_names))
         if unknown:
             raise ClassesError(
-                f"{photos}: {model} does not know {', '.join(unknown[:MOST_NAMED])} "
-                f"({plural(len(unknown), 'class')}): compare on photos of classes that both models know"
+                f"{photos}: {model} does not know {first_of(unknown)}: compare on photos of classes that both models "
+                "know"
             )
         answers = classifier.classify_many((photos / file.path for file in files), top=1, yield_errors=True)
         return [

@@ -16,7 +16,7 @@ from runtime.errors import ModelFileNotFoundError, ModelSpecError
 from runtime.system.child import interpreter
 from runtime.system.machine import CPU_FEATURES
 from runtime.system.probe import probe
-from runtime.text import plural
+from runtime.text import first_of, plural
 from runtime.tuning import visible_files
 
 ROUNDS = 15
@@ -133,7 +133,7 @@ def _measured(contenders: list[Loaded], seconds: float) -> list[Timed]:
 def _images(contenders: list[Loaded]) -> NDArray[np.uint8]:
     specs = {(each.classifier.spec.shape, each.classifier.spec.class_names) for each in contenders}
     if len(specs) > 1:
-        names = ", ".join(sorted({each.classifier.path.name for each in contenders}))
+        names = first_of(sorted({each.classifier.path.name for each in contenders}))
         raise ModelSpecError(
             f"{names} are not one model: their input sizes or classes differ: keep each model in a folder of its own"
         )

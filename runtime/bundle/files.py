@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from runtime.errors import BundleError
 from runtime.system.files import open_regular, read_regular
-from runtime.text import for_terminal
+from runtime.text import first_of, for_terminal
 
 SUMS, SIGNATURE, DESCRIPTION, NEXT_KEY = "SHA256SUMS", "model.sig", "bundle.json", "next-key.pub"
 MAX_BYTES = 1 << 30
@@ -19,8 +19,6 @@ MAX_DEPTH = 8
 """Deepest nesting of folders; a bundle has one level."""
 MAX_TEXT_BYTES = 1 << 20
 """Largest size of the list of digests, the description, the signature or a key."""
-SHOWN = 5
-"""Number of files of each kind of fault that a message names."""
 SHOWN_CHARACTERS = 80
 """Number of characters of an unusual name that a message shows."""
 
@@ -130,7 +128,7 @@ def _listed(folder: Path) -> dict[str, str]:
 def refuse(folder: Path, troubles: dict[str, set[str]]) -> None:
     """Raise a ``BundleError`` that names the files of each kind of fault; do nothing if there are none."""
     faults = [
-        f"{trouble}: {', '.join(map(_quoted, sorted(names)[:SHOWN]))}{', …' if len(names) > SHOWN else ''}"
+        f"{trouble}: {first_of([_quoted(name) for name in sorted(names)])}"
         for trouble, names in troubles.items()
         if names
     ]

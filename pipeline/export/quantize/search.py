@@ -28,6 +28,7 @@ from pipeline.export.quantize.latencies import compare_latencies
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.mixed_precision import layer_entries, next_float_layers
 from pipeline.export.quantize.validation import Validation
+from runtime.text import first_of
 
 IMAGE_COUNTS = (100, 500, 1_000)
 DEFAULT_IMAGES = 500
@@ -211,7 +212,7 @@ class Search:
             graph = self._quantizer.build(config)
             limit = self._why_no_further(config, graph)
             if limit is not None:
-                names = ", ".join(name for name, _ in found)
+                names = first_of([name for name, _ in found])
                 reason = f"fails the criteria, and with {names} in float, too, {limit}: use the fp32 file"
                 break
             names = ", ".join(f"{name} (noise-to-signal ratio up by {added:.1e})" for name, added in found)

@@ -20,6 +20,7 @@ from pipeline.verify.drift.measure import Drift, first_past, measure, steepest
 from pipeline.verify.drift.taps import Tap
 from pipeline.verify.parity import model_files
 from runtime.system.writing import check_writable
+from runtime.text import first_of
 
 
 def drift(
@@ -46,8 +47,8 @@ def drift(
     images = images or samples.validation_images()
     if images.class_names != manifest.class_names or images.size != manifest.size:
         raise PipelineError(
-            f"{folder} takes {format_size(manifest.size)} images of {', '.join(manifest.class_names)}; "
-            f"got {format_size(images.size)} of {', '.join(images.class_names)}: pass photos of the model's classes"
+            f"{folder} takes {format_size(manifest.size)} images of {first_of(manifest.class_names)}; "
+            f"got {format_size(images.size)} of {first_of(images.class_names)}: pass photos of the model's classes"
         )
     deployable, thresholds = load_exported(folder), manifest.thresholds
     images = images if thresholds is None else with_multi_hot(images)

@@ -3,6 +3,7 @@
 from pipeline.data.dataset import Dataset, format_size
 from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
+from runtime.text import first_of
 
 
 def check(deployable: Deployable, images: Dataset) -> None:
@@ -13,6 +14,6 @@ def check(deployable: Deployable, images: Dataset) -> None:
     """
     if images.class_names != deployable.class_names or images.size != deployable.size:
         raise PipelineError(
-            f"the model takes {format_size(deployable.size)} images of {', '.join(deployable.class_names)}; these "
-            f"are {format_size(images.size)} of {', '.join(images.class_names)}: pass --data with the model's classes"
+            f"the model takes {format_size(deployable.size)} images of {first_of(deployable.class_names)}; these "
+            f"are {format_size(images.size)} of {first_of(images.class_names)}: pass --data with the model's classes"
         )
