@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 
 import pytest
 
@@ -25,6 +26,18 @@ def test_every_folder_and_module_is_listed_and_no_other(package, repository, lis
         if not path.name.startswith("__") and (path.suffix == ".py" or path.is_dir())
     }
     assert listings[package] == there
+
+
+def test_every_commit_that_is_named_exists(repository):
+    def git(*words):
+        return subprocess.run(["git", *words], cwd=repository, capture_output=True, text=True, check=False)  # noqa: S603, S607
+
+    if git("rev-parse", "--is-shallow-repository").stdout.strip() != "false":
+        pytest.skip("not a clone with its history")
+    text = (repository / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"commit\s+([0-9a-f]{7,40})", text)
+    assert len(named) >= 4
+    assert [commit for commit in named if git("cat-file", "-e", f"{commit}^{{commit}}").returncode] == []
 
 
 @pytest.mark.parametrize("package", ["runtime", "pipeline", "docs"])
