@@ -1,4 +1,4 @@
-"""The README's table of small networks for CIFAR-10: accuracy in int8 against multiply-accumulates, size and latency.
+"""The table of small networks for CIFAR-10 in ``docs/training.md``: accuracy in int8 against multiply-accumulates, size and latency.
 
 Files of other projects stand beside ours, measured on the same images and by the same clock where their files are
 given, and with their published figures where they are not.
@@ -28,7 +28,7 @@ from runtime.benchmark.environment import describe_device
 from runtime.benchmark.timing import measure as take_turns
 
 FIGURES = Path("docs/networks.json")
-DOCUMENT = Path("README.md")
+DOCUMENT, MARKER = Path("docs/training.md"), "compared"
 ROUNDS, RUNS = 40, 25
 FILES = (artifacts.INT8_ONNX, artifacts.INT8_TFLITE)
 
@@ -183,4 +183,4 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def publish(figures: dict[str, Any], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
     """Write the figures to ``path`` and the table between its markers in ``document``."""
     artifacts.write_json(path, figures)
-    replace_marked(document, "networks", networks_table(figures))
+    replace_marked(document, MARKER, networks_table(figures))

@@ -17,7 +17,7 @@ from runtime.text import plural
 
 FIGURES = Path("docs/benchmark.json")
 DOCUMENT = Path("README.md")
-DOCUMENTS = {"artifacts": DOCUMENT, "backends": Path("docs/performance.md")}
+DOCUMENTS = {"cold-start": DOCUMENT, "artifacts": DOCUMENT, "backends": Path("docs/performance.md")}
 """Name of each table's markers -> its document."""
 KERAS = "keras-compiled"
 BATCH = "64"
@@ -69,7 +69,11 @@ def gather(folder: Path) -> dict[str, Any]:
 def tables(figures: dict[str, Any]) -> dict[str, str]:
     """Format the tables: name of the markers -> text."""
     report = Benchmark.model_validate_json(json.dumps(figures["benchmark"]))
-    return {"artifacts": _artifacts(figures["verified"], report), "backends": _backends(report)}
+    return {
+        "cold-start": _cold_start(report),
+        "artifacts": _artifacts(figures["verified"], report),
+        "backends": _backends(report),
+    }
 
 
 def publish(figures: dict[str, Any], root: Path = Path()) -> None:
@@ -85,6 +89,15 @@ def publish(figures: dict[str, Any], root: Path = Path()) -> None:
     artifacts.write_json(root / FIGURES, figures)
     for name, text in tables(figures).items():
         replace_marked(root / DOCUMENTS[name], name, text)
+
+
+def _cold_start(report: Benchmark) -> str:
+    """Say how long the int8 ONNX file takes from the start of a process to its first answer."""
+    row, _ = report.timed_row(artifacts.INT8_ONNX, str(default_engine(".onnx")))
+    return (
+        f"From the start of a process to its first answer, this file takes {(row.cold_start_ms or 0) / 1e3:.1f} s on "
+        f"{report.device.name}{_features(report)}."
+    )
 
 
 def _artifacts(verified: dict[str, Any], report: Benchmark) -> str:

@@ -1,6 +1,7 @@
 import pytest
 
 from docs.figures import networks
+from docs.figures.documents import marked
 from pipeline import artifacts
 from pipeline.errors import PipelineError
 
@@ -8,7 +9,8 @@ from pipeline.errors import PipelineError
 def test_the_table_is_the_files(repository):
     figures = artifacts.read_json(repository / networks.FIGURES)
     assert not [row["source"] for row in figures["networks"] if row["source"].startswith("/")]
-    assert networks.networks_table(figures) in (repository / networks.DOCUMENT).read_text(encoding="utf-8")
+    text = (repository / networks.DOCUMENT).read_text(encoding="utf-8")
+    assert marked(networks.MARKER, networks.networks_table(figures)) in text
 
 
 def test_rows_are_in_order_of_their_cost_and_published_figures_have_no_interval():

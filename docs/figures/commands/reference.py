@@ -22,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
     from docs.figures.reference import ship, ship_network
 
     passed = (ship_network if options.network else ship)(options.train, options.out)
-    printed = "python -m docs.figures networks" if options.network else "make readme"
-    print(f"Written: {options.out}/; {printed} prints its figures into README.md")
+    command, document = (
+        ("python -m docs.figures networks", "docs/training.md") if options.network else ("make readme", "README.md")
+    )
+    print(f"Written: {options.out}/; {command} prints its figures into {document}")
     return OK if passed else FAILED
