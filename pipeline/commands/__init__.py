@@ -6,9 +6,11 @@ The modules import TensorFlow and other slow packages inside ``run``, so that he
 import argparse
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+from runtime.text import say
 
 OK, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -20,6 +22,34 @@ class WithExamples(argparse.HelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if text.startswith("examples:") else super()._fill_text(text, width, indent)
+
+
+class FormerFlag(argparse.Action):
+    """A hidden flag of earlier versions: does what its replacement does, and says the new name on stderr.
+
+    Args:
+        option_strings: the flag.
+        current: the option that replaced it.
+    """
+
+    def __init__(self, option_strings: Sequence[str], *, current: argparse.Action, **_: object) -> None:
+        super().__init__(
+            option_strings, current.dest, nargs=current.nargs, const=current.const, default=argparse.SUPPRESS,
+            type=current.type, choices=current.choices, help=argparse.SUPPRESS,
+        )  # fmt: skip
+        self._current = current
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        _option_string: str | None = None,
+    ) -> None:
+        """Say the new name, and set what the current option sets."""
+        flag = self._current.option_strings[0]
+        say(f"{self.option_strings[0]} is now {flag}")
+        self._current(parser, namespace, values, flag)
 
 
 class Command(Protocol):

@@ -5,7 +5,16 @@ import sys
 from pathlib import Path
 
 from pipeline import artifacts, formats
-from pipeline.commands import FAILED, OK, Commands, WithExamples, input_contract, photo_options, source_options
+from pipeline.commands import (
+    FAILED,
+    OK,
+    Commands,
+    FormerFlag,
+    WithExamples,
+    input_contract,
+    photo_options,
+    source_options,
+)
 from pipeline.commands.before_tensorflow import check_source
 from pipeline.errors import PipelineError
 from runtime.system.writing import check_writable
@@ -46,7 +55,7 @@ def add(commands: Commands) -> None:
     photo_options.add_data(parser, "photos of the model's classes: calibrate, choose and verify on them")
     photo_options.add_unlabeled(parser, "--calibration", "calibrate on them; without --data, verify on a quarter")
     parser.add_argument("--quick", action="store_true", help="take the default int8 configuration without a search")
-    parser.add_argument(
+    formats_flag = parser.add_argument(
         "--formats", nargs="+", default=[], choices=list(formats.options()), metavar="NAME",
         help="write further files: " + ", ".join(f"{name} ({about})" for name, about in formats.options().items()),
     )  # fmt: skip
@@ -64,9 +73,7 @@ def add(commands: Commands) -> None:
         "--unknown", type=Path, metavar="DIR",
         help="photos that show none of the classes, to measure how many of them are taken for one",
     )  # fmt: skip
-    parser.add_argument(
-        "--recipes", dest="formats", nargs="+", choices=list(formats.options()), help=argparse.SUPPRESS
-    )  # the former name of --formats
+    parser.add_argument("--recipes", action=FormerFlag, current=formats_flag)
     parser.set_defaults(tensorflow_threads=None, check=check, run=run)
 
 

@@ -4,10 +4,10 @@ import argparse
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import artifacts
-from pipeline.commands import OK, Commands, command_line, few_photos, fine_tune, photo_options, search
+from pipeline.commands import OK, Commands, FormerFlag, command_line, few_photos, fine_tune, photo_options, search
 from pipeline.data import unlabeled
 from pipeline.data.scan import scan
 from pipeline.system.file_checks import check_model
@@ -28,14 +28,14 @@ MODEL = {
     "notes; with --data efficientnet-lite0, if its weights are installed)",
 }
 """Arguments of --model that replace those made from its setting."""
-FORMER_FLAGS: dict[str, tuple[str, type]] = {
-    "--averaging": ("ema_decay", float),
-    "--branches": ("reparam", bool),
-    "--sharpness": ("sam_rho", float),
-    "--erasing": ("random_erasing", float),
-    "--colour": ("color", float),
+FORMER_FLAGS = {
+    "--averaging": "--ema-decay",
+    "--branches": "--reparam",
+    "--sharpness": "--sam-rho",
+    "--erasing": "--random-erasing",
+    "--colour": "--color",
 }
-"""Flags of earlier versions that are still accepted: flag -> the setting that it sets, and its type."""
+"""Flags of earlier versions that are still accepted: flag -> the flag that replaced it."""
 
 
 def add(commands: Commands) -> None:
@@ -78,11 +78,9 @@ def add(commands: Commands) -> None:
     search.add(parser)
     parser.add_argument("--in-steps", action="store_true", help=argparse.SUPPRESS)  # given by photos
     group = parser.add_argument_group("hyperparameters of training from scratch")
-    for flag, arguments in recipe.items():
-        group.add_argument(flag, **arguments)
-    for flag, (name, kind) in FORMER_FLAGS.items():
-        taken: dict[str, Any] = {"action": "store_true"} if kind is bool else {"type": kind}
-        group.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **taken)
+    actions = {flag: group.add_argument(flag, **arguments) for flag, arguments in recipe.items()}
+    for former, flag in FORMER_FLAGS.items():
+        group.add_argument(former, action=FormerFlag, current=actions[flag])
     parser.set_defaults(tensorflow_threads=None, check=check, run=run)
 
 

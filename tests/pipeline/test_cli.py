@@ -4,7 +4,7 @@ import os
 import pytest
 
 from pipeline import cli
-from pipeline.commands import summary
+from pipeline.commands import summary, train
 
 
 def test_without_a_command_there_is_help(capsys):
@@ -52,6 +52,23 @@ def test_an_unknown_option_is_told_with_the_usage_of_its_command(capsys, command
     said = capsys.readouterr().err
     assert said.startswith(f"usage: python -m pipeline {command} ")
     assert "unrecognized arguments: --pyton 3.13" in said
+
+
+FORMER_FLAGS = [
+    *(("train", former, flag, "" if flag == "--reparam" else "0.5") for former, flag in train.FORMER_FLAGS.items()),
+    ("export --model a.keras --out out", "--recipes", "--formats", "fp16 dynamic"),
+]
+
+
+@pytest.mark.parametrize(("command", "former", "flag", "value"), FORMER_FLAGS, ids=[row[1] for row in FORMER_FLAGS])
+def test_a_former_flag_works_and_names_its_replacement_on_stderr(capsys, command, former, flag, value):
+    def settings(*words):
+        return vars(cli.parse([*command.split(), *words, *value.split()])) | {"typed": None}
+
+    assert settings(flag) != vars(cli.parse(command.split())) | {"typed": None}
+    assert not capsys.readouterr().err
+    assert settings(former) == settings(flag)
+    assert capsys.readouterr().err == f"{former} is now {flag}\n"
 
 
 @pytest.mark.parametrize("argument", ["train", "no-such-command"])

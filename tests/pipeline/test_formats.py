@@ -135,9 +135,8 @@ def test_an_unknown_format_is_refused(capsys):
     assert "invalid choice: 'int4'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flag", ["--formats", "--recipes"])
-def test_the_flag_and_its_old_name_choose_files(flag):
-    read = parse(["export", "--model", "model.keras", "--out", "out", flag, "dynamic", "fp16"])
+def test_the_flag_chooses_files():
+    read = parse(["export", "--model", "model.keras", "--out", "out", "--formats", "dynamic", "fp16"])
     assert files_of(read.formats) == (
         *MODEL_FILES,
         "model_fp16.tflite",
