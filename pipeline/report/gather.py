@@ -39,7 +39,7 @@ class Facts:
         warnings: a line for each document that belongs to another version of a model file.
         history: of the training of the exported model; ``None`` if there is none.
         mistakes: of the exported model on the images of verify; ``None`` if there are none.
-        known: results of telling photos of the classes from others; ``None`` if export did not measure them.
+        known: results of separating photos of the classes from others; ``None`` if export did not measure them.
     """
 
     folder: Path

@@ -30,8 +30,8 @@ def markdown(facts: Facts) -> str:
             for row in device.contenders
             if row.missing
         ]
-        told = (conditions(device), caveats(device), judged(row for row, _ in device.timed))
-        about = f"{name}: {' '.join(filter(None, told))}"
+        notes = (conditions(device), caveats(device), judged(row for row, _ in device.timed))
+        about = f"{name}: {' '.join(filter(None, notes))}"
         parts += [for_markdown(about), table((*HEADER, *LATENCY), rows, "llr")]
     return "\n\n".join(parts) + "\n"
 

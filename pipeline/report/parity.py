@@ -201,7 +201,7 @@ def _flips(drifted: DriftReport) -> Section:
         f"Images to which a file gives another class than Keras, of {plural(drifted.images, 'validation image')}, "
         "with both answers."
         if any(row.flips for row in drifted.artifacts.values())
-        else f"On {plural(drifted.images, 'validation image')} every file gives the same class as Keras."
+        else f"On {plural(drifted.images, 'validation image')} top-1 agreement with Keras is 100% for every file."
     )
     header = ("file", "flipped images", "share")
     return Section("flips", "Flipped images", lead, tables=[Table(header, rows)], galleries=galleries)

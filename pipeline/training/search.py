@@ -189,13 +189,13 @@ class Search:
         folder = self.out / artifacts.SEARCH_TRIALS / artifacts.sha256(text.encode())[:16]
         started = time.monotonic()
         allowed = 60 * self.plan.minutes - _seconds(study) if number else float("inf")
-        told = 0
+        reported = 0
 
         def tell(records: Sequence[EpochRecord]) -> None:
-            nonlocal told
-            for record in records[told:]:  # after an interruption also the epochs before it
+            nonlocal reported
+            for record in records[reported:]:  # after an interruption also the epochs before it
                 trial.report(record.val_accuracy, record.epoch)
-            told = len(records)
+            reported = len(records)
 
         def judge(records: Sequence[EpochRecord]) -> None:
             tell(records)

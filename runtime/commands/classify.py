@@ -138,11 +138,11 @@ def _text_line(file: str, answer: Prediction | ImageError) -> str:
         nothing = f"no label (most probable: {answer.label} {answer.probability:.1%})"
     else:
         shown, nothing = list(answer.top), ""
-    doubt = "" if answer.is_confident else " (not confident)"
+    caveat = "" if answer.is_confident else " (not confident)"
     if answer.is_known is False and answer.label != NONE_CLASS:
-        doubt = " (unlike all classes)"
+        caveat = " (unlike all classes)"
     named = ", ".join(f"{label} {share:.1%}" for label, share in shown) or nothing
-    return for_terminal(f"{file}: {named}{doubt}")
+    return for_terminal(f"{file}: {named}{caveat}")
 
 
 def _json_line(file: str, answer: Prediction | ImageError) -> str:

@@ -9,8 +9,8 @@ const batches = new Map();
 
 const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
-export async function open(told, threads) {
-  spec = told;
+export async function open(modelSpec, threads) {
+  spec = modelSpec;
   const model = await (await fetch("./model.onnx")).arrayBuffer();
   classify = await load(model, sizeOf(spec), threads);
 }

@@ -49,9 +49,9 @@ class ChannelsTogether(QDQQuantizer):  # type: ignore[misc]
         return params
 
     def _is_by_channel(self, constant: onnx.TensorProto) -> bool:
-        told = self.tensors_to_quantize[constant.name]
+        tensor = self.tensors_to_quantize[constant.name]
         return (
-            told.axis is not None
+            tensor.axis is not None
             and constant.data_type == onnx.TensorProto.FLOAT
             and self.weight_qType == INT8
             and constant.name not in self.tensor_quant_overrides

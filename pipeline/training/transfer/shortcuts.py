@@ -45,8 +45,8 @@ def shortcut_features(photos: Dataset, folder: Path, folds: NDArray[np.int64]) -
         _judged(name, values, photos.labels[chosen].astype(np.int64), folds[chosen], photos.class_names)
         for name, values in numbers.items()
     ]
-    telling = [row for row in found if row is not None and _p_value(row) <= LEVEL / len(numbers)]
-    return tuple(sorted(telling, key=lambda row: -row.accuracy))
+    significant = [row for row in found if row is not None and _p_value(row) <= LEVEL / len(numbers)]
+    return tuple(sorted(significant, key=lambda row: -row.accuracy))
 
 
 def _of_files(folder: Path, paths: Sequence[str]) -> dict[ShortcutName, Values]:

@@ -47,7 +47,7 @@ class Finding:
         better: the same figure with the preprocessing that ``sentence`` names.
         differs: the properties in which that preprocessing differs; empty if none is significantly better.
         sentence: the flags to give and both accuracies; empty if no other preprocessing is significantly better.
-        caveats: what the check does not tell, or makes one doubt, if ``sentence`` is empty.
+        caveats: reasons to doubt that the input contract is right, if ``sentence`` is empty.
     """
 
     images: int

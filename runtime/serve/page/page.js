@@ -3,7 +3,7 @@
 const EVERY_MS = 500;
 const view = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
 let frame = null;
-let told = null;
+let lastShown = null;
 
 async function look() {
   try {
@@ -31,8 +31,8 @@ function show(state) {
   }
   view.bars.replaceChildren(...state.top.map(bar));
   const last = state.events.length ? state.events.at(-1).number : null;
-  if (last !== told) {
-    told = last;
+  if (last !== lastShown) {
+    lastShown = last;
     view.events.replaceChildren(...state.events.toReversed().map(line));
     view.none.hidden = state.events.length > 0;
   }
