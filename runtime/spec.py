@@ -200,7 +200,7 @@ class ModelSpec:
                 entries["confidence_threshold"] = entries.pop("abstain")
             unknown = set(entries) - {entry.name for entry in fields(cls)}
             if unknown:
-                raise ModelSpecError(f"model spec has unknown entries ({first_of(sorted(unknown))}): update the runtime")
+                raise ModelSpecError(f"model spec has unknown entries {first_of(sorted(unknown))}: update the runtime")
             return cls(**entries)
         except (ValueError, TypeError, KeyError) as error:
             if isinstance(error, ModelSpecError):

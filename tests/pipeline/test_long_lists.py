@@ -33,7 +33,8 @@ def many_model_files(folder):
 
 
 def contender(name):
-    return SimpleNamespace(classifier=SimpleNamespace(path=Path(name), spec=SimpleNamespace(shape=name, class_names=())))
+    spec = SimpleNamespace(shape=name, class_names=())
+    return SimpleNamespace(classifier=SimpleNamespace(path=Path(name), spec=spec))
 
 
 MESSAGES = {
