@@ -35,9 +35,9 @@ class FormerFlag(argparse.Action):
     def __init__(self, option_strings: Sequence[str], *, current: argparse.Action, **_: object) -> None:
         super().__init__(
             option_strings, current.dest, nargs=current.nargs, const=current.const, default=argparse.SUPPRESS,
-            type=current.type, choices=current.choices, help=argparse.SUPPRESS,
+            choices=current.choices, help=argparse.SUPPRESS,
         )  # fmt: skip
-        self._current = current
+        self.type, self._current = current.type, current
 
     def __call__(
         self,
