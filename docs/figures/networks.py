@@ -28,7 +28,7 @@ from runtime.benchmark.environment import describe_device
 from runtime.benchmark.timing import measure as take_turns
 
 FIGURES = Path("docs/networks.json")
-DOCUMENT, MARKER = Path("docs/training.md"), "compared"
+DOCUMENT, MARKER = Path("README.md"), "networks"
 ROUNDS, RUNS = 40, 25
 FILES = (artifacts.INT8_ONNX, artifacts.INT8_TFLITE)
 

@@ -9,7 +9,7 @@ from pipeline.commands import OK, Commands
 def add(commands: Commands) -> None:
     """Register the command and its options."""
     parser = commands.add_parser(
-        "networks", help="compare the shipped networks with those of other projects, for docs/training.md"
+        "networks", help="compare the shipped networks with those of other projects, for the README"
     )
     parser.add_argument(
         "others", type=Path, nargs="?", help="a folder with MLPerf Tiny's int8 files; none: only write the table again"

@@ -22,8 +22,6 @@ def run(options: argparse.Namespace) -> int:
     from docs.figures.reference import ship, ship_network
 
     passed = (ship_network if options.network else ship)(options.train, options.out)
-    command, document = (
-        ("python -m docs.figures networks", "docs/training.md") if options.network else ("make readme", "README.md")
-    )
-    print(f"Written: {options.out}/; {command} prints its figures into {document}")
+    printed = "python -m docs.figures networks" if options.network else "make readme"
+    print(f"Written: {options.out}/; {printed} prints its figures into README.md")
     return OK if passed else FAILED
