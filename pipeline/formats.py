@@ -95,7 +95,7 @@ TFLITE = Container(
     tap="pipeline.verify.drift.tflite_tap:TfliteTap",
 )
 NCNN = Container(
-    "pipeline.export.familiarity:of_ncnn",
+    "pipeline.export.ncnn:with_familiarity",
     "pipeline.export.ncnn:with_metadata",
     tools=("ncnn", "pnnx"),
 )

@@ -133,6 +133,8 @@ def measure(folder: Path) -> dict[str, Any]:
     from pipeline.export.quantize.answers import predict_all
     from pipeline.export.quantize.config import QuantConfig
     from pipeline.export.quantize.onnx_int8 import OnnxQuantizer
+    from pipeline.metrics.classification import accuracy, agreement
+    from pipeline.metrics.difference import mean_difference
     from runtime.spec import ModelSpec
 
     pixels, labels, names = read_photos(folder, USUAL_SIDE)
@@ -148,9 +150,9 @@ def measure(folder: Path) -> dict[str, Any]:
         rows.append(
             {
                 "rounding": variant,
-                "accuracy": float((got.argmax(axis=1) == truth).mean()),
-                "agreement": float((got.argmax(axis=1) == expected.argmax(axis=1)).mean()),
-                "mean_difference": float(np.abs(got - expected).mean()),
+                "accuracy": accuracy(got, truth),
+                "agreement": agreement(got, expected),
+                "mean_difference": mean_difference(got, expected),
             }
         )
 
@@ -162,7 +164,7 @@ def measure(folder: Path) -> dict[str, Any]:
     quantizer._network = adapted(graph, layers, _moments(quantizer, layers, calibration))  # noqa: SLF001 - the same
     quantizer._quantize.cache_clear()  # noqa: SLF001 - it keeps the last graph
     judge("adaptive, corrected biases", config)
-    keras = float((expected.argmax(axis=1) == truth).mean())
+    keras = accuracy(expected, truth)
     return {"cpu": describe_device().cpu, "images": len(images), "keras": keras, "rows": rows}
 
 

@@ -69,7 +69,7 @@ class FineTunedStages(Entry):
     kept: bool
 
 
-class Contender(Entry):
+class ComparedNetwork(Entry):
     """One of two networks that are compared: a student or its teacher.
 
     Attributes:
@@ -127,7 +127,7 @@ class History(Document):
     validation_accuracy: Share | None = None
     out_of_fold: OutOfFold | None = None
     opened: FineTunedStages | None = None
-    contenders: tuple[Contender, ...] = ()
+    contenders: tuple[ComparedNetwork, ...] = ()
     temperature: Positive = 1.0
     photos: dict[str, Any] | None = None
     data: str | None = None

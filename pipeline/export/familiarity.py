@@ -5,7 +5,7 @@ images of none of the classes better than the largest probability does. The logi
 which does not change the order of images. An image whose score is below the file's threshold shows none of the classes.
 Source: D. Hendrycks et al., "Scaling out-of-distribution detection for real-world settings", 2022 (their MaxLogit).
 
-ONNX files compute the largest logit with an operator. TFLite and NCNN files output the logits, which needs no
+ONNX files compute the largest logit with an operator. Files of other formats output the logits, which needs no
 operator, and the runtime takes the largest.
 """
 
@@ -104,23 +104,6 @@ def of_tflite(content: bytes) -> bytes:
     graph.outputs = [int(graph.outputs[0]), logits]
     flatbuffer.signatureDefs = []  # they list the first output only
     return bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
-
-
-def of_ncnn(graph: tuple[str, bytes]) -> tuple[str, bytes]:
-    """Return a copy of a graph that names the logits, (C,), ``familiarity``; NCNN can return any tensor by name.
-
-    Raises:
-        NoSoftmaxError: the graph does not end in a softmax.
-    """
-    text, weights = graph
-    lines = [line.split() for line in text.splitlines() if line.strip()]
-    if lines[-1][0] != "Softmax":
-        raise NoSoftmaxError(lines[-1][0])
-    logits = lines[-1][4]
-    for words in lines[2:]:
-        tensors = slice(4, 4 + int(words[2]) + int(words[3]))
-        words[tensors] = [FAMILIARITY if word == logits else word for word in words[tensors]]
-    return "\n".join(map(" ".join, lines)) + "\n", weights
 
 
 def with_threshold(spec: ModelSpec, familiarity: NDArray[np.float32], images: Dataset, keep: float | None) -> ModelSpec:

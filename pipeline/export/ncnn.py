@@ -18,12 +18,14 @@ import onnx
 from onnx import helper, numpy_helper
 
 from pipeline.errors import ExportError
+from pipeline.export.familiarity import NoSoftmaxError
 from pipeline.export.formats import ExportedGraph, ExportInputs
 from pipeline.export.freeze import IMAGE, Size, height_and_width
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.rewrites.editing import only_reader, redirect
 from pipeline.export.tflite import ZIP_EPOCH
 from pipeline.formats import Format
+from runtime.engines.base import FAMILIARITY
 from runtime.engines.checksum import add_checksum
 from runtime.engines.ncnn import PARAM_FILE, WEIGHTS_FILE
 from runtime.golden import GOLDEN_FILE, GoldenSet
@@ -73,6 +75,23 @@ def fp16(inputs: ExportInputs, _: Format) -> ExportedGraph:
     """Return the NCNN graph with float16 weights; the engine computes in float16 where the processor can."""
     network = inputs.deployable
     return ExportedGraph(convert(inputs.network, network.size, network.network_scaling, half=True))
+
+
+def with_familiarity(graph: Graph) -> Graph:
+    """Return a copy of a graph that names the logits, (C,), ``familiarity``; NCNN can return any tensor by name.
+
+    Raises:
+        NoSoftmaxError: the graph does not end in a softmax.
+    """
+    text, weights = graph
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    if lines[-1][0] != "Softmax":
+        raise NoSoftmaxError(lines[-1][0])
+    logits = lines[-1][4]
+    for words in lines[2:]:
+        tensors = slice(4, 4 + int(words[2]) + int(words[3]))
+        words[tensors] = [FAMILIARITY if word == logits else word for word in words[tensors]]
+    return "\n".join(map(" ".join, lines)) + "\n", weights
 
 
 def with_metadata(graph: Graph, spec: ModelSpec, golden: GoldenSet | None = None) -> bytes:

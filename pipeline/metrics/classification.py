@@ -23,6 +23,11 @@ def accuracy(answers: Answers, labels: Labels) -> float:
     return float(correct(answers, labels).mean())
 
 
+def exact_match(predicted: Labels, labels: Labels) -> float:
+    """Return the share (0-1) of images whose class, (N,), or all of whose labels, (N, C), are predicted correctly."""
+    return float((predicted == labels).reshape(len(labels), -1).all(axis=1).mean())
+
+
 def same_class(first: Answers, second: Answers) -> NDArray[np.bool_]:
     """Return whether both predict the same class for each image: bool (N,)."""
     result: NDArray[np.bool_] = first.argmax(axis=1) == second.argmax(axis=1)

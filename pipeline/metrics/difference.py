@@ -32,6 +32,16 @@ def correlation(first: Numbers, second: Numbers) -> float:
     return float(left @ right) / lengths if lengths > 0 else 0.0
 
 
+def energy(values: Numbers) -> float:
+    """Return the sum of squares, computed in float64."""
+    return float(np.square(values, dtype=np.float64).sum())
+
+
+def noise_ratio(signal: float, noise: float) -> float:
+    """Return the noise-to-signal ratio of two energies, 0 or more; a signal of 0 gives a very large number."""
+    return noise / max(signal, 1e-30)
+
+
 def decibels(signal: float, noise: float) -> float:
     """Return the ratio of two powers in decibels, 10 log10(signal / noise), limited to ±``LIMIT_DB``.
 
@@ -70,10 +80,10 @@ class Distance:
     def add(self, expected: Numbers, got: Numbers) -> None:
         """Add one chunk: float arrays of equal size."""
         first, second = expected.ravel().astype(np.float64), got.ravel().astype(np.float64)
-        self.signal += float(first @ first)
-        self.power += float(second @ second)
+        self.signal += energy(first)
+        self.power += energy(second)
         self.product += float(first @ second)
-        self.noise += float(np.square(first - second).sum())
+        self.noise += energy(first - second)
 
     @property
     def snr_db(self) -> float:

@@ -1,4 +1,4 @@
-"""Read the ZIP archive in a model file: appended to a ``.tflite`` flatbuffer, or the whole file (``.ncnn``)."""
+"""Read the ZIP archive in a model file: appended to a ``.tflite`` flatbuffer, or the whole file."""
 
 import io
 from typing import TYPE_CHECKING

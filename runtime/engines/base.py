@@ -114,14 +114,6 @@ class Backend(Protocol):
         ...
 
 
-class ScoringBackend(Protocol):
-    """A backend that can also return a graph's second output, the familiarity score."""
-
-    def scored(self, values: NDArray[Any]) -> Scored:
-        """Run a batch; return probabilities float32 (N, C) and familiarity scores float32 (N,)."""
-        ...
-
-
 def one_by_one(run: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any]) -> NDArray[Any]:
     """Run a batch of any length on a graph that takes one image, and concatenate the results."""
     if len(values) == 1:

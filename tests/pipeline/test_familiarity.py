@@ -17,9 +17,10 @@ from pipeline.documents.known import Known
 from pipeline.errors import DataError, ExportError
 from pipeline.export import Settings, export
 from pipeline.export import onnx as export_onnx
-from pipeline.export.familiarity import divide, of_ncnn, of_onnx, with_threshold
+from pipeline.export.familiarity import divide, of_onnx, with_threshold
 from pipeline.export.formats import load_bytes
 from pipeline.export.load.model import Source
+from pipeline.export.ncnn import with_familiarity
 from pipeline.export.quantize import answers
 from pipeline.metrics.classification import auroc
 from pipeline.verify.out_of_distribution import format_familiarity, judge, judge_folder
@@ -242,11 +243,11 @@ def test_what_the_class_none_is_named_for_is_not_known(names, threshold, expecte
 
 def test_an_ncnn_graph_calls_its_logits_by_name():
     text = "7767517\n3 3\nInput in 0 1 0 0=4 1=4 2=3\nNoop 1 1 1 0 1\nSoftmax 1 1 1 1 out0 0=0 1=1\n"
-    changed, weights = of_ncnn((text, b"w"))
+    changed, weights = with_familiarity((text, b"w"))
     assert changed.splitlines()[3:] == ["Noop 1 1 1 0 familiarity", "Softmax 1 1 1 familiarity out0 0=0 1=1"]
     assert weights == b"w"
     with pytest.raises(ExportError, match="ends in Noop"):
-        of_ncnn((text.replace("Softmax", "Noop"), b""))
+        with_familiarity((text.replace("Softmax", "Noop"), b""))
 
 
 def tiny(folder, last="softmax"):

@@ -6,8 +6,17 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.metrics.classification import accuracy, agreement, correct, discordant, same_class
-from pipeline.metrics.difference import Distance, correlation, decibels, max_difference, mean_difference, snr_db
+from pipeline.metrics.classification import accuracy, agreement, correct, discordant, exact_match, same_class
+from pipeline.metrics.difference import (
+    Distance,
+    correlation,
+    decibels,
+    energy,
+    max_difference,
+    mean_difference,
+    noise_ratio,
+    snr_db,
+)
 from pipeline.metrics.significance import (
     beats_chance,
     binomial_greater,
@@ -34,6 +43,17 @@ def test_right_answers_are_counted():
     assert discordant(correct(FIRST, LABELS), correct(SECOND, LABELS)) == (1, 1)
     assert discordant(correct(FIRST, LABELS), correct(FIRST, 1 - LABELS)) == (2, 2)
     assert discordant(np.array([True, True, False]), np.array([False, True, False])) == (1, 0)
+
+
+def test_an_exact_match_has_every_label_right():
+    assert exact_match(np.array([0, 2, 1, 1]), np.array([0, 1, 1, 1])) == 0.75
+    assert exact_match(np.array([[1, 0], [1, 1], [0, 0]]), np.array([[1, 0], [1, 0], [0, 0]])) == pytest.approx(2 / 3)
+
+
+def test_the_noise_ratio_divides_energies():
+    assert energy(np.array([[3.0], [-4.0]], np.float32)) == 25
+    assert noise_ratio(25.0, 0.25) == 0.01
+    assert noise_ratio(0.0, 1.0) >= 1e9
 
 
 def test_differences_are_absolute_and_show_nan():

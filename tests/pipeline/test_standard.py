@@ -15,7 +15,7 @@ from pipeline.export.load.dtype import computes_in
 from pipeline.export.load.gray import LUMA
 from pipeline.export.load.model import Source, load, load_exported
 from pipeline.export.load.scaling import UNIT_SCALING
-from pipeline.export.load.standard import standard_model
+from pipeline.export.load.standard import in_color, plain_model
 from pipeline.formats import MODEL_FILES
 from pipeline.verify.parity import verify
 from runtime import Classifier
@@ -62,7 +62,7 @@ def test_one_number_is_two_classes(build, logit):
     model = build()
     answer = keras_outputs(model, UNIT_SCALING(PIXELS))[:, 0]
     expected = sigmoid(answer) if logit else answer
-    deployable = Deployable(standard_model(model), ("no", "yes"))
+    deployable = Deployable(plain_model(model), ("no", "yes"))
     assert np.abs(deployable.probabilities(PIXELS)[:, 1] - expected).max() <= 1e-6
     traced = np.asarray(deployable.trace(deployable.network_scaling(PIXELS)))
     assert np.abs(traced[:, 1] - expected).max() <= 1e-6
@@ -121,10 +121,8 @@ def test_an_end_that_is_no_answer_names_the_file(tmp_path):
 
 
 def test_a_last_dense_layer_holds_both_classes():
-    assert standard_model(with_head(layers.Dense(1, "sigmoid"))).layers[-1].get_weights()[0].shape == (4, 2)
-    assert (
-        len(standard_model(with_head(layers.Dense(1, "sigmoid"))).layers) == len(with_head(layers.Dense(1)).layers) + 1
-    )
+    assert plain_model(with_head(layers.Dense(1, "sigmoid"))).layers[-1].get_weights()[0].shape == (4, 2)
+    assert len(plain_model(with_head(layers.Dense(1, "sigmoid"))).layers) == len(with_head(layers.Dense(1)).layers) + 1
 
 
 @pytest.mark.parametrize(("names", "expected"), [(("no", "yes"), ("no", "yes")), (("cat",), ("not cat", "cat"))])
@@ -157,7 +155,7 @@ GRAY = {
 def test_a_gray_model_takes_rgb_and_answers_what_it_says_of_the_luma(build):
     model = build()
     luma = UNIT_SCALING(PIXELS) @ np.array(LUMA, np.float32)
-    deployable = Deployable(standard_model(model), NAMES)
+    deployable = Deployable(in_color(plain_model(model)), NAMES)
     assert deployable.model.input_shape == (None, 16, 16, 3)
     expected = keras_outputs(model, luma[..., np.newaxis])
     got = keras_outputs(deployable.network, deployable.network_scaling(PIXELS))
@@ -168,14 +166,14 @@ def test_a_gray_picture_is_answered_as_before():
     model = with_head(layers.Dense(3), channels=1)
     gray = np.repeat(PIXELS[..., :1], 3, axis=3)
     expected = keras_outputs(model, UNIT_SCALING(gray)[..., :1])
-    got = keras_outputs(standard_model(model), UNIT_SCALING(gray))
+    got = keras_outputs(in_color(plain_model(model)), UNIT_SCALING(gray))
     assert np.abs(got - expected).max() <= 1e-6
 
 
 @pytest.mark.parametrize("name", ["convolution", "scaled", "dense"])
 def test_luma_costs_no_layer_where_weights_can_hold_it(name):
-    assert not any(layer.name == "luma" for layer in standard_model(GRAY[name]())._flatten_layers())  # noqa: SLF001
-    assert any(layer.name == "luma" for layer in standard_model(GRAY["depthwise"]())._flatten_layers())  # noqa: SLF001
+    assert not any(layer.name == "luma" for layer in in_color(GRAY[name]())._flatten_layers())  # noqa: SLF001
+    assert any(layer.name == "luma" for layer in in_color(GRAY["depthwise"]())._flatten_layers())  # noqa: SLF001
 
 
 @pytest.mark.parametrize(

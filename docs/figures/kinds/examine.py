@@ -17,6 +17,7 @@ from pipeline.commands import UNUSABLE
 from pipeline.data.label_table import TABLE, has_table, read_table
 from pipeline.documents.manifest import Manifest
 from pipeline.export.load.dtype import in_dtype
+from pipeline.metrics.classification import exact_match
 from runtime import Classifier
 
 ENOUGH, LEAST = 0.97, 0.9
@@ -94,20 +95,15 @@ def train(kind: Kind, data: Path) -> tuple[keras.Model, float, Labels]:
     for _ in range(kind.epochs):
         model.fit(x, targets, epochs=1, batch_size=BATCH, verbose=0)
         named = answers(kind, model, pixels)
-        if right(named, labels) >= ENOUGH:
+        if exact_match(named, labels) >= ENOUGH:
             break
     if kind.policy in HALF:
         model = in_dtype(model, kind.policy)
         named = answers(kind, model, pixels)
-    accuracy = right(named, labels)
+    accuracy = exact_match(named, labels)
     if accuracy < LEAST:
         raise ValueError(f"{kind.name}: learns {accuracy:.1%} of the photos; train it longer")
     return model, accuracy, named
-
-
-def right(named: Labels, labels: Labels) -> float:
-    """Return the share (0-1) of photos whose class, (N,), or all of whose labels, (N, C), are right."""
-    return float((named == labels).reshape(len(labels), -1).all(axis=1).mean())
 
 
 def _losses(kind: Kind) -> Any:
@@ -158,7 +154,7 @@ def compare(path: Path, data: Path, names: list[str], expected: Labels) -> dict[
             shown = np.stack([multi_hot[f"val/{file.name}"] for file in files]).astype(np.int64)
             answers = [classifier.classify(file).labels or () for file in files]
             decided = np.array([[name in labels for name in names] for labels in answers], np.int64)
-            return {"accuracy": right(decided, shown), "agreement": right(decided, expected)}
+            return {"accuracy": exact_match(decided, shown), "agreement": exact_match(decided, expected)}
         for label, photo in _photos(data / "val", names):
             labels.append(label)
             named.append(names.index(classifier.classify(photo).label))

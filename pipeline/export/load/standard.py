@@ -96,11 +96,6 @@ def output_name(model: keras.Model, place: int) -> str:
     return str(names[place]) if names else str(model.outputs[place].name)
 
 
-def standard_model(model: keras.Model, *, multi_label: bool = False) -> keras.Model:
-    """Make the model float32, of RGB images and of two or more classes: ``plain_model``, then ``in_color``."""
-    return in_color(plain_model(model, multi_label=multi_label))
-
-
 def plain_model(model: keras.Model, *, multi_label: bool = False) -> keras.Model:
     """Make an equivalent float32 model with two or more classes.
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.documents.manifest import LayerNoise
 from pipeline.export.quantize.layer import Layer, float_share
 from pipeline.export.quantize.ranges import Activations
+from pipeline.metrics.difference import energy, noise_ratio
 
 WORST = 1e9
 """Stands for a noise-to-signal ratio that is no finite number."""
@@ -23,9 +23,9 @@ def noise_to_signal(names: Sequence[str], batches: Iterable[tuple[Activations, A
     signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     for exact, rounded in batches:
         for name in names:
-            signal[name] += _energy(exact[name])
-            noise[name] += _energy(rounded[name] - exact[name])
-    return [noise[name] / max(signal[name], 1e-30) for name in names]
+            signal[name] += energy(exact[name])
+            noise[name] += energy(rounded[name] - exact[name])
+    return [noise_ratio(signal[name], noise[name]) for name in names]
 
 
 def next_float_layers(
@@ -105,10 +105,6 @@ def layer_entries(layers: Sequence[Layer], noise: Sequence[float], in_float: Seq
         )
         for layer, own, added in zip(layers, ratios, added_noise(layers, ratios), strict=True)
     )
-
-
-def _energy(values: NDArray[np.float32]) -> float:
-    return float(np.square(values, dtype=np.float64).sum())
 
 
 def _nearest_quantized(layers: Sequence[Layer], position: int, kept_float: Sequence[str]) -> int | None:

@@ -11,7 +11,7 @@ from pipeline import artifacts
 from pipeline.data.dataset import Dataset
 from pipeline.data.folder import Photos
 from pipeline.data.photo_settings import Settings as PhotoSettings
-from pipeline.documents.history import Contender, History
+from pipeline.documents.history import ComparedNetwork, History
 from pipeline.export.load.model import load_model
 from pipeline.export.onnx import clean
 from pipeline.export.translate import translate_function
@@ -125,7 +125,7 @@ def distill(
     )
     history = train(data.photos, photos.validation, out, settings, run_options)
     fitted = History.read(teacher.folder)
-    rows = tuple(_contender(folder, trained) for folder, trained in ((out, history), (teacher.folder, fitted)))
+    rows = tuple(_compared_network(folder, trained) for folder, trained in ((out, history), (teacher.folder, fitted)))
     history = history.model_copy(update={"contenders": rows})
     history.write(out)
     return history
@@ -169,14 +169,14 @@ class FittedTeacher:
         )
 
 
-def _contender(folder: Path, history: History) -> Contender:
+def _compared_network(folder: Path, history: History) -> ComparedNetwork:
     """Measure a network: accuracy from its history, size, and latency on this machine."""
     path = folder / artifacts.MODEL_KERAS
     model = load_model(path)
     side, images = int(model.input_shape[1]), history.images
     rows = summarize(model)
     graph = clean(translate_function(lambda image: model(image, training=False), side)).SerializeToString()
-    return Contender(
+    return ComparedNetwork(
         model=str(history.settings["model"]),
         side=side,
         accuracy=history.validation_accuracy or 0.0,
