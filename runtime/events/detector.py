@@ -103,7 +103,7 @@ class EventDetector:
         self._shown: deque[tuple[str | None, float]] = deque(maxlen=settings.window)
         self._running: _Running | None = None
         self._agreed: tuple[str, float] | None = None
-        self._doubted_s: float | None = None
+        self._uncertain_s: float | None = None
         self._now_s = float("-inf")
         self._by_label: dict[str, EventDetector] = {}
 
@@ -195,18 +195,18 @@ class EventDetector:
 
     def _is_over(self, votes: Counter[str], now: float) -> bool:
         if votes[self.label or ""] >= self._settings.votes_to_continue:
-            self._doubted_s = None
+            self._uncertain_s = None
             return False
-        self._doubted_s = now if self._doubted_s is None else self._doubted_s
-        return now - self._doubted_s >= self._settings.min_seconds
+        self._uncertain_s = now if self._uncertain_s is None else self._uncertain_s
+        return now - self._uncertain_s >= self._settings.min_seconds
 
     def _begin(self, label: str, now: float) -> Event:
         shares = [probability for shown, probability in self._shown if shown == label]
-        self._running, self._agreed, self._doubted_s = _Running(label, now, max(shares)), None, None
+        self._running, self._agreed, self._uncertain_s = _Running(label, now, max(shares)), None, None
         return Event("begins", label, now, sum(shares) / len(shares))
 
     def _end(self, now: float) -> Event:
         running = self._running
         assert running  # noqa: S101 - called only while an event is active
-        self._running, self._doubted_s = None, None
+        self._running, self._uncertain_s = None, None
         return Event("ends", running.label, now, running.highest, now - running.begun_s)

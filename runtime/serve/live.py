@@ -43,7 +43,7 @@ class Live:
         self._on: dict[str, dict[str, Any]] = {}
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._times: deque[float] = deque(maxlen=60)
-        self._count = self._told = 0
+        self._count = self._event_count = 0
         self._drift: list[str] = []
         self._start_s = clock()
 
@@ -60,8 +60,8 @@ class Live:
         """Remember the event."""
         entries = event_entries(event)
         with self._lock:
-            self._told += 1
-            self._events.append({"number": self._told, **entries})
+            self._event_count += 1
+            self._events.append({"number": self._event_count, **entries})
             self._on.pop(event.label, None)
             if event.kind == "begins":
                 self._on[event.label] = entries

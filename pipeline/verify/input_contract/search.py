@@ -142,13 +142,13 @@ class Search:
 
     @staticmethod
     def _by_fit(
-        untold: list[tuple[Preprocessing, Outcome]], asked: Preprocessing
+        indistinct: list[tuple[Preprocessing, Outcome]], asked: Preprocessing
     ) -> list[tuple[Preprocessing, Outcome]]:
         """Sort candidates: first the one nearest to ``asked`` of those with the least loss, then the others by loss."""
-        least = min(outcome.loss for _, outcome in untold)
-        fitting = [pair for pair in untold if pair[1].loss <= least + SAME_LOSS]
+        least = min(outcome.loss for _, outcome in indistinct)
+        fitting = [pair for pair in indistinct if pair[1].loss <= least + SAME_LOSS]
         chosen = min(fitting, key=lambda pair: len(pair[0].differs(asked)))
-        return [chosen, *sorted((pair for pair in untold if pair is not chosen), key=lambda pair: pair[1].loss)]
+        return [chosen, *sorted((pair for pair in indistinct if pair is not chosen), key=lambda pair: pair[1].loss)]
 
     def _finding(self, plain: Outcome, asked: Preprocessing, found: "_Found") -> Finding:
         order, other = found.order, found.outcome
