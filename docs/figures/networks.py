@@ -1,4 +1,4 @@
-"""Compare small networks for CIFAR-10 in ``docs/training.md``: int8 accuracy, multiply-accumulates, size and latency.
+"""Compare small networks for CIFAR-10 in the README: int8 accuracy, multiply-accumulates, size and latency.
 
 Files of other projects stand beside ours, measured on the same images and by the same clock where their files are
 given, and with their published figures where they are not.
