@@ -251,7 +251,7 @@ TABLE = (
     ),
     Fault(
         "pipeline/training/teacher.py",
-        'f"{self.key}_{number}.npy"',
+        'f"{self.key}_{name}.npy"',
         'f"{self.key}_0.npy"',
         ("pipeline/test_learner.py", "pipeline/test_train.py"),
     ),

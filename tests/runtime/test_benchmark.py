@@ -167,6 +167,13 @@ def test_large_batches_of_a_slow_network_take_no_longer_than_single_images(run_s
     assert measuring.batch_rounds(one, batch, 1 / ROUNDS) == rounds
 
 
+def test_batches_are_timed_in_the_first_rounds_alone(monkeypatch):
+    turns = []
+    monkeypatch.setattr(measuring, "_attempt", lambda _turn, _one, batch, _turn_s: turns.append(batch))
+    measuring._take_turns([measuring.Measured(None, seconds=1e-4)], 1 / ROUNDS, lambda _line: None)
+    assert [turns.count(batch) for batch in (1, 8, 64)] == [ROUNDS, measuring.BATCH_ROUNDS, measuring.BATCH_ROUNDS]
+
+
 def test_all_contenders_take_turns_in_shuffled_rounds(odd, monkeypatch):
     turns = []
     ask = Worker.ask

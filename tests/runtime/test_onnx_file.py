@@ -56,6 +56,7 @@ def test_what_is_no_external_data_is_none(content):
         b"\0",
         part(14, KEY),  # no graph
         part(7, b"") + b"\x3c",  # the end of a group that was not begun
+        part(7, b"") + b"\x3c\x3b",  # the same, and then the group begins
         part(7, b"") + b"\x3b",  # a group without an end
         part(7, b"") + b"\x3f",  # wire type 7
         part(7, b"") + b"\x3a\x05abc",  # longer than the file
