@@ -105,7 +105,7 @@ def measure(
                 name = f"{contender.artifact.name} on {contender.engine} x{contender.threads}"
                 say(f"starting {number} of {len(able)}: {name}")
                 _attempt(_prepare, one, None if images is None else file, seconds)
-            _take_turns(measured, seconds / ROUNDS, say)
+            take_turns(measured, seconds / ROUNDS, say)
             _photo_to_label(measured, str(photo), say)
         finally:
             for one in measured:
@@ -142,7 +142,8 @@ def _prepare(one: Measured, file: Path | None, warm_up_s: float) -> None:
     one.seconds = one.worker.ask("warm_up", limit_s=warm_up_s)
 
 
-def _take_turns(measured: Sequence[Measured], turn_s: float, say: Callable[[str], None]) -> None:
+def take_turns(measured: Sequence[Measured], turn_s: float, say: Callable[[str], None]) -> None:
+    """Time all contenders in shuffled rounds: one image in each, batches in the first ``BATCH_ROUNDS``."""
     able = list(_going(measured))
     rounds = [
         [(one, batch) for one in able for batch in BATCHES if batch == 1 or number < BATCH_ROUNDS]

@@ -170,7 +170,7 @@ def test_large_batches_of_a_slow_network_take_no_longer_than_single_images(run_s
 def test_batches_are_timed_in_the_first_rounds_alone(monkeypatch):
     turns = []
     monkeypatch.setattr(measuring, "_attempt", lambda _turn, _one, batch, _turn_s: turns.append(batch))
-    measuring._take_turns([measuring.Measured(None, seconds=1e-4)], 1 / ROUNDS, lambda _line: None)
+    measuring.take_turns([measuring.Measured(None, seconds=1e-4)], 1 / ROUNDS, lambda _line: None)
     assert [turns.count(batch) for batch in (1, 8, 64)] == [ROUNDS, measuring.BATCH_ROUNDS, measuring.BATCH_ROUNDS]
 
 
