@@ -21,7 +21,8 @@ def write(path):
     strategy = distribution.strategy(distribution.MIRRORED)
     assert strategy.num_replicas_in_sync == 2
     backbone, (pixels, labels) = replace(network(), strategy=strategy), photos()
+    pretrained = backbone.features(pixels)  # before its last stages are trained
     seen = known(backbone, labels)
     opened = stages.StageTrainer(stages.split_network(backbone), 3)
     opened.learn(seen, np.arange(COUNT), stages.Plan(2, 0))
-    np.savez(path, features=backbone.features(pixels), logits=opened.logits(seen.cut[0]))
+    np.savez(path, features=pretrained, logits=opened.logits(seen.cut[0]))

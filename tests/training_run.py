@@ -16,13 +16,16 @@ for name in PRELOADED:
 
 
 def start(work, log, *arguments, **environment):
-    """Start ``work(*arguments)``, a function of a module of this folder; its stdout and stderr are added to ``log``."""
+    """Start ``work(*arguments)``, a function of a module of this folder; its stdout and stderr are added to ``log``.
+
+    The process has the present environment and ``environment``, not that of the process it is forked from.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), str(HERE.parent), before]))
     try:
-        process = context.Process(target=_run, args=(work, log, arguments, environment))
+        process = context.Process(target=_run, args=(work, log, arguments, {**os.environ, **environment}))
         process.start()
     finally:
         if before is None:
@@ -33,7 +36,8 @@ def start(work, log, *arguments, **environment):
 
 
 def _run(work, log, arguments, environment):
-    os.environ |= environment
+    os.environ.clear()
+    os.environ.update(environment)
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
