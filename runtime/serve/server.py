@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 import time
-from functools import partial
+from contextlib import suppress
 from typing import Any
 
 from runtime.errors import OutputError, PackageMissingError
@@ -63,7 +63,7 @@ class Server:
         listening = _listening(host, port)
         self.port = int(listening.getsockname()[1])
         self._channels: dict[int, Any] = {}
-        self._close_all = partial(wasyncore.close_all, self._channels, ignore_all=True)
+        self._close_channel = wasyncore.dispatcher.close
         self._server: Any = create_server(
             app,
             sockets=[listening],
@@ -83,12 +83,25 @@ class Server:
 
     def close(self) -> None:
         """Close all connections, and stop the server."""
-        if self._thread.is_alive():
-            self._server.trigger.pull_trigger(
-                self._close_all
-            )  # runs in the server's thread, which ends when no channel is left
-            self._thread.join(CLOSE_S)
-            self._server.task_dispatcher.shutdown(timeout=CLOSE_S)
+        if not self._thread.is_alive():
+            return
+        self._server.trigger.pull_trigger(self._close_connections)
+        self._thread.join(CLOSE_S)
+        self._server.task_dispatcher.shutdown(timeout=CLOSE_S)
+        if not self._thread.is_alive() and not self._server.task_dispatcher.threads:
+            self._server.trigger.close()
+
+    def _close_connections(self) -> None:
+        """Close all sockets, and end the loop of the server's thread, which runs this.
+
+        The trigger stays open: other threads may be about to write to its file descriptor.
+        """
+        for channel in list(self._server.active_channels.values()):
+            with suppress(OSError):
+                channel.handle_close()  # also wakes a thread that waits for the client to read
+        with suppress(OSError):
+            self._close_channel(self._server)
+        self._channels.clear()
 
 
 def _listening(host: str, port: int) -> socket.socket:

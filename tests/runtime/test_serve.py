@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -217,7 +218,7 @@ def test_fifty_clients_that_do_not_read_hold_up_nobody(server, live):
     thread.start()
     try:
         for _ in range(20):
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
             connection.request("GET", "/api/state")
             assert connection.getresponse().status == 200
             connection.close()
@@ -236,7 +237,7 @@ def test_clients_that_send_many_requests_and_do_not_read_hold_up_nobody(server, 
         for client in clients:
             client.sendall(b"GET /frame.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40)
         for _ in range(40):  # some while the answers are made, some once they wait
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=15)
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
             connection.request("GET", "/health")
             assert connection.getresponse().status == 200
             connection.close()
@@ -245,16 +246,38 @@ def test_clients_that_send_many_requests_and_do_not_read_hold_up_nobody(server, 
             client.close()
 
 
+def test_a_server_closes_though_its_threads_wake_its_loop_at_the_same_time(server, monkeypatch):
+    def write(descriptor, content):
+        os.write(descriptor, content)  # of a thread that has just answered
+        deadline = time.monotonic() + 60
+        while not refused(server.port):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return os.write(descriptor, content)
+
+    monkeypatch.setattr("waitress.trigger.os", SimpleNamespace(write=write, close=os.close))
+    server.close()
+    assert refused(server.port)
+
+
+def refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_idle_clients_are_let_go_though_the_clock_is_set_back(live, monkeypatch):
     pytest.importorskip("waitress")
     monkeypatch.setattr("runtime.serve.server.IDLE_S", 0)
     monkeypatch.setattr("runtime.serve.server.CLEANUP_S", 0.1)
     server, now = Server(App(live, None, LOOPBACK), "127.0.0.1", 0), time.time
     try:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as first:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as first:
             assert first.recv(1) == b""
         monkeypatch.setattr(time, "time", lambda: now() - 1e6)
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as second:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as second:
             assert second.recv(1) == b""
     finally:
         server.close()
@@ -269,7 +292,7 @@ def test_idle_clients_are_let_go_though_the_clock_is_set_back(live, monkeypatch)
     ],
 )
 def test_what_is_too_large_is_refused(request_, status, server):
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(request_)
         assert client.recv(100).split()[1] == str(status).encode()
 
@@ -298,7 +321,7 @@ def test_the_command_serves_what_it_classifies_until_a_signal_comes(reference, i
             process.stdin.flush()
             time.sleep(0.1)
         assert b"ship begins" in process.stdout.readline()
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/api/state")
         state = json.loads(connection.getresponse().read())
         assert (state["on"]["label"], state["top"][0]["label"]) == ("ship", "ship")
