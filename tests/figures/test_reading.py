@@ -42,9 +42,11 @@ def test_both_ways_are_timed_on_the_same_files(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "in_a_new_process", once)
     report = reading.benchmark_data(tmp_path, 16, rounds=1)
     assert json.loads(json.dumps(report)) == artifacts.read_json(tmp_path / BENCHMARK_READING)
-    for measured in report["sets"].values():
-        assert all(min(measured["ways"][way].values()) > 0 for way in (OURS, KERAS))
-        assert min(measured["parts_ms"]["1/8"], measured["parts_ms"][WHOLE]) > 0
+    assert [measured["files"] for measured in report["sets"].values()] == [6, 12]
+    for measured, bar in zip(report["sets"].values(), report["bars"], strict=False):
+        rates = [measured["ways"][way]["images_per_second"] for way in (OURS, KERAS)]
+        assert [bar["ours"], bar["theirs"], bar["value"]] == [*rates, rates[0] / rates[1]]
+        assert list(measured["parts_ms"]) == ["1/8", "1/4", "1/2", "1/1", WHOLE]
     assert [bar["met"] for bar in report["bars"][:2]] == [True, False]
     assert "MISSED" in format_data_benchmark(report)
     (tmp_path / "page.md").write_text(marked(SECTION, "old"), encoding="utf-8")
