@@ -1,13 +1,15 @@
-"""General optimizers that our rewrites are compared with: used if installed, otherwise named in a message."""
+"""General optimizers that our rewrites are compared with."""
 
-import importlib.util
+from types import SimpleNamespace
 
 import pytest
 
-from docs.figures import optimizers
+from docs.figures import optimizers, quantization
 from docs.figures.cli import main
+from docs.figures.graph import NOTES
+from pipeline import artifacts
 
-INSTALLED = all(importlib.util.find_spec(tool) for tool in optimizers.ASKED_FOR)
+ROOT = artifacts.REFERENCE_DIR.parent.parent
 
 
 def test_what_is_not_installed_is_asked_for(monkeypatch, capsys):
@@ -16,12 +18,28 @@ def test_what_is_not_installed_is_asked_for(monkeypatch, capsys):
     assert ".venv/bin/pip install onnxslim onnxscript" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not INSTALLED, reason="onnxslim and onnxscript are not installed")
-def test_our_rewrites_leave_fewer_nodes_than_general_optimizers():
-    nodes = optimizers.count_nodes()["nodes"]
-    for network, (count, transposes) in nodes["translated, our rewrites"].items():
+@pytest.fixture
+def kept():
+    return artifacts.read_json(ROOT / quantization.FIGURES)["optimizers"]["nodes"]
+
+
+def test_our_rewrites_leave_fewer_nodes_than_general_optimizers(kept):
+    for network, (count, transposes) in kept["translated, our rewrites"].items():
         for tool in optimizers.ASKED_FOR:
-            left, left_transposes = nodes[f"translated, {tool}"][network]
+            left, left_transposes = kept[f"translated, {tool}"][network]
             assert count < left
             assert transposes < left_transposes
+
+
+@pytest.mark.slow
+def test_the_kept_counts_are_those_of_the_graphs_of_today(kept, monkeypatch):
+    same = SimpleNamespace(slim=lambda graph: graph, optimize=lambda graph: graph)
+    monkeypatch.setattr(optimizers, "find_spec", lambda _name: same)
+    monkeypatch.setattr(optimizers, "import_module", lambda _name: same)
+    monkeypatch.setattr(optimizers, "version", lambda _name: "1.0")
+    monkeypatch.setattr(optimizers, "other_networks", lambda _class_names: [])
+    nodes = optimizers.count_nodes()["nodes"]
+    assert set(nodes) == set(kept)
+    ours = {way: counts[NOTES] for way, counts in nodes.items() if not way.endswith(optimizers.ASKED_FOR)}
+    assert len(ours) == 3
+    assert ours == {way: kept[way][NOTES] for way in ours}
