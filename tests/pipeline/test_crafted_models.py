@@ -8,6 +8,9 @@ from fuzz.sandbox import Sandbox
 
 REFUSED = [(name, make) for name, make in refused() if not name.startswith("golden")]
 """Golden sets are read when they are asked for."""
+ERRORS = {"ModelFormatError", "ModelSpecError", "ModelDigestError"}
+UNREAD = "graph: a tensor of 2^60 numbers without data"
+"""A file whose excess no engine needs to read: it may work."""
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,7 @@ def test_a_crafted_file_is_refused_in_little_memory(sandbox, name, make):
     verdict = sandbox.open(file.content, file.suffix)
     assert verdict.fault is None, name
     assert verdict.peak_mebibytes <= MEMORY_MIB
-    assert verdict.outcome in {"ModelFormatError", "ModelSpecError", "ModelDigestError"}
+    assert verdict.outcome in ERRORS
 
 
 @pytest.mark.slow
@@ -30,4 +33,8 @@ def test_a_crafted_file_is_refused_in_little_memory(sandbox, name, make):
 def test_a_graph_that_asks_for_too_much_is_an_error(sandbox, name, make):
     file = make()
     verdict = sandbox.open(file.content, file.suffix)
-    assert verdict.fault is None or verdict.outcome == "death", name
+    assert verdict.outcome == "death" or (verdict.fault is None and verdict.outcome in allowed(name)), verdict
+
+
+def allowed(name):
+    return ERRORS | {"classifies"} if name == UNREAD else ERRORS
