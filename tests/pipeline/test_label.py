@@ -183,7 +183,7 @@ def test_other_sites_can_do_nothing(kept, tmp_path):
     with serving(Queue(kept.folder, tmp_path / "photos"), 0) as address:
         port = int(address.rpartition(":")[2].strip("/"))
         for method, path, content, headers, status in requests:
-            connection = http.client.HTTPConnection("localhost", port, timeout=20)
+            connection = http.client.HTTPConnection("localhost", port, timeout=60)
             connection.request(method, path, content, headers)
             assert (path, connection.getresponse().status) == (path, status)
             connection.close()

@@ -19,7 +19,7 @@ from runtime import Classifier, EdgecnnError, ImageError, ModelError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox reads /proc")
 HAS_LITERT = importlib.util.find_spec("ai_edge_litert") is not None
-SLOW = 20.0
+SLOW = 60.0
 
 
 @pytest.fixture(scope="module")

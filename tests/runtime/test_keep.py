@@ -60,7 +60,7 @@ def show(keeper, clock, *frames, step_s=2.0):
 
 
 def wait(keeper):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while keeper._jobs or keeper._is_busy:  # noqa: SLF001 - no other sign
         assert time.monotonic() < end
         time.sleep(0.002)
@@ -238,7 +238,7 @@ def test_watch_keeps_what_it_doubts(reference, images, tmp_path):
     with subprocess.Popen([*command, "--keep", str(tmp_path / "kept")], stdout=subprocess.PIPE) as process:
         for _ in range(3):
             process.stdout.readline()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not (tmp_path / "kept").is_dir() or len(list((tmp_path / "kept").glob("0*"))) < 2:
             assert time.monotonic() < end
             time.sleep(0.05)

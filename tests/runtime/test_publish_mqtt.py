@@ -104,7 +104,7 @@ class Mosquitto:
 
     def start(self):
         self.process = subprocess.Popen([MOSQUITTO, "-c", self.config], stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -114,7 +114,7 @@ class Mosquitto:
 
     def end(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ class Listening:
         self.client.loop_start()
 
     def wait_for(self, what):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not any(what(*message) for message in list(self.heard)):
             assert time.monotonic() < end, self.heard
             time.sleep(0.02)
@@ -213,7 +213,7 @@ def test_a_broker_that_goes_and_comes_back_has_the_last_state_and_every_event(br
     keeping.wait_for(is_availability("online"))
     keeping.close()
     broker.end()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not said:
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -264,7 +264,7 @@ def test_a_device_that_vanishes_is_offline(broker, listening):
 def test_a_wrong_password_is_one_line_and_the_end_is_soon(broker):
     said = []
     publisher = MqttPublisher(Broker.of(url(broker, "wrong")), ("ship",), "model.onnx", say=said.append)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not said:
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -272,7 +272,7 @@ def test_a_wrong_password_is_one_line_and_the_end_is_soon(broker):
     time.sleep(1.5)
     start = time.monotonic()
     publisher.close()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
     assert len(said) == 1
     assert "refuses: Not authorized" in said[0]
     assert "wrong" not in said[0]
@@ -291,7 +291,7 @@ def test_a_broker_with_tls_is_trusted_by_its_certificate_alone(tmp_path):
         address = url(broker).replace("mqtt:", "mqtts:")
         for ca_file in (certificate, None):
             publishers += [MqttPublisher(Broker.of(address), ("ship",), "m", ca_file, said.append)]
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not (said and publishers[0]._client.is_connected()):  # noqa: SLF001 - no other sign
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -313,7 +313,7 @@ def test_no_broker_at_all_is_one_line():
         port = free.getsockname()[1]
     said = []
     publisher = MqttPublisher(Broker.of(f"mqtt://127.0.0.1:{port}"), ("ship",), "model.onnx", say=said.append)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not said:
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -198,7 +199,7 @@ def started(reference):
         process.communicate()
 
 
-HEARD_S = 2
+HEARD_S = 30
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 0)]
 
 
@@ -222,7 +223,7 @@ def test_a_signal_ends_a_stream_that_never_ends(number, status, started, frames,
             time.sleep(0.01)
         process.send_signal(number)
         assert process.wait(HEARD_S) == status
-    assert b" classified" in process.stderr.read()
+    assert 0 < int(re.search(rb"(\d+) classified", process.stderr.read())[1]) < 12_000
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes that do not block")
@@ -238,7 +239,7 @@ def test_a_stdin_that_does_not_block_is_waited_for(started, frames):
     assert not os.get_blocking(reader)  # it is the other programs' too
     os.close(writer)
     os.close(reader)
-    assert process.wait(10) == 0
+    assert process.wait(HEARD_S) == 0
     assert process.stderr.read().startswith(b"3 frames")
 
 
@@ -251,7 +252,7 @@ def test_good_frames_behind_a_stuck_line_get_their_lines_at_once(started, frames
     process.stdin.write(STUCK["a start and 0xff"] + STUCK["empty comments"] + frames[1])  # and stays open
     process.stdin.flush()
     assert process.stdout.readline().startswith(b"{")
-    assert time.monotonic() - start < 10  # about half a second; minutes before
+    assert time.monotonic() - start < 30  # about half a second; minutes before
 
 
 @pytest.mark.skipif(FFMPEG is None, reason="ffmpeg is not installed")

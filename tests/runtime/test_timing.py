@@ -35,11 +35,13 @@ def test_rounds_have_orders_of_their_own_which_a_seed_repeats():
 
 def test_getting_an_argument_is_not_timed():
     def slowly():
-        time.sleep(0.02)
-        yield 1
+        for number in range(5):
+            time.sleep(0.02)
+            yield number
 
-    (nanoseconds,) = stopwatch(str, slowly())
-    assert nanoseconds < 20_000_000
+    nanoseconds = list(stopwatch(str, slowly()))
+    assert len(nanoseconds) == 5
+    assert min(nanoseconds) < 20_000_000  # another program may interrupt one of them
 
 
 def test_single_images_are_batches_of_one():
