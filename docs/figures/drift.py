@@ -182,8 +182,8 @@ def simulate(sites: int = SITES, days: int = MONTH_DAYS) -> dict[str, Any]:
         seen = np.concatenate([empty, _before(view, images.pixels[visitors])])
         scenes = measured(seen, _same, random)
         absent = np.bincount(scenes.label.ravel(), minlength=10).argmin()
-        strangers = random.choice(np.flatnonzero(images.labels == absent), SCENES)
-        new = _before(view, images.pixels[strangers])
+        unseen = random.choice(np.flatnonzero(images.labels == absent), SCENES)
+        new = _before(view, images.pixels[unseen])
         pixels = {SEEN: seen, OFTEN_NEW: np.concatenate([empty, new]), NEW: np.concatenate([new[:EMPTY], new])}
         faults = {name: measured(pixels[which], change, random) for name, (change, which) in FAULTS.items()}
         charts = Charts()
