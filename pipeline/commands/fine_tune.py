@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import artifacts
-from pipeline.commands import OK, Commands, photo_options, source_options
+from pipeline.commands import OK, Commands, FormerFlag, photo_options, source_options
 from pipeline.commands.before_tensorflow import check_source
 from pipeline.documents.quantize_aware import Scheme
 from pipeline.errors import PipelineError
@@ -36,11 +36,12 @@ def add(commands: Commands) -> None:
         help="highest learning rate; cosine decay to 0 (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="images per step (default: 64)")
-    parser.add_argument(
-        "--imitation", type=float, default=0.5, metavar="X",
+    weight = parser.add_argument(
+        "--distillation-weight", type=float, default=0.5, metavar="X",
         help="weight, 0 to 1, of the unchanged model's probabilities as targets; the labels have the rest (default: "
         "%(default)s)",
     )  # fmt: skip
+    parser.add_argument("--imitation", action=FormerFlag, current=weight)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of order and augmentation (default: 0)")
     add_quantize_aware(parser)
     parser.set_defaults(tensorflow_threads=None, check=check, run=run)
@@ -93,7 +94,7 @@ def _settings(options: argparse.Namespace) -> FineTuning:
         epochs=options.epochs,
         learning_rate=options.learning_rate,
         batch_size=options.batch_size,
-        imitation=options.imitation,
+        distillation_weight=options.distillation_weight,
     )
 
 

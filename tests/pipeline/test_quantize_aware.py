@@ -315,7 +315,8 @@ def test_training_from_nothing_ends_with_it(tmp_path, capsys, monkeypatch):
     ("options", "said"),
     [
         (["--per-tensor"], "--per-tensor applies only with --quantize-aware: add that"),
-        (["--imitation", "2"], "imitation must be 0 to 1, got 2.0"),
+        (["--distillation-weight", "2"], "distillation weight must be 0 to 1, got 2.0"),
+        (["--imitation", "2"], "--imitation is now --distillation-weight\nerror: distillation weight must be 0 to 1"),
         (["--epochs", "0"], "epochs must be 1 or more, got 0"),
     ],
 )

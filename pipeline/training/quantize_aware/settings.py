@@ -15,7 +15,8 @@ class FineTuning:
         epochs: passes over the training images.
         learning_rate: highest learning rate; cosine decay to 0.
         batch_size: images per step.
-        imitation: weight (0-1) of the original network's float probabilities as targets; the labels have the rest.
+        distillation_weight: weight (0-1) of the original network's float probabilities as targets; the labels have the
+            rest.
         seed: of order and augmentation.
         scheme: how weights are quantized in quantization-aware training; ``None`` trains in float.
 
@@ -26,13 +27,13 @@ class FineTuning:
     epochs: int = 5
     learning_rate: float = 2e-4
     batch_size: int = 64
-    imitation: float = 0.5
+    distillation_weight: float = 0.5
     seed: int = 0
     scheme: Scheme | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.imitation <= 1:
-            raise PipelineError(f"imitation must be 0 to 1, got {self.imitation}")
+        if not 0 <= self.distillation_weight <= 1:
+            raise PipelineError(f"distillation weight must be 0 to 1, got {self.distillation_weight}")
         _ = self.training_settings
 
     @property

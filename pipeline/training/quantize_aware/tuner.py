@@ -124,7 +124,7 @@ class FineTuner:
         return self._simulation(image, self._settings.scheme, self._ranges())
 
     def _learn(self, pixels: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        weight = self._settings.imitation
+        weight = self._settings.distillation_weight
         taught = tf.nn.softmax(self._before(self._scaled(pixels), training=False))
         with tf.GradientTape() as tape:
             logits = self._logits(pixels)
