@@ -10,6 +10,7 @@ from PIL import Image
 from pipeline.data import cifar10, samples
 from pipeline.data.dataset import Dataset, split, stratified_indices
 from pipeline.errors import DataError, DataUnavailableError
+from users_cache import DOWNLOADS
 
 
 def small_arrays():
@@ -189,7 +190,8 @@ def test_shipped_images_are_whole_and_balanced(reference):
 
 
 @pytest.mark.skipif(not cifar10.is_cached(), reason="full CIFAR-10 is not cached")
-def test_shipped_images_come_from_where_they_should(reference):
+def test_shipped_images_come_from_where_they_should(reference, monkeypatch):
+    monkeypatch.setenv("EDGECNN_DATA", str(DOWNLOADS))
     training, test = cifar10.load()
     training, validation = split(training, cifar10.VALIDATION_COUNT)
     sets = [{image.tobytes() for image in each.pixels} for each in (training, validation, test)]

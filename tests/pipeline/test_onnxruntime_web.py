@@ -13,6 +13,7 @@ from pipeline.data import samples
 from runtime import Classifier
 from runtime.benchmark.photo import PARTS, write_photo
 from runtime.benchmark.workers import Worker
+from users_cache import DOWNLOADS
 
 
 def contender(folder, scratch):
@@ -23,7 +24,8 @@ def contender(folder, scratch):
 
 
 @pytest.mark.slow
-def test_it_answers_as_the_runtime_does_and_is_timed_in_the_page(reference, tmp_path):
+def test_it_answers_as_the_runtime_does_and_is_timed_in_the_page(reference, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGECNN_DATA", str(DOWNLOADS))
     one = contender(reference, tmp_path)
     if one.missing:
         pytest.skip(f"{one.engine}: {one.missing}: {one.install}")

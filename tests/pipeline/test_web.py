@@ -22,6 +22,7 @@ from pipeline.deploy.web.serve import serving
 from pipeline.export.onnx import with_metadata
 from runtime import Classifier
 from served import served
+from users_cache import DOWNLOADS
 
 READY = "#file:enabled"
 FORBIDDEN_CAMERA = (
@@ -38,7 +39,7 @@ HIDDEN_CAMERA = (
 def web(*arguments, **environment):
     """Run ``python -m pipeline web``, without a process of its own."""
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out:
-        for name, value in environment.items():
+        for name, value in ({"EDGECNN_DATA": str(DOWNLOADS)} | environment).items():
             patch.setenv(name, value)
         with redirect_stderr(io.StringIO()) as errors:
             status = main(["web", *map(str, arguments)])
