@@ -64,7 +64,7 @@ def outcomes(count, act):
     for _ in range(count):
         child = os.fork()
         if not child:
-            signal.alarm(20)
+            signal.alarm(60)
             try:
                 act()
                 os._exit(0)
