@@ -13,7 +13,7 @@ from pipeline.errors import PipelineError
 from pipeline.training import RunOptions, Settings, train
 
 SETTINGS = {"epochs": 7, "batch_size": 50, "ema_decay": 0.9, "cutmix": 0.3}
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600  # on a machine busy with other work
 
 
 @pytest.fixture(scope="module")
