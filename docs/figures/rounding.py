@@ -162,7 +162,6 @@ def measure(folder: Path) -> dict[str, Any]:
     graph = quantizer._network  # noqa: SLF001 - the float graph, whose ranges are known
     layers = layers_of(graph.graph)
     quantizer._network = adapted(graph, layers, _moments(quantizer, layers, calibration))  # noqa: SLF001 - the same
-    quantizer._quantize.cache_clear()  # noqa: SLF001 - it keeps the last graph
     judge("adaptive, corrected biases", config)
     keras = accuracy(expected, truth)
     return {"cpu": describe_device().cpu, "images": len(images), "keras": keras, "rows": rows}

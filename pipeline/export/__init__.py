@@ -208,10 +208,11 @@ def _finish(exported: ExportedGraph, row: Format, inputs: ExportInputs, provenan
     if exported.outcome is not None:
         spec = replace(spec, provenance={**provenance, "config": str(exported.outcome.winner.config)})
     images, graph = inputs.validation, exported.graph
-    with_score = familiarity_graph(graph, row, inputs.keep)
     if exported.outcome is not None:
-        answers, familiarity = exported.outcome.winner.answers, exported.outcome.winner.familiarity
+        winner = exported.outcome.winner
+        with_score, answers, familiarity = winner.with_score, winner.answers, winner.familiarity
     else:
+        with_score = familiarity_graph(graph, row, inputs.keep)
         pack = partial(row.pack, spec=spec, golden=None)
         answers, familiarity = answers_of(load_bytes, pack, graph, with_score, images.pixels)
     spec = with_accuracy(spec, answers, inputs.scored.expected, images, inputs.out_of_fold)

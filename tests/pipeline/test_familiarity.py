@@ -15,7 +15,7 @@ from pipeline.data import synthetic
 from pipeline.data.dataset import Dataset, without_labels
 from pipeline.documents.known import Known
 from pipeline.errors import DataError, ExportError
-from pipeline.export import Settings, export
+from pipeline.export import Settings, export, familiarity
 from pipeline.export import onnx as export_onnx
 from pipeline.export.familiarity import divide, of_onnx, with_threshold
 from pipeline.export.formats import load_bytes
@@ -266,11 +266,13 @@ def noise():
 @pytest.mark.slow
 def test_export_fixes_the_threshold_on_validation_images(tmp_path, noise, monkeypatch):
     files = ("model_fp32.onnx", "model_int8.onnx", "model_fp32.tflite", "model_int8.tflite")
-    passes = []
+    passes, scored = [], []
     monkeypatch.setattr(answers, "all_of", lambda *asked, once=answers.all_of: passes.append(1) or once(*asked))
+    monkeypatch.setattr(familiarity, "of_onnx", lambda made: scored.append(1) or of_onnx(made))
     made = export(tiny(tmp_path), tmp_path / "out", noise, noise, Settings(quick=True, files=files, keep=0.9))
     assert not made.failed
     assert len(passes) == 2 + sum(len(decision.candidates) for decision in made.decisions.values())
+    assert len(scored) == 1 + len(made.decisions["model_int8.onnx"].candidates), "a graph with a score is kept"
     scores = {}
     for name in files:
         classifier = Classifier(tmp_path / "out" / name)

@@ -9,6 +9,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.export.formats import load_bytes
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import UNIT_SCALING
+from pipeline.export.quantize import onnx_int8, tflite_int8
 from pipeline.export.quantize import search as search_module
 from pipeline.export.quantize.acceptance import AcceptanceCriteria, Judgment
 from pipeline.export.quantize.candidate import Candidate, choose, is_closer, most_accurate
@@ -105,12 +106,15 @@ def test_corrected_biases_are_kept_only_where_they_help():
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])
 def test_every_candidate_is_built_and_scored_once(kind, monkeypatch):
     search = search_of(kind, Deployable(network(spread=7), NAMES))
-    built, quantizer = [], search._quantizer  # noqa: SLF001 - what is counted
-    build = quantizer.build
-    monkeypatch.setattr(quantizer, "build", lambda config: built.append(config) or build(config))
+    module, function = {"onnx": (onnx_int8, "ChannelsTogether"), "tflite": (tflite_int8, "mlir_quantize")}[kind]
+    quantized, quantize = [], getattr(module, function)
+    monkeypatch.setattr(module, function, lambda *args, **options: quantized.append(1) or quantize(*args, **options))
     outcome = search.run(100)
-    assert len(built) == len(set(built))
-    assert len(built) == len(outcome.tried)
+    corrected = sum(entry.stage == "bias correction" for entry in outcome.tried)
+    in_operators = sum(entry.config.qoperator for entry in outcome.tried)
+    assert corrected == 1
+    assert len({entry.summary for entry in outcome.tried}) == len(outcome.tried)
+    assert len(quantized) == len(outcome.tried) - (corrected + in_operators if kind == "onnx" else 0)
     expected = load_bytes(search._engines.pack(outcome.winner.graph))  # noqa: SLF001 - what is compared
     images = search._validation.images.pixels  # noqa: SLF001 - the same
     assert np.abs(expected(images[:50]) - outcome.winner.answers[:50]).max() <= 1e-6
@@ -123,7 +127,8 @@ def test_a_costly_network_is_screened_on_a_part_of_the_images(monkeypatch):
     build = quantizer.build
     monkeypatch.setattr(quantizer, "build", lambda config: built.append(config) or build(config))
     outcome = search.run(100)
-    assert len(built) == len(set(built)) == len(outcome.tried) == len({entry.summary for entry in outcome.tried})
+    assert len(built) == len(set(built)) == len(outcome.tried) - 1  # corrected biases need no new graph
+    assert len(outcome.tried) == len({entry.summary for entry in outcome.tried})
     screened = [entry for entry in outcome.tried if entry.stage == "screening"]
     assert {entry.images for entry in screened} == {100}
     assert all(entry.images is None for entry in outcome.tried if entry.stage != "screening")

@@ -29,6 +29,7 @@ class Candidate:
         answers: its probabilities for the validation images, float32 (N, C).
         is_correct: whether it classifies each image correctly, bool (N,).
         judgment: comparison of its answers with Keras's.
+        with_score: the graph with a second output, the familiarity; ``None`` if its file has no such output.
         familiarity: its familiarity of each image, float32 (N,); ``None`` if its file has no such output.
     """
 
@@ -38,6 +39,7 @@ class Candidate:
     answers: NDArray[np.float32]
     is_correct: NDArray[np.bool_]
     judgment: Judgment
+    with_score: Any | None = None
     familiarity: NDArray[np.float32] | None = None
 
     def entry(self) -> CandidateEntry:

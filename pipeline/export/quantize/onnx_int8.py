@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,21 +90,26 @@ class OnnxQuantizer:
             self._statistics.learned = learned.ranges(pixels, self._float_activations)
         self._last_sigmoids = [node.name for node in self._network.graph.node if is_last_sigmoid(node, network.graph)]
         self.layers = layers_of(self._network.graph)
-        self._quantize = lru_cache(maxsize=1)(self._quantized)  # bias correction starts from the last graph
         if self._last_sigmoids:
             self.changes = tuple(name for name in self.changes if name != "float_softmax")
 
     def build(self, config: QuantConfig) -> onnx.ModelProto:
         """Build the quantized graph for uint8 pixels, its quantized input if their zero point is an integer."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self._quantize(replace(config, bias_correction=False)))
-        if config.bias_correction:
-            correct_onnx(model, self._network, self._statistics.means)
+        model = self._quantized(config)
         if self._scaling.zero_point is None:
             rewrites.scale_pixels(model, self._scaling)
         else:
             rewrites.take_pixels_as_quantized(model, self._scaling)
+        if config.bias_correction:
+            correct_onnx(model, self._network, self._statistics.means)
         onnx.checker.check_model(model, full_check=True)
+        return model
+
+    def correct(self, _config: QuantConfig, graph: onnx.ModelProto) -> onnx.ModelProto:
+        """Return a copy of a graph from ``build`` with corrected biases, without quantizing again."""
+        model = onnx.ModelProto()
+        model.CopyFrom(graph)
+        correct_onnx(model, self._network, self._statistics.means)
         return model
 
     def noise(self, graph: onnx.ModelProto, pixels: NDArray[np.uint8]) -> list[float]:

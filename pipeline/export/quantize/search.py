@@ -56,6 +56,10 @@ class Quantizer(Protocol):
         """Build the quantized graph, which takes uint8 pixels."""
         ...
 
+    def correct(self, config: QuantConfig, graph: Any) -> Any:
+        """Return the graph of a config without corrected biases, ``graph``, with corrected ones."""
+        ...
+
     def noise(self, graph: Any, pixels: NDArray[np.uint8]) -> list[float]:
         """Compute the noise-to-signal ratio of every layer's output in a built graph for images, uint8 (N, H, W, 3)."""
         ...
@@ -162,8 +166,10 @@ class Search:
     def _judged(self, stage: str, config: QuantConfig, graph: Any, validation: Validation) -> Candidate:
         graph = self._quantizer.build(config) if graph is None else graph
         engines, pixels = self._engines, validation.images.pixels
-        got, familiarity = answers_of(engines.load, engines.pack, graph, engines.with_score(graph), pixels)
-        return Candidate(stage, config, graph, got, validation.is_correct(got), validation.judge(got), familiarity)
+        with_score = engines.with_score(graph)
+        got, familiarity = answers_of(engines.load, engines.pack, graph, with_score, pixels)
+        is_correct, judgment = validation.is_correct(got), validation.judge(got)
+        return Candidate(stage, config, graph, got, is_correct, judgment, with_score, familiarity)
 
     @property
     def _costly(self) -> bool:
@@ -189,7 +195,8 @@ class Search:
 
     def _with_corrected_biases(self, candidate: Candidate) -> Candidate:
         """Correct the candidate's biases if this helps (``is_closer``), else return the candidate itself."""
-        corrected = self.score("bias correction", candidate.config.flipped("bias_correction"))
+        graph = self._quantizer.correct(candidate.config, candidate.graph)
+        corrected = self.score("bias correction", candidate.config.flipped("bias_correction"), graph)
         return corrected if is_closer(corrected, candidate) else candidate
 
     def _finish(self, candidate: Candidate, reason: str, *, measured: bool = True) -> Outcome:

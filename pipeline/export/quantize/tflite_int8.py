@@ -106,6 +106,10 @@ class TfliteQuantizer:
             content = correct_tflite(content, self._calibrated, self._means)
         return take_pixels_through_float(content)
 
+    def correct(self, config: QuantConfig, _graph: bytes) -> bytes:
+        """Build the flatbuffer of a config again, with corrected biases: its buffers precede that of the pixels."""
+        return self.build(config.flipped("bias_correction"))
+
     def noise(self, graph: bytes, pixels: NDArray[np.uint8]) -> list[float]:
         """Compute the noise-to-signal ratio of every layer's output in a flatbuffer from ``build``."""
         twin, outputs = _interpreter(graph), [layer.output for layer in self.layers]
