@@ -10,17 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from docs.figures.bars import ratio_bar
 from docs.figures.documents import replace_marked
 from docs.figures.graph import OURS_ONNX, OURS_TFLITE, large_contenders
 from docs.figures.graph.bare_engines import Run
 from pipeline import artifacts
 from pipeline.report.markdown import table
 from runtime.benchmark.environment import describe_device
+from runtime.benchmark.statistics import median_us
+from runtime.benchmark.timing import measure as take_turns
 
 FIGURES = Path("docs/large-speed.json")
 DOCUMENT = Path("docs/quantization.md")
 LIMIT = 1.15
-TURNS, CALLS, WARM_UP = 60, 2, 5
+TURNS, CALLS = 60, 2
 
 Figures = dict[str, dict[str, float]]
 
@@ -33,27 +36,11 @@ def measure() -> dict[str, Any]:
 
 def timed(contenders: dict[str, Run], turns: int = TURNS) -> Figures:
     """Measure a call of each contender in ms: median and minimum of wall-clock time and of CPU time."""
-    clock: dict[str, list[float]] = {name: [] for name in contenders}
-    processor: dict[str, list[float]] = {name: [] for name in contenders}
-    for run in contenders.values():
-        for _ in range(WARM_UP):
-            run(None)
-    for _ in range(turns):
-        for name, run in contenders.items():
-            for _ in range(CALLS):
-                of_processor, begun = time.process_time_ns(), time.perf_counter_ns()
-                run(None)
-                clock[name].append((time.perf_counter_ns() - begun) / 1e6)
-                processor[name].append((time.process_time_ns() - of_processor) / 1e6)
-    return {
-        name: {
-            "median": float(np.median(clock[name])),
-            "least": min(clock[name]),
-            "processor_median": float(np.median(processor[name])),
-            "processor_least": min(processor[name]),
-        }
-        for name in contenders
-    }
+    figures: Figures = {name: {} for name in contenders}
+    for prefix, clock in (("", time.perf_counter_ns), ("processor_", time.process_time_ns)):
+        for name, rounds in take_turns(contenders, [None], turns, CALLS, clock=clock).items():
+            figures[name] |= {f"{prefix}median": median_us(rounds) / 1e3, f"{prefix}least": float(np.min(rounds)) / 1e6}
+    return figures
 
 
 def publish(report: dict[str, Any], path: Path = FIGURES, document: Path = DOCUMENT) -> None:
@@ -75,8 +62,8 @@ def tables(report: dict[str, Any]) -> str:
     for row in report["networks"]:
         for way, words in ways.items():
             ours, theirs = (row["ms"][name][way] for name in (OURS_ONNX, OURS_TFLITE))
-            verdict = "met" if ours <= LIMIT * theirs else "**missed**"
-            ratio = f"{ours / theirs:.2f}"
-            lines.append([row["network"], words, f"{ours:.2f}", f"{theirs:.2f}", ratio, f"{LIMIT:.2f}", verdict])
+            bar = ratio_bar(words, (ours, theirs), "ms", LIMIT)
+            figures = [f"{figure:.2f}" for figure in (ours, theirs, bar.value, bar.limit)]
+            lines.append([row["network"], words, *figures, "met" if bar.met else "**missed**"])
     calls = report["turns"] * report["calls"]
     return f"{table(header, lines, 'llr')}\n\n{calls} calls of each, in turns, on one thread of {report['cpu']}."

@@ -25,13 +25,17 @@ def shuffled(rounds: Iterable[Sequence[Turn]], seed: int = 0) -> Iterator[list[T
         yield order
 
 
-def stopwatch(call: Callable[[Argument], Any], arguments: Iterable[Argument]) -> list[int]:
-    """Time one call per argument, in nanoseconds; iterating over the arguments is not timed."""
+def stopwatch(
+    call: Callable[[Argument], Any],
+    arguments: Iterable[Argument],
+    clock: Callable[[], int] = time.perf_counter_ns,
+) -> list[int]:
+    """Time one call per argument, in nanoseconds of ``clock``; iterating over the arguments is not timed."""
     nanoseconds = []
     for argument in arguments:
-        start = time.perf_counter_ns()
+        start = clock()
         call(argument)
-        nanoseconds.append(time.perf_counter_ns() - start)
+        nanoseconds.append(clock() - start)
     return nanoseconds
 
 
@@ -40,12 +44,13 @@ def single_images(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [np.ascontiguousarray(image[np.newaxis]) for image in pixels]
 
 
-def measure(
+def measure(  # noqa: PLR0913, PLR0917 - all have defaults but three
     contenders: Mapping[str, Callable[[Argument], Any]],
     arguments: Sequence[Argument],
     rounds: int,
     runs: int = 100,
     seed: int = 0,
+    clock: Callable[[], int] = time.perf_counter_ns,
 ) -> dict[str, list[list[int]]]:
     """Time every contender in this process.
 
@@ -55,6 +60,7 @@ def measure(
         rounds: number of turns of each contender, 1 or more.
         runs: timed calls per turn, 1 or more.
         seed: seed of the order of turns.
+        clock: gives nanoseconds, such as those of the wall clock or of the processor.
 
     Returns:
         For each contender and round the nanoseconds of each call; ``runtime.benchmark.statistics`` summarizes them.
@@ -71,5 +77,5 @@ def measure(
     for number, order in enumerate(shuffled([list(contenders)] * rounds, seed)):
         chosen = [arguments[index % len(arguments)] for index in range(number * runs, (number + 1) * runs)]
         for name in order:
-            nanoseconds[name].append(stopwatch(contenders[name], chosen))
+            nanoseconds[name].append(stopwatch(contenders[name], chosen, clock))
     return nanoseconds

@@ -1,5 +1,7 @@
 """docs/quantization.md shows the figures of docs/large-speed.json."""
 
+import time
+
 from docs.figures import large_speed
 from docs.figures.documents import marked
 from pipeline import artifacts
@@ -11,9 +13,9 @@ def test_the_table_is_the_file(repository):
     assert marked("large-speed", large_speed.tables(report)) in text
 
 
-def test_contenders_take_turns():
-    called = []
-    figures = large_speed.timed({"a": lambda _: called.append("a"), "b": lambda _: called.append("b")}, turns=3)
-    assert "".join(called).lstrip("a").lstrip("b") == "aabb" * 3
+def test_waiting_takes_time_by_the_clock_but_not_of_the_processor():
+    figures = large_speed.timed({"waiting": lambda _: time.sleep(0.02), "quick": str}, turns=3)
     assert all(0 <= own["least"] <= own["median"] for own in figures.values())
     assert all(0 <= own["processor_least"] <= own["processor_median"] for own in figures.values())
+    assert figures["waiting"]["least"] >= 20 > figures["quick"]["least"]
+    assert figures["waiting"]["processor_least"] < 10

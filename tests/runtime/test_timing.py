@@ -1,3 +1,4 @@
+import itertools
 import time
 
 import numpy as np
@@ -42,6 +43,11 @@ def test_getting_an_argument_is_not_timed():
     nanoseconds = list(stopwatch(str, slowly()))
     assert len(nanoseconds) == 5
     assert min(nanoseconds) < 20_000_000  # another program may interrupt one of them
+
+
+def test_time_is_that_of_the_given_clock():
+    ticks = itertools.count(step=5)
+    assert measure({"one": str}, [None], rounds=2, runs=3, clock=lambda: next(ticks)) == {"one": [[5, 5, 5]] * 2}
 
 
 def test_single_images_are_batches_of_one():

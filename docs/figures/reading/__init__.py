@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from pipeline.data import folder
 from pipeline.data.cifar10 import cache_dir
 from pipeline.data.photo_settings import Settings
 from runtime.benchmark.environment import describe_device
-from runtime.benchmark.timing import shuffled
+from runtime.benchmark.timing import shuffled, stopwatch
 
 OURS, KERAS = WAYS
 START_PHOTOS, START_LIMIT_S = 10_000, 2.0
@@ -151,9 +150,4 @@ def _second_start(root: Path, side: int) -> float:
     settings = Settings(side=side, any_side=True)
     with empty_cache():
         folder.load(root, settings)
-        seconds = []
-        for _ in range(3):
-            started = time.perf_counter()
-            folder.load(root, settings)
-            seconds.append(time.perf_counter() - started)
-    return min(seconds)
+        return min(stopwatch(lambda _: folder.load(root, settings), range(3))) / 1e9

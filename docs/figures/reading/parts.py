@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import mean
 
+import numpy as np
+
+from runtime.benchmark.timing import measure
 from runtime.image.decode import decode, open_image
 from runtime.image.load import load_pixels
 from runtime.spec import ModelSpec
@@ -21,18 +23,8 @@ def processor_ms(paths: Sequence[Path], spec: ModelSpec, rounds: int) -> dict[st
     """
     works: dict[str, Callable[[Path], object]] = {f"1/{scale}": partial(_decoded, scale) for scale in SCALES}
     works[WHOLE] = partial(load_pixels, spec=spec)
-    least: dict[str, list[float]] = {name: [] for name in works}
-    for path in paths:
-        for name, work in works.items():
-            work(path)  # warm-up, so that memory and caches do not depend on the part before
-            least[name].append(min(_thread_ms(work, path) for _ in range(rounds)))
-    return {name: mean(times) for name, times in least.items()}
-
-
-def _thread_ms(work: Callable[[Path], object], path: Path) -> float:
-    started = time.thread_time()
-    work(path)
-    return 1_000 * (time.thread_time() - started)
+    timed = measure(works, paths, rounds, runs=len(paths), clock=time.thread_time_ns)
+    return {name: float(np.min(times, axis=0).mean()) / 1e6 for name, times in timed.items()}
 
 
 def _decoded(scale: int, path: Path) -> None:

@@ -1,9 +1,11 @@
 """Distill a network that was fitted to photos into a small one with another side (Hinton et al., 2015)."""
 
-import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import onnxruntime
 
@@ -22,6 +24,8 @@ from pipeline.training.transfer.backbone import Backbone
 from pipeline.training.transfer.distillation_data import DistillationData, small_views
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.plan import epochs_within
+from runtime.benchmark.statistics import median_us
+from runtime.benchmark.timing import measure
 
 TEACHER_FOLDER = "teacher"
 """Name of the teacher's folder inside the student's folder."""
@@ -41,7 +45,8 @@ LONGEST_AVERAGE = 500
 """Largest number of steps over which weights are averaged."""
 BATCH, DEVICES = 64, 8
 """Photos per step, which up to DEVICES devices can share evenly."""
-TIMED_RUNS, TIMED_SECONDS = 50, 1.0
+TIMED_ROUNDS, TIMED_RUNS = 5, 5
+"""Turns of each network when both are timed, and runs per turn."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,7 @@ def distill(
         data=photos.folder,
     )
     history = train(data.photos, photos.validation, out, settings, run_options)
-    fitted = History.read(teacher.folder)
-    rows = tuple(_compared_network(folder, trained) for folder, trained in ((out, history), (teacher.folder, fitted)))
+    rows = _compared_networks({out: history, teacher.folder: History.read(teacher.folder)})
     history = history.model_copy(update={"contenders": rows})
     history.write(out)
     return history
@@ -169,33 +173,36 @@ class FittedTeacher:
         )
 
 
-def _compared_network(folder: Path, history: History) -> ComparedNetwork:
-    """Measure a network: accuracy from its history, size, and latency on this machine."""
-    path = folder / artifacts.MODEL_KERAS
-    model = load_model(path)
-    side, images = int(model.input_shape[1]), history.images
-    rows = summarize(model)
-    graph = clean(translate_function(lambda image: model(image, training=False), side)).SerializeToString()
+def _compared_networks(histories: Mapping[Path, History]) -> tuple[ComparedNetwork, ...]:
+    """Measure the networks of folders: accuracy from the history, size, and latency on one thread of this machine."""
+    models = {folder: load_model(folder / artifacts.MODEL_KERAS) for folder in histories}
+    engines = {str(folder): _float_engine(model) for folder, model in models.items()}
+    timed = measure(engines, [None], TIMED_ROUNDS, TIMED_RUNS)
+    return tuple(
+        _compared_network(models[folder], history, median_us(timed[str(folder)]) / 1_000)
+        for folder, history in histories.items()
+    )
+
+
+def _compared_network(model: keras.Model, history: History, latency_ms: float) -> ComparedNetwork:
+    rows, images = summarize(model), history.images
     return ComparedNetwork(
         model=str(history.settings["model"]),
-        side=side,
+        side=int(model.input_shape[1]),
         accuracy=history.validation_accuracy or 0.0,
         images=images.validation if images else 1,
         multiply_accumulates=sum(row.multiply_accumulates for row in rows),
         int8_bytes=sum(row.int8_bytes for row in rows),
-        fp32_latency_ms=_latency_ms(graph, side),
+        fp32_latency_ms=latency_ms,
     )
 
 
-def _latency_ms(graph: bytes, side: int) -> float:
-    """Return the median latency in ms of one image on one thread of this machine."""
+def _float_engine(model: keras.Model) -> Callable[[None], Any]:
+    """Return a function that runs a network in float32 on one thread for one black image."""
+    side = int(model.input_shape[1])
+    graph = clean(translate_function(lambda image: model(image, training=False), side)).SerializeToString()
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 3, 1
     session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
     fed = {session.get_inputs()[0].name: np.zeros((1, side, side, 3), np.float32)}
-    taken, began = list[float](), time.monotonic()
-    while len(taken) < TIMED_RUNS and time.monotonic() - began < TIMED_SECONDS:
-        started = time.perf_counter()
-        session.run(None, fed)
-        taken.append(time.perf_counter() - started)
-    return 1_000 * float(np.median(taken))
+    return lambda _: session.run(None, fed)
