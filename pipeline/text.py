@@ -1,6 +1,7 @@
-"""Escape names of files and folders for Markdown and for figures; ``runtime.text`` does so for terminals and CSV."""
+"""Escape names for Markdown and for figures, and format Markdown tables; ``runtime.text`` is for terminals and CSV."""
 
 import re
+from collections.abc import Iterable, Sequence
 
 from runtime.text import for_terminal
 
@@ -29,3 +30,22 @@ def code(text: str) -> str:
 def for_figure(text: str) -> str:
     """Escape a text as one line for Matplotlib, so that a dollar sign begins no formula."""
     return for_terminal(text).replace("$", r"\$")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "lr") -> str:
+    """Format a Markdown table.
+
+    Args:
+        header: the names of the columns.
+        rows: cells; a row with fewer cells than columns is filled with empty ones.
+        align: ``l`` or ``r`` for each column; the last letter also applies to all further columns.
+    """
+    letters = align.ljust(len(header), align[-1])[: len(header)]
+    rule = ["---:" if letter == "r" else "---" for letter in letters]
+    filled = [[*map(_safe, row), *[""] * (len(header) - len(row))] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *filled))
+
+
+def _safe(text: str) -> str:
+    """Escape a cell's text, so that it ends no cell and begins no HTML."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -28,6 +28,24 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{ending}"
 
 
+def columns(rows: Sequence[Sequence[str]], align: str) -> list[str]:
+    """Format rows of cells, equally many each, as lines of columns that are two spaces apart.
+
+    Args:
+        rows: the cells.
+        align: ``l`` or ``r`` for each column; the last letter also applies to all further columns.
+    """
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    letters = align.ljust(len(widths), align[-1])[: len(widths)]
+    return [
+        "  ".join(
+            cell.ljust(width) if letter == "l" else cell.rjust(width)
+            for cell, width, letter in zip(row, widths, letters, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
 def is_plain(text: str) -> bool:
     """Return whether ``text`` has no character that moves the cursor, changes the reading direction or ends a line."""
     return for_terminal(text) == text

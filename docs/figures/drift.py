@@ -20,7 +20,7 @@ from docs.figures.documents import replace_marked
 from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.errors import PipelineError
-from pipeline.report.markdown import table
+from pipeline.text import table
 from runtime import Classifier
 from runtime.drift.charts import CLASS, LEARNING_DAYS, Charts
 from runtime.drift.monitor import BLOCK_FRAMES

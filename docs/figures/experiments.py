@@ -10,7 +10,7 @@ from pipeline.documents.history import History
 from pipeline.documents.verify import VerificationSummary
 from pipeline.errors import PipelineError
 from pipeline.models import PRESETS, build, summarize
-from pipeline.report.markdown import table
+from pipeline.text import table
 from pipeline.training.settings import Settings
 
 EXPERIMENTS = Path("docs/experiments.json")

@@ -18,7 +18,7 @@ from pipeline import artifacts
 from pipeline.documents.manifest import Candidate, Manifest
 from pipeline.errors import PipelineError
 from pipeline.metrics.significance import share_interval
-from pipeline.report.markdown import table
+from pipeline.text import table
 from runtime.benchmark.environment import describe_device
 
 if TYPE_CHECKING:

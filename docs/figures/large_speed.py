@@ -15,7 +15,7 @@ from docs.figures.documents import replace_marked
 from docs.figures.graph import OURS_ONNX, OURS_TFLITE, large_contenders
 from docs.figures.graph.bare_engines import Run
 from pipeline import artifacts
-from pipeline.report.markdown import table
+from pipeline.text import table
 from runtime.benchmark.environment import describe_device
 from runtime.benchmark.statistics import median_us
 from runtime.benchmark.timing import measure as take_turns

@@ -15,7 +15,7 @@ from PIL import Image
 from docs.figures.documents import replace_marked
 from pipeline import artifacts
 from pipeline.documents.history import History
-from pipeline.report.markdown import table
+from pipeline.text import table
 
 FIGURES = Path("docs/many-photos.json")
 DOCUMENT = Path("docs/own-photos.md")

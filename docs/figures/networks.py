@@ -22,8 +22,8 @@ from pipeline.errors import PipelineError
 from pipeline.metrics.classification import accuracy
 from pipeline.metrics.significance import share_interval
 from pipeline.models import build, summarize
-from pipeline.report.markdown import table
 from pipeline.system.quiet import log_hidden
+from pipeline.text import table
 from runtime.benchmark.environment import describe_device
 from runtime.benchmark.timing import measure as take_turns
 

@@ -12,7 +12,7 @@ from pipeline.documents.verify import Verification
 from pipeline.errors import PipelineError
 from pipeline.metrics.classification import accuracy
 from pipeline.metrics.significance import share_interval
-from pipeline.report.markdown import table
+from pipeline.text import table
 
 FIGURES = Path("docs/own-photos.json")
 DOCUMENT = Path("docs/own-photos.md")

@@ -11,7 +11,7 @@ from pipeline.documents.drift import DriftReport
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification
 from pipeline.errors import PipelineError
-from pipeline.report.markdown import table
+from pipeline.text import table
 from runtime.engines.registry import default_engine
 
 FIGURES = Path("docs/quantization.json")

@@ -24,7 +24,7 @@ from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.formats import format_of
 from pipeline.metrics.classification import accuracy, correct, discordant
 from pipeline.metrics.significance import mcnemar, share_interval
-from pipeline.report.markdown import table
+from pipeline.text import table
 
 FIGURES, DOCUMENT, MARKER = Path("docs/quantize-aware.json"), Path("docs/quantization.md"), "quantize-aware"
 FILES = ("model_int8.onnx", "model_int8.tflite")

@@ -11,7 +11,7 @@ from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification
 from pipeline.errors import PipelineError
 from pipeline.metrics.significance import share_interval
-from pipeline.report.markdown import table
+from pipeline.text import table
 from runtime.engines.registry import default_engine
 from runtime.text import plural
 

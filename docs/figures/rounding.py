@@ -19,7 +19,7 @@ from docs.figures.documents import replace_marked
 from docs.figures.large_int8 import USUAL_SIDE, network, read_photos, with_interval
 from pipeline import artifacts
 from pipeline.export.quantize.channels import HIGHEST, channel_scales
-from pipeline.report.markdown import table
+from pipeline.text import table
 from runtime.benchmark.environment import describe_device
 
 FIGURES = Path("docs/rounding.json")

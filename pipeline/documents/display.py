@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from pipeline.text import for_markdown
+from pipeline.text import for_markdown, table
+from runtime.text import columns
 
 PAGE_HEIGHT = 900
 
@@ -29,23 +30,14 @@ class DisplayTable:
 
     def text(self) -> str:
         """Format as plain text; the first and the last column are aligned left, the others right."""
-        table = (self.header, *self.rows)
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if column in (0, len(row) - 1) else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        ]
+        align = f"{'l'.ljust(len(self.header) - 1, 'r')}l"
+        lines = columns((self.header, *self.rows), align)
         return "\n".join([self.heading, *lines, *self.notes])
 
     def markdown(self) -> str:
         """Format as Markdown."""
-        lines = [self.header, ("---", *("---:",) * (len(self.header) - 1))]
-        cells = [*lines, *(tuple(map(for_markdown, row)) for row in self.rows)]
-        table = "\n".join(f"| {' | '.join(row)} |" for row in cells)
-        return "\n\n".join([for_markdown(self.heading), table, *map(for_markdown, self.notes)]) + "\n"
+        rows = table(self.header, (tuple(map(for_markdown, row)) for row in self.rows))
+        return "\n\n".join([for_markdown(self.heading), rows, *map(for_markdown, self.notes)]) + "\n"
 
     def html(self) -> str:
         """Format as HTML."""

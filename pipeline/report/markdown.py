@@ -1,7 +1,5 @@
 """The report as Markdown: the verdicts, and a table for each device."""
 
-from collections.abc import Iterable, Sequence
-
 from pipeline.documents.benchmark import Contender
 from pipeline.documents.verify import Measured
 from pipeline.report import out_of_fold, summary
@@ -9,7 +7,7 @@ from pipeline.report.gather import Facts
 from pipeline.report.latency import caveats, conditions, judged
 from pipeline.report.latency_tables import of_keras
 from pipeline.report.numbers import optional, percent, small
-from pipeline.text import code, for_markdown
+from pipeline.text import code, for_markdown, table
 
 HEADER = ("file", "engine", "threads", "KiB", "accuracy", "top-1 agreement", "mean difference")
 LATENCY = ("p50 (µs)", "p99 (µs)", "of Keras's")
@@ -42,22 +40,3 @@ def _row(facts: Facts, row: Contender) -> tuple[str, ...]:
     kib = optional(row.bytes, ".0f", 1024)
     about = (code(row.file), for_markdown(row.engine), str(row.threads), kib)
     return (*about, percent(row.accuracy), percent(row.agreement), difference)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "lr") -> str:
-    """Format a Markdown table.
-
-    Args:
-        header: the names of the columns.
-        rows: cells; a row with fewer cells than columns is filled with empty ones.
-        align: ``l`` or ``r`` for each column; the last letter also applies to all further columns.
-    """
-    letters = align.ljust(len(header), align[-1])
-    rule = ["---:" if letter == "r" else "---" for letter in letters]
-    filled = [[*map(_safe, row), *[""] * (len(header) - len(row))] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *filled))
-
-
-def _safe(text: str) -> str:
-    """Escape a cell's text, so that it ends no cell and begins no HTML."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

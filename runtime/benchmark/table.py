@@ -1,12 +1,12 @@
 """Format a benchmark report as text for a terminal."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from runtime.benchmark.document import RECORDED, Benchmark, EndToEnd, Golden, Missing, Row
 from runtime.benchmark.environment import throttled
 from runtime.benchmark.statistics import Latency, Ratio
-from runtime.text import for_terminal, plural
+from runtime.text import columns, for_terminal, plural
 
 PARTS = ("read", "decode", "resize", "inference", "total")
 LATENCY = ("p50", "p90", "p99", "worst", "images/s")
@@ -77,7 +77,8 @@ def _otherwise(golden: Golden) -> str:
 def _section(
     title: str, header: tuple[str, ...], rows: Sequence[RowT], cells: Callable[[RowT], tuple[str, ...]]
 ) -> list[str]:
-    return ["", title, *columns([("file", "engine", *header), *map(cells, rows)])]
+    lines = [("file", "engine", *header), *map(cells, rows)]
+    return ["", title, *columns([tuple(map(for_terminal, line)) for line in lines], "llr")]
 
 
 def _engine(row: Row) -> str:
@@ -116,16 +117,3 @@ def _ratio(ratio: Ratio | None, digits: int) -> tuple[str, str]:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.2%}"
-
-
-def columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Format aligned cells as lines, the first two columns left-aligned, the others right-aligned."""
-    rows = [tuple(map(for_terminal, row)) for row in rows]
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index < 2 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.report.markdown import table as markdown_table
+from pipeline.text import table as markdown_table
 
 SCRIPT = Path(__file__).with_name("predict.py")
 FP32_LIMIT = 1e-5

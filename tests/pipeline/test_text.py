@@ -15,7 +15,7 @@ from pipeline.data.class_list import read_class_list
 from pipeline.documents.base import Entry
 from pipeline.errors import ExportError
 from pipeline.report import report
-from pipeline.text import code, for_figure, for_markdown
+from pipeline.text import code, for_figure, for_markdown, table
 from pipeline.verify.evaluate import figures
 from runtime.text import is_plain
 
@@ -140,3 +140,8 @@ def test_a_report_of_hostile_names_is_written_and_nothing_in_it_is_alive(tmp_pat
     table = re.sub(r"\\.", "", re.sub(r"(`+).*?\1", "", table))  # neither code nor escaped letters are alive
     for active in ("](", "![", "~", "$", "_", "://", "www."):
         assert active not in table
+
+
+def test_a_table_has_a_cell_for_each_column():
+    assert table(("a", "b", "c"), [("x|<", "1")]) == "| a | b | c |\n| --- | ---: | ---: |\n| x\\|&lt; | 1 |  |"
+    assert table(("a",), [("x",)]) == "| a |\n| --- |\n| x |"

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from runtime.text import for_csv, for_terminal, is_plain, plural
+from runtime.text import columns, for_csv, for_terminal, is_plain, plural
 
 PLAIN = [
     "photo.jpg",
@@ -78,3 +78,10 @@ def test_other_cells_stay_as_they_are(text):
 )
 def test_a_noun_agrees_with_its_count(count, noun, said):
     assert plural(count, noun) == said
+
+
+def test_columns_are_as_wide_as_their_longest_cell():
+    rows = [("file", "engine", "ms", "MiB"), ("a.onnx", "x", "10.5", "3")]
+    assert columns(rows, "llr") == ["file    engine    ms  MiB", "a.onnx  x       10.5    3"]
+    assert columns(rows, "lrrl") == ["file    engine    ms  MiB", "a.onnx       x  10.5  3"]
+    assert columns([("a",), ("bc",)], "lr") == ["a", "bc"]

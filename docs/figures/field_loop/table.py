@@ -8,7 +8,7 @@ import numpy as np
 from docs.figures.documents import replace_marked
 from pipeline import artifacts
 from pipeline.metrics.significance import share_interval
-from pipeline.report.markdown import table
+from pipeline.text import table
 
 FIGURES, DOCUMENT = Path("docs/field-loop.json"), Path("docs/field.md")
 SHOWN = 3

@@ -9,7 +9,7 @@ from docs.figures.documents import replace_marked
 from docs.figures.kinds.examine import examine
 from docs.figures.kinds.models import Kind
 from pipeline import artifacts
-from pipeline.report.markdown import table
+from pipeline.text import table
 
 FIGURES, DOCUMENT = Path("docs/kinds.json"), Path("docs/kinds.md")
 HEADER = ("kind", "Keras", "fp32 ONNX", "int8 ONNX", "fp32 TFLite", "int8 TFLite")

@@ -8,7 +8,7 @@ from docs.figures.documents import replace_marked
 from docs.figures.reading import KERAS, OURS
 from docs.figures.reading.parts import SCALES, WHOLE
 from pipeline import artifacts
-from pipeline.report.markdown import table
+from pipeline.text import table
 
 FIGURES = Path("docs/benchmark_data.json")
 DOCUMENT = Path("docs/training.md")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.figures.documents import replace_marked
-from pipeline.report.markdown import table
+from pipeline.text import table
 
 DOCUMENT = Path("docs/field.md")
 TITLES = {
