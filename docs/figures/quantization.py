@@ -5,6 +5,7 @@ from typing import Any
 
 from docs.figures.documents import replace_marked
 from docs.figures.files import BENCHMARK_GRAPH
+from docs.figures.readme import listed_features
 from pipeline import artifacts
 from pipeline.documents.benchmark import Benchmark
 from pipeline.documents.drift import DriftReport
@@ -111,9 +112,10 @@ def _files(figures: dict[str, Any]) -> str:
         cells = [f"`{name}`", f"{row['bytes'] / 1024:.0f}", f"{row['accuracy']:.2%}", f"{row['agreement']:.2%}"]
         rows.append([*cells, f"{row['mean_difference']:.1e}", f"{row['p50_us']:.0f}", ratio])
     header = ["file", "KiB", "accuracy", "top-1 agreement", "mean difference", "p50 (µs)", "of the engine's fp32"]
+    machine = figures["machine"]
     return (
         f"{table(header, rows)}\n\nKeras itself: {figures['keras_accuracy']:.2%} on {figures['test_images']:,} test "
-        f"images. One image, one thread of {figures['machine']['cpu']}."
+        f"images. One image, one thread of {machine['cpu']}{listed_features(machine['features'])}."
     )
 
 

@@ -1,6 +1,7 @@
 """Gather the figures of ``README.md`` from an export folder into one JSON, and write the tables into the documents."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def _cold_start(report: Benchmark) -> str:
     row, _ = report.timed_row(artifacts.INT8_ONNX, str(default_engine(".onnx")))
     return (
         f"From the start of a process to its first answer, this file takes {(row.cold_start_ms or 0) / 1e3:.1f} s on "
-        f"{report.device.name}{_features(report)}."
+        f"{report.device.name}{listed_features(report.device.features)}."
     )
 
 
@@ -112,8 +113,8 @@ def _artifacts(verified: dict[str, Any], report: Benchmark) -> str:
     low, high = share_interval(verified["keras_accuracy"], verified["images"])
     note = (
         f"Accuracy and parity on {verified['images']:,} test images (95 % interval of Keras's accuracy: {low:.2%} to "
-        f"{high:.2%}); latency of one image on one thread of {report.device.name}{_features(report)}. Differences "
-        "are of probabilities (0-1)."
+        f"{high:.2%}); latency of one image on one thread of {report.device.name}"
+        f"{listed_features(report.device.features)}. Differences are of probabilities (0-1)."
     )
     return f"{table(header, rows, 'llr')}\n\n{note}"
 
@@ -156,7 +157,7 @@ def _conditions(report: Benchmark) -> str:
     held_back = report.conditions.throttled
     return (
         f"{device.name} ({device.machine}, {plural(device.cores, 'core')}{', emulated' if device.emulated else ''})"
-        f"{_features(report)}, "
+        f"{listed_features(report.device.features)}, "
         f"load average {before.load_average:.1f} before and {after.load_average:.1f} after"
         f"{', **throttled**: ' if held_back else ''}{', '.join(held_back)}; contenders are processes that take turns "
         "in shuffled rounds. Each engine runs each file with the number of threads that has the lowest latency; "
@@ -166,9 +167,8 @@ def _conditions(report: Benchmark) -> str:
     )
 
 
-def _features(report: Benchmark) -> str:
+def listed_features(features: Sequence[str]) -> str:
     """List the processor's features for 8-bit arithmetic, which decide whether int8 is faster than float."""
-    features = report.device.features
     return f" with {', '.join(features)}" if features else ""
 
 

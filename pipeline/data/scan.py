@@ -124,14 +124,22 @@ def check_folder(root: Path) -> None:
     Raises:
         DataError: the folder does not exist.
     """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; expected one with a folder of photos for each class")
+    check_is_folder(root, "one with a folder of photos for each class")
+
+
+def check_is_folder(path: Path, expected: str) -> None:
+    """Refuse a path at which there is nothing, or a file.
+
+    Raises:
+        DataError: it is no folder; the message ends in ``expected``, what should be there.
+    """
+    if not path.is_dir():
+        raise DataError(f"{path}: {'not a folder' if path.exists() else 'no such folder'}; expected {expected}")
 
 
 def _others(folder: Path, parts: list[str]) -> tuple[list[PhotoFile], Sequence[SkippedEntry]]:
     """List photos of the class ``none`` with absolute paths; if there is a validation part, a tenth goes there."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected photos of anything that is none of the classes")
+    check_is_folder(folder, "photos of anything that is none of the classes")
     found = list_photos(folder.resolve())
     photos = sorted(found.photos, key=lambda photo: hashlib.blake2b(os.fsencode(photo.path)).digest())
     validating = max(len(photos) // 10, 1) if VALIDATION in parts else 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data import class_names
-from pipeline.data.scan import training_folder
+from pipeline.data.scan import check_is_folder, training_folder
 from pipeline.errors import DataError
 from runtime.keep import CHANGED, RANDOM, UNKNOWN, UNSURE
 from runtime.photo_files import is_hidden, list_photos
@@ -71,8 +71,7 @@ class Queue:
     """
 
     def __init__(self, source: Path, photos: Path) -> None:
-        if not source.is_dir():
-            raise DataError(f"{source}: no such folder; expected one that the runtime's --keep has filled")
+        check_is_folder(source, "one that the runtime's --keep has filled")
         listing = list_photos(source, deep=False)
         self._source = source
         self._classes_dir = training_folder(photos)

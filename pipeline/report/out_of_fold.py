@@ -88,9 +88,8 @@ def _suspects(found: OutOfFold, album: Album | None) -> list[Section]:
     ]
     gone = [(row.path, row.label, row.taken_for, _likely(row)) for row in rows if row.path not in pictures]
     lead = (
-        f"The {len(rows)} photos for whose folder's class a network that did not learn from them gives the lowest "
-        "probability. Move photos that lie in the wrong folder, delete photos that do not show their class, and train "
-        "again."
+        "Networks that were trained without these photos find the class of their folder unlikely. Move photos that lie "
+        "in the wrong folder, delete photos that do not show their class, and train again."
     )
     header = ("photo", "its folder says", "the network says", "how likely the folder's class is")
     section = Section(

@@ -9,6 +9,7 @@ from PIL import Image
 
 SAID = {
     "train --data nowhere": "nowhere: no such folder; expected one with a folder of photos for each class",
+    "train --data a.keras": "a.keras: not a folder; expected one with a folder of photos for each class",
     "train --data one-class": "need a folder of photos for each of at least two classes, found the one class 'ant'",
     "train --data case": "the class folders 'Ant' and 'ant' differ in case alone",
     "train --data photos --none nowhere": "nowhere: no such folder; expected photos of anything that is none of",
