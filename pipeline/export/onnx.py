@@ -20,6 +20,7 @@ CLEANING: tuple[Rewrite, ...] = (
     rewrites.fuse_hard_sigmoids,
     rewrites.fuse_hard_swishes,
     rewrites.pad_inside_pools,
+    rewrites.activate_before_transposing,
     rewrites.share_batch_constants,
     rewrites.free_batch,
     rewrites.number_names,

@@ -95,6 +95,24 @@ def test_grouping_needs_a_side_that_divides(model):
     assert not rewrites.group_pixels(export_onnx.convert(deployable(model)), 3)
 
 
+def test_a_relu_goes_before_the_transpose_it_follows():
+    source = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 2, 3])
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [3, 1, 2])
+    nodes = [
+        onnx.helper.make_node("Transpose", ["x"], ["between"], perm=[2, 0, 1]),
+        onnx.helper.make_node("Relu", ["between"], ["y"]),
+    ]
+    opset = onnx.helper.make_opsetid("", 17)
+    graph = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "", [source], [result]), opset_imports=[opset], ir_version=8
+    )
+    images = RANDOM.normal(size=(1, 2, 3)).astype(np.float32)
+    expected = run(graph, images)
+    rewrites.activate_before_transposing(graph)
+    assert operators(graph) == ["Relu", "Transpose"]
+    assert (run(graph, images) == expected).all()
+
+
 def test_names_are_counted_from_one_whatever_was_converted_before(model):
     same = deployable(model)
     first, second = (export_onnx.convert(same) for _ in range(2))

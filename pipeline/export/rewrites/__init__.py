@@ -15,7 +15,7 @@ from pipeline.export.rewrites.fuse import (
     pool_spatial_reductions,
 )
 from pipeline.export.rewrites.grouping import group_pixels
-from pipeline.export.rewrites.layout import merge_reshapes
+from pipeline.export.rewrites.layout import activate_before_transposing, merge_reshapes
 from pipeline.export.rewrites.names import number_names
 from pipeline.export.rewrites.pixels import PIXELS, scale_pixels, take_pixels_as_quantized
 
@@ -23,6 +23,7 @@ __all__ = [
     "IMAGE",
     "PIXELS",
     "TRACED_BATCH",
+    "activate_before_transposing",
     "fold_constants_and_normalization",
     "free_batch",
     "fuse_hard_sigmoids",

@@ -8,7 +8,10 @@ from pipeline.export.rewrites.editing import (
     add_constant,
     attributes_of,
     drop_dead,
+    drop_stale,
+    only_reader,
     redirect,
+    replace_nodes,
 )
 
 VIEWS = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"}
@@ -38,6 +41,26 @@ def merge_reshapes(model: onnx.ModelProto) -> None:
         node.CopyFrom(helper.make_node("Reshape", [first, shape], [result], name=node.name))
         origin[result] = first
     drop_dead(model)
+
+
+def activate_before_transposing(model: onnx.ModelProto) -> None:
+    """Move a ReLU before the transpose that it follows, so that engines fuse it with the convolution before both.
+
+    ONNX Runtime's quantizer needs this, too: without it, QOperator files of such networks answer wrongly.
+    """
+    graph = model.graph
+    for transpose in [node for node in graph.node if node.op_type == "Transpose"]:
+        relu = only_reader(graph, transpose.output[0])
+        if relu is None or relu.op_type != "Relu":
+            continue
+        source, result, between = transpose.input[0], relu.output[0], f"{relu.output[0]}_activated"
+        permutation = attributes_of(transpose)["perm"]
+        swapped = [
+            helper.make_node("Relu", [source], [between], name=relu.name),
+            helper.make_node("Transpose", [between], [result], name=transpose.name, perm=permutation),
+        ]
+        replace_nodes(graph, [transpose, relu], swapped)
+    drop_stale(model)
 
 
 def static_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
