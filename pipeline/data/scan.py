@@ -119,10 +119,10 @@ def scan(root: Path, rest: Path | None = None, known: tuple[str, ...] | None = N
 
 
 def check_folder(root: Path) -> None:
-    """Refuse a missing folder of photos.
+    """Refuse a folder of photos that is missing, or is a file.
 
     Raises:
-        DataError: the folder does not exist.
+        DataError: it is no folder.
     """
     check_is_folder(root, "one with a folder of photos for each class")
 

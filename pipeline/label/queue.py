@@ -67,7 +67,7 @@ class Queue:
         photos: the folder of the class folders, which are made as needed; if it is divided, its ``train/`` is used.
 
     Raises:
-        DataError: ``source`` does not exist, or has no photos.
+        DataError: ``source`` is no folder, or has no photos.
     """
 
     def __init__(self, source: Path, photos: Path) -> None:
