@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from keras import layers
 
+from pipeline.models.normalization import FusedBatchNormalization
 from pipeline.models.pooling import halved
 
 Tensor = Any
@@ -118,7 +119,7 @@ class Trainable:
             pooled = self._pooled(self._normalized_branches(x, name, shape), name)
         else:
             pooled = self._pooled(self._branch(x, name, 0, shape), name)
-            pooled = layers.BatchNormalization(momentum=NORM_MOMENTUM, scale=False, name=f"{name}_norm0")(pooled)
+            pooled = FusedBatchNormalization(momentum=NORM_MOMENTUM, scale=False, name=f"{name}_norm0")(pooled)
         return layers.ReLU(name=f"{name}_relu")(pooled)
 
     def _branched(self, shape: Convolution) -> bool:
@@ -153,7 +154,7 @@ class Trainable:
 
     @staticmethod
     def _normalized(x: Tensor, name: str, index: int) -> Tensor:
-        return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm{index}")(x)
+        return FusedBatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm{index}")(x)
 
     @staticmethod
     def _pooled(x: Tensor, name: str) -> Tensor:
