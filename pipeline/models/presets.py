@@ -93,7 +93,7 @@ PRESETS = {
     "resnet8": Preset(resnet8, 4, "MLPerf Tiny image classification"),
     "vgg8": Preset(partial(vgg, widths=(32, 128, 128)), 8, "wide and shallow, to pass 91 %"),
     "separable": Preset(
-        partial(separable, widths=(12, 40, 96, 192)), 8, "depthwise, for boards that count every multiply-accumulate"
+        partial(separable, widths=(16, 48, 80, 192)), 8, "depthwise, for boards that count every multiply-accumulate"
     ),
     "teacher": Preset(
         partial(vgg, widths=(64, 256, 256)), 8, "twice as wide; teaches the others, too large for small boards"
