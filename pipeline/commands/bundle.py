@@ -11,12 +11,14 @@ from runtime.text import plural
 ENGINES = OWN[1:]
 """Engines that ``--engines`` offers: all but the first, ONNX Runtime, which every bundle contains."""
 SYSTEMS = {
-    "3.11": "Raspberry Pi OS and Debian Bookworm",
+    "3.11": "Raspberry Pi OS and Debian Bookworm (of 2023)",
     "3.12": "Ubuntu 24.04",
-    "3.13": "Raspberry Pi OS and Debian Trixie",
+    "3.13": "Raspberry Pi OS and Debian Trixie (of 2025)",
 }
 """Python version of a board -> the systems that have it."""
 BOOKWORM, TRIXIE = "3.11", "3.13"
+BOARD = "pi@raspberrypi.local"
+"""User and host name of the board in the commands that are printed."""
 EXTRAS = ("heif", "mqtt", "serve")
 """Optional dependencies of the project that a device may use, engines excepted."""
 
@@ -147,7 +149,8 @@ def _which_systems(options: argparse.Namespace) -> str:
     _, kept = own.parse_known_args(list(options.typed))
     return "\n".join(
         [
-            f"It is for Python {options.python}, as in {SYSTEMS[options.python]}.",
+            f"It is for Python {options.python}, as in {SYSTEMS[options.python]}; a board with another is refused.",
+            f"This prints the board's Python: ssh {BOARD} python3 --version",
             f"For Python {other}, as in {SYSTEMS[other]}:",
             f"  {command_line([*kept, '--python', other])}",
         ]
@@ -164,9 +167,9 @@ def _next_steps(archive: Path, *, signed: bool) -> str:
     )
     return "\n".join(
         [
-            "Next, with your board's user and name instead of pi@raspberrypi.local:",
-            f"  scp {archive} pi@raspberrypi.local:",
-            f"  ssh pi@raspberrypi.local 'tar xzf {archive.name} && {folder}/install.sh'",
+            f"Next, with your board's user and name instead of {BOARD}:",
+            f"  scp {archive} {BOARD}:",
+            f"  ssh {BOARD} 'tar xzf {archive.name} && {folder}/install.sh'",
             more,
         ]
     )

@@ -231,6 +231,7 @@ def test_it_says_for_which_system_it_is(monkeypatch, tmp_path, capsys, python, e
     assert f"Written: {tmp_path}/edgecnn-x-0.1.0-aarch64-{tag}.tar.gz" in said
     assert f"It is for Python {python}, as in" in said
     assert system in said.partition(f"Python {python}, as in")[2].partition("\n")[0]
+    assert "ssh pi@raspberrypi.local python3 --version" in said.partition("Next, ")[0]
     command = shlex.split(said.partition(f"For Python {other}, as in")[2].splitlines()[1])
     assert command[1:] == ["-m", "pipeline", *typed, "--python", other]
 

@@ -79,7 +79,13 @@ find_python() {
   case $found in
   "") fail "no python3 here: sudo apt install python3" ;;
   *32-bit) fail "this system is 32-bit, for which onnxruntime has no wheels: use the 64-bit Raspberry Pi OS" ;;
-  *) fail "this bundle is for Python $wanted, here is $found: build it with --python ${found% *} --machine ${found#* }" ;;
+  *)
+    flags="--python ${found% *} --machine ${found#* }"
+    fail "this bundle is for Python $wanted, here is $found: pack it on the PC with $flags:
+  make bundle FLAGS=\"$flags\"
+or for your own photos
+  .venv/bin/python -m pipeline bundle artifacts/photos $flags"
+    ;;
   esac
 }
 

@@ -186,7 +186,9 @@ def test_a_bundle_for_another_machine_is_refused_at_once(bundles, tmp_path):
         assert done.returncode == 1
         assert value in done.stderr
         assert f"here is {PYTHON} {platform.machine()}" in done.stderr
-        assert f"build it with --python {PYTHON} --machine {platform.machine()}" in done.stderr
+        flags = f"--python {PYTHON} --machine {platform.machine()}"
+        assert f'make bundle FLAGS="{flags}"' in done.stderr
+        assert f"python -m pipeline bundle artifacts/photos {flags}" in done.stderr
 
 
 def test_wrong_arguments_are_refused(bundles):
