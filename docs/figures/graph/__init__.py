@@ -1,8 +1,9 @@
 """Benchmark the graph rewrites: our files against those of the stock converters, interleaved on one thread.
 
 Only the engines' calls are timed: the stock files' float inputs are scaled outside the timed call. Besides the exported
-network, four networks with random weights are measured: the image classifier of MLPerf Tiny and a small MobileNetV2
-against stock files, and MobileNetV2 and EfficientNet-Lite0 at 224 pixels, to compare the two engines.
+network, five networks with random weights are measured: the image classifier of MLPerf Tiny and a small MobileNetV2
+against stock files, MobileNetV2 and EfficientNet-Lite0 at 224 pixels, to compare the two engines, and a small
+MobileNetV3 for the effect of the rewrites.
 """
 
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ BATCHED = f"{artifacts.INT8_ONNX}, batch of {BATCH}"
 CALIBRATION_IMAGES = 100
 
 
-NOTES, RESNET, MOBILENET = "notes", "resnet8", "MobileNetV2"
+NOTES, RESNET, MOBILENET, MOBILENET_V3 = "notes", "resnet8", "MobileNetV2", "MobileNetV3Small"
 LARGE_MOBILENET, LARGE_EFFICIENTNET, LARGE_SIDE = "MobileNetV2 at 224", "EfficientNet-Lite0 at 224", 224
 LARGE_IMAGES = 4
 """Number of images that calibrate the large networks: the values hardly influence speed."""
@@ -108,7 +109,7 @@ def benchmark_graph(folder: Path, rounds: int) -> dict[str, Any]:
         "profile_tflite": profile_tflite((folder / artifacts.INT8_TFLITE).read_bytes(), image, rounds),
         "worth": {
             name: ablate_rewrites(network, _enlarged(calibration, network.side), rounds)
-            for name, network in ((NOTES, reference), *other_networks(reference.class_names))
+            for name, network in rewritten_networks(reference)
         },
         "calls": _calls(int8_onnx, image, rounds),
         "dense_us": time_dense_operators(rounds),
@@ -122,6 +123,15 @@ def other_networks(class_names: tuple[str, ...]) -> Iterator[tuple[str, Deployab
     yield RESNET, Deployable(build(RESNET, len(class_names)), class_names)
     mobilenet = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=len(class_names))
     yield MOBILENET, Deployable(mobilenet, class_names, PixelScaling.of(scale=(1 / 127.5,), offset=(-1,)))
+
+
+def rewritten_networks(reference: Deployable) -> Iterator[tuple[str, Deployable]]:
+    """Yield the networks whose rewrites are measured one by one, and their names; one has hard sigmoids and swishes."""
+    yield NOTES, reference
+    yield from other_networks(reference.class_names)
+    classes = len(reference.class_names)
+    mobilenet = keras.applications.MobileNetV3Small((96, 96, 3), alpha=0.75, weights=None, classes=classes)
+    yield MOBILENET_V3, Deployable(mobilenet, reference.class_names, AS_THEY_ARE)
 
 
 def large_networks() -> Iterator[tuple[str, Deployable]]:
