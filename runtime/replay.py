@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,19 +25,48 @@ if TYPE_CHECKING:
 LIMIT_S = 120
 """Time limit in seconds for loading a file and replaying its images."""
 
-Replay = dict[str, str | int | float | bool]
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """The result of replaying a file's golden set.
+
+    Attributes:
+        file: path of the model file.
+        engine: name of the engine.
+        images: number of golden images.
+        same_class: number of images with the same class as in the file, or with the same labels.
+        max_difference: largest difference of a probability (0-1) from the one in the file; may be NaN.
+        tolerance: the largest difference that the file allows.
+        passed: whether the difference is within the tolerance.
+    """
+
+    file: str
+    engine: str
+    images: int
+    same_class: int
+    max_difference: float
+    tolerance: float
+    passed: bool
 
 
-def describe(result: Replay) -> str:
+@dataclass(frozen=True)
+class _Failure:
+    """An error in the child process: the name of its class, and its message."""
+
+    error: str
+    message: str
+
+
+def describe(result: ReplayResult) -> str:
     """Describe a replay's result in one line."""
     return for_terminal(
-        f"{'PASS' if result['passed'] else 'FAIL'} {result['file']} ({result['engine']}): "
-        f"{plural(int(result['images']), 'image')}, largest difference {result['max_difference']:.1e} (allowed "
-        f"{result['tolerance']:.1e}), same class on {result['same_class']}"
+        f"{'PASS' if result.passed else 'FAIL'} {result.file} ({result.engine}): {plural(result.images, 'image')}, "
+        f"largest difference {result.max_difference:.1e} (allowed {result.tolerance:.1e}), "
+        f"same class on {result.same_class}"
     )
 
 
-def replay(classifier: "Classifier") -> Replay:
+def replay(classifier: "Classifier") -> ReplayResult:
     """Compare the probabilities computed on this device with those stored in the file.
 
     Raises:
@@ -49,18 +79,18 @@ def replay(classifier: "Classifier") -> Replay:
         )
     thresholds = classifier.spec.label_thresholds if classifier.multi_label else None
     same, difference = golden.compare(classifier.predict(golden.pixels), thresholds)
-    return {
-        "file": str(classifier.path),
-        "engine": classifier.backend,
-        "images": len(golden.pixels),
-        "same_class": same,
-        "max_difference": difference,
-        "tolerance": golden.tolerance,
-        "passed": difference <= golden.tolerance,  # False for NaN
-    }
+    return ReplayResult(
+        file=str(classifier.path),
+        engine=classifier.backend,
+        images=len(golden.pixels),
+        same_class=same,
+        max_difference=difference,
+        tolerance=golden.tolerance,
+        passed=difference <= golden.tolerance,  # False for NaN
+    )
 
 
-def replay_in_child(path: Path, threads: int | None = None, engine: str | None = None) -> Replay:
+def replay_in_child(path: Path, threads: int | None = None, engine: str | None = None) -> ReplayResult:
     """Run ``replay`` in a child process: a crafted file can crash its engine.
 
     Args:
@@ -92,9 +122,9 @@ def replay_in_child(path: Path, threads: int | None = None, engine: str | None =
         raise ModelFormatError(f"{path}: {_fate(path, engine, done.returncode)}")
     answer: Any = json.loads(done.stdout)
     if "error" in answer:
-        raise getattr(errors, answer["error"], ModelError)(answer["message"])
-    result: Replay = answer
-    return result
+        failure = _Failure(**answer)
+        raise getattr(errors, failure.error, ModelError)(failure.message)
+    return ReplayResult(**answer)
 
 
 def _fate(path: Path, engine: str | None, status: int) -> str:
@@ -109,17 +139,17 @@ def _fate(path: Path, engine: str | None, status: int) -> str:
     )
 
 
-def _answer(path: str, threads: int | None, engine: str | None) -> Any:
+def _answer(path: str, threads: int | None, engine: str | None) -> ReplayResult | _Failure:
     try:
         from runtime.classifier import Classifier
 
         return replay(Classifier(path, threads, engine=engine))
     except EdgecnnError as error:
-        return {"error": type(error).__name__, "message": str(error)}
+        return _Failure(type(error).__name__, str(error))
     except MemoryError:
-        return {"error": "ModelError", "message": f"{path}: needs more memory than there is: use a smaller model"}
+        return _Failure("ModelError", f"{path}: needs more memory than there is: use a smaller model")
     except ImportError as error:
-        return {"error": "BackendUnavailableError", "message": f"{path}: {error}: pip install numpy pillow onnxruntime"}
+        return _Failure("BackendUnavailableError", f"{path}: {error}: pip install numpy pillow onnxruntime")
 
 
 def _serve() -> None:
@@ -132,7 +162,7 @@ def _serve() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    json.dump(_answer(*json.loads(sys.argv[1])), answers)
+    json.dump(asdict(_answer(*json.loads(sys.argv[1]))), answers)
     answers.flush()
     os._exit(0)
 

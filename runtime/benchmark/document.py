@@ -13,6 +13,7 @@ from runtime.benchmark.environment import Device, SystemState
 from runtime.benchmark.measuring import BATCHES, Measured
 from runtime.benchmark.photo import Photo
 from runtime.benchmark.statistics import Latency, Ratio, images_per_s, latency_us, medians, ratio
+from runtime.replay import ReplayResult
 
 FORMAT, VERSION = "edgecnn-benchmark", 1
 KERAS = ("keras", "keras-compiled")
@@ -50,19 +51,6 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Golden:
-    """Result of replaying a file's golden set: the fields of ``runtime.replay.replay``."""
-
-    file: str
-    engine: str
-    images: int
-    same_class: int
-    max_difference: float
-    tolerance: float
-    passed: bool
-
-
-@dataclass(frozen=True)
 class Row:
     """One contender: a model file on an engine with a number of threads. If it has no figures, ``missing`` says why."""
 
@@ -81,7 +69,7 @@ class Row:
     peak_memory_bytes: int | None = None
     ratio_to_best: Ratio | None = None
     ratio_to_keras: Ratio | None = None
-    golden: Golden | None = None
+    golden: ReplayResult | None = None
     agreement: float | None = None
     accuracy: float | None = None
     accuracy_images: int | None = None
@@ -194,17 +182,17 @@ def _timing(one: Measured) -> dict[str, Any]:
 
 def _accuracy(one: Measured, labels: Sequence[int] | None, expected: Any, judged_on: str) -> dict[str, Any]:
     """Return the accuracy on the labeled images, or else the one stored in the file; and the golden set's result."""
-    start, golden = one.starts[-1], Golden(**one.golden) if one.golden else None
+    start = one.starts[-1]
     if labels is None or one.predicted is None:
         recorded = start.get("accuracy")
         return {
-            "golden": golden,
+            "golden": one.golden,
             "accuracy": recorded,
             "accuracy_images": start.get("accuracy_images"),
             "accuracy_on": None if recorded is None else f"{start.get('accuracy_on', 'images')}, {RECORDED}",
         }
     return {
-        "golden": golden,
+        "golden": one.golden,
         "accuracy": float(np.mean(one.predicted == np.asarray(labels))),
         "accuracy_images": len(labels),
         "accuracy_on": judged_on,

@@ -17,6 +17,7 @@ from runtime.benchmark.progress import Countdown
 from runtime.benchmark.timing import shuffled
 from runtime.benchmark.workers import Worker, WorkerError
 from runtime.engines.base import Pixels
+from runtime.replay import ReplayResult
 from runtime.system.machine import examine_machine
 from runtime.text import plural
 
@@ -56,7 +57,7 @@ class Measured:
     starts: list[dict[str, Any]] = field(default_factory=list)
     rounds: dict[int, list[list[int]]] = field(default_factory=lambda: {batch: [] for batch in BATCHES})
     predicted: NDArray[np.int64] | None = None
-    golden: dict[str, Any] | None = None
+    golden: ReplayResult | None = None
     photo: dict[str, list[int]] = field(default_factory=lambda: {part: [] for part in PARTS})
     worker: Any = None
     seconds: float = 0.0
@@ -138,7 +139,8 @@ def _prepare(one: Measured, file: Path | None, warm_up_s: float) -> None:
     if file:
         one.worker.ask("use", path=str(file))
         one.predicted = np.array(one.worker.ask("predicted_classes", path=str(file)))
-    one.golden = one.worker.ask("golden")
+    golden = one.worker.ask("golden")
+    one.golden = ReplayResult(**golden) if golden else None
     one.seconds = one.worker.ask("warm_up", limit_s=warm_up_s)
 
 

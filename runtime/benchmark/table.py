@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from runtime.benchmark.document import RECORDED, Benchmark, EndToEnd, Golden, Missing, Row
+from runtime.benchmark.document import RECORDED, Benchmark, EndToEnd, Missing, Row
 from runtime.benchmark.environment import throttled
 from runtime.benchmark.statistics import Latency, Ratio
+from runtime.replay import ReplayResult
 from runtime.text import columns, for_terminal, plural
 
 PARTS = ("read", "decode", "resize", "inference", "total")
@@ -67,7 +68,7 @@ def why(missing: Missing) -> str:
     return f"FAILED: {missing.reason}" if missing.failed else f"{missing.reason}: {missing.install}"
 
 
-def _otherwise(golden: Golden) -> str:
+def _otherwise(golden: ReplayResult) -> str:
     return (
         f"differs from its golden set by {golden.max_difference:.1e} (allowed {golden.tolerance:.1e}), "
         f"with the same class on {golden.same_class} of {plural(golden.images, 'image')}"

@@ -13,6 +13,7 @@ import numpy as np
 from runtime.benchmark.photo import split
 from runtime.benchmark.timing import stopwatch
 from runtime.engines.base import Pixels, Probabilities
+from runtime.replay import ReplayResult
 from runtime.spec import ModelSpec
 
 WARM_UP_S = 3.0
@@ -86,7 +87,7 @@ class TimedModel:
             for answer in self.run(np.ascontiguousarray(pixels[start : start + ANSWER_BATCH])).argmax(axis=1).tolist()
         ]
 
-    def golden(self) -> dict[str, Any] | None:
+    def golden(self) -> ReplayResult | None:
         """Return the result of replaying the file's golden set; ``None`` if it has none."""
         return None
 

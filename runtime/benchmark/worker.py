@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from runtime.benchmark.timed_model import TimedModel
 from runtime.classifier import Classifier
 from runtime.errors import EdgecnnError
-from runtime.replay import replay
+from runtime.replay import ReplayResult, replay
 from runtime.spec import ModelSpec
 
 NOISE_IMAGES = 64
@@ -38,7 +39,7 @@ class FileTimedModel(TimedModel):
             accuracy_on=spec.accuracy_on,
         )
 
-    def golden(self) -> dict[str, Any] | None:
+    def golden(self) -> ReplayResult | None:
         """Return the result of ``replay``; ``None`` if the file has no golden set."""
         return replay(self._classifier) if self._carries_golden else None
 
@@ -66,7 +67,7 @@ def serve(load: Callable[[], TimedModel]) -> NoReturn:
         print(json.dumps(startup), file=answers)
         for line in sys.stdin:
             call, arguments = json.loads(line)
-            print(json.dumps([getattr(model, call)(**arguments)]), file=answers)
+            print(json.dumps([getattr(model, call)(**arguments)], default=asdict), file=answers)
     except EdgecnnError as error:
         print(json.dumps({"error": str(error)}), file=answers)
     except Exception as error:  # noqa: BLE001 - any error concerns only this contender, whose row reports it

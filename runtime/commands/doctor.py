@@ -103,7 +103,7 @@ def _replayed(file: str) -> dict[str, Any]:
         result = replay_in_child(Path(file))
     except EdgecnnError as error:
         return {"works": False, "says": str(error)}
-    return {"works": result["passed"], "says": describe(result)}
+    return {"works": result.passed, "says": describe(result)}
 
 
 def probe_engines() -> dict[str, dict[str, Any]]:

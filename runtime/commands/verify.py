@@ -4,8 +4,8 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from runtime.commands import FAILED, OK, UNUSABLE, add_json, add_model, positive
 from runtime.engines.registry import file_formats, find
@@ -30,6 +30,24 @@ examples:
   PROGRAM verify model_int8.onnx --photos known/ --at-least 37"""
 
 
+@dataclass(frozen=True)
+class _PhotosJudged:
+    """The result on labeled photos, as it is printed in JSON.
+
+    Attributes:
+        photos, right: the number of photos, and of those that are classified correctly.
+        unreadable: path and reason for each photo that cannot be decoded.
+        at_least: the number that must be classified correctly; ``None`` if none was given.
+        enough: whether that many are.
+    """
+
+    photos: int
+    right: int
+    unreadable: tuple[str, ...]
+    at_least: int | None
+    enough: bool
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """Register the command's arguments."""
     add_model(parser, several=True)
@@ -51,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     for path, among_others in _files(options.model, options.engine):
         try:
             result = replay_in_child(path, options.threads, options.engine)
-            judged = _judged(path, options) if options.photos and result["passed"] else None
+            judged = _judged(path, options) if options.photos and result.passed else None
         except BackendUnavailableError as error:
             if not among_others:
                 raise
@@ -61,9 +79,9 @@ def run(options: argparse.Namespace) -> int:
             print(for_terminal(f"error: {error}"), file=sys.stderr)
             statuses.append(UNUSABLE)
             continue
-        passed = result["passed"] and (judged is None or judged["enough"])
+        passed = result.passed and (judged is None or judged.enough)
         if options.json:
-            print(json.dumps(result | (judged or {}) | {"passed": passed}))
+            print(json.dumps(asdict(result) | (asdict(judged) if judged else {}) | {"passed": passed}))
         else:
             print(describe(result))
             if judged:
@@ -72,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     return max(statuses, default=UNUSABLE)
 
 
-def _judged(path: Path, options: argparse.Namespace) -> dict[str, Any]:
+def _judged(path: Path, options: argparse.Namespace) -> _PhotosJudged:
     """Classify the labeled photos, in this process: the replay has shown that the engine can run the file."""
     from runtime.acceptance import count_correct, labeled_photos
     from runtime.classifier import Classifier
@@ -84,21 +102,21 @@ def _judged(path: Path, options: argparse.Namespace) -> dict[str, Any]:
             found = count_correct(classifier, labeled_photos(options.photos, classifier.spec.class_names))
     finally:
         decoder.close()
-    return {
-        "photos": found.photos,
-        "right": found.correct,
-        "unreadable": found.unreadable,
-        "at_least": options.at_least,
-        "enough": found.correct >= (options.at_least or 0),
-    }
+    return _PhotosJudged(
+        photos=found.photos,
+        right=found.correct,
+        unreadable=found.unreadable,
+        at_least=options.at_least,
+        enough=found.correct >= (options.at_least or 0),
+    )
 
 
-def _photo_line(path: Path, judged: dict[str, Any]) -> str:
-    wanted = f", expected at least {judged['at_least']}" if judged["at_least"] else ""
-    line = f"{path}: {judged['right']} of {plural(judged['photos'], 'photo')} classified correctly{wanted}"
-    if judged["unreadable"]:
-        line += f"; {len(judged['unreadable'])} cannot be read, the first: {judged['unreadable'][0]}"
-    return for_terminal(f"{'PASS' if judged['enough'] else 'FAIL'} {line}")
+def _photo_line(path: Path, judged: _PhotosJudged) -> str:
+    wanted = f", expected at least {judged.at_least}" if judged.at_least else ""
+    line = f"{path}: {judged.right} of {plural(judged.photos, 'photo')} classified correctly{wanted}"
+    if judged.unreadable:
+        line += f"; {len(judged.unreadable)} cannot be read, the first: {judged.unreadable[0]}"
+    return for_terminal(f"{'PASS' if judged.enough else 'FAIL'} {line}")
 
 
 def _files(names: Iterable[str], engine: str | None) -> Iterator[tuple[Path, bool]]:

@@ -18,6 +18,7 @@ from pipeline.documents.manifest import Manifest
 from pipeline.documents.mistakes import Mistakes
 from pipeline.documents.verify import Verification, VerificationSummary
 from pipeline.errors import DocumentError
+from runtime import replay
 from runtime.benchmark import document, environment, photo, statistics
 
 KINDS = (
@@ -182,7 +183,7 @@ WRITTEN = {
     benchmark.Missing: document.Missing,
     benchmark.Latency: statistics.Latency,
     benchmark.Ratio: statistics.Ratio,
-    benchmark.Golden: document.Golden,
+    benchmark.Golden: replay.ReplayResult,
     benchmark.Contender: document.Row,
     benchmark.Photo: photo.Photo,
     benchmark.EndToEnd: document.EndToEnd,

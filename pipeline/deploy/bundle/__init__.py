@@ -158,7 +158,7 @@ def _require_fit(folder: Path, name: str) -> None:
         raise BundleBuildError(
             f"{folder}: no {artifacts.MANIFEST}: expected a folder that python -m pipeline export wrote"
         )
-    if not replay(load_classifier(folder / name))["passed"]:
+    if not replay(load_classifier(folder / name)).passed:
         raise BundleBuildError(f"{folder / name}: does not answer as it did when exported: export again")
     verified = folder / artifacts.VERIFY
     row = Verification.read(folder).artifacts.get(name) if verified.exists() else None
