@@ -8,6 +8,7 @@ _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
 """Format characters that Persian words and many emoji need; they change only the letters beside them."""
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_BLANKS = str.maketrans("\n\r\t", "   ")
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """First characters, ASCII and full-width, that make a spreadsheet evaluate a cell as a formula."""
 
@@ -60,6 +61,14 @@ def for_terminal(text: str) -> str:
     return "".join(
         _escape(letter) if category(letter) in _ACTIVE and letter not in _JOINERS else letter for letter in text
     )
+
+
+def first_bytes(head: bytes) -> str:
+    """Describe up to 16 first bytes of a file: "the text 'I am text…'", or for others "the bytes 00 ff"."""
+    shown, is_cut = head[:16], len(head) > 16
+    if shown.isascii() and (text := shown.decode().translate(_BLANKS)).isprintable():
+        return f"the text '{text}{'…' * is_cut}'"
+    return f"the bytes {shown.hex(' ')}"
 
 
 def say(text: str) -> None:

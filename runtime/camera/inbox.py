@@ -31,7 +31,7 @@ class Inbox:
     Attributes:
         seen, broken, dropped: numbers of frames.
         received: number of bytes.
-        beginning: the first bytes of the stream.
+        beginning: the first bytes of the stream, up to 17.
         error: why reading ended; ``None``: the stream ended.
     """
 
@@ -69,7 +69,7 @@ class Inbox:
 
     def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
-            self.beginning = self.beginning or chunk[:8]
+            self.beginning = self.beginning or chunk[:17]
             self.received += len(chunk)
             yield chunk
 

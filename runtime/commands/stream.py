@@ -19,7 +19,7 @@ from runtime.events.session import ClassifiedFrame, Listener, Session
 from runtime.prediction import optional_entries
 from runtime.publish.lines import EventLines
 from runtime.system.signals import Stop
-from runtime.text import plural
+from runtime.text import first_bytes, plural
 
 EPILOG = """\
 An event begins when most of the last frames show a class, and ends when most no longer do; each prints a line. --frames
@@ -177,4 +177,5 @@ def _nothing(inbox: Inbox, reason: str) -> str:
     expected = "expected JPEG frames one after the other (see --help)"
     if not inbox.received:
         return f"stdin was empty; {expected}"
-    return f"no JPEG frame in {plural(inbox.received, 'byte')} beginning with {inbox.beginning!r}; {expected}"
+    received = f"{plural(inbox.received, 'byte')}, which begin with {first_bytes(inbox.beginning)}"
+    return f"no JPEG frame in {received}; {expected}"

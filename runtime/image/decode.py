@@ -20,6 +20,7 @@ from runtime.errors import ImageDecodeError, ImageError, ImageFileNotFoundError
 from runtime.image import heif
 from runtime.image.header.base import MAX_FILE_BYTES, Header, Reader, damaged
 from runtime.system import files
+from runtime.text import first_bytes
 
 MAX_SCANS = 100
 """Most scans of a progressive JPEG: each takes time for all pixels. Encoders write about ten."""
@@ -220,5 +221,5 @@ def _format(head: bytes) -> tuple[str, str, str]:
         return "heif", "heif", "HeifImageFile"
     if head[4:8] == b"ftyp" and head[8:12] in _AVIF_BRANDS:
         return "avif", "AvifImagePlugin", "AvifImageFile"
-    got = "an empty file" if not head else f"one that begins with {head[:8]!r}"
-    raise ImageDecodeError(f"not a JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM file but {got}")
+    got = " but an empty file" if not head else f": it begins with {first_bytes(head)}"
+    raise ImageDecodeError(f"not a JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP or PPM file{got}")

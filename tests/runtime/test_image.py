@@ -318,8 +318,9 @@ def test_truncated_files_are_refused(encoding):
 def test_what_is_no_image_is_refused(tmp_path):
     for content, message in (
         (b"", "an empty file"),
-        (b"no image", "not a JPEG, PNG, .* b'no image'"),
-        (b"\xff", "xff"),
+        (b"no image", "not a JPEG, PNG, .* PPM file: it begins with the text 'no image'$"),
+        (b"\xff", "it begins with the bytes ff$"),
+        (b"RIFF\4\0\0\0WEBPnone", "a WebP file whose first chunk begins with the text 'none'"),
     ):
         with pytest.raises(ImageDecodeError, match=message):
             load_pixels(content, SPEC)

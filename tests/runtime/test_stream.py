@@ -167,7 +167,9 @@ def test_no_frame_at_all_is_status_1(reference):
     status, lines, summary = stream(reference / "model_int8.onnx", b"no frames here")
     assert (status, lines) == (1, [])
     assert summary.startswith("0 frames")
-    assert "error: no JPEG frame in 14 bytes beginning with b'no frame'; expected JPEG frames" in summary
+    assert (
+        "error: no JPEG frame in 14 bytes, which begin with the text 'no frames here'; expected JPEG frames" in summary
+    )
 
 
 def test_an_empty_stream_says_that_nothing_came(reference):

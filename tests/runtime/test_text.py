@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from runtime.text import columns, for_csv, for_terminal, is_plain, plural
+from runtime.text import columns, first_bytes, for_csv, for_terminal, is_plain, plural
 
 PLAIN = [
     "photo.jpg",
@@ -31,6 +31,22 @@ ACTIVE = {
     "\udcff\udce9.png": r"\udcff\udce9.png",
     "\U000e0041": r"\U000e0041",
 }
+
+
+@pytest.mark.parametrize(
+    ("head", "described"),
+    [
+        (b"I am text", "the text 'I am text'"),
+        (b"I am text, and long", "the text 'I am text, and l…'"),
+        (b"<html>\r\n\t<p>", "the text '<html>   <p>'"),
+        (b"\x00\xffa" * 9, "the bytes 00 ff 61 00 ff 61 00 ff 61 00 ff 61 00 ff 61 00"),
+        (b"\x1b[2J", "the bytes 1b 5b 32 4a"),
+        (b"\x1ca", "the bytes 1c 61"),
+        ("é".encode(), "the bytes c3 a9"),
+    ],
+)
+def test_first_bytes_are_described_as_text_or_as_hexadecimal_numbers(head, described):
+    assert first_bytes(head) == described
 
 
 @pytest.mark.parametrize("text", PLAIN)

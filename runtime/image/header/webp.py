@@ -1,6 +1,7 @@
 """WebP (RFC 9649): read the size of the canvas, and whether any part is lossless."""
 
 from runtime.image.header.base import Header, Reader, damaged
+from runtime.text import first_bytes
 
 _MAX_CHUNKS = 1000
 _SAFE_BYTES = 2**14
@@ -22,7 +23,7 @@ def read(reader: Reader) -> Header:
     elif chunk == b"VP8 ":
         width, height = (reader.number(at, 2, "little") % 2**14 for at in (26, 28))
     else:
-        raise damaged(f"a WebP file that begins with {chunk!r}")
+        raise damaged(f"a WebP file whose first chunk begins with {first_bytes(chunk)}")
     # Memory: two canvases, the frame as bytes, the image, and the whole file, joined from two parts. A lossless part
     # declares its number of code tables in the data: up to 65,536, in as little as 15 bits each, so it is unbounded.
     is_bounded = reader.size <= _SAFE_BYTES or not _is_lossless(reader, chunk)
