@@ -44,27 +44,26 @@ def describe_device() -> Device:
     """Describe this machine."""
     machine = examine_machine(Path("/"))
     return Device(
-        name=machine.get("board") or machine.get("processor", "unknown"),
-        cpu=machine.get("processor", "unknown"),
-        machine=machine["architecture"],
-        features=tuple(machine["features"]),
+        name=machine.board or machine.processor or "unknown",
+        cpu=machine.processor or "unknown",
+        machine=machine.architecture,
+        features=machine.features,
         cores=processors(),
-        governor=machine.get("governor"),
-        os=machine["system"],
+        governor=machine.governor or None,
+        os=machine.system,
         python=platform.python_version(),
-        memory_mib=machine.get("memory_mib"),
-        emulated=bool(machine.get("emulated", False)),
+        memory_mib=machine.memory_mib,
+        emulated=machine.emulated,
     )
 
 
 def conditions() -> SystemState:
     """Return the present state of this machine."""
     machine = examine_machine(Path("/"))
-    throttling = machine.get("throttling")
     return SystemState(
         load_average=os.getloadavg()[0],
-        temperature_c=max(machine.get("celsius", {}).values(), default=None),
-        throttled=None if throttling is None else tuple(throttling),
+        temperature_c=max(machine.celsius.values(), default=None),
+        throttled=machine.throttling,
     )
 
 

@@ -127,8 +127,8 @@ def _attempt(step: Callable[..., None], one: Measured, *arguments: Any) -> None:
 
 
 def _prepare(one: Measured, file: Path | None, warm_up_s: float) -> None:
-    left = examine_machine(Path("/")).get("memory_available_mib", LEFT_MIB)
-    if left < LEFT_MIB:
+    left = examine_machine(Path("/")).memory_available_mib
+    if left is not None and left < LEFT_MIB:
         raise WorkerError(f"not started: only {left} MiB of memory are available: use fewer files or --threads 1")
     begin = time.monotonic()
     while not one.starts or (len(one.starts) < STARTS and time.monotonic() - begin < STARTS_S):

@@ -93,7 +93,7 @@ def candidates(folder: Path, say: Callable[[str], None]) -> list[Candidate]:
             say(f"{path.name} on {engine.title}")
             command = [*interpreter(), "-m", "runtime", "verify", str(path), "--engine", engine.name]
             result = probe(command, engine.install)
-            found.append(Candidate(path, engine, passed=result["works"], reason=result["says"]))
+            found.append(Candidate(path, engine, passed=result.works, reason=result.says))
     return found
 
 

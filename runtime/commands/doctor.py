@@ -5,6 +5,7 @@ Packages that could crash are not imported here: each test runs in a child proce
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from runtime.engines.registry import default_engine
 from runtime.errors import EdgecnnError, OutputError
 from runtime.replay import describe, replay_in_child
 from runtime.system.child import interpreter
-from runtime.system.machine import CPU_FEATURES, examine_machine
-from runtime.system.probe import probe, word_size
+from runtime.system.machine import CPU_FEATURES, Machine, examine_machine
+from runtime.system.probe import ProbeResult, probe, word_size
 from runtime.text import for_terminal
 from runtime.tuning import model_files
 
@@ -37,6 +38,55 @@ NEEDED = {
 """For each package the code to run, and the oldest accepted version (the same as in pyproject.toml)."""
 
 
+Results = dict[str, ProbeResult]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``doctor`` found.
+
+    Attributes:
+        machine: the machine.
+        packages: package -> whether it works.
+        engines: engine -> whether it works.
+        models: model file -> whether its golden set is answered as at export.
+        drift: the summary of a drift file; ``None`` if none was asked for.
+    """
+
+    machine: Machine
+    packages: Results
+    engines: Results
+    models: Results
+    drift: str | None = None
+
+    @property
+    def parts(self) -> Results:
+        """All that was tried, by name."""
+        return {**self.packages, **self.engines, **self.models}
+
+    @property
+    def well(self) -> bool:
+        """Whether photos can be classified here: all packages, all files and one engine work."""
+        needed = all(result.works for result in (*self.packages.values(), *self.models.values()))
+        return needed and any(result.works for result in self.engines.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``--json`` prints."""
+
+        def by_name(results: Results) -> dict[str, Any]:
+            return {name: result.to_json() for name, result in results.items()}
+
+        return {
+            "edgecnn": __version__,
+            "machine": self.machine.to_json(),
+            "packages": by_name(self.packages),
+            "engines": by_name(self.engines),
+            "models": by_name(self.models),
+            **({} if self.drift is None else {"drift": self.drift}),
+            "well": self.well,
+        }
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """Register the command's arguments."""
     parser.add_argument("models", metavar="MODEL", nargs="*", help="model files, or folders of them, to replay")
@@ -51,27 +101,21 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Examine the machine, print the report, and return the exit status."""
-    machine = examine_machine(Path("/"))
     packages = {
         name: probe([*interpreter(), "-c", code + _version_check(name, oldest)], f"pip install {name}")
         for name, (code, oldest) in NEEDED.items()
     }
     engines = probe_engines()
     files = [file for name in options.models for file in _files(name, engines)]
-    models = {file: _replayed(file) for file in files}
-    well = all(result["works"] for result in (*packages.values(), *models.values()))
-    well = well and any(result["works"] for result in engines.values())
-    report = {
-        "edgecnn": __version__,
-        "machine": machine,
-        "packages": packages,
-        "engines": engines,
-        "models": models,
-        **({} if options.drift is None else {"drift": _drift(options.drift)}),
-        "well": well,
-    }
-    print(json.dumps(report, indent=2) if options.json else _text(report))
-    return OK if well else FAILED
+    report = Report(
+        examine_machine(Path("/")),
+        packages,
+        engines,
+        models={file: _replayed(file) for file in files},
+        drift=None if options.drift is None else _drift(options.drift),
+    )
+    print(json.dumps(report.to_json(), indent=2) if options.json else _text(report))
+    return OK if report.well else FAILED
 
 
 def _drift(path: Path) -> str:
@@ -90,36 +134,36 @@ def _version_check(name: str, oldest: tuple[int, int]) -> str:
     )
 
 
-def _files(name: str, engines: dict[str, dict[str, Any]]) -> list[str]:
+def _files(name: str, engines: Results) -> list[str]:
     """Return the file of this name, or those files of this folder whose engine is installed."""
     if not Path(name).is_dir():
         return [name]
-    files = model_files(Path(name)).values()
-    return [str(file) for file in files if "absent" not in engines.get(str(default_engine(file.suffix.lower())), {})]
+    absent = {engine for engine, result in engines.items() if result.absent}
+    return [str(file) for file in model_files(Path(name)).values() if default_engine(file.suffix.lower()) not in absent]
 
 
-def _replayed(file: str) -> dict[str, Any]:
+def _replayed(file: str) -> ProbeResult:
     try:
         result = replay_in_child(Path(file))
     except EdgecnnError as error:
-        return {"works": False, "says": str(error)}
-    return {"works": result.passed, "says": describe(result)}
+        return ProbeResult(works=False, says=str(error))
+    return ProbeResult(works=result.passed, says=describe(result))
 
 
-def probe_engines() -> dict[str, dict[str, Any]]:
+def probe_engines() -> Results:
     """Import each installed engine in a child process of its own; for the others say how to install them."""
     code = (
         "import json; from runtime.engines.registry import engines; "
         "print(json.dumps([each._asdict() for each in engines()]))"
     )
     listing = probe([*interpreter(), "-c", code])
-    if not listing["works"]:
+    if not listing.works:
         return {"engines": listing}
     results = {}
-    for engine in json.loads(listing["says"]):
+    for engine in json.loads(listing.says):
         if engine["missing"]:
             says = f"{engine['missing']}: {engine['install']}{word_size()}"
-            results[engine["name"]] = {"works": False, "absent": True, "says": says}
+            results[engine["name"]] = ProbeResult(works=False, says=says, absent=True)
         else:
             code = f"from runtime.engines.registry import find; m = find({engine['name']!r}).import_engine()"
             code += "; print(getattr(m, '__version__', 'of no version'))"
@@ -127,22 +171,34 @@ def probe_engines() -> dict[str, dict[str, Any]]:
     return results
 
 
-def _text(report: dict[str, Any]) -> str:
-    machine = dict(report["machine"])
-    machine["features"] = ", ".join(f"{name} ({CPU_FEATURES[name]})" for name in machine["features"]) or "none for int8"
-    if "memory_mib" in machine:
-        machine["memory"] = f"{machine.pop('memory_mib')} MiB, {machine.pop('memory_available_mib', '?')} available"
-    if "celsius" in machine:
-        machine["celsius"] = ", ".join(f"{name} {value:.1f}" for name, value in machine["celsius"].items())
-    if "throttling" in machine:
-        machine["throttling"] = ", ".join(machine["throttling"]) or "never"
-    if "emulated" in machine:
-        machine["emulated"] = "yes, by QEMU: the times are not those of a board"
-    lines = [f"{name:<16}{value}" for name, value in {"edgecnn": report["edgecnn"], **machine}.items()]
-    for name, result in {**report["packages"], **report["engines"], **report["models"]}.items():
-        word = "works" if result["works"] else "absent" if "absent" in result else "FAILS"
-        lines.append(for_terminal(f"{Path(name).name:<15} {word}: {result['says']}"))
-    if "drift" in report:
-        lines.append(for_terminal(f"{'drift':<16}{report['drift']}"))
-    verdict = "photos can be classified here" if report["well"] else "not ready: see the lines that say FAILS"
+def _text(report: Report) -> str:
+    lines = [f"{name:<16}{value}" for name, value in {"edgecnn": __version__, **_facts(report.machine)}.items()]
+    for name, result in report.parts.items():
+        word = "works" if result.works else "absent" if result.absent else "FAILS"
+        lines.append(for_terminal(f"{Path(name).name:<15} {word}: {result.says}"))
+    if report.drift is not None:
+        lines.append(for_terminal(f"{'drift':<16}{report.drift}"))
+    verdict = "photos can be classified here" if report.well else "not ready: see the lines that say FAILS"
     return "\n".join([*lines, f"{'verdict':<16}{verdict}"])
+
+
+def _facts(machine: Machine) -> dict[str, Any]:
+    """Return the lines about the machine, by title, with what is known."""
+    features = ", ".join(f"{name} ({CPU_FEATURES[name]})" for name in machine.features)
+    available = "?" if machine.memory_available_mib is None else machine.memory_available_mib
+    throttling = ", ".join(machine.throttling or ())
+    facts = {
+        "system": machine.system,
+        "architecture": machine.architecture,
+        "python": machine.python,
+        "board": machine.board,
+        "processor": machine.processor,
+        "processors": machine.processors,
+        "features": features or "none for int8",
+        "celsius": ", ".join(f"{name} {value:.1f}" for name, value in machine.celsius.items()),
+        "governor": machine.governor,
+        "throttling": "" if machine.throttling is None else throttling or "never",
+        "emulated": "yes, by QEMU: the times are not those of a board" if machine.emulated else "",
+        "memory": "" if machine.memory_mib is None else f"{machine.memory_mib} MiB, {available} available",
+    }
+    return {name: value for name, value in facts.items() if value}

@@ -120,7 +120,7 @@ BACKEND = OpenvinoBackend
 
 
 def _saturates() -> bool:
-    features = examine_machine(Path("/")).get("features", ())
+    features = examine_machine(Path("/")).features
     return "avx2" in features and not {"avx512_vnni", "avx_vnni"} & set(features)
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from runtime.system.child import death, environment
@@ -9,7 +10,26 @@ from runtime.system.child import death, environment
 PROBE_LIMIT_S = 120
 
 
-def probe(command: list[str], install: str = "") -> dict[str, Any]:
+@dataclass(frozen=True)
+class ProbeResult:
+    """Whether a part of the system works.
+
+    Attributes:
+        works: whether it does.
+        says: its version or result, or what went wrong and a remedy.
+        absent: whether it is only not installed.
+    """
+
+    works: bool
+    says: str
+    absent: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields by name; ``absent`` only if it is true."""
+        return {"works": self.works, **({"absent": True} if self.absent else {}), "says": self.says}
+
+
+def probe(command: list[str], install: str = "") -> ProbeResult:
     """Run a command and report the result.
 
     Args:
@@ -17,7 +37,7 @@ def probe(command: list[str], install: str = "") -> dict[str, Any]:
         install: pip command that installs what the command tests; may be empty.
 
     Returns:
-        ``works``: whether its exit status is 0; ``says``: its last line, or what went wrong and a remedy.
+        Whether its exit status is 0; its last line, or what went wrong and a remedy.
     """
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter on our own code
@@ -30,15 +50,15 @@ def probe(command: list[str], install: str = "") -> dict[str, Any]:
             env=environment(),
         )
     except subprocess.TimeoutExpired:
-        return {"works": False, "says": f"no answer within {PROBE_LIMIT_S} s"}
+        return ProbeResult(works=False, says=f"no answer within {PROBE_LIMIT_S} s")
     last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
     if done.returncode == 0:
-        return {"works": True, "says": done.stdout.strip().splitlines()[-1]}
+        return ProbeResult(works=True, says=done.stdout.strip().splitlines()[-1])
     if done.returncode < 0:
-        return {"works": False, "says": death(-done.returncode, install)}
+        return ProbeResult(works=False, says=death(-done.returncode, install))
     if "ModuleNotFoundError" in last and install:
-        return {"works": False, "says": f"not installed: {install}{word_size()}"}
-    return {"works": False, "says": last.removeprefix("error: ")}
+        return ProbeResult(works=False, says=f"not installed: {install}{word_size()}")
+    return ProbeResult(works=False, says=last.removeprefix("error: "))
 
 
 def word_size() -> str:

@@ -28,6 +28,7 @@ from runtime.commands import bench as bench_command
 from runtime.commands import duration
 from runtime.engines.registry import Engine
 from runtime.errors import ModelFileNotFoundError, ModelFormatError
+from runtime.system.machine import Machine
 
 WORKER = """\
 import os, sys, time
@@ -147,7 +148,7 @@ def test_a_contender_that_fails_is_a_row_and_the_others_go_on(odd, trouble, reas
 
 def test_no_contender_is_started_into_the_last_memory(odd, monkeypatch):
     free = iter([4_000, 100])
-    monkeypatch.setattr(measuring, "examine_machine", lambda _: {"memory_available_mib": next(free)})
+    monkeypatch.setattr(measuring, "examine_machine", lambda _: Machine("", "", "", memory_available_mib=next(free)))
     first, second = measure([odd(backend="one"), odd(backend="two")], seconds=1)[0]
     assert first.reason is None
     assert second.reason == "not started: only 100 MiB of memory are available: use fewer files or --threads 1"

@@ -13,7 +13,7 @@ import pytest
 from runtime.commands.doctor import NEEDED
 from runtime.system.child import death
 from runtime.system.machine import examine_machine, throttling
-from runtime.system.probe import probe
+from runtime.system.probe import ProbeResult, probe
 
 PI4_CPU = """\
 processor\t: 0
@@ -47,20 +47,20 @@ def pi(tmp_path):
 
 def test_what_a_raspberry_pi_tells(pi):
     machine = examine_machine(pi)
-    assert machine["system"] == "Debian GNU/Linux 12 (bookworm)"
-    assert machine["board"] == "Raspberry Pi 4 Model B Rev 1.4"
-    assert machine["processor"] == "Cortex-A72"
-    assert machine["features"] == ["asimd"]
-    assert machine["memory_mib"] == 3793
-    assert machine["memory_available_mib"] == 3072
-    assert machine["celsius"] == {"cpu-thermal": 48.686}
-    assert machine["governor"] == "ondemand"
-    assert machine["throttling"] == [
+    assert machine.system == "Debian GNU/Linux 12 (bookworm)"
+    assert machine.board == "Raspberry Pi 4 Model B Rev 1.4"
+    assert machine.processor == "Cortex-A72"
+    assert machine.features == ("asimd",)
+    assert machine.memory_mib == 3793
+    assert machine.memory_available_mib == 3072
+    assert machine.celsius == {"cpu-thermal": 48.686}
+    assert machine.governor == "ondemand"
+    assert machine.throttling == (
         "under-voltage now",
         "throttled now",
         "under-voltage since boot",
         "throttled since boot",
-    ]
+    )
 
 
 def test_an_emulated_processor_is_called_by_the_name_that_qemu_was_given(pi, monkeypatch):
@@ -72,23 +72,23 @@ def test_an_emulated_processor_is_called_by_the_name_that_qemu_was_given(pi, mon
     program.symlink_to("/usr/bin/qemu-aarch64-static")
     monkeypatch.setenv("QEMU_CPU", "cortex-a76")
     machine = examine_machine(pi)
-    assert (machine["emulated"], machine["processor"], machine["features"]) == (
+    assert (machine.emulated, machine.processor, machine.features) == (
         True,
         "cortex-a76",
-        ["asimd", "asimddp"],
+        ("asimd", "asimddp"),
     )
     monkeypatch.delenv("QEMU_CPU")
-    assert "processor" not in examine_machine(pi)
+    assert not examine_machine(pi).processor
 
 
 def test_a_kernel_that_tells_nothing_is_no_trouble(tmp_path):
-    assert {"architecture", "python", "features"} <= set(examine_machine(tmp_path))
+    assert set(examine_machine(tmp_path).to_json()) == {"system", "architecture", "python", "processors", "features"}
 
 
 def test_throttling_words():
-    assert throttling("0") == []
-    assert throttling("0x80000") == ["soft temperature limit since boot"]
-    assert throttling("what") == ["unknown ('what')"]
+    assert throttling("0") == ()
+    assert throttling("0x80000") == ("soft temperature limit since boot",)
+    assert throttling("what") == ("unknown ('what')",)
 
 
 @pytest.mark.parametrize(
@@ -101,21 +101,21 @@ def test_throttling_words():
 )
 def test_the_death_of_a_probe_is_a_sentence(number, sentence):
     result = probe([sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(number)})"], "pip install x!=1")
-    assert result["works"] is False
-    assert re.search(sentence, result["says"])
+    assert result.works is False
+    assert re.search(sentence, result.says)
 
 
 def test_a_missing_package_is_named_with_its_remedy():
     result = probe([sys.executable, "-c", "import no_such_engine"], "pip install no-such-engine")
-    assert result == {"works": False, "says": "not installed: pip install no-such-engine"}
+    assert result == ProbeResult(works=False, says="not installed: pip install no-such-engine")
 
 
 def test_a_32_bit_system_is_told_that_only_a_64_bit_one_helps(pi, monkeypatch):
     monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
     monkeypatch.setattr(platform, "machine", lambda: "armv7l")
     machine = examine_machine(pi)
-    assert (machine["architecture"], machine["python"]) == ("armv7l", f"{platform.python_version()}, 32-bit")
-    says = probe([sys.executable, "-c", "import no_such_engine"], "pip install no-such-engine")["says"]
+    assert (machine.architecture, machine.python) == ("armv7l", f"{platform.python_version()}, 32-bit")
+    says = probe([sys.executable, "-c", "import no_such_engine"], "pip install no-such-engine").says
     assert says.startswith("not installed: pip install no-such-engine; this Python is 32-bit, for which no engine has")
     assert says.endswith("use a 64-bit Raspberry Pi OS")
 
