@@ -3,15 +3,19 @@
 import argparse
 import hashlib
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from runtime.classifier import Classifier
 from runtime.commands import OK, add_json
 from runtime.engines.base import MAX_MODEL_BYTES
-from runtime.spec import OUT_OF_FOLD
+from runtime.spec import OUT_OF_FOLD, ModelSpec
 from runtime.system.files import read_regular
 from runtime.text import for_terminal
+
+SHOWN = 20
+"""Number of classes that are listed."""
 
 PROVENANCE = {
     "keras_sha256": "Keras file",
@@ -38,53 +42,75 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the description."""
     card = describe(Classifier(options.model))
-    print(json.dumps(card, indent=2) if options.json else as_text(card))
+    print(json.dumps(card.to_json(), indent=2) if options.json else as_text(card))
     return OK
 
 
-def describe(classifier: Classifier) -> dict[str, Any]:
-    """Return the size, SHA-256, tensors and spec of the loaded file, as JSON-compatible values."""
+@dataclass(frozen=True)
+class Card:
+    """A model file: name, size in bytes, SHA-256, engine, tensors, number of golden images, and spec.
+
+    ``thresholds`` has a probability (0-1) for each label of a multi-label model; ``None`` if the model has one label.
+    """
+
+    file: str
+    bytes: int
+    sha256: str
+    engine: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    golden_images: int
+    spec: ModelSpec
+    thresholds: tuple[float, ...] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``--json`` prints: the fields of the spec stand beside the others."""
+        card = asdict(self)
+        spec, thresholds = card.pop("spec"), card.pop("thresholds")
+        judged = {"accuracy_on": self.spec.accuracy_on, "multi_label": thresholds is not None}
+        return {**card, **spec, **judged, "thresholds": thresholds}
+
+
+def describe(classifier: Classifier) -> Card:
+    """Describe the loaded file."""
     content, golden = read_regular(classifier.path, MAX_MODEL_BYTES), classifier.golden()
-    return {
-        "file": str(classifier.path),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "engine": classifier.backend,
-        "inputs": [str(tensor) for tensor in classifier.inputs],
-        "outputs": [str(tensor) for tensor in classifier.outputs],
-        "golden_images": 0 if golden is None else len(golden.pixels),
-        **asdict(classifier.spec),
-        "accuracy_on": classifier.spec.accuracy_on,
-        "multi_label": classifier.multi_label,
-        "thresholds": classifier.spec.label_thresholds if classifier.multi_label else None,
-    }
-
-
-def as_text(card: dict[str, Any]) -> str:
-    """Format the description as lines of a name and a text."""
-    known = card["accuracy"] is not None
-    accuracy = (
-        f"{card['accuracy']:.2%} on {card['accuracy_images']:,} {card['accuracy_on']}" if known else "not recorded"
+    return Card(
+        file=str(classifier.path),
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        engine=classifier.backend,
+        inputs=tuple(map(str, classifier.inputs)),
+        outputs=tuple(map(str, classifier.outputs)),
+        golden_images=0 if golden is None else len(golden.pixels),
+        spec=classifier.spec,
+        thresholds=classifier.spec.label_thresholds if classifier.multi_label else None,
     )
+
+
+def as_text(card: Card) -> str:
+    """Format the description as lines of a name and a text."""
+    spec = card.spec
+    accuracy = "not recorded"
+    if spec.accuracy is not None:
+        accuracy = f"{spec.accuracy:.2%} on {spec.accuracy_images:,} {spec.accuracy_on}"
     rows = {
-        "file": card["file"],
-        "size": f"{card['bytes'] / 1024:,.0f} KiB",
-        "SHA-256": card["sha256"],
-        "engine": card["engine"],
-        "input": "; ".join(card["inputs"]),
-        "output": "; ".join(card["outputs"]),
-        "precision": card["precision"],
+        "file": card.file,
+        "size": f"{card.bytes / 1024:,.0f} KiB",
+        "SHA-256": card.sha256,
+        "engine": card.engine,
+        "input": "; ".join(card.inputs),
+        "output": "; ".join(card.outputs),
+        "precision": spec.precision,
         "accuracy": accuracy,
-        "classes": f"{len(card['class_names'])}: {', '.join(card['class_names'][:20])}"
-        + (", …" if len(card["class_names"]) > 20 else ""),
-        "photo to pixels": f"{card['resize']}, {card['resize_filter']}, side {card['side']}, fill {card['fill']}",
-        "scaling": f"pixel * {_numbers(card['scale'])} + {_numbers(card['offset'])}",
-        **({"labels from": _thresholds(card)} if card["multi_label"] else {}),
-        "temperature": f"{card['temperature']:g}",
-        "confident from": _confidence(card),
-        "known from": "not told apart" if card["known_threshold"] is None else f"score {card['known_threshold']:.4g}",
-        "golden images": str(card["golden_images"]),
-        **_provenance(card["provenance"]),
+        "classes": f"{len(spec.class_names)}: {_first(spec.class_names)}",
+        "photo to pixels": f"{spec.resize}, {spec.resize_filter}, side {spec.side}, fill {spec.fill}",
+        "scaling": f"pixel * {_numbers(spec.scale)} + {_numbers(spec.offset)}",
+        **({"labels from": _thresholds(spec.class_names, card.thresholds)} if card.thresholds else {}),
+        "temperature": f"{spec.temperature:g}",
+        "confident from": _confidence(spec),
+        "known from": "not told apart" if spec.known_threshold is None else f"score {spec.known_threshold:.4g}",
+        "golden images": str(card.golden_images),
+        **_provenance(spec.provenance),
     }
     return "\n".join(for_terminal(f"{name:<16} {value}") for name, value in rows.items())
 
@@ -98,20 +124,22 @@ def _provenance(stated: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _confidence(card: dict[str, Any]) -> str:
+def _confidence(spec: ModelSpec) -> str:
     """Format the confidence threshold, and its precision and coverage if known."""
-    threshold, precision, kept = card["confidence_threshold"], card["confidence_precision"], card["confidence_kept"]
-    if precision is None or kept is None:
-        return f"{threshold:.0%}"
+    if spec.confidence_precision is None or spec.confidence_kept is None:
+        return f"{spec.confidence_threshold:.0%}"
     return (
-        f"{threshold:.2%}: {100 * precision:g}% of such predictions are correct; {kept:.1%} of "
-        f"{card['confidence_images']:,} validation images reach it"
+        f"{spec.confidence_threshold:.2%}: {100 * spec.confidence_precision:g}% of such predictions are correct; "
+        f"{spec.confidence_kept:.1%} of {spec.confidence_images:,} validation images reach it"
     )
 
 
-def _thresholds(card: dict[str, Any]) -> str:
-    listed = [f"{name} {value:.3g}" for name, value in zip(card["class_names"], card["thresholds"], strict=True)]
-    return ", ".join(listed[:20]) + (", …" if len(listed) > 20 else "")
+def _thresholds(names: Sequence[str], thresholds: Sequence[float]) -> str:
+    return _first([f"{name} {value:.3g}" for name, value in zip(names, thresholds, strict=True)])
+
+
+def _first(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:SHOWN]) + (", …" if len(texts) > SHOWN else "")
 
 
 def _numbers(values: tuple[float, ...]) -> str:
