@@ -80,7 +80,7 @@ def accuracies(facts: Facts) -> list[Verdict]:
     If the training measured the accuracy out of fold, this one is only shown as a check, and only with enough images.
     """
     verified = facts.verified
-    out_of_fold = _is_out_of_fold(facts)
+    out_of_fold = facts.history.out_of_fold if facts.history else None
     if verified is None or verified.keras.accuracy is None or (out_of_fold and not verified.has_enough_images):
         return []
     low, high = share_interval(verified.keras.accuracy, verified.images)
@@ -90,6 +90,10 @@ def accuracies(facts: Facts) -> list[Verdict]:
     name = f"Accuracy on {verified.part} images"
     if out_of_fold:
         name = f"Check on {verified.part} images held out"
+        text += (
+            f" Quote the first accuracy, of the {plural(out_of_fold.images, 'photo')} that were learned from: this "
+            f"one, of {verified.images:,} others, differs by chance, or because those are of another kind."
+        )
     return [Verdict(name, "figure", percent(verified.keras.accuracy, 1), text)]
 
 

@@ -151,6 +151,7 @@ def test_accuracy_stands_above_the_verdicts_with_its_interval(text, folder):
     assert "83.3%" in accuracy
     assert "of 30 test images by the Keras model; 95 % interval 66.4% to 92.7%" in accuracy
     assert re.findall(r"<h2>(.*?)</h2>", accuracy) == ["Accuracy", "Check on test images held out"]
+    assert "Quote the first accuracy, of the 28 photos that were learned from: this one, of 30 others, " in accuracy
     assert "Pass" not in accuracy
     assert "Pass" in verdicts
     assert markdown(gather(folder)).startswith("**Accuracy: 90.0%** of 28 photos")
