@@ -5,6 +5,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterable
 
+import runtime.cli
 from pipeline.commands import (
     INTERRUPTED,
     UNUSABLE,
@@ -100,6 +101,9 @@ def parse(
     if not arguments:
         parser.print_help(sys.stderr)
         parser.exit(UNUSABLE)
+    name = arguments[0]
+    if name in runtime.cli.COMMANDS and name not in subparsers.choices:
+        parser.error(f"{name} is a command of the runtime: python -m runtime {name}")
     options, unknown = parser.parse_known_args(arguments, argparse.Namespace(typed=tuple(arguments)))
     if unknown:  # parse_args would print the usage of all commands, which names none of the options
         subparsers.choices[options.command].error(f"unrecognized arguments: {' '.join(unknown)}")

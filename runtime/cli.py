@@ -25,6 +25,12 @@ COMMANDS = {
     "doctor": "check this machine: processor, memory, temperature, and whether each engine works",
 }
 
+PIPELINE = (
+    "photos", "summary", "train", "fine-tune", "evaluate", "explain", "export", "drift", "report", "web", "bundle",
+    "compare", "label",
+)  # fmt: skip
+"""Commands that only ``python -m pipeline`` has, which this package does not import."""
+
 WIDEST = 100
 
 
@@ -105,6 +111,8 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
     if not arguments:
         parser.print_help(sys.stderr)
         parser.exit(UNUSABLE)
+    if arguments[0] in PIPELINE:
+        parser.error(f"{arguments[0]} is a command of the pipeline: python -m pipeline {arguments[0]}")
     return parser.parse_args(arguments)
 
 

@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+import runtime.cli
 from pipeline import cli
 from pipeline.commands import summary, train
 
@@ -52,6 +53,19 @@ def test_an_unknown_option_is_told_with_the_usage_of_its_command(capsys, command
     said = capsys.readouterr().err
     assert said.startswith(f"usage: python -m pipeline {command} ")
     assert "unrecognized arguments: --pyton 3.13" in said
+
+
+def test_a_command_of_the_runtime_is_told_where_it_belongs_and_the_reverse(capsys):
+    ours = {module.__name__.rpartition(".")[2].replace("_", "-") for module in cli.COMMANDS}
+    theirs = set(runtime.cli.COMMANDS)
+    assert set(runtime.cli.PIPELINE) == ours - theirs
+    for names, package, command_line in ((theirs - ours, "runtime", cli), (ours - theirs, "pipeline", runtime.cli)):
+        for name in names:
+            with pytest.raises(SystemExit) as ended:
+                command_line.main([name, "--help", "photo.jpg"])
+            assert ended.value.code == 2
+            said = f"error: {name} is a command of the {package}: python -m {package} {name}\n"
+            assert capsys.readouterr().err.endswith(said)
 
 
 FORMER_FLAGS = [
