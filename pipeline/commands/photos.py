@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import artifacts
-from pipeline.commands import FAILED, INTERRUPTED, OK, Commands
+from pipeline.commands import FAILED, INTERRUPTED, OK, Commands, WithExamples, photo_options, train
 from pipeline.commands.bundle import add_python
 from runtime.text import first_of, plural
 
@@ -24,6 +24,14 @@ STEPS = {
     "bundle": "pack the files for the board; packages that are missing here are downloaded",
 }
 """For each command, what it does, as printed when it begins."""
+EXAMPLES = """\
+examples:
+  # from photos in a folder for each class to dist/edgecnn-photos-….tar.gz
+  python -m pipeline photos photos
+  # for a board with Raspberry Pi OS Trixie, without photos that cannot be read
+  python -m pipeline photos photos --skip-bad --python 3.13
+  # a small network that learns from the large one, with photos of anything else
+  python -m pipeline photos photos --student vgg8 --none others"""
 
 
 def add(commands: Commands) -> None:
@@ -33,7 +41,10 @@ def add(commands: Commands) -> None:
         help="do all steps from a folder of photos to a bundle: train, export, bench, report, bundle",
         description="Run train, export (which verifies), bench, report and bundle in turn, print accuracy, size and "
         "latency of each file, and end with the commands that copy the bundle to the board. A later run reuses what "
-        "was computed.",
+        "was computed. Exit status: 0 if all steps succeed, 1 if a file fails verification, a measurement fails or no "
+        "bundle is written, 2 if the photos or the options are unusable, 130 if interrupted.",
+        epilog=EXAMPLES,
+        formatter_class=WithExamples,
     )
     parser.add_argument("data", type=Path, metavar="DIR", help="a folder of photos for each class")
     parser.add_argument(
@@ -47,7 +58,10 @@ def add(commands: Commands) -> None:
         help="leave out photos that cannot be read or that lie in two classes (default: as in the last run)",
     )
     parser.add_argument(
-        "--none", metavar="DIR", help="photos that show none of the classes; they become one more class, named none"
+        "--none",
+        type=Path,
+        metavar="DIR",
+        help="photos that show none of the classes; they become one more class, named none",
     )
     parser.add_argument("--minutes", metavar="M", help="time for training (default: 10)")
     parser.add_argument(
@@ -65,22 +79,35 @@ def add(commands: Commands) -> None:
         "--no-wheels", action="store_true", help="leave the packages out of the bundle; packing then needs no network"
     )
     add_python(parser)
-    parser.set_defaults(tensorflow=False, run=run)
+    parser.set_defaults(tensorflow=False, check=check, run=run)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what train would refuse before TensorFlow is loaded, and reuse options of an earlier training.
+
+    Raises:
+        EdgecnnError: as ``train.check`` does.
+    """
+    photo_options.restore_settings(options)
+    parser = argparse.ArgumentParser(prog="python -m pipeline")
+    train.add(parser.add_subparsers())
+    training = parser.parse_args(steps(options)[0][1:])
+    train.check(training)
 
 
 def steps(options: argparse.Namespace) -> list[list[str]]:
     """List the commands in their order, each as arguments of ``python -m``."""
     out = str(options.out)
-    train = ["train", "--in-steps", "--data", str(options.data), "--out", out]
-    train += [] if options.skip_bad is None else ["--skip-bad" if options.skip_bad else "--no-skip-bad"]
+    training = ["train", "--in-steps", "--data", str(options.data), "--out", out]
+    training += [] if options.skip_bad is None else ["--skip-bad" if options.skip_bad else "--no-skip-bad"]
     for name in ("none", "minutes", "student", "side", "extra"):
-        train += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
+        training += [f"--{name}", str(getattr(options, name))] if getattr(options, name) else []
     bundle = ["bundle", out, "--out", str(BUNDLES), "--name", options.name or options.out.resolve().name]
     bundle += ["--python", options.python, *["--no-wheels"] * options.no_wheels]
     export = ["export", "--model", str(options.out / artifacts.MODEL_KERAS), "--out", out]
     timed = ["--threads", "1", "--seconds", "1", "--out", str(options.out / artifacts.BENCHMARK)]
     return [
-        ["pipeline", *train],
+        ["pipeline", *training],
         ["pipeline", *export, *["--quick"] * (not options.search)],
         ["runtime", "bench", out, *timed],  # the files alone: Keras and TensorFlow take minutes
         ["pipeline", "report", out],

@@ -25,7 +25,7 @@ def test_help_fits_the_terminal(command, monkeypatch, capsys):
     said = capsys.readouterr().out
     text = said.partition("\noptions:")[2]  # a usage line may be one long word
     assert max(map(len, text.splitlines())) <= 80
-    assert ("\nexamples:\n" in said) == (command in {None, "export"})
+    assert ("\nexamples:\n" in said) == (command in {None, "export", "photos"})
 
 
 @pytest.mark.parametrize(

@@ -193,8 +193,11 @@ def test_the_report_says_how_good_and_what_would_help(exported):
 
 
 @pytest.fixture
-def called(monkeypatch):
+def called(monkeypatch, tmp_path):
     """The commands that were called, as stubs; ``called.statuses`` sets their exit statuses."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("ant", "bee"):
+        (tmp_path / "my photos" / name).mkdir(parents=True)
 
     class Called(list):
         statuses = {}  # noqa: RUF012 - of this one test
@@ -246,6 +249,15 @@ def test_one_command_goes_all_the_way(exported, called, capsys, statuses, status
     assert (called[-1][-2:] == ["--python", "3.13"]) == (run == 5)
     for module, *command in called:
         {"pipeline": parse, "runtime": runtime_cli.parse}[module](command)  # ends the test if it does not understand it
+
+
+def test_options_of_the_training_before_are_taken_and_named_once(exported, called, capsys):
+    history = artifacts.read_json(exported / artifacts.HISTORY)
+    before = {"data": "my photos", "photos": {"skip_bad": True, "none": ""}}
+    artifacts.write_json(exported / artifacts.HISTORY, history | before)
+    assert main(["photos", "my photos", "--out", str(exported)]) == 0
+    assert called[0][-1] == "--skip-bad"
+    assert capsys.readouterr().err.count("as in the training before: --skip-bad") == 1
 
 
 def test_a_few_photos_held_out_are_no_figure(exported):
