@@ -1,6 +1,6 @@
 """Find the fastest model file, engine and number of threads on this machine, among those that pass the golden set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -158,7 +158,7 @@ def ties(timed: Timed, fastest: Timed) -> bool:
     return ratio(timed.medians_us, fastest.medians_us).low < TIE
 
 
-def reason(races: list[Race], features: list[str]) -> str:
+def reason(races: list[Race], features: Iterable[str]) -> str:
     """Say why the best was chosen, in one sentence; ``features`` are the processor's keys of ``CPU_FEATURES``."""
     winner = races[-1].best.contender
     won = next(each for each in races if each.best.contender is winner)

@@ -3,24 +3,24 @@
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from runtime.benchmark.tuning import Race, reason
+from runtime.system.machine import Machine
 from runtime.text import for_terminal
 from runtime.tuning import TUNING_FILE, Trial, Tuning
 
 
-def describe(races: list[Race], machine: dict[str, Any], load_average: float) -> Tuning:
+def describe(races: list[Race], machine: Machine, load_average: float) -> Tuning:
     """Return the fastest contender of the races as the content of ``runtime.json``."""
-    classifier = races[-1].best.contender.classifier
+    classifier, known = races[-1].best.contender.classifier, machine.to_json()
     return Tuning(
         artifact=classifier.path.name,
         sha256=hashlib.sha256(classifier.path.read_bytes()).hexdigest(),
         engine=classifier.backend,
         threads=classifier.threads,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        reason=reason(races, machine["features"]),
-        device={name: machine[name] for name in ("board", "processor", "features", "emulated") if name in machine},
+        reason=reason(races, machine.features),
+        device={name: known[name] for name in ("board", "processor", "features", "emulated") if name in known},
         load_average=load_average,
         tried=tuple(
             Trial(

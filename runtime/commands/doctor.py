@@ -12,7 +12,7 @@ from typing import Any
 from runtime import __version__
 from runtime.commands import FAILED, OK, add_json
 from runtime.drift.state import describe as describe_drift
-from runtime.engines.registry import default_engine
+from runtime.engines.registry import Engine, default_engine
 from runtime.errors import EdgecnnError, OutputError
 from runtime.replay import describe, replay_in_child
 from runtime.system.child import interpreter
@@ -160,14 +160,14 @@ def probe_engines() -> Results:
     if not listing.works:
         return {"engines": listing}
     results = {}
-    for engine in json.loads(listing.says):
-        if engine["missing"]:
-            says = f"{engine['missing']}: {engine['install']}{word_size()}"
-            results[engine["name"]] = ProbeResult(works=False, says=says, absent=True)
+    for engine in (Engine(**entries) for entries in json.loads(listing.says)):
+        if engine.missing:
+            says = f"{engine.missing}: {engine.install}{word_size()}"
+            results[engine.name] = ProbeResult(works=False, says=says, absent=True)
         else:
-            code = f"from runtime.engines.registry import find; m = find({engine['name']!r}).import_engine()"
+            code = f"from runtime.engines.registry import find; m = find({engine.name!r}).import_engine()"
             code += "; print(getattr(m, '__version__', 'of no version'))"
-            results[engine["name"]] = probe([*interpreter(), "-c", code], engine["install"])
+            results[engine.name] = probe([*interpreter(), "-c", code], engine.install)
     return results
 
 

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     load_average = os.getloadavg()[0]
     with show_progress() as say:
         races = race(passing, options.seconds, say)
-    choice = describe(races, examine_machine(Path("/")).to_json(), load_average)
+    choice = describe(races, examine_machine(Path("/")), load_average)
     with atomic_path(options.folder / TUNING_FILE) as temporary:
         temporary.write_text(choice.to_json(), encoding="utf-8")
     print(json.dumps(json.loads(choice.to_json())) if options.json else format_tuning(choice, options.folder))

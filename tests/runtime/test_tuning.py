@@ -22,6 +22,7 @@ from runtime.benchmark.contenders import thread_counts
 from runtime.benchmark.tuning import Candidate, Loaded, Race, Timed, race, reason, select
 from runtime.benchmark.tuning_report import describe, format_tuning
 from runtime.engines.registry import engines
+from runtime.system.machine import Machine
 from runtime.tuning import Tuning
 
 
@@ -188,9 +189,11 @@ def test_times_are_printed_by_race_because_only_those_of_one_compare():
 
     one, two = loaded(200, 1), loaded(110, 2)
     again = Timed(one.contender, one.medians_us / 2)
-    choice = describe([Race([one], one), Race([two, again], again)], {"features": [], "emulated": True}, 3.0)
+    machine = Machine("Debian 12", "aarch64", "3.11.2, 64-bit", board="Pi", features=("asimd",), emulated=True)
+    choice = describe([Race([one], one), Race([two, again], again)], machine, 3.0)
     assert choice.threads == 1
-    assert Tuning.from_json(choice.to_json().encode()) == choice
+    assert choice.device == {"board": "Pi", "features": ("asimd",), "emulated": True}
+    assert Tuning.from_json(choice.to_json().encode()).to_json() == choice.to_json()
     assert [(row.race, row.threads) for row in choice.tried] == [(1, 1), (2, 1), (2, 2)]
     printed = format_tuning(choice, Path("models"))
     assert "load average 3.0, EMULATED; compare only rows of one race:" in printed
