@@ -1,8 +1,10 @@
 """The report in Chromium, at the widths of a phone and a desktop, in light mode, in dark mode and on paper."""
 
+import io
 from functools import cache
 
 import pytest
+from PIL import Image
 
 import measured_folder
 from pipeline import artifacts
@@ -41,6 +43,7 @@ OVERLAPS = """figure => {
     if (box.left < 0 || box.right > document.documentElement.clientWidth) found.push(text + " leaves the page");
   return found;
 }"""
+FITS = "box => box.checkVisibility() && box.scrollWidth <= box.clientWidth"
 CONTRAST = """() => {
   const light = color => {
     const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map(value => value / 255)
@@ -231,6 +234,25 @@ def test_tables_wider_than_a_telephone_show_that_they_go_on(opened):
     before = name.bounding_box()["x"]
     box.evaluate("box => box.scrollBy(100, 0)")
     assert name.bounding_box()["x"] == before  # rows keep their names
+
+
+def test_the_word_more_stands_below_a_wide_table_until_its_end(opened):
+    page, _ = opened(WIDTHS["phone"])
+
+    def has_ink(box):
+        with Image.open(io.BytesIO(box.screenshot())) as picture:
+            width, height = picture.size
+            # without the border of the table, and without the shade at the edge
+            return picture.convert("L").crop((width - 58, height - 16, width - 24, height)).getextrema()[0] < 200
+
+    wide = page.locator("#contenders .scroll").last
+    wide.evaluate("box => box.scrollTo(0, 0)")
+    assert has_ink(wide)
+    wide.evaluate("box => box.scrollTo(box.scrollWidth, 0)")
+    assert not has_ink(wide)
+    narrow = [box for box in page.locator(".scroll").all() if box.evaluate(FITS)]
+    assert narrow
+    assert not any(map(has_ink, narrow))
 
 
 def test_text_in_charts_is_no_smaller_than_small_print(opened):
