@@ -184,12 +184,11 @@ def _accuracy(one: Measured, labels: Sequence[int] | None, expected: Any, judged
     """Return the accuracy on the labeled images, or else the one stored in the file; and the golden set's result."""
     start = one.starts[-1]
     if labels is None or one.predicted is None:
-        recorded = start.get("accuracy")
         return {
             "golden": one.golden,
-            "accuracy": recorded,
-            "accuracy_images": start.get("accuracy_images"),
-            "accuracy_on": None if recorded is None else f"{start.get('accuracy_on', 'images')}, {RECORDED}",
+            "accuracy": start.accuracy,
+            "accuracy_images": start.accuracy_images,
+            "accuracy_on": None if start.accuracy is None else f"{start.accuracy_on}, {RECORDED}",
         }
     return {
         "golden": one.golden,

@@ -15,7 +15,7 @@ from runtime.benchmark.contenders import Contender
 from runtime.benchmark.photo import PARTS, Photo, describe_photo, write_photo
 from runtime.benchmark.progress import Countdown
 from runtime.benchmark.timing import shuffled
-from runtime.benchmark.workers import Worker, WorkerError
+from runtime.benchmark.workers import Startup, Worker, WorkerError
 from runtime.engines.base import Pixels
 from runtime.replay import ReplayResult
 from runtime.system.machine import examine_machine
@@ -43,7 +43,7 @@ class Measured:
     Attributes:
         contender: the contender.
         reason: why there are no figures; ``None`` if there are.
-        starts: start-up report of each of its processes.
+        starts: the start of each of its processes.
         rounds: run times in nanoseconds, by batch size and round.
         predicted: class of each test image, int64 (N,).
         golden: result of replaying the golden set in its file.
@@ -54,7 +54,7 @@ class Measured:
 
     contender: Contender
     reason: str | None = None
-    starts: list[dict[str, Any]] = field(default_factory=list)
+    starts: list[Startup] = field(default_factory=list)
     rounds: dict[int, list[list[int]]] = field(default_factory=lambda: {batch: [] for batch in BATCHES})
     predicted: NDArray[np.int64] | None = None
     golden: ReplayResult | None = None
@@ -64,7 +64,7 @@ class Measured:
 
     def started(self) -> dict[str, float]:
         """Return the start-up figures, each the median over its starts."""
-        return {name: statistics.median_low(start[name] for start in self.starts) for name in STARTED}
+        return {name: statistics.median_low(getattr(start, name) for start in self.starts) for name in STARTED}
 
 
 def measure(

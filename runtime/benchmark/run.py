@@ -42,7 +42,7 @@ def benchmark(  # noqa: PLR0913 - the fields of the report
     pixels, labels = images or (None, None)
     before = conditions()
     measured, described = measure(contenders, seconds, images=pixels, photo=photo, say=say)
-    sources = {one.starts[-1]["images"] for one in measured if one.reason is None}
+    sources = {one.starts[-1].images for one in measured if one.reason is None}
     settings = Settings(
         rounds=ROUNDS,
         seconds=seconds,

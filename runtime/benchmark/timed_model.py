@@ -5,8 +5,8 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,23 @@ ANSWER_BATCH = 64
 KEPT_BATCHES = 64
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a contender states in the report besides its times.
+
+    Attributes:
+        images: name of the images that it is timed on unless others are given.
+        accuracy: accuracy that the model file records (0-1); ``None`` if it records none.
+        accuracy_images: number of images of that accuracy; ``None`` if unknown.
+        accuracy_on: name of these images.
+    """
+
+    images: str
+    accuracy: float | None = None
+    accuracy_images: int | None = None
+    accuracy_on: str = "images"
+
+
 class TimedModel:
     """A prediction function and images to time it on.
 
@@ -33,11 +50,10 @@ class TimedModel:
     Args:
         run: maps pixels, uint8 (N, H, W, 3), to probabilities, float32 (N, C).
         pixels: uint8 (N, H, W, 3), images for timed runs until ``use`` replaces them.
-        facts: entries for the report: ``images`` (name of the images), and ``accuracy``, ``accuracy_images`` and
-            ``accuracy_on`` if the file has them.
+        facts: what it states about the model.
     """
 
-    def __init__(self, run: Callable[[Pixels], Probabilities], pixels: Pixels, **facts: Any) -> None:
+    def __init__(self, run: Callable[[Pixels], Probabilities], pixels: Pixels, facts: Facts) -> None:
         self.run, self.facts = run, facts
         self._images, self._next = pixels, 0
         self._batches: dict[int, list[Pixels]] = {}

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from runtime.benchmark.timed_model import TimedModel
+from runtime.benchmark.timed_model import Facts, TimedModel
 from runtime.classifier import Classifier
 from runtime.errors import EdgecnnError
 from runtime.replay import ReplayResult, replay
@@ -33,10 +33,12 @@ class FileTimedModel(TimedModel):
         super().__init__(
             classifier.predict,
             golden.pixels if golden else noise,
-            images="golden set" if golden else "noise",
-            accuracy=spec.accuracy,
-            accuracy_images=spec.accuracy_images or None,
-            accuracy_on=spec.accuracy_on,
+            Facts(
+                images="golden set" if golden else "noise",
+                accuracy=spec.accuracy,
+                accuracy_images=spec.accuracy_images or None,
+                accuracy_on=spec.accuracy_on,
+            ),
         )
 
     def golden(self) -> ReplayResult | None:
@@ -62,7 +64,7 @@ def serve(load: Callable[[], TimedModel]) -> NoReturn:
             "load_ms": (loaded - start) * 1e3,
             "first_result_ms": (first - start) * 1e3,
             "peak_memory_bytes": model.peak_memory_bytes(),
-            **model.facts,
+            **asdict(model.facts),
         }
         print(json.dumps(startup), file=answers)
         for line in sys.stdin:

@@ -5,8 +5,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from runtime.benchmark.timed_model import Facts
 from runtime.system.child import death, environment
 
 ANSWER_S = 300
@@ -17,12 +19,27 @@ class WorkerError(Exception):
     """A contender failed; the message is the reason that its row shows."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Startup(Facts):
+    """The start of a contender's process, and what its model states.
+
+    Attributes:
+        load_ms, first_result_ms: milliseconds until the model is loaded, and until its first result.
+        cold_start_ms: milliseconds from the start of the process to the report after the first result.
+        peak_memory_bytes: peak resident memory.
+    """
+
+    load_ms: float
+    first_result_ms: float
+    cold_start_ms: float
+    peak_memory_bytes: int
+
+
 class Worker:
     """The process of one contender, started and ready.
 
     Attributes:
-        startup: the start-up figures: ``load_ms``, ``first_result_ms``, ``peak_memory_bytes``, ``images``, and
-            ``cold_start_ms``, from the start of the process to the report after the first result.
+        startup: how it started.
 
     Raises:
         WorkerError: it failed to start.
@@ -42,8 +59,8 @@ class Worker:
         )
         self._questions: Any = self._process.stdin
         self._answers: Any = self._process.stdout
-        self.startup: dict[str, Any] = self._answer()
-        self.startup["cold_start_ms"] = (time.perf_counter() - start) * 1e3
+        figures = self._answer()
+        self.startup = Startup(**figures, cold_start_ms=(time.perf_counter() - start) * 1e3)
 
     def ask(self, call: str, **arguments: Any) -> Any:
         """Call a method of the worker's ``TimedModel``, and return its result.

@@ -30,8 +30,8 @@ def test_it_answers_as_the_runtime_does_and_is_timed_in_the_page(reference, tmp_
     if one.missing:
         pytest.skip(f"{one.engine}: {one.missing}: {one.install}")
     worker = Worker(one.command)
-    assert worker.startup["images"] == "golden set"
-    assert worker.startup["peak_memory_bytes"] > 50e6
+    assert worker.startup.images == "golden set"
+    assert worker.startup.peak_memory_bytes > 50e6
     processes = descendants(worker._process.pid)  # noqa: SLF001 - what the browser hangs from
     assert len(processes) > 2
 

@@ -21,7 +21,7 @@ from runtime.benchmark.photo import PARTS
 from runtime.benchmark.run import benchmark
 from runtime.benchmark.statistics import Latency, Ratio, images_per_s, latency_us, ratio
 from runtime.benchmark.table import format_benchmark
-from runtime.benchmark.timed_model import TimedModel
+from runtime.benchmark.timed_model import Facts, TimedModel
 from runtime.benchmark.workers import Worker, WorkerError
 from runtime.cli import main
 from runtime.commands import bench as bench_command
@@ -33,7 +33,7 @@ from runtime.system.machine import Machine
 WORKER = """\
 import os, sys, time
 import numpy as np
-from runtime.benchmark.timed_model import TimedModel
+from runtime.benchmark.timed_model import Facts, TimedModel
 from runtime.benchmark.worker import serve
 
 class Odd(TimedModel):
@@ -46,7 +46,7 @@ def run(pixels):
 
 def load():
     {load}
-    return Odd(run, np.zeros((4, 8, 8, 3), np.uint8), images="noise")
+    return Odd(run, np.zeros((4, 8, 8, 3), np.uint8), Facts("noise"))
 
 serve(load)
 """
@@ -100,13 +100,13 @@ def test_a_contender_is_as_fast_as_itself():
 def test_warm_up_ends_when_runs_take_as_long_as_before(monkeypatch):
     blocks = iter([[9_000], [5_000], [4_900], [1]])
     monkeypatch.setattr(TimedModel, "time", lambda *_: next(blocks))
-    assert TimedModel(len, np.zeros((1, 8, 8, 3), np.uint8)).warm_up() == 4.9e-6
+    assert TimedModel(len, np.zeros((1, 8, 8, 3), np.uint8), Facts("noise")).warm_up() == 4.9e-6
     assert next(blocks) == [1]
 
 
 def test_batches_are_made_of_the_images_in_turn():
     seen = []
-    subject = TimedModel(seen.append, np.arange(3 * 4, dtype=np.uint8).reshape(3, 2, 2, 1))
+    subject = TimedModel(seen.append, np.arange(3 * 4, dtype=np.uint8).reshape(3, 2, 2, 1), Facts("numbers"))
     assert len(subject.time(2, 3)) == 3
     firsts = [[int(image[0, 0, 0]) // 4 for image in batch] for batch in seen]
     assert firsts == [[0, 1]] * 4  # one more than is timed
@@ -120,8 +120,9 @@ def test_a_process_tells_its_own_memory_and_start(odd):
     worker = Worker(odd(load="time.sleep(0.2)").command)
     told = worker.startup
     worker.close()
-    assert 200 <= told["load_ms"] <= told["first_result_ms"] <= told["cold_start_ms"]
-    assert 10 * 2**20 < told["peak_memory_bytes"] < ballast.nbytes
+    assert 200 <= told.load_ms <= told.first_result_ms <= told.cold_start_ms
+    assert 10 * 2**20 < told.peak_memory_bytes < ballast.nbytes
+    assert (told.images, told.accuracy) == ("noise", None)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +301,7 @@ def test_an_invalid_time_is_refused(text):
 
 
 def test_a_short_measurement_warms_up_as_shortly(monkeypatch):
-    model, now = TimedModel(len, np.zeros((1, 8, 8, 3), np.uint8)), itertools.count()
+    model, now = TimedModel(len, np.zeros((1, 8, 8, 3), np.uint8), Facts("noise")), itertools.count()
     blocks = itertools.cycle([[9_000], [5_000]])
     monkeypatch.setattr(TimedModel, "time", lambda *_: next(blocks))
     monkeypatch.setattr(timed_model, "time", SimpleNamespace(monotonic=lambda: next(now) / 10))

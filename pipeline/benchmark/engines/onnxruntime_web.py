@@ -16,7 +16,7 @@ from pipeline.deploy.web.browser import INSTALL, launched, why_no_browser
 from pipeline.deploy.web.engine import VERSION, cached, from_npm
 from pipeline.deploy.web.serve import serving
 from runtime import Classifier
-from runtime.benchmark.timed_model import TimedModel
+from runtime.benchmark.timed_model import Facts, TimedModel
 from runtime.engines.base import Pixels, Probabilities
 
 _HALF = Path(__file__).with_suffix(".js")
@@ -46,9 +46,7 @@ class _PageTimedModel(TimedModel):
         super().__init__(
             self._answer,
             golden.pixels if golden else black,
-            images="golden set" if golden else "black",
-            accuracy=spec.accuracy,
-            accuracy_images=spec.accuracy_images or None,
+            Facts("golden set" if golden else "black", spec.accuracy, spec.accuracy_images or None),
         )
 
     def time(self, batch: int, runs: int) -> list[int]:

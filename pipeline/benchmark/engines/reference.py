@@ -9,7 +9,7 @@ from pipeline.documents.manifest import Manifest
 from pipeline.export.load.model import load_exported
 from pipeline.verify.parity import model_files
 from runtime import Classifier, ModelSpec
-from runtime.benchmark.timed_model import TimedModel
+from runtime.benchmark.timed_model import Facts, TimedModel
 from runtime.engines.base import Pixels, Probabilities
 
 __all__ = ["ReferenceTimedModel", "load_exported", "spec_of"]
@@ -19,7 +19,7 @@ class ReferenceTimedModel(TimedModel):
     """The Keras model, called by ``run``; photos are preprocessed as for the exported files."""
 
     def __init__(self, run: Callable[[Pixels], Probabilities], folder: Path, size: tuple[int, int]) -> None:
-        super().__init__(run, np.zeros((1, *size, 3), np.uint8), images="black")
+        super().__init__(run, np.zeros((1, *size, 3), np.uint8), Facts("black"))
         self._folder = folder
 
     def spec(self) -> ModelSpec:

@@ -9,7 +9,7 @@ from pipeline import artifacts
 from pipeline.benchmark.engines import DeskBackend
 from pipeline.system.quiet import load_tensorflow, log_hidden
 from runtime import ModelSpec
-from runtime.benchmark.timed_model import TimedModel
+from runtime.benchmark.timed_model import Facts, TimedModel
 from runtime.engines.base import Pixels, Probabilities
 
 SIGNATURE = "serving_default"
@@ -30,7 +30,7 @@ class _ServedTimedModel(TimedModel):
         def run(pixels: Pixels) -> Probabilities:
             return np.asarray(answer(pixels=tf.constant(pixels))["probabilities"])
 
-        super().__init__(run, np.zeros((1, *self.spec().shape), np.uint8), images="black")
+        super().__init__(run, np.zeros((1, *self.spec().shape), np.uint8), Facts("black"))
 
     def spec(self) -> ModelSpec:
         """Return the spec with which it was exported."""
