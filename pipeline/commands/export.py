@@ -18,6 +18,7 @@ from pipeline.commands import (
 from pipeline.commands.before_tensorflow import check_source
 from pipeline.errors import PipelineError
 from runtime.system.writing import check_writable
+from runtime.text import say
 
 UNLABELED_SHARE = 0.25
 """Share of the unlabeled photos that is held out of the calibration set for validation."""
@@ -129,6 +130,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"{format_decisions(manifest)}\n{LEGEND}\n")
     for name, why in manifest.failed.items():
         print(f"{name}: not written: {why}\n")
+    say("comparing every file with Keras")
     report = verify(options.out, test, part, deployable)
     print(format_report(report))
     names = formats.files_of(options.formats)

@@ -19,6 +19,7 @@ from runtime.errors import ImageError
 from runtime.image.load import load_pixels
 from runtime.photo_files import list_photos
 from runtime.spec import NONE_CLASS, ModelSpec
+from runtime.text import say
 
 BINS = 30
 
@@ -59,7 +60,7 @@ def judge(model: Path, photos: Dataset, unknown: Path | None = None) -> Familiar
     _, spec, _, scored = load_model(model, 1, None)
     if scored is None or spec.known_threshold is None:
         return None
-
+    say(f"{model.name}: measuring which images it takes for known ones")
     own, others = familiarity.divide(photos)
     kinds = {unknown.name or "elsewhere": _read(unknown, spec)} if unknown else {}
     kinds |= {NONE_CLASS: others} if len(others) else {}

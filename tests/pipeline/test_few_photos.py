@@ -143,7 +143,8 @@ def test_which_network_is_meant(monkeypatch, typed, installed, expected):
 @pytest.mark.slow
 def test_photos_become_a_network_and_an_honest_figure(command, tmp_path, capsys):
     assert main(command) == 0
-    said = capsys.readouterr().out
+    said, stages = capsys.readouterr()
+    assert "computing the features of all photos\njudging each photo by a network that did not learn" in stages
     entries = json.loads((tmp_path / "out" / "history.json").read_text())
     found = History.read(tmp_path / "out").out_of_fold
     assert found.images == entries["images"]["training"] == 33

@@ -83,7 +83,7 @@ def test_export_and_verify_on_own_photos(model, photos, here, repository, tmp_pa
     assert drift.returncode == 0, drift.stdout + drift.stderr
     # No bars where there is no terminal, and nothing that libraries say to themselves.
     lines = (done.stderr + again.stderr + drift.stderr).splitlines()
-    ours = (f"{photos}: ", "[", "cache of photos")
+    ours = (f"{photos}: ", "[", "cache of photos", "comparing every file", "model_fp32.onnx: ", "model_int8.onnx: ")
     assert [line for line in lines if not line.startswith(ours)] == []
     (photos / "sky" / "broken.png").write_bytes(b"nothing")
     refused = here("verify", out, "--data", photos)

@@ -31,6 +31,7 @@ from pipeline.training.transfer.cross_validation import (
 from pipeline.training.transfer.features import features
 from pipeline.training.transfer.shortcuts import shortcut_features
 from pipeline.training.write import write_model
+from runtime.text import say
 
 FOLDS = 5
 """Number of folds for judging single numbers."""
@@ -84,7 +85,9 @@ def fit_to_photos(
     """
     training, origin = photos.training, _origin(photos, backbone, settings)
     with lock.held(out):
+        say("computing the features of all photos")
         seen = features(backbone, training.pixels, range(settings.views))
+        say("judging each photo by a network that did not learn from it")
         groups = look_alike(training.pixels)
         known = Views(seen, training.labels, groups, len(training.class_names))
         judged, plain = cross_validate(known, settings.seed), plain_accuracy(known, training.pixels, settings.seed)
