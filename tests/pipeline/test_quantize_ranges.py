@@ -11,7 +11,7 @@ from pipeline.export.quantize.config import METHODS, QuantConfig
 from pipeline.export.quantize.ranges import Statistics, entropy_threshold, percentile_range
 from pipeline.export.quantize.search import image_counts
 from pipeline.export.quantize.tflite_activations import FloatActivations
-from pipeline.export.quantize.tflite_int8 import _Results
+from pipeline.system.traced_tflite import TracedTflite
 from quantized import NAMES, SIDE, network, pixels, quantizer_of
 
 
@@ -102,8 +102,12 @@ def test_histograms_are_counted_once_and_only_where_a_method_needs_them():
 def test_lite_rt_gives_the_same_activations_by_its_fast_kernels():
     quantizer, _ = quantizer_of("tflite", Deployable(network(), NAMES), (2,), pixels(2))
     image = quantizer._scaling(pixels(1, seed=1))  # noqa: SLF001 - as the flatbuffer takes it
-    plain = _Results(quantizer._interpreter, image, None)  # noqa: SLF001 - by the kernels without XNNPACK
-    fast = FloatActivations(quantizer._calibrated)(  # noqa: SLF001 - the flatbuffer
+    content = quantizer._calibrated  # noqa: SLF001 - the flatbuffer
+    traced = TracedTflite(content)  # by the kernels without XNNPACK
+    traced.run(image)
+    results = [traced.tensors[index] for operator in traced.operators for index in operator.outputs]
+    plain = {tensor.name: traced.values(tensor) for tensor in results}
+    fast = FloatActivations(content)(
         image, lambda activations: {name: values.copy() for name, values in activations.items()}
     )
     assert list(fast) == list(plain)

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 from tensorflow.lite.python.convert import mlir_quantize
 from tensorflow.lite.tools import flatbuffer_utils
@@ -33,6 +32,7 @@ from pipeline.export.quantize.ranges import Activations, Statistics, T, workers_
 from pipeline.export.quantize.tflite_activations import FloatActivations
 from pipeline.export.quantize.tflite_pixels import take_pixels_through_float
 from pipeline.system.quiet import log_hidden
+from pipeline.system.traced_tflite import TracedOperator, TracedTensor, TracedTflite
 
 COMPUTING = (
     "CONV_2D",
@@ -76,17 +76,16 @@ class TfliteQuantizer:
         own = deployable.network_scaling
         self._scaling, inside = (own, IDENTITY) if own.zero_point is not None else (UNIT_SCALING, FROM_UNIT.then(own))
         self._calibrated = _calibrate(deployable, self._scaling, inside, pixels[:1])
-        self._interpreter = _interpreter(self._calibrated)
+        self._float = TracedTflite(self._calibrated)
         averaged = tflite_inputs(self._calibrated)
         self._statistics = Statistics(partial(self._float_activations, pixels), counts, averaged)
         if learned is not None:
             self._statistics.learned = learned.ranges(pixels, self._float_activations)
-        image = str(self._interpreter.get_input_details()[0]["name"])
         mean_pixel = pixels.mean(axis=(0, 1, 2)).astype(np.float32)
-        self._means = self._statistics.means | {image: self._scaling(mean_pixel).astype(np.float64)}
-        self._exponentials = _exponentials(self._interpreter)
-        self._last_sigmoid = _last_sigmoid(self._interpreter)
-        self.layers = _layers(self._interpreter)
+        self._means = self._statistics.means | {self._float.input.name: self._scaling(mean_pixel).astype(np.float64)}
+        self._exponentials = _exponentials(self._float)
+        self._last_sigmoid = _last_sigmoid(self._float)
+        self.layers = _layers(self._float)
         if self._last_sigmoid:
             self.changes = tuple(name for name in self.changes if name != "float_softmax")
 
@@ -112,15 +111,12 @@ class TfliteQuantizer:
 
     def noise(self, graph: bytes, pixels: NDArray[np.uint8]) -> list[float]:
         """Compute the noise-to-signal ratio of every layer's output in a flatbuffer from ``build``."""
-        twin, outputs = _interpreter(graph), [layer.output for layer in self.layers]
+        twin, outputs = TracedTflite(graph), [layer.output for layer in self.layers]
         names = set(outputs)
         images = (pixels[number : number + 1] for number in range(len(pixels)))
         return noise_to_signal(
             outputs,
-            (
-                (_Results(self._interpreter, self._scaling(image), names), _Results(twin, image, names))
-                for image in images
-            ),
+            ((_Results(self._float, self._scaling(image), names), _Results(twin, image, names)) for image in images),
         )
 
     def _denied(self, config: QuantConfig) -> set[str]:
@@ -171,44 +167,25 @@ def _calibrate(deployable: Deployable, scaling: PixelScaling, inside: PixelScali
     return content
 
 
-def _interpreter(content: bytes) -> Interpreter:
-    with log_hidden():
-        # Without the XNNPACK delegate, which does not expose intermediate tensors.
-        interpreter = Interpreter(
-            model_content=content,
-            experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-        interpreter.allocate_tensors()
-    return interpreter
-
-
-def _operators(interpreter: Interpreter) -> list[dict[str, Any]]:
-    operators: list[dict[str, Any]] = interpreter._get_ops_details()  # noqa: SLF001 - there is no public list
-    return [operator for operator in operators if operator["op_name"] != "DELEGATE"]
-
-
 class _Results(Mapping[str, NDArray[np.float32]]):
     """Outputs of operators for one image by name, dequantized on access; of equal names the last one, which is float.
 
-    They are valid until the interpreter runs again: copies of all would take as much memory as the interpreter.
+    They are valid until the file runs again: copies of all would take as much memory as the interpreter.
 
     Args:
-        interpreter: an interpreter of batch size 1, which is run at once.
+        traced: a file, which is run at once.
         image: float32 or uint8 (1, H, W, 3).
         names: names of the tensors; ``None``: all.
     """
 
-    def __init__(self, interpreter: Interpreter, image: NDArray[Any], names: set[str] | None) -> None:
-        details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-        produced = [details[int(index)] for operator in _operators(interpreter) for index in operator["outputs"]]
-        self._interpreter = interpreter
-        self._wanted = {detail["name"]: detail for detail in produced if names is None or detail["name"] in names}
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
-        interpreter.invoke()
+    def __init__(self, traced: TracedTflite, image: NDArray[Any], names: set[str] | None) -> None:
+        produced = [traced.tensors[index] for operator in traced.operators for index in operator.outputs]
+        self._traced = traced
+        self._wanted = {tensor.name: tensor for tensor in produced if names is None or tensor.name in names}
+        traced.run(image)
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
-        return _dequantized(self._interpreter, self._wanted[name])
+        return _dequantized(self._traced, self._wanted[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._wanted)
@@ -217,68 +194,64 @@ class _Results(Mapping[str, NDArray[np.float32]]):
         return len(self._wanted)
 
 
-def _dequantized(interpreter: Interpreter, detail: dict[str, Any]) -> NDArray[np.float32]:
-    values: NDArray[Any] = interpreter.get_tensor(detail["index"])
+def _dequantized(traced: TracedTflite, tensor: TracedTensor) -> NDArray[np.float32]:
+    values = traced.values(tensor)
     if values.dtype != np.int8:
         return values.astype(np.float32, copy=False)
-    scale, zero_point = detail["quantization"]
-    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    return (values.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 
 
-def _exponentials(interpreter: Interpreter) -> set[str]:
+def _exponentials(traced: TracedTflite) -> set[str]:
     """Name outputs of exponentials, of the operators that read them, and of logarithms, which stay in float.
 
     TensorFlow computes softplus and mish as ``log(exp(x) + 1)``. In 256 equal steps from 0 to the largest exponential,
     small exponentials are rounded to 0: if x is up to 6, all negative x give the same result.
     """
-    names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
     exponentials: set[int] = set()
     found: set[str] = set()
-    for operator in _operators(interpreter):
-        output, reads = int(operator["outputs"][0]), {int(index) for index in operator["inputs"]}
-        if operator["op_name"] == "EXP":
+    for operator in traced.operators:
+        output = operator.outputs[0]
+        if operator.kind == "EXP":
             exponentials.add(output)
-        if operator["op_name"] in ("EXP", "LOG") or reads & exponentials:
-            found.add(names[output])
+        if operator.kind in ("EXP", "LOG") or exponentials.intersection(operator.inputs):
+            found.add(traced.tensors[output].name)
     return found
 
 
-def _last_sigmoid(interpreter: Interpreter) -> set[str]:
+def _last_sigmoid(traced: TracedTflite) -> set[str]:
     """Name of the output of a multi-label model's final sigmoid, which stays in float; empty for other models."""
-    answer = interpreter.get_output_details()[0]
-    made = [operator for operator in _operators(interpreter) if int(answer["index"]) in operator["outputs"]]
-    return {answer["name"]} if made and made[0]["op_name"] == LOGISTIC else set()
+    made = [operator for operator in traced.operators if traced.output.index in operator.outputs]
+    return {traced.output.name} if made and made[0].kind == LOGISTIC else set()
 
 
-def _layers(interpreter: Interpreter) -> tuple[Layer, ...]:
+def _layers(traced: TracedTflite) -> tuple[Layer, ...]:
     """List the layers of a flatbuffer: every computing operator, with later operators that only pass its values on."""
-    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-    names = {index: detail["name"] for index, detail in details.items()}
-    last = _last_sigmoid(interpreter)
+    last = _last_sigmoid(traced)
     owner: dict[int, int] = {}
     nodes: list[list[str]] = []
     producers: list[tuple[int, ...]] = []
     work: list[int] = []
-    for operator in _operators(interpreter):
-        inputs, output = [int(index) for index in operator["inputs"]], int(operator["outputs"][0])
-        feeding = sorted({owner[index] for index in inputs if index in owner})
-        if names[output] in last:
+    for operator in traced.operators:
+        output = operator.outputs[0]
+        name = traced.tensors[output].name
+        feeding = sorted({owner[index] for index in operator.inputs if index in owner})
+        if name in last:
             continue
-        if operator["op_name"] in COMPUTING:
+        if operator.kind in COMPUTING:
             owner[output] = len(nodes)
-            nodes.append([names[output]])
+            nodes.append([name])
             producers.append(tuple(feeding))
-            work.append(_multiplications(operator["op_name"], details, inputs, output))
-        elif operator["op_name"] != SOFTMAX and feeding:
+            work.append(_multiplications(traced, operator))
+        elif operator.kind != SOFTMAX and feeding:
             owner[output] = feeding[0]
-            nodes[feeding[0]].append(names[output])
+            nodes[feeding[0]].append(name)
     parts = zip(nodes, producers, work, strict=True)
     return tuple(Layer(own[0], tuple(own), fed, count) for own, fed, count in parts)
 
 
-def _multiplications(kind: str, details: dict[int, dict[str, Any]], inputs: list[int], output: int) -> int:
+def _multiplications(traced: TracedTflite, operator: TracedOperator) -> int:
     """Count the multiplications per image of an operator: number of weights times output positions."""
-    if kind not in WEIGHTED:
+    if operator.kind not in WEIGHTED:
         return 0
-    places = math.prod(details[output]["shape"][1:3].tolist()) if kind != "FULLY_CONNECTED" else 1
-    return int(math.prod(details[inputs[1]]["shape"].tolist()) * places)
+    weights, output = traced.tensors[operator.inputs[1]], traced.tensors[operator.outputs[0]]
+    return math.prod(weights.shape) * (math.prod(output.shape[1:3]) if operator.kind != "FULLY_CONNECTED" else 1)

@@ -45,7 +45,7 @@ class Tap(Protocol):
         ...
 
 
-def dequantize(value: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any]) -> NDArray[np.float32]:
+def dequantize(value: NDArray[Any], scale: NDArray[Any] | float, zero_point: NDArray[Any] | int) -> NDArray[np.float32]:
     """Dequantize integers of any shape with one scale and one zero point for the whole tensor."""
     result: NDArray[np.float32] = (value.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
     return result
