@@ -11,11 +11,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 
 from runtime.errors import OutputError
 from runtime.events.detector import Event
 from runtime.events.session import ClassifiedFrame
-from runtime.publish.lines import event_entries
+from runtime.publish.lines import PublishedEvent
 from runtime.text import say
 
 LIMIT_S = 10.0
@@ -50,7 +51,7 @@ class Executor:
             name = self._words[0] if self._words else command
             raise OutputError(f"--exec: no program {name!r}; give a program and its arguments (no shell is used)")
         self._limit_s, self._say = limit_s, say
-        self._waiting: deque[dict[str, str]] = deque()
+        self._waiting: deque[PublishedEvent] = deque()
         self._changed = threading.Condition()
         self._deadline_s: float | None = None
         self._dropped, self._next_told_s = 0, float("-inf")
@@ -62,13 +63,13 @@ class Executor:
 
     def on_event(self, event: Event) -> None:
         """Queue a run of the program; if ``MAX_WAITING`` events wait already, the oldest is dropped."""
-        entries = {name: str(value) for name, value in event_entries(event).items()}
+        published = PublishedEvent.of(event)
         with self._changed:
             if len(self._waiting) == MAX_WAITING:
                 self._waiting.popleft()
                 self._dropped += 1
                 self._report_dropped()
-            self._waiting.append(entries)
+            self._waiting.append(published)
             self._changed.notify()
 
     def _report_dropped(self) -> None:
@@ -93,15 +94,15 @@ class Executor:
                     self._next_told_s = float("-inf")
                     self._report_dropped()
                     return
-                entries = self._waiting.popleft()
-            self._run(entries)
+                event = self._waiting.popleft()
+            self._run(event)
 
     def _left_s(self) -> float:
         return self._limit_s if self._deadline_s is None else self._deadline_s - time.monotonic()
 
-    def _run(self, entries: dict[str, str]) -> None:
-        command = [*self._words, entries["event"], entries["label"]]
-        environment = os.environ | {f"EDGECNN_{name.upper()}": value for name, value in entries.items()}
+    def _run(self, event: PublishedEvent) -> None:
+        command = [*self._words, event.event, event.label]
+        environment = os.environ | {f"EDGECNN_{name.upper()}": str(value) for name, value in asdict(event).items()}
         try:
             process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
                 command,

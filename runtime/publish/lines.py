@@ -2,7 +2,7 @@
 
 import json
 import time
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from runtime.events.detector import Event
 from runtime.events.session import ClassifiedFrame
@@ -15,15 +15,27 @@ def utc_now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
 
 
-def event_entries(event: Event) -> dict[str, Any]:
-    """Return an event as JSON-compatible entries, the same in all outputs."""
-    return {
-        "time": utc_now(),
-        "event": event.kind,
-        "label": event.label,
-        "probability": round(event.probability, 4),
-        "seconds": round(event.seconds, 3),
-    }
+@dataclass(frozen=True)
+class PublishedEvent:
+    """An event in the form that all outputs publish.
+
+    Attributes:
+        time: the wall clock's time when it was published, in ISO 8601, UTC.
+        event: its kind, ``begins`` or ``ends``.
+        label: its class.
+        probability, seconds: those of the ``Event``, with four and with three decimals.
+    """
+
+    time: str
+    event: str
+    label: str
+    probability: float
+    seconds: float
+
+    @classmethod
+    def of(cls, event: Event) -> "PublishedEvent":
+        """Stamp an event with the present time, and round its figures."""
+        return cls(utc_now(), event.kind, event.label, round(event.probability, 4), round(event.seconds, 3))
 
 
 class EventLines:
@@ -38,7 +50,7 @@ class EventLines:
     def on_event(self, event: Event) -> None:
         """Print the event immediately."""
         if self._as_json:
-            print(json.dumps(event_entries(event)), flush=True)
+            print(json.dumps(asdict(PublishedEvent.of(event))), flush=True)
             return
         rest = f"({event.probability:.0%})" if event.kind == "begins" else f"after {event.seconds:.1f} s"
         print(for_terminal(f"{time.strftime('%H:%M:%S')} {event.label} {event.kind} {rest}"), flush=True)

@@ -13,7 +13,7 @@ import ssl
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,7 +22,7 @@ from runtime import __version__
 from runtime.errors import OutputError, PackageMissingError
 from runtime.events.detector import Event
 from runtime.events.session import ClassifiedFrame
-from runtime.publish.lines import event_entries
+from runtime.publish.lines import PublishedEvent
 from runtime.text import is_host, say
 
 PASSWORD = "EDGECNN_MQTT_PASSWORD"  # noqa: S105 - the name of an environment variable
@@ -115,18 +115,18 @@ class MqttPublisher:
 
     def on_event(self, event: Event) -> None:
         """Publish the event and the new state."""
-        entries = event_entries(event)
+        published = PublishedEvent.of(event)
         self._on.pop(event.label, None)
         if event.kind == "begins":
-            self._on[event.label] = entries["probability"]
+            self._on[event.label] = published.probability
         label, probability = next(reversed(self._on.items()), (None, None))  # the active label that began last
         self._state = {
             "label": label,
             "probability": probability,
             "labels": list(self._on),
-            "time": entries["time"],
+            "time": published.time,
         }
-        self._client.publish(f"{self._broker.prefix}/event", json.dumps(entries), qos=1)
+        self._client.publish(f"{self._broker.prefix}/event", json.dumps(asdict(published)), qos=1)
         if self._client.is_connected():
             self._publish_state()
 

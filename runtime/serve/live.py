@@ -4,12 +4,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from runtime.camera.inbox import Inbox
 from runtime.events.detector import Event
 from runtime.events.session import ClassifiedFrame
-from runtime.publish.lines import event_entries
+from runtime.publish.lines import PublishedEvent
 
 EVENTS = 100
 """Number of last events that are kept."""
@@ -40,7 +41,7 @@ class Live:
         self._lock = threading.Lock()
         self._picture: Picture | None = None
         self._frame: ClassifiedFrame | None = None
-        self._on: dict[str, dict[str, Any]] = {}
+        self._on: dict[str, PublishedEvent] = {}
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._times: deque[float] = deque(maxlen=60)
         self._count = self._event_count = 0
@@ -58,13 +59,13 @@ class Live:
 
     def on_event(self, event: Event) -> None:
         """Remember the event."""
-        entries = event_entries(event)
+        published = PublishedEvent.of(event)
         with self._lock:
             self._event_count += 1
-            self._events.append({"number": self._event_count, **entries})
+            self._events.append({"number": self._event_count, **asdict(published)})
             self._on.pop(event.label, None)
             if event.kind == "begins":
-                self._on[event.label] = entries
+                self._on[event.label] = published
 
     def on_drift(self, sentences: Sequence[str]) -> None:
         """Remember the drift report."""
@@ -83,10 +84,11 @@ class Live:
         with self._lock:
             frame, times = self._frame, list(self._times)
             picture = self._picture
+            on = next(reversed(self._on.values()), None)
             state = {
                 "model": self._model,
                 "frame": picture.number if picture else None,
-                "on": next(reversed(self._on.values()), None),
+                "on": None if on is None else asdict(on),
                 "labels": list(self._on),
                 "events": list(self._events),
                 "classified": self._count,
