@@ -17,13 +17,13 @@ edgecnn-NAME-VERSION-MACHINE-pyPYTHON/
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipeline import artifacts
 from pipeline.deploy.bundle.acceptance import bring
 from pipeline.deploy.bundle.archive import pack
+from pipeline.deploy.bundle.card import Card
 from pipeline.deploy.bundle.sign import check_key, next_key, sign
 from pipeline.deploy.bundle.version import build_time, check_version, default_version
 from pipeline.deploy.bundle.wheels import Target, build_runtime_wheel, fetch, hash_line, lock
@@ -36,7 +36,6 @@ from runtime.engines.registry import default_engine, file_formats
 from runtime.replay import replay
 from runtime.system.writing import check_writable
 
-FORMAT, FORMAT_VERSION = "edgecnn-bundle", 1
 BUNDLE, REQUIREMENTS, MODELS, WHEELS = "bundle.json", "requirements.txt", "models", "wheels"
 ALWAYS_THERE = "onnxruntime"
 """The engine of the bare install; each other engine is an extra of the project with the same name."""
@@ -106,45 +105,58 @@ def bundle(folder: Path, out: Path, settings: Settings) -> Path:
         ModelError: a model file is missing or damaged.
         OutputError: the archive cannot be written.
     """
-    version = settings.version or default_version(signed=settings.sign_key is not None)
-    built = build_time(signed=settings.sign_key is not None)
     stem = f"edgecnn-{settings.name}-{__version__}-{settings.target.tag}"
     archive = out / f"{stem}.tar.gz"
     check_writable(archive)
-    stated: dict[str, Any] = {} if version is None else {"bundle_version": version}
-    if built:
-        stated["date"] = built.strftime("%Y-%m-%dT%H:%M:%SZ")
-    successor = b""
-    if settings.sign_key:
-        stated |= check_key(settings.sign_key)
-        if settings.next_key:
-            successor = next_key(settings.next_key, stated["key_sha256"])
+    card = _card(settings)
+    successor = next_key(settings.next_key, card.key_sha256) if card.key_sha256 and settings.next_key else b""
     for name in settings.artifacts:
         _require_fit(folder, name)
-    needed = {str(default_engine(Path(name).suffix)) for name in settings.artifacts}
-    engines = sorted({*settings.engines, *needed} - {ALWAYS_THERE})
     with tempfile.TemporaryDirectory() as temporary:
         stage = Path(temporary, stem)
         (stage / MODELS).mkdir(parents=True)
         (stage / WHEELS).mkdir()
         for name in (*settings.artifacts, artifacts.MANIFEST):
             shutil.copyfile(folder / name, stage / MODELS / name)
-        right = {} if settings.acceptance is None else bring(settings.acceptance, stage, settings.artifacts)
+        if settings.acceptance is not None:
+            card = replace(card, acceptance=bring(settings.acceptance, stage, settings.artifacts))
         for name in SCRIPTS:
             shutil.copyfile(Path(__file__).with_name(name), stage / name)
-        requirements = lock([*engines, *settings.extras], settings.target)
+        requirements = lock([*card.engines, *settings.extras], settings.target)
         wheel = build_runtime_wheel(stage / WHEELS)
         if settings.wheels:
             fetch(requirements, settings.target, stage / WHEELS)
         artifacts.write_bytes(stage / REQUIREMENTS, (hash_line(wheel) + requirements).encode())
         if successor:
             artifacts.write_bytes(stage / NEXT_KEY, successor)
-        artifacts.write_json(stage / BUNDLE, _card(settings, engines, stated) | right)
+        artifacts.write_json(stage / BUNDLE, card.to_json())
         artifacts.write_bytes(stage / SUMS, _sums(stage).encode())
         if settings.sign_key:
             sign(stage, settings.sign_key)
         artifacts.write_bytes(archive, pack(stage))
     return archive
+
+
+def _card(settings: Settings) -> Card:
+    """Describe the bundle without its acceptance photos; check the key."""
+    signed = settings.sign_key is not None
+    built = build_time(signed=signed)
+    key = check_key(settings.sign_key) if settings.sign_key else None
+    needed = {str(default_engine(Path(name).suffix)) for name in settings.artifacts}
+    return Card(
+        bundle_version=settings.version or default_version(signed=signed),
+        date=built.strftime("%Y-%m-%dT%H:%M:%SZ") if built else None,
+        key=key.name if key else None,
+        key_sha256=key.sha256 if key else None,
+        name=settings.name,
+        edgecnn=__version__,
+        machine=settings.target.machine,
+        python=settings.target.python,
+        artifacts=settings.artifacts,
+        engines=tuple(sorted({*settings.engines, *needed} - {ALWAYS_THERE})),
+        extras=tuple(sorted({*settings.extras})),
+        wheels=settings.wheels,
+    )
 
 
 def _require_fit(folder: Path, name: str) -> None:
@@ -164,22 +176,6 @@ def _require_fit(folder: Path, name: str) -> None:
     row = Verification.read(folder).artifacts.get(name) if verified.exists() else None
     if row and row.violations:
         raise BundleBuildError(f"{folder / name}: differs from Keras by more than is allowed: see {verified}")
-
-
-def _card(settings: Settings, engines: list[str], stated: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        **stated,
-        "name": settings.name,
-        "edgecnn": __version__,
-        "machine": settings.target.machine,
-        "python": settings.target.python,
-        "artifacts": list(settings.artifacts),
-        "engines": engines,
-        "extras": sorted({*settings.extras}),
-        "wheels": settings.wheels,
-    }
 
 
 def _sums(folder: Path) -> str:

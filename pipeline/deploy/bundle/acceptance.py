@@ -4,10 +4,10 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeline.data.class_names import class_folders
 from pipeline.data.scan import NO_CLASS, TEST, scan
+from pipeline.deploy.bundle.card import Acceptance
 from pipeline.errors import BundleBuildError
 from pipeline.system.quiet import load_classifier
 from runtime.acceptance import LabeledPhoto, count_correct, folder_name
@@ -20,16 +20,13 @@ MAX_FOLDER_NAME = 80
 NOT_ON_BOARDS = (".heic", ".heif", ".hif")
 
 
-def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
+def bring(folder: Path, stage: Path, models: Sequence[str]) -> Acceptance:
     """Copy labeled photos into ``stage/acceptance``, and classify them with each model of ``stage/models``.
 
     Args:
         folder: has a folder of photos for each class; if it is divided into parts, only ``test/`` is used.
         stage: folder of the bundle, with its models.
         models: names of the model files.
-
-    Returns:
-        ``{"acceptance": {"photos": N, "right": {MODEL: N}}}`` for ``bundle.json``.
 
     Raises:
         BundleBuildError: there are no photos, more than ``MAX_PHOTOS``, more than ``MAX_BYTES``, or one cannot be read.
@@ -48,7 +45,7 @@ def bring(folder: Path, stage: Path, models: Sequence[str]) -> dict[str, Any]:
             )
         correct[name] = found.correct
     _copy(photos, stage / ACCEPTANCE)
-    return {"acceptance": {"photos": len(photos), "right": correct}}
+    return Acceptance(len(photos), correct)
 
 
 def _labeled(folder: Path, class_names: tuple[str, ...]) -> list[LabeledPhoto]:

@@ -1,6 +1,7 @@
 """Sign a bundle's files with OpenSSF model-signing and the user's own key."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,19 @@ MAKE_KEY = "openssl ecparam -name prime256v1 -genkey -noout -out key.pem"
 MAKE_PUBLIC = "openssl ec -in key.pem -pubout -out key.pub"
 
 
-def check_key(key: Path) -> dict[str, str]:
+@dataclass(frozen=True)
+class SigningKey:
+    """A key that can sign: the name of its file, and the SHA-256 of its public key (DER)."""
+
+    name: str
+    sha256: str
+
+
+def check_key(key: Path) -> SigningKey:
     """Check that a key can sign, before the bundle is built.
 
     Args:
         key: private key in PEM, without password, of the curve P-256.
-
-    Returns:
-        Entries of ``bundle.json``: the name of the key's file, and the SHA-256 of the public key (DER).
 
     Raises:
         BundleBuildError: model-signing is not installed, or the key is of another kind.
@@ -39,7 +45,7 @@ def check_key(key: Path) -> dict[str, str]:
         ) from error
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
         raise BundleBuildError(f"{key}: expected an elliptic curve key, P-256: {MAKE_KEY}")
-    return {"key": key.stem, "key_sha256": _digest(private.public_key())}
+    return SigningKey(key.stem, _digest(private.public_key()))
 
 
 def next_key(path: Path, present_sha256: str) -> bytes:
