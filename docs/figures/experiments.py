@@ -19,6 +19,7 @@ SHIPPED = {
     "notes": artifacts.REFERENCE_DIR,
     "resnet8": artifacts.REFERENCE_DIR / "resnet8",
     "vgg8": artifacts.REFERENCE_DIR / "vgg8",
+    "separable": artifacts.REFERENCE_DIR / "separable",
 }
 """Networks whose trained weights are in the repository, and their folders."""
 SHOWN_ELSEWHERE = ("model", "epochs")
