@@ -3,31 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from pipeline.system.quiet import log_hidden
-
-
-@dataclass(frozen=True)
-class TracedTensor:
-    """A tensor of the graph.
-
-    Attributes:
-        index: its number in the graph.
-        name: its name; several may have the same.
-        shape: lengths of its axes.
-        dtype: NumPy's type of its values.
-        scale, zero_point: its quantization; scale 0 if it has none, or one for each channel.
-    """
-
-    index: int
-    name: str
-    shape: tuple[int, ...]
-    dtype: type[np.generic]
-    scale: float
-    zero_point: int
+from runtime.engines.litert import LitertTensor
 
 
 @dataclass(frozen=True)
@@ -59,26 +39,20 @@ class TracedTflite:
                 experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             )
             interpreter.allocate_tensors()
-        self.tensors = {tensor.index: tensor for tensor in map(_tensor, interpreter.get_tensor_details())}
+        self.tensors = {tensor.index: tensor for tensor in map(LitertTensor.of, interpreter.get_tensor_details())}
         self.operators = tuple(map(_operator, interpreter._get_ops_details()))  # noqa: SLF001 - there is no public list
-        self.input = _tensor(interpreter.get_input_details()[0])
-        self.output = _tensor(interpreter.get_output_details()[0])
+        self.input = LitertTensor.of(interpreter.get_input_details()[0])
+        self.output = LitertTensor.of(interpreter.get_output_details()[0])
 
     def run(self, image: NDArray[Any]) -> None:
         """Run one image of the input's type and shape, (1, H, W, 3)."""
         self._interpreter.set_tensor(self.input.index, image)
         self._interpreter.invoke()
 
-    def values(self, tensor: TracedTensor) -> NDArray[Any]:
+    def values(self, tensor: LitertTensor) -> NDArray[Any]:
         """Return a copy of a tensor's values for the latest image."""
         values: NDArray[Any] = self._interpreter.get_tensor(tensor.index)
         return values
-
-
-def _tensor(entry: dict[str, Any]) -> TracedTensor:
-    scale, zero_point = entry["quantization"]
-    shape = tuple(map(int, entry["shape"]))
-    return TracedTensor(int(entry["index"]), str(entry["name"]), shape, entry["dtype"], float(scale), int(zero_point))
 
 
 def _operator(entry: dict[str, Any]) -> TracedOperator:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,45 @@ from runtime.spec import GOLDEN_FILE, SPEC_FILE
 
 if TYPE_CHECKING:
     from runtime.engines.graph import Graph
+
+
+@dataclass(frozen=True)
+class LitertTensor:
+    """A tensor of a graph, as LiteRT's interpreter describes it.
+
+    Attributes:
+        index: its number, by which the interpreter reads and writes it.
+        name: its name; several may have the same.
+        dtype: NumPy's type of its values.
+        shape: lengths of its axes.
+        scale, zero_point: its quantization; scale 0 if it has none, or one for each channel.
+    """
+
+    index: int
+    name: str
+    dtype: type[np.generic]
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def of(cls, entry: dict[str, Any]) -> "LitertTensor":
+        """Read an entry of ``get_input_details``, ``get_output_details`` or ``get_tensor_details``."""
+        shape = tuple(map(int, entry["shape"]))
+        return cls(int(entry["index"]), entry["name"], entry["dtype"], shape, *entry["quantization"])
+
+    def dequantization_table(self) -> Probabilities | None:
+        """Return the real value of each 8-bit value, float32 (256,), indexed by its bits; ``None`` for a float tensor.
+
+        Raises:
+            ValueError: it is 8-bit but has no single scale.
+        """
+        if self.dtype not in (np.int8, np.uint8):
+            return None
+        if not 0 < self.scale < np.inf:
+            raise ValueError(f"its output is {np.dtype(self.dtype)} of unknown scale ({self.scale})")
+        steps: Probabilities = np.arange(256, dtype=np.uint8).view(self.dtype).astype(np.float32)
+        return (steps - np.float32(self.zero_point)) * np.float32(self.scale)
 
 
 class LitertBackend:
@@ -48,14 +88,14 @@ class LitertBackend:
         try:
             self._interpreter = interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
-            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-            self._dequantized = [_dequantization_table(output) for output in outputs]
+            inputs = [LitertTensor.of(entry) for entry in self._interpreter.get_input_details()]
+            outputs = [LitertTensor.of(entry) for entry in self._interpreter.get_output_details()]
+            self._dequantized = [output.dequantization_table() for output in outputs]
         except (ValueError, RuntimeError, IndexError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelFormatError(f"{name}: LiteRT cannot load it ({reason}): export it again") from error
-        self.inputs = tuple(_tensor(entry) for entry in inputs)
-        self.outputs = tuple(_tensor(entry) for entry in outputs)
-        self._input, self._outputs = inputs[0]["index"], [output["index"] for output in outputs]
+        self.inputs, self.outputs = tuple(map(_tensor, inputs)), tuple(map(_tensor, outputs))
+        self._input, self._outputs = inputs[0].index, [output.index for output in outputs]
         self._lock = threading.Lock()
 
     def __call__(self, values: NDArray[Any]) -> Probabilities:
@@ -93,20 +133,5 @@ class LitertBackend:
 BACKEND = LitertBackend
 
 
-def _tensor(entry: dict[str, Any]) -> Tensor:
-    return Tensor(entry["name"], np.dtype(entry["dtype"]).name, (None, *(int(axis) for axis in entry["shape"][1:])))
-
-
-def _dequantization_table(output: dict[str, Any]) -> Probabilities | None:
-    """Return the real value of each 8-bit output, float32 (256,), indexed by its bits; ``None`` for a float output.
-
-    Raises:
-        ValueError: the output is 8-bit but has no single per-tensor scale.
-    """
-    if output["dtype"] not in (np.int8, np.uint8):
-        return None
-    scale, zero_point = output["quantization"]
-    if not 0 < scale < np.inf:
-        raise ValueError(f"its output is {np.dtype(output['dtype'])} of unknown scale ({scale})")
-    steps: Probabilities = np.arange(256, dtype=np.uint8).view(output["dtype"]).astype(np.float32)
-    return (steps - np.float32(zero_point)) * np.float32(scale)
+def _tensor(tensor: LitertTensor) -> Tensor:
+    return Tensor(tensor.name, np.dtype(tensor.dtype).name, (None, *tensor.shape[1:]))

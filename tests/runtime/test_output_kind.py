@@ -6,8 +6,9 @@ import pytest
 
 import tiny_ncnn
 from runtime import Classifier, ModelFormatError, ModelSpec, ModelSpecError
-from runtime.engines import litert, ncnn, tflite_file
+from runtime.engines import ncnn, tflite_file
 from runtime.engines.graph import MAX_DEPTH, Graph, Node
+from runtime.engines.litert import LitertTensor
 from runtime.engines.registry import engines
 
 NAMES = ("a", "b", "c", "d")
@@ -161,7 +162,7 @@ def test_a_quantized_output_without_its_scale_is_refused(external):
 @pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
 def test_a_flatbuffer_of_quantized_answers_needs_a_scale(dtype, scale):
     with pytest.raises(ValueError, match="of unknown scale"):
-        litert._dequantization_table({"dtype": dtype, "quantization": (scale, 0)})  # noqa: SLF001 - no converter makes one
+        LitertTensor(0, "answers", dtype, (1, 4), scale, 0).dequantization_table()
 
 
 # Graphs of the other formats, and hostile ones.

@@ -10,6 +10,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from pipeline.export.quantize.ranges import Activations, T
 from pipeline.system.quiet import log_hidden
+from runtime.engines.litert import LitertTensor
 
 
 class FloatActivations:
@@ -27,11 +28,10 @@ class FloatActivations:
         with log_hidden():
             self._interpreter = Interpreter(model_content=with_all_results(content), num_threads=threads)
             self._interpreter.allocate_tensors()
-        self._source = int(self._interpreter.get_input_details()[0]["index"])
+        self._source = LitertTensor.of(self._interpreter.get_input_details()[0]).index
+        results = map(LitertTensor.of, self._interpreter.get_output_details())
         self._results = {
-            str(detail["name"]): self._interpreter.tensor(int(detail["index"]))
-            for detail in self._interpreter.get_output_details()
-            if detail["index"] != self._source
+            result.name: self._interpreter.tensor(result.index) for result in results if result.index != self._source
         }
 
     def __call__(self, image: NDArray[np.float32], reduce: Callable[[Activations], T]) -> T:

@@ -32,7 +32,8 @@ from pipeline.export.quantize.ranges import Activations, Statistics, T, workers_
 from pipeline.export.quantize.tflite_activations import FloatActivations
 from pipeline.export.quantize.tflite_pixels import take_pixels_through_float
 from pipeline.system.quiet import log_hidden
-from pipeline.system.traced_tflite import TracedOperator, TracedTensor, TracedTflite
+from pipeline.system.traced_tflite import TracedOperator, TracedTflite
+from runtime.engines.litert import LitertTensor
 
 COMPUTING = (
     "CONV_2D",
@@ -194,7 +195,7 @@ class _Results(Mapping[str, NDArray[np.float32]]):
         return len(self._wanted)
 
 
-def _dequantized(traced: TracedTflite, tensor: TracedTensor) -> NDArray[np.float32]:
+def _dequantized(traced: TracedTflite, tensor: LitertTensor) -> NDArray[np.float32]:
     values = traced.values(tensor)
     if values.dtype != np.int8:
         return values.astype(np.float32, copy=False)

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.system.traced_tflite import TracedTensor, TracedTflite
+from pipeline.system.traced_tflite import TracedTflite
 from pipeline.verify.drift.taps import Lineage, Values, dequantize
+from runtime.engines.litert import LitertTensor
 
 INTEGERS = (np.int8, np.uint8, np.int16)
 
@@ -17,7 +18,7 @@ class TfliteTap:
         names = {index: f"{tensor.name} [{index}]" for index, tensor in traced.tensors.items()}
         self.lineage = Lineage()
         self.lineage.add(names[traced.input.index], ())
-        self._read: dict[str, TracedTensor] = {}
+        self._read: dict[str, LitertTensor] = {}
         for operator in traced.operators:
             sources = [names[index] for index in operator.inputs if index in names]
             if not any(source in self.lineage.order for source in sources):
@@ -37,7 +38,7 @@ class TfliteTap:
                     collected.setdefault(name, []).append(value)
         return {name: np.concatenate(values) for name, values in collected.items()}
 
-    def _value(self, tensor: TracedTensor) -> NDArray[np.float32] | None:
+    def _value(self, tensor: LitertTensor) -> NDArray[np.float32] | None:
         floats = tensor.dtype == np.float32
         if not floats and not (tensor.dtype in INTEGERS and tensor.scale):
             return None
