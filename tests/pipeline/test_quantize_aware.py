@@ -35,6 +35,7 @@ from pipeline.export.quantize.simulation import Simulation
 from pipeline.export.quantize.tflite_int8 import TfliteQuantizer
 from pipeline.metrics.calibration import softmax
 from pipeline.models import build
+from pipeline.system.traced_tflite import TracedTflite
 from pipeline.training.quantize_aware.ranges import LearnedRanges, measure
 from quantized import NAMES, SIDE, pixels
 from runtime.spec import ModelSpec
@@ -191,6 +192,27 @@ def test_the_tflite_file_computes_nearly_that(scheme):
     assert (got.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.97
     whole = softmax(simulation(tf.constant(deployable.scaling(images))).numpy())
     assert np.abs(got - whole).mean() > 2 * np.abs(got - expected).mean()  # the ranges clip, and the file knows them
+
+
+def excited():
+    """Channels of a single pixel that are weighted by squeeze-and-excitation: TFLite squeezes them to (C,)."""
+    image = keras.Input((SIDE, SIDE, 3))
+    x = layers.Conv2D(8, 3, strides=SIDE, padding="same", activation="relu")(image)
+    weights = layers.Conv2D(8, 1, activation="hard_sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = layers.Add()([x, layers.Conv2D(8, 1)(layers.Multiply()([x, weights]))])
+    x = layers.Flatten()(layers.Conv2D(len(NAMES), 1)(layers.Conv2D(12, 1, activation="hard_silu")(x)))
+    return keras.Model(image, layers.Softmax()(x))
+
+
+def test_an_activation_without_an_axis_for_the_batch_has_its_range():
+    keras.utils.set_random_seed(0)
+    deployable, images = Deployable(excited(), NAMES), pixels(100, seed=2)
+    simulation, ranges, trained = trained_of(deployable, Scheme())
+    got, graph = answers_of("tflite", deployable, trained, images)
+    traced = TracedTflite(graph)
+    assert (8,) in [tuple(traced.tensors[operator.outputs[0]].shape) for operator in traced.operators]
+    expected = softmax(simulation(tf.constant(deployable.scaling(images)), Scheme(), ranges).numpy())
+    assert np.abs(got - expected).mean() < 2e-3
 
 
 def test_ranges_of_another_network_are_refused():

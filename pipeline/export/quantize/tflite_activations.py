@@ -37,11 +37,13 @@ class FloatActivations:
     def __call__(self, image: NDArray[np.float32], reduce: Callable[[Activations], T]) -> T:
         """Return ``reduce`` of the activations of an image, float32 (1, H, W, 3), scaled for the flatbuffer.
 
-        The activations are views of the interpreter's memory, which the next image overwrites.
+        The activations are views of the interpreter's memory, which the next image overwrites. The converter squeezes
+        the channel weights of squeeze-and-excitation to (C,); like all others, they are given with a first axis of 1.
         """
         self._interpreter.set_tensor(self._source, image)
         self._interpreter.invoke()
-        return reduce({name: result() for name, result in self._results.items()})
+        results = {name: result() for name, result in self._results.items()}
+        return reduce({name: one if one.shape[:1] == (1,) else one[np.newaxis] for name, one in results.items()})
 
 
 def with_all_results(content: bytes) -> bytes:
