@@ -1,10 +1,12 @@
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
 import runtime.cli
-from pipeline import cli
+from pipeline import artifacts, cli
 from pipeline.commands import summary, train
 
 
@@ -92,3 +94,12 @@ def test_ctrl_c_while_the_command_line_is_read_is_no_traceback(monkeypatch, argu
 
     monkeypatch.setattr(summary, "add", interrupt)
     assert cli.main([argument]) == 130
+
+
+def test_who_has_not_the_pipelines_packages_is_told_what_to_run():
+    command = [sys.executable, "-S", "-m", "pipeline", "--help"]  # -S: no packages
+    root = artifacts.REFERENCE_DIR.parents[1]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: the pipeline's packages are not installed here, ")
+    assert done.stderr.endswith(" among them: run make env, and then .venv/bin/python -m pipeline\n")
