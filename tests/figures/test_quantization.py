@@ -8,6 +8,7 @@ from docs.figures import quantization
 from docs.figures.bars import Bar
 from docs.figures.documents import marked
 from pipeline import artifacts
+from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 
 ROOT = artifacts.REFERENCE_DIR.parent.parent
@@ -39,3 +40,15 @@ def test_what_was_not_run_is_asked_for(reference, tmp_path):
     (tmp_path / artifacts.MANIFEST).write_bytes((reference / artifacts.MANIFEST).read_bytes())
     with pytest.raises(PipelineError, match="run python -m pipeline verify"):
         quantization.gather(tmp_path)
+
+
+def test_the_search_is_that_of_the_shipped_reference(figures, reference):
+    manifest = Manifest.read(reference)
+    assert figures["validation_images"] == manifest.validation.images
+    assert figures["criteria"] == manifest.criteria.model_dump()
+    assert set(figures["search"]) == set(manifest.decisions)
+    for name, decision in manifest.decisions.items():
+        searched = figures["search"][name]
+        assert (searched["winner"], searched["tried"]) == (decision.summary, len(decision.candidates))
+        known = {(one.stage, one.summary) for one in decision.candidates}  # accuracies depend on the processor
+        assert {(one["stage"], one["summary"]) for one in searched["candidates"]} <= known
