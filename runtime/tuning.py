@@ -133,7 +133,7 @@ def model_files(folder: Path) -> dict[str, Path]:
     files = {path.name: path for path in visible_files(folder, known)}
     if not files:
         raise ModelFileNotFoundError(
-            f"{folder}: no {', '.join(known)} files in it; expected a model file, or a folder that has model files"
+            f"{folder}: no {', '.join(known)} files in it; expected a readable model file, or a folder that has some"
         )
     return files
 
