@@ -38,7 +38,7 @@ class FloatActivations:
         """Return ``reduce`` of the activations of an image, float32 (1, H, W, 3), scaled for the flatbuffer.
 
         The activations are views of the interpreter's memory, which the next image overwrites. The converter squeezes
-        the channel weights of squeeze-and-excitation to (C,); like all others, they are given with a first axis of 1.
+        sums and products of single pixels, (1, 1, 1, C), to (C,); they get a first axis of 1 again.
         """
         self._interpreter.set_tensor(self._source, image)
         self._interpreter.invoke()
