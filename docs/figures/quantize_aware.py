@@ -73,7 +73,7 @@ def measure(start: Source, tuned: Path, photos: tuple[Dataset, Dataset] | None =
     if (trained := history.quantize_aware) is None:
         raise PipelineError(f"{tuned}: not trained with --quantize-aware")
     if photos is None:
-        calibration, validation = samples.calibration_images(), samples.validation_images()
+        calibration, validation = samples.calibration_images(), samples.validation_images(history)
     else:
         calibration, validation = samples.draw_calibration(photos[0]), photos[1]
     images = min(IMAGES, len(calibration))

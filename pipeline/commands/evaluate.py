@@ -43,6 +43,7 @@ def _out(options: argparse.Namespace) -> Path:
 def run(options: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     from pipeline.data import samples
+    from pipeline.documents.history import read_history
     from pipeline.errors import DataError
     from pipeline.export.load.model import load
     from pipeline.verify.evaluate import evaluate, evaluate_labels, format_evaluation, format_labels
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         photos = photo_options.of_source(options, folder, deployable, source)
         validation, test = photos.validation, photos.test
     else:
-        validation = samples.validation_images()
+        validation = samples.validation_images(read_history(source.path))
         test = test_images(deployable.class_names) if options.on == "test" else None
     judged = validation if options.on == "validation" else test
     if judged is None:

@@ -92,6 +92,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     from pipeline.data import samples, unlabeled
     from pipeline.data.dataset import hold_out
+    from pipeline.documents.history import read_history
     from pipeline.export import Settings, export, prepare
     from pipeline.export.load.model import Loaded, load
     from pipeline.export.quantize.decisions import LEGEND, format_decisions
@@ -119,9 +120,8 @@ def run(options: argparse.Namespace) -> int:
             calibration, validation = hold_out(calibration, UNLABELED_SHARE)
             test, part = validation, "validation"
         calibration = samples.draw_calibration(calibration)
-    finding = check_input_contract(
-        source.path, deployable, source.reading, photos, validation or samples.validation_images()
-    )
+    looked_at = validation or samples.validation_images(read_history(source.path))
+    finding = check_input_contract(source.path, deployable, source.reading, photos, looked_at)
     if input_contract.contradicts(options, finding, source.asked):
         print(f"Nothing was written to {options.out}", file=sys.stderr)
         return FAILED

@@ -102,8 +102,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     from dataclasses import asdict
 
-    from pipeline.data import cifar10
-    from pipeline.data.dataset import split
+    from pipeline.data import cifar10, samples
     from pipeline.documents.history import History, read_history
     from pipeline.errors import DataError
     from pipeline.export.load.model import load
@@ -120,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
         read_with = asdict(photo_options.settings_of_source(options, deployable, source))
         history = history.model_copy(update={"photos": history.photos or read_with, "data": str(folder)})
     else:
-        training, validation = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
+        training, validation = cifar10.divided(samples.validation_count(history))
         if (training.size, training.class_names) != (deployable.size, deployable.class_names):
             raise DataError(
                 f"{source.path} does not take CIFAR-10's images and classes: give photos of its classes with --data"

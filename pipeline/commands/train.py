@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from pipeline import artifacts
 from pipeline.commands import OK, Commands, FormerFlag, command_line, few_photos, fine_tune, photo_options, search
 from pipeline.data import unlabeled
+from pipeline.data.cifar10 import check_validation_count
 from pipeline.data.scan import scan
+from pipeline.errors import PipelineError
 from pipeline.system.file_checks import check_model
 from pipeline.training.settings import Settings, options_of_settings
 from runtime.system.writing import check_writable
@@ -67,6 +69,12 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="a model.keras of the same network whose weights the training starts from",
     )
+    group.add_argument(
+        "--validation-images",
+        type=int,
+        metavar="N",
+        help="of CIFAR-10, not trained on, 1,000 to 5,000 (default: 5,000); own photos have --validation-share",
+    )
     group.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard into the folder")
     group.add_argument(
         "--distribute",
@@ -95,6 +103,10 @@ def check(options: argparse.Namespace) -> None:
         check_model(path)
     if options.student and options.extra:
         unlabeled.check_there(options.extra)
+    if options.validation_images is not None:
+        if options.data:
+            raise PipelineError("--validation-images is for CIFAR-10; for own photos give --validation-share X instead")
+        check_validation_count(options.validation_images)
     if options.data:
         photo_options.restore_settings(options)
         scan(options.data, options.none)
@@ -103,7 +115,6 @@ def check(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     from pipeline.data import cifar10
-    from pipeline.data.dataset import split
     from pipeline.metrics.significance import share_interval
     from pipeline.models import check_side
     from pipeline.training import RunOptions, train
@@ -129,7 +140,7 @@ def run(options: argparse.Namespace) -> int:
         training, validation = photos.training, photos.validation
     else:
         photos = None
-        training, validation = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
+        training, validation = cifar10.divided(options.validation_images)
     for hint in hints(options.out, len(training) // settings.batch_size):
         print(hint, file=sys.stderr)
     try:

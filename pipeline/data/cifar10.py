@@ -25,11 +25,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.artifacts import atomic_path, sha256
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, joined, split
 from pipeline.errors import DataError, DataUnavailableError, reason
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+TRAINING_COUNT = 50_000
 VALIDATION_COUNT = 5_000
+SHIPPED_VALIDATION_COUNT = 1_000
+"""Number of validation images in the repository, the fewest that a training keeps apart."""
 ARCHIVE = "cifar-10-python.tar.gz"
 ARCHIVE_URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
 ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
@@ -88,6 +91,41 @@ def load() -> tuple[Dataset, Dataset]:
         Dataset(arrays["x_train"], arrays["y_train"], CLASS_NAMES),
         Dataset(arrays["x_test"], arrays["y_test"], CLASS_NAMES),
     )
+
+
+def divided(validation_count: int | None = None) -> tuple[Dataset, Dataset]:
+    """Divide the 50,000 training images into ``(training, validation)``, stratified by class.
+
+    Args:
+        validation_count: number of validation images, 1,000 to 5,000 (the default). The 1,000 in the repository are
+            always among them, so no network is trained on those.
+
+    Raises:
+        DataUnavailableError: CIFAR-10 is neither cached nor reachable.
+        DataError: the cache is damaged, or the number is out of range.
+    """
+    count = VALIDATION_COUNT if validation_count is None else validation_count
+    check_validation_count(count)
+    training, validation = split(load()[0], VALIDATION_COUNT)
+    if count == VALIDATION_COUNT:
+        return training, validation
+    rest, validation = split(validation, SHIPPED_VALIDATION_COUNT)
+    if count > SHIPPED_VALIDATION_COUNT:
+        rest, more = split(rest, count - SHIPPED_VALIDATION_COUNT)
+        validation = joined(validation, more)
+    return joined(training, rest), validation
+
+
+def check_validation_count(count: int) -> None:
+    """Check the number of validation images of a training.
+
+    Raises:
+        DataError: it is less than 1,000 or more than 5,000.
+    """
+    if not SHIPPED_VALIDATION_COUNT <= count <= VALIDATION_COUNT:
+        raise DataError(
+            f"validation images must be {SHIPPED_VALIDATION_COUNT:,} to {VALIDATION_COUNT:,} of CIFAR-10, got {count:,}"
+        )
 
 
 def _cached_path(name: str) -> Path:

@@ -147,6 +147,16 @@ def stratified_indices(labels: NDArray[np.integer], count: int, seed: int) -> ND
     return np.sort(np.concatenate(drawn))
 
 
+def joined(first: Dataset, second: Dataset) -> Dataset:
+    """Return the images of two labeled data sets of the same size and classes, copied into memory."""
+    return replace(
+        first,
+        pixels=np.concatenate([first.pixels, second.pixels]),
+        labels=np.concatenate([first.labels, second.labels]),
+        paths=(*first.paths, *second.paths),
+    )
+
+
 def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Divide images into ``(rest, held out)``; a share (0-1) is held out.
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 from pipeline import artifacts
 from pipeline.data import cifar10
-from pipeline.data.dataset import Dataset, split, stratified_indices
+from pipeline.data.dataset import Dataset, stratified_indices
+from pipeline.documents.history import History
 from pipeline.errors import DataError
 
 CALIBRATION_COUNT = 500
-VALIDATION_COUNT = 1_000
 TEST_COUNT = 1_000
 FULL_CALIBRATION_COUNT = 1_000
 COLUMNS = 25
@@ -26,11 +26,11 @@ def write(folder: Path) -> None:
     Test images are from CIFAR-10's test images, validation images from the split of its training images that is not
     trained on, calibration images from the others.
     """
-    training, test = cifar10.load()
-    training, validation = split(training, cifar10.VALIDATION_COUNT)
+    training, validation = cifar10.divided()
+    test = cifar10.load()[1]
     sheets = {
         artifacts.CALIBRATION_SHEET: _draw(training, CALIBRATION_COUNT),
-        artifacts.VALIDATION_SHEET: _draw(validation, VALIDATION_COUNT),
+        artifacts.VALIDATION_SHEET: _draw(validation, cifar10.SHIPPED_VALIDATION_COUNT),
         artifacts.TEST_SHEET: _draw(test, TEST_COUNT),
     }
     index: dict[str, Any] = {"class_names": list(cifar10.CLASS_NAMES)}
@@ -45,7 +45,7 @@ def calibration_images() -> Dataset:
     if not cifar10.is_cached():
         _say_few()
         return read_calibration(artifacts.REFERENCE_DIR)
-    return draw_calibration(split(cifar10.load()[0], cifar10.VALIDATION_COUNT)[0])
+    return draw_calibration(cifar10.divided()[0])
 
 
 def draw_calibration(training: Dataset) -> Dataset:
@@ -53,12 +53,26 @@ def draw_calibration(training: Dataset) -> Dataset:
     return _draw(training, min(FULL_CALIBRATION_COUNT, len(training)))
 
 
-def validation_images() -> Dataset:
-    """Return the 5,000 images of the validation split if CIFAR-10 is cached, else the 1,000 shipped ones."""
+def validation_images(history: History | None = None) -> Dataset:
+    """Return the validation images of a network: those of CIFAR-10 that it was not trained on.
+
+    Args:
+        history: of the network's training, which may have kept fewer than 5,000 apart.
+
+    Returns:
+        5,000 images or as many as the history says, if CIFAR-10 is cached; else the 1,000 that are shipped.
+    """
     if not cifar10.is_cached():
         _say_few()
         return read_validation(artifacts.REFERENCE_DIR)
-    return split(cifar10.load()[0], cifar10.VALIDATION_COUNT)[1]
+    return cifar10.divided(validation_count(history))[1]
+
+
+def validation_count(history: History | None) -> int | None:
+    """Return the number of CIFAR-10's images that a training kept apart; ``None`` if it was of other images."""
+    images = history.images if history is not None and history.photos is None else None
+    whole = images is not None and images.training + images.validation == cifar10.TRAINING_COUNT
+    return images.validation if images is not None and whole else None
 
 
 def test_images() -> Dataset:

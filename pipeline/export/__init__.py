@@ -98,7 +98,7 @@ def export(
     prepare(out, source.path)
     loaded = model if isinstance(model, Loaded) else _load(model)
     history = read_history(source.path)
-    inputs = _inputs(loaded, *_images(calibration, validation), settings, history)
+    inputs = _inputs(loaded, *_images(calibration, validation, history), settings, history)
     with inputs.costs.stage("Keras's answers"):
         _ = inputs.scored
     _with_confidence(inputs.spec(FP32.name), inputs.scored.expected, inputs)  # raises before anything is written
@@ -196,10 +196,12 @@ def prepare(out: Path, model_path: Path) -> None:
     clear_leftovers(out)
 
 
-def _images(calibration: Dataset | None, validation: Dataset | None) -> tuple[Dataset, Dataset]:
+def _images(
+    calibration: Dataset | None, validation: Dataset | None, history: History | None
+) -> tuple[Dataset, Dataset]:
     if calibration is not None and validation is None:
         return hold_out(calibration, 1 / 5)
-    return calibration or samples.calibration_images(), validation or samples.validation_images()
+    return calibration or samples.calibration_images(), validation or samples.validation_images(history)
 
 
 def _finish(exported: ExportedGraph, row: Format, inputs: ExportInputs, provenance: dict[str, str]) -> bytes:

@@ -14,6 +14,8 @@ SAID = {
     "train --data case": "the class folders 'Ant' and 'ant' differ in case alone",
     "train --data photos --none nowhere": "nowhere: no such folder; expected photos of anything that is none of",
     "train --data photos --backbone none.keras": "none.keras: no such file",
+    "train --validation-images 999": "validation images must be 1,000 to 5,000 of CIFAR-10, got 999",
+    "train --data photos --validation-images 2000": "for own photos give --validation-share X instead",
     "train --teacher none.keras": "none.keras: no such file",
     "train --data photos --extra nowhere --student notes": "nowhere: no readable photos (No such file or directory)",
     "train --out /proc/out": "/proc: model.keras cannot be written",

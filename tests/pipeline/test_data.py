@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline.data import cifar10, samples
 from pipeline.data.dataset import Dataset, split, stratified_indices
+from pipeline.documents.history import History, ImageCounts
 from pipeline.errors import DataError, DataUnavailableError
 from users_cache import DOWNLOADS
 
@@ -192,14 +193,68 @@ def test_shipped_images_are_whole_and_balanced(reference):
 @pytest.mark.skipif(not cifar10.is_cached(), reason="full CIFAR-10 is not cached")
 def test_shipped_images_come_from_where_they_should(reference, monkeypatch):
     monkeypatch.setenv("EDGECNN_DATA", str(DOWNLOADS))
-    training, test = cifar10.load()
-    training, validation = split(training, cifar10.VALIDATION_COUNT)
+    (training, validation), test = cifar10.divided(), cifar10.load()[1]
     sets = [{image.tobytes() for image in each.pixels} for each in (training, validation, test)]
     calibration = {image.tobytes() for image in samples.read_calibration(reference).pixels}
     assert calibration <= sets[0]
     assert not calibration & (sets[1] | sets[2])
     assert {image.tobytes() for image in samples.read_validation(reference).pixels} <= sets[1]
     assert {image.tobytes() for image in samples.read_test(reference).pixels} <= sets[2]
+
+
+@pytest.mark.skipif(not cifar10.is_cached(), reason="full CIFAR-10 is not cached")
+def test_the_fewest_validation_images_are_the_shipped_ones(reference, monkeypatch):
+    monkeypatch.setenv("EDGECNN_DATA", str(DOWNLOADS))
+    assert cifar10.divided(1_000)[1].digest == samples.read_validation(reference).digest
+
+
+@pytest.fixture
+def numbered_cifar10(monkeypatch):
+    """CIFAR-10 in number and classes; the pixel of each image is its number."""
+    numbers = np.arange(50_000)
+    pixels = np.stack([numbers % 256, numbers // 256, numbers * 0], axis=-1).astype(np.uint8)[:, None, None]
+    everything = Dataset(pixels, (numbers % 10).astype(np.uint8), cifar10.CLASS_NAMES)
+    monkeypatch.setattr(cifar10, "load", lambda: (everything, everything.take(numbers[:10])))
+    monkeypatch.setattr(cifar10, "is_cached", lambda: True)
+
+
+def _ordered(images):
+    pixels = images.pixels[:, 0, 0].astype(int)
+    return (pixels[:, 0] + 256 * pixels[:, 1]).tolist()
+
+
+def _numbers(images):
+    return set(_ordered(images))
+
+
+@pytest.mark.usefixtures("numbered_cifar10")
+def test_fewer_validation_images_are_trained_on_except_those_that_are_shipped():
+    shipped = _numbers(cifar10.divided(1_000)[1])
+    for count in (1_000, 1_700, 5_000):
+        training, validation = cifar10.divided(count)
+        assert (len(training), len(validation)) == (50_000 - count, count)
+        assert _numbers(training) | _numbers(validation) == set(range(50_000))
+        assert shipped <= _numbers(validation) <= _numbers(cifar10.divided()[1])
+        assert np.bincount(validation.labels).tolist() == [count // 10] * 10
+        for images in (training, validation):
+            assert all(number % 10 == label for number, label in zip(_ordered(images), images.labels, strict=True))
+
+
+@pytest.mark.usefixtures("numbered_cifar10")
+@pytest.mark.parametrize("count", [0, 999, 5_001])
+def test_a_number_of_validation_images_out_of_range_is_refused(count):
+    with pytest.raises(DataError, match=r"1,000 to 5,000 of CIFAR-10, got"):
+        cifar10.divided(count)
+
+
+@pytest.mark.usefixtures("numbered_cifar10")
+def test_a_network_is_judged_on_the_validation_images_of_its_training():
+    few = History(images=ImageCounts(training=49_000, validation=1_000))
+    assert _numbers(samples.validation_images(few)) == _numbers(cifar10.divided(1_000)[1])
+    photos = few.model_copy(update={"photos": {"resize": "crop"}})
+    other = History(images=ImageCounts(training=400, validation=1_000))
+    for history in (None, History(), photos, other):
+        assert len(samples.validation_images(history)) == 5_000
 
 
 def test_without_the_full_set_the_shipped_images_stand_in(data_dir, reference):

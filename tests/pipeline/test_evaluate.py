@@ -128,7 +128,7 @@ def test_the_part_that_is_asked_for_is_judged(part, monkeypatch, reference, tmp_
     judged = []
     sets = {"validation": samples.read_validation(reference), "test": samples.read_test(reference)}
     sets = {name: images.take(np.arange(20)) for name, images in sets.items()}
-    monkeypatch.setattr(samples, "validation_images", lambda: sets["validation"])
+    monkeypatch.setattr(samples, "validation_images", lambda _: sets["validation"])
     monkeypatch.setattr(parity, "test_images", lambda _: sets["test"])
     monkeypatch.setattr(evaluation, "evaluate", lambda _model, _validation, images, *_: judged.append(images))
     monkeypatch.setattr(evaluation, "format_evaluation", lambda _: "a table")

@@ -27,11 +27,10 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     from docs.figures.accelerator import pack, unpack
     from pipeline.data import cifar10
-    from pipeline.data.dataset import split
     from pipeline.errors import PipelineError
     from pipeline.training.settings import Settings
 
-    images = split(cifar10.load()[0], cifar10.VALIDATION_COUNT)
+    images = cifar10.divided()
     if options.results:
         for name, history in unpack(options.results, images, options.folder).items():
             print(f"{options.folder / name}: {history.validation_accuracy:.2%} of {len(images[1]):,} validation images")

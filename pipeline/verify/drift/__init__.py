@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline import artifacts
 from pipeline.data import samples
 from pipeline.data.dataset import Dataset, format_size, with_multi_hot
 from pipeline.documents.drift import DriftReport, FileDrift, Layer, LayerDistance, Steepest
+from pipeline.documents.history import read_history
 from pipeline.documents.manifest import Manifest
 from pipeline.errors import PipelineError
 from pipeline.export.load.model import load_exported
@@ -44,7 +46,7 @@ def drift(
     """
     manifest = Manifest.read(folder)
     check_writable(folder / DriftReport.FILE)
-    images = images or samples.validation_images()
+    images = images or samples.validation_images(read_history(folder / artifacts.MODEL_KERAS))
     if images.class_names != manifest.class_names or images.size != manifest.size:
         raise PipelineError(
             f"{folder} takes {format_size(manifest.size)} images of {first_of(manifest.class_names)}; "
