@@ -27,8 +27,9 @@ from pipeline.commands import (
     web,
 )
 from pipeline.system.quiet import in_our_command_line, load_tensorflow
+from runtime.commands import Parser
 from runtime.errors import EdgecnnError
-from runtime.text import for_page
+from runtime.text import for_page, say
 
 COMMANDS: tuple[Command, ...] = (
     photos,
@@ -91,7 +92,7 @@ def parse(
     Returns:
         The options; ``typed`` has the unparsed arguments.
     """
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog=prog, description=description, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -104,6 +105,7 @@ def parse(
     name = arguments[0]
     if name in runtime.cli.COMMANDS and name not in subparsers.choices:
         parser.error(f"{name} is a command of the runtime: python -m runtime {name}")
+    options: argparse.Namespace
     options, unknown = parser.parse_known_args(arguments, argparse.Namespace(typed=tuple(arguments)))
     if unknown:  # parse_args would print the usage of all commands, which names none of the options
         subparsers.choices[options.command].error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -116,6 +118,14 @@ def _explained(error: OSError) -> str:
         return str(error)
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{error.strerror}; {REMEDIES.get(error.errno or 0, 'look at the path and at the options')}"
+
+
+def _load_tensorflow(options: argparse.Namespace) -> None:
+    """Load TensorFlow as the options ask, and say so before, because that takes long."""
+    if "tensorflow" not in sys.modules:
+        say("loading TensorFlow, which takes ten seconds or more")
+    start_devices = getattr(options, "distribute", None) != "multiworker"
+    load_tensorflow(options.tensorflow_threads, start_devices=start_devices, optional_modules=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -137,8 +147,7 @@ def run(read_options: Callable[[], argparse.Namespace]) -> int:
         if check := getattr(options, "check", None):  # checks that need no TensorFlow come first
             check(options)
         if getattr(options, "tensorflow", True):
-            start_devices = getattr(options, "distribute", None) != "multiworker"
-            load_tensorflow(options.tensorflow_threads, start_devices=start_devices, optional_modules=False)
+            _load_tensorflow(options)
         if getattr(options, "trust_code", None):
             from pipeline.export.load.trusted_code import trust_code
 

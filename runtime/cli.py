@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import NoReturn
 
-from runtime.commands import INTERRUPTED, OK, UNUSABLE
+from runtime.commands import INTERRUPTED, OK, UNUSABLE, Parser
 from runtime.errors import EdgecnnError
 from runtime.system.stderr import open_closed_streams, quiet_command
 from runtime.text import for_terminal
@@ -83,7 +83,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if name not in COMMANDS:
         return _parse_top(program, arguments)
     command = import_module(f"runtime.commands.{name.replace('-', '_')}")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"{program} {name}",
         description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
         epilog=command.EPILOG.replace("PROGRAM", program),
@@ -98,7 +98,7 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
     from runtime import __version__
 
     listing = "\n".join(f"  {name:<15}{text}" for name, text in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description="Classify photos with a self-describing model file.",
         epilog=f"commands:\n{listing}\n\nexample:\n  {program} classify model_int8.onnx photo.jpg --top 3\n\n"

@@ -7,6 +7,7 @@ from pipeline.commands import OK, Commands, photo_options, source_options
 from pipeline.commands.before_tensorflow import check_exported
 from pipeline.errors import PipelineError
 from pipeline.formats import PRECISIONS
+from runtime.text import say
 
 
 def add(commands: Commands) -> None:
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
     images = photo_options.unlabeled_of_export(options, options.dir)
     photos = None if images else photo_options.of_export(options, options.dir)
     images = photos.validation if photos else images
+    say("comparing every layer of every file with Keras's")
     report = drift(options.dir, images, layer_images=options.images, threshold_db=options.threshold)
     print(format_drift(report, options.flips))
     photo_options.report_skipped(photos)

@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     if judged is None:
         raise DataError(f"{folder} has no test photos: judge with --on validation, or add a test/ folder")
     print(f"{options.model} on {len(judged):,} {options.on} images\n")
+    input_contract.announce(photos)
     finding = check_input_contract(source.path, deployable, source.reading, photos, judged)
     contract = input_contract.describe(source, deployable, finding)
     if deployable.multi_label:

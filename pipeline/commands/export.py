@@ -121,6 +121,7 @@ def run(options: argparse.Namespace) -> int:
             test, part = validation, "validation"
         calibration = samples.draw_calibration(calibration)
     looked_at = validation or samples.validation_images(read_history(source.path))
+    input_contract.announce(photos)
     finding = check_input_contract(source.path, deployable, source.reading, photos, looked_at)
     if input_contract.contradicts(options, finding, source.asked):
         print(f"Nothing was written to {options.out}", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline import artifacts
 from pipeline.data.photo_settings import READING, Reading, spec_beside
 from pipeline.documents.history import read_history
+from runtime.text import say
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset
@@ -42,11 +43,18 @@ def check_export(folder: Path, photos: "Photos | None", images: "Dataset") -> "t
     from pipeline.export.load.model import load_exported
     from pipeline.verify.input_contract.check import check_input_contract
 
+    announce(photos)
     manifest = Manifest.read(folder)
     stated = {name: getattr(manifest.photos, name) for name in READING} if manifest.photos else {}
     reading = Reading(**stated)  # type: ignore[typeddict-item]
     finding = check_input_contract(folder / artifacts.MODEL_KERAS, load_exported(folder), reading, photos, images)
     return finding, manifest.contract.asked if manifest.contract else ()
+
+
+def announce(photos: "Photos | None") -> None:
+    """Print on stderr that the preprocessing is checked, which takes long with photos of many pixels."""
+    if photos:
+        say("checking with the photos how the model is fed")
 
 
 def describe(source: "Source", deployable: "Deployable", finding: "Finding | None") -> str:

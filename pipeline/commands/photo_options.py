@@ -163,6 +163,7 @@ def restore_settings(options: argparse.Namespace) -> None:
 
 def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None = None) -> Photos:
     """Load a folder of photos and print on stderr what it holds; the arguments are those of ``load``."""
+    say(f"{folder}: reading the photos")
     photos = load(folder, photo_settings, known)
     report_parts(photos)
     if photos.hint:
@@ -292,6 +293,7 @@ def _of_model(folder: Path, deployable: "Deployable", photo_settings: Settings) 
             "that exclude each other; if each logit judges one label by itself, give --multi-label"
         )
     if deployable.multi_label and label_table.has_table(folder):
+        say(f"{folder}: reading the photos")
         photos = label_table.load(folder, photo_settings, deployable.class_names)
         report_parts(photos)
         return photos

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.commands import FAILED, OK, Commands, input_contract, photo_options, source_options
 from pipeline.commands.before_tensorflow import check_exported
+from runtime.text import say
 
 
 def add(commands: Commands) -> None:
@@ -30,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     unlabeled = photo_options.unlabeled_of_export(options, options.dir)
     photos = None if unlabeled else photo_options.of_export(options, options.dir)
     test, part = (unlabeled, "unlabeled") if unlabeled else photo_options.evaluation_images(photos)
+    say("comparing every file with Keras")
     report = verify(options.dir, test, part)
     print(format_report(report))
     photo_options.report_skipped(photos)

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.request
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -226,6 +225,8 @@ def _from_planes(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _from_keras() -> Arrays:
+    import urllib.request  # brings in http and email, and every command imports this module
+
     # Keras may wait forever for an unreachable host, so connect with a timeout first.
     with urllib.request.urlopen(ARCHIVE_URL, timeout=ANSWER_SECONDS):
         pass

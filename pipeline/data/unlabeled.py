@@ -20,7 +20,7 @@ from pipeline.errors import DataError, reason
 from runtime.image.load import load_pixels
 from runtime.photo_files import list_photos
 from runtime.spec import ModelSpec
-from runtime.text import first_of, plural
+from runtime.text import first_of, plural, say
 
 MIN_IMAGES = 32
 """Fewest different pictures: they are needed for calibration and validation."""
@@ -43,6 +43,7 @@ def load(source: Path, settings: Settings, class_names: tuple[str, ...], fewest:
         UnusablePhotosError: photos cannot be read; not with ``skip_bad``.
         DataError: the source does not exist, or has fewer than ``fewest`` different pictures.
     """
+    say(f"{source}: reading the photos")
     spec = settings.spec(class_names)
     if source.is_dir():
         photos = list_photos(source)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from pipeline.metrics.classification import Answers, Labels, correct
@@ -56,6 +55,8 @@ def fit_temperature(logits: Answers, labels: Labels) -> float:
     Returns:
         The divisor of the logits, 0.05 to 20. Above 1 the classifier was overconfident.
     """
+    from scipy.optimize import minimize_scalar  # takes a second to import, and is seldom needed
+
     wide = logits.astype(np.float64)
     # The likelihood is concave in the inverse of the temperature, so it has one maximum.
     found = minimize_scalar(

@@ -1,6 +1,8 @@
 """The commands: one module each, with ``EPILOG`` (notes, exit status, examples), ``add`` (arguments) and ``run``."""
 
 import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from runtime.system.processors import thread_count_error
 
@@ -51,3 +53,53 @@ def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None
 def add_json(parser: argparse.ArgumentParser, text: str = "print JSON") -> None:
     """Register --json."""
     parser.add_argument("--json", action="store_true", help=text)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors suggest the option, the command or the choice whose name is close to a mistyped one.
+
+    ``argparse`` first complains of required options that are missing, which hides the reason if one is mistyped, so
+    unknown options are named in that message, too.
+    """
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as ``argparse`` does; keep the words for the message of an error."""
+        self._words = args or ()
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage, message and suggestions, and exit with status 2."""
+        shown = [name for name, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS]
+        for flag in self._unknown():
+            meant = suggestion(flag, shown)
+            if meant or flag not in message:
+                message += f"; there is no option {flag}{meant}"
+        super().error(message)
+
+    def _unknown(self) -> list[str]:
+        """Return the words that look like long options and are none, without their values."""
+        if self._subparsers:  # the words behind a command are its own
+            return []
+        flags = [word.partition("=")[0] for word in _before_separator(self._words) if word.startswith("--")]
+        return [flag for flag in flags if not any(known.startswith(flag) for known in self._option_string_actions)]
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += suggestion(str(value), map(str, action.choices or ()))
+            raise
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ", did you mean …?" with the known name that is closest to a mistyped one; empty if none is close."""
+    from difflib import get_close_matches  # rarely needed; keeps start-up fast
+
+    close = get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _before_separator(words: Sequence[str]) -> Sequence[str]:
+    return words[: words.index("--")] if "--" in words else words

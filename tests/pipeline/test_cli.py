@@ -103,3 +103,32 @@ def test_who_has_not_the_pipelines_packages_is_told_what_to_run():
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: the pipeline's packages are not installed here, ")
     assert done.stderr.endswith(" among them: run make env, and then .venv/bin/python -m pipeline\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("exprot", "), did you mean export?"),
+        ("bundel build", "), did you mean bundle?"),
+        (
+            "export --model a --out b --formts fp16",
+            "--formts fp16; there is no option --formts, did you mean --formats?",
+        ),
+        ("export --modle=a --out b", "required: --model; there is no option --modle, did you mean --model?"),
+        ("export --model a --out b --preset trch", "), did you mean torch?"),
+        ("export --model a --out b --recipesx", "--recipesx; there is no option --recipesx, did you mean --precision?"),
+        (
+            "export --model a --out b --quik -- --skp-bad",
+            "-- --skp-bad; there is no option --quik, did you mean --quick?",
+        ),
+        ("verify build --zzz", "unrecognized arguments: --zzz"),
+        ("export --zzz", "required: --model, --out; there is no option --zzz"),
+        ("verify build more", "unrecognized arguments: more"),
+        ("xyzzy", ")"),
+    ],
+)
+def test_the_name_that_a_typo_resembles_is_suggested(typed, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(typed.split())
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"{said}\n")

@@ -83,8 +83,15 @@ def test_export_and_verify_on_own_photos(model, photos, here, repository, tmp_pa
     assert drift.returncode == 0, drift.stdout + drift.stderr
     # No bars where there is no terminal, and nothing that libraries say to themselves.
     lines = (done.stderr + again.stderr + drift.stderr).splitlines()
-    ours = (f"{photos}: ", "[", "cache of photos", "comparing every file", "model_fp32.onnx: ", "model_int8.onnx: ")
+    stages = ("loading TensorFlow", "comparing every", "checking with the photos")
+    ours = (f"{photos}: ", "[", "cache of photos", "model_fp32.onnx: ", "model_int8.onnx: ", *stages)
     assert [line for line in lines if not line.startswith(ours)] == []
+    assert done.stderr.startswith("loading TensorFlow, ")
+    assert again.stderr.startswith(f"{photos}: reading the photos\n")
+    for announced in ("comparing every file with Keras\n", "checking with the photos how the model is fed\n"):
+        assert announced in done.stderr
+        assert announced in again.stderr
+    assert "comparing every layer of every file" in drift.stderr
     (photos / "sky" / "broken.png").write_bytes(b"nothing")
     refused = here("verify", out, "--data", photos)
     (photos / "sky" / "broken.png").unlink()

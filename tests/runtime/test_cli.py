@@ -261,6 +261,21 @@ def test_usage_error_is_status_2(arguments):
     assert done.stderr.startswith("usage: ")
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("clasify model.onnx photo.jpg", "), did you mean classify?"),
+        ("classify model.onnx photo.jpg --topp 3", "--topp 3; there is no option --topp, did you mean --top?"),
+        ("classify --workrs=2 model.onnx", "required: IMAGE; there is no option --workrs, did you mean --workers?"),
+        ("classify model.onnx photo.jpg --zzz", "unrecognized arguments: --zzz"),
+    ],
+)
+def test_the_name_that_a_typo_resembles_is_suggested(typed, said):
+    done = call(*typed.split())
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"{said}\n")
+
+
 def test_every_command_has_help_with_an_example():
     listing = call("--help").stdout
     for command in COMMANDS:
