@@ -56,8 +56,8 @@ ShareOrNone = Annotated[Share | None, BeforeValidator(_none_for_nan)]
 
 
 MIN_IMAGES_FOR_VERDICT = 30
-"""On fewer images no verdict is given: even if none of them changes its class, about one in ten of all images may (95 %
-confidence)."""
+"""On fewer images no verdict is given: even if none of them changes its class, up to 11 % of all images may (95 %
+interval)."""
 TOO_FEW = "too few images to tell"
 """The text shown instead of the verdict on fewer images."""
 

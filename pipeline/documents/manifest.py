@@ -25,6 +25,8 @@ from runtime.spec import MAX_SIDE
 from runtime.text import plural
 
 Channels = tuple[float, float, float]
+DEFAULT, TRAINED, BIAS_CORRECTION = "default", "training", "bias correction"
+"""Stages of an export without a search; see ``Candidate.stage``."""
 
 
 class FileEntry(Entry):
@@ -81,6 +83,11 @@ class InputContract(Entry):
     def stated(self) -> str:
         """Description and result of the check on one line."""
         return f"{self.preprocessing}; {self.checked}" if self.checked else self.preprocessing
+
+    @property
+    def stated_by_export(self) -> str:
+        """The same for images other than those of the check: it says that export made it."""
+        return f"{self.preprocessing}; at export {self.checked}" if self.checked else self.preprocessing
 
 
 class CriteriaEntry(Entry):
@@ -180,8 +187,9 @@ class Manifest(DisplayedAsTable, Document):
     """``manifest.json``.
 
     A pixel ``v`` enters the network as ``v * scale + offset``; both have a value for each of R, G, B. ``failed`` maps
-    the name of a file that could not be written to the reason. ``thresholds``, one for each label, are ``None`` unless
-    the model is multi-label.
+    the name of a file that could not be written to the reason. ``source`` is the name of the file that was exported,
+    without folders; older manifests do not have it. ``thresholds``, one for each label, are ``None`` unless the model
+    is multi-label.
     """
 
     FILE: ClassVar = artifacts.MANIFEST
@@ -196,6 +204,7 @@ class Manifest(DisplayedAsTable, Document):
     offset: Channels
     temperature: Positive
     output: str | None = None
+    source: FileName | None = None
     thresholds: tuple[Share, ...] | None = None
     bgr: bool = False
     photos: PhotoReading | None = None
@@ -231,11 +240,30 @@ class Manifest(DisplayedAsTable, Document):
         judged = "without labels" if accuracy is None else f"of which Keras classifies {accuracy:.2%} correctly"
         if self.validation.keras_macro_f1 is not None:
             judged = f"as were the thresholds; Keras has a macro F1 of {self.validation.keras_macro_f1:.2%} with them"
-        notes = (f"int8 was chosen on {plural(self.validation.images, 'image')}, {judged}.", *failed)
+        notes = (f"int8 was {self.how_int8} on {plural(self.validation.images, 'image')}, {judged}.", *failed)
         verdict = ("passed" if self.has_enough_images else TOO_FEW) if self.passed else "not passed: see decisions"
         return DisplayTable(
             f"Export of {plural(len(self.class_names), 'class')}: {verdict}", ("file", "KiB", "int8"), rows, notes
         )
+
+    @property
+    def has_searched(self) -> bool:
+        """Whether a config or layers in float were chosen; ``--quick`` does so only if the default config fails."""
+        return bool(self._stages - {DEFAULT, TRAINED, BIAS_CORRECTION})
+
+    @property
+    def has_compared_biases(self) -> bool:
+        """Whether the validation images decided if biases are corrected, as they do with ``--quick``, too."""
+        return BIAS_CORRECTION in self._stages
+
+    @property
+    def _stages(self) -> set[str]:
+        return {candidate.stage for decision in self.decisions.values() for candidate in decision.candidates}
+
+    @property
+    def how_int8(self) -> str:
+        """What export did with int8 on the validation images: "chosen" or "checked"."""
+        return "chosen" if self.has_searched else "checked"
 
     @property
     def has_enough_images(self) -> bool:

@@ -68,6 +68,7 @@ def manifest_of(  # noqa: PLR0913, PLR0917 - all that a manifest says
         offset=deployable.scaling.offset,
         temperature=deployable.temperature,
         thresholds=thresholds,
+        source=source.path.name,
         output=source.output if source.path.suffix == ".keras" else None,  # HDF5: saved with this one
         bgr=deployable.scaling.bgr,
         photos=PhotoReading(**{name: getattr(photos, name) for name in READING}),

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, bdtrc, betaincinv, ndtri, stdtr  # scipy.stats takes a second to import
+from scipy.special import bdtr, bdtrc, ndtri, stdtr  # scipy.stats takes a second to import
 
 CONFIDENCE = 0.95
 
@@ -94,15 +94,6 @@ def score_interval(share: float, trials: float) -> Interval:
     half = deviation * math.sqrt(share * (1 - share) / trials + deviation**2 / (4 * trials**2))
     scale = 1 + deviation**2 / trials
     return Interval(max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0))
-
-
-def upper_bound(successes: int, trials: int) -> float:
-    """Return the one-sided exact 95 % upper confidence bound of a share.
-
-    Source: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the
-    binomial", 1934.
-    """
-    return float(betaincinv(successes + 1, trials - successes, CONFIDENCE)) if successes < trials else 1.0
 
 
 def beats_chance(accuracy: float, images: int, classes: int) -> bool:

@@ -15,6 +15,10 @@ from pipeline.report.sections import Absent, Card, Chart, Gallery, Section, Tabl
 from runtime.text import plural
 
 CONFUSIONS_LISTED, FLIPS_SHOWN = 10, 12
+SIGNAL_TO_NOISE = (
+    "The signal-to-noise ratio is how large a layer's output is beside its error: at 20 dB the error is a tenth of the "
+    "output, at 40 dB a hundredth."
+)
 
 
 def sections(facts: Facts) -> list[Section]:
@@ -84,7 +88,9 @@ def _layers(drifted: DriftReport) -> Section:
     lead = f"Each layer against Keras's on {plural(drifted.layer_images, 'validation image')}. " + (
         f"First below its threshold: {'; '.join(firsts)}." if firsts else "No layer is below its file's threshold."
     )
-    caption = "Not found: fused with the layers that follow, or removed."
+    lead += f" {SIGNAL_TO_NOISE}"
+    is_complete = all(layer.name in row.layers for layer in drifted.layers for row in drifted.artifacts.values())
+    caption = "" if is_complete else "Not found: fused with the layers that follow, or removed."
     chart = Chart("layers", "Signal-to-noise ratio", picture("layers", "layer drift", layers.draw, drifted), caption)
     table = Table(("layer", "kind", *drifted.artifacts), rows, "Signal-to-noise ratio in dB", left=2)
     return Section("layers", "Layer drift", lead, [chart], tables=[table])

@@ -7,6 +7,10 @@ from pipeline.report.sections import Section, Table
 from runtime.text import plural
 
 NOISIEST = 10
+NOISE = (
+    "The noise of a layer is the square of its error beside that of its output: 1e-02 is an error of a tenth of the "
+    "output, 1e-04 of a hundredth."
+)
 KINDS = {False: "int8", True: "float"}
 
 
@@ -28,10 +32,11 @@ def section(facts: Facts) -> Section:
     sensitive = [_layers(name, decision) for name, decision in manifest.decisions.items() if decision.layers]
     judged = "accuracy" if manifest.thresholds is None else "macro F1"
     searches = [_search(name, decision, judged) for name, decision in manifest.decisions.items()]
+    lead = "The exact files of these figures, the software and machines that made them, and the choice of int8."
     return Section(
         "provenance",
         "Provenance",
-        "The exact files of these figures, the software and machines that made them, and the choice of int8.",
+        f"{lead} {NOISE}" if sensitive else lead,
         tables=[
             *searches,
             *sensitive,
@@ -75,7 +80,7 @@ def _layers(name: str, decision: Decision) -> Table:
     ]
     header = ("layer", "noise added", "noise", "multiplications", "computed in")
     shown = f", the {len(rows)} noisiest of {len(decision.layers)}" if len(rows) < len(decision.layers) else ""
-    title = f"{name}: rounding by layer, energy of the error over that of the output{shown}"
+    title = f"{name}: rounding noise by layer{shown}"
     return Table(header, rows, title, words=1)
 
 

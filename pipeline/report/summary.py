@@ -58,10 +58,12 @@ def origin(facts: Facts) -> list[tuple[str, str]]:
         ("The model takes", _range(manifest)),
         *(several if manifest.thresholds else [("Temperature", f"{manifest.temperature:.4g}")]),
         ("Calibrated on", plural(manifest.calibration.images, "training image")),
-        ("Chosen on", plural(manifest.validation.images, "validation image")),
+        (f"{manifest.how_int8.capitalize()} on", plural(manifest.validation.images, "validation image")),
     ]
     if keras:
-        rows.insert(0, ("Exported from", f"{artifacts.MODEL_KERAS}, {size(keras.bytes)}, SHA-256 {keras.sha256[:12]}…"))
+        name = manifest.source or artifacts.MODEL_KERAS
+        kept = f", here {artifacts.MODEL_KERAS}" if name != artifacts.MODEL_KERAS else ""
+        rows.insert(0, ("Exported from", f"{name}{kept}, {size(keras.bytes)}, SHA-256 {keras.sha256[:12]}…"))
     if facts.verified:
         rows.append(("Verified on", facts.verified.judged_on))
     return rows

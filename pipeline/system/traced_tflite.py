@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from pipeline.system.quiet import log_hidden
 from runtime.engines.litert import LitertTensor
+
+QUANTIZED = (np.int8, np.uint8, np.int16)
+"""Types of quantized tensors; integers of other types are indices and shapes."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,13 @@ class TracedTflite:
         """Return a copy of a tensor's values for the latest image."""
         values: NDArray[Any] = self._interpreter.get_tensor(tensor.index)
         return values
+
+    def dequantized(self, tensor: LitertTensor) -> NDArray[np.float32]:
+        """Return a tensor's real values for the latest image; values without a scale are only cast to float32."""
+        values = self.values(tensor)
+        if tensor.dtype not in QUANTIZED or not tensor.scale:
+            return values.astype(np.float32, copy=False)
+        return (values.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 
 
 def _operator(entry: dict[str, Any]) -> TracedOperator:

@@ -256,6 +256,23 @@ def test_absorbed_layers_are_named_with_the_one_that_shows_them():
     assert first_label(report, row.model_copy(update={"first_past": None})) == "none"
 
 
+@pytest.mark.parametrize(
+    ("found", "legend"),
+    [
+        ({"conv": 40.0, "dense": 40.0}, ""),
+        ({"conv": 40.0, "dense": 20.0}, "; !: below the threshold"),
+        ({"dense": 40.0}, "; not found: fused with the layers that follow, or removed"),
+    ],
+)
+def test_the_legend_explains_only_marks_that_occur(found, legend):
+    layers = tuple(Layer(name=name, kind="") for name in ("conv", "dense"))
+    distances = {name: LayerDistance(snr_db=level, cosine=1.0) for name, level in found.items()}
+    row = FileDrift(threshold_db=30.0, first_past=None, layers=distances, flips=())
+    report = DriftReport(images=1, layer_images=1, layers=layers, artifacts={"file": row}, pictures={})
+    line = format_drift(report).split("\n\n")[0].splitlines()[-1]
+    assert line == "20 dB: the error is a tenth of the output; 40 dB: a hundredth" + legend
+
+
 def test_decibels():
     signal = np.array([[3.0, 4.0]], np.float32)
     assert snr_db(signal, signal * 1.1) == pytest.approx(20, abs=1e-3)

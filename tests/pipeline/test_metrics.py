@@ -26,7 +26,6 @@ from pipeline.metrics.significance import (
     mcnemar_one_sided,
     mean_greater,
     share_interval,
-    upper_bound,
     wilson,
 )
 
@@ -146,12 +145,6 @@ def test_images_of_a_group_count_as_few(sizes, effective):
 
 def test_the_interval_of_single_images_is_wilsons():
     assert grouped_interval(0.9, np.ones(100, int)) == pytest.approx(share_interval(0.9, 100))
-
-
-def test_upper_bound_of_nothing_seen_is_the_rule_of_three():
-    assert upper_bound(0, 100) == pytest.approx(1 - 0.05 ** (1 / 100))
-    assert upper_bound(1, 10) == pytest.approx(0.3942, abs=5e-5)
-    assert upper_bound(100, 100) == 1
 
 
 def test_chance_is_beaten_by_three_standard_errors():

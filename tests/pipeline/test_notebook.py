@@ -25,7 +25,7 @@ from pipeline.export.load.saved import save
 from pipeline.notebook import _dataset, _pixels, settings_for
 from pipeline.system import quiet
 from pipeline.system.quiet import in_notebook, log_hidden
-from pipeline.verify.parity import ALSO_CHOSE
+from pipeline.verify.parity.caveats import ALSO_CHOSE, ALSO_DECIDED
 
 COLORS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 NAMES = tuple(COLORS)
@@ -186,7 +186,9 @@ def test_the_five_lines(tmp_path, photos, capfd):
     assert str(manifest) == repr(manifest) == manifest.as_table().text()
     assert str(verified).startswith("Against Keras on 60 given images: passed\nfile ")
     assert ALSO_CHOSE not in verified.caveats
-    assert ALSO_CHOSE in str(verify(out, photos))
+    again = str(verify(out, photos))
+    assert ALSO_CHOSE not in again, "without a search, none was chosen"
+    assert ALSO_DECIDED in again
     assert "| Keras |  | 100.00% |" in verified._repr_markdown_()
     page = report(out)
     assert page.html == (out / "report.html").read_text()

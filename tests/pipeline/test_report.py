@@ -1,5 +1,6 @@
 """The report shows the contents of the JSON files as text, and says what is missing or inconsistent."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,8 +10,10 @@ import pytest
 import measured_folder
 from pipeline import artifacts
 from pipeline.cli import main
+from pipeline.documents.drift import DriftReport
 from pipeline.metrics.significance import share_interval
 from pipeline.report import page, report
+from pipeline.report.figures import layers
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
 from pipeline.report.numbers import NONE
@@ -315,3 +318,29 @@ def test_the_title_names_the_classes(folder, names, expected):
 def test_the_values_that_the_model_takes_are_said_as_a_range(folder, scale, offset, expected):
     measured_folder.rewrite(folder / "manifest.json", scale=scale, offset=offset)
     assert expected in dict(origin(gather(folder)))["The model takes"]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (None, f"{artifacts.MODEL_KERAS}, 11 KiB"),
+        (artifacts.MODEL_KERAS, f"{artifacts.MODEL_KERAS}, 11 KiB"),
+        ("mine.keras", f"mine.keras, here {artifacts.MODEL_KERAS}, 11 KiB"),
+    ],
+)
+def test_the_file_that_was_exported_is_called_by_its_name(folder, source, expected):
+    measured_folder.rewrite(folder / artifacts.MANIFEST, source=source)
+    assert dict(origin(gather(folder)))["Exported from"].startswith(expected)
+
+
+def test_layer_drift_explains_only_what_it_shows(folder):
+    drifted = artifacts.read_json(folder / artifacts.DRIFT)
+    assert "Not found:" not in page(gather(folder))
+    assert "at 20 dB the error is a tenth of the output" in page(gather(folder))
+    del drifted["artifacts"][artifacts.INT8_ONNX]["layers"]["conv"]
+    drifted["artifacts"][artifacts.INT8_TFLITE]["layers"] = {}
+    document = DriftReport.model_validate_json(json.dumps(drifted))
+    artifacts.write_json(folder / artifacts.DRIFT, drifted)
+    assert "Not found:" in page(gather(folder))
+    named = [text.get_text() for text in layers.draw(document).legends[0].get_texts()]
+    assert named == [artifacts.FP32_ONNX, artifacts.INT8_ONNX]

@@ -6,9 +6,11 @@ import pytest
 
 import measured_folder
 from pipeline import artifacts
+from pipeline.documents.manifest import InputContract, Manifest
 from pipeline.documents.verify import Scores, Unusable, Verification
+from pipeline.metrics.significance import share_interval
 from pipeline.verify.parity import caveats, format_report
-from pipeline.verify.parity.caveats import of_known_images
+from pipeline.verify.parity.caveats import ALSO_CHOSE, ALSO_DECIDED, of_choice, of_known_images
 
 
 def scored(accuracy):
@@ -27,9 +29,9 @@ def test_an_accuracy_of_chance_is_doubted(accuracy, doubted):
         (
             9,
             1.0,
-            "Only 9 images: 0 of them changed class, so up to 28% of all images may (95% confidence)",
+            "Only 9 images: 0 of them changed class, so up to 30% of all images may (95 % interval)",
         ),
-        (50, 0.98, "Only 50 images: 1 of them changed class, so up to 9% of all images may"),
+        (50, 0.98, "Only 50 images: 1 of them changed class, so up to 10% of all images may"),
         (200, 1.0, None),
     ],
 )
@@ -39,6 +41,37 @@ def test_a_verdict_on_few_images_says_what_it_leaves_open(images, agreement, sai
     text = "\n".join(caveats(images, 3, scored(1.0), rows))
     assert said in text if said else "Only " not in text
     assert not caveats(images, 3, scored(1.0), [Unusable(violations=("no model",))])
+
+
+@pytest.mark.parametrize("flipped", [0, 1, 3])
+def test_the_caveat_and_the_interval_of_agreement_have_one_bound(flipped):
+    row = next(iter(Verification.model_validate_json(json.dumps(measured_folder.verified())).measured.values()))
+    (said,) = caveats(12, 3, scored(1.0), [row.model_copy(update={"agreement": 1 - flipped / 12})])
+    assert f"up to {1 - share_interval(1 - flipped / 12, 12).low:.0%} of all images may" in said
+
+
+@pytest.mark.parametrize(
+    ("stages", "how", "said"),
+    [
+        (["default"], "checked", ()),
+        (["training"], "checked", ()),
+        (["default", "bias correction"], "checked", (ALSO_DECIDED,)),
+        (["default", "back to float: dense"], "chosen", (ALSO_CHOSE,)),
+        (["calibration", "bias correction", "structure"], "chosen", (ALSO_CHOSE,)),
+    ],
+)
+def test_int8_was_chosen_only_by_a_search(stages, how, said):
+    document = measured_folder.manifest()
+    for decision in document["decisions"].values():
+        decision["candidates"] = [decision["candidates"][0] | {"stage": stage} for stage in stages]
+    manifest = Manifest.model_validate_json(json.dumps(document))
+    assert of_choice(manifest) == said
+    assert manifest.as_table().notes[0].startswith(f"int8 was {how} on 5,000 images")
+
+
+@pytest.mark.parametrize(("checked", "said"), [("", "RGB"), ("checked on 120 labeled images: x", "RGB; at export ch")])
+def test_verify_says_that_export_checked_the_input(checked, said):
+    assert InputContract(preprocessing="RGB", checked=checked).stated_by_export.startswith(said)
 
 
 @pytest.mark.parametrize(

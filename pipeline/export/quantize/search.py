@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import batch_size
+from pipeline.documents.manifest import BIAS_CORRECTION, DEFAULT, TRAINED, LayerNoise
 from pipeline.documents.manifest import Candidate as CandidateEntry
-from pipeline.documents.manifest import LayerNoise
 from pipeline.documents.quantize_aware import QuantizeAware
 from pipeline.export.quantize.answers import Load, answers_of
 from pipeline.export.quantize.candidate import Candidate, choose, is_closer, most_accurate
@@ -128,7 +128,7 @@ class Search:
         last = "softmax" if self._validation.thresholds is None else "sigmoids"
         default = QuantConfig(MIN_MAX, min(DEFAULT_IMAGES, image_count), ends_in=last)
         if quick:
-            candidate = self._with_corrected_biases(self.score("default", default))
+            candidate = self._with_corrected_biases(self.score(DEFAULT, default))
             closer = "; corrected biases bring it closer to Keras, and no test tells the accuracies apart"
             reason = f"the default config, without a search{closer if candidate.config.bias_correction else ''}"
             return self._finish(candidate, reason, measured=False)
@@ -155,7 +155,7 @@ class Search:
         """
         reduces = "reduce_range" in self._quantizer.changes and trained.reduce_range
         config = QuantConfig(LEARNED, image_count, per_channel=trained.per_channel, reduce_range=reduces)
-        return self._finish(self.score("training", config), "as it was trained: quantization-aware, without a search")
+        return self._finish(self.score(TRAINED, config), "as it was trained: quantization-aware, without a search")
 
     def score(self, stage: str, config: QuantConfig, graph: Any = None) -> Candidate:
         """Build a candidate (or use ``graph`` if given), compare it with Keras and add it to ``Outcome.tried``."""
@@ -196,7 +196,7 @@ class Search:
     def _with_corrected_biases(self, candidate: Candidate) -> Candidate:
         """Correct the candidate's biases if this helps (``is_closer``), else return the candidate itself."""
         graph = self._quantizer.correct(candidate.config, candidate.graph)
-        corrected = self.score("bias correction", candidate.config.flipped("bias_correction"), graph)
+        corrected = self.score(BIAS_CORRECTION, candidate.config.flipped("bias_correction"), graph)
         return corrected if is_closer(corrected, candidate) else candidate
 
     def _finish(self, candidate: Candidate, reason: str, *, measured: bool = True) -> Outcome:

@@ -33,7 +33,6 @@ from pipeline.export.quantize.tflite_activations import FloatActivations
 from pipeline.export.quantize.tflite_pixels import take_pixels_through_float
 from pipeline.system.quiet import log_hidden
 from pipeline.system.traced_tflite import TracedOperator, TracedTflite
-from runtime.engines.litert import LitertTensor
 
 COMPUTING = (
     "CONV_2D",
@@ -186,20 +185,13 @@ class _Results(Mapping[str, NDArray[np.float32]]):
         traced.run(image)
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
-        return _dequantized(self._traced, self._wanted[name])
+        return self._traced.dequantized(self._wanted[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._wanted)
 
     def __len__(self) -> int:
         return len(self._wanted)
-
-
-def _dequantized(traced: TracedTflite, tensor: LitertTensor) -> NDArray[np.float32]:
-    values = traced.values(tensor)
-    if values.dtype != np.int8:
-        return values.astype(np.float32, copy=False)
-    return (values.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 
 
 def _exponentials(traced: TracedTflite) -> set[str]:

@@ -31,7 +31,7 @@ def draw(drifted: DriftReport) -> Figure:
             marker="o",
             markersize=2.5 if close else 3.5,
             linewidth=1.4,
-            label=name,
+            label=name if places else None,
             **file_style(name),
         )
         line.set_gid(f"line-{number}")

@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from pipeline.verify.drift.taps import Lineage, Values, dequantize
+from pipeline.verify.drift.taps import Lineage, Values
 from runtime.engines.onnxruntime import EXACT_INT8
 
 PRODUCER_SCALES = {
@@ -68,8 +68,14 @@ class OnnxTap:
             if value.dtype == np.float32:
                 values[name] = value
             elif value.dtype in EIGHT_BITS and name in self._quantization:
-                values[name] = dequantize(value, *self._quantization[name])
+                values[name] = _dequantized(value, *self._quantization[name])
         return {name: value for name, value in values.items() if value.ndim and len(value) == len(pixels)}
+
+
+def _dequantized(
+    values: NDArray[np.integer], scale: NDArray[np.float32], zero_point: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
 def _readable(graph: onnx.GraphProto) -> list[str]:

@@ -4,6 +4,10 @@ from pipeline.documents.drift import DriftReport, FileDrift, Flip
 from runtime.text import for_terminal, plural
 
 NAME_WIDTH = 34
+SCALE = "20 dB: the error is a tenth of the output; 40 dB: a hundredth"
+PAST, ABSENT = "!", "not found"
+MARKS = {PAST: "below the threshold", ABSENT: "fused with the layers that follow, or removed"}
+"""Mark in the table -> its meaning."""
 
 
 def format_drift(report: DriftReport, flips_shown: int = 10) -> str:
@@ -13,6 +17,7 @@ def format_drift(report: DriftReport, flips_shown: int = 10) -> str:
 
 def _layers(report: DriftReport) -> str:
     rows = report.artifacts
+    marks: set[str] = set()
     width = max(18, *(len(name) + 2 for name in rows))
     lines = [
         f"Against Keras on {plural(report.layer_images, 'image')}: signal-to-noise ratio in dB, cosine",
@@ -22,11 +27,12 @@ def _layers(report: DriftReport) -> str:
         cells = []
         for row in rows.values():
             found = row.layers.get(layer.name)
-            past = found is not None and found.snr_db < row.threshold_db
-            text = "not found " if found is None else f"{found.snr_db:.1f} {found.cosine:.5f}{'!' if past else ' '}"
+            mark = ABSENT if found is None else PAST if found.snr_db < row.threshold_db else " "
+            text = f"{mark} " if found is None else f"{found.snr_db:.1f} {found.cosine:.5f}{mark}"
             cells.append(f"{text:>{width}}")
+            marks.add(mark)
         lines.append(f"{shorten(layer.name):<{NAME_WIDTH}}" + "".join(cells))
-    lines.append("!: below the threshold; not found: fused with the layers that follow, or removed")
+    lines.append("; ".join([SCALE, *(f"{mark}: {meaning}" for mark, meaning in MARKS.items() if mark in marks)]))
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +43,3 @@ class Tap(Protocol):
     def __call__(self, pixels: NDArray[np.uint8]) -> Values:
         """Return the readable tensors but constants, dequantized to float32 (N, ...), for uint8 (N, H, W, 3)."""
         ...
-
-
-def dequantize(value: NDArray[Any], scale: NDArray[Any] | float, zero_point: NDArray[Any] | int) -> NDArray[np.float32]:
-    """Dequantize integers of any shape with one scale and one zero point for the whole tensor."""
-    result: NDArray[np.float32] = (value.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-    return result

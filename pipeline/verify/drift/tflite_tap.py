@@ -3,11 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.system.traced_tflite import TracedTflite
-from pipeline.verify.drift.taps import Lineage, Values, dequantize
+from pipeline.system.traced_tflite import QUANTIZED, TracedTflite
+from pipeline.verify.drift.taps import Lineage, Values
 from runtime.engines.litert import LitertTensor
-
-INTEGERS = (np.int8, np.uint8, np.int16)
 
 
 class TfliteTap:
@@ -39,10 +37,7 @@ class TfliteTap:
         return {name: np.concatenate(values) for name, values in collected.items()}
 
     def _value(self, tensor: LitertTensor) -> NDArray[np.float32] | None:
-        floats = tensor.dtype == np.float32
-        if not floats and not (tensor.dtype in INTEGERS and tensor.scale):
+        if tensor.dtype != np.float32 and not (tensor.dtype in QUANTIZED and tensor.scale):
             return None
-        value = self._traced.values(tensor)
-        if not value.ndim or len(value) != 1:
-            return None
-        return value if floats else dequantize(value, tensor.scale, tensor.zero_point)
+        value = self._traced.dequantized(tensor)
+        return value if value.ndim and len(value) == 1 else None

@@ -36,7 +36,7 @@ from pipeline.metrics.multi_label import cross_fitted_thresholds
 from pipeline.metrics.selective import risk_coverage, risk_coverage_entry
 from pipeline.system.quiet import load_classifier
 from pipeline.verify.mistakes import mistakes
-from pipeline.verify.parity.caveats import caveats, of_known_images
+from pipeline.verify.parity.caveats import caveats, of_choice, of_known_images
 from pipeline.verify.parity.classes import ClassParity
 from pipeline.verify.parity.labels import LabelParity, label_scores
 from pipeline.verify.parity.tables import format_report
@@ -48,7 +48,6 @@ __all__ = ["caveats", "format_report", "model_files", "test_images", "verify"]
 
 ROUNDINGS = 8
 """An fp32 file may differ from Keras by this multiple of Keras's own rounding error."""
-ALSO_CHOSE = "int8 was chosen on these same images: its agreement may look better than it is."
 ROUNDED_IMAGES = 32
 """Number of images on which Keras's rounding error is measured; on half of them the file differs most."""
 
@@ -110,10 +109,10 @@ def verify(
         keras=keras,
         artifacts=rows,
         passed=not any(row.violations for row in rows.values()),
-        input_contract=manifest.contract.stated if manifest.contract else "",
+        input_contract=manifest.contract.stated_by_export if manifest.contract else "",
         caveats=(
             *caveats(len(test), len(test.class_names), keras, rows.values()),
-            *([ALSO_CHOSE] if manifest.decisions and chosen_on else []),
+            *(of_choice(manifest) if chosen_on else ()),
             *of_known_images(keras, trained_here=trained_here, part=part, chosen_on=chosen_on),
         ),
         thresholds=manifest.thresholds,

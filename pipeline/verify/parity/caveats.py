@@ -3,13 +3,19 @@
 from collections.abc import Iterable
 
 from pipeline.documents.base import MIN_IMAGES_FOR_VERDICT
+from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Measured, Scores, Unusable
 from pipeline.metrics.multi_label import FOLDS
-from pipeline.metrics.significance import CONFIDENCE, beats_chance, upper_bound
+from pipeline.metrics.significance import CONFIDENCE, beats_chance, wilson
 from runtime.text import plural
 
 FEW_IMAGES = 200
 """On fewer images, a caveat gives an upper bound of the share of images whose class changes."""
+ALSO_CHOSE = "int8 was chosen on these same images: its agreement may look better than it is."
+ALSO_DECIDED = (
+    "Whether int8 has corrected biases was decided on these same images: its agreement may look a bit better than it "
+    "is."
+)
 
 
 def caveats(images: int, classes: int, keras: Scores, rows: Iterable[Measured | Unusable]) -> tuple[str, ...]:
@@ -39,6 +45,11 @@ def caveats(images: int, classes: int, keras: Scores, rows: Iterable[Measured | 
             f"a wrong resize (--resize, --filter), a model that has not learned{few}."
         )
     return tuple(said)
+
+
+def of_choice(manifest: Manifest) -> tuple[str, ...]:
+    """List the caveats on images on which export judged the int8 files, a text each."""
+    return (ALSO_CHOSE,) if manifest.has_searched else (ALSO_DECIDED,) if manifest.has_compared_biases else ()
 
 
 def of_known_images(keras: Scores, *, trained_here: bool, part: str, chosen_on: bool) -> tuple[str, ...]:
@@ -73,9 +84,9 @@ def _how_little_it_says(images: int, rows: Iterable[Measured | Unusable]) -> lis
     flipped = max((round((1 - share) * images) for share in agreeing), default=None)
     if flipped is None:
         return []
-    bound = upper_bound(flipped, images)
+    bound = wilson(flipped, images).high
     said = (
         f"Only {plural(images, 'image')}: {flipped} of them changed {changed}, so up to {bound:.0%} of all images may "
-        f"({CONFIDENCE:.0%} confidence); verify on {FEW_IMAGES} or more."
+        f"({100 * CONFIDENCE:.0f} % interval); verify on {FEW_IMAGES} or more."
     )
     return [said]
