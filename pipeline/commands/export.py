@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import artifacts, formats
 from pipeline.commands import (
@@ -11,6 +13,7 @@ from pipeline.commands import (
     Commands,
     FormerFlag,
     WithExamples,
+    command_line,
     input_contract,
     photo_options,
     source_options,
@@ -19,6 +22,12 @@ from pipeline.commands.before_tensorflow import check_source
 from pipeline.errors import PipelineError
 from runtime.system.writing import check_writable
 from runtime.text import say
+
+if TYPE_CHECKING:
+    from pipeline.data.dataset import Dataset
+    from pipeline.data.folder import Photos
+    from pipeline.export.load.deployable import Deployable
+    from pipeline.export.load.model import Source
 
 UNLABELED_SHARE = 0.25
 """Share of the unlabeled photos that is held out of the calibration set for validation."""
@@ -74,6 +83,7 @@ def add(commands: Commands) -> None:
         "--unknown", type=Path, metavar="DIR",
         help="photos that show none of the classes, to measure how many of them are taken for one",
     )  # fmt: skip
+    parser.add_argument("--in-steps", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--recipes", action=FormerFlag, current=formats_flag)
     parser.set_defaults(tensorflow_threads=None, check=check, run=run)
 
@@ -90,8 +100,7 @@ def check(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
-    from pipeline.data import samples, unlabeled
-    from pipeline.data.dataset import hold_out
+    from pipeline.data import samples
     from pipeline.documents.history import read_history
     from pipeline.export import Settings, export, prepare
     from pipeline.export.load.model import Loaded, load
@@ -100,13 +109,70 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.verify.out_of_distribution import format_familiarity, judge_folder
     from pipeline.verify.parity import format_report, test_images, verify
 
-    settings = Settings(
-        quick=options.quick, files=formats.files_of(options.formats), keep=options.keep, precision=options.precision
-    )
     source = source_options.source(options)
     prepare(options.out, options.model)
-    calibration = validation = photos = None
     deployable = load(source)
+    images = _read(options, source, deployable)
+    settings = Settings(
+        quick=options.quick,
+        files=formats.files_of(options.formats),
+        keep=options.keep,
+        precision=options.precision,
+        skip_bad=tuple(str(path.resolve()) for path in images.paths if options.skip_bad),
+    )
+    looked_at = images.validation or samples.validation_images(read_history(source.path))
+    input_contract.announce(images.photos)
+    finding = check_input_contract(source.path, deployable, source.reading, images.photos, looked_at)
+    if input_contract.contradicts(options, finding, source.asked):
+        print(f"Nothing was written to {options.out}", file=sys.stderr)
+        return FAILED
+    loaded = Loaded(source, deployable, finding.checked if finding else "")
+    manifest = export(loaded, options.out, images.calibration, images.validation, settings)
+    print(f"{format_decisions(manifest)}\n{LEGEND}\n")
+    for name, why in manifest.failed.items():
+        print(f"{name}: not written: {why}\n")
+    say("comparing every file with Keras")
+    report = verify(options.out, images.test, images.part, deployable)
+    print(format_report(report))
+    judged = images.test or test_images(deployable.class_names)
+    known = judge_folder(options.out, settings.files, judged, images.part, options.unknown)
+    if known and (options.unknown or options.keep):
+        print(f"\nWhat is known and what is not:\n{format_familiarity(known.files)}\n")
+    photo_options.report_skipped(images.photos)
+    documents = ["manifest.json", "verify.json"]
+    documents += ["mistakes.json"] * (report.keras.accuracy is not None) + ["known.json"] * bool(known)
+    print(f"Written: {options.out}/ (model files, {', '.join(documents)})")
+    passed = report.passed and manifest.passed
+    if not options.in_steps:
+        print(_next_steps(options.out, passed=passed))
+    return OK if passed else FAILED
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The images of an export; those that are ``None`` are CIFAR-10's.
+
+    Attributes:
+        paths: the folders or files of photos that they were read from.
+        photos: the labeled photos.
+        calibration, validation, test: the images for each purpose.
+        part: "test", or "validation" if ``test`` are validation images.
+    """
+
+    paths: tuple[Path, ...] = ()
+    photos: "Photos | None" = None
+    calibration: "Dataset | None" = None
+    validation: "Dataset | None" = None
+    test: "Dataset | None" = None
+    part: str = "test"
+
+
+def _read(options: argparse.Namespace, source: "Source", deployable: "Deployable") -> _Images:
+    """Read the labeled and the unlabeled photos, and divide them by purpose."""
+    from pipeline.data import samples, unlabeled
+    from pipeline.data.dataset import hold_out
+
+    calibration = validation = photos = None
     folder = options.data if options.unlabeled else photo_options.folder_of(options, source.path)
     if folder:
         photos = photo_options.of_source(options, folder, deployable, source)
@@ -120,29 +186,16 @@ def run(options: argparse.Namespace) -> int:
             calibration, validation = hold_out(calibration, UNLABELED_SHARE)
             test, part = validation, "validation"
         calibration = samples.draw_calibration(calibration)
-    looked_at = validation or samples.validation_images(read_history(source.path))
-    input_contract.announce(photos)
-    finding = check_input_contract(source.path, deployable, source.reading, photos, looked_at)
-    if input_contract.contradicts(options, finding, source.asked):
-        print(f"Nothing was written to {options.out}", file=sys.stderr)
-        return FAILED
-    loaded = Loaded(source, deployable, finding.checked if finding else "")
-    manifest = export(loaded, options.out, calibration, validation, settings)
-    print(f"{format_decisions(manifest)}\n{LEGEND}\n")
-    for name, why in manifest.failed.items():
-        print(f"{name}: not written: {why}\n")
-    say("comparing every file with Keras")
-    report = verify(options.out, test, part, deployable)
-    print(format_report(report))
-    names = formats.files_of(options.formats)
-    known = judge_folder(options.out, names, test or test_images(deployable.class_names), part, options.unknown)
-    if known and (options.unknown or options.keep):
-        print(f"\nWhat is known and what is not:\n{format_familiarity(known.files)}\n")
-    photo_options.report_skipped(photos)
-    documents = ["manifest.json", "verify.json"]
-    documents += ["mistakes.json"] * (report.keras.accuracy is not None) + ["known.json"] * bool(known)
-    print(f"Written: {options.out}/ (model files, {', '.join(documents)})")
-    return OK if report.passed and manifest.passed else FAILED
+    paths = tuple(filter(None, (folder, options.unlabeled)))
+    return _Images(paths, photos, calibration, validation, test, part)
+
+
+def _next_steps(out: Path, *, passed: bool) -> str:
+    """Name the commands that continue with the exported files; there is a bundle only of files that pass."""
+    steps = {"report": "one page with all results"}
+    if passed:
+        steps["bundle"] = "an archive for a board"
+    return "\n".join(f"Next: {command_line([name, str(out)])}  # {writes}" for name, writes in steps.items())
 
 
 def keep(text: str) -> float:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import artifacts
+from pipeline.commands import earlier_options
 from pipeline.data import label_table, unlabeled
 from pipeline.data.folder import Photos, format_skipped, load
 from pipeline.data.photo_settings import READING, Settings, settings_for
-from pipeline.documents.history import History, read_history
-from pipeline.errors import DataError, DocumentError
+from pipeline.documents.history import read_history
+from pipeline.errors import DataError
 from runtime.photo_files import HEIC, tally
 from runtime.spec import NO_ANTIALIAS, RESIZE_FILTERS, RESIZE_POLICIES
 from runtime.text import plural, say
@@ -139,28 +140,6 @@ def _size(options: argparse.Namespace) -> tuple[int | None, int | None]:
     return options.height, None if options.width == options.height else options.width
 
 
-def restore_settings(options: argparse.Namespace) -> None:
-    """Reuse ``--skip-bad`` and ``--none`` of an earlier training on the same photos in the same output folder.
-
-    An option that is given now is left alone. The reused options are named on stderr.
-    """
-    try:
-        history = History.read(options.out)
-    except DocumentError:
-        return
-    if history.photos is None or history.data is None or Path(history.data).resolve() != options.data.resolve():
-        return
-    taken = []
-    if options.skip_bad is None and history.photos.get("skip_bad") is True:
-        options.skip_bad = True
-        taken.append("--skip-bad (--no-skip-bad turns it off)")
-    if options.none is None and isinstance(none := history.photos.get("none"), str) and none:
-        options.none = Path(none)
-        taken.append(f"--none {none}")
-    if taken:
-        print(f"as in the training before: {', '.join(taken)}", file=sys.stderr)
-
-
 def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None = None) -> Photos:
     """Load a folder of photos and print on stderr what it holds; the arguments are those of ``load``."""
     say(f"{folder}: reading the photos")
@@ -187,7 +166,8 @@ def add_data(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument(
         "--skip-bad",
         action=argparse.BooleanOptionalAction,
-        help="leave out photos that cannot be read, and list them (default: as in training)",
+        help="leave out photos that cannot be read, and list them (default: as in training, or as in export with the "
+        "same photos)",
     )
 
 
@@ -217,7 +197,8 @@ def unlabeled_of_export(options: argparse.Namespace, exported: Path) -> "Dataset
     from pipeline.export.load.model import load_exported
 
     deployable = load_exported(exported)
-    return unlabeled.load(options.unlabeled, _settings_of_export(options, exported, deployable), deployable.class_names)
+    photo_settings = _settings_of_export(options, exported, deployable, options.unlabeled)
+    return unlabeled.load(options.unlabeled, photo_settings, deployable.class_names)
 
 
 def settings_of_source(options: argparse.Namespace, deployable: "Deployable", source: "Source") -> Settings:
@@ -241,18 +222,21 @@ def of_export(options: argparse.Namespace, exported: Path) -> Photos | None:
     from pipeline.export.load.model import load_exported
 
     deployable = load_exported(exported)
-    return _of_model(folder, deployable, _settings_of_export(options, exported, deployable))
+    return _of_model(folder, deployable, _settings_of_export(options, exported, deployable, folder))
 
 
-def _settings_of_export(options: argparse.Namespace, exported: Path, deployable: "Deployable") -> Settings:
+def _settings_of_export(
+    options: argparse.Namespace, exported: Path, deployable: "Deployable", source: Path
+) -> Settings:
     from pipeline.documents.manifest import Manifest
 
-    stated = Manifest.read(exported).photos
+    manifest = Manifest.read(exported)
+    stated = manifest.photos
     return settings_for(
         exported / artifacts.MODEL_KERAS,
         deployable.side,
         width=deployable.width,
-        skip_bad=options.skip_bad,
+        skip_bad=earlier_options.skip_bad_of_export(options, manifest, source),
         **({name: getattr(stated, name) for name in READING} if stated else {}),
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import artifacts
-from pipeline.commands import FAILED, INTERRUPTED, OK, Commands, WithExamples, photo_options, train
+from pipeline.commands import FAILED, INTERRUPTED, OK, Commands, WithExamples, earlier_options, train
 from pipeline.commands.bundle import add_python
 from runtime.text import first_of, plural
 
@@ -88,7 +88,7 @@ def check(options: argparse.Namespace) -> None:
     Raises:
         EdgecnnError: as ``train.check`` does.
     """
-    photo_options.restore_settings(options)
+    earlier_options.restore_of_training(options)
     parser = argparse.ArgumentParser(prog="python -m pipeline")
     train.add(parser.add_subparsers())
     training = parser.parse_args(steps(options)[0][1:])
@@ -104,7 +104,7 @@ def steps(options: argparse.Namespace) -> list[list[str]]:
         training += [f"--{name}", str(getattr(options, name))] if getattr(options, name) else []
     bundle = ["bundle", out, "--out", str(BUNDLES), "--name", options.name or options.out.resolve().name]
     bundle += ["--python", options.python, *["--no-wheels"] * options.no_wheels]
-    export = ["export", "--model", str(options.out / artifacts.MODEL_KERAS), "--out", out]
+    export = ["export", "--in-steps", "--model", str(options.out / artifacts.MODEL_KERAS), "--out", out]
     timed = ["--threads", "1", "--seconds", "1", "--out", str(options.out / artifacts.BENCHMARK)]
     return [
         ["pipeline", *training],

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import artifacts
-from pipeline.commands import OK, Commands, FormerFlag, command_line, few_photos, fine_tune, photo_options, search
+from pipeline.commands import (
+    OK,
+    Commands,
+    FormerFlag,
+    command_line,
+    earlier_options,
+    few_photos,
+    fine_tune,
+    photo_options,
+    search,
+)
 from pipeline.data import unlabeled
 from pipeline.data.cifar10 import check_validation_count
 from pipeline.data.scan import scan
@@ -108,7 +118,7 @@ def check(options: argparse.Namespace) -> None:
             raise PipelineError("--validation-images is for CIFAR-10; for own photos give --validation-share X instead")
         check_validation_count(options.validation_images)
     if options.data:
-        photo_options.restore_settings(options)
+        earlier_options.restore_of_training(options)
         scan(options.data, options.none)
 
 

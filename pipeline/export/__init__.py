@@ -59,6 +59,7 @@ class Settings:
             softmax.
         precision: share (0-1) of the answers above the confidence threshold that must be right; ``None``: no
             threshold.
+        skip_bad: absolute paths of photos whose unusable ones were left out, for the manifest.
     """
 
     quick: bool = False
@@ -66,6 +67,7 @@ class Settings:
     files: tuple[str, ...] = MODEL_FILES
     keep: float | None = None
     precision: float | None = None
+    skip_bad: tuple[str, ...] = ()
 
 
 def export(
@@ -118,7 +120,7 @@ def export(
     if not built.contents:
         raise ExportError(f"{source.path}: no file can be written; {'; '.join(map(': '.join, built.failed.items()))}")
     contents |= built.contents
-    manifest = manifest_of(contents, built, inputs, settings.files, loaded, history)
+    manifest = manifest_of(contents, built, inputs, settings.files, loaded, history, settings.skip_bad)
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
     for name in built.failed:

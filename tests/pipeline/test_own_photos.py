@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipeline.artifacts import HISTORY, MODEL_KERAS, sha256, write_json
 from pipeline.cli import main, parse
-from pipeline.commands.photo_options import restore_settings
+from pipeline.commands.earlier_options import restore_of_training
 from pipeline.data.photo_settings import Settings, settings_for
 from pipeline.export.replaced import what_is_replaced
 from runtime import Classifier
@@ -76,6 +76,9 @@ def test_export_and_verify_on_own_photos(model, photos, here, repository, tmp_pa
     # The folder lists its classes by the alphabet, the model does not: labels follow the model.
     assert manifest["class_names"] == list(COLORS)
     assert manifest["validation"]["keras_accuracy"] == 1
+    report, bundle = done.stdout.splitlines()[-2:]
+    assert report.endswith(f"python -m pipeline report {out}  # one page with all results")
+    assert bundle.endswith(f"python -m pipeline bundle {out}  # an archive for a board")
     again = here("verify", out, "--data", photos)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "100.00% accurate" in again.stdout
@@ -126,6 +129,27 @@ def test_how_photos_become_squares_is_told_once(model, photos, here, tmp_path):
     assert json.loads((out / "verify.json").read_text())["test_digest"] == digests[1]["test_digest"]
 
 
+@pytest.mark.slow
+def test_later_commands_skip_the_bad_photos_that_export_skipped(model, photos, here, tmp_path):
+    for name in ("same", "other"):
+        shutil.copytree(photos, tmp_path / name)
+        (tmp_path / name / "sky" / "broken.png").write_bytes(b"nothing")
+    out, same = tmp_path / "build", tmp_path / "same"
+    arguments = ("--model", model / "colors.keras", "--classes", model / "classes.txt", "--out", out, "--quick")
+    done = here("export", *arguments, "--data", same, "--skip-bad")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for command in ("verify", "drift"):
+        again = here(command, out, "--data", same)
+        assert again.returncode == 0, again.stdout + again.stderr
+        assert again.stderr.count("as in the export before: --skip-bad (--no-skip-bad turns it off)\n") == 1
+        assert "left out: 1 broken" in again.stdout
+    for folder, more in ((same, ["--no-skip-bad"]), (tmp_path / "other", [])):
+        refused = here("verify", out, "--data", folder, *more)
+        assert refused.returncode == 2
+        assert "sky/broken.png: " in refused.stderr
+        assert "as in the export" not in refused.stderr
+
+
 def test_what_training_was_told_holds_until_a_command_is_told_otherwise(tmp_path, capsys):
     settings = Settings(side=32, resize="pad", skip_bad=True, validation_share=0.3, seed=5)
     path = tmp_path / MODEL_KERAS
@@ -149,7 +173,7 @@ def test_a_second_training_takes_what_was_said_to_the_first(tmp_path, capsys):
 
     def after(*arguments, data=photos):
         options = parse(["train", "--data", str(data), "--out", str(out), *arguments])
-        restore_settings(options)
+        restore_of_training(options)
         return options.skip_bad, options.none and str(options.none), capsys.readouterr().err
 
     assert after()[:2] == (True, none)
