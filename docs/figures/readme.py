@@ -113,8 +113,9 @@ def _artifacts(verified: dict[str, Any], report: Benchmark) -> str:
     low, high = share_interval(verified["keras_accuracy"], verified["images"])
     note = (
         f"Accuracy and parity on {verified['images']:,} test images (95 % interval of Keras's accuracy: {low:.2%} to "
-        f"{high:.2%}); latency of one image on one thread of {report.device.name}"
-        f"{listed_features(report.device.features)}. Differences are of probabilities (0-1)."
+        f"{high:.2%}). Latency: from the pixels of one image to its probabilities, on one thread of "
+        f"{report.device.name}{listed_features(report.device.features)}, each file in a process of its own, "
+        "called through edgecnn's runtime (Keras: directly). Differences are of probabilities (0-1)."
     )
     return f"{table(header, rows, 'llr')}\n\n{note}"
 
