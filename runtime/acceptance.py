@@ -9,7 +9,7 @@ from typing import NamedTuple
 from runtime.classifier import Classifier
 from runtime.errors import ImageError, ImageFileNotFoundError
 from runtime.photo_files import is_hidden, list_photos
-from runtime.text import first_of
+from runtime.text import first_of, only_in_case
 
 
 class Accuracy(NamedTuple):
@@ -89,6 +89,7 @@ def _class_folders(folder: Path, class_names: Sequence[str]) -> list[tuple[str, 
         raise ImageError(
             f"{folder}: {first_of(unknown)} {'is' if len(unknown) == 1 else 'are'} no class of the model; expected "
             f"folders named after its classes: {first_of(class_names)}"
+            f"{only_in_case(unknown, class_names, 'rename the folders')}"
         )
     return [(name, by_folder[name]) for name in folders]
 

@@ -1,7 +1,7 @@
 """Format text for messages; make untrusted names (files, classes, hosts) safe for terminals, pages, CSV and sockets."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories: control and format characters, lone surrogates, line and paragraph separators."""
@@ -21,6 +21,25 @@ def first_of(names: Sequence[str]) -> str:
     """List the first ``LISTED`` names, separated by commas, and the number of the others."""
     more = len(names) - LISTED
     return ", ".join(map(for_terminal, names[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def only_in_case(unknown: Sequence[str], known: Iterable[str], remedy: str) -> str:
+    """Name those of the unknown names that differ from a known one only in case, as the end of a sentence.
+
+    Args:
+        unknown: the names that were given.
+        known: the names that were expected.
+        remedy: what to do.
+
+    Returns:
+        ``; ant, bee differ only in case from classes of the model: `` and the remedy; empty if there are none.
+    """
+    folded = {name.casefold() for name in known}
+    alike = [name for name in unknown if name.casefold() in folded]
+    if not alike:
+        return ""
+    verb = "differs" if len(alike) == 1 else "differ"
+    return f"; {first_of(alike)} {verb} only in case from classes of the model: {remedy}"
 
 
 def plural(count: int, noun: str) -> str:

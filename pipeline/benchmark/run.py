@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,13 @@ from runtime.system.writing import check_writable
 PACKAGES = ("tensorflow", "keras", "tf2onnx")
 
 
-def benchmark(
+def benchmark(  # noqa: PLR0913, PLR0917 - all have defaults but two
     folder: Path,
     seconds: float,
     test: Dataset | None = None,
     threads: Sequence[int] | None = None,
     part: str = "test",
+    engines: Collection[str] | None = None,
 ) -> Benchmark:
     """Measure all contenders and write ``benchmark.json``.
 
@@ -37,6 +38,7 @@ def benchmark(
         test: images of its classes; CIFAR-10's test images if ``None``.
         threads: numbers of threads to measure with; 1, 2, … up to all cores if ``None``.
         part: which part of the data the images are: test or validation.
+        engines: names of the engines to measure; ``None`` for all.
 
     Returns:
         The document that is written.
@@ -53,7 +55,7 @@ def benchmark(
     with tempfile.TemporaryDirectory() as scratch, show_progress() as say:
         say("preparing contenders")
         report = run.benchmark(
-            [*contenders(files, counts), *desk_contenders(folder, counts, Path(scratch))],
+            [*contenders(files, counts, engines), *desk_contenders(folder, counts, Path(scratch), engines)],
             seconds,
             images=(np.ascontiguousarray(test.pixels), test.labels.tolist() if one_class else None),
             judged_on=f"{part} images",

@@ -115,6 +115,7 @@ def source(options: argparse.Namespace) -> "Source":
         size=_size(options),
         fill=options.fill,
         ignore_orientation=options.ignore_orientation,
+        names_from=options.classes,
         bgr=preset.bgr if preset and options.bgr is None else options.bgr,
     )
 

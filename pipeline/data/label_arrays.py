@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
 from pipeline.errors import DataError
-from runtime.text import first_of
+from runtime.text import first_of, only_in_case
 
 
 def as_multi_hot(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np.bool_]:
@@ -32,7 +32,10 @@ def as_numbers(labels: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[np
         names = [name.decode() if isinstance(name, bytes) else str(name) for name in labels]
         unknown = sorted(set(names) - set(places))
         if unknown:
-            raise DataError(f"labels of no class of the model: {first_of(unknown)}; it has {first_of(class_names)}")
+            raise DataError(
+                f"labels of no class of the model: {first_of(unknown)}; it has {first_of(class_names)}"
+                f"{only_in_case(unknown, places, 'write them in the same way')}"
+            )
         return np.array([places[name] for name in names], np.int64)
     if labels.ndim == 2 and labels.shape[1] == len(class_names):
         if np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) != 1).any():

@@ -20,7 +20,7 @@ from pipeline.data.photo_cache import decode
 from pipeline.data.photo_settings import Settings
 from pipeline.data.scan import SPLIT_FOLDERS, TEST, TRAINING, VALIDATION, PhotoFile
 from pipeline.errors import DataError, reason
-from runtime.text import first_of, for_terminal, plural
+from runtime.text import first_of, for_terminal, only_in_case, plural
 
 TABLE = "labels.csv"
 FILE_COLUMNS = ("file", "filename", "path", "image")
@@ -28,6 +28,7 @@ LABEL_COLUMNS = ("labels", "tags")
 SEPARATOR = ";"
 NUMBERS = {"1": True, "0": False, "": False}
 MAX_BYTES = 64 * 1024 * 1024
+SAME_WAY = "write them in the same way"
 
 MultiHot = NDArray[np.bool_]
 
@@ -117,6 +118,7 @@ def read_table(path: Path, class_names: tuple[str, ...]) -> dict[str, MultiHot]:
         if unknown:
             raise DataError(
                 f"{path}: row {number} names no label of the model: {first_of(unknown)}; it has {first_of(class_names)}"
+                f"{only_in_case(unknown, places, SAME_WAY)}"
             )
         found[name] = np.isin(np.arange(len(class_names)), [places[label] for label in shown])
     if not found:
@@ -132,9 +134,10 @@ def _expected(class_names: tuple[str, ...]) -> str:
 def _check_columns(path: Path, columns: list[str], class_names: tuple[str, ...]) -> None:
     missing, unknown = sorted(set(class_names) - set(columns)), sorted(set(columns) - set(class_names))
     if missing or unknown or len(set(columns)) < len(columns):
+        alike = only_in_case(unknown, class_names, SAME_WAY)
         said = [f"no column for {first_of(missing)}"] * bool(missing)
         said += [f"columns that are no label: {first_of(unknown)}"] * bool(unknown)
-        raise DataError(f"{path}: {'; '.join(said) or 'a column twice'}; expected {_expected(class_names)}")
+        raise DataError(f"{path}: {'; '.join(said) or 'a column twice'}; expected {_expected(class_names)}{alike}")
 
 
 def _listed(cell: str) -> list[str]:

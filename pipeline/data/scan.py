@@ -12,7 +12,7 @@ from pipeline.data import class_names
 from pipeline.errors import ClassesError, DataError
 from runtime.photo_files import LINKED, UNREADABLE, SkippedEntry, is_hidden, list_photos
 from runtime.spec import NONE_CLASS
-from runtime.text import first_of, for_terminal
+from runtime.text import first_of, for_terminal, only_in_case
 
 TRAINING, VALIDATION, TEST = "train", "val", "test"
 SPLIT_FOLDERS = {"train": TRAINING, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
@@ -237,6 +237,7 @@ def _check_known(root: Path, names: tuple[str, ...], known: tuple[str, ...]) -> 
         raise ClassesError(
             f"{root}: {len(unknown)} of {len(names)} folders are named as no class of the model: {first_of(unknown)}; "
             f"its classes are {first_of(list(places))}"
+            f"{only_in_case(unknown, places, 'rename the folders, or the classes in the file of --classes')}"
         )
     if not names:
         flat = _flat(root, "give them to export with --calibration, to verify with --photos, instead of --data")

@@ -1,11 +1,11 @@
 """List the contenders of a benchmark: each model file on each engine that reads it, with several thread counts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.engines.registry import engines
-from runtime.errors import ModelFileNotFoundError, ModelFormatError
+from runtime.errors import BackendUnavailableError, ModelFileNotFoundError, ModelFormatError
 from runtime.system.child import interpreter
 from runtime.system.processors import processors
 from runtime.tuning import visible_files
@@ -56,8 +56,25 @@ def find_models(names: Iterable[str]) -> list[Path]:
     return paths
 
 
-def contenders(paths: Iterable[Path], threads: Sequence[int]) -> list[Contender]:
+def check_engines(names: Iterable[str], further: Iterable[str] = ()) -> None:
+    """Refuse names that neither an engine has nor ``further`` lists.
+
+    Raises:
+        BackendUnavailableError: there is such a name; the message lists the known ones.
+    """
+    known = [*(engine.name for engine in engines()), *further]
+    for name in names:
+        if name not in known:
+            raise BackendUnavailableError(f"no engine is called {name!r:.100}: there are {', '.join(known)}")
+
+
+def contenders(paths: Iterable[Path], threads: Sequence[int], names: Collection[str] | None = None) -> list[Contender]:
     """List each engine on each file that it reads, once per thread count, or once if the engine is not installed.
+
+    Args:
+        paths: the model files.
+        threads: the thread counts.
+        names: of the engines to list; ``None`` for all.
 
     Raises:
         ModelFormatError: no engine reads one of the files.
@@ -68,6 +85,8 @@ def contenders(paths: Iterable[Path], threads: Sequence[int]) -> list[Contender]
         if not able:
             raise ModelFormatError(f"{path}: no engine reads files of this suffix")
         for engine in able:
+            if names is not None and engine.name not in names:
+                continue
             named = (engine.name, engine.title, path)
             if engine.missing:
                 listed.append(Contender(*named, threads[0], missing=engine.missing, install=engine.install))

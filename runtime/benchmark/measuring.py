@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from runtime.benchmark.contenders import Contender
 from runtime.benchmark.photo import PARTS, Photo, describe_photo, write_photo
-from runtime.benchmark.progress import Countdown
+from runtime.benchmark.progress import time_left
 from runtime.benchmark.timing import shuffled
 from runtime.benchmark.workers import Startup, Worker, WorkerError
 from runtime.engines.base import Pixels
@@ -50,6 +50,7 @@ class Measured:
         photo: run times in nanoseconds of each step of classifying a photo file.
         worker: its process during the measurement.
         seconds: latest estimate of the time for one image, in seconds.
+        spent: seconds of all turns so far, by batch size, with all that a turn needs besides the timed runs.
     """
 
     contender: Contender
@@ -61,6 +62,7 @@ class Measured:
     photo: dict[str, list[int]] = field(default_factory=lambda: {part: [] for part in PARTS})
     worker: Any = None
     seconds: float = 0.0
+    spent: dict[int, float] = field(default_factory=lambda: dict.fromkeys(BATCHES, 0.0))
 
     def started(self) -> dict[str, float]:
         """Return the start-up figures, each the median over its starts."""
@@ -151,13 +153,22 @@ def take_turns(measured: Sequence[Measured], turn_s: float, say: Callable[[str],
         [(one, batch) for one in able for batch in BATCHES if batch == 1 or number < BATCH_ROUNDS]
         for number in range(ROUNDS)
     ]
-    done, countdown = 0, Countdown(sum(map(len, rounds)))
     for number, turns in enumerate(shuffled(rounds), 1):
-        say(f"timing {plural(len(able), 'contender')}: round {number} of {ROUNDS}{countdown.left(done)}")
+        left = sum(seconds_left(one, turn_s) for one in _going(able)) if number > 1 else None
+        say(f"timing {plural(len(able), 'contender')}: round {number} of {ROUNDS}{time_left(left)}")
         for one, batch in turns:
             if one.reason is None and (batch == 1 or len(one.rounds[batch]) < batch_rounds(one, batch, turn_s)):
+                begin = time.monotonic()
                 _attempt(_turn, one, batch, turn_s)
-        done += len(turns)
+                one.spent[batch] += time.monotonic() - begin
+
+
+def seconds_left(one: Measured, turn_s: float) -> float:
+    """Estimate the seconds of a contender's remaining turns: each takes as long as its turns of this batch size did."""
+    planned = {batch: ROUNDS if batch == 1 else batch_rounds(one, batch, turn_s) for batch in BATCHES}
+    return sum(
+        max(0, planned[batch] - len(done)) * one.spent[batch] / len(done) for batch, done in one.rounds.items() if done
+    )
 
 
 def batch_rounds(one: Measured, batch: int, turn_s: float) -> int:
@@ -175,10 +186,10 @@ def _turn(one: Measured, batch: int, turn_s: float) -> None:
 
 
 def _photo_to_label(measured: Sequence[Measured], photo: str, say: Callable[[str], None]) -> None:
-    able = list(_going(measured))
-    countdown = Countdown(PHOTO_ROUNDS)
+    able, begin = list(_going(measured)), time.monotonic()
     for number, turns in enumerate(shuffled([able] * PHOTO_ROUNDS)):
-        say(f"timing photo to label: round {number + 1} of {PHOTO_ROUNDS}{countdown.left(number)}")
+        left = (time.monotonic() - begin) / number * (PHOTO_ROUNDS - number) if number else None
+        say(f"timing photo to label: round {number + 1} of {PHOTO_ROUNDS}{time_left(left)}")
         for one in _going(turns):
             _attempt(_photograph, one, photo)
 

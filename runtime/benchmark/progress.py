@@ -41,15 +41,8 @@ def show_progress() -> Iterator[Callable[[str], None]]:
         yield add
 
 
-class Countdown:
-    """An estimate of the remaining time of a task of ``steps`` steps, assuming that all take equally long."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps, self._start = steps, time.monotonic()
-
-    def left(self, done: int) -> str:
-        """Return the remaining time in words after ``done`` steps; empty before the first."""
-        if not done:
-            return ""
-        seconds = (time.monotonic() - self._start) / done * (self._steps - done)
-        return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
+def time_left(seconds: float | None) -> str:
+    """Return the remaining time in words, as the end of a message; empty if it is not known yet (``None``)."""
+    if seconds is None:
+        return ""
+    return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"

@@ -8,6 +8,7 @@ from runtime.benchmark.document import Benchmark, Conditions, Settings, compose
 from runtime.benchmark.environment import conditions, describe_device, versions
 from runtime.benchmark.measuring import BATCHES, ROUNDS, measure
 from runtime.engines.base import Pixels
+from runtime.errors import BackendUnavailableError
 
 
 def benchmark(  # noqa: PLR0913 - the fields of the report
@@ -37,8 +38,11 @@ def benchmark(  # noqa: PLR0913 - the fields of the report
         say: called with progress messages.
 
     Raises:
+        BackendUnavailableError: there are no contenders.
         ImageError: the photo cannot be read.
     """
+    if not contenders:
+        raise BackendUnavailableError("nothing to measure: none of the chosen engines reads any of the files")
     pixels, labels = images or (None, None)
     before = conditions()
     measured, described = measure(contenders, seconds, images=pixels, photo=photo, say=say)

@@ -6,7 +6,13 @@ from runtime.commands import duration, threads
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Register the options: threads and seconds."""
+    """Register the options: engines, threads and seconds."""
+    parser.add_argument(
+        "--engines",
+        nargs="+",
+        metavar="NAME",
+        help="measure only these engines (default: all; a wrong name lists them)",
+    )
     parser.add_argument(
         "--threads",
         type=counts,

@@ -42,6 +42,8 @@ SAID = {
     "drift REFERENCE --images 0": "--images takes 1 or more, got 0",
     "bench nowhere": "manifest.json: not there",
     "bench REFERENCE --data nowhere": "nowhere: no such folder",
+    "bench REFERENCE --engines keras onnx": "no engine is called 'onnx': there are onnxruntime, litert, openvino, ncnn",
+    "bench REFERENCE --engines kers": ", keras, keras-compiled, tensorflow, onnxruntime-web",
     "evaluate none.keras": "none.keras: no such file",
     "evaluate a.keras --data nowhere": "nowhere: no such folder",
     "evaluate a.keras --out /proc/out": "/proc: evaluation.json cannot be written",

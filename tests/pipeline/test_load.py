@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
@@ -237,8 +238,15 @@ def test_class_names_come_from_a_list_or_from_training(tmp_path):
     write_json(tmp_path / "history.json", {"model_sha256": sha256(path.read_bytes()), "class_names": ["x", "y", "z"]})
     assert load(Source(path)).class_names == ("x", "y", "z")
     assert load(Source(path, ("a", "b", "c"))).class_names == ("a", "b", "c")
-    with pytest.raises(ExportError, match=r"2 class names given, .* has 3 classes"):
+    with pytest.raises(ExportError, match=r"^2 class names \(a, b\) given, but .*model\.keras has 3 classes$"):
         load(Source(path, ("a", "b")))
+    with pytest.raises(
+        ExportError, match=r"^names\.txt: 2 class names \(a, b\), but .* has 3 classes; expected one name"
+    ):
+        load(Source(path, ("a", "b"), names_from=Path("names.txt")))
+    write_json(tmp_path / "history.json", {"model_sha256": sha256(path.read_bytes()), "class_names": ["x", "y"]})
+    with pytest.raises(ExportError, match=r"history\.json: 2 class names \(x, y\), but .* with --classes FILE$"):
+        load(Source(path))
 
 
 def test_a_model_that_scales_by_itself_gets_pixels_as_they_are(tmp_path):

@@ -285,6 +285,11 @@ def test_photos_of_a_table_in_a_test_part_alone_judge_a_model(tmp_path):
         ("file,red,green\na.png,1,0\n", "no column for blue; expected"),
         ("file,red,green,blue,pink\na.png,1,0,0,0\n", "columns that are no label: pink; expected"),
         ("file,red,green,blue\na.png,1,0,yes\n", "row 2 has yes; expected 0 or 1"),
+        (
+            "file,red,green,Blue\na.png,1,0,0\n",
+            "with 0 or 1; Blue differs only in case from classes of the model: write them in the same way",
+        ),
+        ("file,labels\na.png,red;BLUE\n", "blue; BLUE differs only in case from classes of the model: write them in"),
         ("file,labels\na.png,red;pink\n", "row 2 names no label of the model: pink; it has red, green, blue"),
         ("file,labels\na.png,red\na.png,blue\n", "row 3 names a.png again; keep one row for each photo"),
         ("file,labels\na.png,red,blue\n", "row 2 has 3 cells, the header 2"),

@@ -115,6 +115,8 @@ def test_a_label_of_no_class_is_refused(loaded):
     pixels, _ = painted(3)
     with pytest.raises(DataError, match="no class of the model: pink; it has red, green, blue"):
         _dataset((pixels, ["red", "pink", "blue"]), *loaded)
+    with pytest.raises(DataError, match="blue; RED differs only in case from classes of the model: write them in the"):
+        _dataset((pixels, ["RED", "pink", "blue"]), *loaded)
 
 
 def test_a_preset_that_does_not_exist_is_refused(tmp_path):

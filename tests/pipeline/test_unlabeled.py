@@ -134,6 +134,18 @@ def test_a_model_is_judged_on_one_photo_of_some_classes(tmp_path):
         folder.load(root, SETTINGS, names)
 
 
+def test_folders_that_differ_from_the_classes_only_in_case_are_told_so(tmp_path):
+    for name in ("circle", "square", "other"):
+        save(tmp_path / name / "photo.png", painted(1)[0])
+    with pytest.raises(ClassesError) as refused:
+        folder.load(tmp_path, SETTINGS, ("Circle", "Square", "Triangle"))
+    assert str(refused.value).endswith(
+        "named as no class of the model: circle, other, square; its classes are Circle, Square, Triangle; circle, "
+        "square differ only in case from classes of the model: rename the folders, or the classes in the file of "
+        "--classes"
+    )
+
+
 @pytest.fixture(scope="module")
 def thousand(tmp_path_factory):
     """A network of a thousand classes, of which the first three measure the distance to a primary color."""

@@ -58,6 +58,13 @@ def test_a_folder_of_no_class_and_a_folder_without_photos_are_said(labeled, refe
     assert "--photos DIR" in capsys.readouterr().err
 
 
+def test_folders_that_differ_from_the_classes_only_in_case_are_told_so(tmp_path):
+    for place in ("Cat", "dog"):
+        (tmp_path / place).mkdir()
+    with pytest.raises(ImageError, match=r"Cat differs only in case from classes of the model: rename the folders$"):
+        labeled_photos(tmp_path, ("cat", "dog"))
+
+
 def test_a_class_goes_by_its_plain_name_too(tmp_path):
     for place in ("ice cream", "ice+20cream"):
         (tmp_path / place).mkdir()

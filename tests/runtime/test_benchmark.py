@@ -4,6 +4,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import shutil
 import sys
 from types import SimpleNamespace
@@ -176,6 +177,25 @@ def test_batches_are_timed_in_the_first_rounds_alone(monkeypatch):
     assert [turns.count(batch) for batch in (1, 8, 64)] == [ROUNDS, measuring.BATCH_ROUNDS, measuring.BATCH_ROUNDS]
 
 
+def test_the_time_left_is_that_of_each_contenders_own_turns(monkeypatch):
+    """A slow and a fast contender: their batches, which only the first rounds have, take most of the time."""
+    now, messages = 0.0, []
+
+    def turn(_turn, one, batch, _turn_s):
+        nonlocal now
+        now += one.seconds * batch + 0.01
+        one.rounds[batch].append([1])
+
+    monkeypatch.setattr(measuring, "_attempt", turn)
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(monotonic=lambda: now))
+    both = [measuring.Measured(None, seconds=seconds) for seconds in (0.02, 1e-4)]
+    measuring.take_turns(both, 1 / ROUNDS, lambda line: messages.append((now, line)))
+    assert "left" not in messages[0][1]
+    for at, line in messages[1:]:
+        (said,) = re.findall(r"about (\d+) s left", line)
+        assert abs(int(said) - (now - at)) < 1, line
+
+
 def test_all_contenders_take_turns_in_shuffled_rounds(odd, monkeypatch):
     turns = []
     ask = Worker.ask
@@ -203,6 +223,29 @@ def test_an_engine_that_is_not_installed_is_a_row_with_a_remedy(monkeypatch, ref
     (row,) = report.contenders
     assert row.missing == Missing("absent is not installed", "pip install absent", failed=False)
     assert "Absent Engine: absent is not installed: pip install absent" in format_benchmark(report)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--engines", "litert", "onnx"], "no engine is called 'onnx': there are onnxruntime, litert, openvino, ncnn"),
+        (["--engines", "litert"], "nothing to measure: none of the chosen engines reads any of the files"),
+    ],
+)
+def test_engines_that_cannot_be_measured_are_refused(reference, arguments, message):
+    done = bench(reference / "model_int8.onnx", *arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"error: {message}")
+
+
+def test_only_the_chosen_engines_take_part(reference):
+    files = [reference / "model_int8.onnx", reference / "model_int8.tflite"]
+    listed = contenders(files, (1, 2), ["onnxruntime", "litert"])
+    assert {(each.artifact.name, each.backend) for each in listed} == {
+        ("model_int8.onnx", "onnxruntime"),
+        ("model_int8.tflite", "litert"),
+    }
+    assert {each.backend for each in contenders(files[:1], (1,))} == {"onnxruntime", "openvino"}
 
 
 def test_threads_double_up_to_all_cores(monkeypatch):

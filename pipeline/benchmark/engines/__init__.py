@@ -4,7 +4,7 @@ Each module defines ``BACKEND``, whose ``load`` imports the engine in the conten
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -52,18 +52,21 @@ def find(name: str) -> DeskBackend:
     return backend
 
 
-def desk_contenders(folder: Path, threads: Sequence[int], scratch: Path) -> list[Contender]:
+def desk_contenders(
+    folder: Path, threads: Sequence[int], scratch: Path, names: Collection[str] | None = None
+) -> list[Contender]:
     """List each backend as a contender with its file of an export folder; backends without their file are left out.
 
     Args:
         folder: that export wrote.
         threads: the numbers of threads to measure each backend with.
         scratch: folder for files that backends prepare; it must exist as long as the contenders are used.
+        names: of the backends to list; ``None`` for all.
     """
     listed = []
     for name in BACKENDS:
         backend = find(name)
-        if not (folder / backend.artifact).is_file():
+        if not (folder / backend.artifact).is_file() or (names is not None and name not in names):
             continue
         source, missing, install = folder, backend.missing(), backend.install
         if backend.prepare and not missing:

@@ -11,7 +11,7 @@ from pipeline import artifacts
 from pipeline.data import class_names
 from pipeline.data.class_list import TEACHABLE_LABELS
 from pipeline.data.photo_settings import Reading
-from pipeline.documents.history import read_history, say_what_is_taken
+from pipeline.documents.history import path_beside, read_history, say_what_is_taken
 from pipeline.documents.manifest import CONTRACT_PARTS, Manifest
 from pipeline.errors import ExportError
 from pipeline.export.load.custom_code import refuse_custom_code
@@ -22,7 +22,7 @@ from pipeline.export.load.keras_file import loadable, read_keras_file, refuse_un
 from pipeline.export.load.scaling import PixelScaling
 from pipeline.export.load.standard import chosen_output, in_color, picture_model, plain_model, sized
 from pipeline.system.quiet import log_hidden
-from runtime.text import plural
+from runtime.text import first_of, plural
 
 MIN_SIDE, MAX_SIDE = 8, 1024
 
@@ -45,6 +45,7 @@ class Source:
         multi_label: whether the logits are of independent labels; not needed for a model that ends in sigmoids.
         output: name of the output that holds the classes, if the model has several outputs.
         size: height and width of the images in pixels, for a model that takes any size.
+        names_from: the file that lists ``class_names``, for messages; ``None`` if there is none.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Source:
     bgr: bool | None = None
     thresholds: tuple[float, ...] | None = None
     multi_label: bool = False
+    names_from: Path | None = None
 
     @property
     def reading(self) -> Reading:
@@ -192,13 +194,23 @@ def load(source: Source) -> Deployable:
     if len(names) == 1 and class_count == 2 and kind != "sigmoid":  # a single output: the probability of this class
         names = (f"not {names[0]}", names[0])
     if len(names) != class_count:
-        raise ExportError(f"{plural(len(names), 'class name')} given, {source.path} has {plural(class_count, 'class')}")
+        raise ExportError(_wrong_count(source, names, class_count))
     fault = class_names.fault(names)
     if fault:
         raise ExportError(f"{source.path}: its list of classes: {fault}")
     scaling = source.scaling or front(model).expected  # of the gray model: a luma layer would hide its scaling
     scaling = scaling if source.bgr is None else replace(scaling, bgr=source.bgr)
     return Deployable(in_color(model), names, scaling, temperature or 1.0, thresholds=source.thresholds)
+
+
+def _wrong_count(source: Source, names: tuple[str, ...], class_count: int) -> str:
+    listed = f"{plural(len(names), 'class name')} ({first_of(names)})"
+    has = f"{source.path} has {plural(class_count, 'class')}"
+    if source.class_names is None:
+        return f"{path_beside(source.path)}: {listed}, but {has}; give the right names with --classes FILE"
+    if source.names_from is None:
+        return f"{listed} given, but {has}"
+    return f"{source.names_from}: {listed}, but {has}; expected one name per line, in the order of the model's outputs"
 
 
 def keras_bytes(path: Path, model: keras.Model) -> bytes:
