@@ -21,6 +21,7 @@ from pipeline.documents.base import (
     named,
 )
 from pipeline.documents.display import DisplayedAsTable, DisplayTable
+from pipeline.documents.shares import percent_of, share_of
 from runtime.spec import MAX_SIDE
 from runtime.text import plural
 
@@ -238,9 +239,12 @@ class Manifest(DisplayedAsTable, Document):
         ]
         failed = [f"{name} was not written: {why}" for name, why in self.failed.items()]
         accuracy = self.validation.keras_accuracy
-        judged = "without labels" if accuracy is None else f"of which Keras classifies {accuracy:.2%} correctly"
+        judged = "without labels"
+        if accuracy is not None:
+            judged = f"of which Keras classifies {share_of(accuracy, self.validation.images)} correctly"
         if self.validation.keras_macro_f1 is not None:
-            judged = f"as were the thresholds; Keras has a macro F1 of {self.validation.keras_macro_f1:.2%} with them"
+            macro_f1 = percent_of(self.validation.keras_macro_f1, self.validation.images)
+            judged = f"as were the thresholds; Keras has a macro F1 of {macro_f1} with them"
         notes = (f"int8 was {self.how_int8} on {plural(self.validation.images, 'image')}, {judged}.", *failed)
         verdict = ("passed" if self.has_enough_images else TOO_FEW) if self.passed else "not passed: see decisions"
         return DisplayTable(

@@ -19,10 +19,23 @@ from pipeline.documents.base import (
     named,
 )
 from pipeline.documents.display import DisplayedAsTable, DisplayTable
+from pipeline.documents.shares import percent_of, share_of
 from runtime.text import plural
 
 MOST_CLASSES = 100
 """Confusion matrices are written for at most this many classes; one of 1,000 classes would take megabytes."""
+
+MAY_HAVE_LEARNED = (
+    "The model may have learned from these photos: for an honest accuracy put photos that it has not seen into test/ "
+    "of --data."
+)
+ALSO_CHOSE = "int8 was chosen on these same images: its agreement may look better than it is."
+ALSO_DECIDED = (
+    "Whether int8 has corrected biases was decided on these same images: its agreement may look a bit better than it "
+    "is."
+)
+OF_THE_IMAGES = (MAY_HAVE_LEARNED, ALSO_CHOSE, ALSO_DECIDED)
+"""The caveats of ``Verification`` that are about accuracy and agreement on these images, and not about a verdict."""
 
 
 class Calibration(Entry):
@@ -206,13 +219,13 @@ class Verification(DisplayedAsTable, Document):
     def as_table(self) -> DisplayTable:
         """Return a table of the figures and verdicts."""
         header = ("file", "KiB", self.judged_by, "agreement", "mean difference", "verdict")
-        rows = [("Keras", "", _percent(self.keras), "", "", "")]
+        rows = [("Keras", "", self._score(self.keras), "", "", "")]
         for name, row in self.artifacts.items():
             verdict = "; ".join(row.violations) or ("pass" if self.has_enough_images else TOO_FEW)
             if isinstance(row, Measured):
-                share = _percent(row)
+                share, agreement = self._score(row), self.share(row.agreement)
                 mean = "" if row.mean_difference is None else f"{row.mean_difference:.1e}"
-                rows.append((name, f"{row.bytes / 1024:,.0f}", share, f"{row.agreement:.2%}", mean, verdict))
+                rows.append((name, f"{row.bytes / 1024:,.0f}", share, agreement, mean, verdict))
             else:
                 rows.append((name, "", "", "", "", verdict))
         verdict = ("passed" if self.has_enough_images else TOO_FEW) if self.passed else "failed"
@@ -240,7 +253,9 @@ class Verification(DisplayedAsTable, Document):
         """The results of the files that gave answers, by name."""
         return {name: row for name, row in self.artifacts.items() if isinstance(row, Measured)}
 
+    def share(self, value: float, digits: int = 2) -> str:
+        """Format a share (0-1) of the images; those of a multi-label model are means over labels, so no counts."""
+        return (share_of if self.thresholds is None else percent_of)(value, self.images, digits)
 
-def _percent(scores: Scores) -> str:
-    share = scores.score
-    return "" if share is None else f"{share:.2%}"
+    def _score(self, scores: Scores) -> str:
+        return "" if scores.score is None else self.share(scores.score)

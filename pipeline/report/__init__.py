@@ -17,6 +17,7 @@ from pipeline.report import (
     provenance,
     selective,
     summary,
+    verdicts,
 )
 from pipeline.report.album import open_album
 from pipeline.report.gather import Facts, gather
@@ -76,8 +77,8 @@ def page(facts: Facts) -> str:
         title=summary.title(facts.manifest),
         subtitle=summary.subtitle(facts.manifest),
         origin=summary.origin(facts),
-        accuracies=[*out_of_fold.verdicts(facts), *summary.accuracies(facts)],
-        verdicts=summary.verdicts(facts),
+        accuracies=[*out_of_fold.verdicts(facts), *verdicts.accuracies(facts)],
+        verdicts=verdicts.verdicts(facts),
         warnings=facts.warnings,
         sections=sections,
         coarse=max(facts.manifest.size) < COARSE,

@@ -3,7 +3,7 @@
 from pipeline.documents.benchmark import Benchmark, Contender, Ratio
 from pipeline.report.figures import tradeoff
 from pipeline.report.figures.latency import detail, threads
-from pipeline.report.numbers import NONE, optional, percent, size
+from pipeline.report.numbers import NONE, optional, share, size
 from pipeline.report.sections import Table
 
 WHO = "contender"
@@ -54,8 +54,8 @@ def worth(name: str, device: Benchmark) -> Table:
         (
             _who(row),
             f"{latency:.1f}",
-            percent(accuracy),
-            percent(row.agreement),
+            share(accuracy, row.accuracy_images),
+            share(row.agreement, row.accuracy_images),
             size(row.bytes) if row.bytes else NONE,
             "yes" if id(row) in best else "",
         )

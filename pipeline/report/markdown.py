@@ -2,11 +2,11 @@
 
 from pipeline.documents.benchmark import Contender
 from pipeline.documents.verify import Measured
-from pipeline.report import out_of_fold, summary
+from pipeline.report import out_of_fold, verdicts
 from pipeline.report.gather import Facts
 from pipeline.report.latency import caveats, conditions, judged
 from pipeline.report.latency_tables import of_keras
-from pipeline.report.numbers import optional, percent, small
+from pipeline.report.numbers import optional, share, small
 from pipeline.text import code, for_markdown, table
 
 HEADER = ("file", "engine", "threads", "KiB", "accuracy", "top-1 agreement", "mean difference")
@@ -15,8 +15,12 @@ LATENCY = ("p50 (µs)", "p99 (µs)", "of Keras's")
 
 def markdown(facts: Facts) -> str:
     """Format the verdicts, and size, accuracy, parity and latency of each contender; names missing documents."""
-    verdicts = [*out_of_fold.verdicts(facts), *summary.accuracies(facts), *summary.verdicts(facts)[:2]]
-    said = [f"**{row.name}: {row.word}{'.' * (row.state != 'figure')}** {for_markdown(row.text)}" for row in verdicts]
+    boxes = [*out_of_fold.verdicts(facts), *verdicts.accuracies(facts), *verdicts.verdicts(facts)[:2]]
+    said = [
+        f"**{row.name}: {row.word}{'.' * (row.state != 'figure' or bool(row.caveats))}** "
+        f"{for_markdown(' '.join([*row.caveats, row.text]))}"
+        for row in boxes
+    ]
     parts = ["  \n".join(said), *(f"> {for_markdown(str(line))}" for line in (*facts.warnings, *facts.absent.values()))]
     for name, device in facts.devices.items():
         rows = [
@@ -39,4 +43,5 @@ def _row(facts: Facts, row: Contender) -> tuple[str, ...]:
     difference = small(verified.mean_difference) if isinstance(verified, Measured) else ""
     kib = optional(row.bytes, ".0f", 1024)
     about = (code(row.file), for_markdown(row.engine), str(row.threads), kib)
-    return (*about, percent(row.accuracy), percent(row.agreement), difference)
+    shares = (share(value, row.accuracy_images) for value in (row.accuracy, row.agreement))
+    return (*about, *shares, difference)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pipeline.documents.shares import share_of
+
 NONE = "\N{EN DASH}"
 """Shown instead of a missing number."""
 
@@ -33,6 +35,11 @@ def size(count: float) -> str:
 def percent(share: float | None, digits: int = 2) -> str:
     """Format a share (0-1) in percent; ``None`` as a dash."""
     return NONE if share is None else f"{share:.{digits}%}"
+
+
+def share(value: float | None, images: int | None, digits: int = 2) -> str:
+    """Format a share (0-1) of images as ``share_of`` does; ``None`` as a dash. Their number may be unknown."""
+    return percent(value, digits) if value is None or images is None else share_of(value, images, digits)
 
 
 def points(value: float | None) -> str:

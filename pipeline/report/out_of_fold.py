@@ -3,6 +3,7 @@
 import numpy as np
 
 from pipeline.documents.out_of_fold import OutOfFold, Suspect
+from pipeline.documents.shares import interval_of, percent_of
 from pipeline.report.album import Album
 from pipeline.report.figures import confusion
 from pipeline.report.figures.style import picture
@@ -24,7 +25,7 @@ def verdicts(facts: Facts) -> list[Verdict]:
         f"of {plural(found.images, 'photo')}, each judged by a network that did not learn from it; 95 % interval "
         f"{_interval(found)}."
     )
-    return [Verdict("Accuracy", "figure", percent(found.accuracy, 1), text)]
+    return [Verdict("Accuracy", "figure", percent_of(found.accuracy, found.images, 1), text)]
 
 
 def sections(facts: Facts, album: Album | None) -> list[Section]:
@@ -34,13 +35,13 @@ def sections(facts: Facts, album: Album | None) -> list[Section]:
         return []
     judged = (
         f"Cross-validation with {found.folds} folds (photos that look alike are in the same fold): "
-        f"{percent(found.accuracy, 1)} of {plural(found.images, 'photo')} right ({_interval(found)})."
+        f"{percent_of(found.accuracy, found.images, 1)} of {plural(found.images, 'photo')} right ({_interval(found)})."
     )
     lead = " ".join([judged, _of_twice(found), *(row.sentence for row in found.shortcut_features)])
     tables = [
         Table(
             ("photos a class", "accuracy"),
-            [(f"{point.photos_a_class:.0f}", percent(point.accuracy, 1)) for point in found.curve],
+            [(f"{point.photos_a_class:.0f}", percent_of(point.accuracy, found.images, 1)) for point in found.curve],
             "Learning curve",
             left=0,
         ),
@@ -51,7 +52,7 @@ def sections(facts: Facts, album: Album | None) -> list[Section]:
                     row.name,
                     f"{row.photos:,}",
                     f"{row.found:.0f}",
-                    percent(row.found / row.photos, 1),
+                    percent_of(row.found / row.photos, row.photos, 1),
                     row.taken_for or NONE,
                 )
                 for row in found.classes
@@ -130,7 +131,7 @@ def _found(facts: Facts) -> OutOfFold | None:
 
 
 def _interval(found: OutOfFold) -> str:
-    return f"{percent(found.low, 1)} to {percent(found.high, 1)}"
+    return interval_of((found.low, found.high), found.images, 1)
 
 
 def _of_twice(found: OutOfFold) -> str:

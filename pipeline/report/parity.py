@@ -5,12 +5,13 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.documents.drift import DriftReport
+from pipeline.documents.shares import percent_of
 from pipeline.documents.verify import Calibration, Measured, Verification
 from pipeline.report.figures import confusion, layers, parity, reliability
 from pipeline.report.figures.reliability import FEWEST, KERAS
 from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
-from pipeline.report.numbers import NONE, listed, optional, percent, small
+from pipeline.report.numbers import NONE, listed, optional, percent, share, small
 from pipeline.report.sections import Absent, Card, Chart, Gallery, Section, Table
 from runtime.text import plural
 
@@ -50,7 +51,7 @@ def _parity(verified: Verification) -> Section:
                 small(limits.mean_difference),
                 small(row.max_difference),
                 small(limits.max_difference),
-                percent(row.agreement),
+                verified.share(row.agreement),
                 percent(limits.min_agreement, 0),
                 optional(row.accuracy_drop_points, ".2f"),
                 f"{limits.max_accuracy_drop:g}",
@@ -67,7 +68,9 @@ def _parity(verified: Verification) -> Section:
     )
     found = verified.measured
     charts = (
-        [Chart("parity", "Difference from Keras", picture("parity", "parity", parity.draw, found))] if found else []
+        [Chart("parity", "Difference from Keras", picture("parity", "parity", parity.draw, found, verified.share))]
+        if found
+        else []
     )
     return Section("parity", "Parity by file", lead, charts, tables=[Table(header, rows)])
 
@@ -145,7 +148,7 @@ def _reliability(verified: Verification) -> Section:
         return Section("reliability", "Reliability", missing=[Absent("No file gave probabilities that are numbers")])
     errors = Table(
         ("file", "calibration error"),
-        [(name, percent(calibration.expected_error)) for name, calibration in found.items()],
+        [(name, percent_of(calibration.expected_error, verified.images)) for name, calibration in found.items()],
     )
     lead = (
         "Whether answers with a probability of 0.9 are right nine times in ten. Calibration error: the mean distance "
@@ -185,7 +188,7 @@ def _flips(drifted: DriftReport) -> Section:
     galleries, rows = [], []
     for name, row in drifted.artifacts.items():
         count = len(row.flips)
-        rows.append((name, f"{count:,}", percent(count / drifted.images)))
+        rows.append((name, f"{count:,}", share(count / drifted.images, drifted.images)))
         cards = [
             Card(
                 (f"data:image/png;base64,{drifted.pictures[str(flip.image)]}",),

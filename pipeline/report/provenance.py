@@ -1,8 +1,11 @@
 """The last section: versions, digests, machines, and the choice of the int8 configuration."""
 
-from pipeline.documents.manifest import Candidate, Decision
+from functools import partial
+
+from pipeline.documents.manifest import Candidate, Decision, Manifest
+from pipeline.documents.shares import percent_of, share_of
 from pipeline.report.gather import Facts
-from pipeline.report.numbers import NONE, optional, percent
+from pipeline.report.numbers import NONE, optional, percent, small
 from pipeline.report.sections import Section, Table
 from runtime.text import plural
 
@@ -30,8 +33,7 @@ def section(facts: Facts) -> Section:
         verified = facts.verified
         digests.append((f"{verified.part} images of verify", plural(verified.images, "image"), verified.test_digest))
     sensitive = [_layers(name, decision) for name, decision in manifest.decisions.items() if decision.layers]
-    judged = "accuracy" if manifest.thresholds is None else "macro F1"
-    searches = [_search(name, decision, judged) for name, decision in manifest.decisions.items()]
+    searches = [_search(name, decision, manifest) for name, decision in manifest.decisions.items()]
     lead = "The exact files of these figures, the software and machines that made them, and the choice of int8."
     return Section(
         "provenance",
@@ -48,27 +50,38 @@ def section(facts: Facts) -> Section:
     )
 
 
-def _search(name: str, decision: Decision, judged: str) -> Table:
-    """Build the table of the tried configurations; the whole log is in the manifest."""
-    chosen = [candidate for candidate in decision.candidates if _is_shown(candidate, decision)]
+def _search(name: str, decision: Decision, manifest: Manifest) -> Table:
+    """Build the table of the configs that were judged on all validation images; the manifest has all."""
+    share = partial(share_of if manifest.thresholds is None else percent_of, images=manifest.validation.images)
+    judged = [candidate for candidate in decision.candidates if candidate.images is None]
     rows = [
         (
             candidate.summary,
-            percent(candidate.accuracy),
+            NONE if candidate.accuracy is None else share(candidate.accuracy),
             optional(candidate.lost_points, ".2f"),
             f"{candidate.p_value:.2g}",
-            percent(candidate.agreement),
-            "; ".join(candidate.violations) or ("chosen" if candidate.summary == decision.summary else "passes"),
+            share(candidate.agreement),
+            small(candidate.mean_difference),
+            _verdict(candidate, decision),
         )
-        for candidate in chosen
+        for candidate in judged
     ]
-    agreement = "top-1 agreement" if judged == "accuracy" else "agreement"
-    header = ("config", judged, "points lost", "p", agreement, "verdict")
+    single = manifest.thresholds is None
+    score, agreement = ("accuracy", "top-1 agreement") if single else ("macro F1", "agreement")
+    header = ("config", score, "points lost", "p", agreement, "mean difference", "verdict")
     tried = len(decision.candidates)
-    title = f"{name}: {plural(tried, 'config')} tried" + (
-        ", of the calibrations only the best" if tried > len(rows) else ""
-    )
+    title = f"{name}: {plural(tried, 'config')} tried on {plural(manifest.validation.images, 'image')}"
+    screened = next((candidate.images for candidate in decision.candidates if candidate.images is not None), None)
+    if screened is not None:
+        title += f"; not shown: {tried - len(judged)} farther from Keras on {screened} of the images"
     return Table(header, rows, title, words=1)
+
+
+def _verdict(candidate: Candidate, decision: Decision) -> str:
+    failed = "; ".join(candidate.violations)
+    if candidate is not decision.winner:
+        return failed or "passes"
+    return "; ".join(filter(None, (f"chosen: {decision.reason}" if decision.reason else "chosen", failed)))
 
 
 def _layers(name: str, decision: Decision) -> Table:
@@ -82,10 +95,6 @@ def _layers(name: str, decision: Decision) -> Table:
     shown = f", the {len(rows)} noisiest of {len(decision.layers)}" if len(rows) < len(decision.layers) else ""
     title = f"{name}: rounding noise by layer{shown}"
     return Table(header, rows, title, words=1)
-
-
-def _is_shown(candidate: Candidate, decision: Decision) -> bool:
-    return candidate.stage not in ("calibration", "screening") or candidate.summary == decision.summary
 
 
 def _versions(facts: Facts) -> Table:

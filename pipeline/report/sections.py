@@ -131,6 +131,7 @@ class Verdict:
         word: the verdict or the figure.
         text: explanation.
         details: further lines, such as violations.
+        caveats: sentences directly below the word: what the figure does not say.
     """
 
     name: str
@@ -138,3 +139,4 @@ class Verdict:
     word: str
     text: str
     details: list[str] = field(default_factory=list)
+    caveats: list[str] = field(default_factory=list)

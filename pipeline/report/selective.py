@@ -1,6 +1,7 @@
 """The sections on rejecting answers: for low confidence, or because the picture shows none of the classes."""
 
 from pipeline.documents.known import Familiarity
+from pipeline.documents.shares import interval_of, share_of
 from pipeline.documents.verify import Selective, Verification
 from pipeline.formats import INT8, precision_of
 from pipeline.metrics.significance import share_interval, wilson
@@ -42,7 +43,7 @@ def _risk(verified: Verification | None) -> list[Section]:
     )
     points = Table(
         ("answered", *found),
-        [(percent(share, 0), *(_at(curve, share) for curve in found.values())) for share in COVERAGES],
+        [(percent(share, 0), *(_at(curve, share, verified.images) for curve in found.values())) for share in COVERAGES],
         "Error rate, and the confidence from which on answers count",
         left=0,
     )
@@ -50,14 +51,14 @@ def _risk(verified: Verification | None) -> list[Section]:
 
 
 def _wrong(share: float, images: int) -> str:
-    low, high = share_interval(share, images)
-    return f"{percent(share)}\n{percent(low, 1)} to {percent(high, 1)}"
+    return f"{share_of(share, images)}\n{interval_of(share_interval(share, images), images, 1)}"
 
 
-def _at(curve: Selective, share: float) -> str:
+def _at(curve: Selective, share: float, images: int) -> str:
     """Format the first point of the curve with at least this coverage."""
     place = next(place for place, coverage in enumerate(curve.coverage) if coverage >= share - 1e-9)
-    return f"{percent(curve.risk[place])}\nfrom {curve.threshold[place]:.3f}"
+    answered = round(curve.coverage[place] * images)
+    return f"{share_of(curve.risk[place], answered)}\nfrom {curve.threshold[place]:.3f}"
 
 
 def _known(facts: Facts) -> list[Section]:
@@ -86,7 +87,7 @@ def _table(name: str, one: Familiarity) -> Table:
             f"{each.pictures:,}",
             _share(each.accepted, each.pictures),
             f"{each.auroc:.3f}",
-            percent(each.false_positives, 1),
+            share_of(each.false_positives, each.pictures, 1),
         )
         for each in one.out_of_distribution
     ]
@@ -95,5 +96,4 @@ def _table(name: str, one: Familiarity) -> Table:
 
 
 def _share(count: int, of: int) -> str:
-    low, high = wilson(count, of)
-    return f"{percent(count / of, 1)}\n{percent(low, 1)} to {percent(high, 1)}"
+    return f"{share_of(count / of, of, 1)}\n{interval_of(wilson(count, of), of, 1)}"

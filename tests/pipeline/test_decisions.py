@@ -33,6 +33,7 @@ def test_of_each_calibration_method_the_closest_is_shown_and_the_winner_always()
     manifest = SimpleNamespace(
         validation=SimpleNamespace(images=5000, keras_accuracy=0.9, keras_macro_f1=None),
         decisions={"model_int8.onnx": decision},
+        thresholds=None,
     )
     lines = format_decisions(manifest).splitlines()
     shown = [entry.summary for entry in tried if any(line.endswith(f"  {entry.summary}") for line in lines)]

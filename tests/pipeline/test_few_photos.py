@@ -186,7 +186,7 @@ def exported(tmp_path):
 def test_the_report_says_how_good_and_what_would_help(exported):
     report(exported)
     page = (exported / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
-    for text in ("90.0%", "77.0% to 96.0%", "about 3.1 points", "ant/&lt;i&gt;.jpg", "85.0%", "4 photos look like"):
+    for text in ("90%", "77% to 96%", "about 3.1 points", "ant/&lt;i&gt;.jpg", "85%", "4 photos look like"):
         assert text in page
     artifacts.write_json(exported / artifacts.HISTORY, {"model_sha256": "0" * 64})
     report(exported)  # the history of another model counts for nothing

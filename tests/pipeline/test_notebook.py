@@ -191,7 +191,7 @@ def test_the_five_lines(tmp_path, photos, capfd):
     again = str(verify(out, photos))
     assert ALSO_CHOSE not in again, "without a search, none was chosen"
     assert ALSO_DECIDED in again
-    assert "| Keras |  | 100.00% |" in verified._repr_markdown_()
+    assert "| Keras |  | 100% |" in verified._repr_markdown_()
     page = report(out)
     assert page.html == (out / "report.html").read_text()
     assert str(page) == repr(page) == str(out / "report.html")

@@ -11,13 +11,12 @@ import measured_folder
 from pipeline import artifacts
 from pipeline.cli import main
 from pipeline.documents.drift import DriftReport
-from pipeline.metrics.significance import share_interval
-from pipeline.report import page, report
+from pipeline.report import page, provenance, report
 from pipeline.report.figures import layers
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
 from pipeline.report.numbers import NONE
-from pipeline.report.summary import files, origin, subtitle, title, verdicts
+from pipeline.report.summary import files, origin, subtitle, title
 
 
 @pytest.fixture
@@ -45,23 +44,6 @@ def test_what_a_verdict_leaves_open_stands_beside_it(folder):
         assert "images. Only 60 images." in (folder / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("images", "word"), [(2, "Too few images to tell"), (30, "Pass")])
-def test_verdicts_stand_with_their_images_and_intervals(folder, images, word):
-    measured_folder.rewrite(folder / artifacts.VERIFY, images=images)
-    measured_folder.rewrite(
-        folder / artifacts.MANIFEST, validation={"images": images, "digest": "d" * 64, "keras_accuracy": 0.84}
-    )
-    verify, int8 = verdicts(gather(folder))[:2]
-    assert verify.word == int8.word == word
-    assert ("On fewer than 30 images no pass is given." in verify.text) == (images == 2)
-    low, high = (f"{100 * bound:.1f}%" for bound in share_interval(29 / 30, images))
-    interval = f"(95 % interval {low} to {high})"
-    assert verify.details == [f"All 3 files: the same answer as Keras on 96.7% of {images} images {interval}"]
-    (line,) = int8.details
-    both = f"{artifacts.INT8_ONNX} and {artifacts.INT8_TFLITE}"
-    assert line.startswith(f"{both}: the same answer as Keras on 99.0% of {images} images (95 % interval")
-
-
 def test_a_diagram_of_too_few_answers_and_a_gallery_of_none_say_so(folder):
     verified, drifted = (artifacts.read_json(folder / name) for name in (artifacts.VERIFY, artifacts.DRIFT))
     for scores in (verified["keras"], *verified["artifacts"].values()):
@@ -81,13 +63,13 @@ def test_a_diagram_of_too_few_answers_and_a_gallery_of_none_say_so(folder):
 def test_what_is_left_out_has_its_sections(folder):
     report(folder)
     text = (folder / artifacts.REPORT_PAGE).read_text(encoding="utf-8")
-    for shown in ("Risk against coverage", "0.0432", '<td class="number">5.00%<small>from 0.600</small>'):
+    for shown in ("Risk against coverage", "0.0432", '<td class="number">1 of 18<small>from 0.600</small>'):
         assert shown in text
     for shown in (
         "Known and unknown",
         "The familiarity scores of 30 test photos",
         "0.912",
-        "31.4%",
+        "31%",
         "flowers $x_2$ &lt;b&gt;",
     ):
         assert shown in text
@@ -237,7 +219,7 @@ def test_markdown_says_what_the_files_say(folder):
     text = markdown(gather(folder))
     assert "**Verify: Pass.** All 3 files answer" in text
     row = next(line for line in text.splitlines() if line.startswith(f"| `{artifacts.INT8_ONNX}` | ONNX Runtime"))
-    assert row.split(" | ")[3:] == ["15", "80.00%", "96.67%", "2.7e-03", "27.5", "41.2", "0.125 [0.120, 0.130] |"]
+    assert row.split(" | ")[3:] == ["15", "80%", "97%", "2.7e-03", "27.5", "41.2", "0.125 [0.120, 0.130] |"]
     assert "| ncnn is not installed; pip install 'edgecnn\\[ncnn\\]' |" in text
     assert "&lt;b&gt;CPU&lt;/b&gt;" in text
 
@@ -265,7 +247,7 @@ def test_one_page_has_one_accuracy_of_a_file(folder, images):
     row = next(
         line for line in markdown(facts).splitlines() if line.startswith(f"| `{artifacts.INT8_ONNX}` | ONNX Run")
     )
-    assert row.split(" | ")[4:6] == (["80.00%", "96.67%"] if images == 30 else ["71.00%", NONE])
+    assert row.split(" | ")[4:6] == (["80%", "97%"] if images == 30 else ["71.00%", NONE])
 
 
 def test_what_verify_found_of_another_file_is_not_the_accuracy_of_this_one(folder):
@@ -278,7 +260,7 @@ def test_what_verify_found_of_another_file_is_not_the_accuracy_of_this_one(folde
 @pytest.mark.parametrize(
     ("images", "lead", "cells"),
     [
-        (30, "Accuracy and agreement on 30 test images.", ("80.00%", "96.67%")),
+        (30, "Accuracy and agreement on 30 test images.", ("80%", "97%")),
         (10, "Accuracy and agreement on 10 test images. Fewer than 30 images", ("8 of 10", "10 of 10")),
     ],
 )
@@ -331,6 +313,27 @@ def test_the_values_that_the_model_takes_are_said_as_a_range(folder, scale, offs
 def test_the_file_that_was_exported_is_called_by_its_name(folder, source, expected):
     measured_folder.rewrite(folder / artifacts.MANIFEST, source=source)
     assert dict(origin(gather(folder)))["Exported from"].startswith(expected)
+
+
+def test_all_configs_are_shown_with_what_decides_and_why_one_was_chosen(folder):
+    decisions = measured_folder.manifest()["decisions"]
+    decision = decisions[artifacts.INT8_ONNX]
+    other = {**decision["candidates"][0], "stage": "structure", "summary": "other", "mean_difference": 0.0123}
+    screened = {**other, "stage": "screening", "summary": "screened", "images": 500}
+    decision |= {"reason": "closest to Keras", "candidates": [*decision["candidates"], other, screened]}
+    measured_folder.rewrite(folder / artifacts.MANIFEST, decisions=decisions)
+    table = provenance.section(gather(folder)).tables[0]
+    place = table.header.index("mean difference")
+    assert [(row[0], row[place], row[-1]) for row in table.rows] == [
+        ("min-max, 100 images", "3.0e-03", "chosen: closest to Keras"),
+        ("entropy, 100 images", "3.0e-03", "over all: lost"),
+        ("other", "1.2e-02", "passes"),
+    ]
+    assert table.title == (
+        f"{artifacts.INT8_ONNX}: 4 configs tried on 5,000 images; not shown: 1 farther from Keras on 500 of the images"
+    )
+    measured_folder.rewrite(folder / artifacts.MANIFEST, decisions=measured_folder.manifest()["decisions"])
+    assert provenance.section(gather(folder)).tables[0].title.endswith("2 configs tried on 5,000 images")
 
 
 def test_layer_drift_explains_only_what_it_shows(folder):

@@ -133,8 +133,8 @@ def test_numbers_on_the_page_are_those_of_the_files(opened, folder):
         return page.locator(f"#{section} tbody tr").filter(has_text=row).first.locator("td").all_text_contents()
 
     for name, measured in facts.verified.measured.items():
-        assert cells("files", name)[3] == f"{measured.accuracy:.2%}"
-        assert cells("files", name)[5] == f"{measured.agreement:.2%}"
+        assert cells("files", name)[3] == f"{measured.accuracy:.0%}"
+        assert cells("files", name)[5] == f"{measured.agreement:.0%}"
         assert cells("parity", name)[1:5] == [
             f"{measured.mean_difference:.1e}",
             f"{measured.limits.mean_difference:.1e}",
@@ -217,7 +217,7 @@ def test_every_measured_number_of_a_chart_is_in_it_or_in_its_table(opened, folde
         ]
         assert table("resources", number) == [[f"{value:.1f}" for value in row] for row in costs]
         assert [row[:2] for row in table("tradeoff", number)] == [
-            [f"{latency.p50:.1f}", f"{row.accuracy:.2%}"] for row, latency in device.timed
+            [f"{latency.p50:.1f}", f"{row.accuracy:.0%}"] for row, latency in device.timed
         ]
         (whole,) = device.end_to_end
         parts = (whole.read_us, whole.decode_us, whole.resize_us, whole.inference_us, whole.total_us)

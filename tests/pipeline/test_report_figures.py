@@ -57,7 +57,7 @@ def test_the_latency_axis_is_in_the_unit_of_its_numbers(folder, scale, label, nu
 
 
 def test_the_strokes_of_limits_do_not_touch_the_text(folder):
-    figure = parity_figure.draw(gather(folder).verified.measured)
+    figure = parity_figure.draw(gather(folder).verified.measured, gather(folder).verified.share)
     figure.draw_without_rendering()
     axes = figure.axes[0]
     for text in axes.texts:

@@ -16,7 +16,7 @@ from pipeline.report import mistakes, page, report
 from pipeline.report.contact_sheets import CLASSES, PHOTOS
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
-from pipeline.report.summary import accuracies
+from pipeline.report.verdicts import accuracies
 
 COLORS = {"ant": (200, 30, 30), "bee": (30, 30, 200)}
 SIDE, A_CLASS = 16, 14
@@ -145,16 +145,16 @@ def test_a_check_on_a_handful_of_photos_does_not_stand_beside_the_accuracy(folde
 def test_accuracy_stands_above_the_verdicts_with_its_interval(text, folder):
     top = text.partition("<nav")[0]
     accuracy, verdicts = top.split('<div class="verdicts">')[1:]
-    assert "90.0%" in accuracy
+    assert '<p class="word">90%</p>' in accuracy
     assert "of 28 photos" in accuracy
-    assert "70.0% to 97.0%" in accuracy
-    assert "83.3%" in accuracy
-    assert "of 30 test images by the Keras model; 95 % interval 66.4% to 92.7%" in accuracy
+    assert "70% to 97%" in accuracy
+    assert '<p class="word">83%</p>' in accuracy
+    assert "By the Keras model on 30 test images; 95 % interval 66% to 93%." in accuracy
     assert re.findall(r"<h2>(.*?)</h2>", accuracy) == ["Accuracy", "Check on test images held out"]
     assert "Quote the first accuracy, of the 28 photos that were learned from: this one, of 30 others, " in accuracy
     assert "Pass" not in accuracy
     assert "Pass" in verdicts
-    assert markdown(gather(folder)).startswith("**Accuracy: 90.0%** of 28 photos")
+    assert markdown(gather(folder)).startswith("**Accuracy: 90%** of 28 photos")
 
 
 def test_what_alone_predicts_the_class_is_said(text):

@@ -1,8 +1,11 @@
 """Format the candidates and decisions of the int8 search as a table, without the least important candidates."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 from pipeline.documents.manifest import Candidate, Decision, Manifest
+from pipeline.documents.shares import percent_of, share_of
 from runtime.text import plural
 
 HEADER = ("accuracy", "lost", "p", "agreement", "mean diff", "config")
@@ -16,17 +19,21 @@ def format_decisions(manifest: Manifest) -> str:
     if not manifest.decisions:
         return ""
     validation = manifest.validation
-    accuracy = validation.keras_accuracy
-    about = "without labels: accuracy was not judged" if accuracy is None else f"Keras: {accuracy:.2%} right"
+    accuracy, about = validation.keras_accuracy, "without labels: accuracy was not judged"
+    if accuracy is not None:
+        about = f"Keras: {share_of(accuracy, validation.images)} right"
     header = HEADER
     if validation.keras_macro_f1 is not None:
-        about = f"Keras: macro F1 {validation.keras_macro_f1:.2%}, too high: the thresholds were chosen on them"
+        macro_f1 = percent_of(validation.keras_macro_f1, validation.images)
+        about = f"Keras: macro F1 {macro_f1}, too high: the thresholds were chosen on them"
         header = ("macro F1", *HEADER[1:])
+    count = share_of if manifest.thresholds is None else percent_of
+    share = partial(count, images=validation.images)
     judged_on = f"{plural(validation.images, 'validation image')} ({about})"
     lines = [f"Configs, judged on {judged_on}:"]
     for name, decision in manifest.decisions.items():
         lines += ["", name, f"  {COLUMNS.format(*header)}"]
-        lines += [_line(candidate, decision) for candidate in _shown(decision)]
+        lines += [_line(candidate, decision, share) for candidate in _shown(decision)]
         screened = [candidate for candidate in decision.candidates if candidate.images is not None]
         if screened:
             others = plural(len(screened), "other config")
@@ -58,11 +65,11 @@ def _order(candidate: Candidate, decision: Decision) -> tuple[bool, float]:
     return candidate is not decision.winner, math.inf if difference is None else difference
 
 
-def _line(candidate: Candidate, decision: Decision) -> str:
+def _line(candidate: Candidate, decision: Decision, share: Callable[[float], str]) -> str:
     mark = "*" if candidate is decision.winner else "x" if candidate.violations else " "
     difference = "-" if candidate.mean_difference is None else f"{candidate.mean_difference:.1e}"
     accuracy = ("-", "-", "-")
     if candidate.accuracy is not None and candidate.lost_points is not None:
-        accuracy = (f"{candidate.accuracy:.2%}", f"{candidate.lost_points:.2f}", f"{candidate.p_value:.2g}")
-    line = f"{mark} {COLUMNS.format(*accuracy, f'{candidate.agreement:.2%}', difference, candidate.summary)}"
+        accuracy = (share(candidate.accuracy), f"{candidate.lost_points:.2f}", f"{candidate.p_value:.2g}")
+    line = f"{mark} {COLUMNS.format(*accuracy, share(candidate.agreement), difference, candidate.summary)}"
     return line if not candidate.stage.startswith("back") else f"  {candidate.stage}\n{line}"

@@ -1,5 +1,7 @@
 """Draw the differences of each file's probabilities from Keras's, and their limits."""
 
+from collections.abc import Callable
+
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -14,8 +16,8 @@ LOWER = 0.07
 """The marks are this share of a row's height lower than bars, so that the strokes of limits do not touch the text."""
 
 
-def draw(found: dict[str, Measured]) -> Figure:
-    """Draw two marks for each file, mean and maximum, and a stroke at the limit of each."""
+def draw(found: dict[str, Measured], share: Callable[[float], str]) -> Figure:
+    """Draw two marks for each file, mean and maximum, and a stroke at the limit of each; ``share`` writes agreement."""
     figure, (axes,) = rows(len(found), top=legend_inches(4))
     axes.set_xscale("log")
     axes.set_xlim(FLOOR / 2, 2)
@@ -26,7 +28,7 @@ def draw(found: dict[str, Measured]) -> Figure:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("difference of probabilities (0 to 1)")
     for row, (name, measured) in enumerate(found.items()):
-        name_row(axes, row, name, value=f"{100 * measured.agreement:.2f} % agreement")
+        name_row(axes, row, name, value=f"{share(measured.agreement)} agreement")
         place = row + BAR + LOWER
         mean, most = _shown(measured.mean_difference), _shown(measured.max_difference)
         axes.plot([mean, most], [place, place], color=LINE, linewidth=2.5, zorder=1)

@@ -4,18 +4,11 @@ from collections.abc import Iterable
 
 from pipeline.documents.base import MIN_IMAGES_FOR_VERDICT
 from pipeline.documents.manifest import Manifest
-from pipeline.documents.verify import Measured, Scores, Unusable
+from pipeline.documents.shares import FEW_IMAGES
+from pipeline.documents.verify import ALSO_CHOSE, ALSO_DECIDED, MAY_HAVE_LEARNED, Measured, Scores, Unusable
 from pipeline.metrics.multi_label import FOLDS
 from pipeline.metrics.significance import CONFIDENCE, beats_chance, wilson
 from runtime.text import plural
-
-FEW_IMAGES = 200
-"""On fewer images, a caveat gives an upper bound of the share of images whose class changes."""
-ALSO_CHOSE = "int8 was chosen on these same images: its agreement may look better than it is."
-ALSO_DECIDED = (
-    "Whether int8 has corrected biases was decided on these same images: its agreement may look a bit better than it "
-    "is."
-)
 
 
 def caveats(images: int, classes: int, keras: Scores, rows: Iterable[Measured | Unusable]) -> tuple[str, ...]:
@@ -68,10 +61,7 @@ def of_known_images(keras: Scores, *, trained_here: bool, part: str, chosen_on: 
             "thresholds chosen on the others."
         )
     if part == "validation" and not trained_here and keras.score is not None:
-        said.append(
-            "The model may have learned from these photos: for an honest accuracy put photos that it has not seen into "
-            "test/ of --data."
-        )
+        said.append(MAY_HAVE_LEARNED)
     return tuple(said)
 
 

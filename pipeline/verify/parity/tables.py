@@ -3,6 +3,7 @@
 import numpy as np
 
 from pipeline.documents.base import TOO_FEW
+from pipeline.documents.shares import interval_of, percent_of, share_of
 from pipeline.documents.verify import LabelScores, Measured, Verification
 from pipeline.metrics.significance import share_interval
 from runtime.text import for_terminal
@@ -14,10 +15,11 @@ def format_report(report: Verification) -> str:
     """Format the figures and the verdict of each file as a table."""
     keras = "no labels"
     if report.keras.accuracy is not None:
-        low, high = share_interval(report.keras.accuracy, report.images)
-        keras = f"{report.keras.accuracy:.2%} accurate, 95 % interval {low:.2%} to {high:.2%}"
+        interval = interval_of(share_interval(report.keras.accuracy, report.images), report.images)
+        right = "accurate" if report.has_enough_images else "right"
+        keras = f"{report.share(report.keras.accuracy)} {right}, 95 % interval {interval}"
     if report.keras.labels is not None:
-        keras = _macro(report.keras.labels)
+        keras = _macro(report.keras.labels, report.images)
     columns = (*COLUMNS, report.judged_by)
     lines = [
         f"Against Keras ({keras}) on {report.judged_on}:",
@@ -30,7 +32,7 @@ def format_report(report: Verification) -> str:
         if isinstance(row, Measured):
             figures = (
                 f"{row.bytes / 1024:>8.0f}{_difference(row.max_difference):>11}{_difference(row.mean_difference):>11}"
-                f"{row.agreement:>11.2%}{_accuracy(row.score, row.p_value)}"
+                f"{report.share(row.agreement):>11}{_score(row, report)}"
             )
         else:
             figures = f"{'-':>8}{'-':>11}{'-':>11}{'-':>11}{'-':>11}{'-':>7}"
@@ -39,11 +41,11 @@ def format_report(report: Verification) -> str:
     return "\n".join([*lines, *_worst_labels(report), *fed, *report.caveats])
 
 
-def _macro(labels: LabelScores) -> str:
-    (low, high), (lowest, highest) = labels.macro_f1_interval, labels.mean_average_precision_interval
+def _macro(labels: LabelScores, images: int) -> str:
+    macro_f1, precision = (percent_of(value, images) for value in (labels.macro_f1, labels.mean_average_precision))
     return (
-        f"macro F1 {labels.macro_f1:.2%}, 95 % interval {low:.2%} to {high:.2%}; "
-        f"mean average precision {labels.mean_average_precision:.2%}, {lowest:.2%} to {highest:.2%}"
+        f"macro F1 {macro_f1}, 95 % interval {interval_of(labels.macro_f1_interval, images)}; "
+        f"mean average precision {precision}, {interval_of(labels.mean_average_precision_interval, images)}"
     )
 
 
@@ -53,14 +55,14 @@ def _worst_labels(report: Verification) -> list[str]:
     for name, row in report.measured.items():
         if row.label_agreement and min(row.label_agreement) < 1:
             place = int(np.argmin(row.label_agreement))
-            low, high = share_interval(row.label_agreement[place], report.images)
-            share = f"{row.label_agreement[place]:.2%}, 95 % interval {low:.2%} to {high:.2%}"
+            found, images = row.label_agreement[place], report.images
+            share = f"{share_of(found, images)}, 95 % interval {interval_of(share_interval(found, images), images)}"
             lines.append(f"{name}: least agreement on {for_terminal(report.class_names[place])}: {share}")
     return lines
 
 
-def _accuracy(accuracy: float | None, p_value: float) -> str:
-    return f"{'-':>11}{'-':>7}" if accuracy is None else f"{accuracy:>11.2%}{p_value:>7.2g}"
+def _score(row: Measured, report: Verification) -> str:
+    return f"{'-':>11}{'-':>7}" if row.score is None else f"{report.share(row.score):>11}{row.p_value:>7.2g}"
 
 
 def _difference(value: float | None) -> str:
