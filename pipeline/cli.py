@@ -56,6 +56,11 @@ EXAMPLES = """examples:
   python -m pipeline train --data photos --out artifacts/train
   python -m pipeline export --model artifacts/train/model.keras --out build
   python -m pipeline bundle build --name doorbell
+  # a model of your own: its class names, and a folder of photos for each class
+  python -m pipeline export --model mine.keras --classes names.txt \\
+      --data photos --out build
+  python -m pipeline verify build --data other-photos
+  python -m pipeline bundle build
 
 Each command explains its options: python -m pipeline COMMAND --help"""
 

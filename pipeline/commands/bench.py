@@ -19,7 +19,7 @@ def add(commands: Commands) -> None:
         "1 if an engine failed.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
-    photo_options.add_data(parser, "photos of the model's classes to judge on")
+    photo_options.add_data(parser, "photos of the model's classes to judge on", exported=True)
     benchmark_options.add(parser)
     parser.set_defaults(tensorflow_threads=1, check=check, run=run)
 

@@ -19,6 +19,10 @@ SYSTEMS = {
 BOOKWORM, TRIXIE = "3.11", "3.13"
 BOARD = "pi@raspberrypi.local"
 """User and host name of the board in the commands that are printed."""
+NO_WHEELS = """
+It brings none of the packages that the runtime needs: a board that does not have them from an earlier version needs a
+network, from which install.sh downloads numpy, pillow, onnxruntime and the others in requirements.txt."""
+"""What is said of a bundle without wheels."""
 EXTRAS = ("heif", "mqtt", "serve")
 """Optional dependencies of the project that a device may use, engines excepted."""
 
@@ -31,7 +35,7 @@ def add(commands: Commands) -> None:
         description="Write edgecnn-NAME-VERSION-MACHINE-pyPYTHON.tar.gz, which installs without network or root.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
-    parser.add_argument("--out", type=Path, default=Path("dist"), help="folder to write (default: dist)")
+    parser.add_argument("--out", type=Path, default=Path("dist"), metavar="DIR", help="folder to write (default: dist)")
     parser.add_argument("--name", help="name of the bundle (default: the folder's name)")
     parser.add_argument(
         "--artifacts", nargs="+", default=[artifacts.INT8_ONNX], metavar="FILE",
@@ -111,7 +115,8 @@ def run(options: argparse.Namespace) -> int:
         next_key=options.next_key,
     )
     archive = bundle(options.dir, options.out, settings)
-    print(f"{_content(archive)}\n\n{_which_systems(options)}\n\n{_next_steps(archive, signed=bool(options.sign_key))}")
+    content = _content(archive) + NO_WHEELS * options.no_wheels
+    print(f"{content}\n\n{_which_systems(options)}\n\n{_next_steps(archive, signed=bool(options.sign_key))}")
     return OK
 
 

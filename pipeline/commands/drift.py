@@ -33,7 +33,7 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="images to list per file whose class changed (default: %(default)s)",
     )
-    photo_options.add_data(parser, "photos of the model's classes")
+    photo_options.add_data(parser, "photos of the model's classes", exported=True)
     photo_options.add_unlabeled(parser, "--photos", "compare on them")
     source_options.add_trust(parser)
     parser.set_defaults(tensorflow_threads=None, check=check, run=run)

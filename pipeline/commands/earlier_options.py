@@ -1,10 +1,12 @@
 """Options of an earlier command on the same photos, which later commands reuse; each is named on stderr."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.artifacts import sha256
 from pipeline.documents.history import History
 from pipeline.errors import DocumentError
 from runtime.text import say
@@ -47,11 +49,16 @@ def skip_bad_of_export(options: argparse.Namespace, manifest: "Manifest", photos
     Returns:
         ``None`` if neither command got it: then it is as in training.
     """
-    if options.skip_bad is None and str(photos.resolve()) in manifest.skip_bad:
+    if options.skip_bad is None and digest_of_path(photos) in manifest.skip_bad:
         _report("export", [SKIP_BAD])
         return True
     given: bool | None = options.skip_bad
     return given
+
+
+def digest_of_path(photos: Path) -> str:
+    """Return the SHA-256 of a path's absolute form, by which a manifest recognizes it."""
+    return sha256(os.fsencode(photos.resolve()))
 
 
 def _report(command: str, taken: Sequence[str]) -> None:

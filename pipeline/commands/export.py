@@ -14,6 +14,7 @@ from pipeline.commands import (
     FormerFlag,
     WithExamples,
     command_line,
+    earlier_options,
     input_contract,
     photo_options,
     source_options,
@@ -45,7 +46,11 @@ examples:
       --data photos --preset tf --resize crop --out build
   # photos without labels
   python -m pipeline export --model mine.keras --classes names.txt \\
-      --calibration pictures --out build"""
+      --calibration pictures --out build
+  # then: judge it on other photos, see all results, pack it for a board
+  python -m pipeline verify build --data other-photos
+  python -m pipeline report build
+  python -m pipeline bundle build"""
 
 
 def add(commands: Commands) -> None:
@@ -61,7 +66,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--model", type=Path, required=True, help="a .keras or .h5 file")
     source_options.add(parser)
     input_contract.add(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     photo_options.add_data(parser, "photos of the model's classes: calibrate, choose and verify on them")
     photo_options.add_unlabeled(parser, "--calibration", "calibrate on them; without --data, verify on a quarter")
     parser.add_argument("--quick", action="store_true", help="take the default int8 configuration without a search")
@@ -118,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
         files=formats.files_of(options.formats),
         keep=options.keep,
         precision=options.precision,
-        skip_bad=tuple(str(path.resolve()) for path in images.paths if options.skip_bad),
+        skip_bad=tuple(earlier_options.digest_of_path(path) for path in images.paths if options.skip_bad),
     )
     looked_at = images.validation or samples.validation_images(read_history(source.path))
     input_contract.announce(images.photos)

@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("model", type=Path, help="a .keras or .h5 file")
     source_options.add(parser)
     photo_options.add_data(parser, "photos of its classes")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the images (default: 5)")
     parser.add_argument(
         "--learning-rate", type=float, default=2e-4, metavar="X",

@@ -39,6 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--side",
         type=int,
+        metavar="N",
         help=f"height and width in pixels, 8 to 1,024 (default: {default.side}; 224 for pretrained networks)",
     )
     group.add_argument(
@@ -58,7 +59,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--resize",
         choices=RESIZE_POLICIES,
         default=default.resize,
-        help="stretch the photo to a square, crop its middle, or pad it with --fill (default: stretch)",
+        help="stretch the photo to the images' height and width, crop its middle, or pad it with --fill (default: "
+        "stretch)",
     )
     group.add_argument("--filter", choices=RESIZE_FILTERS, default=default.resize_filter, help=FILTER_HELP)
     add_reading(group)
@@ -73,6 +75,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--split-seed",
         type=int,
+        metavar="N",
         default=default.seed,
         help="seed of the division into these parts (default: %(default)s)",
     )
@@ -159,15 +162,15 @@ def report_parts(photos: Photos) -> None:
     print(f"{photos.folder}: {plural(len(photos.training.class_names), 'class')}; {counts}", file=sys.stderr)
 
 
-def add_data(parser: argparse.ArgumentParser, help_text: str) -> None:
-    """Register the options of a command that takes a model and photos of its classes."""
+def add_data(parser: argparse.ArgumentParser, help_text: str, *, exported: bool = False) -> None:
+    """Register the options of a command that takes photos and a model, or with ``exported`` a folder of export."""
     default = "(default: the folder that the model was trained on, or CIFAR-10)"
     parser.add_argument("--data", type=Path, metavar="DIR", help=f"{help_text} {default}")
     parser.add_argument(
         "--skip-bad",
         action=argparse.BooleanOptionalAction,
-        help="leave out photos that cannot be read, and list them (default: as in training, or as in export with the "
-        "same photos)",
+        help="leave out photos that cannot be read, and list them (default: as in training"
+        f"{', or as in export with the same photos' * exported})",
     )
 
 

@@ -48,7 +48,11 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("data", type=Path, metavar="DIR", help="a folder of photos for each class")
     parser.add_argument(
-        "--out", type=Path, default=Path("artifacts/photos"), help="folder to write (default: artifacts/photos)"
+        "--out",
+        type=Path,
+        default=Path("artifacts/photos"),
+        metavar="DIR",
+        help="folder to write (default: artifacts/photos)",
     )
     parser.add_argument("--name", help="name of the bundle (default: the name of the folder that is written)")
     parser.add_argument("--search", action="store_true", help="search for the best int8 configuration; takes minutes")

@@ -62,10 +62,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "options above are then in this order (default: red, green, blue)",
     )
     group = parser.add_argument_group(
-        "how photos become squares",
+        "how photos become images of the model's size",
         "Give what the training used; for a model of python -m pipeline train, its history.json states it.",
     )
-    group.add_argument("--resize", choices=RESIZE_POLICIES, help="stretch, crop or pad the photo (default: stretch)")
+    group.add_argument(
+        "--resize", choices=RESIZE_POLICIES, help="stretch, crop or pad the photo to that size (default: stretch)"
+    )
     group.add_argument(
         "--filter",
         choices=RESIZE_FILTERS,

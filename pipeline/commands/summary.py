@@ -13,9 +13,13 @@ def add(commands: Commands) -> None:
         description="Print the layers of a network that train can build, with shapes, parameters, multiply-accumulates "
         "and the bytes of int8 weights.",
     )
-    parser.add_argument("--model", default="notes", help="notes, resnet8, vgg8, separable or teacher (default: notes)")
-    parser.add_argument("--side", type=int, default=32, help="height and width of the images (default: 32)")
-    parser.add_argument("--classes", type=int, default=10, help="number of classes (default: 10)")
+    parser.add_argument(
+        "--model", metavar="NAME", default="notes", help="notes, resnet8, vgg8, separable or teacher (default: notes)"
+    )
+    parser.add_argument(
+        "--side", type=int, metavar="N", default=32, help="height and width of the images (default: 32)"
+    )
+    parser.add_argument("--classes", type=int, metavar="N", default=10, help="number of classes (default: 10)")
     parser.set_defaults(tensorflow_threads=None, run=run)
 
 

@@ -59,7 +59,11 @@ def add(commands: Commands) -> None:
         "After an interruption the same command resumes after the last finished epoch.",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("artifacts/train"), help="folder to write (default: artifacts/train)"
+        "--out",
+        type=Path,
+        default=Path("artifacts/train"),
+        metavar="DIR",
+        help="folder to write (default: artifacts/train)",
     )
     recipe = dict(options_of_settings())
     parser.add_argument("--model", **(recipe.pop("--model") | MODEL))

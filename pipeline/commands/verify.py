@@ -14,10 +14,11 @@ def add(commands: Commands) -> None:
         "verify",
         help="compare exported files with Keras; exit status 1 if one is outside its tolerances",
         description="Compare exported files with Keras on test images. Exit status: 0 if each file is within its "
-        "tolerances, 1 if one is not.",
+        "tolerances, 1 if one is not, or if labeled photos show that the model is fed wrongly, 2 if the folder or the "
+        "photos are unusable.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
-    photo_options.add_data(parser, "photos of the model's classes to judge on")
+    photo_options.add_data(parser, "photos of the model's classes to judge on", exported=True)
     photo_options.add_unlabeled(parser, "--photos", "judge only the agreement with Keras, on them")
     source_options.add_trust(parser)
     input_contract.add(parser)

@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
         "can serve it.",
     )
     parser.add_argument("dir", type=Path, help="a folder that export wrote")
-    parser.add_argument("--out", type=Path, help="folder to write (default: web/ in that folder)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: web/ in that folder)")
     parser.add_argument(
         "--onnxruntime-web", type=Path, metavar="DIR",
         help="an unpacked npm package onnxruntime-web (default: npm downloads it once and it is cached)",

@@ -59,7 +59,7 @@ class Settings:
             softmax.
         precision: share (0-1) of the answers above the confidence threshold that must be right; ``None``: no
             threshold.
-        skip_bad: absolute paths of photos whose unusable ones were left out, for the manifest.
+        skip_bad: for the manifest, see ``Manifest``.
     """
 
     quick: bool = False

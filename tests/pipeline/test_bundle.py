@@ -73,9 +73,11 @@ def test_its_requirements_are_pinned_by_hash_and_name_no_address(small):
     assert hashlib.sha256(wheel).hexdigest() in requirements[0]
 
 
-def test_it_brings_the_extras_that_are_asked_for(reference, tmp_path):
+def test_it_brings_the_extras_that_are_asked_for(reference, tmp_path, capsys):
     arguments = ["bundle", str(reference), "--name", "extras", "--no-wheels", "--out", str(tmp_path)]
     assert main([*arguments, "--extras", "serve", "mqtt"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "a board that does not have them from an earlier version needs a network, from which install.sh" in said
     folder = unpack(tmp_path / "edgecnn-extras-0.1.0-aarch64-py311.tar.gz", tmp_path)
     requirements = (folder / "requirements.txt").read_text()
     assert "paho-mqtt==" in requirements

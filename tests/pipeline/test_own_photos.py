@@ -138,6 +138,7 @@ def test_later_commands_skip_the_bad_photos_that_export_skipped(model, photos, h
     arguments = ("--model", model / "colors.keras", "--classes", model / "classes.txt", "--out", out, "--quick")
     done = here("export", *arguments, "--data", same, "--skip-bad")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert str(same) not in (out / "manifest.json").read_text()
     for command in ("verify", "drift"):
         again = here(command, out, "--data", same)
         assert again.returncode == 0, again.stdout + again.stderr
