@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from runtime.commands import INTERRUPTED, OK, UNUSABLE, Parser
-from runtime.errors import EdgecnnError
+from runtime.errors import EdgecnnError, ModelError
 from runtime.system.stderr import open_closed_streams, quiet_command
 from runtime.text import for_terminal
 
@@ -116,6 +116,18 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _run(options: argparse.Namespace) -> int:
+    try:
+        status: int = options.run(options)
+    except ModelError as error:
+        from runtime.commands.misplaced import explain_misplaced
+
+        if said := explain_misplaced(options, str(error)):
+            raise type(error)(said) from error
+        raise
+    return status
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status; errors that a user can cause are printed in one line."""
     try:
@@ -124,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
                 sys.stdout.reconfigure(errors="backslashreplace")  # file names can hold any bytes
             options = parse(sys.argv[1:] if arguments is None else arguments)
             with quiet_command():
-                status: int = options.run(options)
+                status = _run(options)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()

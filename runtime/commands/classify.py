@@ -44,6 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images", metavar="IMAGE", nargs="+", help="image files, folders (with all subfolders), globs; - reads stdin"
     )
+    parser.set_defaults(order="classify MODEL IMAGE")
     parser.add_argument("--top", type=positive, default=5, help="how many classes to list (default: 5)")
     parser.add_argument("--workers", type=threads, help="threads that decode (default: one per processor)")
     layout = parser.add_mutually_exclusive_group()

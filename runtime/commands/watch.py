@@ -103,6 +103,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Register the command's arguments."""
     add_model(parser)
     parser.add_argument("dir", metavar="DIR", type=Path, help="the folder in which images arrive")
+    parser.set_defaults(order="watch MODEL DIR")
     parser.add_argument("--out", metavar="FILE", type=Path, help="append a JSON line per image to this file")
     parser.add_argument("--frames", action="store_true", help="print a JSON line per image instead of events")
     parser.add_argument("--json", action="store_true", help="print events as JSON lines")
@@ -112,7 +113,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Classify images until a signal arrives."""
     if not options.dir.is_dir():
-        print(f"error: {options.dir}: expected a folder in which images arrive", file=sys.stderr)
+        from runtime.commands.misplaced import explain_misplaced
+
+        said = f"{options.dir}: expected a folder in which images arrive"
+        print(f"error: {for_terminal(explain_misplaced(options, said) or said)}", file=sys.stderr)
         return UNUSABLE
     stop, lines = Stop(), Lines(options.out, shown=options.frames)
     classifier, decoder = event_options.classifier_of(options, stop.fileno())

@@ -15,6 +15,8 @@ import runtime
 from called import call
 from runtime.cli import COMMANDS, parse
 
+NO_MODEL = "photos: no .onnx, .tflite, .ncnn files in it; expected a readable model file, or a folder that has some"
+
 
 @pytest.fixture
 def photo(tmp_path):
@@ -57,6 +59,33 @@ def test_a_keras_file_is_told_what_makes_a_model_file_of_it(photo, name):
     expected = "expected a file that ends in .onnx or .tflite or .ncnn"
     remedy = "" if name.endswith("txt") else f": python -m pipeline export --model {name} --out DIR"
     assert done.stderr == f"error: {name}: {expected}{remedy}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("classify photo.png model", "photo.png is a photo, expected a model file; the order is classify MODEL IMAGE"),
+        ("classify photo.png photos", "photo.png is a photo, expected a model file; the order is classify MODEL IMAGE"),
+        (
+            "classify photos model",
+            f"{NO_MODEL}; model is a model file; the order is classify MODEL IMAGE",
+        ),
+        (
+            "watch photos model",
+            "model: expected a folder in which images arrive; model is a model file; the order is watch MODEL DIR",
+        ),
+        ("watch photo.png photos", "photo.png is a photo, expected a model file; the order is watch MODEL DIR"),
+        ("inspect photo.png", "photo.png is a photo, expected a model file"),
+        ("bench photo.png", "photo.png is a photo, expected a model file"),
+        ("inspect notes.txt", "notes.txt: expected a file that ends in .onnx or .tflite or .ncnn"),
+    ],
+)
+def test_arguments_in_the_wrong_order_are_told_the_right_one(reference, photo, typed, said):
+    (photo.parent / "photos").mkdir()
+    model = str(reference / "model_int8.onnx")
+    done = call(*(model if word == "model" else word for word in typed.split()), cwd=photo.parent)
+    expected = said.replace("model is", f"{model} is").replace("model: expected", f"{model}: expected")
+    assert (done.returncode, done.stderr) == (2, f"error: {expected}\n")
 
 
 def test_bad_image_does_not_stop_the_rest(reference, photo, tmp_path):
