@@ -82,11 +82,11 @@ readme: export ## export the reference, measure it, print the README's tables; n
 test: $(READY) ## run all tests
 	@$(PY) -m pytest $(PARALLEL)
 
-durations: $(READY) ## run all tests on an idle machine; test-fast then skips those that took longer than 0.3 s
+durations: $(READY) ## run all tests on an idle machine; test-fast then skips those that took longer than 0.2 s
 	@UPDATE_DURATIONS=1 $(PY) -m pytest $(PARALLEL)
 
 test-fast: WORKERS = $(CORES) # nothing waits, and a process takes ten seconds to import all
-test-fast: $(READY) ## run the tests that take less than a third of a second each
+test-fast: $(READY) ## run the tests that take less than a fifth of a second each and need no browser
 	@$(PY) -m pytest $(PARALLEL) -m "not slow"
 
 faults: $(READY) ## put 62 faults into a copy of the source, one at a time; the tests must catch nine in ten

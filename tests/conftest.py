@@ -13,6 +13,7 @@ Work that is shared so that it is done once:
 - ``test_drift.py`` runs the reference once, and translates and freezes each damaged network once for its eight formats.
 - The processes of distributed and killed trainings are forked from one that has imported TensorFlow; their three files
   run in one process (``training_run.py``, ``SHARING`` below).
+- ``make test-fast`` starts no browser.
 - The web page is loaded once for all tests that choose pictures or get no camera (``test_web.py``).
 - The report is opened once per width and color scheme (``test_report_browser.py``).
 - pip is compiled once, in the wheels from which all bundles are installed (``installing.compile_pip``).
@@ -52,8 +53,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: more threads than
 
 REFERENCE = Path(__file__).parent.parent / "artifacts" / "reference"
 DURATIONS = Path(__file__).parent / "durations.json"
-FAST_SECONDS = 0.3
-SHORT_SECONDS = 0.04
+FAST_SECONDS = 0.2
+SHORT_SECONDS = 0.03
 """The mean of the tests that take no more than ``FAST_SECONDS``."""
 SHOWN = 25
 SHARING = (
@@ -115,8 +116,8 @@ def long_tests():
 
 
 def pytest_itemcollected(item):
-    """Mark the tests of ``durations.json`` as slow; ``make test-fast`` skips them."""
-    if item.nodeid in long_tests():
+    """Mark the tests of ``durations.json``, and those in a browser, as slow; ``make test-fast`` skips them."""
+    if item.nodeid in long_tests() or "chromium" in item.fixturenames:
         item.add_marker(pytest.mark.slow)
 
 

@@ -1,12 +1,14 @@
 """Support for models that were trained on photos resized without antialiasing."""
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from docs.figures.photos import photograph
+from docs.figures import photos
 from pipeline.cli import parse
 from runtime import ModelSpec
 from runtime.image.load import load_pixels
@@ -14,6 +16,8 @@ from runtime.spec import NO_ANTIALIAS
 
 NAMES = ("even", "noisy")
 SIDE, PHOTO = 16, 160
+
+photograph = cache(photos.photograph)
 
 
 @pytest.fixture(scope="module")

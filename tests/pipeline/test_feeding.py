@@ -104,7 +104,7 @@ def test_the_contract_is_stated_in_the_documents(exported):
     assert manifest.contract.preprocessing == FED
     assert set(manifest.contract.asked) == {"range", "bgr", "resize", "resize_filter", "fill", "ignore_orientation"}
     assert manifest.contract.checked.startswith("checked on 64 labeled images: no other way is clearly better; photos ")
-    assert json.loads((exported / "verify.json").read_text())["fed"] == manifest.contract.stated
+    assert json.loads((exported / "verify.json").read_text())["fed"] == manifest.contract.stated_by_export
     assert load_exported(exported).scaling == PRESETS["caffe"]
 
 

@@ -65,6 +65,7 @@ def network(request):
     return Deployable(model, ("gray", "red"))
 
 
+@pytest.mark.slow
 def test_the_hottest_place_lies_in_the_patch_that_decides(network):
     pixels, labels, places = painted(32, seed=1)
     assert np.mean(network.probabilities(pixels).argmax(axis=1) == labels) > 0.9
@@ -117,6 +118,7 @@ def test_the_overlay_is_gray_where_nothing_speaks_for_the_answer():
     assert np.ptp(colored[-1, -1]) == 0
 
 
+@pytest.mark.slow
 def test_the_surest_mistakes_are_kept_with_names_and_pictures(network):
     pixels, labels, _ = painted(60, seed=2)
     swapped = labels.copy()

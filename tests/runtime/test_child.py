@@ -28,7 +28,9 @@ def traps(tmp_path):
     "arguments",
     [
         ["doctor", "MODEL"],
-        pytest.param(["bench", "MODEL", "--threads", "1", "--seconds", "0.2"], marks=pytest.mark.slow),
+        pytest.param(
+            ["bench", "MODEL", "--engines", "onnxruntime", "--threads", "1", "--seconds", "0.2"], marks=pytest.mark.slow
+        ),
         pytest.param(["tune", "FOLDER", "--seconds", "0.2"], marks=pytest.mark.slow),
     ],
     ids=" ".join,

@@ -119,7 +119,7 @@ def test_good_frames_behind_a_stuck_line_come_through_soon(kind, frames):
 
 @pytest.mark.parametrize("kind", STUCK)
 def test_a_stuck_line_gives_the_same_in_small_chunks(kind, frames):
-    stream = STUCK[kind][:20_000] + b"".join(frames)
+    stream = STUCK[kind][:20_000] + b"".join(frames[:4])
     whole = list(split([stream]))
     for size in (1, 5, 1000):
         assert list(split(stream[start : start + size] for start in range(0, len(stream), size))) == whole
