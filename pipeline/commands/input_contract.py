@@ -80,8 +80,8 @@ def contradicts(options: argparse.Namespace, finding: "Finding | None", asked: C
     if finding is None or not finding.sentence:
         return False
     against = finding.contradicts(asked) and not options.as_asked
-    advice = (
-        "; most likely it was trained so: begin again so, or with --as-asked" if against else "; it is fed as asked"
-    )
+    advice = "; it is fed as asked"
+    if against:
+        advice = "; it was most likely trained that way: change the options accordingly, or keep them with --as-asked"
     print(f"{'error' if against else 'warning'}: {finding.sentence}{advice}", file=sys.stderr)
     return against

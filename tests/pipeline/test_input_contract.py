@@ -336,7 +336,7 @@ def test_export_writes_nothing_that_is_fed_wrongly_and_verify_knows_what_was_ask
     assert main(command) == 1
     said = capsys.readouterr().err
     assert "--ignore-orientation" in said
-    assert "most likely it was trained so: begin again so, or with --as-asked" in said
+    assert "it was most likely trained that way: change the options accordingly, or keep them with --as-asked" in said
     assert not (out / "manifest.json").exists()
     assert main([*command, "--as-asked"]) == 0
     assert "checked on 160 labeled images: of 160" in (out / "verify.json").read_text()

@@ -153,7 +153,7 @@ def test_accuracy_comes_first_and_slow_forms_last():
     )
     chosen, reason = choose([base, head, symmetric], ("symmetric",))
     assert chosen is head
-    assert reason == "closest to Keras of 2 fast forms that pass and whose accuracy no test tells apart"
+    assert reason == "closest to Keras of the fast configs (2) that pass without a significant difference in accuracy"
     assert choose([base, head, symmetric], ())[0] is symmetric
     better = candidate(960, 0.0001, symmetric=True)
     assert choose([base, head, better], ("symmetric",))[0] is better  # the others are significantly worse
@@ -195,9 +195,9 @@ def test_many_layers_go_back_in_few_steps():
 
 def test_recipes_read_as_one_line():
     assert str(QuantConfig()) == "min-max, 500 images, per channel, float softmax"
-    assert str(QuantConfig(float_head=True)).endswith("float head and softmax")
+    assert str(QuantConfig(float_head=True)).endswith("float last layer and softmax")
     assert str(QuantConfig(ends_in="sigmoids")).endswith("float sigmoids")
-    assert str(QuantConfig(float_softmax=False, float_head=True)).endswith("float head, int8 softmax")
+    assert str(QuantConfig(float_softmax=False, float_head=True)).endswith("float last layer, int8 softmax")
     assert str(QuantConfig(float_layers=("x",)).flipped("symmetric")).endswith("symmetric, 1 layer in float")
     with pytest.raises(ValueError, match="method must be one of"):
         QuantConfig("magic")

@@ -90,8 +90,10 @@ def choose(candidates: Sequence[Candidate], slow: Sequence[str]) -> tuple[Candid
         if all(getattr(candidate.config, name) == getattr(base, name) for name in slow)
     ]
     winner = most_accurate(fast or equals)
-    form = "fast forms" if fast else "forms"
-    reason = f"closest to Keras of {len(fast or equals)} {form} that pass and whose accuracy no test tells apart"
+    kind = "fast configs" if fast else "configs"
+    reason = (
+        f"closest to Keras of the {kind} ({len(fast or equals)}) that pass without a significant difference in accuracy"
+    )
     return winner, reason
 
 

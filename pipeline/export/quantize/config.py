@@ -81,7 +81,7 @@ class QuantConfig:
         chosen = f"ranges {LEARNED}" if self.method == LEARNED else f"{self.method}, {plural(self.images, 'image')}"
         parts = [chosen, "per channel" if self.per_channel else "per tensor"]
         last = f"{'float' if self.float_softmax else 'int8'} {self.ends_in}"
-        head = f"float head and {self.ends_in}" if self.float_softmax else f"float head, {last}"
+        head = f"float last layer and {self.ends_in}" if self.float_softmax else f"float last layer, {last}"
         parts.append(head if self.float_head else last)
         parts += ["symmetric"] * self.symmetric + ["QOperator"] * self.qoperator
         parts += ["7-bit weights"] * self.reduce_range

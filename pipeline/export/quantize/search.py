@@ -129,7 +129,7 @@ class Search:
         default = QuantConfig(MIN_MAX, min(DEFAULT_IMAGES, image_count), ends_in=last)
         if quick:
             candidate = self._with_corrected_biases(self.score(DEFAULT, default))
-            closer = "; corrected biases bring it closer to Keras, and no test tells the accuracies apart"
+            closer = "; corrected biases bring it closer to Keras, without a significant loss of accuracy"
             reason = f"the default config, without a search{closer if candidate.config.bias_correction else ''}"
             return self._finish(candidate, reason, measured=False)
         counts = [default.images] if self._costly else image_counts(image_count)
