@@ -141,6 +141,8 @@ def run(options: argparse.Namespace) -> int:
     print(format_report(report))
     judged = images.test or test_images(deployable.class_names)
     known = judge_folder(options.out, settings.files, judged, images.part, options.unknown)
+    if manifest.familiarity and not manifest.familiarity.is_useful:
+        print(manifest.familiarity.sentence)
     if known and (options.unknown or options.keep):
         print(f"\nWhat is known and what is not:\n{format_familiarity(known.files)}\n")
     photo_options.report_skipped(images.photos)

@@ -5,7 +5,58 @@ from typing import ClassVar
 from pydantic import model_validator
 
 from pipeline import artifacts
-from pipeline.documents.base import Count, Document, Entry, FileName, PositiveCount, Sha256, Share, named
+from pipeline.documents.base import (
+    MIN_IMAGES_FOR_VERDICT,
+    Count,
+    Document,
+    Entry,
+    FileName,
+    PositiveCount,
+    Sha256,
+    Share,
+    named,
+)
+
+NEAR_CHANCE = 0.6
+"""An AUROC whose 95 % interval reaches down to this is near chance, which is 0.5."""
+
+
+class FamiliarityCheck(Entry):
+    """Whether familiarity tells photos of the classes from other pictures, before any file is written.
+
+    Attributes:
+        photos: number of validation photos of the classes, on which the threshold is chosen.
+        auroc: area under the ROC curve of their familiarity in Keras against that of synthetic pictures, and of photos
+            of the class ``none``; ``None`` if there are too few photos to tell.
+        low, high: its 95 % interval.
+        written: whether files report familiarity; if it is not useful, only because ``--keep`` asked for it.
+    """
+
+    photos: Count
+    auroc: Share | None = None
+    low: Share | None = None
+    high: Share | None = None
+    written: bool
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether there are enough photos, and the AUROC is above chance."""
+        return self.photos >= MIN_IMAGES_FOR_VERDICT and self.low is not None and self.low > NEAR_CHANCE
+
+    @property
+    def sentence(self) -> str:
+        """The result, and what to do if the score is not useful."""
+        found = "" if self.auroc is None else f"AUROC {self.auroc:.2f}, 95 % interval {self.low:.2f} to {self.high:.2f}"
+        if self.is_useful:
+            return f"Familiarity (is_known) tells photos of the classes from other pictures: {found}."
+        why = f"it takes {MIN_IMAGES_FOR_VERDICT} validation photos, there are {self.photos}"
+        remedy = "Give more photos"
+        if self.auroc is not None:
+            why = f"it hardly tells photos of the classes from other pictures ({found}; 0.5 is chance)"
+            remedy = "Train on more photos, or also on a class none"
+        if self.written:
+            return f"Do not rely on familiarity (is_known), which --keep asked for: {why}. {remedy}."
+        return f"The files have no familiarity score (is_known): {why}. {remedy}; --keep 0.95 writes it anyway."
 
 
 class OutOfDistribution(Entry):

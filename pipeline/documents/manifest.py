@@ -21,6 +21,7 @@ from pipeline.documents.base import (
     named,
 )
 from pipeline.documents.display import DisplayedAsTable, DisplayTable
+from pipeline.documents.known import FamiliarityCheck
 from pipeline.documents.shares import percent_of, share_of
 from runtime.spec import MAX_SIDE
 from runtime.text import plural
@@ -191,7 +192,8 @@ class Manifest(DisplayedAsTable, Document):
     the name of a file that could not be written to the reason. ``source`` is the name of the file that was exported,
     without folders; older manifests do not have it. ``skip_bad`` has the SHA-256 of the absolute path of all photos
     that export read with ``--skip-bad``: bundles contain the manifest, and paths tell about a person. ``thresholds``,
-    one for each label, are ``None`` unless the model is multi-label.
+    one for each label, are ``None`` unless the model is multi-label. ``familiarity`` is ``None`` if
+    no file was to report it, and in older manifests.
     """
 
     FILE: ClassVar = artifacts.MANIFEST
@@ -214,6 +216,7 @@ class Manifest(DisplayedAsTable, Document):
     contract: InputContract | None = None
     calibration: ImageSet
     validation: ValidationSet
+    familiarity: FamiliarityCheck | None = None
     criteria: CriteriaEntry = named("gate")
     decisions: dict[FileName, Decision]
     failed: dict[FileName, str] = Field(default_factory=dict)
@@ -239,6 +242,7 @@ class Manifest(DisplayedAsTable, Document):
             for name, entry in self.files.items()
         ]
         failed = [f"{name} was not written: {why}" for name, why in self.failed.items()]
+        unsure = [self.familiarity.sentence] if self.familiarity and not self.familiarity.is_useful else []
         accuracy = self.validation.keras_accuracy
         judged = "without labels"
         if accuracy is not None:
@@ -246,7 +250,7 @@ class Manifest(DisplayedAsTable, Document):
         if self.validation.keras_macro_f1 is not None:
             macro_f1 = percent_of(self.validation.keras_macro_f1, self.validation.images)
             judged = f"as were the thresholds; Keras has a macro F1 of {macro_f1} with them"
-        notes = (f"int8 was {self.how_int8} on {plural(self.validation.images, 'image')}, {judged}.", *failed)
+        notes = (f"int8 was {self.how_int8} on {plural(self.validation.images, 'image')}, {judged}.", *unsure, *failed)
         verdict = ("passed" if self.has_enough_images else TOO_FEW) if self.passed else "not passed: see decisions"
         return DisplayTable(
             f"Export of {plural(len(self.class_names), 'class')}: {verdict}", ("file", "KiB", "int8"), rows, notes

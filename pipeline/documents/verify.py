@@ -35,7 +35,7 @@ ALSO_DECIDED = (
     "is."
 )
 OF_THE_IMAGES = (MAY_HAVE_LEARNED, ALSO_CHOSE, ALSO_DECIDED)
-"""The caveats of ``Verification`` that are about accuracy and agreement on these images, and not about a verdict."""
+"""The caveats of ``Verification`` on accuracy and agreement, not on a verdict; the report shows them in this order."""
 
 
 class Calibration(Entry):

@@ -21,7 +21,7 @@ from pipeline.errors import ExportError
 from pipeline.export.accuracy import out_of_fold, with_accuracy
 from pipeline.export.confidence import with_confidence
 from pipeline.export.failure import why_not
-from pipeline.export.familiarity import KEEP, familiarity_graph, with_threshold
+from pipeline.export.familiarity import KEEP, with_threshold
 from pipeline.export.formats import ExportedGraph, ExportInputs, load_bytes
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.model import Loaded, Source, keras_bytes, load
@@ -55,8 +55,8 @@ class Settings:
         criteria: the largest loss on the validation set that an int8 file may have.
         files: names of the model files to write.
         keep: share (0-1) of the validation images whose familiarity is at least the threshold that each file stores;
-            1: the files report no familiarity. ``None``: 0.95, and only in ONNX files of networks that end in a
-            softmax.
+            1: the files report no familiarity. ``None``: 0.95, only in ONNX files of networks that end in a softmax,
+            and only if it tells known images from unknown ones (``Manifest.familiarity``).
         precision: share (0-1) of the answers above the confidence threshold that must be right; ``None``: no
             threshold.
         skip_bad: for the manifest, see ``Manifest``.
@@ -216,7 +216,7 @@ def _finish(exported: ExportedGraph, row: Format, inputs: ExportInputs, provenan
         winner = exported.outcome.winner
         with_score, answers, familiarity = winner.with_score, winner.answers, winner.familiarity
     else:
-        with_score = familiarity_graph(graph, row, inputs.keep)
+        with_score = inputs.with_familiarity(graph, row)
         pack = partial(row.pack, spec=spec, golden=None)
         answers, familiarity = answers_of(load_bytes, pack, graph, with_score, images.pixels)
     spec = with_accuracy(spec, answers, inputs.scored.expected, images, inputs.out_of_fold)

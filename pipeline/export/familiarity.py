@@ -7,6 +7,9 @@ Source: D. Hendrycks et al., "Scaling out-of-distribution detection for real-wor
 
 ONNX files compute the largest logit with an operator. Files of other formats output the logits, which needs no
 operator, and the runtime takes the largest.
+
+A score that does not tell photos of the classes from other pictures does harm, because the device trusts it. So export
+checks it first (``check``), and leaves it out unless the user asks for it.
 """
 
 from collections.abc import Callable
@@ -19,13 +22,20 @@ from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
+from pipeline.data import synthetic
 from pipeline.data.dataset import Dataset, in_batches
+from pipeline.documents.base import MIN_IMAGES_FOR_VERDICT
+from pipeline.documents.known import FamiliarityCheck
 from pipeline.errors import ExportError
 from pipeline.formats import Format
+from pipeline.metrics.classification import auroc
+from pipeline.metrics.significance import auroc_interval
 from runtime.engines.base import FAMILIARITY, Pixels, Scored
 from runtime.spec import NONE_CLASS, ModelSpec
 
 BATCH = 256
+MOST_JUDGED, TEXTURES = 300, 50
+"""``check`` judges at most so many photos, and so many synthetic pictures of each kind."""
 KEEP = 0.95
 """The default share of the validation images whose familiarity reaches the threshold."""
 PASSED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Identity")
@@ -33,25 +43,42 @@ PASSED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Identity")
 PASSED_TFLITE = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.QUANTIZE)
 
 
-def familiarity_graph(graph: Any, row: Format, keep: float | None) -> Any | None:
-    """Add a second output, the familiarity, to a graph; ``None`` if the file is to have no such output.
+def is_wanted(row: Format, keep: float | None) -> bool:
+    """Return whether files of a format are to report familiarity; ``keep`` is that of ``pipeline.export.Settings``."""
+    return row.container.is_familiarity_cheap if keep is None else keep < 1
 
-    Args:
-        graph: the converted graph.
-        row: its format.
-        keep: share (0-1) of the validation images to accept; see ``pipeline.export.Settings``.
+
+def familiarity_graph(graph: Any, row: Format, *, required: bool) -> Any | None:
+    """Add a second output, the familiarity, to a graph of a format; ``None`` if it ends in no softmax.
 
     Raises:
-        NoSoftmaxError: ``keep`` is below 1, and the graph does not end in a softmax.
+        NoSoftmaxError: familiarity is required, and the graph does not end in a softmax.
     """
-    if keep == 1 or (keep is None and not row.container.is_familiarity_cheap):
-        return None
     try:
         return row.with_familiarity(graph)
     except NoSoftmaxError:
-        if keep is None:
-            return None
-        raise
+        if required:
+            raise
+        return None
+
+
+def check(logits: Callable[[Pixels], NDArray[np.float32]], images: Dataset, *, required: bool) -> FamiliarityCheck:
+    """Measure how well familiarity tells photos of the classes from synthetic pictures and photos of class ``none``.
+
+    Args:
+        logits: gives Keras's logits, (N, C), of pixels, uint8 (N, H, W, 3).
+        images: the validation images, none of them trained on.
+        required: whether files are to report familiarity in any case.
+    """
+    own, others = divide(images)
+    if len(own) < MIN_IMAGES_FOR_VERDICT:
+        return FamiliarityCheck(photos=len(own), written=required)
+    shown = own[np.arange(min(len(own), MOST_JUDGED)) * len(own) // min(len(own), MOST_JUDGED)]
+    strange = np.concatenate([*synthetic.textures(images.size, TEXTURES).values(), others[:MOST_JUDGED]])
+    area = auroc(logits(shown).max(axis=1), logits(strange).max(axis=1))
+    low, high = auroc_interval(area, len(shown), len(strange))
+    found = FamiliarityCheck(photos=len(own), auroc=area, low=low, high=high, written=True)
+    return found.model_copy(update={"written": required or found.is_useful})
 
 
 class NoSoftmaxError(ExportError):

@@ -10,12 +10,13 @@ import onnx as onnx_format
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Dataset
+from pipeline.documents.known import FamiliarityCheck
 from pipeline.documents.manifest import Decision
 from pipeline.documents.out_of_fold import OutOfFold
 from pipeline.documents.quantize_aware import QuantizeAware
 from pipeline.export import fp16_dynamic, onnx, tflite
 from pipeline.export.confidence import divisors
-from pipeline.export.familiarity import familiarity_graph
+from pipeline.export.familiarity import check, familiarity_graph, is_wanted
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.quantize.acceptance import AcceptanceCriteria
 from pipeline.export.quantize.answers import Predict
@@ -93,6 +94,23 @@ class ExportInputs:
             chosen = self.deployable.thresholds or (None if multi_hot is None else best_thresholds(expected, multi_hot))
             thresholds = chosen or self.deployable.label_thresholds
         return Validation(self.validation, expected, self.criteria, thresholds)
+
+    @cached_property
+    def familiarity(self) -> FamiliarityCheck | None:
+        """Whether familiarity tells known images from unknown ones; ``None`` for a multi-label model."""
+        if self.deployable.multi_label:
+            return None
+        return check(self.deployable.logits, self.validation, required=self.keep is not None)
+
+    def with_familiarity(self, graph: Any, row: Format) -> Any | None:
+        """Add the familiarity output to a graph of a format; ``None`` if the file is to have none.
+
+        Raises:
+            NoSoftmaxError: ``keep`` asks for it, and the graph does not end in a softmax.
+        """
+        if not is_wanted(row, self.keep) or (self.familiarity is not None and not self.familiarity.written):
+            return None
+        return familiarity_graph(graph, row, required=self.keep is not None)
 
     @property
     def learned(self) -> Learned | None:
@@ -204,7 +222,7 @@ def _searched(inputs: ExportInputs, quantizer: Quantizer, row: Format, float_gra
         lambda graph: row.pack(graph, spec, None),
         load_bytes,
         lambda: len(row.pack(float_graph(), inputs.spec("fp32"), None)),
-        lambda graph: familiarity_graph(graph, row, inputs.keep),
+        lambda graph: inputs.with_familiarity(graph, row),
     )
     with inputs.costs.stage(f"{row.file}: search"):
         search = Search(quantizer, inputs.scored, engines)

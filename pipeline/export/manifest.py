@@ -19,6 +19,7 @@ from pipeline.documents.manifest import (
     StageCost,
     ValidationSet,
 )
+from pipeline.export.familiarity import is_wanted
 from pipeline.export.formats import ExportInputs
 from pipeline.export.load.contract import describe_contract
 from pipeline.export.load.model import Loaded
@@ -93,6 +94,7 @@ def manifest_of(  # noqa: PLR0913, PLR0917 - all that a manifest says
             if thresholds is not None and validation.multi_hot is not None
             else None,
         ),
+        familiarity=inputs.familiarity if any(is_wanted(format_of(name), inputs.keep) for name in files) else None,
         criteria=CriteriaEntry(**asdict(inputs.criteria)),
         decisions=built.decisions,
         failed=built.failed,

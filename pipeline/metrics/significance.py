@@ -96,6 +96,20 @@ def score_interval(share: float, trials: float) -> Interval:
     return Interval(max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0))
 
 
+def auroc_interval(area: float, positives: int, negatives: int) -> Interval:
+    """Return the 95 % interval of an area under the ROC curve (0-1) of so many positive and negative scores.
+
+    Source: J. A. Hanley and B. J. McNeil, "The meaning and use of the area under a receiver operating characteristic
+    (ROC) curve", 1982.
+    """
+    both_positive, both_negative = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (
+        area * (1 - area) + (positives - 1) * (both_positive - area**2) + (negatives - 1) * (both_negative - area**2)
+    ) / (positives * negatives)
+    half = float(ndtri((1 + CONFIDENCE) / 2)) * math.sqrt(max(variance, 0.0))
+    return Interval(max(area - half, 0.0), min(area + half, 1.0))
+
+
 def beats_chance(accuracy: float, images: int, classes: int) -> bool:
     """Return whether an accuracy (0-1) is more than three standard errors above guessing, which has 1 / ``classes``."""
     chance = 1 / classes

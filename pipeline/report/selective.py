@@ -4,14 +4,15 @@ from pipeline.documents.known import Familiarity
 from pipeline.documents.shares import interval_of, share_of
 from pipeline.documents.verify import Selective, Verification
 from pipeline.formats import INT8, precision_of
-from pipeline.metrics.significance import share_interval, wilson
+from pipeline.metrics.significance import auroc_interval, share_interval, wilson
 from pipeline.report.figures import known, risk
 from pipeline.report.figures.reliability import KERAS
 from pipeline.report.figures.style import picture
 from pipeline.report.gather import Facts
-from pipeline.report.numbers import percent
+from pipeline.report.numbers import listed, percent
 from pipeline.report.sections import Chart, Section, Table
 
+TITLE, CHANCE = "Known and unknown", 0.5
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 """Coverages (0-1) in the table of risk."""
 
@@ -62,21 +63,31 @@ def _at(curve: Selective, share: float, images: int) -> str:
 
 
 def _known(facts: Facts) -> list[Section]:
-    found = facts.known
+    found, checked = facts.known, facts.manifest.familiarity
+    said = checked.sentence if checked and not checked.is_useful else ""
     if found is None:
-        return []
+        return [Section("known", TITLE, said)] if said else []
     first = min(found.files, key=lambda name: precision_of(name) is not INT8)
     shown = found.files[first]
     lead = (
         f"The familiarity scores of {shown.photos:,} {found.part} photos of the classes, and of pictures that show "
         "none of them. A picture below the threshold is taken for none of the classes. AUROC: how often a photo of the "
-        "classes has a higher score than such a picture; 0.5 is chance."
+        f"classes has a higher score than such a picture; 0.5 is chance. {_told(first, shown)}"
     )
     caption = "Each histogram has its own height. Orange: on the wrong side of the threshold."
     svg = picture("known", "familiarity of photos of the classes and of other pictures", known.draw, shown)
     chart = Chart("known", first, svg, caption)
     tables = [_table(name, one) for name, one in found.files.items()]
-    return [Section("known", "Known and unknown", lead, [chart], tables=tables)]
+    return [Section("known", TITLE, f"{said} {lead}".lstrip(), [chart], tables=tables)]
+
+
+def _told(name: str, found: Familiarity) -> str:
+    """Say which kinds of pictures a file does not tell from photos of its classes."""
+    intervals = {row.kind: auroc_interval(row.auroc, found.photos, row.pictures) for row in found.out_of_distribution}
+    missed = [kind for kind, interval in intervals.items() if interval.low <= CHANCE]
+    if not missed:
+        return f"{name} tells all these kinds from photos of its classes better than by chance."
+    return f"{name} does not tell {listed(missed)} from photos of its classes: the AUROC is no better than chance."
 
 
 def _table(name: str, one: Familiarity) -> Table:

@@ -53,7 +53,7 @@ def origin(facts: Facts) -> list[tuple[str, str]]:
     ]
     if keras:
         name = manifest.source or artifacts.MODEL_KERAS
-        kept = f", here {artifacts.MODEL_KERAS}" if name != artifacts.MODEL_KERAS else ""
+        kept = f" (kept as {artifacts.MODEL_KERAS})" if name != artifacts.MODEL_KERAS else ""
         rows.insert(0, ("Exported from", f"{name}{kept}, {size(keras.bytes)}, SHA-256 {keras.sha256[:12]}…"))
     if facts.verified:
         rows.append(("Verified on", facts.verified.judged_on))

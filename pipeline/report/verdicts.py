@@ -45,7 +45,7 @@ def accuracies(facts: Facts) -> list[Verdict]:
             f" Quote the first accuracy, of the {plural(out_of_fold.images, 'photo')} that were learned from: this "
             f"one, of {verified.images:,} others, differs by chance, or because those are of another kind."
         )
-    caveats = [line for line in verified.caveats if line in OF_THE_IMAGES]
+    caveats = [line for line in OF_THE_IMAGES if line in verified.caveats]
     return [Verdict(name, "figure", share(accuracy, images, 1), text, caveats=caveats)]
 
 

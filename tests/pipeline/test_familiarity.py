@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline.data import synthetic
 from pipeline.data.dataset import Dataset, without_labels
+from pipeline.documents import known
 from pipeline.documents.known import Known
 from pipeline.errors import DataError, ExportError
 from pipeline.export import Settings, export, familiarity
@@ -284,7 +285,8 @@ def test_export_fixes_the_threshold_on_validation_images(tmp_path, noise, monkey
 
 
 @pytest.mark.slow
-def test_the_score_is_there_unless_it_is_not_wanted_or_cannot_be(tmp_path, noise):
+def test_the_score_is_there_unless_it_is_not_wanted_or_cannot_be(tmp_path, noise, monkeypatch):
+    monkeypatch.setattr(known, "NEAR_CHANCE", -1.0)
     source, files = tiny(tmp_path), ("model_fp32.onnx", "model_fp32.tflite")
     for keep, expected in ((None, [True, False]), (1.0, [False, False])):
         export(source, tmp_path / "out", noise, noise, Settings(quick=True, files=files, keep=keep))

@@ -11,6 +11,7 @@ import measured_folder
 from pipeline import artifacts
 from pipeline.cli import main
 from pipeline.documents.drift import DriftReport
+from pipeline.documents.known import FamiliarityCheck
 from pipeline.report import page, provenance, report
 from pipeline.report.figures import layers
 from pipeline.report.gather import gather
@@ -73,6 +74,25 @@ def test_what_is_left_out_has_its_sections(folder):
         "flowers $x_2$ &lt;b&gt;",
     ):
         assert shown in text
+
+
+def test_pictures_that_the_score_misses_are_named(folder):
+    assert f"{artifacts.INT8_ONNX} tells all these kinds from photos of its classes" in page(gather(folder))
+    document = artifacts.read_json(folder / artifacts.KNOWN)
+    document["files"][artifacts.INT8_ONNX]["strangers"][1]["auroc"] = 0.54
+    artifacts.write_json(folder / artifacts.KNOWN, document)
+    assert f"{artifacts.INT8_ONNX} does not tell noise from photos of its classes" in page(gather(folder))
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_score_that_was_left_out_or_tells_nothing_is_said_so(folder, written):
+    checked = FamiliarityCheck(photos=12, written=written)
+    measured_folder.rewrite(folder / artifacts.MANIFEST, familiarity=checked.model_dump())
+    if not written:
+        (folder / artifacts.KNOWN).unlink()
+    text = page(gather(folder))
+    assert text.count(checked.sentence) == 1
+    assert ('id="chart-known"' in text) == written
 
 
 @pytest.mark.parametrize("change", ["deleted", "another file", "damaged"])
@@ -307,7 +327,7 @@ def test_the_values_that_the_model_takes_are_said_as_a_range(folder, scale, offs
     [
         (None, f"{artifacts.MODEL_KERAS}, 11 KiB"),
         (artifacts.MODEL_KERAS, f"{artifacts.MODEL_KERAS}, 11 KiB"),
-        ("mine.keras", f"mine.keras, here {artifacts.MODEL_KERAS}, 11 KiB"),
+        ("mine.keras", f"mine.keras (kept as {artifacts.MODEL_KERAS}), 11 KiB"),
     ],
 )
 def test_the_file_that_was_exported_is_called_by_its_name(folder, source, expected):
