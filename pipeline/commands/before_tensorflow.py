@@ -8,21 +8,27 @@ import argparse
 
 from pipeline.commands import source_options
 from pipeline.data import unlabeled
-from pipeline.data.scan import check_folder
+from pipeline.data.class_list import read_class_list
+from pipeline.data.label_table import has_table
+from pipeline.data.scan import check_folder, scan
 from pipeline.documents.manifest import Manifest
 from pipeline.system.file_checks import check_code, check_model
 
 
 def check_source(options: argparse.Namespace) -> None:
-    """Refuse a missing model, missing photos, and options about the model that contradict each other.
+    """Refuse a missing model, missing photos or those of other classes, and options that contradict each other.
 
     Raises:
         ExportError: the model or the list of classes does not exist, or options contradict each other.
-        DataError: the photos do not exist.
+        DataError: the photos do not exist, or lie in folders that the list of classes does not name.
     """
     source_options.check(options)
     check_model(options.model)
     check_photos(options)
+    if options.classes and getattr(options, "data", None) and not has_table(options.data):
+        names = read_class_list(options.classes)
+        if len(names) > 1:  # one name is that of the one output of a model with two classes
+            scan(options.data, known=names)
 
 
 def check_exported(options: argparse.Namespace) -> None:

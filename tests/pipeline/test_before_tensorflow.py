@@ -28,6 +28,8 @@ SAID = {
     "export --model a.keras --out out --classes none.txt": "none.txt: no readable list of classes",
     "export --model a.keras --out out --classes twice.txt": "twice.txt: names 'ant' twice",
     "export --model a.keras --out out --data nowhere": "nowhere: no such folder",
+    "export --model a.keras --out out --data photos --classes case.txt": "ant, bee differ only in case from classes",
+    "evaluate a.keras --data photos --classes case.txt": "rename the folders, or the classes in the file of --classes",
     "export --model a.keras --out out --calibration nowhere": "nowhere: no readable photos",
     "export --model a.keras --out out --trust-code none.py": "none.py: expected a Python file",
     "export --model a.keras --out out --width 8": "--width 8 needs --height PIXELS",
@@ -72,6 +74,7 @@ def answers(reference, repository, tmp_path_factory):
         (folder / name).mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / "photo.png")
     (folder / "a.keras").write_bytes(b"not looked into")
+    (folder / "case.txt").write_text("Ant\nBee\n")
     (folder / "twice.txt").write_text("ant\nbee\nant\n")
     commands = {
         command: [str(reference) if part == "REFERENCE" else part for part in command.split()] for command in SAID

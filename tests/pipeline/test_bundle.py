@@ -113,10 +113,11 @@ def test_the_archive_does_not_depend_on_order_owner_or_time(tmp_path):
     }
 
 
-def test_without_a_network_the_message_asks_for_one(tmp_path, monkeypatch):
+def test_without_a_network_the_message_asks_for_one(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
     with pytest.raises(BundleBuildError, match=r"^no network to PyPI, or no such wheels for Python 3\.11.*--no-wheels"):
         fetch("", PI, tmp_path)
+    assert capsys.readouterr().err == "downloading the packages for Python 3.11 on aarch64\n"
 
 
 def test_a_model_that_may_not_ship_is_refused(reference, tmp_path):

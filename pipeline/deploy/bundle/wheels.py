@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from pipeline import artifacts
 from pipeline.errors import BundleBuildError
+from runtime.text import say
 
 ROOT = Path(__file__).parents[3]
 LOCK = ROOT / ".ci" / "constraints.txt"
@@ -102,6 +103,7 @@ def fetch(requirements: str, target: Target, folder: Path) -> None:
     Raises:
         BundleBuildError: a wheel is not available for the target; pip has printed the reason.
     """
+    say(f"downloading the packages for Python {target.python} on {target.machine}")
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(requirements + _pins(target)["pip"])
         file.flush()
