@@ -18,7 +18,16 @@ from runtime.engines.registry import default_engine
 FIGURES = Path("docs/quantization.json")
 DOCUMENT = Path("docs/quantization.md")
 FLIPS_SHOWN = 3
-SEARCHED = {"summary", "stage", "accuracy", "lost_points", "p_value", "agreement", "violations"}
+SEARCHED = {
+    "summary",
+    "stage",
+    "accuracy",
+    "lost_points",
+    "p_value",
+    "agreement",
+    "mean_difference",
+    "violations",
+}
 
 
 def gather(folder: Path) -> dict[str, Any]:
@@ -151,7 +160,10 @@ def _search(name: str, search: dict[str, Any]) -> str:
         figures = [f"{candidate['accuracy']:.2%}", f"{candidate['lost_points']:.2f}", f"{candidate['p_value']:.2g}"]
         rows.append([candidate["summary"], *figures, f"{candidate['agreement']:.2%}", verdict])
     header = ["config", "accuracy", "points lost", "p", "agreement", "verdict"]
-    return f"`{name}`, {search['tried']} configs tried:\n\n{table(header, rows)}"
+    left_out = search["tried"] - len(rows)
+    return (
+        f"`{name}`, {search['tried']} configs tried; {left_out} calibrations are not listed:\n\n{table(header, rows)}"
+    )
 
 
 def _bars(figures: dict[str, Any]) -> str:

@@ -56,13 +56,13 @@ def _search(name: str, decision: Decision, manifest: Manifest) -> Table:
     judged = [candidate for candidate in decision.candidates if candidate.images is None]
     rows = [
         (
-            candidate.summary,
+            _summary(candidate, decision),
             NONE if candidate.accuracy is None else share(candidate.accuracy),
             optional(candidate.lost_points, ".2f"),
             f"{candidate.p_value:.2g}",
             share(candidate.agreement),
             small(candidate.mean_difference),
-            _verdict(candidate, decision),
+            "; ".join(candidate.violations) or ("chosen" if candidate is decision.winner else "passes"),
         )
         for candidate in judged
     ]
@@ -77,11 +77,11 @@ def _search(name: str, decision: Decision, manifest: Manifest) -> Table:
     return Table(header, rows, title, words=1)
 
 
-def _verdict(candidate: Candidate, decision: Decision) -> str:
-    failed = "; ".join(candidate.violations)
+def _summary(candidate: Candidate, decision: Decision) -> str:
+    """Return a config, and below the chosen one why it was chosen."""
     if candidate is not decision.winner:
-        return failed or "passes"
-    return "; ".join(filter(None, (f"chosen: {decision.reason}" if decision.reason else "chosen", failed)))
+        return candidate.summary
+    return f"{candidate.summary}\n" + (f"chosen: {decision.reason}" if decision.reason else "chosen")
 
 
 def _layers(name: str, decision: Decision) -> Table:

@@ -70,9 +70,9 @@ def _known(facts: Facts) -> list[Section]:
     first = min(found.files, key=lambda name: precision_of(name) is not INT8)
     shown = found.files[first]
     lead = (
-        f"The familiarity scores of {shown.photos:,} {found.part} photos of the classes, and of pictures that show "
-        "none of them. A picture below the threshold is taken for none of the classes. AUROC: how often a photo of the "
-        f"classes has a higher score than such a picture; 0.5 is chance. {_told(first, shown)}"
+        f"Shown are the familiarity scores of {shown.photos:,} {found.part} photos of the classes, and of pictures "
+        "that show none of them. A picture below the threshold is taken for none of the classes. AUROC: how often a "
+        f"photo of the classes has a higher score than such a picture; 0.5 is chance. {_told(first, shown)}"
     )
     caption = "Each histogram has its own height. Orange: on the wrong side of the threshold."
     svg = picture("known", "familiarity of photos of the classes and of other pictures", known.draw, shown)

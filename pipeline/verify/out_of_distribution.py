@@ -10,6 +10,7 @@ from pipeline import artifacts
 from pipeline.data import synthetic
 from pipeline.data.dataset import Dataset
 from pipeline.documents.known import Familiarity, Known, OutOfDistribution
+from pipeline.documents.shares import interval_of, share_of
 from pipeline.errors import DataError
 from pipeline.export import familiarity
 from pipeline.metrics.classification import auroc
@@ -110,14 +111,18 @@ def format_familiarity(judged: dict[str, Familiarity]) -> str:
         rows: Sequence[tuple[str, int, int, str]] = [
             ("its classes", one.photos, one.known, ""),
             *(
-                (each.kind, each.pictures, each.accepted, f"  {each.auroc:.3f}  {each.false_positives:.1%}")
+                (
+                    each.kind,
+                    each.pictures,
+                    each.accepted,
+                    f"  {each.auroc:.3f}  {share_of(each.false_positives, each.pictures, 1)}",
+                )
                 for each in one.out_of_distribution
             ),
         ]
         for kind, pictures, known, more in rows:
-            low, high = wilson(known, pictures)
-            row = f"{name:<18} {kind[:13]:<13} {pictures:5,} {known / pictures:14.1%}  {low:6.1%} to {high:6.1%}"
-            lines.append(row + more)
+            share, interval = share_of(known / pictures, pictures, 1), interval_of(wilson(known, pictures), pictures, 1)
+            lines.append(f"{name:<18} {kind[:13]:<13} {pictures:5,} {share:>14}  {interval:<16}{more}".rstrip())
     lines.append(
         "Known at 95 %: share taken for known with the threshold that 95 % of the photos of its classes reach."
     )

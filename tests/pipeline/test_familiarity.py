@@ -179,7 +179,7 @@ def test_out_of_distribution_pictures_are_judged(written, tmp_path):
     assert found.out_of_distribution[0].false_positives == pytest.approx(1 / 3)  # PALE is the threshold; GRAY is below
     assert found.out_of_distribution[0].accepted == 1
     assert found.out_of_distribution[0].auroc == pytest.approx((3 * 2.5 + 2) / 12)  # red ties with red
-    assert "75.0%" in format_familiarity({"model.onnx": found})
+    assert "  3 of 4  " in format_familiarity({"model.onnx": found})
     with pytest.raises(DataError, match="no photo that can be read"):
         judge(written(2.0), photos, tmp_path / "absent")
 

@@ -68,7 +68,7 @@ def test_what_is_left_out_has_its_sections(folder):
         assert shown in text
     for shown in (
         "Known and unknown",
-        "The familiarity scores of 30 test photos",
+        "the familiarity scores of 30 test photos",
         "0.912",
         "31%",
         "flowers $x_2$ &lt;b&gt;",
@@ -345,7 +345,7 @@ def test_all_configs_are_shown_with_what_decides_and_why_one_was_chosen(folder):
     table = provenance.section(gather(folder)).tables[0]
     place = table.header.index("mean difference")
     assert [(row[0], row[place], row[-1]) for row in table.rows] == [
-        ("min-max, 100 images", "3.0e-03", "chosen: closest to Keras"),
+        ("min-max, 100 images\nchosen: closest to Keras", "3.0e-03", "chosen"),
         ("entropy, 100 images", "3.0e-03", "over all: lost"),
         ("other", "1.2e-02", "passes"),
     ]
