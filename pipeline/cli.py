@@ -97,9 +97,11 @@ def parse(
     Returns:
         The options; ``typed`` has the unparsed arguments.
     """
-    parser: argparse.ArgumentParser = Parser(
+    top = Parser(
         prog=prog, description=description, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    top.elsewhere = {name: f"python -m runtime {name}" for name in runtime.cli.COMMANDS}
+    parser: argparse.ArgumentParser = top
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in commands:
         command.add(subparsers)

@@ -106,6 +106,7 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
         "2 the model or the arguments are unusable, 130 interrupted.",
         formatter_class=_Formatter,
     )
+    parser.elsewhere = {name: f"python -m pipeline {name}" for name in PIPELINE}
     parser.add_argument("--version", action="version", version=f"edgecnn {__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do; see below")
     if not arguments:
@@ -113,7 +114,7 @@ def _parse_top(program: str, arguments: list[str]) -> argparse.Namespace:
         parser.exit(UNUSABLE)
     if arguments[0] in PIPELINE:
         parser.error(f"{arguments[0]} is a command of the pipeline: python -m pipeline {arguments[0]}")
-    return parser.parse_args(arguments)
+    return parser.parse_args(arguments[:1])  # the words behind a mistyped command are not for this parser
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
 """The commands: one module each, with ``EPILOG`` (notes, exit status, examples), ``add`` (arguments) and ``run``."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from runtime.system.processors import thread_count_error
@@ -60,8 +61,13 @@ class Parser(argparse.ArgumentParser):
 
     ``argparse`` first complains of required options that are missing, which hides the reason if one is mistyped, so
     unknown options are named in that message, too.
+
+    Attributes:
+        elsewhere: command lines of another program, such as ``python -m runtime classify``, by command; they are
+            suggested for a mistyped command that resembles none of this program.
     """
 
+    elsewhere: Mapping[str, str] = MappingProxyType({})
     _words: Sequence[str] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -71,7 +77,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print usage, message and suggestions, and exit with status 2."""
-        shown = [name for name, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS]
+        shown = {name: name for name, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS}
         for flag in self._unknown():
             meant = suggestion(flag, shown)
             if meant or flag not in message:
@@ -89,16 +95,17 @@ class Parser(argparse.ArgumentParser):
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
-            error.message += suggestion(str(value), map(str, action.choices or ()))
+            name, here = str(value), {str(choice): str(choice) for choice in action.choices or ()}
+            error.message += suggestion(name, here) or suggestion(name, self.elsewhere)
             raise
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return ", did you mean …?" with the known name that is closest to a mistyped one; empty if none is close."""
+def suggestion(name: str, known: Mapping[str, str]) -> str:
+    """Return ", did you mean …?" with the value of the key that is closest to a mistyped name; empty if none is."""
     from difflib import get_close_matches  # rarely needed; keeps start-up fast
 
     close = get_close_matches(name, list(known), n=1)
-    return f", did you mean {close[0]}?" if close else ""
+    return f", did you mean {known[close[0]]}?" if close else ""
 
 
 def _before_separator(words: Sequence[str]) -> Sequence[str]:

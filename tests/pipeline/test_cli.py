@@ -109,6 +109,7 @@ def test_who_has_not_the_pipelines_packages_is_told_what_to_run():
     ("typed", "said"),
     [
         ("exprot", "), did you mean export?"),
+        ("clasify model.onnx photo.jpg", "), did you mean python -m runtime classify?"),
         ("bundel build", "), did you mean bundle?"),
         (
             "export --model a --out b --formts fp16",

@@ -294,6 +294,7 @@ def test_usage_error_is_status_2(arguments):
     ("typed", "said"),
     [
         ("clasify model.onnx photo.jpg", "), did you mean classify?"),
+        ("exprot --model mine.keras", "), did you mean python -m pipeline export?"),
         ("classify model.onnx photo.jpg --topp 3", "--topp 3; there is no option --topp, did you mean --top?"),
         ("classify --workrs=2 model.onnx", "required: IMAGE; there is no option --workrs, did you mean --workers?"),
         ("classify model.onnx photo.jpg --zzz", "unrecognized arguments: --zzz"),
