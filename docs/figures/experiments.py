@@ -61,7 +61,7 @@ def markdown_table(rows: list[Row]) -> str:
     cells = [
         [
             row["settings"]["model"],
-            f"{row['validation_accuracy']:.2%}",
+            _accuracy(row),
             str(row["epochs_done"]),
             f"{row['minutes']:.0f}",
             _differences(row),
@@ -70,6 +70,10 @@ def markdown_table(rows: list[Row]) -> str:
         for row in sorted(rows, key=lambda row: (row["settings"]["model"], -row["validation_accuracy"]))
     ]
     return table(header, cells, "lrrrl")
+
+
+def _accuracy(row: Row) -> str:
+    return f"{row['validation_accuracy']:.2%} of {row['validation_images']:,}"
 
 
 def _differences(row: Row) -> str:
@@ -91,13 +95,14 @@ def networks_table(experiments: list[Row]) -> str:
     header = ["`--model`", "parameters", "multiply-accumulates", "int8 weight bytes", "best experiment", "what it is"]
     rows = []
     for name, preset in PRESETS.items():
-        shown = [row["validation_accuracy"] for row in experiments if row["settings"]["model"] == name]
+        own = [row for row in experiments if row["settings"]["model"] == name]
+        best = max(own, key=lambda row: row["validation_accuracy"], default=None)
         layers = summarize(build(name))
         totals = (
             f"{sum(getattr(layer, figure) for layer in layers):,}"
             for figure in ("parameters", "multiply_accumulates", "int8_bytes")
         )
-        rows.append([f"`{name}`", *totals, f"{max(shown):.2%}" if shown else "none", preset.purpose])
+        rows.append([f"`{name}`", *totals, _accuracy(best) if best else "none", preset.purpose])
     return table(header, rows, "lrrrrl")
 
 
