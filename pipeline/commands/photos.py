@@ -169,12 +169,7 @@ def screen(folder: Path) -> str:
     ]
     for name, row in verified.measured.items():
         time = duration(fastest[name]) if name in fastest else "not measured"
-        same = (
-            f"{row.agreement:.1%}"
-            if verified.has_enough_images
-            else f"{row.agreement * verified.images:.0f} of {verified.images}"
-        )
-        lines.append(f"{name:<24}{size(row.bytes):>12}{same:>14}{time:>18}")
+        lines.append(f"{name:<24}{size(row.bytes):>12}{verified.share(row.agreement, 1):>14}{time:>18}")
     verdict = ("pass" if verified.has_enough_images else TOO_FEW) if verified.passed else f"FAIL, see {report}"
     return "\n".join(
         [
@@ -188,18 +183,20 @@ def screen(folder: Path) -> str:
 
 def _accuracy(history: "History", verified: "Verification") -> list[str]:
     """Format the out-of-fold accuracy if the training measured one, and the Keras model's on held-out photos."""
+    from pipeline.documents.shares import interval_of, percent_of
     from pipeline.metrics.significance import share_interval
 
     accuracy, found = verified.keras.accuracy, history.out_of_fold
     checked = ""
     if accuracy is not None:
-        low, high = share_interval(accuracy, verified.images)
-        checked = f"{accuracy:.1%} on {verified.judged_on} (95 % interval {low:.1%} to {high:.1%})"
+        interval = interval_of(share_interval(accuracy, verified.images), verified.images, 1)
+        on = f"on {verified.judged_on}" if verified.has_enough_images else f"{verified.part} images"
+        checked = f"{verified.share(accuracy, 1)} {on} (95 % interval {interval})"
     if found is None:
         return [f"Accuracy: {checked}"] if checked else []
-    interval = f"95 % interval {found.low:.1%} to {found.high:.1%}"
+    interval = f"95 % interval {interval_of((found.low, found.high), found.images, 1)}"
     return [
-        f"Accuracy: {found.accuracy:.1%} on {plural(found.images, 'photo')} ({interval}),",
+        f"Accuracy: {percent_of(found.accuracy, found.images, 1)} on {plural(found.images, 'photo')} ({interval}),",
         "          each judged by a network that did not learn from it",
         *[f"Held out: {checked}"] * (bool(checked) and verified.has_enough_images),
     ]

@@ -264,8 +264,8 @@ TABLE = (
     Fault("pipeline/verify/drift/measure.py", "own < LOST_DB", "own > LOST_DB", ("pipeline/test_drift.py",)),
     Fault(
         "pipeline/verify/evaluate/tables.py",
-        "(row.recall, row.precision)",
-        "(row.precision, row.recall)",
+        "percent_of(row.recall, row.images, 1)",
+        "percent_of(row.precision, row.images, 1)",
         ("pipeline/test_evaluate.py",),
     ),
     Fault(

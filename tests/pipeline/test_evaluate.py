@@ -154,7 +154,7 @@ def test_report_adds_up(trained, tmp_path, reference):
     assert report.calibration.temperature == pytest.approx(
         temperature_of(deployable.logits(validation.pixels), validation.labels)
     )
-    recall, precision = f"{cats.recall:.1%}", f"{cats.precision:.1%}"
+    recall, precision = f"{cats.recall:.0%}", f"{cats.precision:.0%}"  # of about a hundred images
     assert recall != precision
     assert re.search(rf"^cat +{cats.images} +{recall} +{precision}$", format_evaluation(report), re.MULTILINE)
     for name in (artifacts.CONFUSION_FIGURE, artifacts.CALIBRATION_FIGURE):

@@ -202,7 +202,7 @@ def test_evaluate_tells_each_label_and_how_the_model_is_fed(exported, tmp_path, 
     assert found.macro_f1 == found.mean_average_precision == found.subset_accuracy == 1
     assert list(found.labels) == list(NAMES)
     assert all(row.precision == row.recall == row.f1 == 1 for row in found.labels.values())
-    assert f"macro F1 100.00% on {found.images} images, 95 % interval" in said
+    assert f"macro F1 100% on {found.images} images, 95 % interval" in said
     assert "The thresholds were chosen on these same images; each of 5 parts" in said
     assert f"fed: {found.input_contract}" in said
     assert found.input_contract.startswith("RGB 0 to 1 (assumed), stretched")

@@ -1,6 +1,7 @@
 """Format ``drift.json`` as text tables."""
 
 from pipeline.documents.drift import DriftReport, FileDrift, Flip
+from pipeline.documents.shares import percent_of
 from runtime.text import for_terminal, plural
 
 NAME_WIDTH = 34
@@ -74,10 +75,8 @@ def _flips(report: DriftReport, shown: int) -> list[str]:
     tables = []
     for name, row in report.artifacts.items():
         flipped = row.flips
-        share = len(flipped) / report.images
-        lines = [
-            f"{name}: another class than Keras on {len(flipped):,} of {plural(report.images, 'image')} ({share:.2%})"
-        ]
+        share = percent_of(len(flipped) / report.images, report.images)
+        lines = [f"{name}: another class than Keras on {len(flipped):,} of {plural(report.images, 'image')} ({share})"]
         if flipped:
             lines.append(f"  {'true class':<16}{'Keras says':<24}{'the file says':<24}image")
         for flip in flipped[:shown]:

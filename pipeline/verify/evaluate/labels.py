@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.data.dataset import Dataset, with_multi_hot
 from pipeline.documents.evaluation import LabelEvaluation, LabelResult
+from pipeline.documents.shares import interval_of, percent_of, share_of
 from pipeline.errors import PipelineError
 from pipeline.export.load.deployable import Deployable
 from pipeline.metrics.multi_label import (
@@ -83,17 +84,18 @@ def format_labels(report: LabelEvaluation) -> str:
     width = max(12, *map(len, report.labels)) + 2
     header = f"{'images':>8}{'threshold':>11}{'recall':>9}{'precision':>11}{'F1':>9}{'AP':>9}"
     lines = [f"{'label':<{width}}{header}"]
+    images = report.images
     for name, row in report.labels.items():
         shares = (row.recall, row.precision, row.f1, row.average_precision)
-        recall, precision, f1, average = ("-" if share is None else f"{share:.1%}" for share in shares)
+        recall, precision, f1, average = ("-" if share is None else percent_of(share, images, 1) for share in shares)
         figures = f"{row.images:>8,}{row.threshold:>11.3f}{recall:>9}{precision:>11}{f1:>9}{average:>9}"
         lines.append(f"{for_terminal(name):<{width}}{figures}")
-    (low, high), (lowest, highest) = report.macro_f1_interval, report.mean_average_precision_interval
-    least, most = share_interval(report.subset_accuracy, report.images)
+    macro, average = percent_of(report.macro_f1, images), percent_of(report.mean_average_precision, images)
+    right = share_interval(report.subset_accuracy, images)
     lines += [
-        f"macro F1 {report.macro_f1:.2%} on {plural(report.images, 'image')}, 95 % interval {low:.2%} to {high:.2%}",
-        f"mean average precision {report.mean_average_precision:.2%}, {lowest:.2%} to {highest:.2%}",
-        f"images with all labels right {report.subset_accuracy:.2%}, {least:.2%} to {most:.2%}",
+        f"macro F1 {macro} on {plural(images, 'image')}, 95 % interval {interval_of(report.macro_f1_interval, images)}",
+        f"mean average precision {average}, {interval_of(report.mean_average_precision_interval, images)}",
+        f"images with all labels right {share_of(report.subset_accuracy, images)}, {interval_of(right, images)}",
     ]
     if report.images_digest == report.validation_digest:
         lines.append(

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.evaluation import CalibrationLoss, Evaluation
+from pipeline.documents.shares import interval_of, percent_of, share_of
 from pipeline.metrics.significance import share_interval
 from runtime.text import for_terminal
 
@@ -16,17 +17,19 @@ def format_evaluation(report: Evaluation) -> str:
     classes = report.classes
     width = max(12, *map(len, classes)) + 2
     lines = [f"{'class':<{width}}{'images':>8}{'recall':>9}{'precision':>11}"]
-    for name, row in classes.items():
-        recall, precision = ("-" if share is None else f"{share:.1%}" for share in (row.recall, row.precision))
+    for (name, row), answers in zip(classes.items(), np.array(report.confusion).sum(axis=0).tolist(), strict=True):
+        recall = "-" if row.recall is None else percent_of(row.recall, row.images, 1)
+        precision = "-" if row.precision is None else percent_of(row.precision, answers, 1)
         lines.append(f"{name:<{width}}{row.images:>8,}{recall:>9}{precision:>11}")
-    low, high = share_interval(report.accuracy, report.images)
-    lines.append(f"{'all':<{width}}{report.images:>8,}{report.accuracy:>9.2%}  95 % interval {low:.2%} to {high:.2%}")
+    accuracy = share_of(report.accuracy, report.images)
+    interval = interval_of(share_interval(report.accuracy, report.images), report.images)
+    lines.append(f"{'all':<{width}}{report.images:>8,}{accuracy:>9}  95 % interval {interval}")
     lines.append(
         "recall: share of the class's images that get this class; precision: share of these answers that is right"
     )
     lines += ["", "Most confused:"]
     for count, share, true, taken_for in confusions(np.array(report.confusion), tuple(classes)):
-        lines.append(f"  {true} taken for {taken_for}: {count} ({share:.1%})")
+        lines.append(f"  {true} taken for {taken_for}: {count} ({percent_of(share, classes[true].images, 1)})")
     lines += _wrong(report)
     tempered = report.calibration
     before, after = tempered.before, tempered.after
