@@ -140,7 +140,7 @@ def settle(model, images, spread):
             last.gamma.assign(last.gamma * BRANCH)
     model(images, training=True)
     head = [layer for layer in model.layers if layer.weights][-1]
-    logits = model.predict(images, verbose=0)
+    logits = np.asarray(model(images, training=False))  # ``predict`` would trace the network
     kernel, *bias = head.get_weights()
     head.set_weights([kernel * spread / logits.std(axis=1).mean(), *bias])
 
