@@ -71,7 +71,7 @@ def test_a_student_is_a_small_network_of_the_same_photos(command, photos, tmp_pa
     assert small.accuracy == history.validation_accuracy
     assert f"{small.accuracy:.1%} of 3 (" in shown
     assert main(["evaluate", str(out / "model.keras"), "--on", "validation"]) == 0
-    assert f"{small.accuracy:.2%}" in capsys.readouterr().out
+    assert f"{3 * small.accuracy:.0f} of 3  95 % interval" in capsys.readouterr().out
     taught = (out / "teacher" / artifacts.MODEL_KERAS).read_bytes()
     assert main([*asked, "--extra", str(tmp_path / "extra")]) == 0
     assert (out / "teacher" / artifacts.MODEL_KERAS).read_bytes() == taught  # so that a killed student goes on
