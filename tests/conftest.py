@@ -30,6 +30,8 @@ Work that is shared so that it is done once:
 - If several processes run tests, TensorFlow has one thread, and the garbage collector skips objects made by imports.
 - TensorFlow is imported without IPython, OpenCV and matplotlib, which Keras imports where they are installed.
 - ``test_benchmark.py`` runs ``bench`` in the tests' process, where contenders start once and the photo has one round.
+- OpenVINO is timed by the ``bench`` of ``test_docs.py``; tests of what ``bench`` writes, and of the modules that its
+  processes import, time ONNX Runtime.
 - Pictures of parametrized tests are made when the first test needs them, not in every process that collects tests.
 - In the crafted pictures, a deflated megabyte of zeros is repeated, not deflated again; hostile names share reports.
   Each kind of PNG comes only in the largest size that is decoded; hostile archives are packed when a test needs them.

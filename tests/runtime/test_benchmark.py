@@ -290,7 +290,8 @@ def test_bench_writes_what_it_prints(carrying, tmp_path, monkeypatch, capsys):
         "benchmark",
         lambda *given, **options: reports.append(benchmark(*given, **options)) or reports[-1],
     )
-    arguments = ["bench", "--threads", "1,2", str(model), "--seconds", "0.2", "--out", str(out)]
+    arguments = ["bench", str(model), "--engines", "onnxruntime", "--threads", "1,2", "--seconds", "0.2"]
+    arguments += ["--out", str(out)]
     assert main(arguments) == 0
     text = capsys.readouterr().out
     report = json.loads(out.read_text())
