@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.framework import convert_to_constants
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.export.fold_constants import fold_constants
 
@@ -34,7 +34,7 @@ def frozen_graph(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: 
         return tf.identity(function(image), name=OUTPUT)
 
     concrete = network.get_concrete_function()
-    definition = _with_constant_weights(concrete)
+    definition = convert_variables_to_constants_v2(concrete).graph.as_graph_def()
     # Eager tensors of layers, such as the mean of a Normalization layer, are still inputs.
     captured = {inner.op.name: outer for outer, inner in concrete.graph.captures if outer.dtype != tf.resource}
     for node in definition.node:
@@ -45,19 +45,6 @@ def frozen_graph(function: Callable[[tf.Tensor], tf.Tensor], size: Size, dtype: 
             node.attr["dtype"].type = value.dtype.as_datatype_enum
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.numpy()))
     return fold_constants(_needed(definition))
-
-
-def _with_constant_weights(concrete: Any) -> Any:
-    """Return the GraphDef of a concrete function, with its functions inlined and its variables as constants.
-
-    ``convert_variables_to_constants_v2``, which has the same two steps, then makes a concrete function of the result:
-    that takes longer than both, and only its graph is needed here.
-    """
-    data = convert_to_constants._FunctionConverterDataInEager(  # noqa: SLF001 - the public function does too much
-        func=concrete, lower_control_flow=True, aggressive_inlining=False
-    )
-    definition, _ = convert_to_constants._replace_variables_by_constants(data)  # noqa: SLF001 - as above
-    return definition
 
 
 def _needed(definition: Any) -> Any:
