@@ -22,6 +22,7 @@ from pipeline.data.class_names import class_folders
 from pipeline.data.dataset import Dataset, hold_out, without_labels
 from pipeline.data.label_arrays import as_multi_hot, as_numbers
 from pipeline.data.photo_settings import READING, Settings, settings_for
+from pipeline.data.seen import digest_of_path, photos_to_judge
 from pipeline.documents.display import Page
 from pipeline.documents.manifest import Manifest
 from pipeline.documents.verify import Verification
@@ -103,7 +104,9 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
             photos = _photos(validation, deployable, reading)
             held_out = (photos.test or photos.validation) if photos else _dataset(validation, deployable, reading)
         checked = "" if held_out is None else _check(source, deployable, photos, held_out, as_asked=as_asked)
-        settings = ExportSettings(quick=quick, files=formats.files_of(extra))
+        folders = [Path(each) for each in (images, validation) if isinstance(each, str | Path)]
+        read_from = tuple(map(digest_of_path, folders))
+        settings = ExportSettings(quick=quick, files=formats.files_of(extra), photo_folders=read_from)
         return export_files(Loaded(source, deployable, checked), Path(out), calibration, held_out, settings)
 
 
@@ -112,8 +115,8 @@ def verify(out: str | Path, images: Images = None) -> Verification:
 
     Args:
         out: folder that ``export`` wrote.
-        images: images to judge on; of a folder with class folders, its test photos or else its validation photos are
-            used. CIFAR-10's test images by default.
+        images: images to judge on. Of a folder with class folders, its test photos are used; if there are none, all
+            photos if the model has seen none of them, else the validation photos. CIFAR-10's test images by default.
 
     Returns:
         The verdicts, which display as a table; ``passed`` is true if all files are within their tolerances.
@@ -127,7 +130,12 @@ def verify(out: str | Path, images: Images = None) -> Verification:
     deployable, stated = load_exported(place), Manifest.read(place).photos
     reading: Any = {name: getattr(stated, name) for name in READING} if stated else {}
     photo_settings = settings_for(place / artifacts.MODEL_KERAS, deployable.side, width=deployable.width, **reading)
-    judged = _dataset(images, deployable, photo_settings)
+    photos = _photos(images, deployable, photo_settings)
+    if photos is not None:
+        photos = photos_to_judge(photos, place)
+        judged = photos.test or photos.validation
+    else:
+        judged = _dataset(images, deployable, photo_settings)
     return verify_files(place, judged, "given", deployable)
 
 

@@ -1,12 +1,11 @@
 """Options of an earlier command on the same photos, which later commands reuse; each is named on stderr."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.artifacts import sha256
+from pipeline.data.seen import digest_of_path
 from pipeline.documents.history import History
 from pipeline.errors import DocumentError
 from runtime.text import say
@@ -54,11 +53,6 @@ def skip_bad_of_export(options: argparse.Namespace, manifest: "Manifest", photos
         return True
     given: bool | None = options.skip_bad
     return given
-
-
-def digest_of_path(photos: Path) -> str:
-    """Return the SHA-256 of a path's absolute form, by which a manifest recognizes it."""
-    return sha256(os.fsencode(photos.resolve()))
 
 
 def _report(command: str, taken: Sequence[str]) -> None:

@@ -14,12 +14,12 @@ from pipeline.commands import (
     FormerFlag,
     WithExamples,
     command_line,
-    earlier_options,
     input_contract,
     photo_options,
     source_options,
 )
 from pipeline.commands.before_tensorflow import check_source
+from pipeline.data.seen import digest_of_path
 from pipeline.errors import PipelineError
 from runtime.system.writing import check_writable
 from runtime.text import say
@@ -118,12 +118,14 @@ def run(options: argparse.Namespace) -> int:
     prepare(options.out, options.model)
     deployable = load(source)
     images = _read(options, source, deployable)
+    read_from = tuple(map(digest_of_path, images.paths))
     settings = Settings(
         quick=options.quick,
         files=formats.files_of(options.formats),
         keep=options.keep,
         precision=options.precision,
-        skip_bad=tuple(earlier_options.digest_of_path(path) for path in images.paths if options.skip_bad),
+        photo_folders=read_from,
+        skip_bad=read_from if options.skip_bad else (),
     )
     looked_at = images.validation or samples.validation_images(read_history(source.path))
     input_contract.announce(images.photos)

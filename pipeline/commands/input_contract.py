@@ -69,6 +69,13 @@ def describe(source: "Source", deployable: "Deployable", finding: "Finding | Non
     return InputContract(preprocessing=said, checked=finding.checked if finding else "").stated
 
 
+def wrong_input(options: argparse.Namespace, finding: "Finding | None", asked: Collection[str]) -> str:
+    """Return the finding if it contradicts a default that no option confirmed, else an empty text."""
+    if finding is None or options.as_asked or not finding.contradicts(asked):
+        return ""
+    return finding.sentence
+
+
 def contradicts(options: argparse.Namespace, finding: "Finding | None", asked: Collection[str]) -> bool:
     """Print the finding on stderr; return whether it contradicts a default that no option confirmed.
 
@@ -79,7 +86,7 @@ def contradicts(options: argparse.Namespace, finding: "Finding | None", asked: C
     """
     if finding is None or not finding.sentence:
         return False
-    against = finding.contradicts(asked) and not options.as_asked
+    against = bool(wrong_input(options, finding, asked))
     advice = "; it is fed as asked"
     if against:
         advice = "; it was most likely trained that way: change the options accordingly, or keep them with --as-asked"

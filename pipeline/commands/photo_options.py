@@ -10,6 +10,7 @@ from pipeline.commands import earlier_options
 from pipeline.data import label_table, unlabeled
 from pipeline.data.folder import Photos, format_skipped, load
 from pipeline.data.photo_settings import READING, Settings, settings_for
+from pipeline.data.seen import photos_to_judge
 from pipeline.documents.history import read_history
 from pipeline.errors import DataError
 from runtime.photo_files import HEIC, tally
@@ -146,7 +147,10 @@ def _size(options: argparse.Namespace) -> tuple[int | None, int | None]:
 def read(folder: Path, photo_settings: Settings, known: tuple[str, ...] | None = None) -> Photos:
     """Load a folder of photos and print on stderr what it holds; the arguments are those of ``load``."""
     say(f"{folder}: reading the photos")
-    photos = load(folder, photo_settings, known)
+    return _reported(load(folder, photo_settings, known))
+
+
+def _reported(photos: Photos) -> Photos:
     report_parts(photos)
     if photos.hint:
         print(photos.hint, file=sys.stderr)
@@ -213,11 +217,14 @@ def settings_of_source(options: argparse.Namespace, deployable: "Deployable", so
 
 def of_source(options: argparse.Namespace, folder: Path, deployable: "Deployable", source: "Source") -> Photos:
     """Load a folder of photos for a model file."""
-    return _of_model(folder, deployable, settings_of_source(options, deployable, source))
+    return _reported(_of_model(folder, deployable, settings_of_source(options, deployable, source)))
 
 
 def of_export(options: argparse.Namespace, exported: Path) -> Photos | None:
-    """Load the photos for the model in a folder that export wrote; ``None`` if CIFAR-10 is to be used."""
+    """Load the photos for the model in a folder that export wrote; ``None`` if CIFAR-10 is to be used.
+
+    All photos of a folder that is not divided into parts, and that neither training nor export read, are for test.
+    """
     model_path = exported / artifacts.MODEL_KERAS
     folder = folder_of(options, model_path)
     if folder is None:
@@ -225,7 +232,8 @@ def of_export(options: argparse.Namespace, exported: Path) -> Photos | None:
     from pipeline.export.load.model import load_exported
 
     deployable = load_exported(exported)
-    return _of_model(folder, deployable, _settings_of_export(options, exported, deployable, folder))
+    photos = _of_model(folder, deployable, _settings_of_export(options, exported, deployable, folder))
+    return _reported(photos_to_judge(photos, exported))
 
 
 def _settings_of_export(
@@ -274,14 +282,12 @@ def _of_model(folder: Path, deployable: "Deployable", photo_settings: Settings) 
     Raises:
         DataError: the table gives photos several labels, and the model's classes exclude each other.
     """
+    say(f"{folder}: reading the photos")
     if deployable.output == "logits" and label_table.is_all(folder, deployable.class_names):
         raise DataError(
             f"{folder}: {label_table.TABLE} gives photos several labels, but the model's logits are taken for classes "
             "that exclude each other; if each logit judges one label by itself, give --multi-label"
         )
     if deployable.multi_label and label_table.has_table(folder):
-        say(f"{folder}: reading the photos")
-        photos = label_table.load(folder, photo_settings, deployable.class_names)
-        report_parts(photos)
-        return photos
-    return read(folder, photo_settings, deployable.class_names)
+        return label_table.load(folder, photo_settings, deployable.class_names)
+    return load(folder, photo_settings, deployable.class_names)

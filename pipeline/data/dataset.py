@@ -148,12 +148,16 @@ def stratified_indices(labels: NDArray[np.integer], count: int, seed: int) -> ND
 
 
 def joined(first: Dataset, second: Dataset) -> Dataset:
-    """Return the images of two labeled data sets of the same size and classes, copied into memory."""
+    """Return the images of two data sets of the same size, classes and kind of labels, copied into memory."""
+    both = None
+    if first.multi_hot is not None and second.multi_hot is not None:
+        both = np.concatenate([first.multi_hot, second.multi_hot])
     return replace(
         first,
         pixels=np.concatenate([first.pixels, second.pixels]),
         labels=np.concatenate([first.labels, second.labels]),
         paths=(*first.paths, *second.paths),
+        multi_hot=both,
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.class_names import class_folders
-from pipeline.data.dataset import Dataset, without_labels
+from pipeline.data.dataset import Dataset, joined, without_labels
 from pipeline.data.division import MIN_PICTURES, draw
 from pipeline.data.photo_cache import BROKEN, Decoded, decode
 from pipeline.data.photo_settings import Settings
@@ -56,6 +56,11 @@ class Photos:
     def is_test_only(self) -> bool:
         """Whether the folder has only a test part, so that nothing may be learned or chosen from it."""
         return self.training is self.test
+
+    def all_for_test(self) -> "Photos":
+        """Return the same photos undivided, to judge a model that has seen none of them."""
+        every = joined(self.training, self.validation)
+        return replace(self, training=every, validation=every, test=every)
 
     def require_training_photos(self) -> None:
         """Refuse a folder that has only a test part.

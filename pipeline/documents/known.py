@@ -50,7 +50,7 @@ class FamiliarityCheck(Entry):
         if self.is_useful:
             return f"Familiarity (is_known) tells photos of the classes from other pictures: {found}."
         why = f"it takes {MIN_IMAGES_FOR_VERDICT} validation photos, there are {self.photos}"
-        remedy = "Give more photos"
+        remedy = f"Give {10 * MIN_IMAGES_FOR_VERDICT} photos or more, or {MIN_IMAGES_FOR_VERDICT} in val/"
         if self.auroc is not None:
             why = f"it hardly tells photos of the classes from other pictures ({found}; 0.5 is chance)"
             remedy = "Train on more photos, or also on a class none"

@@ -190,10 +190,10 @@ class Manifest(DisplayedAsTable, Document):
 
     A pixel ``v`` enters the network as ``v * scale + offset``; both have a value for each of R, G, B. ``failed`` maps
     the name of a file that could not be written to the reason. ``source`` is the name of the file that was exported,
-    without folders; older manifests do not have it. ``skip_bad`` has the SHA-256 of the absolute path of all photos
-    that export read with ``--skip-bad``: bundles contain the manifest, and paths tell about a person. ``thresholds``,
-    one for each label, are ``None`` unless the model is multi-label. ``familiarity`` is ``None`` if
-    no file was to report it, and in older manifests.
+    without folders. ``photo_folders`` has the SHA-256 of the absolute path of all photos that export read, and
+    ``skip_bad`` of those that it read with ``--skip-bad``: bundles contain the manifest, and paths tell about a person.
+    ``thresholds``, one for each label, are ``None`` unless the model is multi-label. ``familiarity`` is ``None`` if no
+    file was to report it. Older manifests have neither ``source`` nor ``photo_folders`` nor ``familiarity``.
     """
 
     FILE: ClassVar = artifacts.MANIFEST
@@ -212,6 +212,7 @@ class Manifest(DisplayedAsTable, Document):
     thresholds: tuple[Share, ...] | None = None
     bgr: bool = False
     photos: PhotoReading | None = None
+    photo_folders: tuple[Sha256, ...] | None = None
     skip_bad: tuple[Sha256, ...] = ()
     contract: InputContract | None = None
     calibration: ImageSet

@@ -26,8 +26,8 @@ MOST_CLASSES = 100
 """Confusion matrices are written for at most this many classes; one of 1,000 classes would take megabytes."""
 
 MAY_HAVE_LEARNED = (
-    "The model may have learned from these photos: for an honest accuracy put photos that it has not seen into test/ "
-    "of --data."
+    "The model may have learned from these photos: for an honest accuracy give --data another folder, of photos that "
+    "it has not seen."
 )
 ALSO_CHOSE = "int8 was chosen on these same images: its agreement may look better than it is."
 ALSO_DECIDED = (
@@ -169,8 +169,10 @@ class VerificationSummary(Document):
 class Verification(DisplayedAsTable, Document):
     """``verify.json``.
 
-    ``part`` is the part of the data that the images are from. ``input_contract`` is that of the manifest. ``caveats``
-    are sentences on what a PASS does not prove. ``thresholds`` are ``None`` unless the model is multi-label.
+    ``part`` is the part of the data that the images are from. ``input_contract`` is that of the manifest.
+    ``wrong_input`` says that the model is more accurate on these images if it is fed otherwise, or with other class
+    names; it is empty if it is not, or if the user insists. ``caveats`` are sentences on what a PASS does not prove.
+    ``thresholds`` are ``None`` unless the model is multi-label.
     """
 
     FILE: ClassVar = artifacts.VERIFY
@@ -185,6 +187,7 @@ class Verification(DisplayedAsTable, Document):
     artifacts: dict[FileName, Measured | Unusable]
     passed: bool
     input_contract: str = named("fed", default="")
+    wrong_input: str = ""
     caveats: tuple[str, ...] = ()
     thresholds: tuple[Share, ...] | None = None
 
@@ -231,7 +234,8 @@ class Verification(DisplayedAsTable, Document):
         verdict = ("passed" if self.has_enough_images else TOO_FEW) if self.passed else "failed"
         heading = f"Against Keras on {self.judged_on}: {verdict}"
         fed = (f"Fed: {self.input_contract}.",) if self.input_contract else ()
-        return DisplayTable(heading, header, rows, (*fed, *self.caveats))
+        wrong = (f"Error: {self.wrong_input}.",) if self.wrong_input else ()
+        return DisplayTable(heading, header, rows, (*wrong, *fed, *self.caveats))
 
     @property
     def has_enough_images(self) -> bool:

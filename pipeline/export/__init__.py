@@ -59,7 +59,7 @@ class Settings:
             and only if it tells known images from unknown ones (``Manifest.familiarity``).
         precision: share (0-1) of the answers above the confidence threshold that must be right; ``None``: no
             threshold.
-        skip_bad: for the manifest, see ``Manifest``.
+        photo_folders, skip_bad: for the manifest, see ``Manifest``.
     """
 
     quick: bool = False
@@ -67,6 +67,7 @@ class Settings:
     files: tuple[str, ...] = MODEL_FILES
     keep: float | None = None
     precision: float | None = None
+    photo_folders: tuple[str, ...] = ()
     skip_bad: tuple[str, ...] = ()
 
 
@@ -120,7 +121,9 @@ def export(
     if not built.contents:
         raise ExportError(f"{source.path}: no file can be written; {'; '.join(map(': '.join, built.failed.items()))}")
     contents |= built.contents
-    manifest = manifest_of(contents, built, inputs, settings.files, loaded, history, settings.skip_bad)
+    manifest = manifest_of(contents, built, inputs, settings.files, loaded, history).model_copy(
+        update={"photo_folders": settings.photo_folders, "skip_bad": settings.skip_bad}
+    )
     for name, content in contents.items():
         artifacts.write_bytes(out / name, content)
     for name in built.failed:

@@ -52,12 +52,8 @@ def manifest_of(  # noqa: PLR0913, PLR0917 - all that a manifest says
     files: Sequence[str],
     loaded: Loaded,
     history: History | None,
-    skip_bad: Sequence[str],
 ) -> Manifest:
-    """Build the manifest of an export.
-
-    ``contents`` are all files' bytes by name, ``files`` the requested formats, ``skip_bad`` as in ``Manifest``.
-    """
+    """Build the manifest of an export; ``contents`` are all files' bytes by name, ``files`` the requested formats."""
     source = loaded.source
     deployable, validation, photos = inputs.deployable, inputs.validation, inputs.spec(FP32.name)
     thresholds, expected = inputs.scored.thresholds, inputs.scored.expected
@@ -76,7 +72,6 @@ def manifest_of(  # noqa: PLR0913, PLR0917 - all that a manifest says
         source=source.path.name,
         output=source.output if source.path.suffix == ".keras" else None,  # HDF5: saved with this one
         bgr=deployable.scaling.bgr,
-        skip_bad=tuple(skip_bad),
         photos=PhotoReading(**{name: getattr(photos, name) for name in READING}),
         contract=InputContract(
             preprocessing=describe_contract(

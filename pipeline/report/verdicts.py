@@ -62,6 +62,8 @@ def _verify(facts: Facts) -> Verdict:
     if facts.stale:
         text = f"{listed(facts.stale)} changed since: run python -m pipeline verify {facts.folder}"
         return Verdict("Verify", "stale", "Out of date", text, details)
+    if verified.wrong_input:
+        return Verdict("Verify", "fail", "Fail", f"The model is fed wrongly: {verified.wrong_input}.", details)
     if details or not verified.passed:
         return Verdict("Verify", "fail", "Fail", f"Against Keras on {verified.judged_on}:", details)
     count = len(verified.artifacts)

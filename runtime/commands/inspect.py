@@ -16,6 +16,8 @@ from runtime.text import for_terminal
 
 SHOWN = 20
 """Number of classes that are listed."""
+FEW_IMAGES = 30
+"""The accuracy on fewer images is shown as a count."""
 
 PROVENANCE = {
     "keras_sha256": "Keras file",
@@ -87,12 +89,17 @@ def describe(classifier: Classifier) -> Card:
     )
 
 
+def _accuracy(spec: ModelSpec) -> str:
+    if spec.accuracy is None:
+        return "not recorded"
+    images = spec.accuracy_images
+    share = f"{spec.accuracy * images:.0f} of" if images < FEW_IMAGES else f"{spec.accuracy:.2%} on"
+    return f"{share} {images:,} {spec.accuracy_on}"
+
+
 def as_text(card: Card) -> str:
     """Format the description as lines of a name and a text."""
     spec = card.spec
-    accuracy = "not recorded"
-    if spec.accuracy is not None:
-        accuracy = f"{spec.accuracy:.2%} on {spec.accuracy_images:,} {spec.accuracy_on}"
     rows = {
         "file": card.file,
         "size": f"{card.bytes / 1024:,.0f} KiB",
@@ -101,7 +108,7 @@ def as_text(card: Card) -> str:
         "input": "; ".join(card.inputs),
         "output": "; ".join(card.outputs),
         "precision": spec.precision,
-        "accuracy": accuracy,
+        "accuracy": _accuracy(spec),
         "classes": f"{len(spec.class_names)}: {_first(spec.class_names)}",
         "photo to pixels": f"{spec.resize}, {spec.resize_filter}, side {spec.side}, fill {spec.fill}",
         "scaling": f"pixel * {_numbers(spec.scale)} + {_numbers(spec.offset)}",

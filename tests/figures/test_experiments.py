@@ -37,7 +37,7 @@ def test_row_says_what_differs_from_the_defaults(reference, tmp_path):
 def test_a_network_without_an_experiment_claims_no_accuracy(reference):
     table = experiments.networks_table([{**experiments.row_of(reference, "shipped"), "validation_accuracy": 0.5}])
     lines = {line.split("`")[1]: line for line in table.splitlines() if "`" in line}
-    assert "| 50.00% |" in lines["notes"]
+    assert "| 50.00% of 5,000 |" in lines["notes"]
     assert "| none |" in lines["vgg8"]
 
 

@@ -129,6 +129,10 @@ def test_a_model_that_may_not_ship_is_refused(reference, tmp_path):
     )
     with pytest.raises(BundleBuildError, match="differs from Keras"):
         bundle(tmp_path, tmp_path, Settings("test", PI, wheels=False))
+    wrong = {"artifacts": {}, "passed": False, "wrong_input": "with other names more are right"}
+    artifacts.write_json(tmp_path / artifacts.VERIFY, {**measured_folder.verified(), **wrong})
+    with pytest.raises(BundleBuildError, match=r"with other names more are right; export again .*--as-asked"):
+        bundle(tmp_path, tmp_path, Settings("test", PI, wheels=False))
     (tmp_path / artifacts.MANIFEST).unlink()
     with pytest.raises(BundleBuildError, match="no manifest"):
         bundle(tmp_path, tmp_path, Settings("test", PI, wheels=False))

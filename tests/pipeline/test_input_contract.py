@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline.cli import main
 from pipeline.data.dataset import Dataset, without_labels
+from pipeline.documents.verify import Verification
 from pipeline.export.load.deployable import Deployable
 from pipeline.export.load.scaling import AS_THEY_ARE, PRESETS, UNIT_SCALING, PixelScaling
 from pipeline.verify.input_contract import CLASSES, Finding, check_arrays, check_photos
@@ -343,4 +344,9 @@ def test_export_writes_nothing_that_is_fed_wrongly_and_verify_knows_what_was_ask
     capsys.readouterr()
     assert main(["verify", str(out), "--data", str(folder)]) == 1
     assert "error: of 160 labeled images" in capsys.readouterr().err
+    verified = Verification.read(out)
+    assert not verified.passed
+    assert verified.wrong_input.startswith("of 160 labeled images")
+    assert any(verified.wrong_input in note for note in verified.as_table().notes)
     assert main(["verify", str(out), "--data", str(folder), "--as-asked"]) == 0
+    assert Verification.read(out).passed

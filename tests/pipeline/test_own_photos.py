@@ -103,6 +103,34 @@ def test_export_and_verify_on_own_photos(model, photos, here, repository, tmp_pa
 
 
 @pytest.mark.slow
+def test_all_photos_of_a_folder_that_export_did_not_read_judge_the_model(model, photos, here, tmp_path):
+    shutil.copytree(photos, tmp_path / "used")
+    out, used = tmp_path / "build", tmp_path / "used"
+    arguments = ("--model", model / "colors.keras", "--classes", model / "classes.txt", "--out", out, "--quick")
+    done = here("export", *arguments, "--data", used)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert str(used) not in (out / "manifest.json").read_text()
+
+    for path in used.rglob("*.png"):
+        new = tmp_path / "new" / path.relative_to(used)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(path).rotate(90, expand=True).save(new)
+    judged = here("verify", out, "--data", tmp_path / "new")
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert "3 classes; 60 for test\n" in judged.stderr
+    assert " on 60 test images:" in judged.stdout
+    assert "may have learned" not in judged.stdout
+    here("drift", out, "--data", tmp_path / "new")
+    assert json.loads((out / "drift.json").read_text())["images"] == 60
+
+    for number in range(40):  # the folder that export read, with more photos
+        shutil.copy(tmp_path / "new" / "sky" / f"{number % 20}.png", used / "sky" / f"more{number}.png")
+    judged = here("verify", out, "--data", used)
+    assert "3 classes; 60 for test" not in judged.stderr
+    assert "may have learned" in judged.stdout
+
+
+@pytest.mark.slow
 def test_other_classes_than_the_models_are_refused(model, photos, here, tmp_path):
     (tmp_path / "classes.txt").write_text("sky\nleaf\nroof")
     arguments = ("--model", model / "colors.keras", "--classes", tmp_path / "classes.txt", "--out", tmp_path / "build")

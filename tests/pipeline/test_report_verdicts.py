@@ -43,6 +43,13 @@ def test_verdicts_stand_with_their_images_and_intervals(folder, images, word, ve
     assert line.startswith(f"{BOTH}: the same answer as Keras on {exported}")
 
 
+def test_a_model_that_is_fed_wrongly_does_not_pass(folder):
+    measured_folder.rewrite(folder / artifacts.VERIFY, passed=False, wrong_input="with --bgr more are right")
+    verify = verdicts(gather(folder))[0]
+    assert (verify.state, verify.word) == ("fail", "Fail")
+    assert verify.text == "The model is fed wrongly: with --bgr more are right."
+
+
 @pytest.mark.parametrize(
     ("images", "digest", "name", "word"),
     [

@@ -102,7 +102,7 @@ def test_a_handful_of_images_gives_no_advice_on_the_feeding(images, advised):
 def test_photos_that_a_model_of_others_may_have_seen_are_said_so_once(part, trained_here, accuracy, said):
     given = of_known_images(scored(accuracy), trained_here=trained_here, part=part, chosen_on=True)
     assert len(given) == said
-    assert "into test/ of --data" in "".join(given) or not said
+    assert "give --data another folder" in "".join(given) or not said
 
 
 def test_a_file_whose_answers_are_no_numbers_fails_and_is_written(tmp_path):

@@ -32,6 +32,8 @@ def test_inspect_says_what_the_accuracy_rests_on(reference, provenance, judged):
     card = describe(classifier)
     assert card.to_json()["accuracy_on"] == judged
     assert f"accuracy         90.00% on 40 {judged}" in as_text(card).splitlines()
+    few = replace(card, spec=replace(spec, accuracy_images=20))
+    assert f"accuracy         18 of 20 {judged}" in as_text(few).splitlines()
 
 
 def test_inspect_names_what_a_file_was_made_from(reference):

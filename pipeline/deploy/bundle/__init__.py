@@ -172,10 +172,19 @@ def _require_fit(folder: Path, name: str) -> None:
         )
     if not replay(load_classifier(folder / name)).passed:
         raise BundleBuildError(f"{folder / name}: does not answer as it did when exported: export again")
-    verified = folder / artifacts.VERIFY
-    row = Verification.read(folder).artifacts.get(name) if verified.exists() else None
+    if not (folder / artifacts.VERIFY).exists():
+        return
+    verified = Verification.read(folder)
+    row = verified.artifacts.get(name)
     if row and row.violations:
-        raise BundleBuildError(f"{folder / name}: differs from Keras by more than is allowed: see {verified}")
+        raise BundleBuildError(
+            f"{folder / name}: differs from Keras by more than is allowed: see {folder / artifacts.VERIFY}"
+        )
+    if verified.wrong_input:
+        raise BundleBuildError(
+            f"{folder}: {verified.wrong_input}; export again with other options, or say with verify --as-asked that "
+            "they are right"
+        )
 
 
 def _sums(folder: Path) -> str:

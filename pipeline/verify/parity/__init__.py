@@ -68,7 +68,11 @@ def test_images(class_names: tuple[str, ...]) -> Dataset:
 
 
 def verify(
-    folder: Path, test: Dataset | None = None, part: str = "test", deployable: Deployable | None = None
+    folder: Path,
+    test: Dataset | None = None,
+    part: str = "test",
+    deployable: Deployable | None = None,
+    wrong_input: str = "",
 ) -> Verification:
     """Compare all model files in ``folder`` with its Keras model and write ``verify.json``.
 
@@ -79,9 +83,10 @@ def verify(
         test: images of its classes; CIFAR-10's test images if ``None``.
         part: which part of the data the images are: test, validation or unlabeled.
         deployable: the classifier that the folder was exported from, if it is loaded already.
+        wrong_input: how the model should be fed instead, if a check of the images has shown that; see ``Verification``.
 
     Returns:
-        The document that is written; ``passed`` is true if no model file has a violation.
+        The document that is written; ``passed`` is true if no model file has a violation and the input is not wrong.
 
     Raises:
         PipelineError: the folder has no readable manifest, or the model has not CIFAR-10's classes and no test images
@@ -108,7 +113,8 @@ def verify(
         test_digest=test.digest,
         keras=keras,
         artifacts=rows,
-        passed=not any(row.violations for row in rows.values()),
+        passed=not wrong_input and not any(row.violations for row in rows.values()),
+        wrong_input=wrong_input,
         input_contract=manifest.contract.stated_by_export if manifest.contract else "",
         caveats=(
             *caveats(len(test), len(test.class_names), keras, rows.values()),
