@@ -23,6 +23,10 @@ NO_WHEELS = """
 It brings none of the packages that the runtime needs: a board that does not have them from an earlier version needs a
 network, from which install.sh downloads numpy, pillow, onnxruntime and the others in requirements.txt."""
 """What is said of a bundle without wheels."""
+ONE_FILE = """
+Which file is fastest depends on the processor: --artifacts packs further ones, and python -m runtime tune on the board
+takes the fastest."""
+"""What is said of a bundle with a single model file."""
 EXTRAS = ("heif", "mqtt", "serve")
 """Optional dependencies of the project that a device may use, engines excepted."""
 
@@ -115,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
         next_key=options.next_key,
     )
     archive = bundle(options.dir, options.out, settings)
-    content = _content(archive) + NO_WHEELS * options.no_wheels
+    content = _content(archive) + NO_WHEELS * options.no_wheels + ONE_FILE * (len(settings.artifacts) == 1)
     print(f"{content}\n\n{_which_systems(options)}\n\n{_next_steps(archive, signed=bool(options.sign_key))}")
     return OK
 

@@ -143,7 +143,7 @@ def run(options: argparse.Namespace) -> int:
     print(format_report(report))
     judged = images.test or test_images(deployable.class_names)
     known = judge_folder(options.out, settings.files, judged, images.part, options.unknown)
-    if manifest.familiarity and not manifest.familiarity.is_useful:
+    if manifest.familiarity:
         print(manifest.familiarity.sentence)
     if known and (options.unknown or options.keep):
         print(f"\nWhat is known and what is not:\n{format_familiarity(known.files)}\n")

@@ -242,17 +242,21 @@ def _check_known(root: Path, names: tuple[str, ...], known: tuple[str, ...]) -> 
     if not names:
         flat = _flat(root, "give them to export with --calibration, to verify with --photos, instead of --data")
         raise ClassesError(
-            f"{root}: need a folder of photos for each class to judge on, found none{_question(root) or flat}"
+            f"{root}: need a folder of photos for each class to judge on, found none"
+            f"{_question(root, is_class=root.resolve().name in places) or flat}"
         )
 
 
-def _question(root: Path) -> str:
-    """Suggest folders that have class folders: the nearest below ``root``, or its parent; empty if there are none."""
+def _question(root: Path, *, is_class: bool = True) -> str:
+    """Suggest folders that have class folders: the nearest below ``root``, or its parent; empty if there are none.
+
+    ``is_class``: whether ``root`` may be a class folder itself.
+    """
     level, found = [root], list[Path]()
     for _ in range(SEARCHED_LEVELS):
         level = [folder for above in level for folder in _folders(above)]
         found = found or [folder for folder in level if _has_classes(folder)]
-    if not found and list_photos(root, deep=False).photos and _has_classes(root.resolve().parent):
+    if not found and is_class and list_photos(root, deep=False).photos and _has_classes(root.resolve().parent):
         found = [root.resolve().parent]
     return f"; did you mean {' or '.join(map(str, found[:SUGGESTED]))}?" if found else ""
 

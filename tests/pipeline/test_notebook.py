@@ -191,6 +191,11 @@ def test_the_five_lines(tmp_path, photos, capfd):
     again = str(verify(out, photos))
     assert ALSO_CHOSE not in again, "without a search, none was chosen"
     assert ALSO_DECIDED in again
+    new = tmp_path / "new"
+    for path in photos.rglob("*.png"):
+        (new / path.parent.name).mkdir(parents=True, exist_ok=True)
+        Image.open(path).rotate(180).save(new / path.parent.name / path.name)
+    assert f"on {len(list(new.rglob('*.png')))} given images" in str(verify(out, new))
     assert "| Keras |  | 100% |" in verified._repr_markdown_()
     page = report(out)
     assert page.html == (out / "report.html").read_text()

@@ -6,10 +6,13 @@ import pytest
 
 import measured_folder
 from pipeline import artifacts
+from pipeline.data import cifar10
 from pipeline.documents.manifest import InputContract, Manifest
 from pipeline.documents.verify import Scores, Unusable, Verification
+from pipeline.errors import PipelineError
 from pipeline.metrics.significance import share_interval
 from pipeline.verify.parity import caveats, format_report
+from pipeline.verify.parity import test_images as cifar10_test_images
 from pipeline.verify.parity.caveats import ALSO_CHOSE, ALSO_DECIDED, of_choice, of_known_images
 
 
@@ -103,6 +106,13 @@ def test_photos_that_a_model_of_others_may_have_seen_are_said_so_once(part, trai
     given = of_known_images(scored(accuracy), trained_here=trained_here, part=part, chosen_on=True)
     assert len(given) == said
     assert "give --data another folder" in "".join(given) or not said
+
+
+def test_other_classes_are_refused_before_test_images_are_looked_for(monkeypatch, capsys):
+    monkeypatch.setattr(cifar10, "is_cached", lambda: False)
+    with pytest.raises(PipelineError, match="no test images for the classes ant, bee: give photos"):
+        cifar10_test_images(("ant", "bee"))
+    assert not capsys.readouterr().err
 
 
 def test_a_file_whose_answers_are_no_numbers_fails_and_is_written(tmp_path):

@@ -59,6 +59,14 @@ def test_a_folder_one_level_too_high_or_too_low_is_answered_with_the_right_one(t
     assert load(flowers).hint == ""
 
 
+@pytest.mark.parametrize(("name", "suggested"), [("rose", True), ("photos", False)])
+def test_the_folder_above_is_suggested_only_for_a_class_of_the_model(tmp_path, name, suggested):
+    data_set(tmp_path, name, "tulip")
+    with pytest.raises(ClassesError, match="need a folder of photos for each class") as refused:
+        scan(tmp_path / name, known=("rose", "tulip"))
+    assert (f"did you mean {tmp_path}?" in str(refused.value)) == suggested
+
+
 def test_data_sets_side_by_side_are_no_classes(tmp_path):
     data_set(tmp_path / "ants", "train/ant", "train/bee", "val/ant", "val/bee")
     data_set(tmp_path / "flowers", "rose", "tulip")
