@@ -28,7 +28,7 @@ def photos(count, value=255, names=("a", "b")):
 @pytest.mark.parametrize(
     ("images", "required", "useful", "written", "said"),
     [
-        (photos(29), False, False, False, f"{ABSENT}it takes 30 validation photos, there are 29. Give 300 photos or more, "),
+        (photos(29), False, False, False, f"{ABSENT}it takes 30 validation photos, there are 29. Give 300 "),
         (
             photos(29),
             True,
