@@ -104,9 +104,9 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
             photos = _photos(validation, deployable, reading)
             held_out = (photos.test or photos.validation) if photos else _dataset(validation, deployable, reading)
         checked = "" if held_out is None else _check(source, deployable, photos, held_out, as_asked=as_asked)
-        folders = [Path(each) for each in (images, validation) if isinstance(each, str | Path)]
-        read_from = tuple(map(digest_of_path, folders))
-        settings = ExportSettings(quick=quick, files=formats.files_of(extra), photo_folders=read_from)
+        settings = ExportSettings(
+            quick=quick, files=formats.files_of(extra), photo_folders=_folders(images, validation)
+        )
         return export_files(Loaded(source, deployable, checked), Path(out), calibration, held_out, settings)
 
 
@@ -193,6 +193,10 @@ def _file_of(model: keras.Model | str | Path) -> Iterator[Path]:
         path = Path(place) / artifacts.MODEL_KERAS
         save(model, path)
         yield path
+
+
+def _folders(*given: Images) -> tuple[str, ...]:
+    return tuple(digest_of_path(Path(each)) for each in given if isinstance(each, str | Path))
 
 
 def _divided(
