@@ -104,9 +104,7 @@ def export(  # noqa: PLR0913 - each is a choice of the person, by name
             photos = _photos(validation, deployable, reading)
             held_out = (photos.test or photos.validation) if photos else _dataset(validation, deployable, reading)
         checked = "" if held_out is None else _check(source, deployable, photos, held_out, as_asked=as_asked)
-        settings = ExportSettings(
-            quick=quick, files=formats.files_of(extra), photo_folders=_folders(images, validation)
-        )
+        settings = ExportSettings(quick=quick, files=formats.files_of(extra), photo_folders=_paths(images, validation))
         return export_files(Loaded(source, deployable, checked), Path(out), calibration, held_out, settings)
 
 
@@ -195,7 +193,7 @@ def _file_of(model: keras.Model | str | Path) -> Iterator[Path]:
         yield path
 
 
-def _folders(*given: Images) -> tuple[str, ...]:
+def _paths(*given: Images) -> tuple[str, ...]:
     return tuple(digest_of_path(Path(each)) for each in given if isinstance(each, str | Path))
 
 
