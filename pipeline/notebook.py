@@ -128,12 +128,7 @@ def verify(out: str | Path, images: Images = None) -> Verification:
     deployable, stated = load_exported(place), Manifest.read(place).photos
     reading: Any = {name: getattr(stated, name) for name in READING} if stated else {}
     photo_settings = settings_for(place / artifacts.MODEL_KERAS, deployable.side, width=deployable.width, **reading)
-    photos = _photos(images, deployable, photo_settings)
-    if photos is not None:
-        photos = photos_to_judge(photos, place)
-        judged = photos.test or photos.validation
-    else:
-        judged = _dataset(images, deployable, photo_settings)
+    judged = _dataset(images, deployable, photo_settings, place)
     return verify_files(place, judged, "given", deployable)
 
 
@@ -208,9 +203,11 @@ def _divided(
     return samples.draw_calibration(rest), held_out
 
 
-def _dataset(images: Images, deployable: Deployable, photo_settings: Settings) -> Dataset:
+def _dataset(images: Images, deployable: Deployable, photo_settings: Settings, exported: Path | None = None) -> Dataset:
+    """Read images; those of a folder judge the model in ``exported``, if that is given."""
     photos = _photos(images, deployable, photo_settings)
     if photos is not None:
+        photos = photos_to_judge(photos, exported) if exported else photos
         return photos.test or photos.validation
     if isinstance(images, str | Path):
         return unlabeled.load(Path(images), photo_settings, deployable.class_names)

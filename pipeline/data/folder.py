@@ -39,7 +39,7 @@ class Photos:
     Attributes:
         training, validation: always there.
         test: ``None`` unless the folder has a test part or a share was asked for. A folder that has only a test part
-            can judge a model: all three are then the same images.
+            can judge a model: all three are then the same images, as they are after ``all_for_test``.
         skipped: files of the folder that are in no part, with the reasons.
         hint: a suggestion of another folder that the user may have meant; usually empty.
         folder: that was read.
@@ -54,7 +54,7 @@ class Photos:
 
     @property
     def is_test_only(self) -> bool:
-        """Whether the folder has only a test part, so that nothing may be learned or chosen from it."""
+        """Whether all photos are for test, so that nothing may be learned or chosen from them."""
         return self.training is self.test
 
     def all_for_test(self) -> "Photos":
